@@ -1,0 +1,5 @@
+"""`python -m bellwire` is `bellwire`."""
+
+from bellwire.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""What every layer shares: errors, bits, detections, secrets, frames. Imports nothing of ours."""

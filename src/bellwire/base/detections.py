@@ -1,0 +1,94 @@
+"""What one side holds of a block: its half, and only its half.
+
+A slot is the number of a pulse (BB84) or of a coincidence window (E91); both sides name it alike.
+Settings are 0/1 in BB84 (rectilinear, diagonal) and 0/1/2 in E91 (see `bellwire.base.angles`).
+Outcomes are 0/1 and secret until the protocol opens them: reprs never show them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol as Interface
+
+import numpy as np
+from numpy.typing import NDArray
+
+Slots = NDArray[np.int64]
+Settings = NDArray[np.uint8]
+Outcomes = NDArray[np.uint8]
+
+
+class Protocol(StrEnum):
+    """How photons become correlated bits."""
+
+    BB84 = "bb84"
+    E91 = "e91"
+
+
+class Side(StrEnum):
+    """The two honest parties of a link."""
+
+    ALICE = "alice"
+    BOB = "bob"
+
+    @property
+    def peer(self) -> "Side":
+        """The other one."""
+        return Side.BOB if self is Side.ALICE else Side.ALICE
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Detections:
+    """One side's settings and outcomes for some slots.
+
+    Attributes:
+        slots: (n,) int64, strictly increasing.
+        settings: (n,) uint8.
+        outcomes: (n,) uint8 of 0/1. Secret.
+    """
+
+    slots: Slots
+    settings: Settings
+    outcomes: Outcomes
+
+    def __post_init__(self) -> None:
+        n = self.slots.size
+        if self.settings.shape != (n,) or self.outcomes.shape != (n,):
+            raise ValueError("slots, settings and outcomes must have one length")
+        if n and (self.slots[0] < 0 or (np.diff(self.slots) <= 0).any()):
+            raise ValueError("slots must be non-negative and strictly increasing")
+
+    def __repr__(self) -> str:
+        return f"Detections({self.slots.size} slots)"
+
+    @property
+    def received(self) -> Slots:
+        """The slots this side's detectors registered."""
+        return self.slots
+
+    def at(self, slots: Slots) -> "Detections":
+        """The half at `slots`, which must all be among this side's own.
+
+        Raises:
+            KeyError: a slot is not ours.
+        """
+        at = np.searchsorted(self.slots, slots)
+        if (at >= self.slots.size).any() or (
+            self.slots[np.minimum(at, self.slots.size - 1)] != slots
+        ).any():
+            raise KeyError("a slot is asked for that this side did not register")
+        return Detections(slots, self.settings[at], self.outcomes[at])
+
+
+class Half(Interface):
+    """One side's half of a block.
+
+    `received` is None for a side that prepares and detects nothing (Alice in BB84): it can say its
+    settings and bits at any slot of the block.
+    """
+
+    @property
+    def received(self) -> Slots | None:
+        """Slots registered by this side's detectors, or None if it has none."""
+
+    def at(self, slots: Slots) -> Detections:
+        """Settings and outcomes at `slots`; KeyError where this side has none."""

@@ -1,0 +1,1 @@
+"""The hybrid channel between an initiator and a responder: handshake and records, sans-I/O."""

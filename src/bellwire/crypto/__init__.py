@@ -1,0 +1,1 @@
+"""Primitives under one roof, all from `cryptography`; nothing here knows a protocol."""

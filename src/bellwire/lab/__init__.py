@@ -1,0 +1,1 @@
+"""Experiments in one process, for study. Holds both halves; its bits never enter a pool."""
