@@ -63,7 +63,8 @@ class NoiseStream:
 
     def uniform(self, n: int) -> NDArray[np.float64]:
         """(n,) float64, uniform on [0, 1) with 53 bits."""
-        return (np.frombuffer(self._take(8 * n).tobytes(), "<u8") >> np.uint64(11)) * 2.0**-53
+        words = np.frombuffer(self._take(8 * n).tobytes(), "<u8") >> np.uint64(11)
+        return np.asarray(words * 2.0**-53, np.float64)
 
     def bits(self, n: int) -> NDArray[np.uint8]:
         """(n,) uint8 of 0/1, uniform."""
