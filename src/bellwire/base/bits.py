@@ -40,7 +40,7 @@ def unpack(data: bytes, count: int) -> Bits:
 
 
 def binary_entropy(p: float) -> float:
-    """Entropy of a bit that is one with probability p, in bits; p outside [0, 1] raises ValueError."""
+    """Entropy, in bits, of a bit that is one with probability p; ValueError outside [0, 1]."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"expected a probability in [0, 1], got {p}")
     if p in (0.0, 1.0):

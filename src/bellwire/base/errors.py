@@ -1,9 +1,9 @@
 """The root of every error that bellwire raises on purpose.
 
 BellwireError
-├── UsageError        what was asked for cannot be done as asked: arguments, files, settings   exit 2
-├── RefusedError      refused for security: Eve, failed authentication, link RED               exit 3
-└── UnreachableError  a service that is needed does not answer                                 exit 4
+├── UsageError        what was asked for cannot be done (arguments, settings)     exit 2
+├── RefusedError      refused for security: Eve, failed authentication, link RED      exit 3
+└── UnreachableError  a service that is needed does not answer                        exit 4
 
 Each package derives its own errors from one of these, so that a command line maps an error to an
 exit code without knowing the package. Messages say what was expected, then what came.
