@@ -1,0 +1,55 @@
+"""Options that several commands share, so that they mean and read the same everywhere.
+
+A command uses them as annotations:
+
+    def command(json: JsonFlag = False, seed: SeedOption = None) -> None: ...
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+JsonFlag = Annotated[
+    bool,
+    typer.Option("--json", help="Print exactly one JSON document on standard output."),
+]
+"""Pass the result to `bellwire.cli.output.emit`; errors become JSON by themselves."""
+
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        file_okay=False,
+        help="Folder of everything that is kept. Default: the user's data folder.",
+    ),
+]
+"""None means: as the settings say (`state.dir`)."""
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings file (TOML). Default: bellwire.toml in the user's configuration folder.",
+    ),
+]
+"""Handed to `bellwire.node.settings.load`, which names a missing or malformed file."""
+
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        min=0,
+        max=2**64 - 1,
+        help="Repeat the same simulation. Default: entropy of the operating system.",
+    ),
+]
+"""None means entropy of the operating system; never used outside the lab and the demo."""
+
+YesFlag = Annotated[
+    bool,
+    typer.Option("--yes", "-y", help="Do not ask before something is destroyed."),
+]
