@@ -1,0 +1,51 @@
+"""AES-256-GCM: encryption that notices every change.
+
+A nonce must never return under one key: two texts under one nonce give away their difference and
+the authentication key. Who calls counts nonces.
+
+Source: NIST SP 800-38D; RFC 5116, 5.2.
+"""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bellwire.crypto.errors import AuthenticationFailed, require_length
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+
+
+def seal(key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+    """Encrypt `plaintext` and authenticate it together with `aad`.
+
+    Args:
+        key: 32 bytes. Secret.
+        nonce: 12 bytes, never twice under one key.
+        plaintext: Any length. Secret.
+        aad: Authenticated, not encrypted.
+
+    Returns:
+        The ciphertext followed by its 16-byte tag.
+
+    Raises:
+        LengthError: key or nonce has another length.
+    """
+    require_length("an AES-256-GCM key", key, KEY_BYTES)
+    require_length("an AES-256-GCM nonce", nonce, NONCE_BYTES)
+    return AESGCM(key).encrypt(nonce, plaintext, aad)
+
+
+def open_sealed(key: bytes, nonce: bytes, sealed: bytes, aad: bytes) -> bytes:
+    """Return the plaintext that `seal` took under the same key, nonce and aad.
+
+    Raises:
+        LengthError: key or nonce has another length.
+        AuthenticationFailed: anything differs by a bit, or `sealed` is shorter than a tag.
+    """
+    require_length("an AES-256-GCM key", key, KEY_BYTES)
+    require_length("an AES-256-GCM nonce", nonce, NONCE_BYTES)
+    try:
+        return AESGCM(key).decrypt(nonce, sealed, aad)
+    except InvalidTag as error:
+        raise AuthenticationFailed("expected an authentic ciphertext, got another") from error

@@ -1,0 +1,41 @@
+"""What the primitives refuse.
+
+BellwireError
+├── UsageError
+│   └── LengthError           our own call: a key, nonce, seed or output of the wrong length
+└── RefusedError
+    ├── AuthenticationFailed  AES-GCM: not what was sealed under this key, nonce and data
+    ├── TagMismatch           the one-time MAC of a message does not hold
+    └── KemRefused            the peer's public key or ciphertext gives no shared secret
+
+No message of these errors carries a byte of its input.
+"""
+
+from bellwire.base.errors import RefusedError, UsageError
+
+
+class LengthError(UsageError):
+    """An argument has not the length that the primitive asks for."""
+
+    def __init__(self, what: str, expected: str, got: int) -> None:
+        super().__init__(f"expected {what} of {expected}, got {got}")
+        self.what = what
+        self.got = got
+
+
+class AuthenticationFailed(RefusedError):
+    """A sealed text, its nonce, its associated data or the key is not the sealer's."""
+
+
+class TagMismatch(RefusedError):
+    """A message is not the one that was tagged, or was tagged under another key."""
+
+
+class KemRefused(RefusedError):
+    """A public key or ciphertext is malformed, or of low order."""
+
+
+def require_length(what: str, data: bytes, length: int) -> None:
+    """Raise LengthError unless `data` has exactly `length` bytes."""
+    if len(data) != length:
+        raise LengthError(what, f"{length} bytes", len(data))

@@ -1,0 +1,13 @@
+"""Labels that keep one use of a key apart from another, in one list so that none is used twice.
+
+Source: NIST SP 800-108r1, 4 (Label); RFC 5869, 3.2 (info).
+"""
+
+from typing import Final
+
+XWING: Final = b"\\.//^\\"
+"""draft-connolly-cfrg-xwing-kem, 5.3: the end of the combiner's input."""
+
+CHANNEL_ALERT: Final = b"bellwire channel alert"
+CHANNEL_SPLIT: Final = b"bellwire channel split"
+CHANNEL_SESSION: Final = b"bellwire channel session"
