@@ -1,0 +1,76 @@
+"""What can go wrong between two halves and one secret.
+
+DistillError
+├── ReconciliationFailed   the keys could not be made equal within the budgets
+├── MalformedMessage       the peer's message is not what this step asks for
+├── SeedLengthError        the hash seed does not fit the lengths of key and output
+├── HashKeyLengthError     the verification key has the wrong length
+├── KeyMismatch            the reconciled keys differ (also a RefusedError: exit 3)
+├── FrameTampered          a frame of the classical channel is not the peer's (also a RefusedError)
+├── PeerMismatch           the other end is not the peer this node expects (also a RefusedError)
+└── ParameterError         a setting of a block is outside its range (also a UsageError: exit 2)
+
+All of them end the block; none of them says anything about key bits.
+"""
+
+from enum import StrEnum
+
+from bellwire.base.errors import BellwireError, RefusedError, UsageError
+
+
+class DistillError(BellwireError):
+    """A block could not be distilled."""
+
+
+class ReconciliationFailure(StrEnum):
+    """Why reconciliation gave up."""
+
+    LEAK_BUDGET = "leak budget"
+    ROUND_BUDGET = "round budget"
+    CONTRADICTION = "contradicting parities"
+
+
+class ReconciliationFailed(DistillError):
+    """Reconciliation ended without equal keys; `reason` says which limit was met."""
+
+    def __init__(self, reason: ReconciliationFailure, detail: str) -> None:
+        super().__init__(f"reconciliation failed ({reason}): {detail}")
+        self.reason = reason
+
+
+class MalformedMessage(DistillError):
+    """The peer's message has the wrong length, padding or place."""
+
+
+class SeedLengthError(DistillError):
+    """A Toeplitz seed must have n + m - 1 bits."""
+
+    def __init__(self, *, expected: int, got: int) -> None:
+        super().__init__(f"expected a seed of {expected} bits, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+class HashKeyLengthError(DistillError):
+    """A verification key must have 16 bytes."""
+
+    def __init__(self, *, expected: int, got: int) -> None:
+        super().__init__(f"expected a hash key of {expected} bytes, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+class KeyMismatch(DistillError, RefusedError):
+    """The two reconciled keys have different hashes: the block must be thrown away."""
+
+
+class FrameTampered(DistillError, RefusedError):
+    """A frame was altered, lost, repeated or forged: the connection cannot go on."""
+
+
+class PeerMismatch(DistillError, RefusedError):
+    """The other end speaks another version, or is not the side that it should be."""
+
+
+class ParameterError(DistillError, UsageError):
+    """A setting of a block is outside its range; the message names both."""
