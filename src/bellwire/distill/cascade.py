@@ -28,7 +28,6 @@ parities are public, a key-rate proof must allow two-way announcements (Tupkary 
 Memory: about 40 bytes per key bit.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,8 +79,11 @@ class BlockSizes:
 def block_sizes(n: int, qber: float) -> BlockSizes:
     """Block sizes for n bits at an estimated error rate.
 
-    Powers of two nearest to 1/q and 4/q on a logarithmic scale. Where even a perfect Cascade would
-    announce as much as there is, every bit is announced.
+    Powers of two. The first keeps the errors per block, q·k1, at 0.7 … 1.4. Two errors that share
+    a block in both passes hide from both; there are about q²·k1·k2/2 such pairs, whatever n is, and
+    the second size keeps them at one or two. Twice that saves 0.6 % of the leak and costs twice the
+    rounds (measured at 1 … 10 %). Where that would announce as many parities as there are bits,
+    every bit is announced. Only products are compared, so that both machines round alike.
 
     Raises:
         ValueError: qber is not in [0, 1].
@@ -91,8 +93,11 @@ def block_sizes(n: int, qber: float) -> BlockSizes:
     q = min(max(qber, _LOWEST_QBER), _HIGHEST_QBER)
     if 1.05 * n * binary_entropy(q) + _SETS >= n:
         return BlockSizes(1, 1)
-    first = 1 << round(math.log2(1 / q))
-    second = 1 << round(math.log2(4 / q))
+    first = second = 1
+    while 2 * first * q <= 1.4:
+        first *= 2
+    while q * q * first * 2 * second <= 4.0:
+        second *= 2
     return BlockSizes(first, second)
 
 

@@ -1,0 +1,104 @@
+"""What the opened outcomes of a block say, for either protocol: to judge it, and to bound Eve."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bellwire.base.bits import Bits
+from bellwire.base.detections import Protocol, Settings
+from bellwire.distill.bounds import EpsilonBudget
+from bellwire.distill.estimation import (
+    Correlations,
+    ErrorRate,
+    bb84_phase_errors,
+    e91_phase_errors,
+)
+from bellwire.distill.sifting import Roles
+from bellwire.distill.verdict import TSIRELSON, Rejection, Rules, judge_e91, judge_qber
+
+NOTHING = ErrorRate(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Opened outcomes, counted.
+
+    Attributes:
+        protocol: Which rules they are judged by.
+        samples: Compared bits of each key part: basis in BB84, key setting in E91.
+        correlations: Of the test settings in E91, None in BB84.
+    """
+
+    protocol: Protocol
+    samples: tuple[ErrorRate, ErrorRate]
+    correlations: Correlations | None
+
+    @classmethod
+    def of(
+        cls,
+        protocol: Protocol,
+        settings: tuple[Settings, Settings],
+        roles: Roles,
+        tested: tuple[Bits, Bits],
+    ) -> "Evidence":
+        """Count the test slots: settings at all common slots, outcomes at the test slots."""
+        alice, bob = settings
+        alice_bits, bob_bits = tested
+        if protocol is Protocol.E91:
+            test = roles.test
+            counts = Correlations.count(alice[test], bob[test], alice_bits, bob_bits)
+            return cls(protocol, (NOTHING, NOTHING), counts)
+        basis = alice[roles.test]
+        wrong = alice_bits != bob_bits
+        first, second = (
+            ErrorRate(int(wrong[basis == b].sum()), int((basis == b).sum())) for b in (0, 1)
+        )
+        return cls(protocol, (first, second), None)
+
+    @property
+    def sample(self) -> ErrorRate:
+        """Compared key bits of both parts together."""
+        return self.samples[0] + self.samples[1]
+
+    def with_key(self, roles: Roles, alice: Bits, bob: Bits) -> "Evidence":
+        """With the key parts opened as well."""
+        wrong = alice != bob
+        cut = roles.parts[0]
+        first = self.samples[0] + ErrorRate(int(wrong[:cut].sum()), cut)
+        second = self.samples[1] + ErrorRate(int(wrong[cut:].sum()), roles.parts[1])
+        correlations = self.correlations
+        if correlations is not None:
+            correlations = correlations.with_key(first, second)
+        return Evidence(self.protocol, (first, second), correlations)
+
+    def judge(self, rules: Rules, budget: EpsilonBudget) -> Rejection | None:
+        """Judge the block by what is open; None lets it go on."""
+        if self.correlations is not None:
+            return judge_e91(self.correlations, rules, budget)
+        return judge_qber(self.sample, rules, budget)
+
+    def expected_qber(self) -> float:
+        """What reconciliation should prepare for; in E91 the visibility that S shows says it."""
+        if self.correlations is None:
+            return self.sample.value
+        return max(0.0, 0.5 * (1.0 - self.correlations.chsh / TSIRELSON))
+
+    def phase_errors(self, parts: tuple[int, ...], budget: EpsilonBudget) -> tuple[float, ...]:
+        """Upper limit of the phase error rate of each key part."""
+        if self.correlations is not None:
+            return e91_phase_errors(self.correlations, parts, budget)
+        return bb84_phase_errors(self.samples, parts, budget)
+
+    def figures(self, budget: EpsilonBudget) -> dict[str, Any]:
+        """The fields of `BlockReport` that these counts fill."""
+        compared = self.sample
+        figures: dict[str, Any] = {}
+        if compared.bits:
+            figures |= {"qber": compared.value, "qber_stderr": compared.stderr}
+        if self.correlations is not None:
+            figures |= {
+                "chsh": self.correlations.chsh,
+                "chsh_stderr": self.correlations.chsh_stderr,
+                "chsh_lower": self.correlations.chsh_lower(budget.estimation),
+                "correlations": self.correlations.table(),
+            }
+        return figures

@@ -1,0 +1,107 @@
+"""What crosses the classical channel inside a block, step by step (spec/classical-channel.md).
+
+Bodies are MessagePack arrays; elements that a later version appends are ignored by this one. Bits
+are packed (`base.bits`); their number is public, so a body of the wrong length is malformed.
+"""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from bellwire.base.detections import Protocol
+from bellwire.distill.errors import MalformedMessage
+
+VERSION = 1
+MAX_PULSES = 1 << 26
+MAX_BODY = 32 << 20
+NONCE_BYTES = 32
+TICKET_BYTES = 16
+
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Nonce = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
+Short = Annotated[bytes, Meta(max_length=16)]
+
+
+class Open(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=False):
+    """Step 0. What this block is; Bob echoes Alice's, so that both bodies are equal."""
+
+    version: Annotated[int, Meta(ge=1, le=255)]
+    number: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+    probe: bool
+    protocol: Protocol
+    pulses: Annotated[int, Meta(ge=1, le=MAX_PULSES)]
+    ticket: Annotated[bytes, Meta(min_length=TICKET_BYTES, max_length=TICKET_BYTES)]
+    sample_share: Annotated[float, Meta(gt=0.0, lt=1.0)]
+    epsilon: Annotated[float, Meta(gt=0.0, le=1e-3)]
+    red_qber: Fraction
+    chsh_floor: Annotated[float, Meta(ge=2.0, lt=2.83)]
+
+
+class Received(msgspec.Struct, frozen=True, array_like=True):
+    """Step 1. Slots this side registered (empty for a side that prepares), and the tag on them."""
+
+    slots: Annotated[bytes, Meta(max_length=MAX_BODY)]
+    tag: Short
+
+
+class Announced(msgspec.Struct, frozen=True, array_like=True):
+    """Step 2. Settings at the common slots, two bit planes, and this side's public nonce."""
+
+    low: Annotated[bytes, Meta(max_length=MAX_BODY)]
+    high: Annotated[bytes, Meta(max_length=MAX_BODY)]
+    nonce: Nonce
+
+
+class Tested(msgspec.Struct, frozen=True, array_like=True):
+    """Step 3. Outcomes at the test slots."""
+
+    outcomes: Annotated[bytes, Meta(max_length=MAX_BODY)]
+
+
+class Decided(msgspec.Struct, frozen=True, array_like=True):
+    """Step 4. The verdict, with the first parities; or, if there is no key, its own outcomes."""
+
+    go: bool
+    body: Annotated[bytes, Meta(max_length=MAX_BODY)]
+
+
+class Proof(msgspec.Struct, frozen=True, array_like=True):
+    """After reconciliation: Alice's hash of the key and seed of amplification; Bob's is empty."""
+
+    hash_key: Short
+    key_hash: Short
+    seed: Annotated[bytes, Meta(max_length=MAX_BODY)]
+
+
+class Tagged(msgspec.Struct, frozen=True, array_like=True):
+    """Wegman–Carter tag over the whole transcript before it."""
+
+    tag: Short
+
+
+class Stored(msgspec.Struct, frozen=True, array_like=True):
+    """The sender has verified the block and keeps it durably."""
+
+    number: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+
+
+_encoder = msgspec.msgpack.Encoder()
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Encode a message body."""
+    return _encoder.encode(message)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Decode a body as the message that this step must carry.
+
+    Raises:
+        MalformedMessage: it is anything else.
+    """
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise MalformedMessage(f"expected {kind.__name__}: {error}") from error

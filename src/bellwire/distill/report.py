@@ -1,0 +1,92 @@
+"""What one side can say in public about a block; the secret itself is never part of it."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bellwire.base.detections import Protocol
+from bellwire.distill.verdict import Reason
+
+ASSUMPTIONS = {
+    Protocol.E91: (
+        "each side measures a qubit in the stated plane",
+        "fair sampling: lost pairs are as those detected",
+        "Eve treats every pair alike and independently (collective attacks)",
+        "choices are computationally random",
+    ),
+    Protocol.BB84: (
+        "the source emits single photons in the stated states",
+        "each basis detects with the same efficiency",
+        "choices are computationally random",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """How a block went.
+
+    Attributes:
+        number: Block number; probes are counted apart.
+        probe: True for a block that watches and never yields key.
+        protocol: E91 or BB84.
+        accepted: Whether it became key (a probe: whether it would have been let through).
+        reason: Why not, None if accepted.
+        message: The same in words, with the numbers.
+        pulses: Pulses, or pairs, sent.
+        detected: Common slots: Bob's detections in BB84, coincidences in E91.
+        sifted_bits: Bits with equal bases (BB84), or of key settings (E91).
+        sample_bits: Of these, opened to estimate; all of them if the block was opened.
+        key_bits: What went into reconciliation, 0 if it came to none.
+        qber: Error rate of all sifted bits that were compared or reconciled, with its error.
+        qber_stderr: See above.
+        chsh: S, with its standard error and lower limit; None in BB84.
+        chsh_stderr: See above.
+        chsh_lower: See above.
+        correlations: E91: E(a, b) of each setting pair (`Correlations.table`).
+        phase_errors: Upper limit of each key part's phase error rate.
+        leaked_bits: Parities of reconciliation.
+        efficiency: Leaked bits over n·h(QBER); None without errors.
+        rounds: Of reconciliation.
+        verification_bits: Of the hash that crossed the channel.
+        extracted_bits: What amplification gave.
+        authentication_bits: Pre-shared key that the block's tags used up.
+        secret_bits: Net: extracted less used up; 0 unless accepted.
+        epsilon: Upper limit of the probability that anything stated fails.
+        transcript_bytes: What both sides sent inside the block.
+        steps: Messages that each side sent.
+        assumptions: What the security statement rests on.
+    """
+
+    number: int
+    probe: bool
+    protocol: Protocol
+    pulses: int
+    accepted: bool = False
+    reason: Reason | None = None
+    message: str | None = None
+    detected: int = 0
+    sifted_bits: int = 0
+    sample_bits: int = 0
+    key_bits: int = 0
+    qber: float | None = None
+    qber_stderr: float | None = None
+    chsh: float | None = None
+    chsh_stderr: float | None = None
+    chsh_lower: float | None = None
+    correlations: list[dict[str, float]] = field(default_factory=list)
+    phase_errors: tuple[float, ...] = ()
+    leaked_bits: int = 0
+    efficiency: float | None = None
+    rounds: int = 0
+    verification_bits: int = 0
+    extracted_bits: int = 0
+    authentication_bits: int = 0
+    secret_bits: int = 0
+    epsilon: float | None = None
+    transcript_bytes: int = 0
+    steps: int = 0
+    assumptions: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values, for JSON."""
+        return asdict(self)

@@ -1,0 +1,166 @@
+"""One block at one side, sans-I/O: messages in, effects out, and every way it can end.
+
+The two sides run in lockstep: in step n each sends one message, and a side sends step n only after
+it has the peer's n − 1. The transcript is therefore the same on both sides, in canonical order:
+step by step, Alice's message before Bob's, each with its length. Whatever a peer or Eve does ends
+the block with a named reason, never the process.
+
+The host feeds `receive`, `provide` and `stored`, and does what the returned effects ask for:
+
+    start ──> Send 0 ──receive──> FetchHalf ──provide──> Send 1 … n ──receive──> Store
+          ──stored──> Send n+1 ──receive──> Finished
+
+A block that is rejected goes straight to Finished; whoever finds the reason sends End first.
+What the steps say is in `distill.steps`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bellwire.base.detections import Half, Side
+from bellwire.crypto.errors import TagMismatch
+from bellwire.distill.errors import MalformedMessage, ParameterError
+from bellwire.distill.messages import VERSION, Open
+from bellwire.distill.report import BlockReport
+from bellwire.distill.steps import (
+    Answer,
+    BlockAuthentication,
+    BlockRejected,
+    FetchHalf,
+    Send,
+    Steps,
+    Store,
+)
+from bellwire.distill.verdict import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Tell the peer that the block is over."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The block is over. If accepted, the peer keeps it durably too: it may be used."""
+
+    report: BlockReport
+
+
+Effect = Send | End | FetchHalf | Store | Finished
+
+
+class Session:
+    """One side of one block.
+
+    Args:
+        side: Which side we are.
+        opening: What the block is; both sides must hold the same.
+        authentication: Pre-shared key for the tags; None exactly for a probe, which carries none.
+        random_bytes: Source of public randomness (nonces, hash keys, seeds).
+
+    Raises:
+        ParameterError: another version, limits out of range, tags where none belong or missing.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        opening: Open,
+        authentication: BlockAuthentication | None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        if opening.version != VERSION:
+            raise ParameterError(f"version: expected {VERSION}, got {opening.version}")
+        if opening.probe != (authentication is None):
+            raise ParameterError("a probe carries no tags, every other block does")
+        self.opening = opening
+        self._steps = Steps(side, opening, authentication, random_bytes)
+        self._run = self._steps.run()
+        self._waiting: type[Send] | type[FetchHalf] | type[Store] | None = None
+        self._early: bytes | None = None
+        self._finished = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the block is over, one way or the other."""
+        return self._finished
+
+    @property
+    def transcript(self) -> bytes:
+        """Everything both sides have said so far, in canonical order; public."""
+        return bytes(self._steps.transcript)
+
+    def start(self) -> list[Effect]:
+        """Begin: the first effects."""
+        return self._advance(None)
+
+    def receive(self, step: int, body: bytes) -> list[Effect]:
+        """Take the peer's message of a step, which may be one ahead of what we can answer."""
+        if self._finished:
+            return []
+        expected = self._steps.step - (self._waiting is Send)
+        if step != expected or self._early is not None:
+            return self._reject(
+                Reason.OUT_OF_STEP, f"expected step {expected} from the peer, got {step}"
+            )
+        if self._waiting is not Send:
+            self._early = body
+            return []
+        return self._advance(body)
+
+    def provide(self, half: Half) -> list[Effect]:
+        """Hand over our half, after FetchHalf."""
+        if self._waiting is not FetchHalf:
+            raise RuntimeError("the session did not ask for a half")
+        return self._advance(half)
+
+    def stored(self) -> list[Effect]:
+        """Say that the secret is durable, after Store."""
+        if self._waiting is not Store:
+            raise RuntimeError("the session did not ask for storage")
+        return self._advance(None)
+
+    def end(self, reason: Reason, message: str, *, tell: bool = True) -> list[Effect]:
+        """End the block from outside: time is up, the peer or the link gave up."""
+        if self._finished:
+            return []
+        effects = self._reject(reason, message)
+        return effects if tell else effects[1:]
+
+    def _reject(self, reason: Reason, message: str) -> list[Effect]:
+        self._run.close()
+        self._finished = True
+        report = replace(
+            self._steps.report,
+            accepted=False,
+            reason=reason,
+            message=message,
+            secret_bits=0,
+            transcript_bytes=len(self._steps.transcript),
+            steps=self._steps.step,
+        )
+        return [End(reason), Finished(report)]
+
+    def _advance(self, answer: Answer) -> list[Effect]:
+        effects: list[Effect] = []
+        while True:
+            try:
+                effect = self._run.send(answer)
+            except StopIteration as stop:
+                self._finished = True
+                return [*effects, Finished(stop.value)]
+            except BlockRejected as rejected:
+                return effects + self._reject(rejected.reason, str(rejected))
+            except MalformedMessage as error:
+                return effects + self._reject(Reason.MALFORMED, str(error))
+            except TagMismatch:
+                return effects + self._reject(
+                    Reason.AUTHENTICATION, "a tag does not fit its message"
+                )
+            effects.append(effect)
+            self._waiting = type(effect)
+            if self._early is None or self._waiting is not Send:
+                return effects
+            answer, self._early = self._early, None

@@ -1,0 +1,390 @@
+"""The steps of a block, top to bottom, as one side runs them (spec/classical-channel.md).
+
+A generator: it yields what it wants done (send a step's message, fetch the half, store the secret)
+and is sent the answer (the peer's message of that step, the half, nothing). `distill.session`
+drives it. What ends the block is raised from wherever it is found.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from bellwire.base.bits import Bits, PackedBitsError, binary_entropy, pack, unpack
+from bellwire.base.detections import Half, Protocol, Settings, Side, Slots
+from bellwire.base.secret import Secret
+from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.one_time_mac import forgery_bound, tag, verify_tag
+from bellwire.distill.amplification import seed_bits, toeplitz_hash
+from bellwire.distill.bounds import EpsilonBudget, secret_length
+from bellwire.distill.cascade import Cascade, CascadeBudget
+from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
+from bellwire.distill.estimation import ErrorRate
+from bellwire.distill.evidence import Evidence
+from bellwire.distill.messages import (
+    NONCE_BYTES,
+    Announced,
+    Decided,
+    Open,
+    Proof,
+    Received,
+    Stored,
+    Tagged,
+    Tested,
+    decode,
+    encode,
+)
+from bellwire.distill.report import ASSUMPTIONS, BlockReport
+from bellwire.distill.sifting import Roles, assign, decode_slots, encode_slots
+from bellwire.distill.verdict import Reason, Rejection, Rules, judge_qber
+from bellwire.distill.verification import (
+    HASH_BITS,
+    HASH_KEY_BYTES,
+    collision_bound,
+    key_hash,
+    verify_key_hash,
+)
+
+MAX_ROUNDS = 20_000  # a block at the QBER limit takes about a thousand
+
+
+@dataclass(frozen=True, slots=True)
+class BlockAuthentication:
+    """Pre-shared key of one block's tags; its pads were burnt before this was handed out.
+
+    Attributes:
+        hash_keys: Reusable hash key of each sender.
+        received_pads: One-time pad of each sender's tag on its list of slots.
+        transcript_pads: One-time pad of each sender's tag on the transcript.
+        consumed_bits: What the block uses up, whatever becomes of it.
+    """
+
+    hash_keys: dict[Side, Secret]
+    received_pads: dict[Side, Secret]
+    transcript_pads: dict[Side, Secret]
+    consumed_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this body as the given step."""
+
+    step: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FetchHalf:
+    """Get our half of these pulses from the link, then call `provide`."""
+
+    open: Open
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Keep the secret durably as pending, then call `stored`."""
+
+    secret: Secret
+    bits: int
+    report: BlockReport
+
+
+class BlockRejected(Exception):
+    """The block ends here, from any depth of the steps; caught by the session, never beyond."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+Answer = bytes | Half | None
+_T = TypeVar("_T")
+Talk = Generator[Send | FetchHalf | Store, Answer, _T]
+
+
+class Steps:
+    """One side's run through a block; `transcript`, `step` and `report` grow as it goes."""
+
+    def __init__(
+        self,
+        side: Side,
+        opening: Open,
+        authentication: BlockAuthentication | None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._side = side
+        self._opening = opening
+        self._authentication = authentication
+        self._random_bytes = random_bytes
+        self._rules = Rules(opening.red_qber, opening.chsh_floor)
+        self._budget = EpsilonBudget.divide(opening.epsilon)
+        self.transcript = bytearray()
+        self.step = 0
+        self.report = BlockReport(
+            number=opening.number,
+            probe=opening.probe,
+            protocol=opening.protocol,
+            pulses=opening.pulses,
+            assumptions=ASSUMPTIONS[opening.protocol],
+            authentication_bits=authentication.consumed_bits if authentication else 0,
+        )
+
+    def run(self) -> Talk[BlockReport]:
+        """The whole block; returns its report.
+
+        Raises:
+            BlockRejected, MalformedMessage, TagMismatch: the block ends without key.
+        """
+        mine = encode(self._opening)
+        if (yield from self._exchange(mine)) != mine:
+            raise BlockRejected(Reason.DISAGREED, "the sides opened different blocks")
+        half = yield FetchHalf(self._opening)
+        assert half is not None
+        assert not isinstance(half, bytes)
+        slots = yield from self._receive_slots(half)
+        ours = half.at(slots)
+        alice, bob, public_seed = yield from self._announce(ours.settings)
+        roles = assign(
+            self._opening.protocol,
+            alice,
+            bob,
+            self._opening.sample_share,
+            hkdf(public_seed, info=b"sample", length=32),
+        )
+        tested = yield from self._test(ours.outcomes, roles)
+        evidence = Evidence.of(self._opening.protocol, (alice, bob), roles, tested)
+        self.report = replace(
+            self.report,
+            detected=slots.size,
+            sifted_bits=evidence.sample.bits + roles.key.size,
+            sample_bits=evidence.sample.bits,
+            **evidence.figures(self._budget),
+        )
+        rejection = evidence.judge(self._rules, self._budget)
+        if rejection is not None or self._opening.probe:
+            return (yield from self._disclose(ours.outcomes[roles.key], roles, evidence, rejection))
+        return (yield from self._distil(ours.outcomes[roles.key], roles, evidence, public_seed))
+
+    def _exchange(self, body: bytes) -> Talk[bytes]:
+        step, self.step = self.step, self.step + 1
+        theirs = yield Send(step, body)
+        assert isinstance(theirs, bytes)
+        both = (body, theirs) if self._side is Side.ALICE else (theirs, body)
+        self.transcript += step.to_bytes(4, "big")
+        for message in both:
+            self.transcript += len(message).to_bytes(4, "big") + message
+        return theirs
+
+    def _receive_slots(self, half: Half) -> Talk[Slots]:
+        own = half.received
+        body = b"" if own is None else encode_slots(own, self._opening.pulses)
+        theirs = decode(
+            (yield from self._exchange(encode(Received(body, self._slots_tag(self._side, body))))),
+            Received,
+        )
+        # Bases open only for a list of slots that is known to be the peer's own.
+        if self._authentication is not None:
+            verify_tag(
+                self._authentication.hash_keys[self._side.peer],
+                self._authentication.received_pads[self._side.peer],
+                self._tag_context(b"received", self._side.peer) + theirs.slots,
+                theirs.tag,
+            )
+        prepares = self._opening.protocol is Protocol.BB84
+        if prepares and self._side is Side.BOB:
+            if theirs.slots:
+                raise MalformedMessage("Alice registers no slots in BB84, got a list")
+            assert own is not None
+            return own
+        peer = decode_slots(theirs.slots, self._opening.pulses)
+        if own is None:
+            return peer
+        return np.intersect1d(own, peer, assume_unique=True)
+
+    def _slots_tag(self, side: Side, body: bytes) -> bytes:
+        if self._authentication is None:
+            return b""
+        return tag(
+            self._authentication.hash_keys[side],
+            self._authentication.received_pads[side],
+            self._tag_context(b"received", side) + body,
+        )
+
+    def _tag_context(self, purpose: bytes, side: Side) -> bytes:
+        return b"bellwire " + purpose + b" " + side.encode() + encode(self._opening)
+
+    def _announce(self, settings: Settings) -> Talk[tuple[Settings, Settings, bytes]]:
+        nonce = self._random_bytes(NONCE_BYTES)
+        three = self._opening.protocol is Protocol.E91
+        low = pack(settings & np.uint8(1))
+        high = pack(settings >> np.uint8(1)) if three else b""
+        theirs = decode((yield from self._exchange(encode(Announced(low, high, nonce)))), Announced)
+        peer = _bits(theirs.low, settings.size)
+        if three:
+            peer = peer | (_bits(theirs.high, settings.size) << np.uint8(1))
+            if peer.size and peer.max() > 2:
+                raise MalformedMessage("expected settings 0, 1 or 2, got 3")
+        elif theirs.high:
+            raise MalformedMessage("expected one bit per basis, got two")
+        if self._side is Side.ALICE:
+            return settings, peer, nonce + theirs.nonce
+        return peer, settings, theirs.nonce + nonce
+
+    def _test(self, outcomes: Bits, roles: Roles) -> Talk[tuple[Bits, Bits]]:
+        mine = outcomes[roles.test]
+        theirs = decode((yield from self._exchange(encode(Tested(pack(mine))))), Tested)
+        return self._alice_first(mine, _bits(theirs.outcomes, mine.size))
+
+    def _alice_first(self, mine: Bits, theirs: Bits) -> tuple[Bits, Bits]:
+        return (mine, theirs) if self._side is Side.ALICE else (theirs, mine)
+
+    def _disclose(
+        self, key: Bits, roles: Roles, evidence: Evidence, rejection: Rejection | None
+    ) -> Talk[BlockReport]:
+        # These bits will never be key, so all of them may say how often they differ. A peer that
+        # was led to another verdict cannot use the block: it will not get our transcript tag.
+        theirs = decode(
+            (yield from self._exchange(encode(Decided(go=False, body=pack(key))))), Decided
+        )
+        if theirs.go:
+            raise BlockRejected(Reason.DISAGREED, "the peer accepts what we reject")
+        alice, bob = self._alice_first(key, _bits(theirs.body, key.size))
+        opened = evidence.with_key(roles, alice, bob)
+        # E91 without a probe's full disclosure has no QBER; with it, its own limit applies too.
+        rejection = rejection or judge_qber(opened.sample, self._rules, self._budget)
+        self.report = replace(
+            self.report,
+            sample_bits=opened.sample.bits,
+            **opened.figures(self._budget),
+        )
+        if rejection is not None:
+            raise BlockRejected(rejection.reason, rejection.message)
+        return self._concluded(epsilon=None)
+
+    def _distil(
+        self, key: Bits, roles: Roles, evidence: Evidence, public_seed: bytes
+    ) -> Talk[BlockReport]:
+        engine = Cascade(
+            key,
+            evidence.expected_qber(),
+            hkdf(public_seed, info=b"cascade", length=32),
+            corrects=self._side is Side.BOB,
+            budget=CascadeBudget(max_leaked_bits=key.size, max_rounds=MAX_ROUNDS),
+        )
+        yield from self._reconcile(engine)
+        errors = ErrorRate(engine.errors, key.size)
+        whole = evidence.sample + errors
+        ideal = key.size * binary_entropy(errors.value)
+        self.report = replace(
+            self.report,
+            key_bits=key.size,
+            qber=whole.value,
+            qber_stderr=whole.stderr,
+            leaked_bits=engine.leaked_bits,
+            efficiency=engine.leaked_bits / ideal if ideal else None,
+            rounds=engine.rounds,
+            verification_bits=HASH_BITS,
+        )
+        rejection = judge_qber(whole, self._rules, self._budget)
+        if rejection is not None:
+            raise BlockRejected(rejection.reason, rejection.message)
+        limits = evidence.phase_errors(roles.parts, self._budget)
+        length = secret_length(
+            list(zip(roles.parts, limits, strict=True)),
+            engine.leaked_bits + HASH_BITS,
+            self._budget,
+        )
+        assert self._authentication is not None
+        net = length - self._authentication.consumed_bits
+        self.report = replace(self.report, phase_errors=limits, extracted_bits=max(0, length))
+        if net <= 0:
+            raise BlockRejected(
+                Reason.NO_NET_KEY,
+                f"{length} bits could be extracted, the block's tags used "
+                f"{self._authentication.consumed_bits}",
+            )
+        secret = yield from self._prove(engine.corrected, length)
+        yield from self._authenticate()
+        self.report = replace(self.report, secret_bits=net)
+        report = self._concluded(epsilon=self._epsilon(key.size))
+        yield Store(secret, length, report)
+        decode((yield from self._exchange(encode(Stored(self._opening.number)))), Stored)
+        return report
+
+    def _reconcile(self, engine: Cascade) -> Talk[None]:
+        try:
+            theirs = decode(
+                (yield from self._exchange(encode(Decided(go=True, body=engine.first())))), Decided
+            )
+            if not theirs.go:
+                raise BlockRejected(Reason.DISAGREED, "the peer rejects what we accept")
+            answer = engine.receive(theirs.body)
+            while answer is not None:
+                answer = engine.receive((yield from self._exchange(answer)))
+        except ReconciliationFailed as error:
+            raise BlockRejected(Reason.RECONCILIATION, str(error)) from error
+
+    def _prove(self, key: Bits, length: int) -> Talk[Secret]:
+        # Alice draws the hash key and the seed only now, when both keys are fixed.
+        size = seed_bits(key.size, length)
+        if self._side is Side.ALICE:
+            hash_key = self._random_bytes(HASH_KEY_BYTES)
+            seed = _random_bits(self._random_bytes, size)
+            proof = Proof(hash_key, key_hash(key, hash_key), pack(seed))
+            decode((yield from self._exchange(encode(proof))), Proof)
+        else:
+            proof = decode((yield from self._exchange(encode(Proof(b"", b"", b"")))), Proof)
+            if len(proof.hash_key) != HASH_KEY_BYTES:
+                raise MalformedMessage(f"expected a hash key of {HASH_KEY_BYTES} bytes")
+            seed = _bits(proof.seed, size)
+            try:
+                verify_key_hash(key, proof.hash_key, proof.key_hash)
+            except KeyMismatch as error:
+                raise BlockRejected(
+                    Reason.VERIFICATION, "keys differ after reconciliation"
+                ) from error
+        return Secret(pack(toeplitz_hash(key, seed, length)))
+
+    def _authenticate(self) -> Talk[None]:
+        keys = self._authentication
+        assert keys is not None
+        said = bytes(self.transcript)
+        mine = tag(
+            keys.hash_keys[self._side],
+            keys.transcript_pads[self._side],
+            self._tag_context(b"transcript", self._side) + said,
+        )
+        theirs = decode((yield from self._exchange(encode(Tagged(mine)))), Tagged)
+        verify_tag(
+            keys.hash_keys[self._side.peer],
+            keys.transcript_pads[self._side.peer],
+            self._tag_context(b"transcript", self._side.peer) + said,
+            theirs.tag,
+        )
+
+    def _epsilon(self, key_bits: int) -> float:
+        tags = 4 * forgery_bound(len(self.transcript) + len(encode(self._opening)) + 64)
+        return self._budget.secrecy + collision_bound(key_bits) + tags
+
+    def _concluded(self, epsilon: float | None) -> BlockReport:
+        self.report = replace(
+            self.report,
+            accepted=True,
+            epsilon=epsilon,
+            transcript_bytes=len(self.transcript),
+            steps=self.step,
+        )
+        return self.report
+
+
+def _bits(data: bytes, count: int) -> Bits:
+    try:
+        return unpack(data, count)
+    except PackedBitsError as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def _random_bits(random_bytes: Callable[[int], bytes], count: int) -> Bits:
+    data = np.frombuffer(random_bytes((count + 7) // 8), np.uint8)
+    return np.unpackbits(data, count=count, bitorder="little")

@@ -1,0 +1,63 @@
+"""Halves of a block straight from the statistics, without a link: for tests of the protocol."""
+
+import numpy as np
+
+from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES
+from bellwire.base.detections import Detections, Half, Protocol, Side, Slots
+
+
+class Prepared:
+    """Alice's half in BB84: she can say basis and bit of any slot."""
+
+    def __init__(self, settings: np.ndarray, outcomes: np.ndarray) -> None:
+        self._settings, self._outcomes = settings, outcomes
+
+    @property
+    def received(self) -> Slots | None:
+        return None
+
+    def at(self, slots: Slots) -> Detections:
+        return Detections(slots, self._settings[slots], self._outcomes[slots])
+
+
+def bb84(pulses: int, qber: float, rng: np.random.Generator, loss: float = 0.0) -> dict[Side, Half]:
+    """BB84 with independent errors of rate `qber` in equal bases and losses of rate `loss`."""
+    bits, bases, bob = (rng.integers(0, 2, pulses, np.uint8) for _ in range(3))
+    flips = (rng.random(pulses) < qber).astype(np.uint8)
+    noise = rng.integers(0, 2, pulses, np.uint8)
+    outcomes = np.where(bases == bob, bits ^ flips, noise).astype(np.uint8)
+    slots = np.flatnonzero(rng.random(pulses) >= loss).astype(np.int64)
+    return {
+        Side.ALICE: Prepared(bases, bits),
+        Side.BOB: Detections(slots, bob[slots], outcomes[slots]),
+    }
+
+
+def e91(
+    pulses: int,
+    visibility: float,
+    rng: np.random.Generator,
+    axis: float | None = None,
+    loss: float = 0.0,
+) -> dict[Side, Half]:
+    """E91 with E(a, b) = V cos(a − b), or V cos(a − axis) cos(b − axis) with an Eve along `axis`."""
+    a, b = (rng.integers(0, 3, pulses).astype(np.uint8) for _ in range(2))
+    alpha, beta = np.array(ALICE_ANGLES)[a], np.array(BOB_ANGLES)[b]
+    if axis is None:
+        correlation = visibility * np.cos(alpha - beta)
+    else:
+        correlation = visibility * np.cos(alpha - axis) * np.cos(beta - axis)
+    first = rng.integers(0, 2, pulses, np.uint8)
+    second = first ^ (rng.random(pulses) < 0.5 * (1.0 - correlation)).astype(np.uint8)
+    there = [np.flatnonzero(rng.random(pulses) >= loss).astype(np.int64) for _ in range(2)]
+    return {
+        Side.ALICE: Detections(there[0], a[there[0]], first[there[0]]),
+        Side.BOB: Detections(there[1], b[there[1]], second[there[1]]),
+    }
+
+
+def halves(protocol: Protocol, pulses: int, rng: np.random.Generator) -> dict[Side, Half]:
+    """A clean block of either protocol at 2 % QBER."""
+    if protocol is Protocol.BB84:
+        return bb84(pulses, 0.02, rng)
+    return e91(pulses, 0.96, rng)
