@@ -1,0 +1,228 @@
+"""Everything that must hold before a change lands; `./bellwire check` runs it, and so does CI.
+
+    ./bellwire check            all steps
+    ./bellwire check --fast     without building and trying the wheel
+    ./bellwire check -k EXPR    only the tests that match, without the coverage gate
+
+All steps run even after one has failed. The last line of the output is `N passed, N failed`, the
+numbers of the tests.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import launch, lock, system_packages
+
+ROOT = launch.ROOT
+BIN = Path(sys.executable).parent
+LINES_GATE = 90.0  # per cent of the lines outside the command line
+DEMO_LIMIT_S = 60.0  # a first run, with compilation
+WORKERS = "2"
+CODE = ("src", "tests", "tools")
+
+
+class StepFailed(Exception):
+    """A step says no; the message is what there is to read."""
+
+
+class Checks:
+    """One run of the checks, with the files it writes in a folder of its own."""
+
+    def __init__(self, place: Path, expression: str | None) -> None:
+        self.place = place
+        self.expression = expression
+        self.tests = self.place / "tests.xml"
+
+    def steps(self, *, fast: bool) -> list[tuple[str, Callable[[], str]]]:
+        """Names and functions, in order."""
+        if self.expression is not None:
+            return [("tests", self.run_tests)]
+        chosen = [
+            ("system packages", self.system),
+            ("locks", self.locks),
+            ("ruff format", lambda: tool("ruff", "format", "--check", ".")),
+            ("ruff check", lambda: tool("ruff", "check", ".")),
+            ("mypy", lambda: tool("mypy", *CODE)),
+            ("import-linter", lambda: tool("lint-imports")),
+            ("tests", self.run_tests),
+            ("coverage", self.coverage),
+            ("wheel", self.wheel),
+        ]
+        return chosen[:-1] if fast else chosen
+
+    def system(self) -> str:
+        """Programs that the tests call."""
+        try:
+            system_packages.provide(system_packages.PACKAGES)
+        except (RuntimeError, subprocess.CalledProcessError) as error:
+            raise StepFailed(str(error)) from error
+        return ""
+
+    def locks(self) -> str:
+        """The locks were made from what pyproject.toml says now."""
+        stale = lock.stale_locks(lock.read_project(), ROOT / "requirements")
+        if stale:
+            raise StepFailed(f"out of step: {', '.join(stale)}; run .venv/bin/python tools/lock.py")
+        return ""
+
+    def run_tests(self) -> str:
+        """Pytest over two processes, measuring what subprocesses execute as well."""
+        arguments = ["--junitxml", str(self.tests), "-n", WORKERS, "--dist", "loadfile"]
+        if self.expression is None:
+            return tool("pytest", "--cov", "--cov-report=", *arguments, env=self.coverage_file())
+        return tool("pytest", "-k", self.expression, *arguments)
+
+    def coverage(self) -> str:
+        """At least the gate's share of lines, over everything but the command line."""
+        path = self.place / "coverage.json"
+        env = self.coverage_file()
+        tool("coverage", "json", "-q", "-o", str(path), "--omit", "*/bellwire/cli/*", env=env)
+        totals = json.loads(path.read_text())["totals"]
+        lines = 100.0 * totals["covered_lines"] / max(1, totals["num_statements"])
+        branches = 100.0 * totals["covered_branches"] / max(1, totals["num_branches"])
+        said = f"{lines:.1f} % of lines and {branches:.1f} % of branches outside bellwire.cli"
+        if lines < LINES_GATE:
+            table = tool("coverage", "report", "--skip-covered", "--show-missing", env=env)
+            raise StepFailed(f"{table}\n{said}; {LINES_GATE:.0f} % of lines are asked for")
+        return said
+
+    def coverage_file(self) -> dict[str, str]:
+        """Keeps two runs in one checkout from adding up their measurements."""
+        return {"COVERAGE_FILE": str(self.place / ".coverage")}
+
+    def wheel(self) -> str:
+        """A wheel, installed into an empty environment, is the whole program."""
+        uv = launch.find_uv()
+        assert uv is not None, "the launcher has just used it"
+        built, environment = self.place / "dist", self.place / "environment"
+        self.uv(uv, "build", "--wheel", *launch.BUILD, "--out-dir", str(built), str(ROOT))
+        (wheel,) = built.glob("*.whl")
+        self.uv(uv, "venv", "--python", sys.executable, str(environment))
+        into = ("pip", "install", "--python", str(environment / "bin" / "python"))
+        self.uv(uv, *into, "--require-hashes", "-r", str(launch.lock_file("runtime")))
+        self.uv(uv, *into, "--no-deps", str(wheel))
+        program = str(environment / "bin" / "bellwire")
+        said = self.away(program, "--version")
+        table = "from bellwire.cli.main import COMMANDS; print(*COMMANDS)"
+        names = self.away(str(environment / "bin" / "python"), "-c", table).split()
+        if "demo" in names:
+            started = time.monotonic()
+            json.loads(self.away(program, "demo", "--json", limit=DEMO_LIMIT_S))
+            said += f", first demo in {time.monotonic() - started:.0f} s"
+        return said
+
+    def uv(self, uv: str, *arguments: str) -> None:
+        """Run uv as the launcher does."""
+        try:
+            launch.run_uv(uv, *arguments)
+        except launch.SetupError as error:
+            raise StepFailed(str(error)) from error
+
+    def away(self, *command: str, limit: float = 30.0) -> str:
+        """Run a command in an empty folder with an empty home; return its standard output."""
+        home = self.place / "home"
+        home.mkdir(exist_ok=True)
+        env = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
+        return run(command, cwd=home, env=env, limit=limit, only_stdout=True)
+
+
+def tool(name: str, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """Run a development tool of this environment in the checkout."""
+    return run((str(BIN / name), *arguments), cwd=ROOT, env=env or {})
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: dict[str, str],
+    limit: float | None = None,
+    only_stdout: bool = False,
+) -> str:
+    """Run a command to its end.
+
+    Args:
+        command: Program and arguments.
+        cwd: Where.
+        env: What differs from our own environment.
+        limit: Seconds it may take.
+        only_stdout: Return standard output alone.
+
+    Raises:
+        StepFailed: it failed or took too long; with its output.
+    """
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**os.environ, "PATH": path, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StepFailed(f"{' '.join(command)}: not done after {limit:.0f} s") from error
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip()
+        raise StepFailed(f"{said}\n{Path(command[0]).name} ended with {done.returncode}")
+    return done.stdout.strip() if only_stdout else (done.stdout + done.stderr).strip()
+
+
+def count(report: Path) -> tuple[int, int]:
+    """Passed and failed tests of a JUnit report; (0, 0) when there is none."""
+    if not report.exists():
+        return 0, 0
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    passed = failed = 0
+    for suite in suites:
+        bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        failed += bad
+        passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
+    return passed, failed
+
+
+def say(line: str) -> None:
+    """Print at once: whoever waits sees how far it is."""
+    print(line, flush=True)
+
+
+def main() -> int:
+    """Run the steps and return 0 if all of them hold."""
+    parser = argparse.ArgumentParser(prog="./bellwire check", description=__doc__)
+    parser.add_argument("--fast", action="store_true", help="leave out the wheel")
+    parser.add_argument("-k", metavar="EXPR", help="only the tests that match")
+    chosen = parser.parse_args()
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="bellwire-check-") as place:
+        checks = Checks(Path(place), chosen.k)
+        for name, step in checks.steps(fast=chosen.fast):
+            started = time.monotonic()
+            try:
+                said, verdict = step(), "ok"
+            except StepFailed as error:
+                said, verdict = str(error), "FAILED"
+                failed.append(name)
+            say(f"{name:16} {verdict:6} {time.monotonic() - started:6.1f} s")
+            if said and (verdict != "ok" or name in ("coverage", "wheel")):
+                say("\n".join(f"    {line}" for line in said.splitlines()))
+        passed, broken = count(checks.tests)
+    say(f"failed: {', '.join(failed)}" if failed else "everything holds")
+    say(f"{passed} passed, {broken} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

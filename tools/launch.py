@@ -1,0 +1,205 @@
+"""Set up the checkout's private environment when it has to be, then become the program.
+
+Standard library only: this runs before anything is installed. Nothing outside the checkout is
+written, besides uv's own cache. An environment counts as ready when a fingerprint of everything it
+was made from stands in it; the fingerprint is written last, and a set-up that was cut short leaves
+a mark by which the next one knows to start afresh.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+VENV = ROOT / ".venv"
+UV_VERSION = "0.13.9"
+UNFINISHED = TOOLS / "unfinished"
+
+
+class SetupError(Exception):
+    """Set-up cannot go on; the message is for the person at the terminal."""
+
+
+def launch(arguments: Sequence[str]) -> NoReturn:
+    """Make the environment ready and replace this process by the program, or by `check`.
+
+    Args:
+        arguments: The command line after the launcher's name.
+
+    Raises:
+        SystemExit: 2 where the set-up is impossible, 130 when it was interrupted.
+    """
+    checking = list(arguments[:1]) == ["check"]
+    try:
+        make_ready("dev" if checking else "runtime")
+    except SetupError as error:
+        say(str(error), who="error")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(130)
+    if checking:
+        become(VENV / "bin" / "python", str(ROOT / "tools" / "check.py"), *arguments[1:])
+    become(VENV / "bin" / "bellwire", *arguments)
+
+
+def become(program: Path, *arguments: str) -> NoReturn:
+    """Replace this process, so that exit codes and signals are the program's own."""
+    os.execv(program, [str(program), *arguments])
+
+
+def make_ready(group: str) -> None:
+    """Install a group of locked requirements and the project, unless that has been done.
+
+    Args:
+        group: `runtime`, or `dev` which includes it.
+
+    Raises:
+        SetupError: read-only checkout, no network, no way to get uv.
+    """
+    wanted = fingerprint(group)
+    if is_ready(group, wanted):
+        return
+    try:
+        with only_one():
+            if not is_ready(group, wanted):
+                install(group, wanted)
+    except OSError as error:
+        raise SetupError(
+            f"cannot set up in {ROOT}: {error.strerror or error} ({error.filename or 'no file'})"
+        ) from error
+
+
+def fingerprint(group: str) -> str:
+    """Digest of what an environment is made from: the locks, the project's metadata, its place."""
+    digest = hashlib.sha256(str(ROOT).encode())
+    for path in (lock_file(group), lock_file("build"), ROOT / "pyproject.toml"):
+        content = path.read_bytes()
+        digest.update(b"%d\n" % len(content) + content)
+    return digest.hexdigest()
+
+
+def lock_file(group: str) -> Path:
+    """The hashed requirements of a group."""
+    return ROOT / "requirements" / f"{group}.txt"
+
+
+def is_ready(group: str, wanted: str) -> bool:
+    """Whether the environment was made from exactly this, and its Python is still there."""
+    if UNFINISHED.exists() or not (VENV / "bin" / "python").exists():
+        return False
+    try:
+        return stamp(group).read_text() == wanted
+    except OSError:
+        return False
+
+
+def stamp(group: str) -> Path:
+    """Where the fingerprint of an installed group stands."""
+    return VENV / f"bellwire-{group}"
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Keep a second launcher waiting while this one works; the system frees it when we die."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another set-up of this checkout")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def install(group: str, wanted: str) -> None:
+    """Create or mend the environment, and write its fingerprint last."""
+    started = time.monotonic()
+    say("setting up, this happens once")
+    uv = find_uv() or fetch_uv()
+    python = VENV / "bin" / "python"
+    afresh = UNFINISHED.exists() or not python.exists()
+    UNFINISHED.touch()
+    if afresh:
+        run_uv(uv, "venv", "--clear", "--python", sys.executable, str(VENV))
+    say(f"installing the locked packages ({group})")
+    into = ("pip", "install", "--python", str(python))
+    run_uv(uv, *into, "--require-hashes", "-r", str(lock_file(group)))
+    run_uv(uv, *into, "--no-deps", *BUILD, "--editable", str(ROOT))
+    for each in ("runtime", "dev"):
+        stamp(each).unlink(missing_ok=True)
+    # The locks agree on every version, so whoever has the development tools has the rest.
+    stamp("runtime").write_text(fingerprint("runtime"))
+    stamp(group).write_text(wanted)
+    UNFINISHED.unlink()
+    say(f"ready after {time.monotonic() - started:.0f} s")
+
+
+BUILD = ("--build-constraints", str(lock_file("build")))
+
+
+def find_uv() -> str | None:
+    """Path of uv: ours, or the one on PATH."""
+    own = TOOLS / "bin" / "uv"
+    return str(own) if own.exists() else shutil.which("uv")
+
+
+def fetch_uv() -> str:
+    """Install uv beside the environment; a target folder needs neither venv nor root."""
+    say(f"fetching uv {UV_VERSION}")
+    staging = TOOLS / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(staging))
+    run([sys.executable, "-m", "pip", "install", *options, f"uv=={UV_VERSION}"], dict(os.environ))
+    shutil.rmtree(TOOLS / "bin", ignore_errors=True)
+    (staging / "bin").rename(TOOLS / "bin")
+    shutil.rmtree(staging)
+    return str(TOOLS / "bin" / "uv")
+
+
+def run_uv(uv: str, *arguments: str) -> None:
+    """Run uv on the environment we name, whatever environment we were called from."""
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    environment.pop("VIRTUAL_ENV", None)
+    run([uv, "--quiet", *arguments], environment)
+
+
+def run(command: list[str], environment: dict[str, str]) -> None:
+    """Run a step of the set-up, silent unless it fails.
+
+    Raises:
+        SetupError: with the last lines of what it said.
+    """
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+    if "No module named pip" in said:
+        raise SetupError("neither uv nor pip is here; install one of them (Debian: python3-pip)")
+    what = " ".join(Path(word).name if "/" in word else word for word in command[:4])
+    raise SetupError(
+        f"set-up stopped at `{what}`:\n{said}\n"
+        "It needs to reach a package index once; mend that and run the same command again."
+    )
+
+
+def say(what: str, *, who: str = "bellwire") -> None:
+    """One short line to whoever waits."""
+    sys.stderr.write(f"{who}: {what}\n")
+    sys.stderr.flush()

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Renew the locks in `requirements/`, or say whether they are out of step with pyproject.toml.
+
+    .venv/bin/python tools/lock.py [--upgrade]
+
+A lock pins every version with its hashes, for every platform, and names no index. Its first line
+holds a digest of the requirements it was made from, so that a stale lock shows without a network.
+Versions stay as they are unless `--upgrade` is given or the requirements force a change.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools.launch import ROOT, fetch_uv, find_uv, lock_file
+
+LOWEST_PYTHON = "3.11"
+GROUPS = ("runtime", "dev", "build")
+MARK = "# made from "
+
+
+def requirements(group: str, project: dict[str, Any]) -> list[str]:
+    """What pyproject.toml asks for in a group: `runtime`, `dev` (with runtime) or `build`."""
+    wanted: list[str] = project["build-system"]["requires"]
+    if group == "build":
+        return sorted(wanted)
+    wanted = project["project"]["dependencies"]
+    if group == "dev":
+        wanted = wanted + project["dependency-groups"]["dev"]
+    return sorted(wanted)
+
+
+def digest(wanted: list[str]) -> str:
+    """Digest of the requirements of one group."""
+    return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+
+
+def stale_locks(project: dict[str, Any], folder: Path) -> list[str]:
+    """The groups whose lock was made from other requirements, or is missing."""
+    stale = []
+    for group in GROUPS:
+        path = folder / f"{group}.txt"
+        first = path.read_text().partition("\n")[0] if path.exists() else ""
+        if first != MARK + digest(requirements(group, project)):
+            stale.append(group)
+    return stale
+
+
+def read_project() -> dict[str, Any]:
+    """pyproject.toml of the checkout."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def renew(group: str, project: dict[str, Any], *, upgrade: bool) -> None:
+    """Resolve one group; `dev` keeps to the versions of `runtime`."""
+    wanted = requirements(group, project)
+    path = lock_file(group)
+    command = [find_uv() or fetch_uv(), "--quiet", "pip", "compile", "-", "--universal"]
+    command += ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header"]
+    command += ["--python-version", LOWEST_PYTHON, "--output-file", str(path)]
+    if group == "dev":
+        command += ["--constraints", str(lock_file("runtime"))]
+    if upgrade:
+        command += ["--upgrade"]
+    subprocess.run(command, input="\n".join(wanted), text=True, check=True, cwd=ROOT)
+    path.write_text(f"{MARK}{digest(wanted)}\n{path.read_text()}")
+
+
+def main() -> None:
+    """Renew all locks."""
+    project = read_project()
+    for group in GROUPS:
+        renew(group, project, upgrade="--upgrade" in sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()
