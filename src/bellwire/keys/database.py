@@ -1,0 +1,198 @@
+"""The SQLite file under the key store: how it is opened, written and given up.
+
+What always holds: a transaction that was committed is on the disk (write-ahead log, synchronous
+FULL); deleted content is overwritten (secure_delete), and `truncate` empties the log, which would
+otherwise keep sealed copies. One process has the file at a time (exclusive locking), one thread at
+a time is in a transaction. After a commit that failed the connection is closed: what the disk holds
+is then unknown, and only opening the store anew tells (a failed sync must not be retried).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefused, StoreUnusable
+from bellwire.keys.private import own_file, own_folder
+
+APPLICATION_ID = 0x62776B31
+"""Marks the file as a key store of bellwire ('bwk1')."""
+
+SCHEMA_VERSION = 1
+
+BUSY_TIMEOUT_S = 1.0
+"""How long to wait for a predecessor that is just ending."""
+
+SCHEMA = (
+    """CREATE TABLE store (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        store_id BLOB NOT NULL, side TEXT NOT NULL, kek_check BLOB NOT NULL,
+        last_block INTEGER NOT NULL, last_set INTEGER NOT NULL, fixed_keys BLOB
+    ) STRICT""",
+    """CREATE TABLE blocks (
+        number INTEGER PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
+        protocol TEXT NOT NULL, source TEXT NOT NULL, secret_bits INTEGER NOT NULL,
+        qber REAL NOT NULL, chsh REAL, epsilon REAL NOT NULL, decided_at REAL NOT NULL,
+        refill_sets INTEGER NOT NULL DEFAULT 0, units INTEGER NOT NULL DEFAULT 0,
+        dropped_bits INTEGER NOT NULL DEFAULT 0,
+        own_next INTEGER NOT NULL DEFAULT 0, own_end INTEGER NOT NULL DEFAULT 0,
+        peer_left INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    "CREATE INDEX blocks_with_own_units ON blocks (number) WHERE own_next < own_end",
+    "CREATE INDEX blocks_pending ON blocks (number) WHERE state = 'pending'",
+    """CREATE TABLE pending_bits (
+        block INTEGER PRIMARY KEY REFERENCES blocks (number), sealed BLOB NOT NULL
+    ) STRICT""",
+    """CREATE TABLE units (
+        block INTEGER NOT NULL REFERENCES blocks (number), number INTEGER NOT NULL,
+        sealed BLOB NOT NULL, PRIMARY KEY (block, number)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE pad_sets (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
+)
+
+_PRAGMAS = (
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+
+
+class Database:
+    """One open file; `transaction` is the way in."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._lock = threading.RLock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: Path) -> "Database":
+        """Open `path`, making an empty database of our schema where there is none.
+
+        Raises:
+            StoreUnusable: folder or file cannot be made, read or written.
+            StoreRefused: others may read folder or file, or it belongs to another program.
+            StoreCorrupt: it is no SQLite file, or a damaged one; it is left as it is.
+            StoreBusy: another process has it open.
+        """
+        own_folder(path.parent)
+        own_file(path)
+        connection = connect(path)
+        database = cls(connection, path)
+        try:
+            with database._translated():
+                for pragma in _PRAGMAS:
+                    connection.execute(pragma).fetchall()
+            with database.transaction() as cursor:
+                database._check_schema(cursor)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Cursor]:
+        """All of the body, durably, or nothing of it.
+
+        Raises:
+            StoreError: SQLite failed; see `errors` for what the kinds mean.
+        """
+        with self._lock, self._translated():
+            if self._closed:
+                raise StoreError(f"{self._path} is closed", hint="Restart the node.")
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                yield cursor
+            except BaseException:
+                self._roll_back()
+                raise
+            try:
+                cursor.execute("COMMIT")
+            except BaseException:
+                self._abandon()
+                raise
+
+    def truncate(self) -> None:
+        """Move the write-ahead log into the file and empty it, so that nothing deleted stays."""
+        with self._lock, self._translated():
+            if not self._closed:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Give the file up; again is harmless."""
+        with self._lock:
+            self._abandon()
+
+    def _check_schema(self, cursor: sqlite3.Cursor) -> None:
+        (application,) = cursor.execute("PRAGMA application_id").fetchone()
+        (version,) = cursor.execute("PRAGMA user_version").fetchone()
+        (tables,) = cursor.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+        if tables == 0 and application == 0:
+            for statement in SCHEMA:
+                cursor.execute(statement)
+            cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif application != APPLICATION_ID:
+            raise StoreRefused(f"expected a key store in {self._path}, got another's database")
+        elif version != SCHEMA_VERSION:
+            raise StoreRefused(
+                f"expected schema version {SCHEMA_VERSION} in {self._path}, got {version}",
+                hint="Use the version of bellwire that wrote it.",
+            )
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: sqlite3.Error) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _BUSY:
+            return StoreBusy(
+                f"expected to be the only user of {self._path}, got another",
+                hint="Stop the other node, or choose another state folder.",
+            )
+        if code in _CORRUPT:
+            return StoreCorrupt(
+                f"expected a key store in {self._path}, got: {error}",
+                hint="The file was left as it is; move it away to start with an empty store.",
+            )
+        if code in _UNUSABLE:
+            return StoreUnusable(
+                f"expected to read and write {self._path}, got: {error}",
+                hint="Choose another state folder, or mend its permissions.",
+            )
+        return StoreError(f"{self._path} failed: {error}", hint="Free disk space, check the disk.")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that leaves transactions to us and may be used from any thread."""
+    return sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )

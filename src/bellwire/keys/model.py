@@ -1,0 +1,179 @@
+"""What the key store speaks of: a block's record, a key's id, a delivered key.
+
+A key id says where the key's bits lie, so that the peer finds them without being told anything
+else: `block (8 bytes) ‖ first unit (4) ‖ bits (4)`, big-endian; as text in the groups of a UUID.
+It names bits and is not secret.
+"""
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bellwire.base.detections import Protocol
+from bellwire.base.secret import Secret
+from bellwire.keys.errors import KeyIdMalformed, KeySizeUnsupported
+
+UNIT_BITS = 256
+"""The pool's grain: an AES-256 key, the usual draw, is one unit."""
+
+UNIT_BYTES = UNIT_BITS // 8
+
+MAX_KEY_BITS = 65_536
+"""Longest key of one draw."""
+
+MAX_BLOCK = 2**63 - 1
+"""Block numbers are what an SQLite integer holds."""
+
+MAX_SECRET_BITS = 2**31
+"""Secret bits of one block: far above any block, and a unit number stays within four bytes."""
+
+_KEY_ID = struct.Struct(">QII")
+_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class KeySourceKind(StrEnum):
+    """Where a key's randomness came from; shown wherever the key is."""
+
+    SIMULATED = "simulated"
+    RECORDED = "recorded"
+    HARDWARE = "hardware"
+    VENDOR = "vendor"
+    LOCAL = "local"
+
+
+class BlockState(StrEnum):
+    """What a node holds of a block."""
+
+    ABSENT = "absent"
+    PENDING = "pending"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRecord:
+    """What is known, in the open, of a block that gave secret bits.
+
+    Attributes:
+        block: Block number, from 1; the same at both nodes.
+        protocol: What was run.
+        source: Where the light came from.
+        secret_bits: Length after amplification.
+        qber: Error rate of the compared bits.
+        chsh: Estimate of S; None where the protocol has none.
+        epsilon: Total security parameter of the secret bits.
+        decided_at: Seconds since the epoch, by this node's clock.
+    """
+
+    block: int
+    protocol: Protocol
+    source: KeySourceKind
+    secret_bits: int
+    qber: float
+    chsh: float | None
+    epsilon: float
+    decided_at: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.block <= MAX_BLOCK:
+            raise ValueError(f"expected a block number from 1 to {MAX_BLOCK}, got {self.block}")
+        if not 1 <= self.secret_bits <= MAX_SECRET_BITS:
+            raise ValueError(f"expected 1 to {MAX_SECRET_BITS} secret bits, got {self.secret_bits}")
+        if not 0.0 <= self.qber <= 1.0 or not 0.0 < self.epsilon < 1.0:
+            raise ValueError("expected a QBER from 0 to 1 and an epsilon between 0 and 1")
+        if not math.isfinite(self.decided_at) or (
+            self.chsh is not None and not math.isfinite(self.chsh)
+        ):
+            raise ValueError("expected a finite time and a finite S")
+
+
+def check_key_bits(bits: int) -> None:
+    """Let a key size pass.
+
+    Raises:
+        KeySizeUnsupported: not a multiple of 8, or not from 8 to `MAX_KEY_BITS`.
+    """
+    if bits % 8 or not 8 <= bits <= MAX_KEY_BITS:
+        raise KeySizeUnsupported(bits, MAX_KEY_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyId:
+    """Where a key's bits lie.
+
+    Attributes:
+        block: Block number.
+        first_unit: Number of the first unit in the block, from 0.
+        bits: Length of the key; it covers whole units from the first one on.
+
+    Raises:
+        KeyIdMalformed: a number is out of range.
+    """
+
+    block: int
+    first_unit: int
+    bits: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.block <= MAX_BLOCK or not 0 <= self.first_unit < 2**32:
+            raise KeyIdMalformed(
+                f"expected a block from 1 and a unit of four bytes, got {self.block} and "
+                f"{self.first_unit}"
+            )
+        try:
+            check_key_bits(self.bits)
+        except KeySizeUnsupported as error:
+            raise KeyIdMalformed(f"key id: {error}") from error
+
+    @property
+    def units(self) -> range:
+        """Numbers of the units that the key covers."""
+        return range(self.first_unit, self.first_unit + -(-self.bits // UNIT_BITS))
+
+    def to_bytes(self) -> bytes:
+        """The 16 bytes of the wire."""
+        return _KEY_ID.pack(self.block, self.first_unit, self.bits)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "KeyId":
+        """Read 16 bytes.
+
+        Raises:
+            KeyIdMalformed: another length, or numbers out of range.
+        """
+        if len(data) != _KEY_ID.size:
+            raise KeyIdMalformed(f"expected a key id of {_KEY_ID.size} bytes, got {len(data)}")
+        return cls(*_KEY_ID.unpack(data))
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyId":
+        """Read the text form.
+
+        Raises:
+            KeyIdMalformed: not 32 lower-case hex digits in groups of 8-4-4-4-12, or out of range.
+        """
+        if not _TEXT.fullmatch(text):
+            raise KeyIdMalformed(
+                "expected a key id of lower-case hex digits in groups of 8-4-4-4-12"
+            )
+        return cls.from_bytes(bytes.fromhex(text.replace("-", "")))
+
+    def __str__(self) -> str:
+        digits = self.to_bytes().hex()
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredKey:
+    """Bits that left the pool.
+
+    Attributes:
+        key_id: Where they lay.
+        key: bits / 8 bytes. Secret.
+        source: Where their randomness came from.
+    """
+
+    key_id: KeyId
+    key: Secret
+    source: KeySourceKind

@@ -1,0 +1,83 @@
+"""How what the store keeps is sealed: AES-256-GCM, a key of its own for each table and block.
+
+The key of a box is HKDF-SHA256(key-encryption key, salt = the store's random id, info = table,
+side, block). A sealed value is `nonce (12, random) ‖ ciphertext ‖ tag (16)`, with table, side,
+block and index as associated data, so that a value moved to another row, table, block, side or
+store does not open.
+
+Random nonces, not the index: a transaction that failed may have left its values in the write-ahead
+log, and its repetition may seal others under the same index. As each table and block has its own
+key, at most 2^23 values (`MAX_SECRET_BITS` in units) ever share one; the chance that any two of
+them share a nonce is below 2^-51 (NIST SP 800-38D, 8.3, allows 2^32 values at 2^-32).
+"""
+
+import secrets
+
+from bellwire.base.detections import Side
+from bellwire.base.secret import Secret
+from bellwire.crypto.aead import KEY_BYTES, NONCE_BYTES, open_sealed, seal
+from bellwire.crypto.errors import AuthenticationFailed
+from bellwire.crypto.kdf import hkdf
+from bellwire.keys.errors import StoreCorrupt
+
+STORE_ID_BYTES = 32
+
+_LABEL = b"bellwire keys at rest 1"
+
+
+class Box:
+    """Seals and opens the values of one table and block."""
+
+    __slots__ = ("_context", "_key", "_what")
+
+    def __init__(self, key: bytes, context: bytes, what: str) -> None:
+        self._key = key
+        self._context = context
+        self._what = what
+
+    def __repr__(self) -> str:
+        return f"Box({self._what})"
+
+    def seal(self, index: int, data: bytes) -> bytes:
+        """Seal `data` as number `index` of this box."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + seal(self._key, nonce, data, self._context + index.to_bytes(8, "big"))
+
+    def open(self, index: int, sealed: bytes) -> bytes:
+        """Open number `index` of this box.
+
+        Raises:
+            StoreCorrupt: it is not what was sealed there.
+        """
+        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            if len(nonce) == NONCE_BYTES:
+                aad = self._context + index.to_bytes(8, "big")
+                return open_sealed(self._key, nonce, rest, aad)
+        except AuthenticationFailed as error:
+            raise self._corrupt(index) from error
+        raise self._corrupt(index)
+
+    def _corrupt(self, index: int) -> StoreCorrupt:
+        return StoreCorrupt(f"number {index} of {self._what} is not what was stored there")
+
+
+class Sealer:
+    """Makes the boxes of one store."""
+
+    __slots__ = ("_kek", "_side", "_store_id")
+
+    def __init__(self, kek: Secret, store_id: bytes, side: Side) -> None:
+        self._kek = kek
+        self._store_id = store_id
+        self._side = side
+
+    def __repr__(self) -> str:
+        return f"Sealer({self._side.value})"
+
+    def box(self, table: str, block: int) -> Box:
+        """The box of `table` and `block`."""
+        context = b"\0".join((_LABEL, table.encode(), self._side.value.encode(), b""))
+        context += block.to_bytes(8, "big")
+        key = hkdf(self._kek.reveal(), salt=self._store_id, info=context, length=KEY_BYTES)
+        return Box(key, context, f"{table} of block {block}")

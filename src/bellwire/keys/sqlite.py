@@ -1,0 +1,424 @@
+"""The key store of one side of a link, in one SQLite file: blocks, authentication reserve, pool.
+
+What always holds:
+
+- A tag pad or a key is deleted durably BEFORE it is returned. A crash in between loses it; nothing
+  is ever returned twice, at this side.
+- Each method is one transaction: after an error or a crash the store is as before or as after.
+- A block gives bits only when it is `ready`, which both sides make it in ascending order, so that
+  both carve the same pad sets and units from it (see `reserve` and `pool`).
+- Nothing secret is in the file unsealed (see `sealing`).
+
+Methods may be called from any thread; each waits for the disk, so an event loop calls them in one.
+"""
+
+import hmac
+import secrets
+import sqlite3
+from pathlib import Path
+
+from bellwire.base.detections import Side
+from bellwire.base.secret import Secret
+from bellwire.keys.database import Database
+from bellwire.keys.errors import (
+    BlockConflict,
+    BlockNumberUsed,
+    KeyGone,
+    KeyNotReady,
+    NotEnoughKey,
+    PreplacedKeyInvalid,
+    ReserveExhausted,
+    StoreCorrupt,
+    StoreRefused,
+)
+from bellwire.keys.kek import KEK_BYTES
+from bellwire.keys.model import (
+    MAX_BLOCK,
+    UNIT_BITS,
+    BlockRecord,
+    BlockState,
+    DeliveredKey,
+    KeyId,
+    KeySourceKind,
+    check_key_bits,
+)
+from bellwire.keys.pool import ReadyBlock, carve, master_units, plan
+from bellwire.keys.reserve import AuthenticationKeys, Pads, cut_preplaced
+from bellwire.keys.rows import block_row, check_order, fixed_keys, marks, there, to_record
+from bellwire.keys.sealing import STORE_ID_BYTES, Sealer
+
+DELIVERIES_PER_TRUNCATE = 32
+"""Keys delivered before the log is emptied of their sealed copies; emptying costs two syncs."""
+
+_CHECK = b"this key-encryption key opens this store"
+
+
+class KeyStore:
+    """The store of one side; `open` is the way to one, `close` gives it up."""
+
+    def __init__(self, database: Database, sealer: Sealer, side: Side) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._deliveries = 0
+        self.side = side
+
+    def __repr__(self) -> str:
+        return f"KeyStore({self.side.value})"
+
+    @classmethod
+    def open(cls, path: Path, kek: Secret, side: Side) -> "KeyStore":
+        """Open the store at `path`, or make an empty one.
+
+        Args:
+            path: The file; its folder is the node's own (0700, made if missing).
+            kek: 32 bytes, from `kek.load_or_create`. Secret.
+            side: Whose store this is.
+
+        Raises:
+            StoreUnusable: folder or file cannot be made, read or written.
+            StoreRefused: wrong key-encryption key or side, or others may read the files.
+            StoreCorrupt: the file is not a store, or damaged; it is left as it is.
+            StoreBusy: another process has it open.
+        """
+        if len(kek) != KEK_BYTES:
+            raise StoreRefused(f"expected a key of {KEK_BYTES} bytes, got {len(kek)}")
+        database = Database.open(path)
+        try:
+            with database.transaction() as cursor:
+                sealer = _identify(cursor, kek, side)
+            # What a crash left in the log is copied and cleared now, not at some later delivery.
+            database.truncate()
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, sealer, side)
+
+    def close(self) -> None:
+        """Empty the log and give the file up; again is harmless."""
+        self._database.truncate()
+        self._database.close()
+
+    # Authentication reserve
+
+    def has_preplaced(self) -> bool:
+        """True once a pre-placed key was installed."""
+        with self._database.transaction() as cursor:
+            return fixed_keys(cursor) is not None
+
+    def install_preplaced(self, key: Secret) -> None:
+        """Take in the pre-placed key, laid out as `reserve` says; possible once in a store's life.
+
+        Raises:
+            PreplacedKeyInvalid: wrong size, or there is one already.
+        """
+        fixed, sets = cut_preplaced(key)
+        with self._database.transaction() as cursor:
+            if fixed_keys(cursor) is not None:
+                raise PreplacedKeyInvalid(
+                    "expected a store without a pre-placed key, got one that has it",
+                    hint="A new key needs a new state folder, at both nodes.",
+                )
+            sealed = self._sealer.box("fixed_keys", 0).seal(0, fixed)
+            cursor.execute("UPDATE store SET fixed_keys = ?", (sealed,))
+            self._append_sets(cursor, sets)
+
+    def authentication_keys(self) -> AuthenticationKeys:
+        """The part of the pre-placed key that stays: MAC key and hash keys.
+
+        Raises:
+            PreplacedKeyInvalid: none was installed.
+        """
+        with self._database.transaction() as cursor:
+            sealed = fixed_keys(cursor)
+            if sealed is None:
+                raise PreplacedKeyInvalid("expected a pre-placed key in the store, got none")
+            data = self._sealer.box("fixed_keys", 0).open(0, sealed)
+        return AuthenticationKeys.from_bytes(data)
+
+    def reserve_sets_left(self) -> int:
+        """Blocks that can still be authenticated before another one pays."""
+        with self._database.transaction() as cursor:
+            (count,) = cursor.execute("SELECT COUNT(*) FROM pad_sets").fetchone()
+        return int(count)
+
+    def last_block(self) -> int:
+        """The highest block number burnt; 0 before the first."""
+        with self._database.transaction() as cursor:
+            return marks(cursor)[0]
+
+    def burn(self, block: int) -> Pads:
+        """Spend a block number: mark it durably, erase its pad set, and only then return it.
+
+        Sets of numbers that were passed over are erased with it. After a crash or an abort the
+        number stays spent; take a higher one.
+
+        Raises:
+            BlockNumberUsed: not above `last_block()`.
+            ReserveExhausted: the reserve has no set for this number; nothing was spent.
+        """
+        with self._database.transaction() as cursor:
+            last, last_set = marks(cursor)
+            if not last < block <= MAX_BLOCK:
+                raise BlockNumberUsed(block, last)
+            if block > last_set:
+                raise ReserveExhausted(block, last_set)
+            row = cursor.execute("SELECT sealed FROM pad_sets WHERE number = ?", (block,))
+            (sealed,) = there(row.fetchone(), f"pad set {block}")
+            data = self._sealer.box("pad_sets", block).open(0, sealed)
+            cursor.execute("DELETE FROM pad_sets WHERE number <= ?", (block,))
+            cursor.execute("UPDATE store SET last_block = ?", (block,))
+        self._database.truncate()
+        return Pads(block, Secret(data))
+
+    # Blocks
+
+    def put_pending(self, record: BlockRecord, secret: Secret) -> None:
+        """Store a distilled block, unusable until both sides know that the other has it.
+
+        Args:
+            record: What is known of it; its number must have been burnt.
+            secret: `record.secret_bits` bits, packed (`base.bits`). Secret.
+
+        Raises:
+            ValueError: secret is not ceil(secret_bits / 8) bytes.
+            BlockConflict: never burnt, or stored already with other content (the same content
+                again is harmless).
+        """
+        if len(secret) != -(-record.secret_bits // 8):
+            raise ValueError(f"expected {record.secret_bits} packed bits, got {len(secret)} bytes")
+        box = self._sealer.box("pending_bits", record.block)
+        with self._database.transaction() as cursor:
+            if record.block > marks(cursor)[0]:
+                raise BlockConflict(record.block, "expected a burnt block number")
+            row = block_row(cursor, record.block)
+            if row is not None:
+                stored = self._pending_data(cursor, record.block)
+                if (
+                    stored is None
+                    or to_record(row) != record
+                    or not hmac.compare_digest(stored, secret.reveal())
+                ):
+                    raise BlockConflict(record.block, "expected no such block, got another")
+                return
+            cursor.execute(
+                "INSERT INTO blocks (number, state, protocol, source, secret_bits, qber, chsh, "
+                "epsilon, decided_at) VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    record.block,
+                    record.protocol.value,
+                    record.source.value,
+                    record.secret_bits,
+                    record.qber,
+                    record.chsh,
+                    record.epsilon,
+                    record.decided_at,
+                ),
+            )
+            cursor.execute(
+                "INSERT INTO pending_bits VALUES (?, ?)",
+                (record.block, box.seal(0, secret.reveal())),
+            )
+
+    def state(self, block: int) -> BlockState:
+        """What this side holds of a block; ready it stays, also when all its bits are gone."""
+        with self._database.transaction() as cursor:
+            row = block_row(cursor, block)
+        return BlockState.ABSENT if row is None else BlockState(row["state"])
+
+    def record(self, block: int) -> BlockRecord | None:
+        """What is known of a block that is pending or ready."""
+        with self._database.transaction() as cursor:
+            row = block_row(cursor, block)
+        return None if row is None else to_record(row)
+
+    def pending(self) -> list[int]:
+        """Numbers of the pending blocks, ascending."""
+        with self._database.transaction() as cursor:
+            rows = cursor.execute(
+                "SELECT number FROM blocks WHERE state = 'pending' ORDER BY number"
+            )
+            return [number for (number,) in rows]
+
+    def mark_ready(self, block: int) -> ReadyBlock:
+        """Let a pending block's bits be used: refill of the reserve first, then units for the pool.
+
+        Again is harmless and says the same.
+
+        Raises:
+            BlockConflict: absent, or out of order: a lower block is pending (make it ready or
+                discard it first), or a higher one is ready.
+        """
+        with self._database.transaction() as cursor:
+            row = block_row(cursor, block)
+            if row is None:
+                raise BlockConflict(block, "expected a pending block, got none")
+            if row["state"] == BlockState.READY:
+                return ReadyBlock(block, row["refill_sets"], row["units"], row["dropped_bits"])
+            check_order(cursor, block)
+            data = there(self._pending_data(cursor, block), f"bits of block {block}")
+            ready = plan(block, row["secret_bits"], marks(cursor)[1] - block)
+            sets, units = carve(ready, data)
+            self._append_sets(cursor, sets)
+            box = self._sealer.box("units", block)
+            cursor.executemany(
+                "INSERT INTO units VALUES (?, ?, ?)",
+                [(block, number, box.seal(number, unit)) for number, unit in enumerate(units)],
+            )
+            own = master_units(self.side, block, ready.units)
+            cursor.execute(
+                "UPDATE blocks SET state = 'ready', refill_sets = ?, units = ?, dropped_bits = ?, "
+                "own_next = ?, own_end = ?, peer_left = ? WHERE number = ?",
+                (
+                    ready.refill_sets,
+                    ready.units,
+                    ready.dropped_bits,
+                    own.start,
+                    own.stop,
+                    ready.units - len(own),
+                    block,
+                ),
+            )
+            cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
+        self._database.truncate()
+        return ready
+
+    def discard(self, block: int) -> None:
+        """Forget a pending block; an absent one stays absent.
+
+        Raises:
+            BlockConflict: it is ready, its bits may be in use.
+        """
+        with self._database.transaction() as cursor:
+            row = block_row(cursor, block)
+            if row is not None and row["state"] == BlockState.READY:
+                raise BlockConflict(block, "expected a pending block, got a ready one")
+            cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
+            cursor.execute("DELETE FROM blocks WHERE number = ?", (block,))
+        self._database.truncate()
+
+    # Pool
+
+    def draw(self, bits: int) -> DeliveredKey:
+        """Hand out a key as master: the oldest run of this side's own units, from one block.
+
+        Whole units are consumed; the bits beyond `bits` in the last one are dropped.
+
+        Raises:
+            KeySizeUnsupported: not a multiple of 8, or not from 8 to 65,536.
+            NotEnoughKey: no block has that many own bits left.
+        """
+        check_key_bits(bits)
+        count = -(-bits // UNIT_BITS)
+        with self._database.transaction() as cursor:
+            row = cursor.execute(
+                "SELECT number, own_next, source FROM blocks "
+                "WHERE own_next < own_end AND own_end - own_next >= ? ORDER BY number LIMIT 1",
+                (count,),
+            ).fetchone()
+            if row is None:
+                (most,) = cursor.execute(
+                    "SELECT COALESCE(MAX(own_end - own_next), 0) FROM blocks "
+                    "WHERE own_next < own_end"
+                ).fetchone()
+                raise NotEnoughKey(bits, most * UNIT_BITS)
+            block, first, source = row
+            key_id = KeyId(block, first, bits)
+            data = self._take(cursor, key_id)
+            if data is None:
+                raise StoreCorrupt(f"expected the units of key {key_id}, got some of them missing")
+            cursor.execute(
+                "UPDATE blocks SET own_next = ? WHERE number = ?", (first + count, block)
+            )
+        return self._delivered(key_id, data, source)
+
+    def fetch(self, key_id: KeyId) -> DeliveredKey:
+        """Hand out, once, the key that the peer drew under `key_id`.
+
+        Raises:
+            KeyNotReady: the block is pending here; the same call may succeed later.
+            KeyGone: no such block, not the peer's units, or some of them left before.
+        """
+        with self._database.transaction() as cursor:
+            row = block_row(cursor, key_id.block)
+            if row is None:
+                raise KeyGone(str(key_id), "there is no such block")
+            if row["state"] == BlockState.PENDING:
+                raise KeyNotReady(str(key_id))
+            peers = master_units(self.side.peer, key_id.block, row["units"])
+            if key_id.units.start not in peers or key_id.units[-1] not in peers:
+                raise KeyGone(str(key_id), "these bits are not the peer's to hand out")
+            data = self._take(cursor, key_id)
+            if data is None:
+                raise KeyGone(str(key_id), "these bits were fetched before")
+            cursor.execute(
+                "UPDATE blocks SET peer_left = peer_left - ? WHERE number = ?",
+                (len(key_id.units), key_id.block),
+            )
+        return self._delivered(key_id, data, row["source"])
+
+    def stock_bits(self, master: Side) -> int:
+        """Bits in the pool that `master` may still hand out, as far as this side knows."""
+        column = "own_end - own_next" if master is self.side else "peer_left"
+        with self._database.transaction() as cursor:
+            (units,) = cursor.execute(f"SELECT COALESCE(SUM({column}), 0) FROM blocks").fetchone()  # noqa: S608 - one of the two literals above
+        return int(units) * UNIT_BITS
+
+    def _take(self, cursor: sqlite3.Cursor, key_id: KeyId) -> bytes | None:
+        """Open and delete the units of `key_id`; None, and nothing deleted, if one is missing."""
+        wanted = key_id.units
+        where = "WHERE block = ? AND number >= ? AND number < ?"
+        at = (key_id.block, wanted.start, wanted.stop)
+        rows = cursor.execute(f"SELECT number, sealed FROM units {where} ORDER BY number", at)  # noqa: S608 - a literal
+        found = rows.fetchall()
+        if len(found) != len(wanted):
+            return None
+        box = self._sealer.box("units", key_id.block)
+        data = b"".join(box.open(number, sealed) for number, sealed in found)
+        cursor.execute(f"DELETE FROM units {where}", at)  # noqa: S608 - a literal
+        return data[: key_id.bits // 8]
+
+    def _delivered(self, key_id: KeyId, data: bytes, source: str) -> DeliveredKey:
+        self._deliveries += 1
+        if self._deliveries % DELIVERIES_PER_TRUNCATE == 0:
+            self._database.truncate()
+        return DeliveredKey(key_id, Secret(data), KeySourceKind(source))
+
+    def _append_sets(self, cursor: sqlite3.Cursor, sets: list[bytes]) -> None:
+        _, last_set = marks(cursor)
+        cursor.executemany(
+            "INSERT INTO pad_sets VALUES (?, ?)",
+            [
+                (number, self._sealer.box("pad_sets", number).seal(0, data))
+                for number, data in enumerate(sets, last_set + 1)
+            ],
+        )
+        cursor.execute("UPDATE store SET last_set = ?", (last_set + len(sets),))
+
+    def _pending_data(self, cursor: sqlite3.Cursor, block: int) -> bytes | None:
+        row = cursor.execute("SELECT sealed FROM pending_bits WHERE block = ?", (block,)).fetchone()
+        return None if row is None else self._sealer.box("pending_bits", block).open(0, row[0])
+
+
+def _identify(cursor: sqlite3.Cursor, kek: Secret, side: Side) -> Sealer:
+    """Check that key and side are those of the store; give a new store its identity."""
+    row = cursor.execute("SELECT store_id, side, kek_check FROM store").fetchone()
+    if row is None:
+        store_id = secrets.token_bytes(STORE_ID_BYTES)
+        sealer = Sealer(kek, store_id, side)
+        cursor.execute(
+            "INSERT INTO store VALUES (1, ?, ?, ?, 0, 0, NULL)",
+            (store_id, side.value, sealer.box("store", 0).seal(0, _CHECK)),
+        )
+        return sealer
+    store_id, stored_side, kek_check = row
+    if stored_side != side.value:
+        raise StoreRefused(f"expected the store of {side.value}, got that of {stored_side}")
+    sealer = Sealer(kek, store_id, side)
+    try:
+        sealer.box("store", 0).open(0, kek_check)
+    except StoreCorrupt as error:
+        raise StoreRefused(
+            "expected the key-encryption key that this store was made with, got another",
+            hint="Put the right key file back; nothing in the store was changed.",
+        ) from error
+    return sealer
