@@ -51,6 +51,6 @@ def test_lengths_out_of_range_are_refused(length: int) -> None:
 
 def test_no_label_is_another_s_beginning() -> None:
     values = [value for name, value in vars(labels).items() if name.isupper()]
-    assert len(values) > 3
+    assert len(values) >= 3
     for i, one in enumerate(values):
         assert not any(other.startswith(one) for other in values[:i] + values[i + 1 :])

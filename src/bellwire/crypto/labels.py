@@ -10,4 +10,3 @@ XWING: Final = b"\\.//^\\"
 
 CHANNEL_ALERT: Final = b"bellwire channel alert"
 CHANNEL_SPLIT: Final = b"bellwire channel split"
-CHANNEL_SESSION: Final = b"bellwire channel session"

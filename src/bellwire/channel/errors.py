@@ -1,0 +1,42 @@
+"""What ends a handshake or a session.
+
+BellwireError
+├── UsageError
+│   └── ChannelMisuse         our own call: out of order, oversized, malformed key, after the end
+└── RefusedError
+    ├── HandshakeFailed       the peer's message is not acceptable; `alert` is what to send it
+    │   └── HandshakeRefused  the responder said, authentically, that it refuses
+    └── SessionEnded          a record is not the next one that the peer sealed
+        └── Truncated         the transport ended before the peer closed the session
+
+What a peer is told is one alert, the same for every reason; the reason is in our own message, and
+no message carries a byte of a key.
+"""
+
+from bellwire.base.errors import RefusedError, UsageError
+
+
+class ChannelMisuse(UsageError):
+    """The channel was asked for something that its state or its limits do not allow."""
+
+
+class HandshakeFailed(RefusedError):
+    """The handshake ended without a session; `alert` goes to the peer, if there is one to send."""
+
+    def __init__(
+        self, message: str, *, alert: bytes | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.alert = alert
+
+
+class HandshakeRefused(HandshakeFailed):
+    """The responder's own alert: it does not admit this initiator, or got no QKD key."""
+
+
+class SessionEnded(RefusedError):
+    """A record was altered, repeated, left out or reordered; the session is over."""
+
+
+class Truncated(SessionEnded):
+    """The transport ended without the peer's close: what came last may be missing."""

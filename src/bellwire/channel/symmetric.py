@@ -1,0 +1,93 @@
+"""The handshake's running state: a transcript hash, a chaining key and the key of the moment.
+
+Noise's SymmetricState with two changes: h starts as SHA256(name) whatever the name's length, and
+the session keys at the end are derived from the transcript hash as well as from the chaining key.
+
+Source: The Noise Protocol Framework, revision 34, 5.1 to 5.2; RFC 8446, 7.1 (transcript in keys).
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from bellwire.base.secret import Secret
+from bellwire.crypto.aead import NONCE_BYTES, open_sealed, seal
+from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.labels import CHANNEL_ALERT, CHANNEL_SPLIT
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficKeys:
+    """Key (32 bytes) and nonce mask (12 bytes) of each direction."""
+
+    to_responder: Secret
+    to_responder_iv: Secret
+    to_initiator: Secret
+    to_initiator_iv: Secret
+
+
+class SymmetricState:
+    """Both ends feed it the same things in the same order, or nothing opens any more."""
+
+    __slots__ = ("_ck", "_hash", "_key", "_nonce")
+
+    def __init__(self, name: bytes) -> None:
+        self._hash = hashlib.sha256(name).digest()
+        self._ck = Secret(self._hash)
+        self._key = Secret(b"")
+        self._nonce = 0
+
+    def __repr__(self) -> str:
+        return "SymmetricState()"
+
+    def mix_hash(self, data: bytes) -> None:
+        """Bind `data` to everything after it."""
+        self._hash = hashlib.sha256(self._hash + data).digest()
+
+    def mix_key(self, secret: Secret) -> None:
+        """Take in a shared secret; what is sealed from here on needs it."""
+        self._ck, self._key = self._derive(secret, 2)
+        self._nonce = 0
+
+    def mix_key_and_hash(self, secret: Secret) -> None:
+        """Take in a pre-shared key, and commit the transcript to it (GCM alone would not)."""
+        self._ck, commitment, self._key = self._derive(secret, 3)
+        self.mix_hash(commitment.reveal())
+        self._nonce = 0
+
+    def seal(self, plaintext: bytes) -> bytes:
+        """Seal under the key of the moment and the transcript; the result joins the transcript."""
+        sealed = seal(self._key.reveal(), self._take_nonce(), plaintext, self._hash)
+        self.mix_hash(sealed)
+        return sealed
+
+    def open(self, sealed: bytes) -> bytes:
+        """Undo the peer's `seal`; AuthenticationFailed if anything differs."""
+        plaintext = open_sealed(self._key.reveal(), self._take_nonce(), sealed, self._hash)
+        self.mix_hash(sealed)
+        return plaintext
+
+    def alert_key(self) -> Secret:
+        """The key of a refusal at this point."""
+        return Secret(hkdf(self._ck.reveal(), info=CHANNEL_ALERT, length=32))
+
+    def split(self) -> TrafficKeys:
+        """The session's keys, bound to the whole transcript; the state is wiped."""
+        okm = hkdf(self._hash, salt=self._ck.reveal(), info=CHANNEL_SPLIT + self._hash, length=88)
+        self.wipe()
+        cuts = (okm[:32], okm[32:44], okm[44:76], okm[76:])
+        return TrafficKeys(*(Secret(cut) for cut in cuts))
+
+    def wipe(self) -> None:
+        """Forget what can be forgotten."""
+        self._ck.wipe()
+        self._key.wipe()
+
+    def _derive(self, secret: Secret, outputs: int) -> list[Secret]:
+        okm = hkdf(secret.reveal(), salt=self._ck.reveal(), info=b"", length=32 * outputs)
+        self.wipe()
+        return [Secret(okm[32 * i : 32 * (i + 1)]) for i in range(outputs)]
+
+    def _take_nonce(self) -> bytes:
+        nonce = self._nonce.to_bytes(NONCE_BYTES, "big")
+        self._nonce += 1
+        return nonce
