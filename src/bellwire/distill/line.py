@@ -27,7 +27,7 @@ MAX_FRAME = MAX_BODY + 1024
 MAX_HELLO = 256
 MAX_PENDING = 64
 
-BlockNumber = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+BlockNumber = Annotated[int, Meta(ge=0, le=1 << 62)]
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):

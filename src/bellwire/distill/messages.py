@@ -27,7 +27,7 @@ class Open(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=F
     """Step 0. What this block is; Bob echoes Alice's, so that both bodies are equal."""
 
     version: Annotated[int, Meta(ge=1, le=255)]
-    number: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+    number: Annotated[int, Meta(ge=1, le=1 << 62)]
     probe: bool
     protocol: Protocol
     pulses: Annotated[int, Meta(ge=1, le=MAX_PULSES)]
@@ -83,7 +83,7 @@ class Tagged(msgspec.Struct, frozen=True, array_like=True):
 class Stored(msgspec.Struct, frozen=True, array_like=True):
     """The sender has verified the block and keeps it durably."""
 
-    number: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+    number: Annotated[int, Meta(ge=1, le=1 << 62)]
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -83,10 +83,9 @@ class FetchHalf:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Keep the secret durably as pending, then call `stored`."""
+    """Keep the secret (`report.extracted_bits`, packed) durably as pending, then call `stored`."""
 
     secret: Secret
-    bits: int
     report: BlockReport
 
 
@@ -308,7 +307,7 @@ class Steps:
         yield from self._authenticate()
         self.report = replace(self.report, secret_bits=net)
         report = self._concluded(epsilon=self._epsilon(key.size))
-        yield Store(secret, length, report)
+        yield Store(secret, report)
         decode((yield from self._exchange(encode(Stored(self._opening.number)))), Stored)
         return report
 

@@ -1,0 +1,76 @@
+"""`bellwire node`: one site's node."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bellwire.base.errors import UsageError
+from bellwire.cli import output
+from bellwire.cli.options import ConfigOption, StateOption
+
+
+def address(text: str) -> tuple[str, int]:
+    """Split HOST:PORT.
+
+    Raises:
+        UsageError: it is not that.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"expected HOST:PORT, got {text!r}")
+    return host, int(port)
+
+
+def command(
+    site: Annotated[
+        str | None, typer.Option(metavar="a|b", help="Whose node: a is Alice's, b is Bob's.")
+    ] = None,
+    link_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the link's sockets. Default: STATE/link.")
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Site b: where the classical channel listens."),
+    ] = None,
+    peer: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Site a: where site b listens.")
+    ] = None,
+    authentication_key: Annotated[
+        Path | None,
+        typer.Option(help="Pre-placed key for the first start; the file is removed."),
+    ] = None,
+    new_authentication_key: Annotated[
+        Path | None,
+        typer.Option(help="Write a new pre-placed key for both sites to this file, and exit."),
+    ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run one site's node: distillation, key pool, link status, keys for local consumers."""
+    import asyncio
+
+    from bellwire.node import assemble, logs
+    from bellwire.node.settings import load
+
+    if new_authentication_key is not None:
+        size = assemble.new_authentication_key(new_authentication_key)
+        output.emit({"written": str(new_authentication_key), "bytes": size})
+        return
+    if site not in assemble.SITES:
+        raise UsageError("expected --site a or --site b")
+    settings = load(config, {"state": {"dir": state}})
+    logs.setup(settings.log.level, settings.log.format)
+    default = (settings.addresses.classical_host, settings.addresses.classical_port)
+    options = assemble.NodeOptions(
+        site=site,
+        link_dir=link_dir or settings.state.dir / "link",
+        listen=address(listen) if listen else default,
+        peer=address(peer) if peer else default,
+        authentication_key=authentication_key,
+        with_parent=with_parent,
+    )
+    asyncio.run(assemble.run_node(settings, options, output.emit))

@@ -1,0 +1,193 @@
+"""Put a node together from its settings, and run it until it is told to stop."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bellwire.base.clock import system_clock
+from bellwire.base.detections import Protocol, Side
+from bellwire.base.errors import BellwireError, UsageError
+from bellwire.base.lifetime import until_stopped
+from bellwire.base.secret import Secret
+from bellwire.keys.delivery import DeliveryServer
+from bellwire.keys.kek import load_or_create
+from bellwire.keys.model import KeySourceKind
+from bellwire.keys.private import own_folder, read_own_file
+from bellwire.keys.reserve import MAX_PREPLACED_SETS, preplaced_bytes
+from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.status import LinkStatus, StatusRules
+from bellwire.link.client import LinkClient
+from bellwire.node.classical import Policy
+from bellwire.node.operator import operator_server
+from bellwire.node.service import NodeService, Schedule
+from bellwire.node.settings import Settings
+from bellwire.node.vault import StoreVault
+
+SITES = {"a": Side.ALICE, "b": Side.BOB}
+PREPLACED_SETS = 256
+"""Blocks that may fail before the first success refills: a pre-placed key of 16 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """What the command line says of one node.
+
+    Attributes:
+        site: `a` is Alice's, `b` is Bob's.
+        link_dir: Folder of the link's sockets.
+        listen: Bob: host and port of the classical channel.
+        peer: Alice: where Bob listens.
+        authentication_key: File of the pre-placed key, taken in and removed at the first start.
+        with_parent: End when standard input does.
+    """
+
+    site: str
+    link_dir: Path
+    listen: tuple[str, int]
+    peer: tuple[str, int]
+    authentication_key: Path | None
+    with_parent: bool
+
+
+def node_folder(state: Path, site: str) -> Path:
+    """Where a site's node keeps its state."""
+    return state / f"node-{site}"
+
+
+def new_authentication_key(path: Path) -> int:
+    """Write a new pre-placed key for both nodes of a link; its size in bytes.
+
+    Raises:
+        UsageError: the file exists or cannot be made.
+    """
+    data = secrets.token_bytes(preplaced_bytes(PREPLACED_SETS))
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise UsageError(f"cannot make {path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return len(data)
+
+
+def open_store(folder: Path, side: Side, authentication_key: Path | None) -> KeyStore:
+    """Open a node's key store, taking in the pre-placed authentication key if it has none.
+
+    The file of the key is removed once it rests, encrypted, in the store.
+
+    Raises:
+        UsageError: there is no key in the store and no file of it, or the folder is unusable.
+    """
+    own_folder(folder)
+    store = KeyStore.open(folder / "keys.sqlite", load_or_create(folder / "kek"), side)
+    try:
+        if not store.has_preplaced():
+            store.install_preplaced(_read_key(authentication_key))
+        if authentication_key is not None:
+            authentication_key.unlink(missing_ok=True)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _read_key(path: Path | None) -> Secret:
+    hint = "Make one with: bellwire node --new-authentication-key FILE, and copy it to both sites."
+    if path is None:
+        raise UsageError("this node has no authentication key yet", hint=hint)
+    data = read_own_file(path, preplaced_bytes(MAX_PREPLACED_SETS) + 1)
+    if data is None:
+        raise UsageError(f"expected an authentication key at {path}, got no file", hint=hint)
+    return Secret(data)
+
+
+async def run_node(
+    settings: Settings, options: NodeOptions, ready: Callable[[dict[str, object]], None]
+) -> None:
+    """Run one node until it is told to stop.
+
+    Args:
+        settings: From `settings.load`.
+        options: From the command line.
+        ready: Called once with what the node listens on.
+
+    Raises:
+        BellwireError: it cannot start, or a part of it failed.
+    """
+    side = SITES[options.site]
+    folder = node_folder(settings.state.dir, options.site)
+    store = open_store(folder, side, options.authentication_key)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(store.close)
+        node = _assemble(settings, side, store, options.link_dir)
+        await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
+        await stack.enter_async_context(operator_server(folder / "operator.sock", node))
+        about: dict[str, object] = {
+            "ready": True,
+            "service": "node",
+            "site": options.site,
+            "keys": str(folder / "keys.sock"),
+            "operator": str(folder / "operator.sock"),
+        }
+        background: asyncio.Task[None] | None = None
+        if side is Side.BOB:
+            server = await node.serve_peer(*options.listen)
+            stack.callback(server.close)
+            host, port = server.sockets[0].getsockname()[:2]
+            about["classical"] = f"{host}:{port}"
+        else:
+            background = asyncio.create_task(node.run_alice(*options.peer))
+        ready(about)
+        stop = asyncio.create_task(until_stopped(with_parent=options.with_parent))
+        tasks: set[asyncio.Task[None]] = {stop} | ({background} if background else set())
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if background is not None and background.done():
+                background.result()
+                raise BellwireError("the node's connection task ended by itself")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await node.close()
+
+
+def _assemble(settings: Settings, side: Side, store: KeyStore, link_dir: Path) -> NodeService:
+    distill, rules = settings.distill, settings.status
+    return NodeService(
+        side,
+        store=store,
+        vault=StoreVault(store, KeySourceKind.SIMULATED, system_clock),
+        link=LinkClient(link_dir / f"{side}.sock"),
+        status=LinkStatus(
+            StatusRules(
+                yellow_qber=rules.yellow_qber,
+                red_qber=rules.red_qber,
+                chsh_floor=rules.chsh_floor,
+                window=rules.window,
+                recovery_blocks=rules.recovery_blocks,
+                stale_after_s=rules.stale_after_s,
+            ),
+            expected_interval_s=distill.probe_interval_s,
+            now=system_clock(),
+        ),
+        policy=Policy(
+            sample_share=distill.sample_share,
+            epsilon=distill.epsilon,
+            red_qber=rules.red_qber,
+            chsh_floor=rules.chsh_floor,
+        ),
+        schedule=Schedule(
+            protocol=Protocol(distill.protocol),
+            pulses=distill.pulses,
+            target_stock_bits=distill.target_stock_bits,
+            probe_pulses=distill.probe_pulses,
+            probe_interval_s=distill.probe_interval_s,
+        ),
+    )

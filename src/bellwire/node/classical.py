@@ -1,0 +1,431 @@
+"""One TCP connection of the classical channel: prove the peer, settle what is pending, run blocks.
+
+Alice's node opens blocks, Bob's answers; otherwise both do the same. A block that fails never takes
+the node with it. After a frame that is not the peer's, or a broken stream, the connection ends and
+Alice's node makes a new one; blocks that one side keeps and the other may not are settled then.
+Steps are numbered in spec/classical-channel.md.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+from typing import Protocol as Interface
+
+import structlog
+
+from bellwire.base.detections import Half, Protocol, Side
+from bellwire.base.errors import BellwireError
+from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
+from bellwire.base.secret import Secret
+from bellwire.crypto.stream import SEED_BYTES
+from bellwire.distill.errors import FrameTampered, MalformedMessage
+from bellwire.distill.line import (
+    MAX_FRAME,
+    MAX_HELLO,
+    MAX_PENDING,
+    Ended,
+    Frame,
+    Line,
+    Settled,
+    Step,
+    Sync,
+)
+from bellwire.distill.messages import NONCE_BYTES, TICKET_BYTES, VERSION, Open, decode
+from bellwire.distill.report import BlockReport
+from bellwire.distill.session import Effect, End, Finished, Session
+from bellwire.distill.steps import BlockAuthentication, FetchHalf, Send, Store
+from bellwire.distill.verdict import Reason
+from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
+
+HELLO_TIMEOUT_S = 5.0
+log = structlog.get_logger()
+
+
+class Link(Interface):
+    """Where a node gets its half from."""
+
+    async def block(
+        self, ticket: bytes, protocol: Protocol, pulses: int, choice_seed: bytes
+    ) -> Half:
+        """Our half of a block."""
+
+
+class Vault(Interface):
+    """What the classical channel needs of the key store; every call is durable when it returns."""
+
+    async def mac_key(self) -> Secret:
+        """The line's key."""
+
+    async def last_block(self) -> int:
+        """Highest block number ever burnt here."""
+
+    async def authentication(self, block: int) -> BlockAuthentication:
+        """Burn a block number and hand out its tag keys."""
+
+    async def keep(self, report: BlockReport, secret: Secret) -> None:
+        """Keep a verified block as pending."""
+
+    async def pending(self) -> list[int]:
+        """Blocks kept, but not known to be kept by the peer."""
+
+    async def kept(self, blocks: list[int]) -> list[int]:
+        """Those among `blocks` that are kept here, pending or ready."""
+
+    async def release(self, block: int) -> None:
+        """The peer keeps it too: it may be used."""
+
+    async def discard(self, block: int) -> None:
+        """The peer does not keep it and never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What this node proposes, or accepts, of a block.
+
+    Attributes:
+        sample_share: Share of sifted bits compared in BB84.
+        epsilon: Total ε of a block.
+        red_qber: Blocks from this QBER on are rejected.
+        chsh_floor: Blocks with S below this are rejected.
+        max_pulses: Longest block.
+        step_timeout_s: How long the peer may take for a step.
+    """
+
+    sample_share: float = 0.2
+    epsilon: float = 1e-10
+    red_qber: float = 0.11
+    chsh_floor: float = 2.2
+    max_pulses: int = 1 << 24
+    step_timeout_s: float = 10.0
+
+    def opening(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
+        """The first message of a block of ours."""
+        return Open(
+            VERSION,
+            number,
+            probe,
+            protocol,
+            pulses,
+            secrets.token_bytes(TICKET_BYTES),
+            self.sample_share,
+            self.epsilon,
+            self.red_qber,
+            self.chsh_floor,
+        )
+
+    def accepts(self, opening: Open) -> bool:
+        """Whether a block that the peer opens is as this node is set."""
+        ours = (VERSION, self.sample_share, self.epsilon, self.red_qber, self.chsh_floor)
+        theirs = (
+            opening.version,
+            opening.sample_share,
+            opening.epsilon,
+            opening.red_qber,
+            opening.chsh_floor,
+        )
+        return ours == theirs and opening.pulses <= self.max_pulses
+
+
+class Classical:
+    """One connection, from HELLO to its end.
+
+    Args:
+        side: Which side this node is.
+        streams: The TCP connection.
+        vault: The key store.
+        link: The quantum link.
+        policy: What blocks must be like.
+        report: Called with every block's report, once.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        *,
+        vault: Vault,
+        link: Link,
+        policy: Policy,
+        report: Callable[[BlockReport], None],
+    ) -> None:
+        self._side = side
+        self._reader, self._writer = streams
+        self._vault = vault
+        self._link = link
+        self._policy = policy
+        self._report = report
+        self._frames: asyncio.Queue[Frame | BellwireError] = asyncio.Queue(4)
+        self._line: Line | None = None
+        self._peer: Sync | None = None
+        self._pending: list[int] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def establish(self) -> None:
+        """HELLO, and the peer's SYNC, whose MAC proves that it holds the pre-placed key.
+
+        Raises:
+            ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage, PeerMismatch,
+            TimeoutError: it is not the peer, or it went away.
+        """
+        async with asyncio.timeout(HELLO_TIMEOUT_S):
+            line = Line(self._side, await self._vault.mac_key(), secrets.token_bytes(NONCE_BYTES))
+            await write_frame(self._writer, line.hello())
+            line.receive_hello(await read_frame(self._reader, MAX_HELLO))
+            self._line = line
+            if self._side is Side.ALICE:
+                await self._sync()
+            sync = line.open(await read_frame(self._reader, MAX_FRAME))
+            if not isinstance(sync, Sync):
+                raise MalformedMessage(f"expected SYNC, got {type(sync).__name__}")
+            self._peer = sync
+
+    async def settle(self) -> None:
+        """SETTLED: both sides agree on every block that an earlier connection left pending.
+
+        Bob says what he keeps only now, when no earlier connection can change it.
+
+        Raises:
+            ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage, TimeoutError: the
+            connection is over.
+        """
+        async with asyncio.timeout(HELLO_TIMEOUT_S):
+            assert self._line is not None
+            assert self._peer is not None
+            if self._side is Side.BOB:
+                await self._sync()
+            await self._send(Settled(await self._vault.kept(self._peer.pending)))
+            settled = self._line.open(await read_frame(self._reader, MAX_FRAME))
+            if not isinstance(settled, Settled):
+                raise MalformedMessage(f"expected SETTLED, got {type(settled).__name__}")
+        for block in self._pending:
+            kept = block in settled.kept
+            await _whole(self._vault.release(block) if kept else self._vault.discard(block))
+            log.info("block settled", block=block, kept=kept)
+        self._reading = asyncio.create_task(self._read())
+
+    async def _sync(self) -> None:
+        self._pending = sorted(await self._vault.pending())[:MAX_PENDING]
+        await self._send(Sync(await self._vault.last_block(), self._pending))
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        self._writer.close()
+        await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+
+    async def open_block(
+        self, protocol: Protocol, pulses: int, *, probe: int | None
+    ) -> BlockReport:
+        """Alice: run one block; `probe` is the probe's number, or None for a block that gives key.
+
+        Raises:
+            ConnectionEnded, FrameTampered: the connection is over; the block is reported all the
+                same.
+        """
+        if probe is not None:
+            opening = self._policy.opening(probe, protocol, pulses, probe=True)
+            return await self._drive(Session(self._side, opening, None, secrets.token_bytes))
+        assert self._peer is not None
+        number = 1 + max(await self._vault.last_block(), self._peer.last_block)
+        opening = self._policy.opening(number, protocol, pulses, probe=False)
+        try:
+            authentication = await self._vault.authentication(number)
+        except ReserveExhausted as error:
+            return self._not_begun(opening, Reason.RESERVE, str(error))
+        return await self._drive(Session(self._side, opening, authentication, secrets.token_bytes))
+
+    async def answer(self) -> None:
+        """Bob: wait for the peer's next block and run it.
+
+        Raises:
+            ConnectionEnded, FrameTampered: the connection is over.
+        """
+        frame = await self._next(None)
+        if isinstance(frame, Ended):  # of a block that we ended before
+            return
+        if not isinstance(frame, Step):
+            raise MalformedMessage(f"expected a block, got {type(frame).__name__}")
+        if frame.step != 0:  # the rest of a block that we ended
+            return
+        opening = decode(frame.body, Open)
+        if opening.number != frame.number or opening.probe != frame.probe:
+            raise MalformedMessage("expected one number in a block's frame and opening")
+        if not self._policy.accepts(opening):
+            await self._send(Ended(opening.probe, opening.number, Reason.DISAGREED))
+            self._not_begun(opening, Reason.DISAGREED, "the peer's settings are not ours")
+            return
+        authentication = None
+        if not opening.probe:
+            try:
+                authentication = await self._vault.authentication(opening.number)
+            except (ReserveExhausted, BlockNumberUsed) as error:
+                reason = Reason.RESERVE if isinstance(error, ReserveExhausted) else Reason.DISAGREED
+                await self._send(Ended(False, opening.number, reason))
+                self._not_begun(opening, reason, str(error))
+                return
+        session = Session(self._side, opening, authentication, secrets.token_bytes)
+        await self._drive(session, frame)
+
+    def _not_begun(self, opening: Open, reason: Reason, message: str) -> BlockReport:
+        report = BlockReport(
+            number=opening.number,
+            probe=opening.probe,
+            protocol=opening.protocol,
+            pulses=opening.pulses,
+            reason=reason,
+            message=message,
+        )
+        self._report(report)
+        return report
+
+    async def _drive(self, session: Session, first: Step | None = None) -> BlockReport:
+        """Run a session to its end, and report it; what ended the connection is raised after."""
+        try:
+            return await self._run(session, first)
+        except asyncio.CancelledError:
+            for effect in session.end(Reason.LOST, "the connection was given up", tell=False):
+                if isinstance(effect, Finished):
+                    self._report(effect.report)
+            raise
+
+    async def _run(self, session: Session, first: Step | None) -> BlockReport:
+        failure: BellwireError | None = None
+        effects = session.start()
+        if first is not None:
+            effects += await self._receive(session, first)
+        last = effects[-1]
+        while True:
+            last = effects[-1] if effects else last
+            finished = next((e for e in effects if isinstance(e, Finished)), None)
+            try:
+                await self._tell(session, effects)
+                if finished is None:
+                    effects = await self._go_on(session, last)
+            except TimeoutError:
+                effects = session.end(Reason.TIMEOUT, "the peer did not answer in time")
+            except (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage) as error:
+                failure = error
+                effects = session.end(_reason(error), str(error), tell=False)
+            if finished is not None:
+                await self._conclude(finished.report)
+                if failure is not None:
+                    raise failure
+                return finished.report
+
+    async def _tell(self, session: Session, effects: list[Effect]) -> None:
+        opening = session.opening
+        for effect in effects:
+            if isinstance(effect, Send):
+                await self._send(Step(opening.probe, opening.number, effect.step, effect.body))
+            elif isinstance(effect, End):
+                await self._send(Ended(opening.probe, opening.number, effect.reason))
+
+    async def _go_on(self, session: Session, last: Effect) -> list[Effect]:
+        """Wait for what the session's last effect asks for, and hand it over."""
+        if isinstance(last, FetchHalf):
+            return await self._fetch(session)
+        if isinstance(last, Store):
+            try:
+                await _whole(self._vault.keep(last.report, last.secret))
+            except StoreError as error:
+                return session.end(Reason.STORE, str(error))
+            return session.stored()
+        return await self._take(session, await self._next(self._policy.step_timeout_s))
+
+    async def _fetch(self, session: Session) -> list[Effect]:
+        """Get our half; a peer that gives up meanwhile need not wait for the link."""
+        opening = session.opening
+        fetch = asyncio.create_task(
+            self._link.block(
+                opening.ticket, opening.protocol, opening.pulses, secrets.token_bytes(SEED_BYTES)
+            )
+        )
+        try:
+            while not fetch.done():
+                arrival = asyncio.create_task(self._next(None))
+                await asyncio.wait({fetch, arrival}, return_when=asyncio.FIRST_COMPLETED)
+                if not arrival.done():
+                    arrival.cancel()
+                    await asyncio.gather(arrival, return_exceptions=True)
+                elif effects := await self._take(session, arrival.result()):
+                    return effects
+        finally:
+            if not fetch.done():
+                fetch.cancel()
+            await asyncio.gather(fetch, return_exceptions=True)
+        try:
+            half = fetch.result()
+        except BellwireError as error:
+            return session.end(Reason.LINK, f"no detections: {error}")
+        return await asyncio.to_thread(session.provide, half)
+
+    async def _take(self, session: Session, frame: Frame) -> list[Effect]:
+        opening = session.opening
+        if isinstance(frame, Step | Ended) and (frame.probe, frame.number) != (
+            opening.probe,
+            opening.number,
+        ):
+            # The peer may have begun or ended something before it knew of this block.
+            return []
+        if isinstance(frame, Ended):
+            return session.end(
+                frame.reason, f"the peer ended the block: {frame.reason}", tell=False
+            )
+        if not isinstance(frame, Step):
+            return session.end(
+                Reason.MALFORMED, f"expected a step of the block, got {type(frame).__name__}"
+            )
+        return await self._receive(session, frame)
+
+    async def _receive(self, session: Session, frame: Step) -> list[Effect]:
+        # Reconciliation and amplification take long enough to starve everything else.
+        return await asyncio.to_thread(session.receive, frame.step, frame.body)
+
+    async def _conclude(self, report: BlockReport) -> None:
+        if report.accepted and not report.probe:
+            try:
+                await _whole(self._vault.release(report.number))
+            except StoreError as error:
+                # It stays pending; the next SYNC settles it.
+                log.warning("block not released", block=report.number, error=str(error))
+        self._report(report)
+
+    async def _next(self, timeout_s: float | None) -> Frame:
+        async with asyncio.timeout(timeout_s):
+            item = await self._frames.get()
+        if isinstance(item, BellwireError):
+            self._frames.put_nowait(item)  # the connection stays broken for whoever asks next
+            raise item
+        return item
+
+    async def _read(self) -> None:
+        assert self._line is not None
+        try:
+            while True:
+                await self._frames.put(self._line.open(await read_frame(self._reader, MAX_FRAME)))
+        except (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage) as error:
+            await self._frames.put(error)
+
+    async def _send(self, message: Frame) -> None:
+        assert self._line is not None
+        await write_frame(self._writer, self._line.seal(message))
+
+
+async def _whole(durable: Coroutine[Any, Any, None]) -> None:
+    """Let a durable step run to its end even if we are cancelled: what follows relies on it."""
+    task = asyncio.ensure_future(durable)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+def _reason(error: BellwireError) -> Reason:
+    if isinstance(error, FrameTampered):
+        return Reason.AUTHENTICATION
+    return Reason.LOST if isinstance(error, ConnectionEnded) else Reason.MALFORMED

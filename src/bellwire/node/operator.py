@@ -1,0 +1,111 @@
+"""What an operator on the same machine may ask a node: run a block, say how blocks went.
+
+A Unix socket that only the node's owner may open (`base.local`); messages are MessagePack arrays.
+Reports are public: no request has key bits in its answer.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from bellwire.base.detections import Protocol
+from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
+from bellwire.base.local import AnswerMalformed, LocalServer, ask
+from bellwire.distill.messages import MAX_PULSES
+from bellwire.node.service import NodeService
+
+REQUEST_LIMIT = 1 << 10
+ANSWER_LIMIT = 8 << 20
+BLOCK_TIMEOUT_S = 120.0
+
+
+class Distil(msgspec.Struct, frozen=True, array_like=True, tag="distil"):
+    """Run one block."""
+
+    protocol: Protocol
+    pulses: Annotated[int, Meta(ge=1, le=MAX_PULSES)]
+
+
+class GetReports(msgspec.Struct, frozen=True, array_like=True, tag="reports"):
+    """Reports after the one of that running number."""
+
+    after: Annotated[int, Meta(ge=0, le=1 << 62)]
+
+
+class Reports(msgspec.Struct, frozen=True, array_like=True, tag="reported"):
+    """Reports as plain values: (running number, time, report)."""
+
+    reports: list[tuple[int, float, dict[str, Any]]]
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
+    """Why it could not be done, and the exit code that says it."""
+
+    code: int
+    message: str
+
+
+Request = Distil | GetReports
+Answer = Reports | Failed
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+
+
+def operator_server(path: Path, node: NodeService) -> LocalServer:
+    """A server at `path` that lets operators ask `node`."""
+
+    async def answer(body: bytes) -> bytes:
+        return msgspec.msgpack.encode(await _answer(node, _requests.decode(body)))
+
+    return LocalServer(path, answer, request_limit=REQUEST_LIMIT)
+
+
+async def _answer(node: NodeService, request: Request) -> Answer:
+    try:
+        match request:
+            case Distil(protocol, pulses):
+                report = await node.distil(protocol, pulses)
+                return Reports([(0, 0.0, report.to_dict())])
+            case GetReports(after):
+                return Reports([(n, t, r.to_dict()) for n, t, r in node.reports(after)])
+    except BellwireError as error:
+        return Failed(error.exit_code, str(error))
+
+
+class OperatorClient:
+    """Asks the node whose operator socket is at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def distil(self, protocol: Protocol, pulses: int) -> dict[str, Any]:
+        """Run one block; its report.
+
+        Raises:
+            UsageError, UnreachableError, BellwireError: what the node says.
+        """
+        return (await self._ask(Distil(protocol, pulses), BLOCK_TIMEOUT_S))[0][2]
+
+    async def reports(self, after: int = 0) -> list[tuple[int, float, dict[str, Any]]]:
+        """(running number, time, report) of the latest blocks and probes, from `after` on."""
+        return await self._ask(GetReports(after), 10.0)
+
+    async def _ask(
+        self, request: Request, timeout_s: float
+    ) -> list[tuple[int, float, dict[str, Any]]]:
+        body = await ask(
+            self._path,
+            msgspec.msgpack.encode(request),
+            answer_limit=ANSWER_LIMIT,
+            timeout_s=timeout_s,
+        )
+        try:
+            answer = _answers.decode(body)
+        except msgspec.DecodeError as error:
+            raise AnswerMalformed(f"expected an answer of a node at {self._path}") from error
+        if isinstance(answer, Failed):
+            kinds = {2: UsageError, 3: RefusedError, 4: UnreachableError}
+            raise kinds.get(answer.code, BellwireError)(answer.message)
+        return answer.reports

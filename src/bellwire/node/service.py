@@ -1,0 +1,278 @@
+"""The node: one side of a link, from detections to keys that local consumers may draw.
+
+Alice's node opens blocks: those that an operator asks for, those that refill the stock, and in
+between a probe, so that an Eve is seen and her going noticed. Bob's node answers. Both judge every
+block by themselves and keep a status of their own; keys leave through a Unix socket.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from dataclasses import dataclass
+
+import structlog
+
+from bellwire.base.clock import Clock, system_clock
+from bellwire.base.detections import Protocol, Side
+from bellwire.base.errors import BellwireError, UnreachableError, UsageError
+from bellwire.distill.report import BlockReport
+from bellwire.distill.verdict import Reason
+from bellwire.keys.service import KeyService
+from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
+from bellwire.node.classical import Classical, Link, Policy, Vault
+
+REPORTS_KEPT = 256
+RECONNECT_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+CONNECT_TIMEOUT_S = 10.0
+MAX_UNPROVEN = 8
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What Alice's node does by itself.
+
+    Attributes:
+        protocol: Of blocks and probes.
+        pulses: Pulses, or pairs, of a block.
+        target_stock_bits: Blocks are run until the pool holds as much; 0 runs them on demand only.
+        probe_pulses: Pulses, or pairs, of a probe: enough to decide.
+        probe_interval_s: Idle time after which a probe is run.
+    """
+
+    protocol: Protocol = Protocol.E91
+    pulses: int = 200_000
+    target_stock_bits: int = 0
+    probe_pulses: int = 20_000
+    probe_interval_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    protocol: Protocol
+    pulses: int
+    done: "asyncio.Future[BlockReport]"
+
+
+class NodeService:
+    """One side's node.
+
+    Args:
+        side: Alice's opens blocks and connects; Bob's listens and answers.
+        store: The key store, with a pre-placed authentication key.
+        vault: The same store for the classical channel.
+        link: Where halves come from.
+        status: The link's status, fed by every block.
+        policy: What blocks must be like.
+        schedule: What Alice's node does by itself.
+        clock: Time.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        *,
+        store: KeyStore,
+        vault: Vault,
+        link: Link,
+        status: LinkStatus,
+        policy: Policy,
+        schedule: Schedule,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.side = side
+        self._store = store
+        self._vault = vault
+        self._link = link
+        self._status = status
+        self._policy = policy
+        self._schedule = schedule
+        self._clock = clock
+        self.keys = KeyService(store, status, clock)
+        self._reports: deque[tuple[int, float, BlockReport]] = deque(maxlen=REPORTS_KEPT)
+        self._numbers = itertools.count(1)
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(16)
+        self._probes = itertools.count(1)
+        self._unproven = 0
+        self._current: asyncio.Task[None] | None = None
+
+    # -- what operators ask ------------------------------------------------------------------
+
+    async def distil(self, protocol: Protocol, pulses: int) -> BlockReport:
+        """Run one block now and say how it went.
+
+        Raises:
+            UsageError: this is Bob's node, or the block is longer than the policy allows.
+            UnreachableError: the peer's node is not there.
+        """
+        if self.side is not Side.ALICE:
+            raise UsageError("blocks are opened by Alice's node, this is Bob's")
+        if not 1 <= pulses <= self._policy.max_pulses:
+            raise UsageError(f"pulses: expected 1 to {self._policy.max_pulses}, got {pulses}")
+        job = _Job(protocol, pulses, asyncio.get_running_loop().create_future())
+        try:
+            self._jobs.put_nowait(job)
+        except asyncio.QueueFull as error:
+            raise UsageError("too many blocks are waiting already") from error
+        return await job.done
+
+    def reports(self, after: int = 0) -> list[tuple[int, float, BlockReport]]:
+        """(running number, time, report) of the latest blocks and probes, from `after` on."""
+        return [entry for entry in self._reports if entry[0] > after]
+
+    # -- services ----------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """End the connection to the peer that is under way (Bob)."""
+        if self._current is not None:
+            self._current.cancel()
+            await asyncio.gather(self._current, return_exceptions=True)
+
+    async def serve_peer(self, host: str, port: int) -> asyncio.Server:
+        """Bob: listen for Alice's node.
+
+        Raises:
+            UsageError: the address cannot be listened on.
+        """
+        try:
+            return await asyncio.start_server(self._accept, host, port)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {host}:{port}: {error.strerror}",
+                hint="Is another node running there? Choose another address with --listen.",
+            ) from error
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._unproven >= MAX_UNPROVEN:
+            writer.close()
+            return
+        self._unproven += 1
+        connection = self._connection(reader, writer)
+        try:
+            await connection.establish()
+        except (BellwireError, TimeoutError) as error:
+            log.warning("connection refused", error=str(error) or "no HELLO in time")
+            await connection.close()
+            return
+        finally:
+            self._unproven -= 1
+        # Only now is it the peer: an earlier connection of hers is dead, whatever TCP believes.
+        if self._current is not None:
+            self._current.cancel()
+            await asyncio.gather(self._current, return_exceptions=True)
+        self._current = asyncio.current_task()
+        try:
+            await connection.settle()
+            while True:
+                await connection.answer()
+        except BellwireError as error:
+            log.warning("connection to the peer ended", error=str(error))
+        finally:
+            await connection.close()
+
+    async def run_alice(self, host: str, port: int) -> None:
+        """Alice: connect, run blocks, connect again, for ever."""
+        delays = iter(RECONNECT_S)
+        delay = RECONNECT_S[0]
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    connection = self._connection(*await asyncio.open_connection(host, port))
+                try:
+                    await connection.establish()
+                    await connection.settle()
+                    delays = iter(RECONNECT_S)
+                    log.info("connected to the peer", host=host, port=port)
+                    while True:
+                        await self._one_block(connection)
+                finally:
+                    await connection.close()
+            except (OSError, TimeoutError, BellwireError) as error:
+                log.warning("no connection to the peer", error=str(error) or "no answer in time")
+            delay = next(delays, delay)
+            await self._refuse_jobs(delay)
+
+    def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Classical:
+        return Classical(
+            self.side,
+            (reader, writer),
+            vault=self._vault,
+            link=self._link,
+            policy=self._policy,
+            report=self._take_report,
+        )
+
+    async def _refuse_jobs(self, delay_s: float) -> None:
+        """Wait before the next attempt; whoever asks for a block meanwhile hears why not."""
+        try:
+            async with asyncio.timeout(delay_s):
+                while True:
+                    job = await self._jobs.get()
+                    job.done.set_exception(UnreachableError("the peer's node does not answer"))
+        except TimeoutError:
+            return
+
+    async def _one_block(self, connection: Classical) -> None:
+        job: _Job | None = None
+        schedule = self._schedule
+        wants_key = (
+            schedule.target_stock_bits > 0
+            and self._status.at(self._clock()).status is not Status.RED
+            and await asyncio.to_thread(self._store.stock_bits, self.side)
+            < schedule.target_stock_bits
+        )
+        if not wants_key:
+            try:
+                async with asyncio.timeout(schedule.probe_interval_s):
+                    job = await self._jobs.get()
+            except TimeoutError:
+                await connection.open_block(
+                    schedule.protocol, schedule.probe_pulses, probe=next(self._probes)
+                )
+                return
+        elif not self._jobs.empty():
+            job = self._jobs.get_nowait()
+        if job is None:
+            await connection.open_block(schedule.protocol, schedule.pulses, probe=None)
+            return
+        try:
+            report = await connection.open_block(job.protocol, job.pulses, probe=None)
+        except BaseException as error:
+            if not job.done.done():
+                job.done.set_exception(UnreachableError(f"the block was lost: {error}"))
+            raise
+        if not job.done.done():
+            job.done.set_result(report)
+
+    # -- what every block leaves -------------------------------------------------------------
+
+    def _take_report(self, report: BlockReport) -> None:
+        now = self._clock()
+        self._reports.append((next(self._numbers), now, report))
+        self._status.decide(
+            BlockOutcome(
+                protocol=report.protocol,
+                accepted=report.accepted,
+                qber=report.qber,
+                chsh=report.chsh,
+                chsh_lower=report.chsh_lower,
+                reason=None if report.message is None else report.message[:REASON_LIMIT],
+                decided_at=now,
+                probe=report.probe,
+                too_few=report.reason is Reason.TOO_FEW,
+                tampered=report.reason is Reason.AUTHENTICATION,
+            )
+        )
+        log.info(
+            "block decided",
+            block=report.number,
+            probe=report.probe,
+            protocol=report.protocol.value,
+            accepted=report.accepted,
+            reason=report.reason,
+            qber=report.qber,
+            chsh=report.chsh,
+            secret_bits=report.secret_bits,
+            status=self._status.at(now).status.value,
+        )

@@ -1,0 +1,87 @@
+"""The key store as the classical channel sees it: durable calls that never block the event loop."""
+
+import asyncio
+
+from bellwire.base.clock import Clock
+from bellwire.base.detections import Side
+from bellwire.base.secret import Secret
+from bellwire.distill.report import BlockReport
+from bellwire.distill.steps import BlockAuthentication
+from bellwire.keys.model import BlockRecord, BlockState, KeySourceKind
+from bellwire.keys.reserve import SET_BYTES, TagPurpose
+from bellwire.keys.sqlite import KeyStore
+
+
+class StoreVault:
+    """A `node.classical.Vault` over a key store.
+
+    Args:
+        store: Opened, with a pre-placed authentication key in it.
+        source: Where this node's light comes from.
+        clock: Dates the records.
+    """
+
+    def __init__(self, store: KeyStore, source: KeySourceKind, clock: Clock) -> None:
+        self._store = store
+        self._source = source
+        self._clock = clock
+
+    async def mac_key(self) -> Secret:
+        """The line's key."""
+        return (await asyncio.to_thread(self._store.authentication_keys)).mac_key
+
+    async def last_block(self) -> int:
+        """Highest block number ever burnt here."""
+        return await asyncio.to_thread(self._store.last_block)
+
+    async def authentication(self, block: int) -> BlockAuthentication:
+        """Burn a block number and hand out its tag keys.
+
+        Raises:
+            BlockNumberUsed: the number is not above every earlier one.
+            ReserveExhausted: no pads are left for it.
+        """
+        keys = await asyncio.to_thread(self._store.authentication_keys)
+        pads = await asyncio.to_thread(self._store.burn, block)
+        return BlockAuthentication(
+            hash_keys={side: keys.hash_key(side) for side in Side},
+            received_pads={side: pads.pad(side, TagPurpose.RECEIVED) for side in Side},
+            transcript_pads={side: pads.pad(side, TagPurpose.TRANSCRIPT) for side in Side},
+            consumed_bits=8 * SET_BYTES,
+        )
+
+    async def keep(self, report: BlockReport, secret: Secret) -> None:
+        """Keep a verified block as pending."""
+        assert report.qber is not None
+        assert report.epsilon is not None
+        record = BlockRecord(
+            block=report.number,
+            protocol=report.protocol,
+            source=self._source,
+            secret_bits=report.extracted_bits,
+            qber=report.qber,
+            chsh=report.chsh,
+            epsilon=report.epsilon,
+            decided_at=self._clock(),
+        )
+        await asyncio.to_thread(self._store.put_pending, record, secret)
+
+    async def pending(self) -> list[int]:
+        """Blocks kept here, not known to be kept by the peer."""
+        return await asyncio.to_thread(self._store.pending)
+
+    async def kept(self, blocks: list[int]) -> list[int]:
+        """Those among `blocks` that are kept here, pending or ready."""
+
+        def look() -> list[int]:
+            return [b for b in blocks if self._store.state(b) is not BlockState.ABSENT]
+
+        return await asyncio.to_thread(look)
+
+    async def release(self, block: int) -> None:
+        """The peer keeps it too: it may be used."""
+        await asyncio.to_thread(self._store.mark_ready, block)
+
+    async def discard(self, block: int) -> None:
+        """The peer does not keep it and never will."""
+        await asyncio.to_thread(self._store.discard, block)
