@@ -43,7 +43,10 @@ class Entry(NamedTuple):
     help: str
 
 
-COMMANDS: dict[str, Entry] = {}
+COMMANDS: dict[str, Entry] = {
+    "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
+    "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),
+}
 
 
 def load(name: str) -> Any:

@@ -1,0 +1,256 @@
+"""`bellwire doctor`: what is installed, permitted and free here, and how to mend what is not."""
+
+import os
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bellwire.cli import output
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.node.settings import Settings
+
+LIBRARIES = ("cryptography", "matplotlib", "msgspec", "numba", "numpy", "pydantic", "typer")
+CPU_FEATURES = ("aes", "pclmul", "avx2")
+"""What makes AES-GCM, universal hashing and the kernels fast; all of it also works without."""
+
+LITTLE_DISK = 1 << 30
+NO_DISK = 100 << 20
+
+
+class Level(StrEnum):
+    """How a finding bears on use."""
+
+    OK = "ok"
+    NOTE = "note"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        name: What was looked at.
+        level: `note` slows or warns, `problem` prevents use.
+        found: What is there.
+        mend: What to do about it, where there is something to do.
+    """
+
+    name: str
+    level: Level
+    found: str
+    mend: str | None = None
+
+
+def command(config: ConfigOption = None, state: StateOption = None, json: JsonFlag = False) -> int:
+    """Look at everything bellwire needs, and say how to mend what is not right."""
+    from bellwire.node import settings
+
+    findings = list(examine(settings.load(config, {"state": {"dir": state}})))
+    usable = all(finding.level is not Level.PROBLEM for finding in findings)
+    if json:
+        output.emit({"usable": usable, "findings": findings})
+    else:
+        _print(findings, usable=usable)
+    return 0 if usable else 1
+
+
+def examine(settings: "Settings") -> Iterator[Finding]:
+    """Everything the doctor looks at, in the order of its report."""
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        python,
+        libraries,
+        post_quantum,
+        cpu,
+        lambda: state_folder(settings.state.dir),
+        lambda: disk(settings.state.dir),
+        lambda: port(
+            "classical channel",
+            settings.addresses.classical_host,
+            settings.addresses.classical_port,
+        ),
+        lambda: port("cloud", settings.addresses.cloud_host, settings.addresses.cloud_port),
+        kernel_cache,
+        lambda: locked_versions(Path(__file__).resolve().parents[3]),
+    )
+    for check in checks:
+        yield from check()
+
+
+def python() -> Iterator[Finding]:
+    """The interpreter."""
+    yield Finding("Python", Level.OK, f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def libraries() -> Iterator[Finding]:
+    """Versions of the libraries that do the work."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in LIBRARIES:
+        try:
+            yield Finding(name, Level.OK, version(name))
+        except PackageNotFoundError:
+            yield Finding(name, Level.PROBLEM, "not installed", f"install {name}")
+
+
+def post_quantum() -> Iterator[Finding]:
+    """ML-KEM, which older builds of the cryptographic library lack."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+
+        MLKEM768PrivateKey.generate()
+    except Exception as error:  # whatever a foreign build raises, the finding is the same
+        found = f"not usable ({type(error).__name__})"
+        yield Finding("ML-KEM-768", Level.PROBLEM, found, "install cryptography 50 or newer")
+    else:
+        yield Finding("ML-KEM-768", Level.OK, "works")
+
+
+def cpu() -> Iterator[Finding]:
+    """Instructions that matter for speed."""
+    from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
+
+    features = get_host_cpu_features()
+    missing = [name for name in CPU_FEATURES if not features.get(name)]
+    if not missing:
+        yield Finding("CPU", Level.OK, f"{get_host_cpu_name()} with {', '.join(CPU_FEATURES)}")
+        return
+    found = f"{get_host_cpu_name()} without {', '.join(missing)}"
+    yield Finding("CPU", Level.NOTE, found, "nothing to mend: it works, only slower")
+
+
+def state_folder(folder: Path) -> Iterator[Finding]:
+    """Whether state can be kept, locked, and is hidden from others."""
+    import fcntl
+
+    there = _nearest(folder)
+    name = "state folder"
+    try:
+        with tempfile.TemporaryFile(dir=there) as probe:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        found = f"cannot write and lock in {there}: {error.strerror}"
+        yield Finding(name, Level.PROBLEM, found, "choose another folder with --state DIR")
+        return
+    mode = stat.S_IMODE(there.stat().st_mode)
+    if there != folder:
+        yield Finding(name, Level.OK, f"{folder}, will be made")
+    elif mode & 0o077:
+        found = f"{folder} is open to others (mode {mode:03o})"
+        yield Finding(name, Level.PROBLEM, found, f"chmod 700 {folder}")
+    else:
+        yield Finding(name, Level.OK, f"{folder} (mode {mode:03o})")
+
+
+def disk(folder: Path) -> Iterator[Finding]:
+    """Room for keys and reports."""
+    import psutil
+
+    free = psutil.disk_usage(str(_nearest(folder))).free
+    level = Level.PROBLEM if free < NO_DISK else Level.NOTE if free < LITTLE_DISK else Level.OK
+    mend = None if level is Level.OK else "free some space, or choose another folder with --state"
+    yield Finding("free disk", level, f"{free / 1e9:.1f} GB", mend)
+
+
+def port(what: str, host: str, number: int) -> Iterator[Finding]:
+    """Whether a service could listen on its address."""
+    name = f"port {number}"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        found = f"{what}: {error.strerror or error}{_holder(number)}"
+        mend = f"stop that, or set another port (`bellwire config show`, {what})"
+        yield Finding(name, Level.NOTE, found, mend)
+    else:
+        yield Finding(name, Level.OK, f"{what}: free")
+
+
+def kernel_cache() -> Iterator[Finding]:
+    """Whether compiled kernels survive the process."""
+    import bellwire
+
+    name = "compiled kernels"
+    places = [Path(bellwire.__file__).parent, Path.home() / ".cache"]
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        places = [Path(chosen)]
+    for place in places:
+        if os.access(_nearest(place), os.W_OK):
+            yield Finding(name, Level.OK, f"kept under {place}")
+            return
+    mend = "set NUMBA_CACHE_DIR to a folder you may write"
+    yield Finding(name, Level.NOTE, "compiled anew in every process", mend)
+
+
+def locked_versions(checkout: Path) -> Iterator[Finding]:
+    """In a checkout: whether what is installed is what the lock says."""
+    from importlib.metadata import distributions
+
+    lock = checkout / "requirements" / "runtime.txt"
+    if not lock.is_file():
+        yield Finding("locked versions", Level.OK, "not a checkout: versions are the installer's")
+        return
+    pinned: dict[str, set[str]] = {}
+    for line in lock.read_text().splitlines():
+        name, equal, rest = line.partition("==")
+        if equal and not line.startswith((" ", "#")):
+            pinned.setdefault(name, set()).add(rest.split()[0])
+    installed = {
+        each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()
+    }
+    other = [
+        f"{name} {installed[name]}"
+        for name, versions in pinned.items()
+        if name in installed and installed[name] not in versions
+    ]
+    if other:
+        found = f"differ: {', '.join(other)}"
+        yield Finding("locked versions", Level.NOTE, found, "rm -r .venv, then ./bellwire again")
+    else:
+        yield Finding("locked versions", Level.OK, f"all of {len(pinned)} as locked")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _holder(number: int) -> str:
+    """Who listens on a port, as far as we may know."""
+    import psutil
+
+    try:
+        for each in psutil.net_connections("tcp"):
+            if each.laddr and each.laddr.port == number and each.status == psutil.CONN_LISTEN:
+                if each.pid is None:  # seen, but whose it is stays hidden from us
+                    break
+                return f", held by {psutil.Process(each.pid).name()} (process {each.pid})"
+    except (psutil.Error, OSError):
+        pass  # another user's process: the port is taken all the same
+    return ""
+
+
+def _print(findings: list[Finding], *, usable: bool) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    colours = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
+    for each in findings:
+        table.add_row(f"[{colours[each.level]}]{each.level}[/]", each.name, each.found)
+        if each.mend:
+            table.add_row("", "", f"→ {each.mend}")
+    console = output.stdout()
+    console.print(table)
+    console.print("bellwire can be used here" if usable else "bellwire cannot be used here yet")

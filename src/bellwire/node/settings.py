@@ -1,0 +1,372 @@
+"""The settings: plain values with bounds, and where each of them came from.
+
+Later wins: default, one TOML file, environment (`BELLWIRE_SECTION__KEY`), command line. Unknown
+names are refused wherever they stand, because a misspelt bound is a bound that does not hold. This
+is the only reader of the environment; other packages get values, in their own types, from `node`.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from bellwire.node.errors import ConfigError
+
+PREFIX = "BELLWIRE_"
+NOT_SETTINGS = frozenset({"BELLWIRE_DEBUG"})
+"""Variables that are read before there are settings."""
+
+MAX_FILE_BYTES = 1 << 20
+
+Values = dict[str, dict[str, Any]]
+
+_SECTION = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+Port = Annotated[int, Field(ge=0, le=65535)]
+Host = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class Origin(StrEnum):
+    """Where a value came from."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    COMMAND_LINE = "command line"
+
+
+class StateSettings(BaseModel):
+    """Where everything that is kept lies."""
+
+    model_config = _SECTION
+
+    dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default_factory=lambda: user_data_path("bellwire", appauthor=False),
+        description="Folder of all state, with one folder per service and site below it.",
+    )
+
+
+class LinkSettings(BaseModel):
+    """The simulated fibre and detectors."""
+
+    model_config = _SECTION
+
+    fibre_km: float = Field(default=0.0, ge=0, le=1000, description="Length of the fibre, in km.")
+    loss_db_per_km: float = Field(
+        default=0.2, ge=0, le=10, description="Loss of the fibre, in dB/km; 0.2 at 1550 nm."
+    )
+    insertion_loss_db: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="Loss of everything else between source and detectors, in dB.",
+    )
+    detector_efficiency: float = Field(
+        default=1.0, gt=0, le=1, description="Chance that a photon which arrives makes a click."
+    )
+    dark_count_probability: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Chance of a click without a photon, per detector and slot.",
+    )
+    misalignment: float = Field(
+        default=0.02,
+        ge=0,
+        le=0.5,
+        description="Chance that the optics turn a bit: the QBER without Eve.",
+    )
+
+
+class DistillSettings(BaseModel):
+    """How detections become secret bits."""
+
+    model_config = _SECTION
+
+    protocol: Literal["e91", "bb84"] = Field(
+        default="e91", description="How photons become correlated bits."
+    )
+    pulses: int = Field(
+        default=200_000, ge=1_000, le=1_000_000_000, description="Pulses, or pairs, of one block."
+    )
+    sample_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the sifted bits that BB84 compares in the open and gives up.",
+    )
+    epsilon: float = Field(
+        default=1e-10,
+        gt=0,
+        le=1e-3,
+        description="Chance, over all steps, that a block's claim is wrong.",
+    )
+    target_stock_bits: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 40,
+        description="Stock to distil up to, in bits; 0 means only on demand.",
+    )
+    probe_interval_s: float = Field(
+        default=1.0,
+        gt=0,
+        le=3600,
+        description="Time between probe blocks while nothing is distilled, in s.",
+    )
+    probe_pulses: int = Field(
+        default=20_000, ge=1_000, le=100_000_000, description="Pulses, or pairs, of a probe block."
+    )
+
+
+class StatusSettings(BaseModel):
+    """When a link counts as GREEN, YELLOW or RED."""
+
+    model_config = _SECTION
+
+    yellow_qber: float = Field(
+        default=0.05, ge=0, le=0.5, description="QBER above which it is YELLOW."
+    )
+    red_qber: float = Field(default=0.11, ge=0, le=0.5, description="QBER above which it is RED.")
+    chsh_floor: float = Field(
+        default=2.2,
+        ge=2,
+        le=2.83,
+        description="S below which E91 is RED; 2 is what no entanglement gives.",
+    )
+    window: int = Field(
+        default=5, ge=1, le=1000, description="Blocks that the status looks back upon."
+    )
+    recovery_blocks: int = Field(
+        default=3, ge=1, le=1000, description="Good blocks in a row that end RED."
+    )
+    stale_after_s: float = Field(
+        default=3.0,
+        gt=0,
+        le=86_400,
+        description="Time without a block after which nothing is known, in s.",
+    )
+
+    @model_validator(mode="after")
+    def _yellow_comes_first(self) -> Self:
+        if self.yellow_qber > self.red_qber:
+            raise ValueError(
+                f"expected yellow_qber at most red_qber, got {self.yellow_qber} and {self.red_qber}"
+            )
+        return self
+
+
+class AddressSettings(BaseModel):
+    """Where services listen and are found."""
+
+    model_config = _SECTION
+
+    classical_host: Host = Field(default="127.0.0.1", description="Host of the classical channel.")
+    classical_port: Port = Field(
+        default=8451, description="Port of the classical channel; 0 takes any free one."
+    )
+    cloud_host: Host = Field(default="127.0.0.1", description="Host of the cloud service.")
+    cloud_port: Port = Field(
+        default=8470, description="Port of the cloud service; 0 takes any free one."
+    )
+
+
+class LogSettings(BaseModel):
+    """What is logged to standard error, and how."""
+
+    model_config = _SECTION
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important events that are logged."
+    )
+    format: Literal["console", "json"] = Field(
+        default="console", description="Lines for people, or one JSON document per line."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one process; made by `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    state: StateSettings = Field(default_factory=StateSettings)
+    link: LinkSettings = Field(default_factory=LinkSettings)
+    distill: DistillSettings = Field(default_factory=DistillSettings)
+    status: StatusSettings = Field(default_factory=StatusSettings)
+    addresses: AddressSettings = Field(default_factory=AddressSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    _origins: dict[tuple[str, str], Origin] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(cls, *_args: Any, **sources: Any) -> tuple[Any, ...]:
+        """Only what `load` hands over: it reads the sources itself, to know each value's origin."""
+        return (sources["init_settings"],)
+
+
+class Described(NamedTuple):
+    """One setting, for people."""
+
+    name: str
+    value: object
+    origin: Origin
+    explanation: str
+
+
+def default_file() -> Path:
+    """The settings file that is used when it exists and no other is named."""
+    return user_config_path("bellwire", appauthor=False) / "bellwire.toml"
+
+
+def load(
+    config: Path | None = None, overrides: Mapping[str, Mapping[str, object | None]] | None = None
+) -> Settings:
+    """Read the settings.
+
+    Args:
+        config: The file named on the command line; None takes `default_file()` if it is there.
+        overrides: Sections of values from the command line; None among them means not given.
+
+    Raises:
+        ConfigError: the file cannot be read, a name is unknown or a value is out of bounds. All
+            problems are named at once.
+    """
+    file = config if config is not None else default_file()
+    given = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in (overrides or {}).items()
+    }
+    layers: list[tuple[Origin, Values]] = [
+        (Origin.FILE, _read_file(file, required=config is not None)),
+        (Origin.ENVIRONMENT, _read_environment()),
+        (Origin.COMMAND_LINE, given),
+    ]
+    merged: Values = {}
+    origins: dict[tuple[str, str], Origin] = {}
+    for origin, layer in layers:
+        for section, values in layer.items():
+            merged.setdefault(section, {}).update(values)
+            origins |= {(section, key): origin for key in values}
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(tuple(_problems(error, origins, file))) from None
+    settings._origins.update(origins)
+    return settings
+
+
+def describe(settings: Settings) -> list[Described]:
+    """Every setting with its value, where that came from and what it is for, in order."""
+    return [
+        Described(
+            f"{section}.{key}",
+            getattr(values, key),
+            settings._origins.get((section, key), Origin.DEFAULT),
+            field.description or "",
+        )
+        for section, values in settings
+        for key, field in type(values).model_fields.items()
+    ]
+
+
+def _sections() -> dict[str, list[str]]:
+    """Names of all settings by section."""
+    names = {}
+    for section, field in Settings.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, BaseModel)
+        names[section] = list(field.annotation.model_fields)
+    return names
+
+
+def _read_file(path: Path, *, required: bool) -> Values:
+    try:
+        with path.open("rb") as handle:
+            content = handle.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        if not required:
+            return {}
+        raise ConfigError((f"expected a settings file, got no file at {path}",)) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError((f"expected a settings file, cannot read {path}: {reason}",)) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigError((f"expected a settings file up to 1 MiB, got more in {path}",))
+    try:
+        document = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError((f"expected TOML in {path}, got: {error}",)) from None
+    sections = _sections()
+    problems = [
+        f"{name}: expected a section, one of {', '.join(sections)}{_near(name, sections)} "
+        f"(from {path})"
+        if name not in sections
+        else f"{name}: expected a section [{name}], got a single value (from {path})"
+        for name, values in document.items()
+        if name not in sections or not isinstance(values, dict)
+    ]
+    if problems:
+        raise ConfigError(tuple(problems))
+    return document
+
+
+def _read_environment() -> Values:
+    sections = _sections()
+    known = {
+        f"{PREFIX}{section}__{key}".upper() for section, keys in sections.items() for key in keys
+    }
+    problems = [
+        f"{name}: expected {PREFIX}SECTION__KEY of a known setting{_near(name, known)}"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in known | NOT_SETTINGS
+    ]
+    if problems:
+        raise ConfigError(tuple(problems))
+    values: Values = EnvSettingsSource(Settings)()
+    return values
+
+
+def _problems(
+    error: ValidationError, origins: Mapping[tuple[str, str], Origin], file: Path
+) -> list[str]:
+    sections = _sections()
+    told = []
+    for each in error.errors():
+        section, *rest = (str(part) for part in each["loc"])
+        key = rest[0] if rest else ""
+        name = f"{section}.{key}" if key else section
+        came = {
+            Origin.FILE: str(file),
+            Origin.ENVIRONMENT: f"{PREFIX}{section}__{key}".upper(),
+            Origin.COMMAND_LINE: "the command line",
+        }.get(origins.get((section, key), Origin.DEFAULT))
+        suffix = f" (from {came})" if came else ""
+        if each["type"] == "extra_forbidden":
+            # The value stays out of the message: nobody knows what a name we do not know holds.
+            told.append(f"{name}: unknown setting{_near(key, sections.get(section, []))}{suffix}")
+        elif each["type"] == "value_error":
+            told.append(f"{name}: {each['ctx']['error']}{suffix}")
+        else:
+            expected = each["msg"].removeprefix("Input should be ")
+            told.append(f"{name}: expected {expected}, got {each['input']!r:.60}{suffix}")
+    return told
+
+
+def _near(name: str, known: Any) -> str:
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
