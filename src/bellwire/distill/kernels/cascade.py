@@ -48,7 +48,7 @@ def invert(order: Positions) -> Positions:
 
 @njit(cache=True, nogil=True)
 def _get(bitmap: Words, p: int) -> bool:
-    return (bitmap[p >> 6] >> uint64(p & 63)) & uint64(1) != uint64(0)
+    return bool((bitmap[p >> 6] >> uint64(p & 63)) & uint64(1))
 
 
 @njit(cache=True, nogil=True)
@@ -108,7 +108,7 @@ def _parity(bitmap: Words, lo: int, hi: int) -> bool:
     folded ^= bitmap[last] & kept & (~uint64(0) >> uint64(63 - ((hi - 1) & 63)))
     for shift in (32, 16, 8, 4, 2, 1):
         folded ^= folded >> uint64(shift)
-    return folded & uint64(1) != uint64(0)
+    return bool(folded & uint64(1))
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,97 @@
+"""`bellwire bench`: measurements beside named alternatives, as a table or as JSON."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bellwire.base.errors import UsageError
+from bellwire.cli import output
+from bellwire.cli.options import JsonFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bellwire.bench.model import Figure
+
+BENCHES = {
+    "link": "bellwire.bench.link",
+    "distill": "bellwire.bench.distill",
+}
+"""Name on the command line → module with `run(quick: bool = False) -> list[Figure]`."""
+
+
+class UnknownBench(UsageError):
+    """A benchmark is asked for that does not exist."""
+
+
+def command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help=f"Of {', '.join(BENCHES)}; all when none."),
+    ] = None,
+    json: JsonFlag = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Smaller runs, for a first impression.")
+    ] = False,
+) -> None:
+    """Measure this machine, each figure beside a named alternative where there is one."""
+    chosen = names or list(BENCHES)
+    for name in chosen:
+        if name not in BENCHES:
+            raise UnknownBench(f"expected a benchmark out of {', '.join(BENCHES)}, got '{name}'")
+    documents = []
+    with output.progress("measuring") as meter:
+        for name in chosen:
+            meter.describe(f"measuring {name}")
+            figures = import_module(BENCHES[name]).run(quick=quick)
+            if json:
+                documents.append(_document(name, figures))
+            else:
+                _show(name, figures)
+    if json:
+        output.emit(documents[0] if len(documents) == 1 else {"benches": documents})
+
+
+def _document(name: str, figures: "Sequence[Figure]") -> dict[str, object]:
+    return {"bench": name, "results": figures, "cpu": _cpu(), "versions": _versions()}
+
+
+def _cpu() -> str:
+    """The processor's own name, as well as the system tells it."""
+    import platform
+    from pathlib import Path
+
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    import platform
+    from importlib.metadata import version
+
+    packages = ("bellwire", "numpy", "numba", "cryptography")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _show(name: str, figures: "Sequence[Figure]") -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{name} on {_cpu()}", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    table.add_column("ratio", justify="right")
+    table.add_column("against")
+    for figure in figures:
+        ratio = "" if figure.ratio is None else f"{figure.ratio:,.3g}×"
+        table.add_row(figure.name, _number(figure.value), figure.unit, ratio, figure.against or "–")
+    output.stdout().print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

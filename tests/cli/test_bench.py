@@ -1,0 +1,66 @@
+"""`bellwire bench` names what it has, and prints one table or one document."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from bellwire.bench.model import Figure
+from bellwire.cli import bench, output
+
+FIGURES = [
+    Figure("cascade_rate", 2.5e7, "bit/s", "textbook Cascade in Python", 41.25),
+    Figure("cascade_efficiency", 1.036, "leaked bits / n·h(QBER)"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _stand_in_benches(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = SimpleNamespace(run=lambda quick=False: FIGURES[:1] if quick else FIGURES)
+    monkeypatch.setattr(bench, "import_module", lambda name: module)
+    output.forget()
+
+
+def test_one_bench_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    bench.command(["distill"], json=True)
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["bench", "results", "cpu", "versions"]
+    assert document["bench"] == "distill"
+    assert document["results"][0] == {
+        "name": "cascade_rate",
+        "value": 2.5e7,
+        "unit": "bit/s",
+        "against": "textbook Cascade in Python",
+        "ratio": 41.25,
+    }
+    assert document["results"][1]["ratio"] is None
+    assert document["cpu"]
+    assert {"python", "numpy", "numba", "bellwire"} <= set(document["versions"])
+
+
+def test_several_benches_are_a_list_in_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    bench.command(None, json=True, quick=True)
+    document = json.loads(capsys.readouterr().out)
+    assert [one["bench"] for one in document["benches"]] == list(bench.BENCHES)
+    assert all(len(one["results"]) == 1 for one in document["benches"])
+
+
+def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    bench.command(["distill"])
+    text = capsys.readouterr().out
+    assert "25,000,000" in text
+    assert "41.2×" in text
+    assert "1.036" in text
+
+
+def test_an_unknown_bench_is_wrong_usage_and_names_those_that_exist() -> None:
+    with pytest.raises(bench.UnknownBench, match="link, distill, got 'nope'") as error:
+        bench.command(["distill", "nope"])
+    assert error.value.exit_code == 2
+
+
+def test_the_processor_is_named_where_the_system_has_no_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pathlib.Path.exists", lambda path: False)
+    assert bench._cpu()

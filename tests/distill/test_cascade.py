@@ -1,0 +1,510 @@
+"""Reconciliation: keys become equal or the block fails, in step, at the stated price."""
+
+import hashlib
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.reference.cascade import SlowCascade, fisher_yates
+
+from bellwire.base.bits import Bits, binary_entropy
+from bellwire.bench.textbook import textbook_cascade
+from bellwire.distill import cascade
+from bellwire.distill.cascade import BlockSizes, Cascade, CascadeBudget, block_sizes
+from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
+from bellwire.distill.kernels import cascade as kernels
+
+AMPLE = CascadeBudget(max_leaked_bits=10**9, max_rounds=10**6)
+SEED = bytes(range(32))
+
+
+def keys(n: int, qber: float, seed: int) -> tuple[Bits, Bits]:
+    rng = np.random.default_rng(seed)
+    alice: Bits = rng.integers(0, 2, n, np.uint8)
+    errors: Bits = (rng.random(n) < qber).astype(np.uint8)
+    return alice, alice ^ errors
+
+
+def engines(
+    alice: Bits, bob: Bits, estimate: float, seed: bytes = SEED, budget: CascadeBudget = AMPLE
+) -> tuple[Cascade, Cascade]:
+    return (
+        Cascade(alice, estimate, seed, corrects=False, budget=budget),
+        Cascade(bob, estimate, seed, corrects=True, budget=budget),
+    )
+
+
+def reconcile(a: Cascade, b: Cascade) -> int:
+    """Run both to the end, checking every round that they are in step; return bytes sent."""
+    from_a, from_b = a.first(), b.first()
+    sent = 0
+    while True:
+        assert len(from_a) == len(from_b)
+        assert (a.rounds, a.leaked_bits, a.errors) == (b.rounds, b.leaked_bits, b.errors)
+        assert (a.finished, b.finished) == (False, False)
+        sent += len(from_a)
+        next_a, next_b = a.receive(from_b), b.receive(from_a)
+        if next_a is None or next_b is None:
+            break
+        from_a, from_b = next_a, next_b
+    assert (next_a, next_b) == (None, None)
+    assert (a.finished, b.finished) == (True, True)
+    assert (a.rounds, a.leaked_bits, a.errors) == (b.rounds, b.leaked_bits, b.errors)
+    return sent
+
+
+def with_errors(alice: Bits, positions: list[int]) -> Bits:
+    bob = alice.copy()
+    bob[positions] ^= 1
+    return bob
+
+
+# --- the keys become equal
+
+
+@given(
+    n=st.integers(0, 3000),
+    qber=st.sampled_from([0.0, 0.005, 0.02, 0.05, 0.08, 0.15]),
+    estimate=st.sampled_from([0.001, 0.01, 0.03, 0.11]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_keys_agree_and_both_sides_stay_in_step(
+    n: int, qber: float, estimate: float, seed: int
+) -> None:
+    alice, bob = keys(n, qber, seed)
+    public = hashlib.sha256(seed.to_bytes(8, "little")).digest()
+    a, b = engines(alice, bob, estimate, public)
+    reconcile(a, b)
+    np.testing.assert_array_equal(a.corrected, alice)
+    np.testing.assert_array_equal(b.corrected, alice)
+    assert a.errors == int((alice ^ bob).sum())
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 63, 64, 65, 127, 128, 129, 1000, 4095, 4097])
+@pytest.mark.parametrize("qber", [0.0, 0.03, 0.5, 1.0])
+def test_any_length_and_any_error_rate_is_corrected(n: int, qber: float) -> None:
+    alice, bob = keys(n, qber, seed=n)
+    a, b = engines(alice, bob, 0.03)
+    reconcile(a, b)
+    np.testing.assert_array_equal(b.corrected, alice)
+    assert a.leaked_bits <= n
+
+
+def test_keys_of_millions_of_bits_are_corrected() -> None:
+    alice, bob = keys(3_000_001, 0.01, seed=5)
+    a, b = engines(alice, bob, 0.01)
+    reconcile(a, b)
+    np.testing.assert_array_equal(b.corrected, alice)
+
+
+def test_bursts_cost_no_more_than_scattered_errors() -> None:
+    alice, _ = keys(60_000, 0.0, seed=2)
+    bursts = [start + i for start in range(0, 60_000, 200) for i in range(4)]
+    a, b = engines(alice, with_errors(alice, bursts), 0.02)
+    reconcile(a, b)
+    np.testing.assert_array_equal(b.corrected, alice)
+    assert a.leaked_bits < 1.05 * 60_000 * binary_entropy(0.02)
+
+
+@pytest.mark.parametrize("estimate", [0.0, 0.002, 0.02, 0.2, 1.0])
+@pytest.mark.parametrize("qber", [0.0, 0.004, 0.09])
+def test_a_wrong_estimate_costs_bits_or_rounds_but_not_the_key(
+    estimate: float, qber: float
+) -> None:
+    alice, bob = keys(5000, qber, seed=8)
+    a, b = engines(alice, bob, estimate)
+    reconcile(a, b)
+    np.testing.assert_array_equal(b.corrected, alice)
+
+
+def hidden_pairs(n: int, estimate: float, *, same_colour: bool) -> tuple[Bits, list[int]]:
+    """Two errors that share a block in both passes, so that neither pass sees them."""
+    alice, _ = keys(n, 0.0, seed=1)
+    twin = SlowCascade(alice, estimate, SEED, corrects=False)
+    sizes = block_sizes(n, estimate)
+    place = {p: i for i, p in enumerate(twin.orders[1])}
+    colour = {p: c for c in range(cascade.COLOURS) for p in twin.classes[c]}
+    for start in range(0, n, sizes.first):
+        for p, q in combinations(range(start, min(start + sizes.first, n)), 2):
+            shared = place[p] // sizes.second == place[q] // sizes.second
+            if shared and (colour[p] == colour[q]) == same_colour:
+                return alice, [twin.order[p], twin.order[q]]
+    raise AssertionError("no such pair under this seed")
+
+
+@pytest.mark.parametrize("same_colour", [False, True])
+def test_errors_hidden_from_both_passes_are_found_by_colours_or_masks(same_colour: bool) -> None:
+    alice, errors = hidden_pairs(8000, 0.02, same_colour=same_colour)
+    a, b = engines(alice, with_errors(alice, errors), 0.02)
+    reconcile(a, b)
+    assert a.rounds > 5
+    assert a.errors == 2
+    np.testing.assert_array_equal(b.corrected, alice)
+
+
+def test_an_independent_cascade_corrects_to_the_same_key_at_a_higher_price() -> None:
+    alice, bob = keys(20_000, 0.03, seed=3)
+    textbook = textbook_cascade(alice, bob, 0.03, seed=4)
+    a, b = engines(alice, bob, 0.03)
+    reconcile(a, b)
+    np.testing.assert_array_equal(b.corrected, textbook.corrected)
+    assert a.leaked_bits < textbook.leaked_bits
+
+
+def test_keys_that_are_equal_need_one_message() -> None:
+    alice, _ = keys(10_000, 0.0, seed=1)
+    a, b = engines(alice, alice, 0.02)
+    reconcile(a, b)
+    assert (a.rounds, a.errors) == (1, 0)
+
+
+def test_the_callers_key_is_neither_changed_nor_read_again() -> None:
+    alice, bob = keys(500, 0.05, seed=6)
+    before = bob.copy()
+    a, b = engines(alice, bob, 0.05)
+    reconcile(a, b)
+    np.testing.assert_array_equal(bob, before)
+    bob[:] = 0
+    np.testing.assert_array_equal(b.corrected, alice)
+
+
+# --- at the stated price
+
+
+@pytest.mark.parametrize(
+    ("qber", "limit"), [(0.01, 1.05), (0.02, 1.05), (0.03, 1.05), (0.05, 1.07), (0.08, 1.09)]
+)
+def test_leak_stays_near_the_shannon_limit(qber: float, limit: float) -> None:
+    leaked = needed = 0.0
+    for seed in range(12):
+        alice, bob = keys(40_000, qber, seed)
+        a, b = engines(alice, bob, qber)
+        reconcile(a, b)
+        np.testing.assert_array_equal(b.corrected, alice)
+        leaked += a.leaked_bits
+        needed += 40_000 * binary_entropy(a.errors / 40_000)
+    assert 1.0 < leaked / needed <= limit
+
+
+def test_no_block_of_hundreds_keeps_an_error() -> None:
+    for seed in range(400):
+        alice, bob = keys(4000, 0.04, seed)
+        a, b = engines(alice, bob, 0.04, hashlib.sha256(bytes([seed % 256, 7])).digest())
+        reconcile(a, b)
+        np.testing.assert_array_equal(b.corrected, alice)
+
+
+def test_every_announced_parity_is_counted() -> None:
+    alice, bob = keys(20_000, 0.02, seed=9)
+    a, b = engines(alice, bob, 0.02)
+    sent = reconcile(a, b)
+    assert 8 * sent - 7 * a.rounds <= a.leaked_bits <= 8 * sent
+
+
+def test_a_small_block_announces_every_bit_and_no_more() -> None:
+    alice, bob = keys(40, 0.1, seed=9)
+    a, b = engines(alice, bob, 0.1)
+    reconcile(a, b)
+    assert (a.leaked_bits, a.rounds) == (40, 1)
+
+
+@pytest.mark.parametrize(
+    ("qber", "sizes"),
+    [
+        (0.01, BlockSizes(128, 256)),
+        (0.02, BlockSizes(64, 128)),
+        (0.03, BlockSizes(32, 128)),
+        (0.05, BlockSizes(16, 64)),
+        (0.08, BlockSizes(16, 32)),
+        (0.5, BlockSizes(4, 16)),
+    ],
+)
+def test_block_sizes_follow_the_error_rate(qber: float, sizes: BlockSizes) -> None:
+    assert block_sizes(400_000, qber) == sizes
+
+
+# --- the twin
+
+
+@given(
+    n=st.integers(0, 700),
+    qber=st.sampled_from([0.0, 0.01, 0.04, 0.1, 0.3]),
+    estimate=st.sampled_from([0.005, 0.02, 0.06]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_every_message_equals_the_slow_twins(
+    n: int, qber: float, estimate: float, seed: int
+) -> None:
+    alice, bob = keys(n, qber, seed)
+    public = hashlib.sha256(seed.to_bytes(8, "big")).digest()
+    a, b = engines(alice, bob, estimate, public)
+    twin_a = SlowCascade(alice, estimate, public, corrects=False)
+    twin_b = SlowCascade(bob, estimate, public, corrects=True)
+    ours: tuple[bytes | None, bytes | None] = a.first(), b.first()
+    theirs: tuple[bytes | None, bytes | None] = twin_a.first(), twin_b.first()
+    while ours[0] is not None and ours[1] is not None:
+        assert ours == theirs
+        assert theirs[0] is not None
+        assert theirs[1] is not None
+        ours = a.receive(ours[1]), b.receive(ours[0])
+        theirs = twin_a.receive(theirs[1]), twin_b.receive(theirs[0])
+    assert ours == theirs == (None, None)
+    assert b.corrected.tolist() == twin_b.corrected
+    assert (a.rounds, a.errors) == (twin_a.rounds, len(twin_a.found))
+    assert a.leaked_bits == min(twin_a.sent, n)
+
+
+def plain(kernel: object) -> Callable[..., Any]:
+    """The Python function behind a compiled kernel."""
+    python: Callable[..., Any] = vars(kernel)["py_func"]
+    return python
+
+
+def test_compiled_kernels_equal_their_python() -> None:
+    rng = np.random.default_rng(0)
+    words = rng.integers(0, 2**32, 300, np.uint32)
+    order = kernels.shuffle(words)
+    assert order.tolist() == fisher_yates(words.tolist())
+    np.testing.assert_array_equal(plain(kernels.shuffle)(words), order)
+    np.testing.assert_array_equal(plain(kernels.invert)(order), kernels.invert(order))
+    n, k = 300, 32
+    splits, odd, found = (np.zeros(5, np.uint64) for _ in range(3))
+    copies = [np.zeros(5, np.uint64) for _ in range(3)]
+    for _ in range(6):
+        positions = rng.permutation(n)[:7].astype(np.int32)
+        fresh = kernels.correct(positions, splits, odd, found, n, k)
+        assert plain(kernels.correct)(positions, *copies, n, k) == fresh
+        lo, hi = kernels.odd_intervals(splits, odd, n, k)
+        pair = plain(kernels.odd_intervals)(copies[0], copies[1], n, k)
+        np.testing.assert_array_equal(pair, [lo, hi])
+        long = hi - lo > 1
+        lo, hi, pair = lo[long], hi[long], [half[long] for half in pair]
+        differs = rng.integers(0, 2, lo.size, np.uint8)
+        kernels.narrow(lo, hi, differs, splits, odd, found)
+        plain(kernels.narrow)(*pair, differs, *copies)
+        np.testing.assert_array_equal(pair, [lo, hi])
+        np.testing.assert_array_equal(copies, [splits, odd, found])
+        spans = [kernels._interval(splits, n, k, p) for p in range(n)]
+        assert [plain(kernels._interval)(splits, n, k, p) for p in range(n)] == spans
+
+
+def test_the_compiled_helpers_equal_integer_arithmetic() -> None:
+    rng = np.random.default_rng(1)
+    bitmap = rng.integers(0, 2**64, 5, np.uint64)
+    bits = np.unpackbits(bitmap.view(np.uint8), bitorder="little")
+    for lo, hi in combinations(range(0, 321, 5), 2):
+        parity = bool(bits[lo:hi].sum() % 2)
+        assert kernels._parity(bitmap, lo, hi) == plain(kernels._parity)(bitmap, lo, hi) == parity
+    for p in (0, 63, 64, 319):
+        assert kernels._get(bitmap, p) == plain(kernels._get)(bitmap, p) == bool(bits[p])
+        plain(kernels._flip)(bitmap, p)
+        assert kernels._get(bitmap, p) != bool(bits[p])
+        kernels._flip(bitmap, p)
+        assert kernels._get(bitmap, p) == bool(bits[p])
+
+
+# --- hostile and broken peers
+
+
+def mask_padding(data: bytes, bits: int) -> bytes:
+    return (int.from_bytes(data, "little") & ((1 << bits) - 1)).to_bytes(len(data), "little")
+
+
+@pytest.mark.parametrize("n", [0, 1, 64, 65, 100, 777, 4000])
+@pytest.mark.parametrize("corrects", [False, True])
+@pytest.mark.parametrize("peer", ["random", "zeros", "ones", "opposite"])
+def test_whatever_the_peer_sends_the_engine_ends_within_its_budget(
+    n: int, corrects: bool, peer: str
+) -> None:
+    alice, _ = keys(n, 0.0, seed=1)
+    for seed in range(12):
+        budget = CascadeBudget(max_leaked_bits=n, max_rounds=300)
+        engine = Cascade(alice, 0.02, SEED, corrects=corrects, budget=budget)
+        rng = np.random.default_rng(seed)
+        ours: bytes | None = engine.first()
+        try:
+            while ours is not None:
+                count = engine._ours.size
+                reply = {
+                    "random": rng.bytes(len(ours)),
+                    "zeros": bytes(len(ours)),
+                    "ones": b"\xff" * len(ours),
+                    "opposite": bytes(b ^ 0xFF for b in ours),
+                }[peer]
+                ours = engine.receive(mask_padding(reply, count))
+        except ReconciliationFailed:
+            assert not engine.finished
+        assert engine.leaked_bits <= n
+        assert engine.rounds <= 300
+        assert engine.errors <= n
+
+
+def test_a_lying_peer_cannot_make_the_engine_run_for_ever_even_without_budgets() -> None:
+    alice, _ = keys(600, 0.0, seed=1)
+    reasons: set[ReconciliationFailure | None] = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        engine = Cascade(alice, 0.02, SEED, corrects=True, budget=AMPLE)
+        ours: bytes | None = engine.first()
+        try:
+            while ours is not None:
+                ours = engine.receive(mask_padding(rng.bytes(len(ours)), engine._ours.size))
+            reasons.add(None)
+        except ReconciliationFailed as failure:
+            reasons.add(failure.reason)
+        assert engine.rounds < 20_000
+    assert ReconciliationFailure.CONTRADICTION in reasons
+
+
+def test_the_leak_budget_ends_both_sides_in_the_same_round() -> None:
+    alice, bob = keys(20_000, 0.05, seed=2)
+    budget = CascadeBudget(max_leaked_bits=4000, max_rounds=1000)
+    a, b = engines(alice, bob, 0.05, budget=budget)
+    from_a, from_b = a.first(), b.first()
+    failures: list[ReconciliationFailed] = []
+    while not failures:
+        replies = []
+        for engine, message in ((a, from_b), (b, from_a)):
+            try:
+                replies.append(engine.receive(message))
+            except ReconciliationFailed as failure:
+                failures.append(failure)
+        if not failures:
+            from_a, from_b = (reply or b"" for reply in replies)
+    assert [f.reason for f in failures] == [ReconciliationFailure.LEAK_BUDGET] * 2
+    assert a.rounds == b.rounds
+    assert a.leaked_bits <= 4000
+    with pytest.raises(ReconciliationFailed):
+        a.receive(from_b)
+    with pytest.raises(ValueError, match="not finished"):
+        _ = b.corrected
+
+
+def test_the_round_budget_ends_the_block() -> None:
+    alice, bob = keys(5000, 0.02, seed=2)
+    a, b = engines(alice, bob, 0.02, budget=CascadeBudget(max_leaked_bits=5000, max_rounds=3))
+    with pytest.raises(ReconciliationFailed) as failure:
+        reconcile(a, b)
+    assert failure.value.reason is ReconciliationFailure.ROUND_BUDGET
+    assert a.rounds == 3
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason"),
+    [
+        (CascadeBudget(10, 100), ReconciliationFailure.LEAK_BUDGET),
+        (CascadeBudget(10**6, 0), ReconciliationFailure.ROUND_BUDGET),
+    ],
+)
+def test_a_budget_too_small_for_the_opening_says_so_and_sends_nothing(
+    budget: CascadeBudget, reason: ReconciliationFailure
+) -> None:
+    alice, _ = keys(5000, 0.02, seed=2)
+    engine = Cascade(alice, 0.02, SEED, corrects=True, budget=budget)
+    with pytest.raises(ReconciliationFailed) as failure:
+        engine.first()
+    assert failure.value.reason is reason
+    assert (engine.leaked_bits, engine.rounds) == (0, 0)
+
+
+@pytest.mark.parametrize("spoil", ["empty", "truncated", "overlong", "padded"])
+def test_a_malformed_message_is_refused_and_changes_nothing(spoil: str) -> None:
+    alice, bob = keys(5001, 0.03, seed=2)
+    a, b = engines(alice, bob, 0.03)
+    from_a, from_b = a.first(), b.first()
+    spoilt = 0
+    while True:
+        padding = 8 * len(from_b) - b._ours.size
+        bad = {
+            "empty": b"",
+            "truncated": from_b[:-1],
+            "overlong": from_b + b"\0",
+            "padded": from_b[:-1] + bytes([from_b[-1] | 0x80]),
+        }[spoil]
+        if spoil != "padded" or padding:
+            spoilt += 1
+            with pytest.raises(MalformedMessage):
+                a.receive(bad)
+        next_a, next_b = a.receive(from_b), b.receive(from_a)
+        if next_a is None or next_b is None:
+            break
+        from_a, from_b = next_a, next_b
+    assert spoilt > 2
+    np.testing.assert_array_equal(b.corrected, alice)
+
+
+def test_a_message_after_the_end_is_refused() -> None:
+    alice, bob = keys(200, 0.03, seed=2)
+    a, b = engines(alice, bob, 0.03)
+    reconcile(a, b)
+    with pytest.raises(MalformedMessage):
+        a.receive(b"")
+
+
+def test_different_public_seeds_leave_different_keys_or_fail_but_never_crash() -> None:
+    alice, bob = keys(3000, 0.02, seed=2)
+    budget = CascadeBudget(3000, 500)
+    a = Cascade(alice, 0.02, SEED, corrects=False, budget=budget)
+    b = Cascade(bob, 0.02, bytes(32), corrects=True, budget=budget)
+    with pytest.raises((ReconciliationFailed, MalformedMessage)):
+        reconcile_loosely(a, b)
+
+
+def reconcile_loosely(a: Cascade, b: Cascade) -> None:
+    from_a, from_b = a.first(), b.first()
+    while True:
+        next_a, next_b = a.receive(from_b), b.receive(from_a)
+        if next_a is None or next_b is None:
+            return
+        from_a, from_b = next_a, next_b
+
+
+# --- our own misuse
+
+
+def test_the_order_of_calls_is_held() -> None:
+    alice, _ = keys(200, 0.03, seed=2)
+    engine = Cascade(alice, 0.02, SEED, corrects=True, budget=AMPLE)
+    with pytest.raises(ValueError, match="opening"):
+        engine.receive(b"")
+    with pytest.raises(ValueError, match="not finished"):
+        _ = engine.corrected
+    engine.first()
+    with pytest.raises(ValueError, match="made already"):
+        engine.first()
+
+
+@pytest.mark.parametrize(
+    "key", [np.array([0, 1, 2], np.uint8), np.zeros(3, np.int64), np.zeros((2, 2), np.uint8)]
+)
+def test_a_key_that_is_no_bit_string_is_refused(key: Bits) -> None:
+    with pytest.raises(ValueError, match="expected a key"):
+        Cascade(key, 0.02, SEED, corrects=True, budget=AMPLE)
+
+
+@pytest.mark.parametrize("qber", [-0.1, 1.1, float("nan"), float("inf")])
+def test_an_estimate_that_is_no_probability_is_refused(qber: float) -> None:
+    with pytest.raises(ValueError, match="QBER"):
+        Cascade(np.zeros(8, np.uint8), qber, SEED, corrects=True, budget=AMPLE)
+
+
+def test_a_key_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascade, "MAX_BITS", 100)
+    with pytest.raises(ValueError, match="at most 100"):
+        Cascade(np.zeros(101, np.uint8), 0.02, SEED, corrects=True, budget=AMPLE)
+
+
+def test_a_seed_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Cascade(np.zeros(8, np.uint8), 0.02, b"short", corrects=True, budget=AMPLE)
+
+
+def test_the_repr_shows_no_bit() -> None:
+    engine = Cascade(np.ones(8, np.uint8), 0.02, SEED, corrects=True, budget=AMPLE)
+    assert repr(engine) == "Cascade(8 bits, round 0, 0 leaked)"
