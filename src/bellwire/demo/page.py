@@ -224,7 +224,10 @@ def _status(status: str | None) -> str:
 def _stages(story: Story) -> str:
     """The table of stages."""
     names = ("Stage", "Eve", "QBER", "S", "Secret bits", "ε", "Verdict", "Status after")
-    head = "".join(f"<th scope=col>{name}</th>" for name in names)
+    numbers = ("QBER", "S", "Secret bits", "ε")
+    head = "".join(
+        f"<th scope=col{' class=number' if name in numbers else ''}>{name}</th>" for name in names
+    )
     body = "".join(_stage(stage) for stage in story.stages)
     return (
         '<h2 id="stages">Stage by stage</h2><div class="card scroll"><table class="cards">'
@@ -263,8 +266,8 @@ def _device(story: Story) -> str:
         refusal += f": “{escape(device.refusal)}”"
     return (
         '<h2 id="device">From the device to the cloud</h2><div class="pair"><div class="card">'
-        f"<h3>What the cloud decrypted</h3><p class=muted>{counted(device.received, 'reading')} "
-        f"from {escape(device.origin)}; the first lines:</p><pre>{lines}</pre></div>"
+        f"<h3>What the cloud decrypted</h3><p class=muted>{counted(device.received, 'reading')}, "
+        f"{escape(device.origin)}; the first lines:</p><pre>{lines}</pre></div>"
         '<div class="card"><h3>Is it the same?</h3><dl>'
         f"<dt>Sent</dt><dd>{device.sent:,}</dd><dt>Received</dt><dd>{device.received:,}</dd>"
         f'<dt>SHA-256 in</dt><dd class="hash">{escape(device.sha256_in or "–")}</dd>'
