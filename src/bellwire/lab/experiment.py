@@ -160,7 +160,11 @@ def run(experiment: Experiment) -> Result:
         secret_bits=secret_bits,
         secret_rate_bps=secret_bits * PULSE_RATE_HZ[experiment.protocol] / experiment.pulses,
         epsilon=report.epsilon,
-        eve=experiment.eve.to_dict() if experiment.eve is not None else None,
+        eve=(
+            {"kind": experiment.eve.kind.value, "share": experiment.eve.share}
+            if experiment.eve is not None
+            else None
+        ),
         verdict="accept" if outcome.accepted else "abort",
         reason=report.message,
         keys_match=(
