@@ -1,0 +1,130 @@
+"""The choices of Alice and Bob: bits and bases, or settings, each from a side's own seed.
+
+A choice is a function of seed and slot: the same slot gives the same choice in whatever order and
+company it is asked for, so nobody stores the choices of the many slots in which nothing clicked.
+Every purpose has its own stream (`bellwire.crypto.stream`), so that a seed serves one side only.
+"""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bellwire.base.detections import Detections, Settings, Side, Slots
+from bellwire.crypto.stream import KeyStream
+from bellwire.link.config import check_pulses
+
+_ONE = np.uint8(1)
+_Unit = TypeVar("_Unit", np.uint8, np.uint32)
+
+_GAP_BYTES = 2**14
+"""Asking the stream anew costs about as much as this many of its bytes."""
+
+_RUN_BYTES = 2**22
+"""Most bytes of the stream in memory at a time."""
+
+
+class PreparedPulses:
+    """Alice's half in BB84: the basis and the bit of any of her pulses, from her 32-byte seed.
+
+    Two bits of the stream a slot: the lower is the basis (0 rectilinear, 1 diagonal), the upper
+    the bit. She detects nothing, so `received` is None.
+
+    Raises:
+        ParameterError: pulses is not in 1 … 2²⁸.
+        ValueError: the seed is not 32 bytes.
+    """
+
+    __slots__ = ("_stream", "pulses")
+
+    def __init__(self, seed: bytes, pulses: int) -> None:
+        self.pulses = check_pulses(pulses)
+        self._stream = KeyStream(seed, "link bb84 alice pulse")
+
+    def __repr__(self) -> str:
+        return f"PreparedPulses({self.pulses} pulses)"
+
+    @property
+    def received(self) -> None:
+        """Nothing: Alice has no detectors."""
+        return
+
+    def at(self, slots: Slots) -> Detections:
+        """Bases and bits at `slots`, strictly increasing.
+
+        Raises:
+            KeyError: a slot is outside the block.
+            ValueError: the slots are not strictly increasing.
+        """
+        if slots.size and (slots.min() < 0 or slots.max() >= self.pulses):
+            raise KeyError("a slot is asked for that is outside the block")
+        pairs = _gather(self._stream, slots // 4, np.uint8) >> (2 * (slots % 4)).astype(np.uint8)
+        return Detections(slots, pairs & _ONE, (pairs >> _ONE) & _ONE)
+
+
+class BasisChoices:
+    """Bob's bases in BB84: 0 or 1 for any slot, from his 32-byte seed; one bit of it a slot."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, seed: bytes) -> None:
+        self._stream = KeyStream(seed, "link bb84 bob basis")
+
+    def __repr__(self) -> str:
+        return "BasisChoices()"
+
+    def at(self, slots: Slots) -> Settings:
+        """(n,) uint8 of 0/1 for (n,) slots in any order."""
+        return (_gather(self._stream, slots // 8, np.uint8) >> (slots % 8).astype(np.uint8)) & _ONE
+
+
+class SettingChoices:
+    """A side's settings in E91: 0, 1 or 2 for any slot, from its 32-byte seed.
+
+    A word of 32 bits a slot, scaled by three: uniform to within 2⁻³².
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, seed: bytes, side: Side) -> None:
+        self._stream = KeyStream(seed, f"link e91 {side} setting")
+
+    def __repr__(self) -> str:
+        return "SettingChoices()"
+
+    def at(self, slots: Slots) -> Settings:
+        """(n,) uint8 of 0, 1, 2 for (n,) slots in any order."""
+        words = _gather(self._stream, slots, np.uint32).astype(np.uint64)
+        return ((words * np.uint64(3)) >> np.uint64(32)).astype(np.uint8)
+
+
+def _gather(stream: KeyStream, units: Slots, kind: type[_Unit]) -> NDArray[_Unit]:
+    """Units of the stream (bytes, or little-endian words) by number, in the order asked.
+
+    Neighbours are read in one piece and wide gaps skipped: a dense run costs its bytes, a sparse
+    set its number of slots.
+    """
+    found = np.empty(units.size, kind)
+    if units.size > 1 and (units[1:] < units[:-1]).any():
+        order = np.argsort(units, kind="stable")
+        found[order] = _gather(stream, units[order], kind)
+        return found
+    width = found.itemsize
+    start = 0
+    for end in _run_ends(units, width):
+        first = int(units[start])
+        count = int(units[end - 1]) - first + 1
+        piece = stream.at(width * first, width * count).view(found.dtype.newbyteorder("<"))
+        found[start:end] = piece[units[start:end] - first]
+        start = end
+    return found
+
+
+def _run_ends(units: Slots, width: int) -> list[int]:
+    """Where to cut (n,) increasing units, so that no run has a wide gap or is too long."""
+    if not units.size:
+        return []
+    windows = units // (_RUN_BYTES // width)
+    apart = np.diff(units) > _GAP_BYTES // width
+    cuts = np.flatnonzero(apart | (np.diff(windows) > 0)) + 1
+    return [*cuts.tolist(), units.size]

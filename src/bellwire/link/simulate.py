@@ -1,0 +1,157 @@
+"""The photons: one call gives both halves of a block, pulse by pulse, in vectorised NumPy.
+
+Whoever calls this holds both halves: the link's process, the lab and tests, nobody else.
+
+Model. A gate at one side is clean (the photon's own outcome) or random (dark counts, squashed
+double clicks) or silent; see `LinkConfig.clicks`. Two clean outcomes at angles a and b differ with
+probability ½(1 − V·c), where c is cos(a − b), or cos(a − φ)·cos(b − φ) where Eve took her axis φ.
+In BB84 Alice's preparation stands in for an always clean gate of hers. All single outcomes are
+uniform: nothing here favours a bit.
+
+Noise comes from a cryptographic stream (outcomes of E91 are key), one stream per quantity, each
+read in the order of slots; so the halves depend on the seeds alone and not on the chunk size.
+Memory is bounded by the detections and one chunk.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES
+from bellwire.base.detections import Detections, Half, Outcomes, Protocol, Settings, Side, Slots
+from bellwire.crypto.stream import NoiseStream
+from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
+from bellwire.link.config import LinkConfig, check_pulses
+from bellwire.link.errors import ParameterError
+from bellwire.link.eve import BB84_ANGLES, Eve, correlations
+
+CHUNK_PULSES = 2**17
+"""Pulses at a time: a few arrays of this many numbers stay in the processor's cache."""
+
+
+def simulate(  # noqa: PLR0917 - all that a block depends on
+    protocol: Protocol,
+    config: LinkConfig,
+    pulses: int,
+    alice_seed: bytes,
+    bob_seed: bytes,
+    noise_seed: bytes,
+    eve: Eve | None = None,
+    *,
+    chunk: int = CHUNK_PULSES,
+) -> tuple[Half, Half]:
+    """Send `pulses` pulses, or pairs, through the link.
+
+    Args:
+        protocol: BB84 or E91.
+        config: The link's physics.
+        pulses: 1 … 2²⁸.
+        alice_seed: 32 bytes, Alice's choices. Secret.
+        bob_seed: 32 bytes, Bob's choices. Secret.
+        noise_seed: 32 bytes, everything nature and Eve decide. Secret.
+        eve: The attack, or None.
+        chunk: Pulses at a time; changes memory and speed, never the result.
+
+    Returns:
+        Alice's half and Bob's. In BB84 Alice's is a `PreparedPulses` of her seed alone. In E91
+        each lists every slot that this side registered, coincident or not.
+
+    Raises:
+        ParameterError: pulses or chunk out of range.
+        ValueError: a seed is not 32 bytes.
+    """
+    check_pulses(pulses)
+    if chunk < 1:
+        raise ParameterError("chunk", "of at least 1 pulse", chunk)
+    light = _Light(protocol, config, noise_seed, eve)
+    if protocol is Protocol.BB84:
+        alice = PreparedPulses(alice_seed, pulses)
+        return alice, _bb84(light, alice, BasisChoices(bob_seed), chunk)
+    choices = SettingChoices(alice_seed, Side.ALICE), SettingChoices(bob_seed, Side.BOB)
+    return _e91(light, *choices, pulses, chunk)
+
+
+class _Light:
+    """What nature and Eve decide, in the order of slots."""
+
+    def __init__(
+        self, protocol: Protocol, config: LinkConfig, noise_seed: bytes, eve: Eve | None
+    ) -> None:
+        def stream(what: str) -> NoiseStream:
+            return NoiseStream(noise_seed, f"link {protocol} {what}")
+
+        self.clicks = config.clicks(protocol)
+        self.gates = {side: stream(f"{side} gate") for side in Side}
+        self.coins = {side: stream(f"{side} coin") for side in Side}
+        self._visibility = config.visibility
+        self._errors = stream("error")
+        self._touched = stream("eve share")
+        self._axis = stream("eve axis")
+        self._share = 0.0 if eve is None else eve.share
+        self._axes = None if eve is None else eve.axes_for(protocol)
+
+    def gate(self, side: Side, n: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """For n slots, whether this side registers anything and whether its gate is clean."""
+        u = self.gates[side].uniform(n)
+        return u < self.clicks.any, u < self.clicks.clean
+
+    def coin(self, side: Side, n: int) -> Outcomes:
+        """(n,) uniform outcomes."""
+        return (self.coins[side].uniform(n) < 0.5).view(np.uint8)
+
+    def differ(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> Outcomes:
+        """(n,) uint8: 1 where two clean outcomes at angles a and b differ."""
+        c = np.cos(a - b)
+        if self._axes is not None:
+            touched = np.flatnonzero(self._touched.uniform(a.size) < self._share)
+            axis = self._axes.draw(self._axis.uniform(touched.size))
+            c[touched] = correlations(a[touched], b[touched], axis)
+        return (self._errors.uniform(a.size) < 0.5 * (1.0 - self._visibility * c)).view(np.uint8)
+
+
+def _bb84(light: _Light, alice: PreparedPulses, bases: BasisChoices, chunk: int) -> Detections:
+    angles = np.array(BB84_ANGLES)
+    parts = []
+    for start, n in _chunks(alice.pulses, chunk):
+        any_bob, clean = light.gate(Side.BOB, n)
+        at = np.flatnonzero(any_bob)
+        both = clean[at]
+        slots = start + at
+        settings = bases.at(slots)
+        outcomes = light.coin(Side.BOB, at.size)
+        sent = alice.at(slots[both])
+        outcomes[both] = sent.outcomes ^ light.differ(angles[sent.settings], angles[settings[both]])
+        parts.append((slots, settings, outcomes))
+    return _joined(parts)
+
+
+def _e91(
+    light: _Light, alice: SettingChoices, bob: SettingChoices, pulses: int, chunk: int
+) -> tuple[Detections, Detections]:
+    angles_a, angles_b = np.array(ALICE_ANGLES), np.array(BOB_ANGLES)
+    parts_a, parts_b = [], []
+    for start, n in _chunks(pulses, chunk):
+        any_a, clean_a = light.gate(Side.ALICE, n)
+        any_b, clean_b = light.gate(Side.BOB, n)
+        both = clean_a & clean_b
+        at_a, at_b = np.flatnonzero(any_a), np.flatnonzero(any_b)
+        both_a, both_b = both[at_a], both[at_b]
+        settings_a, settings_b = alice.at(start + at_a), bob.at(start + at_b)
+        outcomes_a = light.coin(Side.ALICE, at_a.size)
+        outcomes_b = light.coin(Side.BOB, at_b.size)
+        a, b = angles_a[settings_a[both_a]], angles_b[settings_b[both_b]]
+        outcomes_b[both_b] = outcomes_a[both_a] ^ light.differ(a, b)
+        parts_a.append((start + at_a, settings_a, outcomes_a))
+        parts_b.append((start + at_b, settings_b, outcomes_b))
+    return _joined(parts_a), _joined(parts_b)
+
+
+def _chunks(pulses: int, chunk: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, pulses, chunk):
+        yield start, min(chunk, pulses - start)
+
+
+def _joined(parts: list[tuple[Slots, Settings, Outcomes]]) -> Detections:
+    slots, settings, outcomes = zip(*parts, strict=True)
+    return Detections(np.concatenate(slots), np.concatenate(settings), np.concatenate(outcomes))
