@@ -110,18 +110,22 @@ class Database:
         with self._lock, self._translated():
             if self._closed:
                 raise StoreError(f"{self._path} is closed", hint="Restart the node.")
+            # Closed at each end: a cursor kept by a traceback would keep the file locked.
             cursor = self._connection.cursor()
             try:
                 cursor.execute("BEGIN IMMEDIATE")
                 yield cursor
             except BaseException:
+                cursor.close()
                 self._roll_back()
                 raise
             try:
                 cursor.execute("COMMIT")
             except BaseException:
+                cursor.close()
                 self._abandon()
                 raise
+            cursor.close()
 
     def truncate(self) -> None:
         """Move the write-ahead log into the file and empty it, so that nothing deleted stays."""

@@ -140,6 +140,9 @@ class SocketUnusable(UsageError):
 class LinkRed(RefusedError):
     """No key leaves: the link is RED, or nothing recent says that it is not."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="Keys flow again by themselves when the link has recovered.")
+
 
 class NodeUnreachable(UnreachableError):
     """No node answers on the delivery socket."""

@@ -1,6 +1,7 @@
 """Rows of the key store, read and checked: what `sqlite` asks of the tables of `database`."""
 
 import sqlite3
+from contextlib import closing
 from typing import TypeVar
 
 from bellwire.base.detections import Protocol
@@ -27,9 +28,9 @@ def block_row(cursor: sqlite3.Cursor, block: int) -> sqlite3.Row | None:
     """The row of a block, by column name; None if there is none, whatever the number."""
     if not 1 <= block <= MAX_BLOCK:
         return None
-    rows = cursor.connection.cursor()
-    rows.row_factory = sqlite3.Row
-    found = rows.execute("SELECT * FROM blocks WHERE number = ?", (block,)).fetchone()
+    with closing(cursor.connection.cursor()) as rows:
+        rows.row_factory = sqlite3.Row
+        found = rows.execute("SELECT * FROM blocks WHERE number = ?", (block,)).fetchone()
     return found if isinstance(found, sqlite3.Row) else None
 
 

@@ -1,0 +1,65 @@
+"""Keys for consumers on this machine: the store behind the status of the link.
+
+What always holds: no key leaves unless the status lets keys flow when it is asked for AND when the
+store has answered. A key that the store gave up while the status turned is lost, never handed out.
+The store waits for the disk in a thread, so that a sync never stops the event loop.
+"""
+
+import asyncio
+
+from bellwire.base.clock import Clock
+from bellwire.keys.errors import LinkRed
+from bellwire.keys.model import DeliveredKey, KeyId
+from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.status import LinkStatus, StatusView
+
+
+class KeyService:
+    """Draws and fetches keys of one link.
+
+    Args:
+        store: This side's store.
+        status: The link's status; read in the event loop's thread only.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, store: KeyStore, status: LinkStatus, clock: Clock) -> None:
+        self._store = store
+        self._status = status
+        self._clock = clock
+
+    def status(self) -> StatusView:
+        """The status of the link now."""
+        return self._status.at(self._clock())
+
+    async def draw(self, bits: int) -> DeliveredKey:
+        """Hand out a key as master.
+
+        Raises:
+            LinkRed: the status does not let keys flow.
+            KeySizeUnsupported, NotEnoughKey: as `KeyStore.draw`.
+        """
+        self._require_flow()
+        delivered = await asyncio.to_thread(self._store.draw, bits)
+        self._require_flow()
+        return delivered
+
+    async def fetch(self, key_id: KeyId) -> DeliveredKey:
+        """Hand out the key that the peer drew.
+
+        Raises:
+            LinkRed: the status does not let keys flow.
+            KeyGone, KeyNotReady: as `KeyStore.fetch`.
+        """
+        self._require_flow()
+        delivered = await asyncio.to_thread(self._store.fetch, key_id)
+        self._require_flow()
+        return delivered
+
+    def _require_flow(self) -> None:
+        view = self.status()
+        if not view.keys_may_flow:
+            raise LinkRed(
+                f"no key leaves: the link is {view.status.value}{', stale' if view.stale else ''}: "
+                f"{view.reason}"
+            )

@@ -1,0 +1,92 @@
+"""Key ids and block records: what they accept, and that both forms read back."""
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.keys.stores import record
+
+from bellwire.base.secret import Secret
+from bellwire.keys.errors import KeyIdMalformed, KeySizeUnsupported
+from bellwire.keys.model import (
+    MAX_BLOCK,
+    MAX_KEY_BITS,
+    DeliveredKey,
+    KeyId,
+    KeySourceKind,
+    check_key_bits,
+)
+
+KEY_IDS = st.builds(
+    KeyId,
+    block=st.integers(1, MAX_BLOCK),
+    first_unit=st.integers(0, 2**32 - 1),
+    bits=st.integers(1, MAX_KEY_BITS // 8).map(lambda n: 8 * n),
+)
+
+
+@given(key_id=KEY_IDS)
+def test_a_key_id_reads_back_from_bytes_and_text(key_id: KeyId) -> None:
+    assert KeyId.from_bytes(key_id.to_bytes()) == key_id
+    assert KeyId.parse(str(key_id)) == key_id
+
+
+def test_the_layout_of_a_key_id_is_fixed() -> None:
+    key_id = KeyId(block=7, first_unit=3, bits=264)
+    assert str(key_id) == "00000000-0000-0007-0000-000300000108"
+    assert key_id.units == range(3, 5)
+
+
+@given(data=st.binary(max_size=20))
+def test_any_bytes_are_a_key_id_or_a_documented_error(data: bytes) -> None:
+    with contextlib.suppress(KeyIdMalformed):
+        assert KeyId.from_bytes(data).to_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "00000000-0000-0007-0000-00030000010",
+        "00000000000000070000000300000108",
+        "00000000-0000-0007-0000-0003000001G8",
+        "00000000-0000-000A-0000-000300000108",
+        "00000000-0000-0007-0000-000300000107",
+        "00000000-0000-0000-0000-000300000108",
+        "00000000-0000-0007-0000-000300000108\n",
+    ],
+)
+def test_text_that_is_no_key_id_is_refused(text: str) -> None:
+    with pytest.raises(KeyIdMalformed):
+        KeyId.parse(text)
+
+
+@pytest.mark.parametrize("bits", [0, -8, 7, 12, MAX_KEY_BITS + 8])
+def test_key_sizes_are_whole_bytes_within_the_limit(bits: int) -> None:
+    with pytest.raises(KeySizeUnsupported):
+        check_key_bits(bits)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"block": 0},
+        {"block": 2**63},
+        {"secret_bits": 0},
+        {"qber": 1.1},
+        {"epsilon": 0.0},
+        {"decided_at": float("nan")},
+        {"chsh": float("inf")},
+    ],
+)
+def test_records_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        replace(record(1, 256), **wrong)
+
+
+def test_a_delivered_key_does_not_show_itself() -> None:
+    key = DeliveredKey(KeyId(1, 0, 64), Secret(b"\xabsecret!"), KeySourceKind.LOCAL)
+    assert "secret!" not in repr(key)
+    assert key.source.value == "local"
