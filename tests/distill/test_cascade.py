@@ -14,9 +14,11 @@ from tests.reference.cascade import SlowCascade, fisher_yates
 from bellwire.base.bits import Bits, binary_entropy
 from bellwire.bench.textbook import textbook_cascade
 from bellwire.distill import cascade
-from bellwire.distill.cascade import BlockSizes, Cascade, CascadeBudget, block_sizes
+from bellwire.distill.cascade import Cascade, CascadeBudget
 from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
 from bellwire.distill.kernels import cascade as kernels
+from bellwire.distill.passes import BlockSizes, block_sizes
+from bellwire.distill.residue import COLOURS, SETS
 
 AMPLE = CascadeBudget(max_leaked_bits=10**9, max_rounds=10**6)
 SEED = bytes(range(32))
@@ -126,9 +128,9 @@ def hidden_pairs(n: int, estimate: float, *, same_colour: bool) -> tuple[Bits, l
     """Two errors that share a block in both passes, so that neither pass sees them."""
     alice, _ = keys(n, 0.0, seed=1)
     twin = SlowCascade(alice, estimate, SEED, corrects=False)
-    sizes = block_sizes(n, estimate)
+    sizes = block_sizes(n, estimate, extra=SETS)
     place = {p: i for i, p in enumerate(twin.orders[1])}
-    colour = {p: c for c in range(cascade.COLOURS) for p in twin.classes[c]}
+    colour = {p: c for c in range(COLOURS) for p in twin.classes[c]}
     for start in range(0, n, sizes.first):
         for p, q in combinations(range(start, min(start + sizes.first, n)), 2):
             shared = place[p] // sizes.second == place[q] // sizes.second
@@ -225,7 +227,7 @@ def test_a_small_block_announces_every_bit_and_no_more() -> None:
     ],
 )
 def test_block_sizes_follow_the_error_rate(qber: float, sizes: BlockSizes) -> None:
-    assert block_sizes(400_000, qber) == sizes
+    assert block_sizes(400_000, qber, extra=SETS) == sizes
 
 
 # --- the twin

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from bellwire.base.bits import Bits, pack, unpack
 from bellwire.crypto.stream import KeyStream
-from bellwire.distill.cascade import block_sizes
+from bellwire.distill.passes import block_sizes
 
 COLOURS = 16
 MASKS = 20
@@ -37,7 +37,7 @@ class SlowCascade:
             KeyStream(public_seed, "cascade order 1").words(0, self.n).tolist()
         )
         self.bits = [int(key[p]) for p in self.order]
-        sizes = block_sizes(self.n, qber)
+        sizes = block_sizes(self.n, qber, extra=COLOURS + MASKS)
         orders = [list(range(self.n))]
         self.classes: list[list[int]] = []  # members of each colour, then of each mask
         blocks = [sizes.first]

@@ -15,7 +15,7 @@ and y is wrong by at most about 13·log₂(N)·ε·‖x‖·‖y‖ with ε = 2�
 Math. Comp. 76 (2007)); for L = 2²⁰ and 16 blocks that is below 10⁻⁶. The margin is also checked:
 a value further than 1/4 from an integer raises instead of giving a wrong key.
 
-Memory: 32 bytes per key bit for the transforms held, and no more than 0.7 GB for keys of any
+Memory: 32 bytes per key bit for the transforms, 40 in all, and no more than 0.8 GB for keys of any
 length.
 """
 
