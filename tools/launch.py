@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 UV_VERSION = "0.13.9"
+PROGRAMS = ("python", "bellwire")
 UNFINISHED = TOOLS / "unfinished"
 
 
@@ -94,8 +95,8 @@ def lock_file(group: str) -> Path:
 
 
 def is_ready(group: str, wanted: str) -> bool:
-    """Whether the environment was made from exactly this, and its Python is still there."""
-    if UNFINISHED.exists() or not (VENV / "bin" / "python").exists():
+    """Whether the environment was made from exactly this, and its programs are still there."""
+    if UNFINISHED.exists() or not all((VENV / "bin" / name).exists() for name in PROGRAMS):
         return False
     try:
         return stamp(group).read_text() == wanted
@@ -128,15 +129,22 @@ def install(group: str, wanted: str) -> None:
     uv = find_uv() or fetch_uv()
     python = VENV / "bin" / "python"
     afresh = UNFINISHED.exists() or not python.exists()
-    UNFINISHED.touch()
-    if afresh:
-        run_uv(uv, "venv", "--clear", "--python", sys.executable, str(VENV))
-    say(f"installing the locked packages ({group})")
-    into = ("pip", "install", "--python", str(python))
-    run_uv(uv, *into, "--require-hashes", "-r", str(lock_file(group)))
-    run_uv(uv, *into, "--no-deps", *BUILD, "--editable", str(ROOT))
     for each in ("runtime", "dev"):
-        stamp(each).unlink(missing_ok=True)
+        if not is_ready(each, fingerprint(each)):
+            stamp(each).unlink(missing_ok=True)
+    UNFINISHED.touch()
+    try:
+        if afresh:
+            run_uv(uv, "venv", "--clear", "--python", sys.executable, str(VENV))
+        say(f"installing the locked packages ({group})")
+        into = ("pip", "install", "--python", str(python))
+        run_uv(uv, *into, "--require-hashes", "-r", str(lock_file(group)))
+        run_uv(uv, *into, "--no-deps", *BUILD, "--editable", str(ROOT))
+    except SetupError:
+        # uv fetches everything before it changes anything: what was ready still is.
+        if not afresh:
+            UNFINISHED.unlink()
+        raise
     # The locks agree on every version, so whoever has the development tools has the rest.
     stamp("runtime").write_text(fingerprint("runtime"))
     stamp(group).write_text(wanted)
