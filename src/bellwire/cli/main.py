@@ -44,8 +44,10 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "node": Entry("bellwire.cli.node", "Run one site's node."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),
+    "bench": Entry("bellwire.cli.bench", "Measure this machine beside named alternatives."),
 }
 
 
