@@ -7,7 +7,7 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, SeedOption, StateOption
 
 
 def address(text: str) -> tuple[str, int]:
@@ -47,6 +47,10 @@ def command(
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
+    lab: Annotated[
+        bool, typer.Option("--lab", help="Allow what only experiments may do: --seed.")
+    ] = False,
+    seed: SeedOption = None,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -62,6 +66,11 @@ def command(
         return
     if site not in assemble.SITES:
         raise UsageError("expected --site a or --site b")
+    if seed is not None and not lab:
+        raise UsageError(
+            "--seed makes this node's choices known in advance: it is for experiments only",
+            hint="Add --lab to run an experiment.",
+        )
     settings = load(config, {"state": {"dir": state}})
     logs.setup(settings.log.level, settings.log.format)
     default = (settings.addresses.classical_host, settings.addresses.classical_port)
@@ -72,5 +81,6 @@ def command(
         peer=address(peer) if peer else default,
         authentication_key=authentication_key,
         with_parent=with_parent,
+        lab_seed=seed,
     )
     asyncio.run(assemble.run_node(settings, options, output.emit))

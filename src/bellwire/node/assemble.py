@@ -13,6 +13,8 @@ from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.secret import Secret
+from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.stream import SEED_BYTES
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
 from bellwire.keys.model import KeySourceKind
@@ -43,6 +45,7 @@ class NodeOptions:
         peer: Alice: where Bob listens.
         authentication_key: File of the pre-placed key, taken in and removed at the first start.
         with_parent: End when standard input does.
+        lab_seed: Makes this side's choices reproducible, in the lab and the demo only.
     """
 
     site: str
@@ -51,6 +54,7 @@ class NodeOptions:
     peer: tuple[str, int]
     authentication_key: Path | None
     with_parent: bool
+    lab_seed: int | None = None
 
 
 def node_folder(state: Path, site: str) -> Path:
@@ -125,7 +129,7 @@ async def run_node(
     store = open_store(folder, side, options.authentication_key)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
-        node = _assemble(settings, side, store, options.link_dir)
+        node = _assemble(settings, side, store, options)
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
         about: dict[str, object] = {
@@ -158,13 +162,13 @@ async def run_node(
             await node.close()
 
 
-def _assemble(settings: Settings, side: Side, store: KeyStore, link_dir: Path) -> NodeService:
+def _assemble(settings: Settings, side: Side, store: KeyStore, options: NodeOptions) -> NodeService:
     distill, rules = settings.distill, settings.status
     return NodeService(
         side,
         store=store,
         vault=StoreVault(store, KeySourceKind.SIMULATED, system_clock),
-        link=LinkClient(link_dir / f"{side}.sock"),
+        link=LinkClient(options.link_dir / f"{side}.sock"),
         status=LinkStatus(
             StatusRules(
                 yellow_qber=rules.yellow_qber,
@@ -182,6 +186,11 @@ def _assemble(settings: Settings, side: Side, store: KeyStore, link_dir: Path) -
             epsilon=distill.epsilon,
             red_qber=rules.red_qber,
             chsh_floor=rules.chsh_floor,
+            lab_seed=(
+                None
+                if options.lab_seed is None
+                else hkdf(str(options.lab_seed).encode(), info=side.encode(), length=SEED_BYTES)
+            ),
         ),
         schedule=Schedule(
             protocol=Protocol(distill.protocol),

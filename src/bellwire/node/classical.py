@@ -9,7 +9,7 @@ Steps are numbered in spec/classical-channel.md.
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from typing import Protocol as Interface
 
@@ -19,6 +19,7 @@ from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
 from bellwire.base.secret import Secret
+from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.errors import FrameTampered, MalformedMessage
 from bellwire.distill.line import (
@@ -91,6 +92,7 @@ class Policy:
         chsh_floor: Blocks with S below this are rejected.
         max_pulses: Longest block.
         step_timeout_s: How long the peer may take for a step.
+        lab_seed: Makes choices reproducible, in the lab and the demo only.
     """
 
     sample_share: float = 0.2
@@ -99,6 +101,19 @@ class Policy:
     chsh_floor: float = 2.2
     max_pulses: int = 1 << 24
     step_timeout_s: float = 10.0
+    lab_seed: bytes | None = field(default=None, repr=False)
+
+    def choice_seed(self, opening: Open) -> bytes:
+        """The seed of this side's choices in a block: fresh, or of the lab's making."""
+        if self.lab_seed is None:
+            return secrets.token_bytes(SEED_BYTES)
+        return hkdf(self.lab_seed, info=b"choices" + opening.ticket, length=SEED_BYTES)
+
+    def _ticket(self, number: int, *, probe: bool) -> bytes:
+        if self.lab_seed is None:
+            return secrets.token_bytes(TICKET_BYTES)
+        label = f"{'probe' if probe else 'block'} {number}".encode()
+        return hkdf(self.lab_seed, info=b"ticket" + label, length=TICKET_BYTES)
 
     def opening(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
         """The first message of a block of ours."""
@@ -108,7 +123,7 @@ class Policy:
             probe,
             protocol,
             pulses,
-            secrets.token_bytes(TICKET_BYTES),
+            self._ticket(number, probe=probe),
             self.sample_share,
             self.epsilon,
             self.red_qber,
@@ -341,7 +356,7 @@ class Classical:
         opening = session.opening
         fetch = asyncio.create_task(
             self._link.block(
-                opening.ticket, opening.protocol, opening.pulses, secrets.token_bytes(SEED_BYTES)
+                opening.ticket, opening.protocol, opening.pulses, self._policy.choice_seed(opening)
             )
         )
         try:

@@ -4,6 +4,7 @@ A Unix socket that only the node's owner may open (`base.local`); messages are M
 Reports are public: no request has key bits in its answer.
 """
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,11 +15,12 @@ from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 from bellwire.base.local import AnswerMalformed, LocalServer, ask
 from bellwire.distill.messages import MAX_PULSES
-from bellwire.node.service import NodeService
+from bellwire.node.service import Accounts, NodeService
 
 REQUEST_LIMIT = 1 << 10
 ANSWER_LIMIT = 8 << 20
 BLOCK_TIMEOUT_S = 120.0
+ANSWER_WITHIN_S = 10.0
 
 
 class Distil(msgspec.Struct, frozen=True, array_like=True, tag="distil"):
@@ -34,6 +36,19 @@ class GetReports(msgspec.Struct, frozen=True, array_like=True, tag="reports"):
     after: Annotated[int, Meta(ge=0, le=1 << 62)]
 
 
+class GetAccounts(msgspec.Struct, frozen=True, array_like=True, tag="accounts"):
+    """How much key there is, and what tags cost."""
+
+
+class Balance(msgspec.Struct, frozen=True, array_like=True, tag="balance"):
+    """Fields of `service.Accounts`, in its order."""
+
+    stock_bits: int
+    reserve_sets: int
+    consumed_bits: int
+    refilled_bits: int
+
+
 class Reports(msgspec.Struct, frozen=True, array_like=True, tag="reported"):
     """Reports as plain values: (running number, time, report)."""
 
@@ -47,8 +62,8 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     message: str
 
 
-Request = Distil | GetReports
-Answer = Reports | Failed
+Request = Distil | GetReports | GetAccounts
+Answer = Reports | Balance | Failed
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
@@ -70,6 +85,8 @@ async def _answer(node: NodeService, request: Request) -> Answer:
                 return Reports([(0, 0.0, report.to_dict())])
             case GetReports(after):
                 return Reports([(n, t, r.to_dict()) for n, t, r in node.reports(after)])
+            case GetAccounts():
+                return Balance(*astuple(await node.accounts()))
     except BellwireError as error:
         return Failed(error.exit_code, str(error))
 
@@ -86,15 +103,28 @@ class OperatorClient:
         Raises:
             UsageError, UnreachableError, BellwireError: what the node says.
         """
-        return (await self._ask(Distil(protocol, pulses), BLOCK_TIMEOUT_S))[0][2]
+        return (await self._reports(Distil(protocol, pulses), BLOCK_TIMEOUT_S))[0][2]
 
     async def reports(self, after: int = 0) -> list[tuple[int, float, dict[str, Any]]]:
         """(running number, time, report) of the latest blocks and probes, from `after` on."""
-        return await self._ask(GetReports(after), 10.0)
+        return await self._reports(GetReports(after), ANSWER_WITHIN_S)
 
-    async def _ask(
+    async def accounts(self) -> Accounts:
+        """How much key the node has, and what its tags cost since its start."""
+        answer = await self._ask(GetAccounts(), ANSWER_WITHIN_S)
+        if not isinstance(answer, Balance):
+            raise AnswerMalformed(f"expected a balance of the node at {self._path}")
+        return Accounts(*msgspec.structs.astuple(answer))
+
+    async def _reports(
         self, request: Request, timeout_s: float
     ) -> list[tuple[int, float, dict[str, Any]]]:
+        answer = await self._ask(request, timeout_s)
+        if not isinstance(answer, Reports):
+            raise AnswerMalformed(f"expected reports of the node at {self._path}")
+        return answer.reports
+
+    async def _ask(self, request: Request, timeout_s: float) -> Reports | Balance:
         body = await ask(
             self._path,
             msgspec.msgpack.encode(request),
@@ -108,4 +138,4 @@ class OperatorClient:
         if isinstance(answer, Failed):
             kinds = {2: UsageError, 3: RefusedError, 4: UnreachableError}
             raise kinds.get(answer.code, BellwireError)(answer.message)
-        return answer.reports
+        return answer

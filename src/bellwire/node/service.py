@@ -20,7 +20,8 @@ from bellwire.distill.verdict import Reason
 from bellwire.keys.service import KeyService
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
-from bellwire.node.classical import Classical, Link, Policy, Vault
+from bellwire.node.classical import Classical, Link, Policy
+from bellwire.node.vault import StoreVault
 
 REPORTS_KEPT = 256
 RECONNECT_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -49,6 +50,23 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Accounts:
+    """How much key a node has, and what its tags cost since its start.
+
+    Attributes:
+        stock_bits: Bits that this side may hand out as master.
+        reserve_sets: Blocks that the authentication key is still good for.
+        consumed_bits: Authentication key burnt.
+        refilled_bits: Authentication key cut from new blocks.
+    """
+
+    stock_bits: int
+    reserve_sets: int
+    consumed_bits: int
+    refilled_bits: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
     protocol: Protocol
     pulses: int
@@ -74,7 +92,7 @@ class NodeService:
         side: Side,
         *,
         store: KeyStore,
-        vault: Vault,
+        vault: StoreVault,
         link: Link,
         status: LinkStatus,
         policy: Policy,
@@ -95,6 +113,7 @@ class NodeService:
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(16)
         self._probes = itertools.count(1)
         self._unproven = 0
+        self._consumed_bits = 0
         self._current: asyncio.Task[None] | None = None
 
     # -- what operators ask ------------------------------------------------------------------
@@ -120,6 +139,15 @@ class NodeService:
     def reports(self, after: int = 0) -> list[tuple[int, float, BlockReport]]:
         """(running number, time, report) of the latest blocks and probes, from `after` on."""
         return [entry for entry in self._reports if entry[0] > after]
+
+    async def accounts(self) -> Accounts:
+        """Key that this node holds, spent on tags, and won back."""
+        return Accounts(
+            stock_bits=await asyncio.to_thread(self._store.stock_bits, self.side),
+            reserve_sets=await asyncio.to_thread(self._store.reserve_sets_left),
+            consumed_bits=self._consumed_bits,
+            refilled_bits=self._vault.refilled_bits,
+        )
 
     # -- services ----------------------------------------------------------------------------
 
@@ -249,6 +277,7 @@ class NodeService:
 
     def _take_report(self, report: BlockReport) -> None:
         now = self._clock()
+        self._consumed_bits += report.authentication_bits
         self._reports.append((next(self._numbers), now, report))
         self._status.decide(
             BlockOutcome(

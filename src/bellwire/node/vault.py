@@ -19,12 +19,16 @@ class StoreVault:
         store: Opened, with a pre-placed authentication key in it.
         source: Where this node's light comes from.
         clock: Dates the records.
+
+    Attributes:
+        refilled_bits: What blocks have paid to the authentication key since the start.
     """
 
     def __init__(self, store: KeyStore, source: KeySourceKind, clock: Clock) -> None:
         self._store = store
         self._source = source
         self._clock = clock
+        self.refilled_bits = 0
 
     async def mac_key(self) -> Secret:
         """The line's key."""
@@ -80,7 +84,8 @@ class StoreVault:
 
     async def release(self, block: int) -> None:
         """The peer keeps it too: it may be used."""
-        await asyncio.to_thread(self._store.mark_ready, block)
+        ready = await asyncio.to_thread(self._store.mark_ready, block)
+        self.refilled_bits += ready.refill_bits
 
     async def discard(self, block: int) -> None:
         """The peer does not keep it and never will."""

@@ -1,0 +1,168 @@
+"""The demo's services as processes of their own: started, waited for, watched, stopped.
+
+Each runs `python -m bellwire …`, says one JSON line on standard output when it is ready, and logs
+to a file. Each holds the other end of a pipe of ours as its standard input and stops when that
+closes, so that no way of ending the demo leaves an orphan.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bellwire.base.errors import BellwireError, UnreachableError
+
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 5.0
+MAX_LINE = 1 << 16
+
+
+class ServiceStopped(UnreachableError):
+    """A service ended that should be running, or never became ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service and what it said when it became ready."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    ready: dict[str, Any]
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ran to its end."""
+
+    code: int
+    output: bytes
+
+
+class Crew:
+    """Starts services, notices when one dies, and stops them all; an async context manager.
+
+    Args:
+        logs: Folder for one log file a service.
+        environment: Of every process.
+    """
+
+    def __init__(self, logs: Path, environment: dict[str, str]) -> None:
+        self._logs = logs
+        self._environment = environment
+        self.services: list[Service] = []
+        self._running: list[asyncio.subprocess.Process] = []
+        self._watching: list[asyncio.Task[None]] = []
+        self._died: asyncio.Future[ServiceStopped] | None = None
+
+    async def __aenter__(self) -> "Crew":
+        self._died = asyncio.get_running_loop().create_future()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        for process in self._running:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        for process in self._running:
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+    async def start(self, name: str, *arguments: str) -> Service:
+        """Start a service and wait until it is ready.
+
+        Raises:
+            ServiceStopped: it ended, or was silent too long; the message has its last words.
+        """
+        log = self._logs / f"{name}.log"
+        process = await self._spawn(arguments, log)
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                line = await process.stdout.readline()
+        except TimeoutError as error:
+            raise ServiceStopped(
+                f"{name} did not become ready within {READY_TIMEOUT_S:.0f} s"
+            ) from error
+        if not line:
+            await process.wait()
+            raise ServiceStopped(f"{name} did not start: {last_words(log)}")
+        service = Service(name, process, json.loads(line), log)
+        self.services.append(service)
+        self._watching.append(asyncio.create_task(self._watch(service)))
+        return service
+
+    async def run(self, name: str, *arguments: str) -> Finished:
+        """Run a program to its end; its log is kept as well."""
+        process = await self._spawn(arguments, self._logs / f"{name}.log")
+        assert process.stdout is not None
+        output = await process.stdout.read()
+        code = await process.wait()
+        self._running.remove(process)
+        return Finished(code, output)
+
+    async def until_one_dies(self) -> ServiceStopped:
+        """Wait for the first service that ends by itself."""
+        assert self._died is not None
+        return await asyncio.shield(self._died)
+
+    async def _spawn(self, arguments: tuple[str, ...], log: Path) -> asyncio.subprocess.Process:
+        with log.open("ab") as stream:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bellwire",
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stream,
+                env=self._environment,
+                limit=MAX_LINE,
+                # Ctrl-C on the terminal is ours to handle: children are stopped in order.
+                start_new_session=True,
+            )
+        self._running.append(process)
+        return process
+
+    async def _watch(self, service: Service) -> None:
+        code = await service.process.wait()
+        assert self._died is not None
+        if not self._died.done():
+            self._died.set_result(
+                ServiceStopped(
+                    f"{service.name} stopped in mid-demo ({_how(code)})",
+                    hint=f"Its log: {service.log}",
+                )
+            )
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log, or that there is none."""
+    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip()[-500:] if lines else "it said nothing"
+
+
+def error_of(output: bytes) -> BellwireError | None:
+    """The error that a command printed with `--json`, if it did."""
+    try:
+        document = json.loads(output)
+        return BellwireError(document["error"]["message"], hint=document["error"]["hint"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    return f"killed by {signal.Signals(-code).name}"

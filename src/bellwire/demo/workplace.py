@@ -1,0 +1,57 @@
+"""The demo's folder: one demo at a time, nothing left of an earlier one, nothing half-written."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bellwire.base.errors import UsageError
+
+
+class DemoBusy(UsageError):
+    """Another demo uses the same state folder."""
+
+
+@contextlib.contextmanager
+def workplace(state: Path) -> Iterator[Path]:
+    """A fresh folder `state`/demo for one demo, removed of what an earlier one left.
+
+    The lock lies beside the folder and goes with the process that holds it, however that ends.
+
+    Raises:
+        DemoBusy: another demo runs there.
+        UsageError: the state folder cannot be written.
+    """
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(state, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoBusy(
+                f"another demo is running with the state folder {state}",
+                hint="Wait for it to end, or choose another folder with --state.",
+            ) from error
+        folder = state / "demo"
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(mode=0o700)
+            (folder / "logs").mkdir()
+        except OSError as error:
+            raise _unwritable(state, error) from error
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(state: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"cannot write to the state folder {state}: {error.strerror}",
+        hint="Choose another one with --state, or mend its permissions.",
+    )

@@ -1,0 +1,183 @@
+"""Two nodes in one event loop over real TCP and real stores, on halves without a link process."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bellwire.base.detections import Half, Protocol, Side
+from bellwire.base.errors import BellwireError
+from bellwire.base.secret import Secret
+from bellwire.keys.model import KeySourceKind
+from bellwire.keys.reserve import preplaced_bytes
+from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.status import LinkStatus
+from bellwire.node.classical import Policy
+from bellwire.node.service import NodeService, Schedule
+from bellwire.node.vault import StoreVault
+from tests.simulators import halves
+
+PREPLACED = bytes(range(256)) * ((preplaced_bytes(64) + 255) // 256)
+QUIET = Schedule(probe_interval_s=3600.0)
+
+
+class TwoHalves:
+    """Gives each side its half of a ticket; `eve` makes E91 halves of an Eve along that axis."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._made: dict[bytes, dict[Side, Half]] = {}
+        self.eve: float | None = None
+        self.fails: BellwireError | None = None
+        self.holds: dict[Side, asyncio.Event] = {}
+
+    def end(self, side: Side) -> "LinkEnd":
+        return LinkEnd(self, side)
+
+    async def half(self, side: Side, ticket: bytes, protocol: Protocol, pulses: int) -> Half:
+        if self.fails is not None:
+            raise self.fails
+        if side in self.holds:
+            await self.holds[side].wait()
+        if ticket not in self._made:
+            if self.eve is not None and protocol is Protocol.E91:
+                self._made[ticket] = halves.e91(pulses, 0.96, self._rng, axis=self.eve)
+            elif self.eve is not None:
+                self._made[ticket] = halves.bb84(pulses, 0.26, self._rng)
+            else:
+                self._made[ticket] = halves.halves(protocol, pulses, self._rng)
+        return self._made[ticket][side]
+
+
+@dataclass(frozen=True)
+class LinkEnd:
+    link: TwoHalves
+    side: Side
+
+    async def block(
+        self, ticket: bytes, protocol: Protocol, pulses: int, choice_seed: bytes
+    ) -> Half:
+        return await self.link.half(self.side, ticket, protocol, pulses)
+
+
+def open_store(folder: Path, side: Side, preplaced: bytes = PREPLACED) -> KeyStore:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    store = KeyStore.open(folder / "keys.sqlite", Secret(bytes(32)), side)
+    if not store.has_preplaced():
+        size = preplaced_bytes((len(preplaced) - preplaced_bytes(0)) // 64)
+        store.install_preplaced(Secret(preplaced[:size]))
+    return store
+
+
+def make_node(
+    side: Side,
+    store: KeyStore,
+    link: TwoHalves,
+    *,
+    policy: Policy | None = None,
+    schedule: Schedule = QUIET,
+) -> NodeService:
+    return NodeService(
+        side,
+        store=store,
+        vault=StoreVault(store, KeySourceKind.SIMULATED, time.time),
+        link=link.end(side),
+        status=LinkStatus(expected_interval_s=schedule.probe_interval_s, now=time.time()),
+        policy=policy or Policy(step_timeout_s=5.0),
+        schedule=schedule,
+    )
+
+
+@dataclass
+class Pair:
+    alice: NodeService
+    bob: NodeService
+    stores: dict[Side, KeyStore]
+    link: TwoHalves
+    port: int
+    wire: "Wire"
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+Tamper = Callable[[Side, int, bytes], bytes | None]
+"""(sender, frame's number on this connection, frame) → what arrives, None to drop it."""
+
+
+class Wire:
+    """A TCP relay between the nodes that a test may hold, frame by frame."""
+
+    def __init__(self) -> None:
+        self.tamper: Tamper | None = None
+        self.connections = 0
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def listen(self, port_of_bob: int) -> asyncio.Server:
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.connections += 1
+            peer_reader, peer_writer = await asyncio.open_connection("127.0.0.1", port_of_bob)
+            self._writers += [writer, peer_writer]
+            await asyncio.gather(
+                self._pump(Side.ALICE, reader, peer_writer),
+                self._pump(Side.BOB, peer_reader, writer),
+            )
+
+        return await asyncio.start_server(relay, "127.0.0.1", 0)
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _pump(
+        self, sender: Side, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        number = 0
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                length = await reader.readexactly(4)
+                frame: bytes | None = await reader.readexactly(int.from_bytes(length, "big"))
+                assert frame is not None
+                if self.tamper is not None:
+                    frame = self.tamper(sender, number, frame)
+                number += 1
+                if frame is not None:
+                    writer.write(len(frame).to_bytes(4, "big") + frame)
+                    await writer.drain()
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def two_nodes(
+    folder: Path,
+    *,
+    policy: Policy | None = None,
+    schedule: Schedule = QUIET,
+    preplaced: dict[Side, bytes] | None = None,
+) -> AsyncIterator[Pair]:
+    """Both nodes, connected through a wire; everything is closed afterwards."""
+    link, wire = TwoHalves(), Wire()
+    preplaced = preplaced or dict.fromkeys(Side, PREPLACED)
+    stores = {side: open_store(folder / side, side, preplaced[side]) for side in Side}
+    alice = make_node(Side.ALICE, stores[Side.ALICE], link, policy=policy, schedule=schedule)
+    bob = make_node(Side.BOB, stores[Side.BOB], link, policy=policy, schedule=schedule)
+    server = await bob.serve_peer("127.0.0.1", 0)
+    relay = await wire.listen(server.sockets[0].getsockname()[1])
+    port = relay.sockets[0].getsockname()[1]
+    pair = Pair(alice, bob, stores, link, port, wire)
+    pair.tasks.append(asyncio.create_task(alice.run_alice("127.0.0.1", port)))
+    try:
+        yield pair
+    finally:
+        for task in pair.tasks:
+            task.cancel()
+        await asyncio.gather(*pair.tasks, return_exceptions=True)
+        wire.cut()
+        await bob.close()
+        server.close()
+        relay.close()
+        for store in stores.values():
+            store.close()
