@@ -40,7 +40,7 @@ def e91(
     axis: float | None = None,
     loss: float = 0.0,
 ) -> dict[Side, Half]:
-    """E91 with E(a, b) = V cos(a − b), or V cos(a − axis) cos(b − axis) with an Eve along `axis`."""
+    """E91 with E(a, b) = V cos(a − b); with an Eve along `axis`, V cos(a − axis) cos(b − axis)."""
     a, b = (rng.integers(0, 3, pulses).astype(np.uint8) for _ in range(2))
     alpha, beta = np.array(ALICE_ANGLES)[a], np.array(BOB_ANGLES)[b]
     if axis is None:

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from bellwire.base.bits import binary_entropy
 from bellwire.distill.errors import ParameterError
 
+MIN_EPSILON = 1e-20
+MAX_EPSILON = 1e-3
+
 _BISECTIONS = 60  # halves [0, 1] to below the resolution of a double
 
 
@@ -106,14 +109,16 @@ class EpsilonBudget:
     def divide(cls, total: float) -> "EpsilonBudget":
         """Half to estimation, a quarter to smoothing (it counts twice), an eighth to amplification.
 
-        The remaining eighth is for verification and authentication, whose own failure
-        probabilities are many orders smaller; `spent` adds up what was used in fact.
+        The remaining eighth is for verification and the four tags. Their own failure probabilities
+        grow with what was said, up to 10⁻²³ for the longest block: hence the least total.
 
         Raises:
-            ParameterError: total outside [1e-30, 1e-3].
+            ParameterError: total outside [1e-20, 1e-3].
         """
-        if not 1e-30 <= total <= 1e-3:
-            raise ParameterError(f"epsilon: expected 1e-30 to 1e-3, got {total}")
+        if not MIN_EPSILON <= total <= MAX_EPSILON:
+            raise ParameterError(
+                f"epsilon: expected {MIN_EPSILON:g} to {MAX_EPSILON:g}, got {total}"
+            )
         return cls(total=total, estimation=total / 8, smoothing=total / 8, amplification=total / 8)
 
     @property

@@ -97,7 +97,10 @@ class Line:
 
         Raises:
             PeerMismatch: another version, or a peer that says it is on our own side.
+            RuntimeError: there was one already; new keys would count frames anew.
         """
+        if self._receive_key:
+            raise RuntimeError("the peer's HELLO was taken already")
         hello = decode(frame[:MAX_HELLO], Hello)
         if hello.version != VERSION:
             raise PeerMismatch(f"expected version {VERSION} from the peer, got {hello.version}")
@@ -111,7 +114,12 @@ class Line:
         )
 
     def seal(self, message: Frame) -> bytes:
-        """Encode a message as our next frame."""
+        """Encode a message as our next frame.
+
+        Raises:
+            RuntimeError: before the peer's HELLO there are no keys.
+        """
+        self._require_hello()
         body = encode(message)
         frame = body + _mac(self._send_key, self._sent, body)
         self._sent += 1
@@ -123,7 +131,9 @@ class Line:
         Raises:
             FrameTampered: not the peer's next frame; the connection cannot go on.
             MalformedMessage: the peer itself sent what no peer sends.
+            RuntimeError: before the peer's HELLO there are no keys.
         """
+        self._require_hello()
         body, mac = frame[:-MAC_BYTES], frame[-MAC_BYTES:]
         if not hmac.compare_digest(mac, _mac(self._receive_key, self._received, body)):
             raise FrameTampered(f"frame {self._received} from the peer was altered or is not next")
@@ -132,6 +142,11 @@ class Line:
             return _decoder.decode(body)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise MalformedMessage(f"expected a frame: {error}") from error
+
+    def _require_hello(self) -> None:
+        # An empty key would let anybody in.
+        if not self._receive_key:
+            raise RuntimeError("no frames before the peer's HELLO")
 
 
 def _mac(key: bytes, number: int, body: bytes) -> bytes:

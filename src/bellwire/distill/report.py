@@ -15,6 +15,7 @@ ASSUMPTIONS = {
     ),
     Protocol.BB84: (
         "the source emits single photons in the stated states",
+        "Bob measures a qubit (a double click gives a random bit)",
         "each basis detects with the same efficiency",
         "choices are computationally random",
     ),

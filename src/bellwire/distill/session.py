@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from bellwire.base.detections import Half, Side
 from bellwire.crypto.errors import TagMismatch
 from bellwire.distill.errors import MalformedMessage, ParameterError
-from bellwire.distill.messages import VERSION, Open
+from bellwire.distill.messages import VERSION, Open, decode, encode
 from bellwire.distill.report import BlockReport
 from bellwire.distill.steps import (
     Answer,
@@ -73,6 +73,10 @@ class Session:
     ) -> None:
         if opening.version != VERSION:
             raise ParameterError(f"version: expected {VERSION}, got {opening.version}")
+        try:
+            decode(encode(opening), Open)
+        except MalformedMessage as error:
+            raise ParameterError(str(error)) from error
         if opening.probe != (authentication is None):
             raise ParameterError("a probe carries no tags, every other block does")
         self.opening = opening

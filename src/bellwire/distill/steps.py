@@ -15,7 +15,7 @@ from bellwire.base.bits import Bits, PackedBitsError, binary_entropy, pack, unpa
 from bellwire.base.detections import Half, Protocol, Settings, Side, Slots
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
-from bellwire.crypto.one_time_mac import forgery_bound, tag, verify_tag
+from bellwire.crypto.one_time_mac import TAG_BYTES, forgery_bound, tag, verify_tag
 from bellwire.distill.amplification import seed_bits, toeplitz_hash
 from bellwire.distill.bounds import EpsilonBudget, secret_length
 from bellwire.distill.cascade import Cascade, CascadeBudget
@@ -141,8 +141,17 @@ class Steps:
         half = yield FetchHalf(self._opening)
         assert half is not None
         assert not isinstance(half, bytes)
+        if half.received is not None and half.received.size > 0:
+            last = int(half.received[-1])
+            if last >= self._opening.pulses:
+                raise BlockRejected(
+                    Reason.LINK, f"expected slots below {self._opening.pulses}, got {last}"
+                )
         slots = yield from self._receive_slots(half)
         ours = half.at(slots)
+        highest = 2 if self._opening.protocol is Protocol.E91 else 1
+        if slots.size and (ours.settings.max() > highest or ours.outcomes.max() > 1):
+            raise BlockRejected(Reason.LINK, "settings or outcomes are out of range")
         alice, bob, public_seed = yield from self._announce(ours.settings)
         roles = assign(
             self._opening.protocol,
@@ -184,7 +193,7 @@ class Steps:
         )
         # Bases open only for a list of slots that is known to be the peer's own.
         if self._authentication is not None:
-            verify_tag(
+            _verify_peer_tag(
                 self._authentication.hash_keys[self._side.peer],
                 self._authentication.received_pads[self._side.peer],
                 self._tag_context(b"received", self._side.peer) + theirs.slots,
@@ -308,7 +317,9 @@ class Steps:
         self.report = replace(self.report, secret_bits=net)
         report = self._concluded(epsilon=self._epsilon(key.size))
         yield Store(secret, report)
-        decode((yield from self._exchange(encode(Stored(self._opening.number)))), Stored)
+        stored = encode(Stored(self._opening.number))
+        if decode((yield from self._exchange(stored)), Stored).number != self._opening.number:
+            raise MalformedMessage(f"expected block {self._opening.number} to be stored")
         return report
 
     def _reconcile(self, engine: Cascade) -> Talk[None]:
@@ -355,7 +366,7 @@ class Steps:
             self._tag_context(b"transcript", self._side) + said,
         )
         theirs = decode((yield from self._exchange(encode(Tagged(mine)))), Tagged)
-        verify_tag(
+        _verify_peer_tag(
             keys.hash_keys[self._side.peer],
             keys.transcript_pads[self._side.peer],
             self._tag_context(b"transcript", self._side.peer) + said,
@@ -375,6 +386,13 @@ class Steps:
             steps=self.step,
         )
         return self.report
+
+
+def _verify_peer_tag(hash_key: Secret, pad: Secret, message: bytes, theirs: bytes) -> None:
+    # A short tag is the peer's mistake, not a misuse of the primitive by us.
+    if len(theirs) != TAG_BYTES:
+        raise MalformedMessage(f"expected a tag of {TAG_BYTES} bytes, got {len(theirs)}")
+    verify_tag(hash_key, pad, message, theirs)
 
 
 def _bits(data: bytes, count: int) -> Bits:
