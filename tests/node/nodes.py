@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tests.simulators import halves
 
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError
@@ -19,7 +20,6 @@ from bellwire.keys.status import LinkStatus
 from bellwire.node.classical import Policy
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.vault import StoreVault
-from tests.simulators import halves
 
 PREPLACED = bytes(range(256)) * ((preplaced_bytes(64) + 255) // 256)
 QUIET = Schedule(probe_interval_s=3600.0)
