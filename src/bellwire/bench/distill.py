@@ -66,7 +66,7 @@ def _cascade(size: _Size, rng: np.random.Generator) -> list[Figure]:
         Figure(
             "cascade_efficiency",
             efficiency,
-            "leaked bits / n·h(QBER)",
+            "× Shannon limit",
             _TEXTBOOK,
             efficiency / (plain.leaked / plain.needed),
         ),

@@ -28,7 +28,7 @@ class UnknownBench(UsageError):
 def command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help=f"Of {', '.join(BENCHES)}; all when none."),
+        typer.Argument(metavar="NAME", help=f"Of {', '.join(BENCHES)}; all when none."),
     ] = None,
     json: JsonFlag = False,
     quick: Annotated[
@@ -82,7 +82,7 @@ def _show(name: str, figures: "Sequence[Figure]") -> None:
     from rich.table import Table
 
     table = Table(title=f"{name} on {_cpu()}", title_justify="left")
-    table.add_column("figure")
+    table.add_column("figure", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("unit")
     table.add_column("ratio", justify="right")

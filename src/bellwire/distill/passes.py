@@ -4,9 +4,9 @@ A pass answers for any interval of its order in O(1), by two prefix parities of 
 and remembers every interval whose parity difference the transcript has fixed, so that an error
 found anywhere makes the right small interval odd again.
 
-Source: Brassard and Salvail, EUROCRYPT '93; powers of two as block sizes after Martinez-Mateo,
-Pacher, Peev, Ciurana and Martin, "Demystifying the information reconciliation protocol Cascade",
-Quantum Inf. Comput. 15 (2015).
+Source: Brassard and Salvail, EUROCRYPT '93. On the choice of block sizes, Martinez-Mateo, Pacher,
+Peev, Ciurana and Martin, "Demystifying the information reconciliation protocol Cascade", Quantum
+Inf. Comput. 15 (2015); ours are measured, see `block_sizes`.
 """
 
 from dataclasses import dataclass
