@@ -180,4 +180,4 @@ class TwoStores(RuleBasedStateMachine):
 
 
 TestTwoStores = TwoStores.TestCase
-TestTwoStores.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestTwoStores.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -130,7 +130,7 @@ class DeliveryServer:
             pass  # The consumer left, or does not speak this protocol: its connection ends here.
         finally:
             self._consumers.discard(task)
-            writer.close()
+            await _end(writer)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -227,7 +227,7 @@ class DeliveryClient:
                     await write_frame(writer, encode(request))
                     return decode_answer(await read_frame(reader, ANSWER_LIMIT))
                 finally:
-                    writer.close()
+                    await _end(writer)
         except (OSError, ConnectionEnded) as error:  # TimeoutError is an OSError.
             raise NodeUnreachable(
                 f"expected a node at {self._path}, got no answer",
@@ -235,6 +235,13 @@ class DeliveryClient:
             ) from error
         except (FrameTooLarge, msgspec.DecodeError) as error:
             raise _unexpected() from error
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection and wait until its socket is closed, too."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 def _clear_left_over(path: Path) -> None:

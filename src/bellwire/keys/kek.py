@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import StoreCorrupt, StoreUnusable
-from bellwire.keys.private import own_folder, read_own_file
+from bellwire.keys.private import own_folder, read_own_file, sync_folder
 
 KEK_BYTES = 32
 
@@ -55,11 +55,7 @@ def _create(path: Path) -> None:
                 path.hardlink_to(aside)
         finally:
             aside.unlink()
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreUnusable(
             f"expected to make {path}, got: {error.strerror}",

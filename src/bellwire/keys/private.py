@@ -13,14 +13,16 @@ from bellwire.keys.errors import StoreRefused, StoreUnusable
 
 
 def own_folder(folder: Path) -> None:
-    """Make `folder` with mode 0700 if it is missing, else check it.
+    """Make `folder`, and parents that are missing, with mode 0700; check it if it is there.
 
     Raises:
         StoreUnusable: it cannot be made, or is not a folder.
         StoreRefused: others may enter it.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in reversed([p for p in (folder, *folder.parents) if not p.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(missing.parent)
         _check(folder, folder.stat(), "folder")
     except OSError as error:
         raise _unusable(folder, error) from error
@@ -28,6 +30,9 @@ def own_folder(folder: Path) -> None:
 
 def own_file(path: Path) -> None:
     """Make `path` an empty file of mode 0600 if it is missing, else check it.
+
+    Its name is durable, too: a store that a power cut made vanish would be filled anew, with pads
+    that were used before.
 
     Raises:
         StoreUnusable: it cannot be made or opened for writing.
@@ -39,6 +44,16 @@ def own_file(path: Path) -> None:
         raise _unusable(path, error) from error
     try:
         _check(path, os.fstat(descriptor), "file")
+        sync_folder(path.parent)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable; OSError where that fails."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -56,15 +71,20 @@ def read_own_file(path: Path, limit: int) -> bytes | None:
         return None
     except OSError as error:
         raise _unusable(path, error) from error
-    with os.fdopen(descriptor, "rb") as file:
-        _check(path, os.fstat(file.fileno()), "file")
-        return file.read(limit)
+    try:
+        _check(path, os.fstat(descriptor), "file")
+        return os.read(descriptor, limit)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    finally:
+        os.close(descriptor)
 
 
 def _check(path: Path, found: os.stat_result, kind: str) -> None:
-    is_kind = stat.S_ISDIR if kind == "folder" else stat.S_ISREG
-    if not is_kind(found.st_mode):
-        raise StoreRefused(f"expected a plain {kind} at {path}, got something else")
+    if kind == "folder" and not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if kind == "file" and not stat.S_ISREG(found.st_mode):
+        raise StoreRefused(f"expected a plain file at {path}, got something else")
     mode = stat.S_IMODE(found.st_mode)
     wanted = 0o700 if kind == "folder" else 0o600
     if mode & 0o077:
