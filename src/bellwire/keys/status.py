@@ -143,8 +143,8 @@ class StatusRules:
 
     Attributes:
         yellow_qber: Mean QBER from which the status is YELLOW.
-        red_qber: QBER of one block from which it is RED. 11 % is where BB84 with one-way
-            post-processing has no key left (Shor and Preskill, PRL 85, 441, 2000).
+        red_qber: QBER of one block from which it is RED. At 11.0 % the share 1 − 2h(QBER) that
+            BB84 keeps after one-way post-processing of long blocks reaches zero.
         chsh_floor: Estimate of S (E91) under which one block is RED.
         window: Accepted blocks in the mean.
         recovery_blocks: Accepted blocks in a row that end RED.
