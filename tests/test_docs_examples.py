@@ -50,15 +50,26 @@ def examples(page: Path) -> list[Example]:
 ALL = [example for page in PAGES for example in examples(page)]
 
 
-@pytest.mark.parametrize("example", [e for e in ALL if e.kind == "console"], ids=str)
-def test_a_command_shown_in_the_documentation_succeeds(example: Example, tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", ALL, ids=str)
+def test_an_example_in_the_documentation_works(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if example.kind == "console":
+        run_commands(example)
+    else:
+        run_program(example)
+
+
+def run_commands(example: Example) -> None:
+    """Run the commands of a block, one after the other, in the current folder."""
+    here = Path.cwd()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    private = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
-    private |= {"PATH": path, "BELLWIRE_STATE__DIR": str(tmp_path / "state")}
+    private = {"HOME": str(here), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": ""}
+    private |= {"PATH": path, "BELLWIRE_STATE__DIR": str(here / "state")}
     for command in COMMAND.findall(example.body):
         done = subprocess.run(
             ["sh", "-c", command],
-            cwd=tmp_path,
             env={**os.environ, **private},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -69,11 +80,8 @@ def test_a_command_shown_in_the_documentation_succeeds(example: Example, tmp_pat
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("example", [e for e in ALL if e.kind == "python"], ids=str)
-def test_a_program_shown_in_the_documentation_runs(
-    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def run_program(example: Example) -> None:
+    """Execute a Python block, or try it as a doctest when it has prompts."""
     if ">>>" in example.body:
         parsed = doctest.DocTestParser().get_doctest(
             example.body, {}, str(example), str(example.page), example.line
@@ -83,6 +91,15 @@ def test_a_program_shown_in_the_documentation_runs(
         assert not said, "".join(said)
     else:
         exec(compile(example.body, str(example), "exec"), {"__name__": "__main__"})
+
+
+def test_python_examples_are_executed_and_doctests_compared(tmp_path: Path) -> None:
+    run_program(Example(tmp_path, 1, "python", "assert 1 + 1 == 2\n"))
+    run_program(Example(tmp_path, 1, "python", ">>> 1 + 1\n2\n"))
+    with pytest.raises(AssertionError, match="Expected"):
+        run_program(Example(tmp_path, 1, "python", ">>> 1 + 1\n3\n"))
+    with pytest.raises(ZeroDivisionError):
+        run_program(Example(tmp_path, 1, "python", "1 / 0\n"))
 
 
 def test_exempt_blocks_and_other_commands_are_left_alone(tmp_path: Path) -> None:
