@@ -111,7 +111,10 @@ def stamp(group: str) -> Path:
 
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
-    """Keep a second launcher waiting while this one works; the system frees it when we die."""
+    """Keep a second launcher waiting while this one works.
+
+    The system frees the lock when we die, and when the uv that we left behind is done as well.
+    """
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as handle:
         try:
@@ -119,7 +122,9 @@ def only_one() -> Iterator[None]:
         except BlockingIOError:
             say("waiting for another set-up of this checkout")
             fcntl.flock(handle, fcntl.LOCK_EX)
+        os.set_inheritable(handle.fileno(), True)
         yield
+        os.set_inheritable(handle.fileno(), False)
 
 
 def install(group: str, wanted: str) -> None:
@@ -191,6 +196,7 @@ def run(command: list[str], environment: dict[str, str]) -> None:
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
+        close_fds=False,  # the lock of `only_one` goes along
         capture_output=True,
         text=True,
         check=False,
