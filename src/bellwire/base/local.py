@@ -45,14 +45,22 @@ class LocalServer:
         path: The socket; its folder exists and is its owner's alone.
         answer: Gives the answer to a request, or raises msgspec.DecodeError for what is none.
         request_limit: Longest request in bytes.
+        withdraw: Whether a caller that leaves takes its unanswered request back: the answer being
+            made is cancelled. Without it, what was begun is finished.
     """
 
     def __init__(
-        self, path: Path, answer: Callable[[bytes], Awaitable[bytes]], *, request_limit: int
+        self,
+        path: Path,
+        answer: Callable[[bytes], Awaitable[bytes]],
+        *,
+        request_limit: int,
+        withdraw: bool = False,
     ) -> None:
         self._path = path
         self._answer = answer
         self._request_limit = request_limit
+        self._withdraw = withdraw
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
         self._callers: set[asyncio.Task[None]] = set()
@@ -122,9 +130,30 @@ class LocalServer:
         while True:
             async with asyncio.timeout(IDLE_S):
                 request = await read_frame(reader, self._request_limit)
-            answer = await self._answer(request)
+            if self._withdraw:
+                answer = await _unless_left(self._answer(request), reader)
+            else:
+                answer = await self._answer(request)
             async with asyncio.timeout(IDLE_S):
                 await write_frame(writer, answer)
+
+
+async def _unless_left(work: Awaitable[bytes], reader: asyncio.StreamReader) -> bytes:
+    """The work's result; ConnectionEnded, the work cancelled, if the caller leaves first.
+
+    A caller that speaks before it has its answer breaks the protocol and counts as one that left.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(reader.read(1))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ConnectionEnded("the caller left before its answer was made")
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 async def ask(path: Path, request: bytes, *, answer_limit: int, timeout_s: float) -> bytes:

@@ -3,7 +3,8 @@
 BellwireError
 ├── UsageError
 │   ├── ParameterError   a physical value, a share, a number of pulses that cannot be    exit 2
-│   └── LinkBusy         the directory belongs to another running link, or to others     exit 2
+│   ├── LabOnly          an attack or a seed was asked of a link outside the lab         exit 2
+│   └── RunDirUnusable   the sockets' folder is another link's, or open to others        exit 2
 ├── UnreachableError
 │   ├── LinkUnreachable  the link's process does not answer                              exit 4
 │   └── LinkTimeout      no answer in time, mostly because the peer never asked          exit 4
@@ -12,6 +13,7 @@ BellwireError
 """
 
 from enum import StrEnum
+from pathlib import Path
 
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 
@@ -32,16 +34,31 @@ class ParameterError(UsageError):
         self.got = got
 
 
-class LinkBusy(UsageError):
-    """The directory for the sockets cannot be ours: another link runs there, or it is not private.
+class LabOnly(UsageError):
+    """Attacks and reproducible noise are for the lab, and the lab is never on by default.
 
     Attributes:
-        directory: Where the sockets were to be.
+        what: What was asked for.
     """
 
-    def __init__(self, directory: str, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"expected {what} only in the lab, got it outside",
+            hint="Add --lab: a link in the lab can be attacked, and its keys repeated.",
+        )
+        self.what = what
+
+
+class RunDirUnusable(UsageError):
+    """The folder for the sockets cannot be ours.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
-        self.directory = directory
+        self.path = path
 
 
 class LinkUnreachable(UnreachableError):
@@ -53,9 +70,8 @@ class LinkTimeout(UnreachableError):
 
 
 class Refusal(StrEnum):
-    """Why the link declines a request."""
+    """Why the link declines a request (spec/link-socket.md)."""
 
-    MALFORMED = "malformed"
     MISMATCH = "mismatch"
     TIMEOUT = "timeout"
     DUPLICATE = "duplicate"
@@ -71,11 +87,13 @@ class LinkRefused(BellwireError):
 
     Attributes:
         refusal: The reason's code.
+        reason: The reason in words.
     """
 
-    def __init__(self, refusal: Refusal, message: str) -> None:
-        super().__init__(f"the link refused ({refusal}): {message}")
+    def __init__(self, refusal: Refusal, reason: str) -> None:
+        super().__init__(f"the link refused ({refusal}): {reason}")
         self.refusal = refusal
+        self.reason = reason
 
 
 class LinkMisbehaved(BellwireError):
