@@ -44,6 +44,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "lab": Entry("bellwire.cli.lab", "Experiments with light, Eve and two sides in one process."),
     "node": Entry("bellwire.cli.node", "Run one site's node."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),

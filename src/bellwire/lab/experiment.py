@@ -13,7 +13,10 @@ from typing import Any
 from bellwire.base.detections import Protocol, Side
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES, KeyStream
-from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
+from bellwire.distill.bounds import EpsilonBudget
+from bellwire.distill.errors import ParameterError
+from bellwire.distill.messages import MAX_PULSES, TICKET_BYTES, VERSION, Open
+from bellwire.distill.verdict import Rules
 from bellwire.lab.pair import derive_authentication, distil
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve
@@ -37,6 +40,9 @@ class Experiment:
         epsilon: Total ε.
         red_qber: Blocks from this QBER on are rejected.
         chsh_floor: Blocks with S below this are rejected.
+
+    Raises:
+        ParameterError: a value outside its range, by name.
     """
 
     protocol: Protocol
@@ -48,6 +54,16 @@ class Experiment:
     epsilon: float = 1e-10
     red_qber: float = 0.11
     chsh_floor: float = 2.2
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.pulses <= MAX_PULSES:
+            raise ParameterError(f"pulses: expected 1 to {MAX_PULSES}, got {self.pulses}")
+        if not 0.0 < self.sample_share < 1.0:
+            raise ParameterError(f"sample_share: expected between 0 and 1, got {self.sample_share}")
+        if self.seed is not None and not 0 <= self.seed < 1 << 64:
+            raise ParameterError(f"seed: expected 0 to 2^64 - 1, got {self.seed}")
+        EpsilonBudget.divide(self.epsilon)
+        Rules(self.red_qber, self.chsh_floor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +103,7 @@ class Result:
 def _seeds(seed: int | None) -> Callable[[str], bytes]:
     if seed is None:
         return lambda _purpose: secrets.token_bytes(SEED_BYTES)
-    root = seed.to_bytes(16, "big", signed=True)
+    root = seed.to_bytes(16, "big")
     return lambda purpose: hkdf(root, info=b"lab " + purpose.encode(), length=SEED_BYTES)
 
 
@@ -104,11 +120,7 @@ def _reader(seed: bytes) -> Callable[[int], bytes]:
 
 
 def run(experiment: Experiment) -> Result:
-    """Run one experiment.
-
-    Raises:
-        ParameterError: of `link` or `distill`, an impossible parameter by name.
-    """
+    """Run one experiment."""
     began = time.perf_counter()
     seed = _seeds(experiment.seed)
     opening = Open(

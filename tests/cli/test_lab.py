@@ -1,0 +1,119 @@
+"""`bellwire lab run`: the document that scripts rely on, the table for people, and refusals."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bellwire.cli.main import run
+
+FIELDS = [
+    "protocol",
+    "engine",
+    "seed",
+    "pulses",
+    "detections",
+    "sifted_bits",
+    "qber",
+    "qber_stderr",
+    "chsh",
+    "chsh_stderr",
+    "reconciliation",
+    "secret_bits",
+    "secret_rate_bps",
+    "epsilon",
+    "eve",
+    "verdict",
+    "reason",
+    "keys_match",
+    "wall_s",
+]
+
+
+def lab(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tuple[str, str]:
+    assert run(["lab", "run", *words]) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
+    out, _ = lab(capsys, *words, "--json", code=code)
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def test_e91_accepts_and_prints_the_documented_fields_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = document(capsys, "e91", "--pulses", "200000", "--seed", "1")
+    assert list(answer)[: len(FIELDS)] == FIELDS
+    assert (answer["protocol"], answer["engine"], answer["seed"]) == ("e91", "fast", 1)
+    assert (answer["verdict"], answer["reason"], answer["keys_match"]) == ("accept", None, True)
+    assert answer["eve"] is None
+    assert answer["chsh"] == pytest.approx(2.715, abs=0.05)
+    assert answer["secret_bits"] == pytest.approx(20_000, rel=0.3)
+    assert set(answer["reconciliation"]) == {"leaked_bits", "efficiency"}
+
+
+def test_intercepted_bb84_aborts_and_exits_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = document(
+        capsys, "bb84", "--pulses", "2e4", "--eve", "intercept-resend:1.0", "--seed", "1"
+    )
+    assert answer["verdict"] == "abort"
+    assert answer["eve"] == {"kind": "intercept-resend", "share": 1.0}
+    assert "QBER" in answer["reason"]
+    assert (answer["secret_bits"], answer["chsh"], answer["keys_match"]) == (0, None, None)
+
+
+def test_the_axis_of_eve_shows_in_the_qber(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("e91", "--pulses", "1e5", "--misalignment", "0", "--seed", "2", "--eve")
+    diagonal = document(capsys, *words, "intercept-resend", "--eve-axis", "67.5")
+    along = document(capsys, *words, "ghz", "--eve-axis", "0")
+    assert diagonal["qber"] == pytest.approx(0.073, abs=0.01)
+    assert along["qber"] == pytest.approx(0.375, abs=0.01)
+
+
+def test_the_same_seed_prints_the_same_but_for_the_time(capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = (document(capsys, "bb84", "--pulses", "20000", "--seed", "3") for _ in range(2))
+    assert one.pop("wall_s") >= 0 <= two.pop("wall_s")
+    assert one == two
+
+
+def test_people_get_the_story_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = lab(capsys, "e91", "--pulses", "60000", "--seed", "1", "--km", "1")
+    for words in ("E91, 60,000 pairs over 1 km", "nobody listens", "S", "QBER", "secret bits"):
+        assert words in out
+    out, _ = lab(capsys, "bb84", "--pulses", "20000", "--eve", "ghz:0.9", "--seed", "1")
+    for words in ("ghz on 90% of the pulses", "abort", "QBER"):
+        assert words in out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("bbm92",), "e91 or bb84"),
+        (("e91", "--pulses", "many"), "whole number"),
+        (("e91", "--pulses", "1.5"), "whole number"),
+        (("e91", "--pulses", "1e400"), "whole number"),
+        (("e91", "--pulses", "nan"), "whole number"),
+        (("e91", "--pulses", "0"), "1 to 67108864"),
+        (("e91", "--pulses", "1e9"), "1 to 67108864"),
+        (("e91", "--efficiency", "1.5"), "(0, 1]"),
+        (("e91", "--km", "-1"), "at least 0"),
+        (("e91", "--dark", "nan"), "[0, 1)"),
+        (("e91", "--misalignment", "0.6"), "[0, 0.5]"),
+        (("e91", "--eve", "beamsplitter"), "intercept-resend"),
+        (("e91", "--eve", "ghz:2"), "[0, 1]"),
+        (("e91", "--eve", "ghz", "--eve-axis", "left"), "degrees"),
+        (("e91", "--eve-axis", "45"), "Eve"),
+        (("bb84", "--sample-share", "1"), "between 0 and 1"),
+        (("bb84", "--epsilon", "1e-30"), "1e-20 to 0.001"),
+        (("bb84", "--seed", "-1"), "seed"),
+    ],
+)
+def test_an_impossible_parameter_exits_two_and_names_what_is_possible(
+    words: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, err = lab(capsys, *words, code=2)
+    assert named in err
+    assert document(capsys, *words, code=2)["error"]["code"] == 2

@@ -1,0 +1,158 @@
+"""Experiments come out as theory says, and the same seed gives the same."""
+
+import dataclasses
+import math
+
+import pytest
+
+from bellwire.base.detections import Protocol
+from bellwire.base.errors import UsageError
+from bellwire.lab.experiment import Experiment, Result, run
+from bellwire.link import theory
+from bellwire.link.config import LinkConfig
+from bellwire.link.eve import Axes, Eve, EveKind
+
+PULSES = 200_000
+SEEDS = (1, 2, 3)
+LOSSY = LinkConfig(
+    fibre_km=2.0, detector_efficiency=0.8, dark_count_probability=1e-5, misalignment=0.01
+)
+
+
+def timeless(result: Result) -> Result:
+    return dataclasses.replace(result, wall_s=0.0)
+
+
+def assert_as_theory(
+    result: Result, protocol: Protocol, config: LinkConfig, eve: Eve | None
+) -> None:
+    """QBER and S within four standard errors of the closed forms."""
+    qber = (theory.bb84_qber if protocol is Protocol.BB84 else theory.e91_qber)(config, eve)
+    assert result.qber is not None
+    assert result.qber_stderr is not None
+    assert abs(result.qber - qber) <= 4 * result.qber_stderr
+    if protocol is Protocol.E91:
+        assert result.chsh is not None
+        assert result.chsh_stderr is not None
+        assert abs(result.chsh - theory.e91_chsh(config, eve)) <= 4 * result.chsh_stderr
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("config", [LinkConfig(), LOSSY], ids=["ideal", "lossy"])
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_without_eve_both_accept_one_key_as_theory_says(
+    protocol: Protocol, config: LinkConfig, seed: int
+) -> None:
+    result = run(Experiment(protocol=protocol, pulses=PULSES, config=config, seed=seed))
+    assert (result.verdict, result.reason, result.keys_match) == ("accept", None, True)
+    assert result.secret_bits > 5_000
+    assert result.secret_rate_bps > 0
+    assert result.reconciliation is not None
+    efficiency = result.reconciliation["efficiency"]
+    assert efficiency is not None
+    assert 1.0 < efficiency < 1.2
+    assert result.epsilon is not None
+    assert result.epsilon <= 1e-10
+    assert_as_theory(result, protocol, config, None)
+
+
+AXES = [
+    (Protocol.BB84, EveKind.INTERCEPT_RESEND, None, 0.25),
+    (Protocol.BB84, EveKind.GHZ, None, 0.25),
+    (Protocol.E91, EveKind.INTERCEPT_RESEND, None, 0.125),
+    (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.degrees(0, 90), 0.25),
+    (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.uniform(), 0.25),
+    (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.degrees(67.5), 0.0732),
+    (Protocol.E91, EveKind.GHZ, None, 0.125),
+    (Protocol.E91, EveKind.GHZ, Axes.degrees(0), 0.375),
+]
+
+
+@pytest.mark.parametrize(("protocol", "kind", "axes", "qber"), AXES)
+def test_eve_on_everything_is_caught_with_her_signature(
+    protocol: Protocol, kind: EveKind, axes: Axes | None, qber: float
+) -> None:
+    perfect = LinkConfig(misalignment=0.0)
+    eve = Eve(kind, 1.0, axes)
+    result = run(Experiment(protocol=protocol, pulses=PULSES, config=perfect, eve=eve, seed=5))
+    assert result.verdict == "abort"
+    assert result.secret_bits == 0
+    assert result.keys_match is None
+    assert result.reason is not None
+    assert_as_theory(result, protocol, perfect, eve)
+    assert result.qber == pytest.approx(qber, abs=0.01)
+    if protocol is Protocol.E91:
+        assert result.chsh == pytest.approx(math.sqrt(2), abs=0.05)
+
+
+def test_a_small_share_of_eve_costs_key_and_is_paid_for() -> None:
+    eve = Eve(EveKind.INTERCEPT_RESEND, 0.1)
+    clean, touched = (
+        run(Experiment(protocol=Protocol.BB84, pulses=PULSES, eve=who, seed=6))
+        for who in (None, eve)
+    )
+    assert touched.verdict == "accept"
+    assert touched.keys_match
+    assert 0 < touched.secret_bits < 0.7 * clean.secret_bits
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_the_same_seed_gives_the_same_and_another_seed_another(protocol: Protocol) -> None:
+    one, again, other = (
+        timeless(run(Experiment(protocol=protocol, pulses=60_000, seed=seed))) for seed in (7, 7, 8)
+    )
+    assert one == again
+    assert dataclasses.replace(one, seed=8) != other
+
+
+def test_without_a_seed_entropy_comes_from_the_system() -> None:
+    one, two = (run(Experiment(protocol=Protocol.BB84, pulses=20_000)) for _ in range(2))
+    assert one.seed is None
+    assert one.qber != two.qber
+
+
+def test_the_result_has_the_fields_of_the_reference_first() -> None:
+    result = run(Experiment(protocol=Protocol.BB84, pulses=2_000, seed=1))
+    names = list(result.to_dict())
+    assert names[:19] == [
+        "protocol",
+        "engine",
+        "seed",
+        "pulses",
+        "detections",
+        "sifted_bits",
+        "qber",
+        "qber_stderr",
+        "chsh",
+        "chsh_stderr",
+        "reconciliation",
+        "secret_bits",
+        "secret_rate_bps",
+        "epsilon",
+        "eve",
+        "verdict",
+        "reason",
+        "keys_match",
+        "wall_s",
+    ]
+    assert (result.verdict, result.reconciliation, result.chsh) == ("abort", None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pulses": 0},
+        {"pulses": (1 << 26) + 1},
+        {"epsilon": 1e-25},
+        {"epsilon": math.nan},
+        {"sample_share": 0.0},
+        {"sample_share": 1.0},
+        {"red_qber": 0.6},
+        {"chsh_floor": 1.0},
+        {"seed": -1},
+        {"seed": 1 << 64},
+    ],
+)
+def test_an_impossible_parameter_is_named_before_any_work(change: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=next(iter(change))):
+        run(Experiment(protocol=Protocol.E91, **change))  # type: ignore[arg-type]  # one wrong at a time
