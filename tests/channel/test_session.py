@@ -38,7 +38,7 @@ def ends() -> tuple[Session, Session]:
     return end(Direction.TO_RESPONDER), end(Direction.TO_INITIATOR)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(texts=st.lists(st.tuples(st.booleans(), st.binary(max_size=300)), max_size=20))
 def test_records_arrive_as_sent_in_both_directions(texts: list[tuple[bool, bytes]]) -> None:
     initiator, responder = ends()
@@ -75,7 +75,7 @@ def test_every_flipped_bit_of_a_record_s_header_ends_the_session(bit: int) -> No
     check_ends(responder, flip(initiator.seal(b"text"), bit))
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(text=st.binary(max_size=64), where=st.integers(min_value=0))
 def test_a_flipped_bit_of_a_record_ends_the_session(text: bytes, where: int) -> None:
     initiator, responder = ends()

@@ -39,7 +39,7 @@ def test_wycheproof_nonces_of_other_sizes_are_refused() -> None:
             seal(KEY, nonce, b"", b"")
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     plaintext=st.binary(max_size=100), aad=st.binary(max_size=40), where=st.integers(min_value=0)
 )

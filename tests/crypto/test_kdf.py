@@ -32,7 +32,7 @@ def test_wycheproof_hkdf_sha256_agrees() -> None:
                 hkdf(ikm, salt=salt, info=info, length=test["size"])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     ikm=st.binary(max_size=80),
     salt=st.binary(max_size=80),

@@ -57,13 +57,13 @@ def test_rfc_8439_agrees(clause: str, r: str, s: str, message: str, expected: st
     verify_tag(hash_key, pad, bytes.fromhex(message), bytes.fromhex(expected))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(hash_key=keys, pad=keys, message=st.binary(max_size=200))
 def test_tag_equals_its_slow_twin(hash_key: Secret, pad: Secret, message: bytes) -> None:
     assert tag(hash_key, pad, message) == slow_tag(hash_key.reveal(), pad.reveal(), message)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(message=st.binary(max_size=100), where=st.integers(min_value=0))
 def test_one_flipped_bit_of_message_or_tag_is_noticed(message: bytes, where: int) -> None:
     hash_key, pad = Secret(bytes(range(16))), Secret(bytes(range(16, 32)))

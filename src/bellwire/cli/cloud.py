@@ -1,0 +1,131 @@
+"""`bellwire cloud`: takes readings from enrolled devices."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bellwire.cli import output
+from bellwire.cli.addresses import QkdOption, parse_address
+from bellwire.cli.options import ConfigOption, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.iot.cloud import Arrived, Event
+
+
+def command(
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where to listen; port 0 takes a free one. Default: as the settings say.",
+        ),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="SOCKET", help="Key delivery socket of this site's node.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What devices call this cloud.")] = "cloud",
+    qkd: QkdOption = "prefer",
+    print_readings: Annotated[
+        bool, typer.Option("--print", help="Print readings as they arrive, one JSON line each.")
+    ] = False,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take readings from enrolled devices, over channels keyed by X25519, ML-KEM-768 and QKD.
+
+    The first line on standard output is a JSON document that says where the cloud listens, and
+    where its public key and its list of admitted devices lie. It runs until it is told to stop.
+    """
+    import asyncio
+
+    from bellwire.base.lifetime import until_stopped
+    from bellwire.channel.handshake import Policy
+    from bellwire.cli.addresses import key_source
+    from bellwire.iot import identity
+    from bellwire.iot.cloud import Cloud
+    from bellwire.iot.store import CloudStore
+    from bellwire.node import logs
+    from bellwire.node.settings import load
+
+    settings = load(config, {"state": {"dir": state}})
+    default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
+    host, port = parse_address(listen) if listen else default
+    logs.setup(settings.log.level, settings.log.format)
+    folder = settings.state.dir / "cloud"
+
+    async def serve() -> None:
+        key = identity.load_or_create(folder)
+        public = folder / "cloud.pub"
+        identity.write_public(public, identity.PublicIdentity("cloud", name, key.public_bytes))
+        allowed = folder / identity.ALLOWED_FOLDER
+        with CloudStore(folder) as store:
+            cloud = Cloud(
+                identity=key,
+                name=name,
+                admitted=identity.AllowList(allowed),
+                store=store,
+                keys=key_source(keys),
+                policy=Policy[qkd.upper()],
+                notify=_Teller(print_readings=print_readings),
+            )
+            async with cloud:
+                taken = await cloud.start(host, port)
+                output.emit(
+                    {
+                        "ready": True,
+                        "service": "cloud",
+                        "listen": f"{taken[0]}:{taken[1]}",
+                        "name": name,
+                        "public_key": public,
+                        "allowed": allowed,
+                        "devices": folder / "devices",
+                    }
+                )
+                await until_stopped(with_parent=with_parent)
+
+    asyncio.run(serve())
+
+
+class _Teller:
+    """Logs events, and prints readings if they are to be printed and somebody reads them."""
+
+    def __init__(self, *, print_readings: bool) -> None:
+        import structlog
+
+        self._log = structlog.get_logger("cloud")
+        self._printing = print_readings
+
+    def __call__(self, event: "Event") -> None:
+        from bellwire.iot.cloud import Arrived, SessionOpened, TurnedAway
+
+        if isinstance(event, SessionOpened):
+            names = event.protections.names
+            self._log.info("session", device=event.device.name, protections=names)
+        elif isinstance(event, Arrived):
+            self._log.info("readings stored", device=event.device.name, count=len(event.readings))
+            self._print(event)
+        elif isinstance(event, TurnedAway):
+            self._log.warning("turned away", peer=event.peer, reason=event.reason)
+        else:
+            self._log.warning("key file ignored", reason=event.reason)
+
+    def _print(self, event: "Arrived") -> None:
+        try:
+            for number, reading in enumerate(event.readings, event.first):
+                if self._printing:
+                    output.emit(
+                        {
+                            "device": event.device.name,
+                            "stream": event.stream.hex(),
+                            "number": number,
+                            "reading": reading.decode(errors="replace"),
+                        }
+                    )
+        except BrokenPipeError:
+            # The readings are stored; that nobody looks at them must not keep the next ones out.
+            self._printing = False
+            self._log.warning("nobody reads standard output: readings are no longer printed")

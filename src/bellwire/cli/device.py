@@ -1,0 +1,172 @@
+"""`bellwire device`: enrol a device with a cloud, and send readings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bellwire.base.errors import UsageError
+from bellwire.cli import output
+from bellwire.cli.addresses import QkdOption, key_source, parse_address
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.iot.device import SendReport
+
+app = typer.Typer(help="An IoT device: enrol it with a cloud, send readings.")
+
+
+@app.command()
+def enroll(
+    cloud_key: Annotated[
+        Path, typer.Option(metavar="FILE", help="The cloud's public key: its file cloud.pub.")
+    ],
+    name: Annotated[str, typer.Option(help="What the cloud calls this device.")] = "device",
+    allow: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The cloud's folder of admitted devices, if it is here."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Pin this cloud in the place of another.")
+    ] = False,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Pin a cloud's public key, and write this device's for the cloud to admit."""
+    from bellwire.iot import enrolment
+    from bellwire.node.settings import load
+
+    folder = load(config, {"state": {"dir": state}}).state.dir / "device"
+    done = enrolment.enroll(folder, cloud_key, name=name, allow=allow, replace=replace)
+    if json:
+        output.emit(
+            {
+                "device": done.device.fingerprint.hex(),
+                "cloud": done.cloud.fingerprint.hex(),
+                "public_key": done.public_key,
+                "admitted": done.admitted,
+            }
+        )
+        return
+    console = output.stdout()
+    console.print(f"This device, {name!r}, is {done.device.fingerprint.hex()}.")
+    console.print(f"It trusts the cloud {done.cloud.name!r}, {done.cloud.fingerprint.hex()}.")
+    if done.admitted is None:
+        console.print(f"Copy {done.public_key} into the cloud's folder of admitted devices.")
+    else:
+        console.print(f"The cloud admits it by {done.admitted}.")
+
+
+@app.command()
+def send(
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where the cloud listens. Default: as the settings say."
+        ),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="SOCKET", help="Key delivery socket of this site's node.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Readings: CSV or JSON lines.")
+    ] = None,
+    live: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=100_000, help="Send N readings of this machine."),
+    ] = None,
+    interval: Annotated[
+        float, typer.Option(metavar="S", min=0, max=3600, help="Seconds between live readings.")
+    ] = 0.2,
+    first: Annotated[
+        int, typer.Option("--from", metavar="I", min=0, help="First reading, counted from 0.")
+    ] = 0,
+    stop: Annotated[
+        int | None,
+        typer.Option("--to-reading", metavar="J", min=0, help="Stop before this reading."),
+    ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(help="Name of the stream, for a file that grows. Default: its content."),
+    ] = None,
+    qkd: QkdOption = "require",
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send readings to the cloud, each exactly once: what is there already is not sent again."""
+    import asyncio
+
+    from bellwire.channel.handshake import Policy
+    from bellwire.iot import enrolment
+    from bellwire.iot.device import Address, Device
+    from bellwire.iot.readings import read_readings
+    from bellwire.node.settings import load
+
+    if (data is None) == (live is None):
+        raise UsageError("expected either --data FILE or --live N")
+    if keys is None and qkd == "require":
+        raise UsageError(
+            "expected --keys SOCKET, because this device insists on a QKD key",
+            hint="Name the node's delivery socket, or choose --qkd off.",
+        )
+    settings = load(config, {"state": {"dir": state}})
+    default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
+    address = Address(*(parse_address(to) if to else default))
+    folder = settings.state.dir / "device"
+    identity, pin = enrolment.load(folder)
+    path = data or _record_live(folder, live or 0, interval)
+    readings = read_readings(path)
+    device = Device(identity=identity, pin=pin, keys=key_source(keys), policy=Policy[qkd.upper()])
+    with output.progress("sending", total=len(readings), unit="readings") as meter:
+        report = asyncio.run(
+            device.send(
+                readings,
+                address,
+                first=first,
+                stop=stop,
+                stream_name=stream,
+                progress=meter.advance,
+            )
+        )
+    if json:
+        output.emit(_document(report, path))
+    else:
+        _show(report, path)
+
+
+def _record_live(folder: Path, count: int, interval_s: float) -> Path:
+    """Take live readings into a file of the device, so that an interrupted send can be repeated."""
+    from bellwire.iot.sensors import record
+
+    with output.progress("reading sensors", total=count, unit="readings") as meter:
+        path = record(folder / "live", count, interval_s=interval_s, taken=meter.advance)
+    output.stderr().print(f"{count} readings are kept in {path}; to send them again: --data {path}")
+    return path
+
+
+def _document(report: "SendReport", path: Path) -> dict[str, object]:
+    return {
+        "data": path,
+        "stream": report.stream.hex(),
+        "readings": report.readings,
+        "sent": report.sent,
+        "already": report.already,
+        "stored": report.stored,
+        "complete": report.complete,
+        "sha256_in": report.sha256_in.hex(),
+        "sha256_out": report.sha256_out.hex(),
+        "protections": report.protections.names,
+        "qkd_source": report.protections.qkd_source,
+    }
+
+
+def _show(report: "SendReport", path: Path) -> None:
+    console = output.stdout()
+    console.print(
+        f"{path}: sent {report.sent:,} readings, {report.already:,} were there; "
+        f"the cloud has {report.stored:,} of {report.readings:,}."
+    )
+    console.print(f"SHA-256 of these, here and there: {report.sha256_out.hex()}")
+    console.print(f"Keys rest on {', '.join(report.protections.names)}.")

@@ -1,0 +1,303 @@
+"""The cloud: takes readings from enrolled devices and keeps them, each exactly once.
+
+Every connection is bounded in time, size and number, and a connection that misbehaves ends alone.
+Nothing is acknowledged before it is on disk, and nothing is shown before that either. Disk work is
+done in threads, so that one device's sync does not hold up another's.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+from bellwire.base.errors import BellwireError
+from bellwire.channel.handshake import Policy
+from bellwire.channel.session import Protections
+from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.errors import (
+    ListenError,
+    OutOfStep,
+    ProtocolError,
+    StateUnusable,
+    StoreFailed,
+    StreamFull,
+)
+from bellwire.iot.identity import AllowList, PublicIdentity
+from bellwire.iot.keys import KeySource
+from bellwire.iot.line import Line, respond
+from bellwire.iot.messages import (
+    Batch,
+    Finish,
+    FromCloud,
+    Holding,
+    Open,
+    Rejected,
+    Stored,
+    decode_from_device,
+    encode,
+)
+from bellwire.iot.store import CloudStore, StreamFile
+
+MAX_CONNECTIONS = 256
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A device proved who it is."""
+
+    device: PublicIdentity
+    protections: Protections
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Arrived:
+    """Readings that are durable now, as decrypted; the first is number `first` of its stream."""
+
+    device: PublicIdentity
+    stream: bytes
+    first: int
+    readings: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """A connection ended early; `reason` is for our own eyes, the peer was told less."""
+
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileIgnored:
+    """A file in the folder of admitted devices is of no use; said once for each reason."""
+
+    reason: str
+
+
+Event = SessionOpened | Arrived | TurnedAway | KeyFileIgnored
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: for each message of a handshake, and between messages of a session."""
+
+    handshake_s: float = 5.0
+    idle_s: float = 60.0
+
+
+@dataclass
+class _OpenStream:
+    """A stream in use, by how many connections; one of them at a time touches the file."""
+
+    file: StreamFile
+    lock: asyncio.Lock
+    users: int = 0
+
+
+class Cloud:
+    """Serves devices between `start` and `close`.
+
+    Args:
+        identity: The key pair that devices have pinned.
+        name: What devices call us.
+        admitted: Who may connect.
+        store: Where readings go; it stays open when the cloud closes.
+        keys: Source of QKD keys, or None.
+        policy: What we ask of QKD.
+        notify: Called with each event, in the order of events.
+        limits: How long a device may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: XWingPrivateKey,
+        name: str,
+        admitted: AllowList,
+        store: CloudStore,
+        keys: KeySource | None,
+        policy: Policy = Policy.PREFER,
+        notify: Callable[[Event], None] = lambda event: None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._identity = identity
+        self._name = name
+        self._admitted = admitted
+        self._store = store
+        self._keys = keys
+        self._policy = policy
+        self._notify = notify
+        self._limits = limits or Limits()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._streams: dict[tuple[bytes, bytes], _OpenStream] = {}
+        self._opening = asyncio.Lock()
+        self._ignored: set[str] = set()
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; port 0 takes a free one. Returns the address that was taken.
+
+        Raises:
+            ListenError: the port is in use, or the address is not this machine's.
+        """
+        try:
+            self._server = await asyncio.start_server(self._serve, host, port)
+        except (OSError, OverflowError) as error:
+            reason = (
+                "it is in use by another program"
+                if isinstance(error, OSError) and "in use" in str(error)
+                else str(error)
+            )
+            raise ListenError(
+                f"expected to listen at {host}:{port}, but {reason}",
+                hint="Choose another port, or port 0 for any free one.",
+            ) from error
+        taken = self._server.sockets[0].getsockname()
+        return str(taken[0]), int(taken[1])
+
+    async def close(self) -> None:
+        """Stop listening and end all connections; again is harmless."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await server.wait_closed()
+
+    async def __aenter__(self) -> "Cloud":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        peer = _peer(writer)
+        try:
+            if len(self._connections) >= MAX_CONNECTIONS:
+                self._notify(TurnedAway(peer, f"more than {MAX_CONNECTIONS} connections"))
+                return
+            self._connections.add(task)
+            await self._converse(reader, writer)
+        except asyncio.CancelledError:
+            # Only `close` cancels; the task ends here, and the stream protocol of Python 3.11
+            # would report a cancelled one as a failure.
+            return
+        except TimeoutError:
+            self._notify(TurnedAway(peer, "too slow"))
+        except BellwireError as error:
+            self._notify(TurnedAway(peer, str(error)))
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        admitted = await asyncio.to_thread(self._admitted.load)
+        for reason in sorted(set(self._admitted.refused.values()) - self._ignored):
+            self._notify(KeyFileIgnored(reason))
+        self._ignored = set(self._admitted.refused.values())
+        line = await respond(
+            reader,
+            writer,
+            identity=self._identity,
+            name=self._name,
+            admitted=admitted,
+            policy=self._policy,
+            keys=self._keys,
+            within_s=self._limits.handshake_s,
+        )
+        device = admitted[line.session.peer]
+        self._notify(SessionOpened(device, line.session.protections))
+        try:
+            await self._take(line, device)
+        except (StreamFull, OutOfStep) as error:
+            await self._answer(line, Rejected(str(error)))
+            raise
+        except (StoreFailed, StateUnusable):
+            # What failed, and where, is not the device's to know.
+            await self._answer(line, Rejected("its storage failed"))
+            raise
+
+    async def _take(self, line: Line, device: PublicIdentity) -> None:
+        """Serve one session: a stream is opened, grows, and is finished."""
+        opening = await self._next(line)
+        if not isinstance(opening, Open):
+            raise ProtocolError("expected a stream to be opened first, got another message")
+        async with self._stream(device.fingerprint, opening.stream) as stream:
+            await self._answer(line, Holding(stream.file.count, stream.file.sha256))
+            while (message := await self._next(line)) is not None:
+                if isinstance(message, Open):
+                    raise ProtocolError("expected one stream a session, got another")
+                async with stream.lock:
+                    answer: FromCloud = (
+                        await self._keep(device, opening.stream, stream.file, message)
+                        if isinstance(message, Batch)
+                        else Holding(stream.file.count, stream.file.sha256)
+                    )
+                await self._answer(line, answer)
+
+    async def _keep(
+        self, device: PublicIdentity, stream: bytes, file: StreamFile, batch: Batch
+    ) -> FromCloud:
+        count = await _in_thread(lambda: file.append(batch.first, batch.readings))
+        self._notify(Arrived(device, stream, batch.first, batch.readings))
+        return Stored(count)
+
+    async def _next(self, line: Line) -> Open | Batch | Finish | None:
+        data = await line.receive(self._limits.idle_s)
+        return None if data is None else decode_from_device(data)
+
+    async def _answer(self, line: Line, answer: FromCloud) -> None:
+        await line.send(encode(answer), self._limits.idle_s)
+
+    @contextlib.asynccontextmanager
+    async def _stream(self, device: bytes, name: bytes) -> AsyncIterator[_OpenStream]:
+        """The stream's one open file, shared by the connections that use it."""
+        key = (device, name)
+        async with self._opening:
+            stream = self._streams.get(key)
+            if stream is None:
+                file = await _in_thread(
+                    lambda: self._store.open(device, name), undo=StreamFile.close
+                )
+                stream = self._streams[key] = _OpenStream(file, asyncio.Lock())
+            stream.users += 1
+        try:
+            yield stream
+        finally:
+            stream.users -= 1
+            if not stream.users:
+                del self._streams[key]
+                stream.file.close()
+
+
+async def _in_thread(
+    work: Callable[[], _Result], undo: Callable[[_Result], None] = lambda result: None
+) -> _Result:
+    """Run disk work in a thread, to its end also when cancelled: files must not close under it."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if task.exception() is None:
+            undo(task.result())
+        raise
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    name = writer.get_extra_info("peername")
+    return f"{name[0]}:{name[1]}" if name else "unknown"

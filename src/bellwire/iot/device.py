@@ -1,0 +1,270 @@
+"""A device that sends readings so that each is at the cloud exactly once, however often it tries.
+
+A stream has a name that the same readings always get. The cloud first says how many of it are
+durable there, and their hash; the device sends the rest in order and counts a reading as sent only
+when the cloud acknowledged it. A send that was interrupted is simply made again. No reading leaves
+before the handshake is through, and none when the source of keys refuses.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bellwire.base.frames import ConnectionEnded
+from bellwire.channel.errors import Truncated
+from bellwire.channel.handshake import Policy, fingerprint
+from bellwire.channel.session import Protections
+from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.errors import (
+    CloudRejected,
+    CloudUnreachable,
+    ProtocolError,
+    RangeError,
+    StreamMismatch,
+)
+from bellwire.iot.identity import PublicIdentity
+from bellwire.iot.keys import KeySource
+from bellwire.iot.line import Line, draw_for, initiate
+from bellwire.iot.messages import (
+    Batch,
+    Finish,
+    FromCloud,
+    FromDevice,
+    Holding,
+    Open,
+    Rejected,
+    Stored,
+    decode_from_cloud,
+    encode,
+    stream_of_content,
+    stream_of_name,
+)
+from bellwire.iot.readings import Readings
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a cloud listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendReport:
+    """What a send came to.
+
+    Attributes:
+        stream: Name of the stream, 32 bytes.
+        readings: How many the file has.
+        sent: How many this send brought over.
+        already: How many the cloud had before.
+        stored: How many it has now.
+        sha256_in: Of the first `stored` readings, as the device has them.
+        sha256_out: Of the readings that the cloud has.
+        protections: What the session's keys rested on.
+    """
+
+    stream: bytes
+    readings: int
+    sent: int
+    already: int
+    stored: int
+    sha256_in: bytes
+    sha256_out: bytes
+    protections: Protections
+
+    @property
+    def complete(self) -> bool:
+        """Whether the cloud has the whole file."""
+        return self.stored == self.readings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device that is enrolled with a cloud.
+
+    Attributes:
+        identity: Its key pair.
+        pin: The cloud's public key.
+        keys: Its source of QKD keys, or None.
+        policy: What it asks of QKD.
+        timeout_s: For the connection and for each answer.
+    """
+
+    identity: XWingPrivateKey
+    pin: PublicIdentity
+    keys: KeySource | None
+    policy: Policy = Policy.REQUIRE
+    timeout_s: float = 20.0
+
+    def stream(self, readings: Readings, name: str | None = None) -> bytes:
+        """The name of these readings' stream, by their content or by a given name."""
+        own = fingerprint(self.identity.public_bytes)
+        if name is None:
+            return stream_of_content(own, readings.data)
+        return stream_of_name(own, name)
+
+    async def send(
+        self,
+        readings: Readings,
+        to: Address,
+        *,
+        first: int = 0,
+        stop: int | None = None,
+        stream_name: str | None = None,
+        progress: Callable[[int], None] = lambda sent: None,
+    ) -> SendReport:
+        """Bring readings `first` to `stop` − 1 to the cloud, leaving out those it has.
+
+        Args:
+            readings: The whole file.
+            to: Where the cloud listens.
+            first: Number of the first reading, from 0; the cloud must have those before it.
+            stop: Number after the last; None for all.
+            stream_name: Names the stream instead of its content.
+            progress: Called with how many were acknowledged since the last call.
+
+        Raises:
+            RangeError: no such readings, or the cloud lacks readings before `first`.
+            KeyRefused: the source of keys refuses (link RED); nothing was sent.
+            KeyUnavailable: it does not answer, and the policy requires a key; nothing was sent.
+            CloudUnreachable: no cloud answers, or it stopped; what was acknowledged is there.
+            HandshakeFailed: the cloud refuses, or is not the pinned one; nothing was sent.
+            SessionEnded: records were tampered with.
+            StreamMismatch: the cloud has other readings under this name.
+            CloudRejected, ProtocolError: the cloud stores no more, or misbehaves.
+        """
+        stop = len(readings) if stop is None else stop
+        if not 0 <= first <= stop <= len(readings):
+            raise RangeError(
+                f"expected readings within 0 to {len(readings)}, got {first} to {stop}"
+            )
+        stream = self.stream(readings, stream_name)
+        try:
+            line, writer = await self._reach(to)
+        except (OSError, ConnectionEnded) as error:  # TimeoutError is an OSError.
+            raise _unreachable(to) from error
+        try:
+            conversation = _Conversation(line, readings, stream, self.timeout_s, progress)
+            return await conversation.run(first, stop)
+        except (ConnectionEnded, TimeoutError, Truncated) as error:
+            raise CloudUnreachable(
+                f"the cloud at {to} stopped answering",
+                hint="Send the same readings again: those that arrived are not sent twice.",
+            ) from error
+        finally:
+            await _hang_up(writer)
+
+    async def _reach(self, to: Address) -> tuple[Line, asyncio.StreamWriter]:
+        async with asyncio.timeout(self.timeout_s):
+            reader, writer = await asyncio.open_connection(to.host, to.port)
+        try:
+            # A key is drawn only once somebody listens: an unused one is lost.
+            qkd = await draw_for(self.policy, self.keys)
+            line = await initiate(
+                reader,
+                writer,
+                identity=self.identity,
+                pin=self.pin,
+                policy=self.policy,
+                qkd=qkd,
+                within_s=self.timeout_s,
+            )
+        except BaseException:
+            await _hang_up(writer)
+            raise
+        return line, writer
+
+
+class _Conversation:
+    """One send over one line."""
+
+    def __init__(
+        self,
+        line: Line,
+        readings: Readings,
+        stream: bytes,
+        timeout_s: float,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._line = line
+        self._readings = readings
+        self._stream = stream
+        self._timeout_s = timeout_s
+        self._progress = progress
+
+    async def run(self, first: int, stop: int) -> SendReport:
+        before = await self._hold(Open(self._stream))
+        already = before.count
+        if first > already:
+            raise RangeError(
+                f"expected the cloud to have the {first} readings before, got {already}",
+                hint=f"Send from reading {already}.",
+            )
+        count = already
+        for at, batch in self._readings.batches(max(first, already), stop):
+            count = await self._store(Batch(at, batch))
+        after = await self._hold(Finish())
+        if after.count != count:
+            raise ProtocolError(f"expected the cloud to hold {count} readings, got {after.count}")
+        await self._line.finish(self._timeout_s)
+        return SendReport(
+            stream=self._stream,
+            readings=len(self._readings),
+            sent=count - already,
+            already=already,
+            stored=count,
+            sha256_in=self._readings.sha256(count),
+            sha256_out=after.sha256,
+            protections=self._line.session.protections,
+        )
+
+    async def _hold(self, message: Open | Finish) -> Holding:
+        """What the cloud holds, checked against what we have."""
+        answer = await self._ask(message)
+        if not isinstance(answer, Holding):
+            raise ProtocolError("expected the cloud to say what it holds, got another answer")
+        known = answer.count <= len(self._readings)
+        if not known or answer.sha256 != self._readings.sha256(answer.count):
+            raise StreamMismatch(
+                f"the cloud holds {answer.count} readings under this stream's name, "
+                "and they are not the first ones of this file",
+                hint="Give the file another stream name, or none.",
+            )
+        return answer
+
+    async def _store(self, batch: Batch) -> int:
+        answer = await self._ask(batch)
+        expected = batch.first + len(batch.readings)
+        if not isinstance(answer, Stored) or answer.count != expected:
+            raise ProtocolError(f"expected the cloud to store {expected} readings, got otherwise")
+        self._progress(len(batch.readings))
+        return expected
+
+    async def _ask(self, message: FromDevice) -> FromCloud:
+        await self._line.send(encode(message), self._timeout_s)
+        data = await self._line.receive(self._timeout_s)
+        if data is None:
+            raise ConnectionEnded("the cloud closed the session")
+        answer = decode_from_cloud(data)
+        if isinstance(answer, Rejected):
+            raise CloudRejected(answer.reason)
+        return answer
+
+
+def _unreachable(to: Address) -> CloudUnreachable:
+    return CloudUnreachable(
+        f"expected a cloud at {to}, got no answer", hint="Is the cloud running, at this address?"
+    )
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

@@ -1,0 +1,85 @@
+"""A device's enrolment: its key pair, the cloud it trusts, its place on the cloud's list."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.errors import IdentityError
+from bellwire.iot.identity import (
+    PIN_FILE,
+    PublicIdentity,
+    load_or_create,
+    read_public,
+    write_public,
+)
+
+PUBLIC_FILE: Final = "device.pub"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What an enrolment came to.
+
+    Attributes:
+        device: The device's public key.
+        cloud: The cloud's, pinned.
+        public_key: File of the device's public key.
+        admitted: Its copy in the cloud's folder, if that is on this machine.
+    """
+
+    device: PublicIdentity
+    cloud: PublicIdentity
+    public_key: Path
+    admitted: Path | None
+
+
+def enroll(
+    folder: Path, cloud_key: Path, *, name: str, allow: Path | None, replace: bool
+) -> Enrolment:
+    """Pin the cloud and write the device's public key; again with the same keys is harmless.
+
+    Args:
+        folder: The device's state folder.
+        cloud_key: The cloud's public key file.
+        name: What the cloud calls the device, 1 to 60 characters.
+        allow: The cloud's folder of admitted devices, or None if it is elsewhere.
+        replace: Whether another pinned cloud gives way.
+
+    Raises:
+        IdentityError: a key file cannot be used, or another cloud is pinned.
+        IdentityExposed, StateUnusable: a folder or file cannot be used.
+    """
+    cloud = read_public(cloud_key, "cloud")
+    key = load_or_create(folder)
+    pin = folder / PIN_FILE
+    if pin.exists() and not replace and read_public(pin, "cloud").public != cloud.public:
+        raise IdentityError(
+            f"expected the cloud that {folder} trusts, got another",
+            hint="If the cloud has changed its key, add --replace.",
+        )
+    device = PublicIdentity("device", name, key.public_bytes)
+    public_key = folder / PUBLIC_FILE
+    write_public(public_key, device)
+    admitted = None
+    if allow is not None:
+        admitted = allow / f"{device.fingerprint.hex()}.pub"
+        write_public(admitted, device)
+    write_public(pin, cloud)
+    return Enrolment(device, cloud, public_key, admitted)
+
+
+def load(folder: Path) -> tuple[XWingPrivateKey, PublicIdentity]:
+    """The device's key pair and the cloud it trusts.
+
+    Raises:
+        IdentityError: it is not enrolled, or a file is malformed.
+        IdentityExposed, StateUnusable: a folder or file cannot be used.
+    """
+    pin = folder / PIN_FILE
+    if not pin.exists():
+        raise IdentityError(
+            f"expected an enrolled device in {folder}, got none",
+            hint="Enrol it: bellwire device enroll --cloud-key FILE",
+        )
+    return load_or_create(folder), read_public(pin, "cloud")

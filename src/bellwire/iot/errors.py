@@ -1,0 +1,100 @@
+"""What can go wrong between a device, its readings and its cloud.
+
+BellwireError
+├── ProtocolError         the peer, authenticated, sent what the protocol does not allow
+├── CloudRejected         the cloud answered that it does not store; `reason` says why
+├── StoreFailed           the cloud's disk failed; nothing of the batch was acknowledged
+│   ├── StreamFull        a stream, or a device's folder, has reached its limit
+│   └── OutOfStep         a batch does not begin where the stream ends
+├── UsageError
+│   ├── DataError         a file of readings is missing or malformed; `path`, `line`
+│   ├── RangeError        a range of readings that does not exist, or would leave a gap
+│   ├── IdentityError     a key file is missing or malformed, or says something else
+│   ├── StateUnusable     a state folder cannot be used, or another cloud uses it
+│   └── ListenError       the address cannot be listened at: in use, or not ours
+├── RefusedError
+│   ├── KeyRefused        the source of keys gives none: link RED, or the key is gone
+│   ├── IdentityExposed   others may read a file that holds an identity key
+│   └── StreamMismatch    what the cloud holds of a stream is not what the device has
+└── UnreachableError
+    ├── KeyUnavailable    the source of keys does not answer, or has none now
+    └── CloudUnreachable  the cloud does not answer, or stopped answering
+"""
+
+from pathlib import Path
+
+from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
+
+
+class ProtocolError(BellwireError):
+    """The peer holds the right keys and does not speak the protocol."""
+
+
+class CloudRejected(BellwireError):
+    """The cloud does not store a reading, and says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the cloud does not take the readings: {reason}")
+        self.reason = reason
+
+
+class StoreFailed(BellwireError):
+    """A stream's files could not be written; what was acknowledged before is still there."""
+
+
+class StreamFull(StoreFailed):
+    """The stream, or the device's folder, has reached its limit."""
+
+
+class OutOfStep(StoreFailed):
+    """A batch does not begin where the stream ends: another connection was ahead."""
+
+
+class DataError(UsageError):
+    """A file of readings is not what it should be.
+
+    Attributes:
+        path: The file.
+        line: Line number from 1, or None where it is the file as a whole.
+    """
+
+    def __init__(self, path: Path, line: int | None, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}" if line else f"{path}: {message}")
+        self.path = path
+        self.line = line
+
+
+class RangeError(UsageError):
+    """The readings asked for are not there, or the cloud lacks readings before them."""
+
+
+class IdentityError(UsageError):
+    """A file with a public or private key is missing, malformed, or of another role."""
+
+
+class StateUnusable(UsageError):
+    """A state folder cannot be made, read or written, or is in use by another process."""
+
+
+class ListenError(UsageError):
+    """The cloud cannot listen at this address."""
+
+
+class KeyRefused(RefusedError):
+    """The source of keys refuses; nothing may be sent."""
+
+
+class IdentityExposed(RefusedError):
+    """A private key may have been read by others."""
+
+
+class StreamMismatch(RefusedError):
+    """The cloud holds other readings under this stream's name."""
+
+
+class KeyUnavailable(UnreachableError):
+    """The source of keys cannot be reached, or has no key at this moment."""
+
+
+class CloudUnreachable(UnreachableError):
+    """Nothing answers at the cloud's address, or it stopped answering; readings are kept."""

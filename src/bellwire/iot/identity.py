@@ -1,0 +1,159 @@
+"""Who a device and a cloud are: private keys in files of their owner's, public keys to exchange.
+
+A private key is its X-Wing seed in a 0600 file, made at the first start. A public key is a small
+JSON file that says whose it is; its role keeps a cloud's key from being enrolled as a device's.
+Enrolment is the exchange of these files: the cloud's becomes the device's pin, the device's goes
+into the cloud's folder `allowed`.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bellwire.base.errors import BellwireError
+from bellwire.channel.handshake import fingerprint
+from bellwire.crypto.kem import PUBLIC_BYTES, SEED_BYTES, XWingPrivateKey, check_public
+from bellwire.iot.errors import IdentityError, IdentityExposed
+from bellwire.iot.files import own_folder, unusable, write_whole
+
+Role = Literal["device", "cloud"]
+
+SEED_FILE: Final = "identity.seed"
+PIN_FILE: Final = "cloud.pin"
+ALLOWED_FOLDER: Final = "allowed"
+MAX_KEY_FILE: Final = 8192
+MAX_ALLOWED: Final = 10_000
+
+
+class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    role: Role
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    kem: Literal["X-Wing"]
+    public: Annotated[bytes, Meta(min_length=PUBLIC_BYTES, max_length=PUBLIC_BYTES)]
+
+
+_decoder = msgspec.json.Decoder(_KeyFile)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicIdentity:
+    """A public key and whose it is; `public` is 1216 bytes."""
+
+    role: Role
+    name: str
+    public: bytes
+
+    def __repr__(self) -> str:
+        return f"PublicIdentity({self.role} {self.name!r}, {self.fingerprint.hex()[:16]}…)"
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the public key: the end's id, 32 bytes."""
+        return fingerprint(self.public)
+
+
+def load_or_create(folder: Path) -> XWingPrivateKey:
+    """The identity key of a state folder, made at the first call.
+
+    Raises:
+        StateUnusable: folder or file cannot be used.
+        IdentityExposed: others may read them.
+        IdentityError: the file is not a seed.
+    """
+    path = own_folder(folder) / SEED_FILE
+    if not path.exists():
+        write_whole(path, os.urandom(SEED_BYTES), 0o600, replace=False)
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            seed = file.read(SEED_BYTES + 1)
+    except OSError as error:
+        raise unusable(path, error) from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise IdentityExposed(
+            f"expected {path} to be open to its owner alone (0600), "
+            f"got mode {stat.S_IMODE(mode):04o}",
+            hint="Others may know this key: remove the file, start again and enrol anew.",
+        )
+    if len(seed) != SEED_BYTES:
+        raise IdentityError(f"expected a seed of {SEED_BYTES} bytes in {path}, got another length")
+    return XWingPrivateKey.from_seed(seed)
+
+
+def write_public(path: Path, identity: PublicIdentity) -> None:
+    """Write a public key file, in the place of one that is there.
+
+    Raises:
+        StateUnusable: it cannot be written.
+        IdentityError: the name is not of 1 to 60 characters.
+    """
+    document = _KeyFile(identity.role, identity.name, "X-Wing", identity.public)
+    encoded = msgspec.json.encode(document)
+    try:
+        _decoder.decode(encoded)
+    except msgspec.DecodeError as error:
+        raise IdentityError(f"expected a name of 1 to 60 characters, got: {error}") from error
+    write_whole(path, encoded + b"\n", 0o644, replace=True)
+
+
+def read_public(path: Path, role: Role) -> PublicIdentity:
+    """Read the public key file of a device or a cloud.
+
+    Raises:
+        IdentityError: missing, malformed, of the other role, or its key is malformed.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_KEY_FILE + 1)
+    except OSError as error:
+        raise IdentityError(
+            f"expected the public key of a {role} at {path}, got: {error.strerror}",
+            hint="A cloud writes its public key at its first start; a device, when it is enrolled.",
+        ) from error
+    try:
+        found = _decoder.decode(data)
+        check_public(found.public)
+    except (msgspec.DecodeError, BellwireError) as error:
+        raise IdentityError(f"expected the public key of a {role} in {path}: {error}") from error
+    if found.role != role:
+        raise IdentityError(f"expected the public key of a {role} in {path}, got a {found.role}'s")
+    return PublicIdentity(found.role, found.name, found.public)
+
+
+class AllowList:
+    """The devices that a cloud admits: the public key files in a folder, read when they change."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = own_folder(folder)
+        self._seen: dict[Path, tuple[int, int, PublicIdentity | None]] = {}
+        self.refused: dict[Path, str] = {}
+
+    def load(self) -> dict[bytes, PublicIdentity]:
+        """Admitted devices by fingerprint; a file that cannot be used is listed in `refused`."""
+        seen: dict[Path, tuple[int, int, PublicIdentity | None]] = {}
+        self.refused = {}
+        for path in sorted(self._folder.glob("*.pub"))[:MAX_ALLOWED]:
+            try:
+                found = path.stat()
+            except OSError as error:
+                self.refused[path] = f"expected a key file at {path}, got: {error.strerror}"
+                continue
+            known = self._seen.get(path)
+            if known is None or known[:2] != (found.st_mtime_ns, found.st_size) or not known[2]:
+                known = (found.st_mtime_ns, found.st_size, self._read(path))
+            seen[path] = known
+        self._seen = seen
+        devices = [identity for _, _, identity in seen.values() if identity is not None]
+        return {identity.fingerprint: identity for identity in devices}
+
+    def _read(self, path: Path) -> PublicIdentity | None:
+        try:
+            return read_public(path, "device")
+        except IdentityError as error:
+            self.refused[path] = str(error)
+            return None

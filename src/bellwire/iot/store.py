@@ -1,0 +1,205 @@
+"""The cloud's memory: each stream a file of readings and an index that says how far it is sound.
+
+The readings file is the device's bytes and nothing else, so its SHA-256 is the input's. The index
+has 16 bytes a reading: where it ends (8), CRC-32 of the reading (4), CRC-32 of these 12 bytes (4),
+big-endian. Both are synced before a reading is acknowledged. After a crash, whatever order the disk
+wrote in, the longest run of index entries that agree with the readings counts, and the rest is cut
+off: every acknowledged reading is there, and none of another content.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from bellwire.iot.errors import OutOfStep, StateUnusable, StoreFailed, StreamFull
+from bellwire.iot.files import own_folder, sync_folder, unusable
+from bellwire.iot.messages import MAX_READING_BYTES, MAX_READINGS, MAX_STREAM_BYTES
+
+MAX_STREAMS = 10_000
+"""Per device."""
+
+_PLACE = struct.Struct(">QI")
+_ENTRY = struct.Struct(">QII")
+
+
+class StreamFile:
+    """One stream, open for appending; not for use by two threads at once.
+
+    Args:
+        folder: The device's.
+        stream: Its name, 32 bytes.
+
+    Raises:
+        StreamFull: the device has too many streams.
+        StoreFailed: the files cannot be opened or mended.
+    """
+
+    def __init__(self, folder: Path, stream: bytes) -> None:
+        self.path = folder / f"{stream.hex()}.readings"
+        index = self.path.with_suffix(".index")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        if not index.exists() and sum(1 for _ in folder.glob("*.index")) >= MAX_STREAMS:
+            raise StreamFull(f"expected at most {MAX_STREAMS:,} streams of a device, got another")
+        self._open = True
+        with contextlib.ExitStack() as undo:
+            try:
+                self._data = os.open(self.path, flags, 0o600)
+                undo.callback(os.close, self._data)
+                self._index = os.open(index, flags, 0o600)
+                undo.callback(os.close, self._index)
+                sync_folder(folder)
+                self._recover()
+            except OSError as error:
+                raise StoreFailed(f"cannot open {self.path}: {error.strerror}") from error
+            undo.pop_all()
+
+    def _recover(self) -> None:
+        """Count the readings that are whole, and cut off what is not."""
+        self.count = 0
+        self.size = 0
+        self._sha256 = hashlib.sha256()
+        index = _pread_all(self._index, 0, _ENTRY.size * MAX_READINGS)
+        for at in range(0, len(index) - _ENTRY.size + 1, _ENTRY.size):
+            end, crc, check = _ENTRY.unpack_from(index, at)
+            if check != zlib.crc32(_PLACE.pack(end, crc)):
+                break
+            if not 1 <= end - self.size <= MAX_READING_BYTES or end > MAX_STREAM_BYTES:
+                break
+            reading = _pread_all(self._data, self.size, end - self.size)
+            if len(reading) != end - self.size or zlib.crc32(reading) != crc:
+                break
+            self._sha256.update(reading)
+            self.size = end
+            self.count += 1
+        self._cut()
+
+    def _cut(self) -> None:
+        os.ftruncate(self._index, self.count * _ENTRY.size)
+        os.ftruncate(self._data, self.size)
+        os.fsync(self._index)
+        os.fsync(self._data)
+
+    @property
+    def sha256(self) -> bytes:
+        """SHA-256 of the readings, joined."""
+        return self._sha256.digest()
+
+    def append(self, first: int, readings: Sequence[bytes]) -> int:
+        """Store readings durably.
+
+        Args:
+            first: Number of the first, which must be `count`.
+            readings: Of 1 to 32,768 bytes each.
+
+        Returns:
+            The new count.
+
+        Raises:
+            OutOfStep: the batch begins elsewhere.
+            StreamFull: the stream would be over 64 MiB or 2,097,152 readings.
+            StoreFailed: the disk failed; none of the batch counts.
+        """
+        if first != self.count:
+            raise OutOfStep(f"expected reading {self.count} next, got {first}")
+        data = b"".join(readings)
+        if self.size + len(data) > MAX_STREAM_BYTES or self.count + len(readings) > MAX_READINGS:
+            raise StreamFull(f"expected a stream of at most {MAX_STREAM_BYTES:,} bytes, got more")
+        try:
+            _pwrite_all(self._data, data, self.size)
+            _pwrite_all(self._index, self._entries(readings), self.count * _ENTRY.size)
+            os.fsync(self._data)
+            os.fsync(self._index)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._cut()
+            raise StoreFailed(f"cannot write {self.path}: {error.strerror}") from error
+        self._sha256.update(data)
+        self.size += len(data)
+        self.count += len(readings)
+        return self.count
+
+    def _entries(self, readings: Sequence[bytes]) -> bytes:
+        entries, end = [], self.size
+        for reading in readings:
+            end += len(reading)
+            place = _PLACE.pack(end, zlib.crc32(reading))
+            entries.append(place + struct.pack(">I", zlib.crc32(place)))
+        return b"".join(entries)
+
+    def close(self) -> None:
+        """Give the files back; again is harmless."""
+        if self._open:
+            self._open = False
+            os.close(self._data)
+            os.close(self._index)
+
+
+class CloudStore:
+    """All devices' folders under one state folder, which one process uses at a time.
+
+    Raises:
+        StateUnusable: the folder cannot be used, or another cloud uses it.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._folder = own_folder(state) / "devices"
+        lock = state / "lock"
+        try:
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(lock, error) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            own_folder(self._folder)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise StateUnusable(
+                f"expected the folder {state} for this cloud alone, got one in use by another",
+                hint="Stop the other cloud, or choose another state folder.",
+            ) from error
+
+    def open(self, device: bytes, stream: bytes) -> StreamFile:
+        """A device's stream, recovered; StoreFailed as `StreamFile`, StateUnusable as a folder."""
+        return StreamFile(own_folder(self._folder / device.hex()), stream)
+
+    def streams(self, device: bytes) -> Iterator[Path]:
+        """The readings files of a device, by name."""
+        yield from sorted((self._folder / device.hex()).glob("*.readings"))
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        os.close(self._lock)
+
+    def __enter__(self) -> "CloudStore":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _pread_all(descriptor: int, offset: int, most: int) -> bytes:
+    """Up to `most` bytes from `offset`, less only at the end of the file."""
+    parts, left = [], most
+    while left and (part := os.pread(descriptor, min(left, 1 << 20), offset)):
+        parts.append(part)
+        offset += len(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _pwrite_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

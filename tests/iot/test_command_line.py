@@ -1,0 +1,228 @@
+"""`bellwire cloud` as a process of its own, `bellwire device` beside it."""
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bellwire.cli import main
+
+PROGRAM = (
+    "from bellwire.cli import main; "
+    "main.COMMANDS.setdefault('cloud', main.Entry('bellwire.cli.cloud', '')); main.main()"
+)
+
+
+@pytest.fixture(autouse=True)
+def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(main.COMMANDS, "cloud", main.Entry("bellwire.cli.cloud", ""))
+    monkeypatch.setitem(main.COMMANDS, "device", main.Entry("bellwire.cli.device", ""))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@contextmanager
+def cloud_process(
+    state: Path, *more: str
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    arguments = [sys.executable, "-c", PROGRAM, "cloud", "--state", str(state), *more]
+    process = subprocess.Popen(
+        [*arguments, "--with-parent"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, Any, str]:
+    """Exit code, JSON document and standard error of a command line with --json."""
+    code = main.run([*map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out), err
+
+
+def enroll(capsys: pytest.CaptureFixture[str], state: Path, ready: dict[str, Any]) -> None:
+    code, document, _ = run(
+        capsys,
+        *("device", "enroll", "--state", state),
+        *("--cloud-key", ready["public_key"], "--allow", ready["allowed"]),
+    )
+    assert code == 0
+    assert Path(document["admitted"]).exists()
+
+
+def test_a_cloud_killed_while_a_device_sends_has_everything_after_a_second_send(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_bytes(b"number,text\n" + b"".join(b"%d,%s\n" % (n, b"x" * 90) for n in range(5000)))
+    state, listen = tmp_path / "state", ("--listen", "127.0.0.1:0", "--qkd", "off")
+    send = ("device", "send", "--state", state, "--data", data, "--qkd", "off", "--to")
+    with cloud_process(state, *listen, "--print") as (process, ready):
+        assert ready["service"] == "cloud"
+        assert ready["ready"] is True
+        enroll(capsys, state, ready)
+        sender = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                PROGRAM.replace("cloud", "device"),
+                *map(str, (*send, ready["listen"])),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        assert (first["number"], first["reading"]) == (0, "number,text\n")
+        process.send_signal(signal.SIGKILL)
+        assert sender.wait(30) in (0, 4)
+    with cloud_process(state, *listen) as (_, ready):
+        code, document, _ = run(capsys, *send, ready["listen"])
+    assert code == 0
+    assert document["complete"]
+    assert document["sha256_in"] == document["sha256_out"]
+    assert document["already"] >= 1
+    assert document["protections"] == ["x25519", "ml-kem-768"]
+    (kept,) = Path(ready["devices"]).glob("*/*.readings")
+    assert kept.read_bytes() == data.read_bytes()
+
+
+def test_live_readings_and_parts_of_a_file_in_words_and_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_bytes(b'{"a": 1}\n{"a": 2}\n{"a": 3}')
+    state = tmp_path / "state"
+    with cloud_process(state, "--listen", "127.0.0.1:0") as (_, ready):
+        enroll(capsys, state, ready)
+        send = ("device", "send", "--state", state, "--to", ready["listen"], "--qkd", "off")
+        code, part, _ = run(capsys, *send, "--data", data, "--from", 0, "--to-reading", 2)
+        assert (code, part["sent"], part["complete"]) == (0, 2, False)
+        assert main.run([*map(str, send), "--data", str(data), "--from", "2"]) == 0
+        words = capsys.readouterr().out
+        assert "sent 1 readings, 2 were there; the cloud has 3 of 3" in words
+        assert "x25519, ml-kem-768" in words
+        code, live, notes = run(capsys, *send, "--live", 2, "--interval", 0)
+        assert (code, live["sent"]) == (0, 2)
+        assert live["data"] in notes.replace("\n", "")
+        assert Path(live["data"]).read_bytes().count(b"\n") == 2
+
+
+def test_a_cloud_whose_output_nobody_reads_goes_on_storing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_bytes(b"a\n1\n")
+    state = tmp_path / "state"
+    with cloud_process(state, "--listen", "127.0.0.1:0", "--print") as (process, ready):
+        assert process.stdout is not None
+        process.stdout.close()
+        enroll(capsys, state, ready)
+        send = ("device", "send", "--state", state, "--to", ready["listen"], "--qkd", "off")
+        for name in ("one", "two"):
+            code, document, _ = run(capsys, *send, "--data", data, "--stream", name)
+            assert (code, document["complete"]) == (0, True)
+
+
+def test_the_cloud_ends_with_its_parent_and_leaves_a_folder_for_the_next(tmp_path: Path) -> None:
+    for _ in range(2):
+        with cloud_process(tmp_path / "state", "--listen", "127.0.0.1:0") as (process, ready):
+            assert stat.S_IMODE((tmp_path / "state" / "cloud").stat().st_mode) == 0o700
+            assert Path(ready["allowed"]).is_dir()
+            assert process.stdin is not None
+            process.stdin.close()
+            assert process.wait(20) == 0
+
+
+def test_a_port_in_use_is_one_sentence_and_exit_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main.run(["cloud", "--state", str(tmp_path), "--listen", listen]) == 2
+    assert f"expected to listen at {listen}, but it is in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (["--data", "missing.csv", "--qkd", "off"], 2, "No such file"),
+        (["--qkd", "off"], 2, "either --data FILE or --live N"),
+        (["--data", "a", "--live", "1", "--qkd", "off"], 2, "either --data FILE or --live N"),
+        (["--live", "1"], 2, "--keys SOCKET"),
+        (["--to", "nowhere", "--live", "1", "--qkd", "off"], 2, "HOST:PORT"),
+        (["--to", "host:99999", "--live", "1", "--qkd", "off"], 2, "HOST:PORT"),
+        (["--live", "1", "--interval", "0", "--qkd", "off"], 4, "expected a cloud at"),
+    ],
+)
+def test_wrong_use_of_send_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], code: int, message: str
+) -> None:
+    from bellwire.crypto.kem import XWingPrivateKey
+    from bellwire.iot.identity import PublicIdentity, write_public
+
+    write_public(
+        tmp_path / "cloud.pub",
+        PublicIdentity("cloud", "cloud", XWingPrivateKey.generate().public_bytes),
+    )
+    state = ("--state", tmp_path / "state")
+    assert run(capsys, "device", "enroll", *state, "--cloud-key", tmp_path / "cloud.pub")[0] == 0
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    found, document, _ = run(capsys, "device", "send", *state, "--to", address, *more)
+    assert found == code
+    assert message in document["error"]["message"]
+
+
+def test_a_node_that_is_not_there_is_exit_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cloud_process(tmp_path / "state", "--listen", "127.0.0.1:0") as (_, ready):
+        enroll(capsys, tmp_path / "state", ready)
+        code, document, _ = run(
+            capsys,
+            *("device", "send", "--state", tmp_path / "state", "--to", ready["listen"]),
+            *("--keys", tmp_path / "no.sock", "--live", 1, "--interval", 0),
+        )
+    assert code == 4
+    assert "expected a node at" in document["error"]["message"]
+
+
+def test_a_device_that_is_not_enrolled_is_told_how(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, document, _ = run(
+        capsys, "device", "send", "--state", tmp_path / "state", "--live", 1, "--qkd", "off"
+    )
+    assert code == 2
+    assert "device enroll" in document["error"]["hint"]
+
+
+def test_enrolment_in_words_says_what_to_do_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with cloud_process(tmp_path / "state", "--listen", "127.0.0.1:0") as (_, ready):
+        line = ["device", "enroll", "--state", str(tmp_path / "state")]
+        line += ["--cloud-key", ready["public_key"]]
+        assert main.run(line) == 0
+        assert "Copy" in capsys.readouterr().out
+        assert main.run([*line, "--allow", ready["allowed"]]) == 0
+        assert "admits it" in capsys.readouterr().out

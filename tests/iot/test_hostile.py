@@ -1,0 +1,328 @@
+"""Clients and clouds that do not play by the rules; each is turned away alone."""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE, DEVICE_KEY, Bench, readings
+
+from bellwire.base.errors import BellwireError
+from bellwire.base.frames import ConnectionEnded, read_frame, write_frame
+from bellwire.channel.errors import HandshakeFailed, SessionEnded
+from bellwire.channel.handshake import Initiator, Policy
+from bellwire.channel.messages import MAX_HANDSHAKE_BYTES
+from bellwire.iot import cloud as cloud_module
+from bellwire.iot.cloud import Limits
+from bellwire.iot.device import Address
+from bellwire.iot.errors import CloudUnreachable, ProtocolError
+from bellwire.iot.line import Line, initiate, respond
+from bellwire.iot.messages import Batch, Finish, Holding, Open, Stored, encode
+
+PATIENT = Limits(handshake_s=20, idle_s=20)
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 30))
+
+
+@contextlib.asynccontextmanager
+async def connection(bench: Bench) -> AsyncIterator[Stream]:
+    reader, writer = await asyncio.open_connection(bench.address.host, bench.address.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def enrolled(stream: Stream) -> Line:
+    return await initiate(
+        *stream, identity=DEVICE_KEY, pin=CLOUD, policy=Policy.OFF, qkd=None, within_s=10
+    )
+
+
+async def check_others_are_served(bench: Bench) -> None:
+    report = await bench.device().send(readings(5), bench.address)
+    assert report.complete
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        struct.pack(">I", 2**32 - 1),
+        struct.pack(">I", MAX_HANDSHAKE_BYTES + 1) + bytes(100),
+        struct.pack(">I", 0),
+        struct.pack(">I", 8) + b"\x01\x01\x00\x04abcd",
+        struct.pack(">I", MAX_HANDSHAKE_BYTES) + bytes(MAX_HANDSHAKE_BYTES),
+        struct.pack(">I", 2405) + b"\x01\x01\x09\x61" + bytes(2401),
+    ],
+    ids=["http", "4-gigabyte", "oversized", "empty", "short", "zeros", "zero-hello"],
+)
+def test_garbage_is_turned_away_and_others_are_served(bench: Bench, garbage: bytes) -> None:
+    async def work() -> None:
+        async with bench.running(limits=PATIENT):
+            async with connection(bench) as (reader, writer):
+                writer.write(garbage)
+                await bench.turned_away()
+                await reader.read()
+            await check_others_are_served(bench)
+
+    run(work())
+
+
+async def _half_a_frame(stream: Stream) -> None:
+    stream[1].write(b"\x00\x00")
+
+
+async def _half_a_handshake(stream: Stream) -> None:
+    initiator = Initiator(
+        identity=DEVICE_KEY,
+        responder_name=CLOUD.name,
+        responder_public=CLOUD.public,
+        policy=Policy.OFF,
+        qkd=None,
+    )
+    await write_frame(stream[1], initiator.hello())
+    await read_frame(stream[0], MAX_HANDSHAKE_BYTES)
+
+
+async def _silence_in_session(stream: Stream) -> None:
+    await enrolled(stream)
+
+
+@pytest.mark.parametrize(
+    ("stop", "limits"),
+    [
+        (_half_a_frame, Limits(handshake_s=0.05, idle_s=20)),
+        (_half_a_handshake, Limits(handshake_s=0.5, idle_s=20)),
+        (_silence_in_session, Limits(handshake_s=20, idle_s=0.05)),
+    ],
+)
+def test_slow_clients_are_turned_away(
+    bench: Bench, stop: Callable[[Stream], Awaitable[None]], limits: Limits
+) -> None:
+    async def work() -> None:
+        async with bench.running(limits=limits), connection(bench) as stream:
+            # On a slow machine the client may be cut off before it gets as far as it means.
+            with contextlib.suppress(ConnectionEnded):
+                await stop(stream)
+            await bench.turned_away()
+        assert "too slow" in bench.reasons
+
+    run(work())
+
+
+@pytest.mark.parametrize("stop", [_half_a_frame, _half_a_handshake, _silence_in_session])
+def test_clients_that_leave_are_forgotten(
+    bench: Bench, stop: Callable[[Stream], Awaitable[None]]
+) -> None:
+    async def work() -> None:
+        async with bench.running(limits=PATIENT) as cloud:
+            async with connection(bench) as stream:
+                await stop(stream)
+            await bench.turned_away()
+            await check_others_are_served(bench)
+        assert cloud._streams == {}
+        assert cloud._connections == set()
+
+    run(work())
+
+
+def test_connections_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_module, "MAX_CONNECTIONS", 1)
+
+    async def work() -> None:
+        async with bench.running(limits=PATIENT), connection(bench) as first:
+            await enrolled(first)
+            async with connection(bench) as (reader, _):
+                assert await reader.read() == b""
+            assert "more than 1 connections" in bench.reasons
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([encode(Batch(0, (b"a",)))], "opened first"),
+        ([encode(Finish())], "opened first"),
+        ([b"rubbish"], "message of a device"),
+        ([encode(Open(b"s" * 32)), encode(Open(b"s" * 32))], "one stream a session"),
+        ([encode(Open(b"s" * 32)), encode(Stored(1))], "message of a device"),
+        ([encode(Open(b"s" * 32)), encode(Batch(1, (b"a",)))], "expected reading 0"),
+    ],
+    ids=["batch-first", "finish-first", "rubbish", "two-streams", "not-a-device-s", "gap"],
+)
+def test_enrolled_devices_that_break_the_protocol_are_turned_away(
+    bench: Bench, messages: list[bytes], reason: str
+) -> None:
+    async def work() -> None:
+        async with bench.running(limits=PATIENT):
+            async with connection(bench) as stream:
+                line = await enrolled(stream)
+                for message in messages:
+                    await line.send(message, 10)
+                await bench.turned_away()
+            assert reason in bench.reasons
+            await check_others_are_served(bench)
+        assert [b for b in bench.files() if b] == [readings(5).data]
+
+    run(work())
+
+
+def test_tampered_repeated_and_oversized_records_end_the_session(bench: Bench) -> None:
+    async def tamper(line: Line, writer: asyncio.StreamWriter) -> None:
+        record = line.session.seal(encode(Open(b"s" * 32)))
+        await write_frame(writer, record[:-1] + bytes([record[-1] ^ 1]))
+
+    async def repeat(line: Line, writer: asyncio.StreamWriter) -> None:
+        record = line.session.seal(encode(Open(b"s" * 32)))
+        await write_frame(writer, record)
+        await write_frame(writer, record)
+
+    async def oversize(line: Line, writer: asyncio.StreamWriter) -> None:
+        writer.write(struct.pack(">I", 2**20))
+
+    async def work() -> None:
+        for attack in (tamper, repeat, oversize):
+            bench.events.clear()
+            async with bench.running(limits=PATIENT), connection(bench) as stream:
+                await attack(await enrolled(stream), stream[1])
+                await bench.turned_away()
+            assert "record" in bench.reasons
+        assert bench.arrived == []
+
+    run(work())
+
+
+def test_closing_a_cloud_again_is_harmless(bench: Bench) -> None:
+    async def work() -> None:
+        async with bench.running(limits=PATIENT) as cloud:
+            await cloud.close()
+            await cloud.close()
+
+    run(work())
+
+
+def test_a_session_that_only_closes_is_no_failure(bench: Bench) -> None:
+    async def work() -> None:
+        async with bench.running(limits=PATIENT):
+            async with connection(bench) as stream:
+                line = await enrolled(stream)
+                await line.send(encode(Open(b"s" * 32)), 10)
+                await line.receive(10)
+                await line.finish(10)
+                assert await stream[0].read() == b""
+            assert bench.reasons == ""
+
+    run(work())
+
+
+Cheat = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def send_to(bench: Bench, cheat: Cheat, timeout_s: float = 10.0) -> BellwireError:
+    """What the device raises when `cheat` stands where the cloud should."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionEnded):
+            await cheat(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        address = Address(*server.sockets[0].getsockname()[:2])
+        device = bench.device(policy=Policy.OFF, timeout_s=timeout_s)
+        with pytest.raises(BellwireError) as caught:
+            await device.send(readings(5), address)
+    return caught.value
+
+
+def test_devices_survive_whatever_stands_in_the_cloud_s_place(bench: Bench) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        return
+
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await write_frame(writer, b"HTTP/1.1 400 Bad Request")
+        await reader.read()
+
+    async def oversized(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(struct.pack(">I", 2**31))
+        await reader.read()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await write_frame(writer, await read_frame(reader, MAX_HANDSHAKE_BYTES))
+        await reader.read()
+
+    async def work() -> None:
+        assert isinstance(await send_to(bench, hang_up), CloudUnreachable)
+        assert isinstance(await send_to(bench, silent, timeout_s=0.05), CloudUnreachable)
+        for cheat in (garbage, oversized, echo):
+            assert isinstance(await send_to(bench, cheat), HandshakeFailed)
+
+    run(work())
+
+
+def answering(*answers: bytes | None) -> Cheat:
+    """A cloud with the right key that answers as given; None closes the session."""
+
+    async def cheat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await respond(
+            reader,
+            writer,
+            identity=CLOUD_KEY,
+            name=CLOUD.name,
+            admitted={DEVICE.fingerprint: DEVICE},
+            policy=Policy.OFF,
+            keys=None,
+            within_s=10,
+        )
+        for answer in answers:
+            await line.receive(10)
+            if answer is None:
+                await line.finish(10)
+                return
+            await line.send(answer, 10)
+        with contextlib.suppress(SessionEnded):
+            await line.receive(10)
+
+    return cheat
+
+
+EMPTY = encode(Holding(0, readings(5).sha256(0)))
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([b"rubbish"], ProtocolError),
+        ([encode(Stored(0))], ProtocolError),
+        ([EMPTY, EMPTY], ProtocolError),
+        ([EMPTY, encode(Stored(4))], ProtocolError),
+        ([EMPTY, encode(Stored(5)), EMPTY], ProtocolError),
+        ([EMPTY, None], CloudUnreachable),
+        ([EMPTY], CloudUnreachable),
+    ],
+    ids=["rubbish", "wrong-kind", "no-ack", "short-ack", "forgets", "closes", "leaves"],
+)
+def test_a_cloud_that_lies_is_not_believed(
+    bench: Bench, answers: list[bytes | None], error: type[BellwireError]
+) -> None:
+    async def work() -> None:
+        found = await send_to(bench, answering(*answers), timeout_s=5.0)
+        assert isinstance(found, error)
+
+    run(work())
