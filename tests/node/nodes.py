@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,17 +113,36 @@ class Wire:
     def __init__(self) -> None:
         self.tamper: Tamper | None = None
         self.connections = 0
+        self.close: Callable[[], Awaitable[None]]
         self._writers: list[asyncio.StreamWriter] = []
+        self._all: list[asyncio.StreamWriter] = []
+        self._relays: set[asyncio.Task[None]] = set()
 
     async def listen(self, port_of_bob: int) -> asyncio.Server:
         async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.connections += 1
+            task = asyncio.current_task()
+            assert task is not None
+            self._relays.add(task)
+            self._writers.append(writer)
+            self._all.append(writer)
             peer_reader, peer_writer = await asyncio.open_connection("127.0.0.1", port_of_bob)
-            self._writers += [writer, peer_writer]
+            self._writers.append(peer_writer)
+            self._all.append(peer_writer)
             await asyncio.gather(
                 self._pump(Side.ALICE, reader, peer_writer),
                 self._pump(Side.BOB, peer_reader, writer),
             )
+            self._relays.discard(task)
+
+        async def close() -> None:
+            for task in self._relays:
+                task.cancel()
+            await asyncio.gather(*self._relays, return_exceptions=True)
+            self.cut()
+            await asyncio.gather(*(w.wait_closed() for w in self._all), return_exceptions=True)
+
+        self.close = close
 
         return await asyncio.start_server(relay, "127.0.0.1", 0)
 
@@ -175,9 +194,11 @@ async def two_nodes(
         for task in pair.tasks:
             task.cancel()
         await asyncio.gather(*pair.tasks, return_exceptions=True)
-        wire.cut()
-        await bob.close()
-        server.close()
         relay.close()
+        await wire.close()
+        server.close()
+        await bob.close()
+        for _ in range(3):  # transports that were closed leave the loop on its next turns
+            await asyncio.sleep(0)
         for store in stores.values():
             store.close()

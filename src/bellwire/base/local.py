@@ -122,6 +122,8 @@ class LocalServer:
                 await self._converse(reader, writer)
         except (ConnectionEnded, FrameTooLarge, TimeoutError, msgspec.DecodeError):
             pass  # The caller left, or does not speak this protocol: its connection ends here.
+        except asyncio.CancelledError:
+            pass  # By `close`; asyncio's streams report a handler that ends cancelled.
         finally:
             self._callers.discard(task)
             writer.close()

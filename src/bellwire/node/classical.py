@@ -41,6 +41,7 @@ from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
 
 HELLO_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
 log = structlog.get_logger()
 
 
@@ -230,7 +231,14 @@ class Classical:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         self._writer.close()
-        await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._writer.wait_closed()
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            # A peer that does not read would keep what is unsent, and the socket, for ever.
+            self._writer.transport.abort()
 
     async def open_block(
         self, protocol: Protocol, pulses: int, *, probe: int | None

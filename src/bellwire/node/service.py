@@ -113,6 +113,7 @@ class NodeService:
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(16)
         self._probes = itertools.count(1)
         self._unproven = 0
+        self._accepted: set[asyncio.Task[None]] = set()
         self._consumed_bits = 0
         self._current: asyncio.Task[None] | None = None
 
@@ -152,10 +153,11 @@ class NodeService:
     # -- services ----------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """End the connection to the peer that is under way (Bob)."""
-        if self._current is not None:
-            self._current.cancel()
-            await asyncio.gather(self._current, return_exceptions=True)
+        """End every connection to this node (Bob), proven or not."""
+        accepted = list(self._accepted)
+        for task in accepted:
+            task.cancel()
+        await asyncio.gather(*accepted, return_exceptions=True)
 
     async def serve_peer(self, host: str, port: int) -> asyncio.Server:
         """Bob: listen for Alice's node.
@@ -172,32 +174,43 @@ class NodeService:
             ) from error
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._unproven >= MAX_UNPROVEN:
-            writer.close()
-            return
-        self._unproven += 1
+        task = asyncio.current_task()
+        assert task is not None
         connection = self._connection(reader, writer)
+        self._accepted.add(task)
+        try:
+            if await self._is_peer(connection):
+                await self._serve(connection, task)
+        except (BellwireError, TimeoutError) as error:
+            log.warning("connection to the peer ended", error=str(error) or "no answer in time")
+        except asyncio.CancelledError:
+            pass  # By `close` or a newer connection; asyncio's streams report a cancelled handler.
+        finally:
+            await connection.close()
+            self._accepted.discard(task)
+
+    async def _is_peer(self, connection: Classical) -> bool:
+        if self._unproven >= MAX_UNPROVEN:
+            return False
+        self._unproven += 1
         try:
             await connection.establish()
         except (BellwireError, TimeoutError) as error:
             log.warning("connection refused", error=str(error) or "no HELLO in time")
-            await connection.close()
-            return
+            return False
         finally:
             self._unproven -= 1
+        return True
+
+    async def _serve(self, connection: Classical, task: "asyncio.Task[None]") -> None:
         # Only now is it the peer: an earlier connection of hers is dead, whatever TCP believes.
-        if self._current is not None:
-            self._current.cancel()
-            await asyncio.gather(self._current, return_exceptions=True)
-        self._current = asyncio.current_task()
-        try:
-            await connection.settle()
-            while True:
-                await connection.answer()
-        except BellwireError as error:
-            log.warning("connection to the peer ended", error=str(error))
-        finally:
-            await connection.close()
+        earlier, self._current = self._current, task
+        if earlier is not None:
+            earlier.cancel()
+            await asyncio.gather(earlier, return_exceptions=True)
+        await connection.settle()
+        while True:
+            await connection.answer()
 
     async def run_alice(self, host: str, port: int) -> None:
         """Alice: connect, run blocks, connect again, for ever."""
