@@ -11,13 +11,14 @@ ASSUMPTIONS = {
         "each side measures a qubit in the stated plane",
         "fair sampling: lost pairs are as those detected",
         "Eve treats every pair alike and independently (collective attacks)",
-        "choices are computationally random",
+        "choices are computationally random until they are announced",
     ),
     Protocol.BB84: (
         "the source emits single photons in the stated states",
         "Bob measures a qubit (a double click gives a random bit)",
         "each basis detects with the same efficiency",
-        "choices are computationally random",
+        "Alice's bits and both sides' choices are computationally random, for as long as the key "
+        "is to be secret",
     ),
 }
 
