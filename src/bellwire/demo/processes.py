@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bellwire.base.errors import BellwireError, UnreachableError
+from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
@@ -39,6 +39,7 @@ class Service:
 class Finished:
     """A program that ran to its end."""
 
+    pid: int
     code: int
     output: bytes
 
@@ -110,7 +111,7 @@ class Crew:
         output = await process.stdout.read()
         code = await process.wait()
         self._running.remove(process)
-        return Finished(code, output)
+        return Finished(process.pid, code, output)
 
     async def until_one_dies(self) -> ServiceStopped:
         """Wait for the first service that ends by itself."""
@@ -153,13 +154,15 @@ def last_words(log: Path) -> str:
     return lines[-1].strip()[-500:] if lines else "it said nothing"
 
 
-def error_of(output: bytes) -> BellwireError | None:
-    """The error that a command printed with `--json`, if it did."""
+def error_of(finished: Finished) -> BellwireError:
+    """The error that a command printed with `--json`, as the class of its exit code."""
+    kinds = {kind.exit_code: kind for kind in (UsageError, RefusedError, UnreachableError)}
+    kind = kinds.get(finished.code, BellwireError)
     try:
-        document = json.loads(output)
-        return BellwireError(document["error"]["message"], hint=document["error"]["hint"])
+        error = json.loads(finished.output)["error"]
+        return kind(str(error["message"]), hint=error["hint"])
     except (ValueError, KeyError, TypeError):
-        return None
+        return kind(f"a program of the demo ended with {_how(finished.code)}")
 
 
 def _how(code: int) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,23 @@ def workplace(state: Path) -> Iterator[Path]:
         yield folder
     finally:
         os.close(descriptor)
+
+
+def check_report_folder(folder: Path) -> None:
+    """Make the folder of the report now: to find at the end that it cannot be would waste the run.
+
+    Raises:
+        UsageError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the report to {folder}: {error.strerror}",
+            hint="Choose another folder with --report.",
+        ) from error
 
 
 def _unwritable(state: Path, error: OSError) -> UsageError:
