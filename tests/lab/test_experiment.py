@@ -142,7 +142,7 @@ def test_the_result_has_the_fields_of_the_reference_first() -> None:
     "change",
     [
         {"pulses": 0},
-        {"pulses": (1 << 26) + 1},
+        {"pulses": (1 << 24) + 1},
         {"epsilon": 1e-25},
         {"epsilon": math.nan},
         {"sample_share": 0.0},

@@ -15,12 +15,15 @@ from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.errors import ParameterError
-from bellwire.distill.messages import MAX_PULSES, TICKET_BYTES, VERSION, Open
+from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 from bellwire.distill.verdict import Rules
 from bellwire.lab.pair import derive_authentication, distil
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve
 from bellwire.link.simulate import simulate
+
+MAX_PULSES = 1 << 24
+"""Longest experiment, as long as a node's longest block; it takes about 1.5 GB."""
 
 PULSE_RATE_HZ = {Protocol.BB84: 1e9, Protocol.E91: 1e7}
 """Pulses, or pairs, per simulated second: a fast pulsed source, a bright pair source."""
