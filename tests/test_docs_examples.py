@@ -132,6 +132,18 @@ def test_every_command_has_its_heading_and_no_other() -> None:
     assert sorted(headings("commands.md")) == sorted(command_names())
 
 
+def test_every_option_is_named_below_its_command_or_among_the_shared_ones() -> None:
+    sections = headings("commands.md")
+    shared = (ROOT / "docs" / "reference" / "commands.md").read_text().split("\n### ")[0]
+    for name, below in sections.items():
+        verb = main.load(name.split()[0])
+        for word in name.split()[1:]:
+            verb = verb.commands[word]
+        names = [option for each in verb.params for option in each.opts if option[:2] == "--"]
+        told = re.findall(r"--[a-z-]+", below + shared)
+        assert not set(names) - set(told), name
+
+
 def test_every_setting_has_its_heading_default_and_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""What `cloud` and `device` read alike: addresses, the policy for QKD, the socket of keys."""
+"""What services and their clients read alike: addresses, the policy for QKD, the socket of keys."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal

@@ -13,7 +13,7 @@ from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 if TYPE_CHECKING:
     from bellwire.iot.device import SendReport
 
-app = typer.Typer(help="An IoT device: enrol it with a cloud, send readings.")
+app = typer.Typer(no_args_is_help=True, help="An IoT device: enrol it with a cloud, send readings.")
 
 
 @app.command()

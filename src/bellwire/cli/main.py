@@ -46,9 +46,6 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("bellwire.cli.demo", "The whole story on real input, with a report."),
     "lab": Entry("bellwire.cli.lab", "Experiments with light, Eve and two sides in one process."),
-    "link": Entry("bellwire.cli.link", "The fibre and both detectors, simulated."),
-    "cloud": Entry("bellwire.cli.cloud", "Takes readings from enrolled devices."),
-    "device": Entry("bellwire.cli.device", "An IoT device: enrol it with a cloud, send readings."),
     "link": Entry("bellwire.cli.link", "Run the quantum link, simulated."),
     "node": Entry("bellwire.cli.node", "Run one site's node."),
     "cloud": Entry("bellwire.cli.cloud", "Take readings from enrolled devices."),

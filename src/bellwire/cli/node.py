@@ -7,19 +7,8 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
+from bellwire.cli.addresses import parse_address
 from bellwire.cli.options import ConfigOption, SeedOption, StateOption
-
-
-def address(text: str) -> tuple[str, int]:
-    """Split HOST:PORT.
-
-    Raises:
-        UsageError: it is not that.
-    """
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"expected HOST:PORT, got {text!r}")
-    return host, int(port)
 
 
 def command(
@@ -77,8 +66,8 @@ def command(
     options = assemble.NodeOptions(
         site=site,
         link_dir=link_dir or settings.state.dir / "link",
-        listen=address(listen) if listen else default,
-        peer=address(peer) if peer else default,
+        listen=parse_address(listen) if listen else default,
+        peer=parse_address(peer) if peer else default,
         authentication_key=authentication_key,
         with_parent=with_parent,
         lab_seed=seed,
