@@ -145,13 +145,13 @@ class _Demo:
         self._config = LinkConfig(**link.model_dump())
 
     async def tell(self) -> Story:
-        # The pictures' library takes a second to load: time enough while the services start.
-        page = asyncio.create_task(asyncio.to_thread(import_module, "bellwire.demo.page"))
         self._say("note", "starting the link, two nodes and the cloud, each a process of its own")
         _, self._path = await asyncio.gather(self._start(), self._readings())
         readings = await asyncio.to_thread(read_readings, self._path)
         self._say("good", "everybody is there; the nodes have a line to each other")
         await self._stage("e91", "E91: entangled pairs, judged on S", Protocol.E91)
+        # The pictures' library takes a second to load, and from here on a core is often idle.
+        page = asyncio.create_task(asyncio.to_thread(import_module, "bellwire.demo.page"))
         await self._stage("bb84", "BB84: single photons, judged on QBER", Protocol.BB84)
         half = (len(readings) + 1) // 2
         await self._send(half)
@@ -182,14 +182,16 @@ class _Demo:
                 "--keys", str(folder / "node-b" / "keys.sock"),
             ),
         )  # fmt: skip
-        self._alice = await crew.start(
-            "node-a", *self._node_arguments("a"), "--peer", self._bob.ready["classical"]
+        self._alice, _ = await asyncio.gather(
+            crew.start(
+                "node-a", *self._node_arguments("a"), "--peer", self._bob.ready["classical"]
+            ),
+            self._enroll(),
         )
         self._control = ControlClient(folder / "link" / "control.sock")
         self._operator = OperatorClient(Path(self._alice.ready["operator"]))
         self._witness = OperatorClient(Path(self._bob.ready["operator"]))
         self._keys = [DeliveryClient(Path(node.ready["keys"])) for node in (self._alice, self._bob)]
-        await self._enroll()
 
     def _link_arguments(self) -> list[str]:
         config = self._config
