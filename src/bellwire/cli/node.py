@@ -46,11 +46,11 @@ def command(
     """Run one site's node: distillation, key pool, link status, keys for local consumers."""
     import asyncio
 
-    from bellwire.node import assemble, logs
+    from bellwire.node import assemble, first_contact, logs
     from bellwire.node.settings import load
 
     if new_authentication_key is not None:
-        size = assemble.new_authentication_key(new_authentication_key)
+        size = first_contact.new_authentication_key(new_authentication_key)
         output.emit({"written": str(new_authentication_key), "bytes": size})
         return
     if site not in assemble.SITES:

@@ -51,7 +51,7 @@ from bellwire.link.client import ControlClient
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve as EveOnLink
 from bellwire.link.eve import EveKind
-from bellwire.node.assemble import new_authentication_key
+from bellwire.node.first_contact import new_authentication_key
 from bellwire.node.operator import OperatorClient
 from bellwire.node.settings import Settings
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +28,6 @@ from bellwire.node.settings import Settings
 from bellwire.node.vault import StoreVault
 
 SITES = {"a": Side.ALICE, "b": Side.BOB}
-PREPLACED_SETS = 256
-"""Blocks that may fail before the first success refills: a pre-placed key of 16 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +56,6 @@ class NodeOptions:
 def node_folder(state: Path, site: str) -> Path:
     """Where a site's node keeps its state."""
     return state / f"node-{site}"
-
-
-def new_authentication_key(path: Path) -> int:
-    """Write a new pre-placed key for both nodes of a link; its size in bytes.
-
-    Raises:
-        UsageError: the file exists or cannot be made.
-    """
-    data = secrets.token_bytes(preplaced_bytes(PREPLACED_SETS))
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise UsageError(f"cannot make {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return len(data)
 
 
 def open_store(folder: Path, side: Side, authentication_key: Path | None) -> KeyStore:

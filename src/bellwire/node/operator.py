@@ -6,7 +6,7 @@ Reports are public: no request has key bits in its answer.
 
 from dataclasses import astuple
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -15,7 +15,10 @@ from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 from bellwire.base.local import AnswerMalformed, LocalServer, ask
 from bellwire.distill.messages import MAX_PULSES
-from bellwire.node.service import Accounts, NodeService
+from bellwire.node.accounts import Accounts
+
+if TYPE_CHECKING:  # an operator that asks need not load what a node is made of
+    from bellwire.node.service import NodeService
 
 REQUEST_LIMIT = 1 << 10
 ANSWER_LIMIT = 8 << 20
@@ -68,7 +71,7 @@ _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
-def operator_server(path: Path, node: NodeService) -> LocalServer:
+def operator_server(path: Path, node: "NodeService") -> LocalServer:
     """A server at `path` that lets operators ask `node`."""
 
     async def answer(body: bytes) -> bytes:
@@ -77,7 +80,7 @@ def operator_server(path: Path, node: NodeService) -> LocalServer:
     return LocalServer(path, answer, request_limit=REQUEST_LIMIT)
 
 
-async def _answer(node: NodeService, request: Request) -> Answer:
+async def _answer(node: "NodeService", request: Request) -> Answer:
     try:
         match request:
             case Distil(protocol, pulses):

@@ -20,6 +20,7 @@ from bellwire.distill.verdict import Reason
 from bellwire.keys.service import KeyService
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
+from bellwire.node.accounts import Accounts
 from bellwire.node.classical import Classical, Link, Policy
 from bellwire.node.vault import StoreVault
 
@@ -47,23 +48,6 @@ class Schedule:
     target_stock_bits: int = 0
     probe_pulses: int = 20_000
     probe_interval_s: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Accounts:
-    """How much key a node has, and what its tags cost since its start.
-
-    Attributes:
-        stock_bits: Bits that this side may hand out as master.
-        reserve_sets: Blocks that the authentication key is still good for.
-        consumed_bits: Authentication key burnt.
-        refilled_bits: Authentication key cut from new blocks.
-    """
-
-    stock_bits: int
-    reserve_sets: int
-    consumed_bits: int
-    refilled_bits: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,20 @@
+"""What a node has of key, and what its tags cost; public numbers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """How much key a node has, and what its tags cost since its start.
+
+    Attributes:
+        stock_bits: Bits that this side may hand out as master.
+        reserve_sets: Blocks that the authentication key is still good for.
+        consumed_bits: Authentication key burnt.
+        refilled_bits: Authentication key cut from new blocks.
+    """
+
+    stock_bits: int
+    reserve_sets: int
+    consumed_bits: int
+    refilled_bits: int
