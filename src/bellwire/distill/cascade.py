@@ -29,6 +29,7 @@ from bellwire.base.bits import Bits, PackedBitsError, pack, unpack
 from bellwire.crypto.stream import KeyStream
 from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
 from bellwire.distill.kernels import cascade as kernels
+from bellwire.distill.kernels.cascade import Positions
 from bellwire.distill.passes import Pass, PassSearch, block_sizes
 from bellwire.distill.residue import SETS, Residue, ResidueSearch
 
@@ -118,8 +119,13 @@ class Cascade:
 
     @property
     def errors(self) -> int:
-        """Positions found to differ so far; public."""
+        """How many positions were found to differ so far; public."""
         return self._errors
+
+    @property
+    def error_positions(self) -> Positions:
+        """Positions of the key that were found to differ so far, in no order; public."""
+        return self._order[self._passes[0].found_positions()]
 
     @property
     def corrected(self) -> Bits:
@@ -132,7 +138,7 @@ class Cascade:
             raise ValueError("reconciliation has not finished")
         corrected = self._key.copy()
         if self._corrects:
-            corrected[self._order[self._passes[0].found_positions()]] ^= 1
+            corrected[self.error_positions] ^= 1
         return corrected
 
     def first(self) -> bytes:

@@ -59,15 +59,12 @@ class Evidence:
         """Compared key bits of both parts together."""
         return self.samples[0] + self.samples[1]
 
-    def with_key(self, roles: Roles, alice: Bits, bob: Bits) -> "Evidence":
-        """With the key parts opened as well."""
-        wrong = alice != bob
-        cut = roles.parts[0]
-        first = self.samples[0] + ErrorRate(int(wrong[:cut].sum()), cut)
-        second = self.samples[1] + ErrorRate(int(wrong[cut:].sum()), roles.parts[1])
+    def with_key(self, parts: tuple[ErrorRate, ErrorRate]) -> "Evidence":
+        """With the errors of the key parts, once both sides know them."""
+        first, second = (known + part for known, part in zip(self.samples, parts, strict=True))
         correlations = self.correlations
         if correlations is not None:
-            correlations = correlations.with_key(first, second)
+            correlations = correlations.with_key(*parts)
         return Evidence(self.protocol, (first, second), correlations)
 
     def judge(self, rules: Rules, budget: EpsilonBudget) -> Rejection | None:

@@ -15,6 +15,7 @@ from bellwire.base.bits import PackedBitsError, unpack
 from bellwire.base.detections import Protocol, Settings, Slots
 from bellwire.crypto.stream import NoiseStream
 from bellwire.distill.errors import MalformedMessage
+from bellwire.distill.estimation import ErrorRate
 
 _BITMAP = 0
 _GAP_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4")}
@@ -69,6 +70,12 @@ class Roles:
     key: NDArray[np.int64]
     parts: tuple[int, ...]
     test: NDArray[np.int64]
+
+    def errors(self, wrong: NDArray[np.integer[Any]]) -> tuple[ErrorRate, ErrorRate]:
+        """Errors of each of the two parts, from the positions in the key that differ."""
+        first, second = self.parts
+        of_first = int((wrong < first).sum())
+        return ErrorRate(of_first, first), ErrorRate(wrong.size - of_first, second)
 
 
 def assign(

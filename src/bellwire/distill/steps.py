@@ -20,7 +20,6 @@ from bellwire.distill.amplification import seed_bits, toeplitz_hash
 from bellwire.distill.bounds import EpsilonBudget, secret_length
 from bellwire.distill.cascade import Cascade, CascadeBudget
 from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
-from bellwire.distill.estimation import ErrorRate
 from bellwire.distill.evidence import Evidence
 from bellwire.distill.messages import (
     NONCE_BYTES,
@@ -258,7 +257,7 @@ class Steps:
         if theirs.go:
             raise BlockRejected(Reason.DISAGREED, "the peer accepts what we reject")
         alice, bob = self._alice_first(key, _bits(theirs.body, key.size))
-        opened = evidence.with_key(roles, alice, bob)
+        opened = evidence.with_key(roles.errors(np.flatnonzero(alice != bob)))
         # E91 without a probe's full disclosure has no QBER; with it, its own limit applies too.
         rejection = rejection or judge_qber(opened.sample, self._rules, self._budget)
         self.report = replace(
@@ -281,20 +280,18 @@ class Steps:
             budget=CascadeBudget(max_leaked_bits=key.size, max_rounds=MAX_ROUNDS),
         )
         yield from self._reconcile(engine)
-        errors = ErrorRate(engine.errors, key.size)
-        whole = evidence.sample + errors
-        ideal = key.size * binary_entropy(errors.value)
+        known = evidence.with_key(roles.errors(engine.error_positions))
+        ideal = key.size * binary_entropy(engine.errors / key.size) if key.size else 0.0
         self.report = replace(
             self.report,
             key_bits=key.size,
-            qber=whole.value,
-            qber_stderr=whole.stderr,
+            **known.figures(self._budget),
             leaked_bits=engine.leaked_bits,
             efficiency=engine.leaked_bits / ideal if ideal else None,
             rounds=engine.rounds,
             verification_bits=HASH_BITS,
         )
-        rejection = judge_qber(whole, self._rules, self._budget)
+        rejection = judge_qber(known.sample, self._rules, self._budget)
         if rejection is not None:
             raise BlockRejected(rejection.reason, rejection.message)
         limits = evidence.phase_errors(roles.parts, self._budget)
