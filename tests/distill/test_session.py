@@ -46,7 +46,7 @@ def test_two_hundred_thousand_pulses_at_two_percent_give_one_key(
     assert report.to_dict()["secret_bits"] == report.secret_bits
     if protocol is Protocol.E91:
         assert report.chsh == pytest.approx(0.96 * 2 * math.sqrt(2), abs=0.05)
-        assert len(report.correlations) == 7
+        assert len(report.correlations) == 9
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
