@@ -1,8 +1,6 @@
 """Keys for consumers: nothing on RED, each bit once, and a socket that outlives bad consumers."""
 
 import asyncio
-import os
-import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -17,6 +15,7 @@ from tests.keys.stores import add_pending, add_ready, new_store, pair
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.frames import read_frame, write_frame
+from bellwire.base.local import SocketUnusable
 from bellwire.base.secret import Secret
 from bellwire.keys import delivery
 from bellwire.keys.delivery import DeliveryClient, DeliveryServer
@@ -28,7 +27,6 @@ from bellwire.keys.errors import (
     LinkRed,
     NodeUnreachable,
     NotEnoughKey,
-    SocketUnusable,
     StoreRefused,
 )
 from bellwire.keys.messages import (
@@ -242,32 +240,6 @@ def test_whoever_sends_anything_else_is_cut_off_and_the_service_lives(
     served(folder, test)
 
 
-def test_a_surplus_consumer_is_cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
-        held = [await asyncio.open_unix_connection(folder / "s") for _ in range(2)]
-        for reader, writer in held:
-            await write_frame(writer, encode(Draw(8)))
-            await read_frame(reader, ANSWER_LIMIT)
-        with pytest.raises(NodeUnreachable):
-            await client.status()
-        for _, writer in held:
-            writer.close()
-            await writer.wait_closed()
-
-    monkeypatch.setattr(delivery, "MAX_CONNECTIONS", 2)
-    served(folder, test)
-
-
-def test_an_idle_consumer_is_cut_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
-        reader, writer = await asyncio.open_unix_connection(folder / "s")
-        assert await reader.read() == b""
-        writer.close()
-
-    monkeypatch.setattr(delivery, "IDLE_S", 0.01)
-    served(folder, test)
-
-
 def test_the_socket_is_open_to_its_owner_alone(folder: Path) -> None:
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
         assert (folder / "s").stat().st_mode & 0o777 == 0o600
@@ -275,44 +247,17 @@ def test_the_socket_is_open_to_its_owner_alone(folder: Path) -> None:
     served(folder, test)
 
 
-def server_at(path: Path, folder: Path) -> tuple[DeliveryServer, KeyStore]:
+def test_the_folder_of_the_socket_is_its_owners_and_a_live_node_keeps_it(folder: Path) -> None:
     store = new_store(folder)
-    return DeliveryServer(path, service(store, Now())[0]), store
-
-
-def test_a_socket_left_by_a_killed_node_is_replaced_and_others_are_not(folder: Path) -> None:
-    path = folder / "s"
-    server, store = server_at(path, folder)
+    keys = service(store, Now())[0]
 
     async def run() -> None:
-        left = socket.socket(socket.AF_UNIX)
-        left.bind(str(path))
-        left.close()
-        await server.start()
-        second = DeliveryServer(path, server._keys)
-        with pytest.raises(SocketUnusable, match="listens there"):
-            await second.start()
-        await second.close()
-        assert (await DeliveryClient(path).status()).keys_may_flow
-        path.unlink()
-        path.write_bytes(b"another's")
-        await server.close()
-        assert path.read_bytes() == b"another's"
-        with pytest.raises(SocketUnusable, match="not a socket"):
-            await server.start()
-        path.unlink()
-        datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        datagrams.bind(str(path))
-        with pytest.raises(SocketUnusable, match="expected to use"):
-            await server.start()
-        datagrams.close()
-        with pytest.raises(SocketUnusable, match="expected to listen") as caught:
-            await DeliveryServer(folder / ("x" * 120), server._keys).start()
-        assert caught.value.hint is not None
-        os.chmod(folder, 0o750)  # noqa: PTH101 - a test may wait for its disk
+        async with DeliveryServer(folder / "s", keys):
+            with pytest.raises(SocketUnusable, match="listens there"):
+                await DeliveryServer(folder / "s", keys).start()
+        (folder / "open").mkdir(mode=0o750)
         with pytest.raises(StoreRefused):
-            await server.start()
-        os.chmod(folder, 0o700)  # noqa: PTH101 - a test may wait for its disk
+            await DeliveryServer(folder / "open" / "s", keys).start()
 
     asyncio.run(run())
     store.close()

@@ -21,15 +21,19 @@ async def until_stopped(*, with_parent: bool) -> None:
     finally:
         if watching is not None:
             watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
 async def _input_ends(stopped: asyncio.Event) -> None:
     reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
-    while await reader.read(1024):
-        pass
-    stopped.set()
+    try:
+        while await reader.read(1024):
+            pass
+        stopped.set()
+    finally:
+        transport.close()

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -24,6 +25,9 @@ MAX_CALLERS = 64
 
 IDLE_S = 60.0
 """Seconds without a whole request after which a caller is cut off."""
+
+END_WITHIN_S = 1.0
+"""Seconds for what was written to reach a caller that goes; it cannot hold us longer."""
 
 
 class SocketUnusable(UsageError):
@@ -101,7 +105,7 @@ class LocalServer:
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
 
-    async def __aenter__(self) -> "LocalServer":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -126,7 +130,7 @@ class LocalServer:
             pass  # By `close`; asyncio's streams report a handler that ends cancelled.
         finally:
             self._callers.discard(task)
-            writer.close()
+            await _end(writer)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -172,11 +176,23 @@ async def ask(path: Path, request: bytes, *, answer_limit: int, timeout_s: float
                 await write_frame(writer, request)
                 return await read_frame(reader, answer_limit)
             finally:
-                writer.close()
+                await _end(writer)
     except (OSError, ConnectionEnded) as error:  # TimeoutError is an OSError.
         raise NotAnswered(f"expected a service at {path}, got no answer") from error
     except FrameTooLarge as error:
         raise AnswerMalformed(f"the answer from {path} is too long") from error
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and return when its socket is closed."""
+    writer.close()
+    try:
+        async with asyncio.timeout(END_WITHIN_S):
+            await writer.wait_closed()
+    except TimeoutError:
+        writer.transport.abort()
+    except OSError:
+        pass  # Lost before it was closed, which is closed, too.
 
 
 def _clear_left_over(path: Path) -> None:

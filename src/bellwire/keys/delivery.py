@@ -1,22 +1,15 @@
 """The delivery socket: how a consumer on this machine gets keys from its node.
 
 A Unix socket of mode 0600 in a folder of mode 0700: who may open it may have keys, and nobody else
-is asked for anything. A consumer that sends anything but a request is cut off; the service lives.
-Format: `spec/key-delivery-socket.md`.
+is asked for anything (`base.local`). Format: `spec/key-delivery-socket.md`.
 """
 
-import asyncio
-import contextlib
-import os
-import socket
-import stat
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
 from bellwire.base.errors import BellwireError, UsageError
-from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
+from bellwire.base.local import AnswerMalformed, LocalServer, NotAnswered, ask
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import (
     DeliveryFailed,
@@ -25,7 +18,6 @@ from bellwire.keys.errors import (
     LinkRed,
     NodeUnreachable,
     NotEnoughKey,
-    SocketUnusable,
     StoreError,
 )
 from bellwire.keys.messages import (
@@ -49,98 +41,32 @@ from bellwire.keys.private import own_folder
 from bellwire.keys.service import KeyService
 from bellwire.keys.status import StatusView
 
-MAX_CONNECTIONS = 64
-"""Consumers at once; the next one is cut off."""
-
-IDLE_S = 60.0
-"""Seconds without a whole request after which a consumer is cut off."""
-
 ANSWER_WITHIN_S = 10.0
 """Seconds that a consumer waits by default: far above a disk's sync."""
 
 
-class DeliveryServer:
+class DeliveryServer(LocalServer):
     """Answers consumers of keys at `path` between `start` and `close`."""
 
     def __init__(self, path: Path, keys: KeyService) -> None:
-        self._path = path
+        super().__init__(path, self._answer_body, request_limit=REQUEST_LIMIT)
+        self._folder = path.parent
         self._keys = keys
-        self._server: asyncio.Server | None = None
-        self._inode: int | None = None
-        self._consumers: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen.
 
         Raises:
-            SocketUnusable: another node listens there, a file is there, or the path cannot be used.
+            SocketUnusable: as `LocalServer.start`.
             StoreUnusable, StoreRefused: the folder cannot be made, or is open to others.
         """
-        own_folder(self._path.parent)
-        _clear_left_over(self._path)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            listening.bind(str(self._path))
-            # Nobody can connect before the server listens, so the mode is right in time.
-            self._path.chmod(0o600)
-            self._inode = self._path.stat().st_ino
-            self._server = await asyncio.start_unix_server(self._serve, sock=listening)
-        except OSError as error:
-            listening.close()
-            raise SocketUnusable(
-                f"expected to listen at {self._path}, got: {error}",
-                hint="A socket's path holds at most about 100 bytes; a shorter state folder helps.",
-            ) from error
+        own_folder(self._folder)
+        await super().start()
 
-    async def close(self) -> None:
-        """Stop listening, cut off who is connected, remove the socket; again is harmless."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        server.close()
-        consumers = list(self._consumers)
-        for consumer in consumers:
-            consumer.cancel()
-        await asyncio.gather(*consumers, return_exceptions=True)
-        await server.wait_closed()
-        with contextlib.suppress(FileNotFoundError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
+    async def _answer_body(self, body: bytes) -> bytes:
+        return encode(await self._reply(decode_request(body)))
 
-    async def __aenter__(self) -> "DeliveryServer":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            if len(self._consumers) < MAX_CONNECTIONS:
-                self._consumers.add(task)
-                await self._converse(reader, writer)
-        except (ConnectionEnded, FrameTooLarge, TimeoutError, msgspec.DecodeError):
-            pass  # The consumer left, or does not speak this protocol: its connection ends here.
-        finally:
-            self._consumers.discard(task)
-            await _end(writer)
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            async with asyncio.timeout(IDLE_S):
-                request = decode_request(await read_frame(reader, REQUEST_LIMIT))
-            answer = encode(await self._answer(request))
-            async with asyncio.timeout(IDLE_S):
-                await write_frame(writer, answer)
-
-    async def _answer(self, request: Request) -> Answer:
+    async def _reply(self, request: Request) -> Answer:
         try:
             match request:
                 case Draw(bits):
@@ -221,50 +147,21 @@ class DeliveryClient:
 
     async def _ask(self, request: Request) -> Answer:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                reader, writer = await asyncio.open_unix_connection(self._path)
-                try:
-                    await write_frame(writer, encode(request))
-                    return decode_answer(await read_frame(reader, ANSWER_LIMIT))
-                finally:
-                    await _end(writer)
-        except (OSError, ConnectionEnded) as error:  # TimeoutError is an OSError.
+            return decode_answer(
+                await ask(
+                    self._path,
+                    encode(request),
+                    answer_limit=ANSWER_LIMIT,
+                    timeout_s=self._timeout_s,
+                )
+            )
+        except NotAnswered as error:
             raise NodeUnreachable(
                 f"expected a node at {self._path}, got no answer",
                 hint="Is the node running, with this state folder?",
             ) from error
-        except (FrameTooLarge, msgspec.DecodeError) as error:
+        except (AnswerMalformed, msgspec.DecodeError) as error:
             raise _unexpected() from error
-
-
-async def _end(writer: asyncio.StreamWriter) -> None:
-    """Close a connection and wait until its socket is closed, too."""
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
-def _clear_left_over(path: Path) -> None:
-    """Remove the socket that a killed node left; raise SocketUnusable if a live one has it."""
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise SocketUnusable(f"expected no file at {path}, got one that is not a socket")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-        except OSError as error:
-            raise SocketUnusable(
-                f"expected to use {path}, got: {os.strerror(error.errno or 0)}"
-            ) from error
-    raise SocketUnusable(
-        f"expected nobody at {path}, got a node that listens there",
-        hint="Stop the other node, or choose another state folder.",
-    )
 
 
 def _to_key(delivered: DeliveredKey) -> Key:

@@ -17,7 +17,6 @@ BellwireError
 ├── KeyIdMalformed            (UsageError) not a key id
 ├── StatusRulesInvalid        (UsageError) thresholds that contradict each other
 ├── PreplacedKeyInvalid       (UsageError) pre-placed key of the wrong size, or placed twice
-├── SocketUnusable            (UsageError) the delivery socket's path cannot be used
 ├── LinkRed                   (RefusedError) no key leaves while the link is not trusted
 └── NodeUnreachable           (UnreachableError) no node answers on the delivery socket
 """
@@ -131,10 +130,6 @@ class StatusRulesInvalid(UsageError):
 
 class PreplacedKeyInvalid(UsageError):
     """The pre-placed authentication key has the wrong size, or one is there already."""
-
-
-class SocketUnusable(UsageError):
-    """The delivery socket cannot be made at this path."""
 
 
 class LinkRed(RefusedError):
