@@ -1,14 +1,12 @@
 import json
-import os
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from tests.iot.doubles import CLOUD, DEVICE, DEVICE_KEY, STRANGER_KEY
 
+from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.iot import enrolment
-from bellwire.iot.errors import IdentityError, IdentityExposed, StateUnusable
-from bellwire.iot.files import write_whole
+from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import (
     SEED_FILE,
     AllowList,
@@ -31,11 +29,11 @@ def test_an_identity_is_made_once_and_is_its_owner_s_alone(tmp_path: Path) -> No
 def test_an_identity_that_others_may_read_is_refused(tmp_path: Path) -> None:
     load_or_create(tmp_path / "device")
     (tmp_path / "device" / SEED_FILE).chmod(0o640)
-    with pytest.raises(IdentityExposed, match="0640") as caught:
+    with pytest.raises(PathExposed, match="0640") as caught:
         load_or_create(tmp_path / "device")
     assert caught.value.exit_code == 3
     (tmp_path / "device").chmod(0o750)
-    with pytest.raises(IdentityExposed, match="0750"):
+    with pytest.raises(PathExposed, match="0750"):
         load_or_create(tmp_path / "device")
 
 
@@ -47,13 +45,13 @@ def test_a_damaged_identity_is_refused(tmp_path: Path) -> None:
         load_or_create(tmp_path / "device")
     seed.unlink()
     seed.mkdir()
-    with pytest.raises(StateUnusable):
+    with pytest.raises(PathExposed, match="plain file"):
         load_or_create(tmp_path / "device")
 
 
 def test_a_state_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateUnusable, match="Not a directory"):
+    with pytest.raises(PathUnusable, match="Not a directory"):
         load_or_create(tmp_path / "file" / "device")
 
 
@@ -150,26 +148,6 @@ def test_a_device_that_is_not_enrolled_is_told_how(tmp_path: Path) -> None:
     with pytest.raises(IdentityError, match="enrolled") as caught:
         enrolment.load(tmp_path / "device")
     assert "device enroll" in (caught.value.hint or "")
-
-
-def test_a_file_is_written_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: int) -> NoReturn:
-        raise OSError(28, "No space left on device")
-
-    path = tmp_path / "file"
-    assert write_whole(path, b"old", 0o600, replace=False)
-    assert not write_whole(path, b"new", 0o600, replace=False)
-    assert path.read_bytes() == b"old"
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", fail)
-        with pytest.raises(StateUnusable, match="No space left"):
-            write_whole(path, b"new", 0o600, replace=True)
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-    assert write_whole(path, b"new", 0o600, replace=True)
-    assert path.read_bytes() == b"new"
 
 
 def test_identities_in_memory_do_not_show_their_seed() -> None:

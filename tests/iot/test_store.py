@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.iot import store as module
-from bellwire.iot.errors import IdentityExposed, OutOfStep, StateUnusable, StoreFailed, StreamFull
+from bellwire.iot.errors import OutOfStep, StateInUse, StoreFailed, StreamFull
 from bellwire.iot.store import CloudStore, StreamFile
 
 STREAM = b"s" * 32
@@ -167,7 +168,7 @@ def test_files_that_cannot_be_opened_are_reported(tmp_path: Path) -> None:
 def test_a_state_folder_has_one_cloud(tmp_path: Path) -> None:
     with CloudStore(tmp_path / "state") as store:
         store.open(DEVICE, STREAM).close()
-        with pytest.raises(StateUnusable, match="in use by another"):
+        with pytest.raises(StateInUse, match="in use by another"):
             CloudStore(tmp_path / "state")
     with CloudStore(tmp_path / "state") as store:
         assert [path.name for path in store.streams(DEVICE)] == [f"{STREAM.hex()}.readings"]
@@ -175,12 +176,12 @@ def test_a_state_folder_has_one_cloud(tmp_path: Path) -> None:
 
 def test_folders_that_cannot_be_used_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateUnusable):
+    with pytest.raises(PathUnusable):
         CloudStore(tmp_path / "file")
     (tmp_path / "locked" / "lock").mkdir(parents=True)
     (tmp_path / "locked").chmod(0o700)
-    with pytest.raises(StateUnusable):
+    with pytest.raises(PathUnusable):
         CloudStore(tmp_path / "locked")
     (tmp_path / "shared").mkdir(mode=0o755)
-    with pytest.raises(IdentityExposed, match="owner alone"):
+    with pytest.raises(PathExposed, match="owner alone"):
         CloudStore(tmp_path / "shared")

@@ -16,6 +16,7 @@ from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.frames import read_frame, write_frame
 from bellwire.base.local import SocketUnusable
+from bellwire.base.private import PathExposed
 from bellwire.base.secret import Secret
 from bellwire.keys import delivery
 from bellwire.keys.delivery import DeliveryClient, DeliveryServer
@@ -27,7 +28,6 @@ from bellwire.keys.errors import (
     LinkRed,
     NodeUnreachable,
     NotEnoughKey,
-    StoreRefused,
 )
 from bellwire.keys.messages import (
     ANSWER_LIMIT,
@@ -256,7 +256,7 @@ def test_the_folder_of_the_socket_is_its_owners_and_a_live_node_keeps_it(folder:
             with pytest.raises(SocketUnusable, match="listens there"):
                 await DeliveryServer(folder / "s", keys).start()
         (folder / "open").mkdir(mode=0o750)
-        with pytest.raises(StoreRefused):
+        with pytest.raises(PathExposed):
             await DeliveryServer(folder / "open" / "s", keys).start()
 
     asyncio.run(run())

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bellwire.keys.errors import StoreCorrupt, StoreRefused, StoreUnusable
+from bellwire.base.private import PathExposed, PathUnusable
+from bellwire.keys.errors import StoreCorrupt
 from bellwire.keys.kek import load_or_create
-from bellwire.keys.private import own_file, own_folder, read_own_file
 
 
 def test_the_key_is_made_once_and_read_again(folder: Path) -> None:
@@ -44,39 +44,8 @@ def test_a_file_that_others_may_read_is_refused(folder: Path, mode: int) -> None
     path = folder / "kek"
     load_or_create(path)
     path.chmod(mode)
-    with pytest.raises(StoreRefused, match=f"got {mode:04o}"):
+    with pytest.raises(PathExposed, match=f"got {mode:04o}"):
         load_or_create(path)
-
-
-def test_links_folders_and_pipes_are_no_key_files(folder: Path) -> None:
-    load_or_create(folder / "kek")
-    (folder / "link").symlink_to(folder / "kek")
-    (folder / "sub").mkdir(mode=0o700)
-    os.mkfifo(folder / "pipe", 0o600)
-    for name in ("link", "sub", "pipe"):
-        with pytest.raises(StoreRefused, match="expected a plain file"):
-            load_or_create(folder / name)
-    with pytest.raises(StoreRefused, match="got a link"):
-        own_file(folder / "link")
-
-
-def test_a_file_of_another_user_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    load_or_create(folder / "kek")
-    owner = os.geteuid()
-    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    with pytest.raises(StoreRefused, match=f"to belong to user {owner + 1}, got {owner}"):
-        own_folder(folder)
-
-
-def test_places_that_cannot_be_used_are_clear_usage_errors(folder: Path) -> None:
-    (folder / "file").write_bytes(b"")
-    for place in (folder / "file" / "kek", Path("/proc/bellwire/kek")):
-        with pytest.raises(StoreUnusable):
-            load_or_create(place)
-    with pytest.raises(StoreUnusable):
-        own_file(folder / "nowhere" / "file")
-    with pytest.raises(StoreUnusable):
-        read_own_file(folder / "file" / "kek", 32)
 
 
 def test_a_key_that_cannot_be_written_leaves_nothing(
@@ -86,6 +55,6 @@ def test_a_key_that_cannot_be_written_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreUnusable, match="No space left"):
+    with pytest.raises(PathUnusable, match="No space left"):
         load_or_create(folder / "kek")
     assert list(folder.iterdir()) == []

@@ -23,6 +23,7 @@ from tests.keys.stores import (
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import RefusedError, UsageError
+from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.base.secret import Secret
 from bellwire.keys import database
 from bellwire.keys.errors import (
@@ -38,7 +39,6 @@ from bellwire.keys.errors import (
     StoreCorrupt,
     StoreError,
     StoreRefused,
-    StoreUnusable,
 )
 from bellwire.keys.model import BlockState, KeyId
 from bellwire.keys.reserve import TagPurpose
@@ -312,11 +312,11 @@ def test_files_are_open_to_their_owner_alone(folder: Path) -> None:
     assert len(list(place.iterdir())) == 2
     store.close()
     (place / "keys.db").chmod(0o644)
-    with pytest.raises(StoreRefused, match=r"\(0600\), got 0644"):
+    with pytest.raises(PathExposed, match=r"\(0600\), got 0644"):
         open_store(folder)
     (place / "keys.db").chmod(0o600)
     place.chmod(0o755)
-    with pytest.raises(StoreRefused, match=r"\(0700\), got 0755") as caught:
+    with pytest.raises(PathExposed, match=r"\(0700\), got 0755") as caught:
         open_store(folder)
     assert caught.value.hint is not None
     assert "chmod 700" in caught.value.hint
@@ -419,7 +419,7 @@ def test_a_value_moved_to_another_row_does_not_open(alice: KeyStore) -> None:
 def test_a_folder_that_cannot_be_used_is_a_clear_usage_error(folder: Path) -> None:
     (folder / "file").write_bytes(b"")
     for place in (folder / "file", Path("/proc/bellwire")):
-        with pytest.raises(StoreUnusable, match="expected to read and write") as caught:
+        with pytest.raises(PathUnusable, match="expected to read and write") as caught:
             open_store(place)
         assert isinstance(caught.value, UsageError)
         assert caught.value.exit_code == 2

@@ -11,6 +11,7 @@ from tests.link.laws import seeds
 from bellwire.base.detections import Detections, Half, Protocol, Side
 from bellwire.base.frames import ConnectionEnded, read_frame, write_frame
 from bellwire.base.local import LocalServer, SocketUnusable
+from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.link import service as service_module
 from bellwire.link.choices import PreparedPulses
 from bellwire.link.client import ControlClient, LinkClient
@@ -23,7 +24,7 @@ from bellwire.link.errors import (
     LinkUnreachable,
     ParameterError,
     Refusal,
-    RunDirUnusable,
+    RunDirTaken,
 )
 from bellwire.link.eve import Axes, Eve, EveKind
 from bellwire.link.messages import BlockRequest, Prepared, encode
@@ -266,7 +267,7 @@ def test_a_second_link_in_the_folder_is_refused_and_the_first_lives(tmp_path: Pa
     async def scenario() -> None:
         folder = tmp_path / "run"
         async with LinkService(folder, IDEAL):
-            with pytest.raises(RunDirUnusable, match="got one that runs there") as raised:
+            with pytest.raises(RunDirTaken, match="got one that runs there") as raised:
                 await LinkService(folder, IDEAL).start()
             assert raised.value.exit_code == 2
             await both(folder, 1)
@@ -312,11 +313,11 @@ def test_a_folder_open_to_others_or_no_folder_is_refused(tmp_path: Path) -> None
         folder = tmp_path / "run"
         folder.mkdir()
         folder.chmod(0o755)
-        with pytest.raises(RunDirUnusable, match="mode 0700, got mode 0755"):
+        with pytest.raises(PathExposed, match=r"\(0700\), got 0755"):
             await LinkService(folder, IDEAL).start()
         file = tmp_path / "file"
         file.write_text("")
-        with pytest.raises(RunDirUnusable, match="expected a folder"):
+        with pytest.raises(PathUnusable, match="Not a directory"):
             await LinkService(file, IDEAL).start()
 
     asyncio.run(scenario())

@@ -19,6 +19,7 @@ import msgspec
 
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
+from bellwire.base.private import own_folder
 
 MAX_CALLERS = 64
 """Callers at once; the next one is cut off."""
@@ -46,7 +47,7 @@ class LocalServer:
     """Answers callers at `path` between `start` and `close`.
 
     Args:
-        path: The socket; its folder exists and is its owner's alone.
+        path: The socket; its folder is made if it is missing.
         answer: Gives the answer to a request, or raises msgspec.DecodeError for what is none.
         request_limit: Longest request in bytes.
         withdraw: Whether a caller that leaves takes its unanswered request back: the answer being
@@ -74,7 +75,9 @@ class LocalServer:
 
         Raises:
             SocketUnusable: another process listens there, a file is there, or the path is too long.
+            PathUnusable, PathExposed: the folder cannot be made, or is open to others.
         """
+        own_folder(self._path.parent)
         _clear_left_over(self._path)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from bellwire.base.errors import BellwireError
+from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.channel.handshake import Policy
 from bellwire.channel.session import Protections
 from bellwire.crypto.kem import XWingPrivateKey
@@ -20,7 +21,6 @@ from bellwire.iot.errors import (
     ListenError,
     OutOfStep,
     ProtocolError,
-    StateUnusable,
     StoreFailed,
     StreamFull,
 )
@@ -226,7 +226,7 @@ class Cloud:
         except (StreamFull, OutOfStep) as error:
             await self._answer(line, Rejected(str(error)))
             raise
-        except (StoreFailed, StateUnusable):
+        except (StoreFailed, PathUnusable, PathExposed):
             # What failed, and where, is not the device's to know.
             await self._answer(line, Rejected("its storage failed"))
             raise

@@ -48,7 +48,7 @@ def enroll(
 
     Raises:
         IdentityError: a key file cannot be used, or another cloud is pinned.
-        IdentityExposed, StateUnusable: a folder or file cannot be used.
+        PathExposed, PathUnusable: a folder or file cannot be used.
     """
     cloud = read_public(cloud_key, "cloud")
     key = load_or_create(folder)
@@ -74,7 +74,7 @@ def load(folder: Path) -> tuple[XWingPrivateKey, PublicIdentity]:
 
     Raises:
         IdentityError: it is not enrolled, or a file is malformed.
-        IdentityExposed, StateUnusable: a folder or file cannot be used.
+        PathExposed, PathUnusable: a folder or file cannot be used.
     """
     pin = folder / PIN_FILE
     if not pin.exists():

@@ -10,11 +10,10 @@ BellwireError
 │   ├── DataError         a file of readings is missing or malformed; `path`, `line`
 │   ├── RangeError        a range of readings that does not exist, or would leave a gap
 │   ├── IdentityError     a key file is missing or malformed, or says something else
-│   ├── StateUnusable     a state folder cannot be used, or another cloud uses it
+│   ├── StateInUse        another cloud uses the state folder
 │   └── ListenError       the address cannot be listened at: in use, or not ours
 ├── RefusedError
 │   ├── KeyRefused        the source of keys gives none: link RED, or the key is gone
-│   ├── IdentityExposed   others may read a file that holds an identity key
 │   └── StreamMismatch    what the cloud holds of a stream is not what the device has
 └── UnreachableError
     ├── KeyUnavailable    the source of keys does not answer, or has none now
@@ -72,8 +71,8 @@ class IdentityError(UsageError):
     """A file with a public or private key is missing, malformed, or of another role."""
 
 
-class StateUnusable(UsageError):
-    """A state folder cannot be made, read or written, or is in use by another process."""
+class StateInUse(UsageError):
+    """A state folder is in use by another cloud."""
 
 
 class ListenError(UsageError):
@@ -82,10 +81,6 @@ class ListenError(UsageError):
 
 class KeyRefused(RefusedError):
     """The source of keys refuses; nothing may be sent."""
-
-
-class IdentityExposed(RefusedError):
-    """A private key may have been read by others."""
 
 
 class StreamMismatch(RefusedError):

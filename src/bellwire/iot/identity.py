@@ -7,7 +7,6 @@ into the cloud's folder `allowed`.
 """
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -16,10 +15,10 @@ import msgspec
 from msgspec import Meta
 
 from bellwire.base.errors import BellwireError
+from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.channel.handshake import fingerprint
 from bellwire.crypto.kem import PUBLIC_BYTES, SEED_BYTES, XWingPrivateKey, check_public
-from bellwire.iot.errors import IdentityError, IdentityExposed
-from bellwire.iot.files import own_folder, unusable, write_whole
+from bellwire.iot.errors import IdentityError
 
 Role = Literal["device", "cloud"]
 
@@ -61,25 +60,15 @@ def load_or_create(folder: Path) -> XWingPrivateKey:
     """The identity key of a state folder, made at the first call.
 
     Raises:
-        StateUnusable: folder or file cannot be used.
-        IdentityExposed: others may read them.
+        PathUnusable: folder or file cannot be used.
+        PathExposed: others may read them.
         IdentityError: the file is not a seed.
     """
     path = own_folder(folder) / SEED_FILE
-    if not path.exists():
-        write_whole(path, os.urandom(SEED_BYTES), 0o600, replace=False)
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            seed = file.read(SEED_BYTES + 1)
-    except OSError as error:
-        raise unusable(path, error) from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise IdentityExposed(
-            f"expected {path} to be open to its owner alone (0600), "
-            f"got mode {stat.S_IMODE(mode):04o}",
-            hint="Others may know this key: remove the file, start again and enrol anew.",
-        )
+    seed = read_own_file(path, SEED_BYTES + 1)
+    if seed is None:
+        write_whole(path, os.urandom(SEED_BYTES), replace=False)
+        seed = read_own_file(path, SEED_BYTES + 1) or b""
     if len(seed) != SEED_BYTES:
         raise IdentityError(f"expected a seed of {SEED_BYTES} bytes in {path}, got another length")
     return XWingPrivateKey.from_seed(seed)
@@ -89,7 +78,7 @@ def write_public(path: Path, identity: PublicIdentity) -> None:
     """Write a public key file, in the place of one that is there.
 
     Raises:
-        StateUnusable: it cannot be written.
+        PathUnusable: it cannot be written.
         IdentityError: the name is not of 1 to 60 characters.
     """
     document = _KeyFile(identity.role, identity.name, "X-Wing", identity.public)

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 
 from bellwire.base.clock import Clock, system_clock
-from bellwire.iot.files import own_folder, write_whole
+from bellwire.base.private import own_folder, write_whole
 
 
 def read_sensors(now: float) -> bytes:
@@ -80,8 +80,8 @@ def record(
     """Take `count` live readings into a new file of `folder`, named by the moment.
 
     Raises:
-        StateUnusable: the folder cannot be made or written.
-        IdentityExposed: others may enter it.
+        PathUnusable: the folder cannot be made or written.
+        PathExposed: others may enter it.
     """
     own_folder(folder)
     lines = []
@@ -90,5 +90,5 @@ def record(
         taken()
     moment = datetime.fromtimestamp(clock(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = folder / f"{moment}.jsonl"
-    write_whole(path, b"".join(lines), 0o600, replace=True)
+    write_whole(path, b"".join(lines), replace=True)
     return path

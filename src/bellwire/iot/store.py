@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bellwire.iot.errors import OutOfStep, StateUnusable, StoreFailed, StreamFull
-from bellwire.iot.files import own_folder, sync_folder, unusable
+from bellwire.base.private import own_folder, sync_folder, unusable
+from bellwire.iot.errors import OutOfStep, StateInUse, StoreFailed, StreamFull
 from bellwire.iot.messages import MAX_READING_BYTES, MAX_READINGS, MAX_STREAM_BYTES
 
 MAX_STREAMS = 10_000
@@ -144,11 +144,12 @@ class CloudStore:
     """All devices' folders under one state folder, which one process uses at a time.
 
     Raises:
-        StateUnusable: the folder cannot be used, or another cloud uses it.
+        PathUnusable, PathExposed: the folder cannot be used.
+        StateInUse: another cloud uses it.
     """
 
     def __init__(self, state: Path) -> None:
-        self._folder = own_folder(state) / "devices"
+        self._folder = own_folder(own_folder(state) / "devices")
         lock = state / "lock"
         try:
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -156,16 +157,15 @@ class CloudStore:
             raise unusable(lock, error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            own_folder(self._folder)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise StateUnusable(
+            raise StateInUse(
                 f"expected the folder {state} for this cloud alone, got one in use by another",
                 hint="Stop the other cloud, or choose another state folder.",
             ) from error
 
     def open(self, device: bytes, stream: bytes) -> StreamFile:
-        """A device's stream, recovered; StoreFailed as `StreamFile`, StateUnusable as a folder."""
+        """A device's stream, recovered; StoreFailed as `StreamFile`, or as `own_folder`."""
         return StreamFile(own_folder(self._folder / device.hex()), stream)
 
     def streams(self, device: bytes) -> Iterator[Path]:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bellwire.base.private import own_file, own_folder
 from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefused, StoreUnusable
-from bellwire.keys.private import own_file, own_folder
 
 APPLICATION_ID = 0x62776B31
 """Marks the file as a key store of bellwire ('bwk1')."""
@@ -80,8 +80,9 @@ class Database:
         """Open `path`, making an empty database of our schema where there is none.
 
         Raises:
-            StoreUnusable: folder or file cannot be made, read or written.
-            StoreRefused: others may read folder or file, or it belongs to another program.
+            PathUnusable, StoreUnusable: folder or file cannot be made, read or written.
+            PathExposed: others may read folder or file.
+            StoreRefused: the file belongs to another program.
             StoreCorrupt: it is no SQLite file, or a damaged one; it is left as it is.
             StoreBusy: another process has it open.
         """

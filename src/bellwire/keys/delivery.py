@@ -37,7 +37,6 @@ from bellwire.keys.messages import (
     encode,
 )
 from bellwire.keys.model import DeliveredKey, KeyId, check_key_bits
-from bellwire.keys.private import own_folder
 from bellwire.keys.service import KeyService
 from bellwire.keys.status import StatusView
 
@@ -50,18 +49,7 @@ class DeliveryServer(LocalServer):
 
     def __init__(self, path: Path, keys: KeyService) -> None:
         super().__init__(path, self._answer_body, request_limit=REQUEST_LIMIT)
-        self._folder = path.parent
         self._keys = keys
-
-    async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            SocketUnusable: as `LocalServer.start`.
-            StoreUnusable, StoreRefused: the folder cannot be made, or is open to others.
-        """
-        own_folder(self._folder)
-        await super().start()
 
     async def _answer_body(self, body: bytes) -> bytes:
         return encode(await self._reply(decode_request(body)))

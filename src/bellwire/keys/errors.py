@@ -4,8 +4,8 @@ BellwireError
 ├── StoreError                the store could not do it; nothing was half done
 │   ├── StoreCorrupt          the file is not what this store wrote; it is left as it is
 │   ├── StoreBusy             another process has the store open
-│   ├── StoreUnusable         folder or file cannot be used             (also a UsageError)
-│   ├── StoreRefused          wrong key, or files open to others         (also a RefusedError)
+│   ├── StoreUnusable         the database cannot be read or written     (also a UsageError)
+│   ├── StoreRefused          wrong key, side or program                 (also a RefusedError)
 │   ├── BlockConflict         a block is not in the state that this step needs
 │   └── BlockNumberUsed       a block number at or below the last one burnt
 ├── ReserveExhausted          no authentication key is left for this block number
@@ -37,11 +37,11 @@ class StoreBusy(StoreError):
 
 
 class StoreUnusable(StoreError, UsageError):
-    """The folder or file of the store cannot be made, read or written."""
+    """SQLite cannot open, read or write the file of the store."""
 
 
 class StoreRefused(StoreError, RefusedError):
-    """The store does not open with this key-encryption key, or others may read its files."""
+    """The store does not open with this key-encryption key, or is another side's or program's."""
 
 
 class BlockConflict(StoreError):

@@ -75,8 +75,9 @@ class KeyStore:
             side: Whose store this is.
 
         Raises:
-            StoreUnusable: folder or file cannot be made, read or written.
-            StoreRefused: wrong key-encryption key or side, or others may read the files.
+            PathUnusable, StoreUnusable: folder or file cannot be made, read or written.
+            PathExposed: others may read the files.
+            StoreRefused: wrong key-encryption key or side.
             StoreCorrupt: the file is not a store, or damaged; it is left as it is.
             StoreBusy: another process has it open.
         """

@@ -4,7 +4,7 @@ BellwireError
 ├── UsageError
 │   ├── ParameterError   a physical value, a share, a number of pulses that cannot be    exit 2
 │   ├── LabOnly          an attack or a seed was asked of a link outside the lab         exit 2
-│   └── RunDirUnusable   the sockets' folder is another link's, or open to others        exit 2
+│   └── RunDirTaken      the sockets' folder is another link's                           exit 2
 ├── UnreachableError
 │   ├── LinkUnreachable  the link's process does not answer                              exit 4
 │   └── LinkTimeout      no answer in time, mostly because the peer never asked          exit 4
@@ -49,15 +49,18 @@ class LabOnly(UsageError):
         self.what = what
 
 
-class RunDirUnusable(UsageError):
-    """The folder for the sockets cannot be ours.
+class RunDirTaken(UsageError):
+    """The folder for the sockets is another link's.
 
     Attributes:
         path: The folder.
     """
 
-    def __init__(self, path: Path, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"expected no link in {path}, got one that runs there",
+            hint="Stop the other link, or choose another folder with --run-dir.",
+        )
         self.path = path
 
 

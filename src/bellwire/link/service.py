@@ -99,7 +99,8 @@ class LinkService:
         """Listen.
 
         Raises:
-            RunDirUnusable: another link has the folder, or it cannot be used.
+            RunDirTaken: another link has the folder.
+            PathUnusable, PathExposed: the folder cannot be made, or is open to others.
             SocketUnusable: something that is no link listens in it, or its path is too long.
         """
         self._lock = sockets.claim(self._run_dir)

@@ -10,13 +10,13 @@ from bellwire.base.clock import system_clock
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
+from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
 from bellwire.keys.model import KeySourceKind
-from bellwire.keys.private import own_folder, read_own_file
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
