@@ -39,6 +39,7 @@ class Service:
 class Finished:
     """A program that ran to its end."""
 
+    name: str
     pid: int
     code: int
     output: bytes
@@ -96,10 +97,20 @@ class Crew:
             raise ServiceStopped(
                 f"{name} did not become ready within {READY_TIMEOUT_S:.0f} s"
             ) from error
+        except ValueError:  # Longer than a stream's limit: no line of ours.
+            line = b"?"
         if not line:
-            await process.wait()
-            raise ServiceStopped(f"{name} did not start: {last_words(log)}")
-        service = Service(name, process, json.loads(line), log)
+            how = _how(await process.wait())
+            raise ServiceStopped(
+                f"{name} did not start ({how}): {last_words(log)}", hint=f"Its log: {log}"
+            )
+        try:
+            ready = json.loads(line)
+        except ValueError as error:
+            raise ServiceStopped(
+                f"expected a JSON line from {name} when it is ready, got something else"
+            ) from error
+        service = Service(name, process, ready, log)
         self.services.append(service)
         self._watching.append(asyncio.create_task(self._watch(service)))
         return service
@@ -111,7 +122,7 @@ class Crew:
         output = await process.stdout.read()
         code = await process.wait()
         self._running.remove(process)
-        return Finished(process.pid, code, output)
+        return Finished(name, process.pid, code, output)
 
     async def until_one_dies(self) -> ServiceStopped:
         """Wait for the first service that ends by itself."""
@@ -142,16 +153,17 @@ class Crew:
         if not self._died.done():
             self._died.set_result(
                 ServiceStopped(
-                    f"{service.name} stopped in mid-demo ({_how(code)})",
+                    f"{service.name} stopped in the middle of the demo ({_how(code)})",
                     hint=f"Its log: {service.log}",
                 )
             )
 
 
 def last_words(log: Path) -> str:
-    """The last line of a log, or that there is none."""
+    """The last error in a log, else its last line, or that there is none."""
     lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip()[-500:] if lines else "it said nothing"
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["it said nothing"])[-1].strip()[-500:]
 
 
 def error_of(finished: Finished) -> BellwireError:
@@ -162,7 +174,7 @@ def error_of(finished: Finished) -> BellwireError:
         error = json.loads(finished.output)["error"]
         return kind(str(error["message"]), hint=error["hint"])
     except (ValueError, KeyError, TypeError):
-        return kind(f"a program of the demo ended with {_how(finished.code)}")
+        return kind(f"{finished.name} ended without a word ({_how(finished.code)})")
 
 
 def _how(code: int) -> str:

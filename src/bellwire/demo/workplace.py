@@ -11,6 +11,12 @@ from pathlib import Path
 from bellwire.base.errors import UsageError
 
 
+MAX_SOCKET_PATH = 107
+"""Bytes that Linux takes as the path of a Unix socket."""
+
+LONGEST_SOCKET = "demo/node-a/operator.sock"
+
+
 class DemoBusy(UsageError):
     """Another demo uses the same state folder."""
 
@@ -23,8 +29,15 @@ def workplace(state: Path) -> Iterator[Path]:
 
     Raises:
         DemoBusy: another demo runs there.
-        UsageError: the state folder cannot be written.
+        UsageError: the state folder cannot be written, or its path is too long for sockets.
     """
+    longest = len(os.fsencode(state / LONGEST_SOCKET))
+    if longest > MAX_SOCKET_PATH:
+        raise UsageError(
+            f"expected a state folder whose path has at most "
+            f"{MAX_SOCKET_PATH - len(LONGEST_SOCKET) - 1} bytes, got {state}",
+            hint="The services' sockets lie below it; choose a shorter one with --state.",
+        )
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(state / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
