@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.keys.stores import add_pending, add_ready, new_store, pair
+from tests.keys.stores import PREPLACED, add_pending, add_ready, new_store, pair
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
@@ -33,7 +33,6 @@ from bellwire.keys.messages import (
     ANSWER_LIMIT,
     Answer,
     Draw,
-    Fetch,
     Key,
     Refusal,
     Refused,
@@ -42,13 +41,21 @@ from bellwire.keys.messages import (
     decode_request,
     encode,
 )
-from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind
+from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind, OpaqueKeyId
+from bellwire.keys.opaque import KeyIdCipher
+from bellwire.keys.reserve import AuthenticationKeys
 from bellwire.keys.service import KeyService
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import HISTORY, BlockOutcome, LinkStatus
 from bellwire.keys.status import Status as Level
 
 BITS = 512 * 64
+IDS = KeyIdCipher(AuthenticationKeys.from_bytes(PREPLACED.reveal()).mac_key)
+
+
+def outside(block: int, first_unit: int, bits: int) -> OpaqueKeyId:
+    """The id of a place in the pool, as consumers see it."""
+    return IDS.hide(KeyId(block, first_unit, bits))
 
 
 class Now:
@@ -104,7 +111,7 @@ def test_what_alices_consumer_draws_bobs_fetches(folder: Path) -> None:
         ):
             of_a, of_b = DeliveryClient(folder / "a"), DeliveryClient(folder / "b")
             drawn = await of_a.draw(264)
-            assert drawn.key_id == KeyId(1, 0, 264)
+            assert drawn.key_id == outside(1, 0, 264)
             assert drawn.source is KeySourceKind.SIMULATED
             assert await of_b.fetch(drawn.key_id) == drawn
             with pytest.raises(KeyGone, match="before"):
@@ -130,13 +137,13 @@ def test_tasks_drawing_at_once_never_get_the_same_bits(folder: Path) -> None:
 def test_on_red_and_without_a_fresh_verdict_no_key_leaves(folder: Path) -> None:
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
         status.decide(outcome(0.25, now()))
-        for attempt in (client.draw(256), client.fetch(KeyId(1, 70, 256))):
+        for attempt in (client.draw(256), client.fetch(outside(1, 70, 256))):
             with pytest.raises(LinkRed, match=r"RED: QBER 25\.0%") as caught:
                 await attempt
             assert caught.value.exit_code == 3
         for _ in range(3):
             status.decide(outcome(0.02, now()))
-        assert (await client.draw(256)).key_id == KeyId(1, 0, 256)
+        assert (await client.draw(256)).key_id == outside(1, 0, 256)
         now.time += 60.0
         with pytest.raises(LinkRed, match="YELLOW, stale: no block decided"):
             await client.draw(256)
@@ -151,7 +158,7 @@ def test_a_key_drawn_while_the_status_turns_red_is_lost_not_handed_out(folder: P
 
     async def run() -> None:
         drawing = asyncio.create_task(keys.draw(256))
-        fetching = asyncio.create_task(keys.fetch(KeyId(1, 70, 256)))
+        fetching = asyncio.create_task(keys.fetch(outside(1, 70, 256)))
         await asyncio.sleep(0)  # Both pass the first check and hand over to a thread.
         status.decide(outcome(0.25, now()))
         for task in (drawing, fetching):
@@ -171,9 +178,9 @@ def test_refusals_come_back_as_the_errors_they_were(folder: Path) -> None:
             await client.draw(65_536)
         assert (caught.value.wanted, caught.value.there) == (65_536, 31 * 512)
         with pytest.raises(KeyNotReady):
-            await client.fetch(KeyId(2, 40, 256))
+            await client.fetch(outside(2, 40, 256))
         with pytest.raises(KeyGone, match="no such block"):
-            await client.fetch(KeyId(3, 0, 256))
+            await client.fetch(outside(3, 0, 256))
         with pytest.raises(KeySizeUnsupported):
             await client.draw(12)
 
@@ -187,13 +194,34 @@ def test_what_goes_wrong_in_the_store_is_reported_as_the_nodes_failure(folder: P
         with pytest.raises(DeliveryFailed, match="it broke"):
             raise delivery._refusal(refused)
         reader, writer = await asyncio.open_unix_connection(folder / "s")
-        for request in (Draw(12), Fetch(bytes(16))):
-            await write_frame(writer, encode(request))
-            answer = decode_answer(await read_frame(reader, ANSWER_LIMIT))
-            assert isinstance(answer, Refused)
-            assert answer.kind is Refusal.BAD_REQUEST
-            assert isinstance(delivery._refusal(answer), UsageError)
+        await write_frame(writer, encode(Draw(12)))
+        answer = decode_answer(await read_frame(reader, ANSWER_LIMIT))
+        assert isinstance(answer, Refused)
+        assert answer.kind is Refusal.BAD_REQUEST
+        assert isinstance(delivery._refusal(answer), UsageError)
         writer.close()
+
+    served(folder, test)
+
+
+def test_a_key_id_that_was_made_up_leads_to_nothing_and_is_said_to_be_gone(folder: Path) -> None:
+    async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
+        for place in (KeyId(1, 70, 256), KeyId(3, 0, 256)):
+            made_up = OpaqueKeyId(place.to_bytes())
+            with pytest.raises(KeyGone, match=str(made_up)):
+                await client.fetch(made_up)
+        assert (await client.fetch(outside(1, 70, 256))).key_id == outside(1, 70, 256)
+
+    served(folder, test)
+
+
+def test_no_error_tells_where_bits_lie(folder: Path) -> None:
+    async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
+        for place in (KeyId(2, 40, 256), KeyId(3, 0, 256), KeyId(1, 0, 256)):
+            with pytest.raises((KeyGone, KeyNotReady)) as caught:
+                await client.fetch(IDS.hide(place))
+            assert str(IDS.hide(place)) in str(caught.value)
+            assert str(place) not in str(caught.value)
 
     served(folder, test)
 
@@ -263,19 +291,18 @@ def test_the_folder_of_the_socket_is_its_owners_and_a_live_node_keeps_it(folder:
     store.close()
 
 
-A_KEY = DeliveredKey(KeyId(1, 0, 64), Secret(bytes(8)), KeySourceKind.LOCAL)
+A_KEY = DeliveredKey(outside(1, 0, 64), Secret(bytes(8)), KeySourceKind.LOCAL)
 
 
 def test_answers_that_do_not_fit_the_request_are_refused(folder: Path) -> None:
     key_id = A_KEY.key_id
-    right = Key(key_id.to_bytes(), bytes(8), KeySourceKind.LOCAL)
+    right = Key(key_id.data, bytes(8), KeySourceKind.LOCAL)
     view = LinkStatus(now=0.0).at(0.0)
     wrong: list[tuple[Answer | bytes, Callable[[DeliveryClient], Coroutine[Any, Any, object]]]] = [
         (right, lambda c: c.draw(72)),
-        (right, lambda c: c.fetch(KeyId(2, 0, 64))),
+        (right, lambda c: c.fetch(outside(2, 0, 64))),
         (right, lambda c: c.status()),
-        (Key(key_id.to_bytes(), bytes(9), KeySourceKind.LOCAL), lambda c: c.draw(64)),
-        (Key(bytes(16), bytes(8), KeySourceKind.LOCAL), lambda c: c.draw(64)),
+        (Key(key_id.data, bytes(9), KeySourceKind.LOCAL), lambda c: c.draw(64)),
         (Status(view), lambda c: c.draw(64)),
         (Status(view), lambda c: c.fetch(key_id)),
         (Refused(Refusal.FAILED, "no"), lambda c: c.status()),
@@ -334,5 +361,5 @@ def test_the_side_of_a_service_is_its_stores(folder: Path) -> None:
     store = new_store(folder, Side.BOB)
     add_ready(store, 1, BITS)
     drawn = asyncio.run(service(store, Now())[0].draw(256))
-    assert drawn.key_id.first_unit > 0
+    assert IDS.find(drawn.key_id).first_unit > 0
     store.close()

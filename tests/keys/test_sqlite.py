@@ -397,7 +397,7 @@ def test_a_damaged_value_is_noticed_and_nothing_leaves(folder: Path) -> None:
         cursor.execute("DELETE FROM units WHERE number = 0")
         cursor.execute("DELETE FROM pad_sets WHERE number = 2")
         cursor.execute("DELETE FROM pending_bits")
-    with pytest.raises(StoreCorrupt, match=r"units of key .* missing"):
+    with pytest.raises(StoreCorrupt, match=r"all units of a key .* fewer"):
         store.draw(256)
     with pytest.raises(StoreCorrupt, match="pad set 2"):
         store.burn(2)

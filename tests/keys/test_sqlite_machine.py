@@ -28,7 +28,7 @@ from tests.keys.stores import (
 
 from bellwire.base.detections import Side
 from bellwire.keys.errors import KeyGone, KeyNotReady, NotEnoughKey, ReserveExhausted
-from bellwire.keys.model import BlockState, DeliveredKey
+from bellwire.keys.model import BlockState, DeliveredKey, KeyId
 from bellwire.keys.pool import master_units, plan
 from bellwire.keys.sqlite import KeyStore
 
@@ -110,7 +110,7 @@ class TwoStores(RuleBasedStateMachine):
             }
 
     @rule(target=keys, side=SIDES, size=st.integers(1, 128).map(lambda n: 8 * n))
-    def draw(self, side: Side, size: int) -> tuple[Side, DeliveredKey | None]:
+    def draw(self, side: Side, size: int) -> tuple[Side, DeliveredKey[KeyId] | None]:
         count = -(-size // UNIT)
         own = {block: units[side] for block, units in self.units[side].items()}
         block = next((b for b in sorted(own) if len(own[b]) >= count), None)
@@ -127,15 +127,15 @@ class TwoStores(RuleBasedStateMachine):
         return side, drawn
 
     @rule(key=keys)
-    def fetch_while_it_may(self, key: tuple[Side, DeliveredKey | None]) -> None:
+    def fetch_while_it_may(self, key: tuple[Side, DeliveredKey[KeyId] | None]) -> None:
         self.fetch(*key)
 
     @rule(key=consumes(keys))
-    def fetch_twice(self, key: tuple[Side, DeliveredKey | None]) -> None:
+    def fetch_twice(self, key: tuple[Side, DeliveredKey[KeyId] | None]) -> None:
         self.fetch(*key)
         self.fetch(*key)
 
-    def fetch(self, master: Side, key: DeliveredKey | None) -> None:
+    def fetch(self, master: Side, key: DeliveredKey[KeyId] | None) -> None:
         if key is None:
             return
         side, block, wanted = master.peer, key.key_id.block, list(key.key_id.units)
@@ -159,7 +159,7 @@ class TwoStores(RuleBasedStateMachine):
         self.folder[side] = copy
         self.stores[side] = open_store(copy, side)
 
-    def check_bits(self, key: DeliveredKey) -> None:
+    def check_bits(self, key: DeliveredKey[KeyId]) -> None:
         block = key.key_id.block
         side = next(side for side in Side if block in self.units[side])
         paid = self.stores[side].mark_ready(block).refill_sets

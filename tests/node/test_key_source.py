@@ -18,29 +18,29 @@ from bellwire.keys.errors import (
     NodeUnreachable,
     NotEnoughKey,
 )
-from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind
+from bellwire.keys.model import DeliveredKey, KeySourceKind, OpaqueKeyId
 from bellwire.node.key_source import NodeKeySource
 
-KEY_ID = KeyId(1, 2, 256)
+KEY_ID = OpaqueKeyId(bytes(range(16)))
 DELIVERED = DeliveredKey(KEY_ID, Secret(b"k" * 32), KeySourceKind.SIMULATED)
 
 
 class Node(DeliveryClient):
     """A node that answers as told, in this order."""
 
-    def __init__(self, *answers: DeliveredKey | BellwireError) -> None:
+    def __init__(self, *answers: DeliveredKey[OpaqueKeyId] | BellwireError) -> None:
         super().__init__(Path("unused"))
         self.answers = list(answers)
 
-    async def draw(self, bits: int) -> DeliveredKey:
+    async def draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
         assert bits == 256
         return self._answer()
 
-    async def fetch(self, key_id: KeyId) -> DeliveredKey:
+    async def fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
         assert key_id == KEY_ID
         return self._answer()
 
-    def _answer(self) -> DeliveredKey:
+    def _answer(self) -> DeliveredKey[OpaqueKeyId]:
         answer = self.answers.pop(0)
         if isinstance(answer, BellwireError):
             raise answer
@@ -55,14 +55,14 @@ async def draw(source: KeySource) -> QkdKey:
 
 
 async def fetch(source: KeySource) -> QkdKey:
-    return await source.fetch(KEY_ID.to_bytes())
+    return await source.fetch(KEY_ID.data)
 
 
 @pytest.mark.parametrize("ask", [draw, fetch])
 def test_a_node_s_key_comes_through_with_its_id_and_source(ask: Ask) -> None:
     key = asyncio.run(_run(ask, NodeKeySource(Node(DELIVERED))))
     assert (key.key_id, key.key, key.source) == (
-        KEY_ID.to_bytes(),
+        KEY_ID.data,
         Secret(b"k" * 32),
         "simulated",
     )
@@ -100,13 +100,13 @@ def test_a_key_that_is_not_ready_is_asked_for_again(monkeypatch: pytest.MonkeyPa
     not_ready = KeyNotReady(str(KEY_ID))
     node = Node(not_ready, not_ready, DELIVERED)
     key = asyncio.run(_run(fetch, NodeKeySource(node, ready_within_s=60.0)))
-    assert key.key_id == KEY_ID.to_bytes()
+    assert key.key_id == KEY_ID.data
     assert node.answers == []
 
 
-def test_a_key_id_that_no_node_would_give_is_refused() -> None:
+def test_what_is_no_key_id_is_refused() -> None:
     async def work() -> None:
-        await NodeKeySource(Node()).fetch(bytes(15) + b"\x01")
+        await NodeKeySource(Node()).fetch(bytes(15))
 
     with pytest.raises(KeyRefused):
         asyncio.run(work())

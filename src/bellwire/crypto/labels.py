@@ -10,3 +10,4 @@ XWING: Final = b"\\.//^\\"
 
 CHANNEL_ALERT: Final = b"bellwire channel alert"
 CHANNEL_SPLIT: Final = b"bellwire channel split"
+KEY_IDS: Final = b"bellwire key ids"

@@ -77,7 +77,8 @@ class Line:
 
     Args:
         side: Which side we are.
-        mac_key: Shared beforehand with the peer; used for nothing else.
+        mac_key: Shared beforehand with the peer. HKDF makes this connection's keys from it and,
+            under a label of its own, the key of the key ids (`keys.opaque`); it has no other use.
         nonce: 32 fresh random bytes.
     """
 

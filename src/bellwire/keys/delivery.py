@@ -36,7 +36,7 @@ from bellwire.keys.messages import (
     decode_request,
     encode,
 )
-from bellwire.keys.model import DeliveredKey, KeyId, check_key_bits
+from bellwire.keys.model import DeliveredKey, OpaqueKeyId, check_key_bits
 from bellwire.keys.service import KeyService
 from bellwire.keys.status import StatusView
 
@@ -60,7 +60,7 @@ class DeliveryServer(LocalServer):
                 case Draw(bits):
                     return _to_key(await self._keys.draw(bits))
                 case Fetch(key_id):
-                    return _to_key(await self._keys.fetch(KeyId.from_bytes(key_id)))
+                    return _to_key(await self._keys.fetch(OpaqueKeyId(key_id)))
                 case GetStatus():
                     return Status(self._keys.status())
         except BellwireError as error:
@@ -79,7 +79,7 @@ class DeliveryClient:
         self._path = path
         self._timeout_s = timeout_s
 
-    async def draw(self, bits: int) -> DeliveredKey:
+    async def draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
         """A new key of `bits` bits.
 
         Raises:
@@ -93,7 +93,7 @@ class DeliveryClient:
         answer = await self._ask(Draw(bits))
         if isinstance(answer, Key):
             delivered = _from_key(answer)
-            if delivered.key_id.bits == bits:
+            if 8 * len(delivered.key) == bits:
                 return delivered
         if isinstance(answer, Refused):
             if answer.kind is Refusal.NOT_ENOUGH_KEY:
@@ -101,7 +101,7 @@ class DeliveryClient:
             raise _refusal(answer)
         raise _unexpected()
 
-    async def fetch(self, key_id: KeyId) -> DeliveredKey:
+    async def fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
         """The key that the peer's consumer drew under `key_id`.
 
         Raises:
@@ -109,7 +109,7 @@ class DeliveryClient:
             KeyNotReady: not yet agreed ready; ask again.
             LinkRed, NodeUnreachable, DeliveryFailed: as `draw`.
         """
-        answer = await self._ask(Fetch(key_id.to_bytes()))
+        answer = await self._ask(Fetch(key_id.data))
         if isinstance(answer, Key):
             delivered = _from_key(answer)
             if delivered.key_id == key_id:
@@ -152,18 +152,12 @@ class DeliveryClient:
             raise _unexpected() from error
 
 
-def _to_key(delivered: DeliveredKey) -> Key:
-    return Key(delivered.key_id.to_bytes(), delivered.key.reveal(), delivered.source)
+def _to_key(delivered: DeliveredKey[OpaqueKeyId]) -> Key:
+    return Key(delivered.key_id.data, delivered.key.reveal(), delivered.source)
 
 
-def _from_key(answer: Key) -> DeliveredKey:
-    try:
-        key_id = KeyId.from_bytes(answer.key_id)
-    except UsageError as error:
-        raise _unexpected() from error
-    if len(answer.key) * 8 != key_id.bits:
-        raise _unexpected()
-    return DeliveredKey(key_id, Secret(answer.key), answer.source)
+def _from_key(answer: Key) -> DeliveredKey[OpaqueKeyId]:
+    return DeliveredKey(OpaqueKeyId(answer.key_id), Secret(answer.key), answer.source)
 
 
 def _to_refused(error: BellwireError) -> Refused:

@@ -1,8 +1,9 @@
 """What the key store speaks of: a block's record, a key's id, a delivered key.
 
 A key id says where the key's bits lie, so that the peer finds them without being told anything
-else: `block (8 bytes) ‖ first unit (4) ‖ bits (4)`, big-endian; as text in the groups of a UUID.
-It names bits and is not secret.
+else: `block (8 bytes) ‖ first unit (4) ‖ bits (4)`, big-endian. It stays inside the node: what
+leaves is its opaque form, 16 bytes that only the two nodes can read (`keys.opaque`), as text in
+the groups of a UUID. It names bits and is not secret.
 """
 
 import math
@@ -10,6 +11,8 @@ import re
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
+from uuid import UUID
 
 from bellwire.base.detections import Protocol
 from bellwire.base.secret import Secret
@@ -146,34 +149,57 @@ class KeyId:
             raise KeyIdMalformed(f"expected a key id of {_KEY_ID.size} bytes, got {len(data)}")
         return cls(*_KEY_ID.unpack(data))
 
+    def __str__(self) -> str:
+        return f"of {self.bits} bits from unit {self.first_unit} of block {self.block}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueKeyId:
+    """A key id as it leaves the node.
+
+    Attributes:
+        data: 16 bytes; what they mean, only the two nodes can tell.
+
+    Raises:
+        KeyIdMalformed: another length.
+    """
+
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.data) != _KEY_ID.size:
+            raise KeyIdMalformed(f"expected a key id of {_KEY_ID.size} bytes, got {len(self.data)}")
+
     @classmethod
-    def parse(cls, text: str) -> "KeyId":
+    def parse(cls, text: str) -> "OpaqueKeyId":
         """Read the text form.
 
         Raises:
-            KeyIdMalformed: not 32 lower-case hex digits in groups of 8-4-4-4-12, or out of range.
+            KeyIdMalformed: not 32 lower-case hex digits in groups of 8-4-4-4-12.
         """
         if not _TEXT.fullmatch(text):
             raise KeyIdMalformed(
                 "expected a key id of lower-case hex digits in groups of 8-4-4-4-12"
             )
-        return cls.from_bytes(bytes.fromhex(text.replace("-", "")))
+        return cls(bytes.fromhex(text.replace("-", "")))
 
     def __str__(self) -> str:
-        digits = self.to_bytes().hex()
-        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        return str(UUID(bytes=self.data))
+
+
+Id = TypeVar("Id", KeyId, OpaqueKeyId)
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveredKey:
+class DeliveredKey(Generic[Id]):
     """Bits that left the pool.
 
     Attributes:
-        key_id: Where they lay.
+        key_id: Where they lay; opaque once they leave the node.
         key: bits / 8 bytes. Secret.
         source: Where their randomness came from.
     """
 
-    key_id: KeyId
+    key_id: Id
     key: Secret
     source: KeySourceKind

@@ -2,14 +2,16 @@
 
 What always holds: no key leaves unless the status lets keys flow when it is asked for AND when the
 store has answered. A key that the store gave up while the status turned is lost, never handed out.
+Key ids go out, and come in, in their opaque form only.
 The store waits for the disk in a thread, so that a sync never stops the event loop.
 """
 
 import asyncio
 
 from bellwire.base.clock import Clock
-from bellwire.keys.errors import LinkRed
-from bellwire.keys.model import DeliveredKey, KeyId
+from bellwire.keys.errors import KeyGone, KeyNotReady, LinkRed
+from bellwire.keys.model import DeliveredKey, KeyId, OpaqueKeyId
+from bellwire.keys.opaque import KeyIdCipher
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusView
 
@@ -18,21 +20,25 @@ class KeyService:
     """Draws and fetches keys of one link.
 
     Args:
-        store: This side's store.
+        store: This side's store, with a pre-placed key.
         status: The link's status; read in the event loop's thread only.
         clock: Seconds since the epoch.
+
+    Raises:
+        PreplacedKeyInvalid: none was installed in the store.
     """
 
     def __init__(self, store: KeyStore, status: LinkStatus, clock: Clock) -> None:
         self._store = store
         self._status = status
         self._clock = clock
+        self._ids = KeyIdCipher(store.authentication_keys().mac_key)
 
     def status(self) -> StatusView:
         """The status of the link now."""
         return self._status.at(self._clock())
 
-    async def draw(self, bits: int) -> DeliveredKey:
+    async def draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
         """Hand out a key as master.
 
         Raises:
@@ -42,19 +48,28 @@ class KeyService:
         self._require_flow()
         delivered = await asyncio.to_thread(self._store.draw, bits)
         self._require_flow()
-        return delivered
+        return self._outside(delivered)
 
-    async def fetch(self, key_id: KeyId) -> DeliveredKey:
+    async def fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
         """Hand out the key that the peer drew.
 
         Raises:
             LinkRed: the status does not let keys flow.
-            KeyGone, KeyNotReady: as `KeyStore.fetch`.
+            KeyGone: as `KeyStore.fetch`, or no node made this id.
+            KeyNotReady: as `KeyStore.fetch`.
         """
         self._require_flow()
-        delivered = await asyncio.to_thread(self._store.fetch, key_id)
+        try:
+            delivered = await asyncio.to_thread(self._store.fetch, self._ids.find(key_id))
+        except KeyGone as error:
+            raise KeyGone(str(key_id), error.why) from error
+        except KeyNotReady as error:
+            raise KeyNotReady(str(key_id)) from error
         self._require_flow()
-        return delivered
+        return self._outside(delivered)
+
+    def _outside(self, delivered: DeliveredKey[KeyId]) -> DeliveredKey[OpaqueKeyId]:
+        return DeliveredKey(self._ids.hide(delivered.key_id), delivered.key, delivered.source)
 
     def _require_flow(self) -> None:
         view = self.status()

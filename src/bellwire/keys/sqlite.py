@@ -299,7 +299,7 @@ class KeyStore:
 
     # Pool
 
-    def draw(self, bits: int) -> DeliveredKey:
+    def draw(self, bits: int) -> DeliveredKey[KeyId]:
         """Hand out a key as master: the oldest run of this side's own units, from one block.
 
         Whole units are consumed; the bits beyond `bits` in the last one are dropped.
@@ -326,13 +326,13 @@ class KeyStore:
             key_id = KeyId(block, first, bits)
             data = self._take(cursor, key_id)
             if data is None:
-                raise StoreCorrupt(f"expected the units of key {key_id}, got some of them missing")
+                raise StoreCorrupt(f"expected all units of a key of block {block}, got fewer")
             cursor.execute(
                 "UPDATE blocks SET own_next = ? WHERE number = ?", (first + count, block)
             )
         return self._delivered(key_id, data, source)
 
-    def fetch(self, key_id: KeyId) -> DeliveredKey:
+    def fetch(self, key_id: KeyId) -> DeliveredKey[KeyId]:
         """Hand out, once, the key that the peer drew under `key_id`.
 
         Raises:
@@ -378,7 +378,7 @@ class KeyStore:
         cursor.execute(f"DELETE FROM units {where}", at)  # noqa: S608 - a literal
         return data[: key_id.bits // 8]
 
-    def _delivered(self, key_id: KeyId, data: bytes, source: str) -> DeliveredKey:
+    def _delivered(self, key_id: KeyId, data: bytes, source: str) -> DeliveredKey[KeyId]:
         self._deliveries += 1
         if self._deliveries % DELIVERIES_PER_TRUNCATE == 0:
             self._database.truncate()

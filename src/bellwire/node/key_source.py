@@ -19,7 +19,7 @@ from bellwire.keys.errors import (
     NodeUnreachable,
     NotEnoughKey,
 )
-from bellwire.keys.model import DeliveredKey, KeyId
+from bellwire.keys.model import DeliveredKey, OpaqueKeyId
 
 READY_WITHIN_S = 5.0
 """How long a key may be in the agreement between the nodes before it counts as unavailable."""
@@ -51,13 +51,13 @@ class NodeKeySource:
     async def fetch(self, key_id: bytes) -> QkdKey:
         """The key that the peer drew; errors as `KeySource.fetch`."""
         try:
-            return _to_qkd_key(await self._fetch_ready(KeyId.from_bytes(key_id)))
+            return _to_qkd_key(await self._fetch_ready(OpaqueKeyId(key_id)))
         except (LinkRed, KeyGone, KeyIdMalformed) as error:
             raise KeyRefused(str(error), hint=error.hint) from error
         except (KeyNotReady, NodeUnreachable, DeliveryFailed) as error:
             raise _unavailable(error) from error
 
-    async def _fetch_ready(self, key_id: KeyId) -> DeliveredKey:
+    async def _fetch_ready(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._ready_within_s
         while True:
@@ -69,8 +69,8 @@ class NodeKeySource:
             await asyncio.sleep(ASK_AGAIN_S)
 
 
-def _to_qkd_key(delivered: DeliveredKey) -> QkdKey:
-    return QkdKey(delivered.key_id.to_bytes(), delivered.key, delivered.source.value)
+def _to_qkd_key(delivered: DeliveredKey[OpaqueKeyId]) -> QkdKey:
+    return QkdKey(delivered.key_id.data, delivered.key, delivered.source.value)
 
 
 def _unavailable(error: BellwireError) -> KeyUnavailable:
