@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -339,5 +340,39 @@ def test_strangers_on_bobs_port_disturb_nobody(tmp_path: Path) -> None:
             assert (await distil(pair)).accepted
             with pytest.raises(UsageError, match="cannot listen"):
                 await pair.bob.serve_peer("127.0.0.1", pair.port)
+
+    run(test)
+
+
+def test_a_stock_that_cannot_be_filled_is_not_hammered(tmp_path: Path) -> None:
+    async def test() -> None:
+        # 3,000 pairs are too few for E91: every block fails, and spends a set of pads.
+        schedule = Schedule(
+            pulses=3_000, target_stock_bits=1_000, probe_interval_s=0.05, probe_pulses=20_000
+        )
+        async with two_nodes(tmp_path, schedule=schedule) as pair:
+            while sum(not r.probe for _, _, r in pair.alice.reports()) < 4:
+                await asyncio.sleep(0.01)
+            kinds = [r.probe for _, _, r in pair.alice.reports()]
+            assert all(a or b for a, b in itertools.pairwise(kinds))
+
+    run(test)
+
+
+def test_an_operator_who_leaves_does_not_take_the_node_along(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with two_nodes(tmp_path) as pair:
+            await connected(pair)
+            for _ in range(3):
+                asking = asyncio.create_task(distil(pair))
+                await asyncio.sleep(0)
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+            pair.wire.cut()
+            asking = asyncio.create_task(distil(pair))
+            await asyncio.sleep(0)
+            asking.cancel()
+            await connected(pair)
+            assert (await distil(pair)).accepted
 
     run(test)

@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "lab": Entry("bellwire.cli.lab", "Experiments with light, Eve and two sides in one process."),
     "link": Entry("bellwire.cli.link", "Run the quantum link, simulated."),
     "node": Entry("bellwire.cli.node", "Run one site's node."),
+    "status": Entry("bellwire.cli.status", "The nodes on this machine, and how their link is."),
     "cloud": Entry("bellwire.cli.cloud", "Take readings from enrolled devices."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
@@ -199,4 +200,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     if "_BELLWIRE_COMPLETE" in os.environ:
         program().main(prog_name="bellwire")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # All is said and done: from here on there is nothing to interrupt.
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)

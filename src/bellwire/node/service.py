@@ -56,6 +56,14 @@ class _Job:
     pulses: int
     done: "asyncio.Future[BlockReport]"
 
+    def succeed(self, report: BlockReport) -> None:
+        if not self.done.done():  # whoever asked may have left
+            self.done.set_result(report)
+
+    def fail(self, message: str) -> None:
+        if not self.done.done():
+            self.done.set_exception(UnreachableError(message))
+
 
 class NodeService:
     """One side's node.
@@ -99,6 +107,7 @@ class NodeService:
         self._unproven = 0
         self._accepted: set[asyncio.Task[None]] = set()
         self._consumed_bits = 0
+        self._resting = False
         self._current: asyncio.Task[None] | None = None
 
     # -- what operators ask ------------------------------------------------------------------
@@ -234,41 +243,38 @@ class NodeService:
             async with asyncio.timeout(delay_s):
                 while True:
                     job = await self._jobs.get()
-                    job.done.set_exception(UnreachableError("the peer's node does not answer"))
+                    job.fail("the peer's node does not answer")
         except TimeoutError:
             return
 
     async def _one_block(self, connection: Classical) -> None:
-        job: _Job | None = None
+        """What is asked for comes first, then the stock; otherwise a probe after a while."""
         schedule = self._schedule
-        wants_key = (
-            schedule.target_stock_bits > 0
-            and self._status.at(self._clock()).status is not Status.RED
-            and await asyncio.to_thread(self._store.stock_bits, self.side)
-            < schedule.target_stock_bits
-        )
-        if not wants_key:
-            try:
-                async with asyncio.timeout(schedule.probe_interval_s):
-                    job = await self._jobs.get()
-            except TimeoutError:
-                await connection.open_block(
-                    schedule.protocol, schedule.probe_pulses, probe=next(self._probes)
-                )
-                return
-        elif not self._jobs.empty():
-            job = self._jobs.get_nowait()
-        if job is None:
-            await connection.open_block(schedule.protocol, schedule.pulses, probe=None)
+        if self._jobs.empty() and await self._wants_stock():
+            report = await connection.open_block(schedule.protocol, schedule.pulses, probe=None)
+            # A block that failed would fail again at once, and spend authentication key each time.
+            self._resting = not report.accepted
             return
         try:
-            report = await connection.open_block(job.protocol, job.pulses, probe=None)
+            async with asyncio.timeout(schedule.probe_interval_s):
+                job = await self._jobs.get()
+        except TimeoutError:
+            self._resting = False
+            await connection.open_block(
+                schedule.protocol, schedule.probe_pulses, probe=next(self._probes)
+            )
+            return
+        try:
+            job.succeed(await connection.open_block(job.protocol, job.pulses, probe=None))
         except BaseException as error:
-            if not job.done.done():
-                job.done.set_exception(UnreachableError(f"the block was lost: {error}"))
+            job.fail(f"the block was lost: {error}")
             raise
-        if not job.done.done():
-            job.done.set_result(report)
+
+    async def _wants_stock(self) -> bool:
+        target = self._schedule.target_stock_bits
+        if not target or self._resting or self._status.at(self._clock()).status is Status.RED:
+            return False
+        return await asyncio.to_thread(self._store.stock_bits, self.side) < target
 
     # -- what every block leaves -------------------------------------------------------------
 
@@ -290,7 +296,8 @@ class NodeService:
                 tampered=report.reason is Reason.AUTHENTICATION,
             )
         )
-        log.info(
+        tell = log.debug if report.probe and report.accepted else log.info
+        tell(
             "block decided",
             block=report.number,
             probe=report.probe,

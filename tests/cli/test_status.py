@@ -1,0 +1,54 @@
+"""`bellwire status`, asked of real nodes."""
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from tests.node.nodes import two_nodes
+
+from bellwire.base.detections import Protocol
+from bellwire.cli.main import run
+from bellwire.keys.delivery import DeliveryServer
+from bellwire.node.operator import operator_server
+
+
+async def _asked(folder: Path, *arguments: str) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        pair = await stack.enter_async_context(two_nodes(folder))
+        for site, node in (("a", pair.alice), ("b", pair.bob)):
+            place = folder / f"node-{site}"
+            place.mkdir(mode=0o700)
+            await stack.enter_async_context(DeliveryServer(place / "keys.sock", node.keys))
+            server = operator_server(place / "operator.sock", node)
+            await stack.enter_async_context(server)
+        report = None
+        while report is None:
+            with contextlib.suppress(Exception):
+                report = await pair.alice.distil(Protocol.BB84, 60_000)
+        return await asyncio.to_thread(run, ["status", "--state", str(folder), *arguments])
+
+
+def test_status_shows_both_nodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asyncio.run(_asked(tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line.split()[:2] in (["a", "GREEN"], ["b", "GREEN"])]
+    assert len(rows) == 2
+    assert all("bits" in row for row in rows)
+
+
+def test_status_as_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asyncio.run(_asked(tmp_path, "--json")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (document,) = (json.loads(line) for line in lines if line.startswith('{"nodes"'))
+    assert [node["site"] for node in document["nodes"]] == ["a", "b"]
+    assert all(node["running"] and node["keys_may_flow"] for node in document["nodes"])
+    assert all(node["stock_bits"] > 0 for node in document["nodes"])
+
+
+def test_status_without_nodes_is_unreachable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["status", "--state", str(tmp_path)]) == 4
+    assert "no node answers" in capsys.readouterr().err
