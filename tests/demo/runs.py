@@ -168,12 +168,15 @@ class Told:
         code: Exit code.
         out: Standard output.
         err: Standard error.
+        second: Exit code and standard error of a demo that was started in the same state folder
+            while this one ran.
     """
 
     root: str
     code: int
     out: str
     err: str
+    second: tuple[int, str]
 
     @property
     def place(self) -> Place:
@@ -221,7 +224,7 @@ def full_run(factory: pytest.TempPathFactory) -> Told:
 def _run(root: Path) -> Told:
     root.mkdir()
     place = Place.make(root)
-    empty = Told(str(root), 0, "", "")
+    empty = Told(str(root), 0, "", "", (0, ""))
     empty.secrets.mkdir()
     empty.data.write_text(DATA)
     environment = place.environment(
@@ -229,5 +232,14 @@ def _run(root: Path) -> Told:
     )
     arguments = ("--json", "--data", str(empty.data), "--seed", "1")
     with Running(place, *arguments, environment=environment) as demo:
+        demo.until("everybody is there")
+        other = subprocess.run(
+            [PROGRAM, "demo", "--state", str(place.state), "--report", str(root / "other")],
+            env=environment,
+            cwd=place.outside[2],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         code, out, err = demo.end()
-    return replace(empty, code=code, out=out, err=err)
+    return replace(empty, code=code, out=out, err=err, second=(other.returncode, other.stderr))

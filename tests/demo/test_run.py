@@ -81,6 +81,16 @@ def test_five_processes_did_the_work_and_none_is_left(told: Told) -> None:
     assert len(set(pids.values())) == 5
 
 
+def test_a_second_demo_in_the_same_state_folder_is_refused_and_the_first_goes_on(
+    told: Told,
+) -> None:
+    code, err = told.second
+    assert code == 2
+    assert err.startswith("error: another demo is running with the state folder")
+    assert "--state" in err
+    assert told.code == 0
+
+
 def test_nothing_is_written_outside_state_and_report(told: Told) -> None:
     caches = re.compile(r"home/\.(cache|config)/(matplotlib|numba|fontconfig)(/|$)")
     strays = {
@@ -91,7 +101,7 @@ def test_nothing_is_written_outside_state_and_report(told: Told) -> None:
     }
     assert strays == set()
     top = {path.name for path in Path(told.root).iterdir()}
-    assert top == {"s", "report", "home", "tmp", "work", "data.csv", "secrets"}
+    assert top == {"s", "report", "home", "tmp", "work", "data.csv", "secrets", "other"}
     left = {path.name for path in told.place.report.iterdir()}
     assert left == {"index.html", "report.json", "figures"}
 
