@@ -99,7 +99,7 @@ def test_people_get_the_story_in_a_table(capsys: pytest.CaptureFixture[str]) -> 
         (("e91", "--pulses", "0"), "1 to 16777216"),
         (("e91", "--pulses", "1e9"), "1 to 16777216"),
         (("e91", "--efficiency", "1.5"), "(0, 1]"),
-        (("e91", "--km", "-1"), "at least 0"),
+        (("e91", "--km", "-1"), "from 0 to 1000"),
         (("e91", "--dark", "nan"), "[0, 1)"),
         (("e91", "--misalignment", "0.6"), "[0, 0.5]"),
         (("e91", "--eve", "beamsplitter"), "intercept-resend"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.reference.bounds import binomial_lower_tail, hoeffding, hypergeometric
 
 from bellwire.base.bits import binary_entropy
+from bellwire.base.limits import MAX_PULSES
 from bellwire.crypto.one_time_mac import forgery_bound
 from bellwire.distill.bounds import (
     MAX_EPSILON,
@@ -21,7 +22,7 @@ from bellwire.distill.bounds import (
     upper_sample,
 )
 from bellwire.distill.errors import ParameterError
-from bellwire.distill.messages import MAX_BODY, MAX_PULSES
+from bellwire.distill.messages import MAX_BODY
 from bellwire.distill.verification import collision_bound
 
 FEW = settings(max_examples=40, derandomize=True, deadline=None)

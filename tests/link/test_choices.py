@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bellwire.base.detections import Side
+from bellwire.base.limits import MAX_PULSES
 from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
-from bellwire.link.config import MAX_PULSES
 from bellwire.link.errors import ParameterError
 
 SEED = bytes(range(32))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bellwire.base.detections import Detections, Protocol
+from bellwire.base.limits import MAX_DETECTIONS
 from bellwire.link import messages
 from bellwire.link.choices import PreparedPulses
 from bellwire.link.config import LinkConfig
@@ -41,7 +42,7 @@ def answer_with(**changes: object) -> Detected:
 
 
 @given(
-    slots=st.sets(st.integers(0, 2**28 - 1), max_size=60).map(sorted),
+    slots=st.sets(st.integers(0, 2**26 - 1), max_size=60).map(sorted),
     data=st.data(),
 )
 def test_a_half_survives_the_socket(slots: list[int], data: st.DataObject) -> None:
@@ -54,7 +55,7 @@ def test_a_half_survives_the_socket(slots: list[int], data: st.DataObject) -> No
     )
     answer = messages.decode_block_answer(messages.encode(to_answer(half)))
     assert isinstance(answer, Detected)
-    back = to_half(answer, Protocol.E91, 2**28)
+    back = to_half(answer, Protocol.E91, 2**26)
     assert (back.slots == half.slots).all()
     assert (back.settings == half.settings).all()
     assert (back.outcomes == half.outcomes).all()
@@ -120,7 +121,7 @@ def test_arbitrary_bytes_decode_or_raise_what_is_documented(body: bytes) -> None
     [
         [1, bytes(15), "e91", 10, SEED],
         [1, bytes(16), "e91", 0, SEED],
-        [1, bytes(16), "e91", 2**28 + 1, SEED],
+        [1, bytes(16), "e91", 2**26 + 1, SEED],
         [1, bytes(16), "bbm92", 10, SEED],
         [1, bytes(16), "e91", 10, SEED[1:]],
         [1, bytes(16), "e91", 10],
@@ -154,7 +155,7 @@ def test_messages_do_not_show_seeds_or_outcomes() -> None:
 
 
 def test_the_largest_block_fits_the_largest_answer() -> None:
-    n = messages.MAX_DETECTIONS
+    n = MAX_DETECTIONS
     planes = bytes(n // 8)
     assert len(messages.encode(Detected(n, bytes(4 * n), planes, planes, planes))) < (
         messages.ANSWER_LIMIT
@@ -169,4 +170,4 @@ def test_the_largest_block_fits_the_largest_answer() -> None:
 def test_a_block_is_too_large_by_its_detections_and_not_by_its_pulses() -> None:
     assert too_many_detections(Protocol.E91, LinkConfig(), 2**24 + 1)
     assert not too_many_detections(Protocol.E91, LinkConfig(), 2**24)
-    assert not too_many_detections(Protocol.BB84, LinkConfig(fibre_km=100.0), 2**28)
+    assert not too_many_detections(Protocol.BB84, LinkConfig(fibre_km=100.0), 2**26)

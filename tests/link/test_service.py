@@ -155,7 +155,7 @@ def test_a_served_ticket_and_a_block_too_large_are_refused(tmp_path: Path) -> No
                 await client.block(ticket(1), Protocol.E91, 2_000, BOB)
             assert spent.value.refusal is Refusal.SPENT
             with pytest.raises(LinkRefused) as large:
-                await client.block(ticket(2), Protocol.E91, 2**28, BOB)
+                await client.block(ticket(2), Protocol.E91, 2**26, BOB)
             assert large.value.refusal is Refusal.TOO_LARGE
 
     asyncio.run(scenario())

@@ -10,9 +10,10 @@ from tests.reference import photons
 
 from bellwire.base.angles import CHSH_TERMS, KEY_PAIRS
 from bellwire.base.detections import Detections, Half, Protocol
+from bellwire.base.limits import MAX_PULSES
 from bellwire.link import theory
 from bellwire.link.choices import PreparedPulses
-from bellwire.link.config import MAX_PULSES, LinkConfig
+from bellwire.link.config import LinkConfig
 from bellwire.link.errors import ParameterError
 from bellwire.link.eve import Axes, Eve, EveKind
 from bellwire.link.simulate import simulate
@@ -190,7 +191,7 @@ def test_a_block_of_one_pulse_and_a_block_all_lost_are_blocks(protocol: Protocol
     _, one = simulate(protocol, IDEAL, 1, *seeds(12))
     assert one.received is not None
     assert one.received.tolist() == [0]
-    _, lost = simulate(protocol, LinkConfig(fibre_km=1e6), 1_000, *seeds(12))
+    _, lost = simulate(protocol, LinkConfig(fibre_km=1e3, loss_db_per_km=10.0), 1_000, *seeds(12))
     assert lost.received is not None
     assert lost.received.size == 0
 

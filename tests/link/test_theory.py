@@ -30,7 +30,7 @@ def test_key_ends_at_eleven_percent_in_bb84() -> None:
 
 
 def test_without_light_dark_counts_make_the_qber_one_half() -> None:
-    dark = LinkConfig(fibre_km=1e4, dark_count_probability=1e-6)
+    dark = LinkConfig(fibre_km=1e3, loss_db_per_km=2.0, dark_count_probability=1e-6)
     assert theory.bb84_qber(dark) == pytest.approx(0.5)
     assert theory.e91_chsh(dark) == pytest.approx(0.0)
     assert theory.detection_probability(Protocol.BB84, dark) == pytest.approx(2e-6)

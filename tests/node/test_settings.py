@@ -8,6 +8,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bellwire.base.errors import UsageError
+from bellwire.base.limits import (
+    MAX_FIBRE_KM,
+    MAX_INSERTION_LOSS_DB,
+    MAX_LOSS_DB_PER_KM,
+    MAX_PULSES,
+)
+from bellwire.link.config import LinkConfig
 from bellwire.node.errors import ConfigError
 from bellwire.node.settings import MAX_FILE_BYTES, Origin, default_file, describe, load
 
@@ -162,3 +169,21 @@ def test_any_file_is_read_or_refused_with_a_sentence(tmp_path: Path, content: by
         problems = error.problems
     assert problems
     assert all(problems)
+
+
+@pytest.mark.parametrize("name", ["pulses", "probe_pulses"])
+def test_a_block_that_could_never_run_is_refused_here(tmp_path: Path, name: str) -> None:
+    longest = load(written(tmp_path, f"[distill]\n{name} = {MAX_PULSES}\n"))
+    assert getattr(longest.distill, name) == MAX_PULSES
+    with pytest.raises(ConfigError, match=f"distill.{name}: expected less than or equal to"):
+        load(written(tmp_path, f"[distill]\n{name} = {MAX_PULSES + 1}\n"))
+
+
+def test_the_link_takes_every_link_that_the_settings_take(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        f"[link]\nfibre_km = {MAX_FIBRE_KM}\nloss_db_per_km = {MAX_LOSS_DB_PER_KM}\n"
+        f"insertion_loss_db = {MAX_INSERTION_LOSS_DB}\nmisalignment = 0.5\n",
+    )
+    config = LinkConfig(**load(file).link.model_dump())
+    assert config.fibre_km == MAX_FIBRE_KM

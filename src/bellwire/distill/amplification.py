@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bellwire.base.bits import Bits
+from bellwire.base.limits import MAX_PULSES
 from bellwire.distill.errors import SeedLengthError
 
-MAX_BITS = 1 << 26
-"""Longest key."""
+MAX_BITS = MAX_PULSES
+"""Longest key: a bit for every pulse of the longest block."""
 
 _ROUNDING_MARGIN = 0.25
 _SMALLEST_BLOCK = 1 << 12

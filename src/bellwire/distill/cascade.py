@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bellwire.base.bits import Bits, PackedBitsError, pack, unpack
+from bellwire.base.limits import MAX_PULSES
 from bellwire.crypto.stream import KeyStream
 from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
 from bellwire.distill.kernels import cascade as kernels
@@ -33,8 +34,8 @@ from bellwire.distill.kernels.cascade import Positions
 from bellwire.distill.passes import Pass, PassSearch, block_sizes
 from bellwire.distill.residue import SETS, Residue, ResidueSearch
 
-MAX_BITS = 1 << 26
-"""Longest key of one engine."""
+MAX_BITS = MAX_PULSES
+"""Longest key of one engine: a bit for every pulse of the longest block."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from bellwire.base.detections import Protocol
+from bellwire.base.limits import MAX_PULSES
 from bellwire.distill.errors import MalformedMessage
 
 VERSION = 1
-MAX_PULSES = 1 << 26
 MAX_BODY = 32 << 20
 NONCE_BYTES = 32
 TICKET_BYTES = 16

@@ -31,7 +31,7 @@ class PreparedPulses:
     the bit. She detects nothing, so `received` is None.
 
     Raises:
-        ParameterError: pulses is not in 1 … 2²⁸.
+        ParameterError: pulses is not in 1 … 2²⁶.
         ValueError: the seed is not 32 bytes.
     """
 

@@ -60,7 +60,7 @@ class LinkClient:
         Args:
             ticket: 16 bytes, the same at both sides, new for every block.
             protocol: The same at both sides.
-            pulses: 1 … 2²⁸, the same at both sides.
+            pulses: 1 … 2²⁶, the same at both sides.
             choice_seed: 32 bytes, this side's alone, new for every block. Secret.
 
         Raises:

@@ -10,10 +10,13 @@ import math
 from dataclasses import dataclass
 
 from bellwire.base.detections import Protocol
+from bellwire.base.limits import (
+    MAX_FIBRE_KM,
+    MAX_INSERTION_LOSS_DB,
+    MAX_LOSS_DB_PER_KM,
+    MAX_PULSES,
+)
 from bellwire.link.errors import ParameterError
-
-MAX_PULSES = 2**28
-"""Most pulses of one block: the slot fits four bytes, and a simulation ends in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,9 @@ class LinkConfig:
     """A link's physics.
 
     Attributes:
-        fibre_km: Length between Alice and Bob, km.
-        loss_db_per_km: Attenuation of the fibre, dB/km.
-        insertion_loss_db: Everything else that is in the way, dB.
+        fibre_km: Length between Alice and Bob, km, up to 1000.
+        loss_db_per_km: Attenuation of the fibre, dB/km, up to 10.
+        insertion_loss_db: Everything else that is in the way, dB, up to 60.
         detector_efficiency: Probability that a detector registers a photon, in (0, 1].
         dark_count_probability: Per detector and gate, in [0, 1).
         misalignment: QBER of an otherwise ideal link, in [0, 0.5]; visibility 1 − 2·misalignment.
@@ -60,9 +63,13 @@ class LinkConfig:
     misalignment: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("fibre_km", "loss_db_per_km", "insertion_loss_db"):
+        for name, most in (
+            ("fibre_km", MAX_FIBRE_KM),
+            ("loss_db_per_km", MAX_LOSS_DB_PER_KM),
+            ("insertion_loss_db", MAX_INSERTION_LOSS_DB),
+        ):
             value = getattr(self, name)
-            _check(name, "of at least 0, finite", value, 0.0 <= value < math.inf)
+            _check(name, f"from 0 to {most:g}", value, 0.0 <= value <= most)
         efficiency, dark = self.detector_efficiency, self.dark_count_probability
         _check("detector_efficiency", "in (0, 1]", efficiency, 0.0 < efficiency <= 1.0)
         _check("dark_count_probability", "in [0, 1)", dark, 0.0 <= dark < 1.0)
@@ -91,7 +98,7 @@ class LinkConfig:
 
 
 def check_pulses(pulses: int) -> int:
-    """`pulses` if it is in 1 … 2²⁸, else ParameterError."""
+    """`pulses` if it is in 1 … 2²⁶, else ParameterError."""
     _check("pulses", f"in 1 … {MAX_PULSES}", pulses, 1 <= pulses <= MAX_PULSES)
     return pulses
 

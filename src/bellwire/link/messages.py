@@ -13,17 +13,15 @@ from msgspec import Meta
 
 from bellwire.base.bits import PackedBitsError, pack, unpack
 from bellwire.base.detections import Detections, Half, Protocol
+from bellwire.base.limits import MAX_DETECTIONS, MAX_PULSES
 from bellwire.crypto.stream import SEED_BYTES
-from bellwire.link.config import MAX_PULSES, LinkConfig
+from bellwire.link.config import LinkConfig
 from bellwire.link.errors import LinkMisbehaved, ParameterError, Refusal
 from bellwire.link.eve import MAX_AXES, Axes, Eve, EveKind
 
 TICKET_BYTES = 16
 REQUEST_LIMIT = 1024
 """Bytes of the longest request."""
-
-MAX_DETECTIONS = 2**24
-"""Most detections of one half: it fits a frame, and a node's memory."""
 
 ANSWER_LIMIT = 5 * MAX_DETECTIONS
 """Bytes of the longest answer: 4 and 3/8 a detection."""

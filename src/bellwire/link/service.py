@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from bellwire.base.detections import Side
+from bellwire.base.limits import MAX_DETECTIONS
 from bellwire.base.local import LocalServer
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
@@ -23,7 +24,6 @@ from bellwire.link.errors import LabOnly, LinkRefused, ParameterError, Refusal
 from bellwire.link.eve import Eve
 from bellwire.link.meeting import Answers, Meeting
 from bellwire.link.messages import (
-    MAX_DETECTIONS,
     REQUEST_LIMIT,
     Attack,
     BlockRequest,

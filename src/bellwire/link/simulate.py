@@ -46,7 +46,7 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
     Args:
         protocol: BB84 or E91.
         config: The link's physics.
-        pulses: 1 … 2²⁸.
+        pulses: 1 … 2²⁶.
         alice_seed: 32 bytes, Alice's choices. Secret.
         bob_seed: 32 bytes, Bob's choices. Secret.
         noise_seed: 32 bytes, everything nature and Eve decide. Secret.

@@ -10,6 +10,7 @@ from bellwire.base.clock import system_clock
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
+from bellwire.base.limits import MAX_PULSES
 from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
@@ -164,6 +165,7 @@ def _assemble(settings: Settings, side: Side, store: KeyStore, options: NodeOpti
             epsilon=distill.epsilon,
             red_qber=rules.red_qber,
             chsh_floor=rules.chsh_floor,
+            max_pulses=MAX_PULSES,
             lab_seed=(
                 None
                 if options.lab_seed is None

@@ -13,8 +13,8 @@ from msgspec import Meta
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
+from bellwire.base.limits import MAX_PULSES
 from bellwire.base.local import AnswerMalformed, LocalServer, ask
-from bellwire.distill.messages import MAX_PULSES
 from bellwire.node.accounts import Accounts
 
 if TYPE_CHECKING:  # an operator that asks need not load what a node is made of

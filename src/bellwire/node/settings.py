@@ -25,6 +25,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from bellwire.base.limits import (
+    MAX_FIBRE_KM,
+    MAX_INSERTION_LOSS_DB,
+    MAX_LOSS_DB_PER_KM,
+    MAX_PULSES,
+)
 from bellwire.node.errors import ConfigError
 
 PREFIX = "BELLWIRE_"
@@ -65,14 +71,19 @@ class LinkSettings(BaseModel):
 
     model_config = _SECTION
 
-    fibre_km: float = Field(default=0.0, ge=0, le=1000, description="Length of the fibre, in km.")
+    fibre_km: float = Field(
+        default=0.0, ge=0, le=MAX_FIBRE_KM, description="Length of the fibre, in km."
+    )
     loss_db_per_km: float = Field(
-        default=0.2, ge=0, le=10, description="Loss of the fibre, in dB/km; 0.2 at 1550 nm."
+        default=0.2,
+        ge=0,
+        le=MAX_LOSS_DB_PER_KM,
+        description="Loss of the fibre, in dB/km; 0.2 at 1550 nm.",
     )
     insertion_loss_db: float = Field(
         default=0.0,
         ge=0,
-        le=60,
+        le=MAX_INSERTION_LOSS_DB,
         description="Loss of everything else between source and detectors, in dB.",
     )
     detector_efficiency: float = Field(
@@ -101,7 +112,7 @@ class DistillSettings(BaseModel):
         default="e91", description="How photons become correlated bits."
     )
     pulses: int = Field(
-        default=200_000, ge=1_000, le=1_000_000_000, description="Pulses, or pairs, of one block."
+        default=200_000, ge=1_000, le=MAX_PULSES, description="Pulses, or pairs, of one block."
     )
     sample_share: float = Field(
         default=0.2,
@@ -128,7 +139,7 @@ class DistillSettings(BaseModel):
         description="Time between probe blocks while nothing is distilled, in s.",
     )
     probe_pulses: int = Field(
-        default=20_000, ge=1_000, le=100_000_000, description="Pulses, or pairs, of a probe block."
+        default=20_000, ge=1_000, le=MAX_PULSES, description="Pulses, or pairs, of a probe block."
     )
 
 
