@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, Percent
 
 from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES, CHSH_TERMS, KEY_PAIRS
 from bellwire.base.detections import Protocol
-from bellwire.demo.palette import (
+from bellwire.base.style import (
     BLUE,
     FAINT,
     GREEN,
@@ -27,12 +27,11 @@ from bellwire.demo.palette import (
     ORANGE,
     PAPER,
     SKY,
-    STATUS_COLOURS,
     VERMILION,
-    bare,
     new_figure,
     save,
 )
+from bellwire.demo.palette import STATUS_COLOURS, bare
 from bellwire.demo.story import (
     BudgetStep,
     Correlation,

@@ -16,8 +16,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from bellwire.base.errors import UsageError
+from bellwire.base.style import save
 from bellwire.demo.figures import draw
-from bellwire.demo.palette import COLOURS, inline_svg, save
+from bellwire.demo.palette import COLOURS, inline_svg
 from bellwire.demo.story import Process, Stage, Story, measured
 from bellwire.demo.words import Caption, attack, caption, counted, findings, headline
 
@@ -83,7 +84,7 @@ def render(story: Story, pictures: dict[str, str]) -> str:
 
     Args:
         story: What to tell.
-        pictures: Name of each picture → its SVG, as `palette.save` wrote it.
+        pictures: Name of each picture → its SVG, as `style.save` wrote it.
     """
     sections = [
         _header(story),
