@@ -1,6 +1,8 @@
 """Reconciliation: keys become equal or the block fails, in step, at the stated price."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any
@@ -510,3 +512,33 @@ def test_a_seed_of_another_length_is_refused() -> None:
 def test_the_repr_shows_no_bit() -> None:
     engine = Cascade(np.ones(8, np.uint8), 0.02, SEED, corrects=True, budget=AMPLE)
     assert repr(engine) == "Cascade(8 bits, round 0, 0 leaked)"
+
+
+def test_after_warming_a_block_finds_every_kernel_ready() -> None:
+    program = """
+import numpy as np
+from bellwire.distill.cascade import Cascade, CascadeBudget, warm
+from bellwire.distill.kernels import cascade as kernels
+
+def ready():
+    # Those that a kernel calls come compiled into it.
+    found = {name: getattr(kernels, name) for name in dir(kernels) if name[0] != "_"}
+    return {n: len(k.signatures) for n, k in found.items() if hasattr(k, "signatures")}
+
+warm()
+before = ready()
+assert before and all(before.values()), before
+rng = np.random.default_rng(1)
+alice = rng.integers(0, 2, 50_000, np.uint8)
+bob = alice ^ (rng.random(alice.size) < 0.03).astype(np.uint8)
+budget = CascadeBudget(max_leaked_bits=10**6, max_rounds=10**6)
+a, b = (
+    Cascade(k, 0.03, bytes(32), corrects=c, budget=budget) for k, c in ((alice, False), (bob, True))
+)
+to_b, to_a = a.first(), b.first()
+while to_b is not None:
+    to_b, to_a = a.receive(to_a), b.receive(to_b)
+assert (a.corrected == b.corrected).all()
+assert ready() == before, (before, ready())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

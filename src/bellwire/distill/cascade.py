@@ -27,7 +27,7 @@ import numpy as np
 
 from bellwire.base.bits import Bits, PackedBitsError, pack, unpack
 from bellwire.base.limits import MAX_PULSES
-from bellwire.crypto.stream import KeyStream
+from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
 from bellwire.distill.kernels import cascade as kernels
 from bellwire.distill.kernels.cascade import Positions
@@ -36,6 +36,9 @@ from bellwire.distill.residue import SETS, Residue, ResidueSearch
 
 MAX_BITS = MAX_PULSES
 """Longest key of one engine: a bit for every pulse of the longest block."""
+
+_WARM_BITS = 4096
+_WARM_ERRORS_APART = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +241,24 @@ class Cascade:
     def _fail(self, reason: ReconciliationFailure, detail: str) -> ReconciliationFailed:
         self._failure = ReconciliationFailed(reason, detail)
         return self._failure
+
+
+def warm() -> None:
+    """Have every kernel compiled, or loaded from its cache, by reconciling two small keys.
+
+    The first block of a process would wait for it otherwise, and its peer with it.
+    """
+    stream = KeyStream(bytes(SEED_BYTES), "cascade warm-up")
+    alice = (stream.words(0, _WARM_BITS) & 1).astype(np.uint8)
+    bob = alice.copy()
+    bob[::_WARM_ERRORS_APART] ^= 1
+    qber = 1 / _WARM_ERRORS_APART
+    budget = CascadeBudget(max_leaked_bits=_WARM_BITS, max_rounds=_WARM_BITS)
+    one, other = (
+        Cascade(key, qber, bytes(SEED_BYTES), corrects=corrects, budget=budget)
+        for key, corrects in ((alice, False), (bob, True))
+    )
+    to_other, to_one = one.first(), other.first()
+    while not one.finished:
+        # Both end in the same round, with nothing left to say.
+        to_other, to_one = one.receive(to_one) or b"", other.receive(to_other) or b""

@@ -15,6 +15,7 @@ from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
+from bellwire.distill.cascade import warm
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
 from bellwire.keys.model import KeySourceKind
@@ -109,6 +110,7 @@ async def run_node(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
         node = _assemble(settings, side, store, options)
+        warming = asyncio.create_task(asyncio.to_thread(warm))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
         about: dict[str, object] = {
@@ -118,6 +120,8 @@ async def run_node(
             "keys": str(folder / "keys.sock"),
             "operator": str(folder / "operator.sock"),
         }
+        # No block before its kernels: a peer's time for a step is not there to compile in.
+        await warming
         background: asyncio.Task[None] | None = None
         if side is Side.BOB:
             server = await node.serve_peer(*options.listen)
