@@ -137,7 +137,8 @@ class Running:
         self.said += self.process.stderr.readlines()
         code = self.process.wait()
         self._stdout.seek(0)
-        _, alive = psutil.wait_procs(self._children, timeout=GONE_WITHIN_S)
+        left = self._children | set(survivors(self._place.state))
+        _, alive = psutil.wait_procs(left, timeout=GONE_WITHIN_S)
         assert not alive, f"left running: {alive}"
         assert survivors(self._place.state) == []
         return code, self._stdout.read().decode(), "".join(self.said)

@@ -125,7 +125,7 @@ def test_progress_goes_to_standard_error_in_the_order_of_the_story(told: Told) -
         "BB84: single photons",
         "device to cloud",
         "Eve is on the fibre",
-        "rejected, RED",
+        "block rejected, RED",
         "the device may not send",
         "Eve is gone",
         "GREEN",

@@ -21,7 +21,6 @@ E91_DONE = "E91: entangled pairs"
 BB84_DONE = "BB84: single photons"
 EVE = "Eve is on the fibre"
 CAUGHT = "E91 while Eve entangles"
-REFUSED = "the device may not send"
 RECOVERING = "E91 again, block 1"
 PICTURES = "drawing the pictures"
 
@@ -73,7 +72,6 @@ SERIES = {
         Life(READY, NODE_A, UNREACHABLE, "node-a stopped in the middle of the demo"),
         Life(BB84_DONE, terminate, INTERRUPTED, "interrupted"),
         Life(EVE, LINK, UNREACHABLE, "link stopped in the middle of the demo"),
-        Life(REFUSED, ctrl_c_twice, INTERRUPTED, "interrupted"),
         Life(PICTURES, interrupt, INTERRUPTED, "interrupted"),
     ],
     "second": [
@@ -81,7 +79,7 @@ SERIES = {
         Life(E91_DONE, kill, KILLED, ""),
         Life(BB84_DONE, CLOUD, UNREACHABLE, "cloud stopped in the middle of the demo"),
         Life(CAUGHT, NODE_B, UNREACHABLE, "node-b stopped in the middle of the demo"),
-        Life(RECOVERING, terminate, INTERRUPTED, "interrupted"),
+        Life(RECOVERING, ctrl_c_twice, INTERRUPTED, "interrupted"),
         Life(STARTING, terminate, INTERRUPTED, "interrupted"),
     ],
 }

@@ -30,6 +30,9 @@ def command(
     """Photons to a decrypted message, Eve on the fibre and gone again; leaves a report."""
     import asyncio
 
+    from rich.table import Table
+    from rich.text import Text
+
     from bellwire.demo.run import DemoOptions, run_demo
     from bellwire.demo.workplace import check_report_folder
     from bellwire.iot.readings import read_readings
@@ -43,8 +46,12 @@ def command(
 
     def say(mark: str, sentence: str) -> None:
         sign, style = _MARKS[mark]
-        told.print(f"[{style}]{sign}[/] ", end="")
-        told.print(sentence, markup=False)
+        if not told.is_terminal:
+            told.print(f"{sign} {sentence}", markup=False)
+            return
+        line = Table.grid(padding=(0, 1))  # Long sentences wrap beside the sign, not below it.
+        line.add_row(Text(sign, style), Text(sentence))
+        told.print(line)
 
     options = DemoOptions(data, report, seed, settings, config)
     story = asyncio.run(run_demo(options, say))

@@ -60,7 +60,7 @@ BB84_PULSES = 200_000
 DEATH_IS_KNOWN_S = 0.5
 LIVE_READINGS = 24
 LIVE_INTERVAL_S = 0.05
-RECOVERY_TRIES = 6
+SPARE_RECOVERY_BLOCKS = 3
 CONNECT_TIMEOUT_S = 30.0
 
 Say = Callable[[str, str], None]
@@ -167,7 +167,7 @@ class _Demo:
     # -- services ----------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        folder, crew = self._folder, self._crew
+        folder = self._folder
         key = folder / "authentication.key"
         new_authentication_key(key)
         for site in "ab":
@@ -175,15 +175,15 @@ class _Demo:
             (folder / f"authentication-{site}.key").chmod(0o600)
         key.unlink()
         self._link, self._bob, self._cloud = await asyncio.gather(
-            crew.start("link", *self._link_arguments()),
-            crew.start("node-b", *self._node_arguments("b"), "--listen", "127.0.0.1:0"),
-            crew.start(
+            self._begin("link", *self._link_arguments()),
+            self._begin("node-b", *self._node_arguments("b"), "--listen", "127.0.0.1:0"),
+            self._begin(
                 "cloud", "cloud", "--with-parent", "--listen", "127.0.0.1:0",
                 "--keys", str(folder / "node-b" / "keys.sock"),
             ),
         )  # fmt: skip
         self._alice, _ = await asyncio.gather(
-            crew.start(
+            self._begin(
                 "node-a", *self._node_arguments("a"), "--peer", self._bob.ready["classical"]
             ),
             self._enroll(),
@@ -192,6 +192,11 @@ class _Demo:
         self._operator = OperatorClient(Path(self._alice.ready["operator"]))
         self._witness = OperatorClient(Path(self._bob.ready["operator"]))
         self._keys = [DeliveryClient(Path(node.ready["keys"])) for node in (self._alice, self._bob)]
+
+    async def _begin(self, name: str, *arguments: str) -> Service:
+        service = await self._crew.start(name, *arguments)
+        self._say("note", f"{name} is there, process {service.process.pid}")
+        return service
 
     def _link_arguments(self) -> list[str]:
         config = self._config
@@ -252,7 +257,7 @@ class _Demo:
         self._told.stages.append(stage)
         kind = EventKind.BLOCK_ACCEPTED if stage.accepted else EventKind.BLOCK_REJECTED
         self._event(kind, title, stage.status)
-        self._say("good" if stage.accepted else "bad", _sentence(stage))
+        self._say("good" if stage.accepted == (eve is None) else "bad", _sentence(stage))
         return stage
 
     async def _block(self, protocol: Protocol, pulses: int) -> dict[str, Any]:
@@ -350,7 +355,8 @@ class _Demo:
             await self._control.set_eve(eve)
             what = "measures and resends" if eve.kind is EveKind.INTERCEPT_RESEND else "entangles"
             self._event(EventKind.EVE_ON, f"Eve {what} every photon", await self._status())
-            self._say("bad", f"Eve is on the fibre: she {what} every photon")
+            whose = f"every photon of {protocol.upper()}"
+            self._say("bad", f"Eve is on the fibre: she {what} {whose}")
             stage = await self._stage(name, f"{protocol.upper()} while Eve {what}", protocol, eve)
             if stage.accepted or stage.status is not Status.RED:
                 raise NotAsExpected(f"Eve was not caught in stage {name}")
@@ -358,14 +364,16 @@ class _Demo:
     async def _recover(self) -> None:
         await self._control.set_eve(None)
         self._event(EventKind.EVE_OFF, "Eve is gone", await self._status())
-        self._say("note", "Eve is gone; three accepted blocks in a row end RED")
-        for attempt in range(1, RECOVERY_TRIES + 1):
+        needed = self._options.settings.status.recovery_blocks
+        self._say("note", f"Eve is gone; {needed} accepted blocks in a row end RED")
+        tries = needed + SPARE_RECOVERY_BLOCKS
+        for attempt in range(1, tries + 1):
             stage = await self._stage(
                 f"recovery-{attempt}", f"E91 again, block {attempt}", Protocol.E91
             )
             if stage.status is Status.GREEN:
                 return
-        raise NotAsExpected(f"the link did not turn GREEN within {RECOVERY_TRIES} clean blocks")
+        raise NotAsExpected(f"the link did not turn GREEN within {tries} clean blocks")
 
     # -- the device --------------------------------------------------------------------------
 
@@ -402,7 +410,7 @@ class _Demo:
         else:
             raise NotAsExpected("the device got a key while the link was RED")
         self._event(EventKind.REFUSED, "the device's send is refused", await self._status())
-        self._say("good", f"the device may not send: {self._told.refusal}")
+        self._say("good", f"the device may not send, and hears why: “{self._told.refusal}”")
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -473,4 +481,4 @@ def _sentence(stage: Stage) -> str:
     qber = f"QBER {measured(stage.qber, stage.qber_stderr, percent=True)}"
     if stage.accepted:
         return f"{stage.title}: {s}{qber} → {stage.secret_bits:,} secret bits, {stage.status}"
-    return f"{stage.title}: {s}{qber} → rejected, {stage.status}: no key leaves"
+    return f"{stage.title}: {s}{qber} → block rejected, {stage.status}, no key leaves"

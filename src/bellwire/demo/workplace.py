@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bellwire.base.errors import UsageError
 
-
 MAX_SOCKET_PATH = 107
 """Bytes that Linux takes as the path of a Unix socket."""
 
