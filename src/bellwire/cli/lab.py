@@ -41,7 +41,9 @@ def run(
     misalignment: Annotated[float, typer.Option(help="QBER of the optics alone, 0 to 0.5.")] = 0.02,
     eve: Annotated[
         str,
-        typer.Option(metavar="KIND[:SHARE]", help="none, intercept-resend or ghz; share 0 to 1, else 1."),
+        typer.Option(
+            metavar="KIND[:SHARE]", help="none, intercept-resend or ghz; share 0 to 1, else 1."
+        ),
     ] = "none",
     eve_axis: Annotated[
         str | None,
