@@ -27,11 +27,15 @@ def command(
     ] = None,
     authentication_key: Annotated[
         Path | None,
-        typer.Option(help="Pre-placed key for the first start; the file is removed."),
+        typer.Option(
+            metavar="FILE", help="Pre-placed key for the first start; the file is removed."
+        ),
     ] = None,
     new_authentication_key: Annotated[
         Path | None,
-        typer.Option(help="Write a new pre-placed key for both sites to this file, and exit."),
+        typer.Option(
+            metavar="FILE", help="Write a new pre-placed key for both sites to FILE, and exit."
+        ),
     ] = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
