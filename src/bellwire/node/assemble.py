@@ -10,7 +10,6 @@ from bellwire.base.clock import system_clock
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
-from bellwire.base.limits import MAX_PULSES
 from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
@@ -19,7 +18,7 @@ from bellwire.distill.cascade import warm
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
 from bellwire.keys.model import KeySourceKind
-from bellwire.keys.reserve import MAX_PREPLACED_SETS, preplaced_bytes
+from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.link.client import LinkClient
@@ -63,16 +62,20 @@ def node_folder(state: Path, site: str) -> Path:
 def open_store(folder: Path, side: Side, authentication_key: Path | None) -> KeyStore:
     """Open a node's key store, taking in the pre-placed authentication key if it has none.
 
-    The file of the key is removed once it rests, encrypted, in the store.
+    The file of the key is removed once it rests, encrypted, in the store: also at a later start,
+    if a crash left it there.
 
     Raises:
-        UsageError: there is no key in the store and no file of it, or the folder is unusable.
+        UsageError: there is no key in the store and no file of it, or another key than the file's,
+            or the folder is unusable.
     """
     own_folder(folder)
     store = KeyStore.open(folder / "keys.sqlite", load_or_create(folder / "kek"), side)
     try:
         if not store.has_preplaced():
             store.install_preplaced(_read_key(authentication_key))
+        elif authentication_key is not None and authentication_key.exists():
+            _check_same(store, authentication_key)
         if authentication_key is not None:
             authentication_key.unlink(missing_ok=True)
     except BaseException:
@@ -89,6 +92,16 @@ def _read_key(path: Path | None) -> Secret:
     if data is None:
         raise UsageError(f"expected an authentication key at {path}, got no file", hint=hint)
     return Secret(data)
+
+
+def _check_same(store: KeyStore, path: Path) -> None:
+    """UsageError unless the file holds the key that the store has: it is about to be removed."""
+    there = AuthenticationKeys.from_bytes(_read_key(path).reveal())
+    if there != store.authentication_keys():
+        raise UsageError(
+            f"expected the authentication key that this node has, got another in {path}",
+            hint="Leave the option out; a new key needs a new state folder, at both nodes.",
+        )
 
 
 async def run_node(
@@ -130,8 +143,9 @@ async def run_node(
             about["classical"] = f"{host}:{port}"
         else:
             background = asyncio.create_task(node.run_alice(*options.peer))
-        ready(about)
         stop = asyncio.create_task(until_stopped(with_parent=options.with_parent))
+        await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
+        ready(about)
         tasks: set[asyncio.Task[None]] = {stop} | ({background} if background else set())
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -169,7 +183,6 @@ def _assemble(settings: Settings, side: Side, store: KeyStore, options: NodeOpti
             epsilon=distill.epsilon,
             red_qber=rules.red_qber,
             chsh_floor=rules.chsh_floor,
-            max_pulses=MAX_PULSES,
             lab_seed=(
                 None
                 if options.lab_seed is None

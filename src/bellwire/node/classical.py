@@ -18,6 +18,7 @@ import structlog
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
+from bellwire.base.limits import MAX_PULSES
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
@@ -100,7 +101,7 @@ class Policy:
     epsilon: float = 1e-10
     red_qber: float = 0.11
     chsh_floor: float = 2.2
-    max_pulses: int = 1 << 24
+    max_pulses: int = MAX_PULSES
     step_timeout_s: float = 10.0
     lab_seed: bytes | None = field(default=None, repr=False)
 

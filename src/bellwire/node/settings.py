@@ -122,7 +122,7 @@ class DistillSettings(BaseModel):
     )
     epsilon: float = Field(
         default=1e-10,
-        gt=0,
+        ge=1e-20,
         le=1e-3,
         description="Chance, over all steps, that a block's claim is wrong.",
     )
@@ -149,13 +149,13 @@ class StatusSettings(BaseModel):
     model_config = _SECTION
 
     yellow_qber: float = Field(
-        default=0.05, ge=0, le=0.5, description="QBER above which it is YELLOW."
+        default=0.05, gt=0, le=0.5, description="Mean QBER from which it is YELLOW."
     )
-    red_qber: float = Field(default=0.11, ge=0, le=0.5, description="QBER above which it is RED.")
+    red_qber: float = Field(default=0.11, gt=0, le=0.5, description="QBER from which it is RED.")
     chsh_floor: float = Field(
         default=2.2,
         ge=2,
-        le=2.83,
+        lt=2 * 2**0.5,
         description="S below which E91 is RED; 2 is what no entanglement gives.",
     )
     window: int = Field(
