@@ -16,7 +16,8 @@ def command(
         str | None, typer.Option(metavar="a|b", help="Whose node: a is Alice's, b is Bob's.")
     ] = None,
     link_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the link's sockets. Default: STATE/link.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the link's sockets. Default: STATE/link."),
     ] = None,
     listen: Annotated[
         str | None,
