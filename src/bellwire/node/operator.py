@@ -106,7 +106,10 @@ class OperatorClient:
         Raises:
             UsageError, UnreachableError, BellwireError: what the node says.
         """
-        return (await self._reports(Distil(protocol, pulses), BLOCK_TIMEOUT_S))[0][2]
+        reports = await self._reports(Distil(protocol, pulses), BLOCK_TIMEOUT_S)
+        if len(reports) != 1:
+            raise AnswerMalformed(f"expected the block's report from the node at {self._path}")
+        return reports[0][2]
 
     async def reports(self, after: int = 0) -> list[tuple[int, float, dict[str, Any]]]:
         """(running number, time, report) of the latest blocks and probes, from `after` on."""

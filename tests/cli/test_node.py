@@ -1,0 +1,262 @@
+"""`bellwire node`: what it refuses, and that it survives being killed."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.demo.runs import Place
+
+from bellwire.base.detections import Side
+from bellwire.base.errors import BellwireError
+from bellwire.base.secret import Secret
+from bellwire.cli.main import run
+from bellwire.keys.delivery import DeliveryClient
+from bellwire.keys.kek import load_or_create
+from bellwire.keys.sqlite import KeyStore
+from bellwire.node.assemble import SITES
+from bellwire.node.first_contact import new_authentication_key
+from bellwire.node.operator import OperatorClient
+
+PROGRAM = str(Path(sys.executable).parent / "bellwire")
+STOCK = 40_000
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    new_authentication_key(path)
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *line: object) -> str:
+    assert run([str(word) for word in line]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+    assert "unexpected" not in err
+    return err
+
+
+def test_a_port_in_use_is_a_sentence_and_costs_no_key(
+    tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = refused(
+            capsys, "node", "--site", "b", "--state", tmp_path / "s", "--listen", listen,
+            "--authentication-key", key,
+        )  # fmt: skip
+    assert f"cannot listen on {listen}" in said
+    assert "in use" in said
+    store = tmp_path / "s" / "node-b"
+    with contextlib.closing(
+        KeyStore.open(store / "keys.sqlite", load_or_create(store / "kek"), Side.BOB)
+    ) as kept:
+        assert kept.has_preplaced()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "expected --site a or --site b"),
+        (["--site", "c"], "expected --site a or --site b"),
+        (["--site", "b", "--listen", "nowhere"], "expected HOST:PORT, got 'nowhere'"),
+        (["--site", "a", "--peer", "host:99999"], "expected HOST:PORT, got 'host:99999'"),
+        (["--site", "a", "--seed", "1"], "--seed makes this node's choices known in advance"),
+        (["--site", "a", "--wings"], "No such option: --wings"),
+        (["--site", "a"], "this node has no authentication key yet"),
+        (["--site", "a", "--authentication-key", "nothing"], "got no file"),
+        (["--new-authentication-key", "/proc/bellwire"], "/proc/bellwire"),
+        (["--site", "a", "--config", "nothing.toml"], "got no file at nothing.toml"),
+    ],
+)
+def test_wrong_use_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert sentence in refused(capsys, "node", "--state", tmp_path / "s", *arguments)
+
+
+def test_a_seed_at_the_link_is_for_the_lab_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "link", "--state", tmp_path / "s", "--seed", "1")
+    assert "only in the lab" in said
+
+
+@pytest.mark.parametrize("service", [["node", "--site", "a"], ["link"], ["cloud"]])
+@pytest.mark.parametrize("folder", ["/proc/bellwire", "file/below"])
+def test_a_state_folder_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, key: Path, service: list[str], folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / folder
+    more = ["--authentication-key", key] if service[0] == "node" else []
+    assert str(place) in refused(capsys, *service, "--state", place, *more)
+    assert key.exists()
+
+
+def test_a_new_authentication_key_is_written_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "new"
+    assert run(["node", "--new-authentication-key", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "written": str(path),
+        "bytes": path.stat().st_size,
+    }
+    assert "got one" in refused(capsys, "node", "--new-authentication-key", path)
+
+
+# -- killed and started again ------------------------------------------------------------------
+
+
+class Site:
+    """A real link and two real nodes that distil to a stock, in one state folder."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.running: dict[str, subprocess.Popen[str]] = {}
+        self.address = ""
+        self.environment = place.environment(
+            BELLWIRE_DISTILL__PROTOCOL="bb84",
+            BELLWIRE_DISTILL__PULSES="50000",
+            BELLWIRE_DISTILL__TARGET_STOCK_BITS=str(STOCK),
+            BELLWIRE_DISTILL__PROBE_INTERVAL_S="0.2",
+        )
+
+    def begin(self, name: str) -> dict[str, Any]:
+        """Start `link`, `b` or `a`, and wait until it is ready."""
+        line = ["link"] if name == "link" else ["node", "--site", name]
+        if name == "b":
+            line += ["--listen", self.address or "127.0.0.1:0"]
+        if name == "a":
+            line += ["--peer", self.address]
+        key = self.place.root / f"key-{name}"
+        if key.exists():
+            line += ["--authentication-key", str(key)]
+        with (self.place.root / f"{name}.log").open("a") as log:
+            process = subprocess.Popen(
+                [PROGRAM, *line, "--state", str(self.place.state), "--with-parent"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self.environment,
+            )
+        self.running[name] = process
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said, (self.place.root / f"{name}.log").read_text()
+        ready: dict[str, Any] = json.loads(said)
+        if name == "b":
+            self.address = ready["classical"]
+        return ready
+
+    def end(self, name: str, number: signal.Signals) -> int:
+        process = self.running.pop(name)
+        process.send_signal(number)
+        code = process.wait()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.stdout.close()
+        return code
+
+    def store(self, name: str) -> KeyStore:
+        """The store of a node that does not run."""
+        folder = self.place.state / f"node-{name}"
+        return KeyStore.open(folder / "keys.sqlite", load_or_create(folder / "kek"), SITES[name])
+
+    async def stock(self, at_least: int) -> None:
+        client = OperatorClient(self.place.state / "node-a" / "operator.sock")
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(BellwireError):
+                    if (await client.accounts()).stock_bits >= at_least:
+                        return
+                await asyncio.sleep(0.02)
+
+    async def share_a_key(self) -> tuple[str, Secret]:
+        """Draw a key at A, fetch it at B."""
+        alice, bob = (DeliveryClient(self.place.state / f"node-{s}" / "keys.sock") for s in "ab")
+        drawn = await until_it_works(lambda: alice.draw(256))
+        fetched = await until_it_works(lambda: bob.fetch(drawn.key_id))
+        assert drawn.key == fetched.key
+        return str(drawn.key_id), drawn.key
+
+
+async def until_it_works(ask: Any) -> Any:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await ask()
+            except BellwireError:
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Place.fresh() as place:
+        key = place.root / "key-a"
+        new_authentication_key(key)
+        copy = os.open(place.root / "key-b", os.O_WRONLY | os.O_CREAT, 0o600)
+        os.write(copy, key.read_bytes())
+        os.close(copy)
+        site = Site(place)
+        try:
+            yield site
+        finally:
+            for name in list(site.running):
+                site.end(name, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("victim", ["a", "b"])
+def test_a_node_killed_while_blocks_run_goes_on_where_it_was_and_repeats_no_key(
+    site: Site, victim: str
+) -> None:
+    keys: dict[str, bytes] = {}
+
+    def share() -> None:
+        name, key = asyncio.run(site.share_a_key())
+        assert name not in keys
+        assert key.reveal() not in keys.values()
+        keys[name] = key.reveal()
+
+    for name in ("link", "b", "a"):
+        site.begin(name)
+    share()
+    last = 0
+    for _ in range(2):
+        assert site.end(victim, signal.SIGKILL) == -signal.SIGKILL
+        with contextlib.closing(site.store(victim)) as store:
+            assert store.last_block() >= last
+            last = store.last_block()
+        site.begin(victim)
+        share()
+    asyncio.run(site.stock(STOCK))
+    assert [site.end(name, signal.SIGTERM) for name in ("a", "b", "link")] == [0, 0, 0]
+    with (
+        contextlib.closing(site.store("a")) as alice,
+        contextlib.closing(site.store("b")) as bob,
+    ):
+        assert alice.last_block() == bob.last_block() > last
+        assert alice.pending() == bob.pending() == []
+        for block in range(1, alice.last_block() + 1):
+            assert alice.state(block) is bob.state(block)
+        for side in Side:
+            assert alice.stock_bits(side) == bob.stock_bits(side)
