@@ -37,9 +37,15 @@ def workplace(state: Path) -> Iterator[Path]:
             f"{MAX_SOCKET_PATH - len(LONGEST_SOCKET) - 1} bytes, got {state}",
             hint="The services' sockets lie below it; choose a shorter one with --state.",
         )
+    folder, lock = state / "demo", state / "demo.lock"
+    if os.path.lexists(folder) and not lock.exists():
+        raise UsageError(
+            f"expected no folder {folder} but that of an earlier demo, got another",
+            hint="It would be removed: choose another state folder with --state.",
+        )
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(state / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(state, error) from error
     try:
@@ -50,7 +56,6 @@ def workplace(state: Path) -> Iterator[Path]:
                 f"another demo is running with the state folder {state}",
                 hint="Wait for it to end, or choose another folder with --state.",
             ) from error
-        folder = state / "demo"
         try:
             if folder.exists():
                 shutil.rmtree(folder)
@@ -82,6 +87,6 @@ def check_report_folder(folder: Path) -> None:
 
 def _unwritable(state: Path, error: OSError) -> UsageError:
     return UsageError(
-        f"cannot write to the state folder {state}: {error.strerror}",
+        f"cannot write to the state folder {state}: {error.strerror or error}",
         hint="Choose another one with --state, or mend its permissions.",
     )

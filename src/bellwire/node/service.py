@@ -7,6 +7,7 @@ block by themselves and keep a status of their own; keys leave through a Unix so
 
 import asyncio
 import itertools
+import os
 from collections import deque
 from dataclasses import dataclass
 
@@ -161,8 +162,12 @@ class NodeService:
         try:
             return await asyncio.start_server(self._accept, host, port)
         except OSError as error:
+            # asyncio puts its own words and the address again into strerror; a name that is not
+            # found has a negative number, and no other words.
+            named = error.errno is None or error.errno < 0
+            reason = error.strerror if named else os.strerror(error.errno or 0)
             raise UsageError(
-                f"cannot listen on {host}:{port}: {error.strerror}",
+                f"cannot listen on {host}:{port}: {reason}",
                 hint="Is another node running there? Choose another address with --listen.",
             ) from error
 
@@ -280,6 +285,7 @@ class NodeService:
 
     def _take_report(self, report: BlockReport) -> None:
         now = self._clock()
+        before = self._status.at(now).status
         self._consumed_bits += report.authentication_bits
         self._reports.append((next(self._numbers), now, report))
         self._status.decide(
@@ -296,6 +302,9 @@ class NodeService:
                 tampered=report.reason is Reason.AUTHENTICATION,
             )
         )
+        view = self._status.at(now)
+        if view.status is not before:
+            log.info("status changed", status=view.status.value, why=view.reason)
         tell = log.debug if report.probe and report.accepted else log.info
         tell(
             "block decided",
@@ -307,5 +316,5 @@ class NodeService:
             qber=report.qber,
             chsh=report.chsh,
             secret_bits=report.secret_bits,
-            status=self._status.at(now).status.value,
+            status=view.status.value,
         )
