@@ -131,6 +131,8 @@ def _environment(options: DemoOptions) -> dict[str, str]:
     environment = dict(os.environ)
     environment["BELLWIRE_STATE__DIR"] = str(options.settings.state.dir / "demo")
     environment["BELLWIRE_LOG__FORMAT"] = "json"
+    # The story's blocks are asked for one by one; nothing else may come between.
+    environment["BELLWIRE_DISTILL__TARGET_STOCK_BITS"] = "0"
     return environment
 
 
@@ -299,9 +301,7 @@ class _Demo:
         status: Status,
     ) -> Stage:
         protocol = Protocol(report["protocol"])
-        e91 = protocol is Protocol.E91
         config = self._config
-        qber = theory.e91_qber(config, eve) if e91 else theory.bb84_qber(config, eve)
         return Stage(
             name=name,
             title=title,
@@ -311,10 +311,10 @@ class _Demo:
             eve=None if eve is None else Eve(eve.kind.value, eve.share),
             qber=report["qber"],
             qber_stderr=report["qber_stderr"],
-            qber_expected=qber,
+            qber_expected=theory.qber(protocol, config, eve),
             chsh=report["chsh"],
             chsh_stderr=report["chsh_stderr"],
-            chsh_expected=theory.e91_chsh(config, eve) if e91 else None,
+            chsh_expected=theory.chsh(protocol, config, eve),
             secret_bits=report["secret_bits"],
             epsilon=report["epsilon"],
             wall_s=wall_s,

@@ -100,6 +100,7 @@ def judge_qber(sample: ErrorRate, rules: Rules, budget: EpsilonBudget) -> Reject
     if sample.value >= rules.red_qber:
         return Rejection(
             Reason.QBER,
-            f"QBER {sample.value:.2%} ± {sample.stderr:.2%}: limit {rules.red_qber:.0%}",
+            f"QBER {sample.value:.2%} ± {sample.stderr:.2%} of {sample.bits:,} compared bits, "
+            f"limit {rules.red_qber:.0%}",
         )
     return None

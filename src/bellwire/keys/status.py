@@ -133,7 +133,7 @@ class BlockOutcome:
             raise ValueError("an accepted block is neither too small nor tampered with")
         if self.accepted and self.qber is None:
             raise ValueError("an accepted block has a QBER")
-        if self.accepted and self.protocol is Protocol.E91 and self.chsh is None:
+        if self.accepted and self.protocol.judged_on_chsh and self.chsh is None:
             raise ValueError("an accepted E91 block has an estimate of S")
 
 
@@ -193,14 +193,14 @@ class StatusRules:
 
     def above_threshold(self, outcome: BlockOutcome) -> str | None:
         """In words, the threshold that the block's own numbers cross, or None."""
-        if outcome.qber is not None and outcome.qber >= self.red_qber:
-            return f"QBER {outcome.qber:.1%} of one block, RED from {self.red_qber:.1%}"
-        if (
-            outcome.protocol is Protocol.E91
+        if (  # first, because E91 is judged on S
+            outcome.protocol.judged_on_chsh
             and outcome.chsh is not None
             and outcome.chsh < self.chsh_floor
         ):
             return f"S = {outcome.chsh:.2f} in one block, RED below {self.chsh_floor:.2f}"
+        if outcome.qber is not None and outcome.qber >= self.red_qber:
+            return f"QBER {outcome.qber:.1%} of one block, RED from {self.red_qber:.1%}"
         return None
 
 
