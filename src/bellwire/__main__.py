@@ -1,5 +1,5 @@
 """`python -m bellwire` is `bellwire`."""
 
-from bellwire.cli.main import main
+from bellwire.cli.entry import main
 
 main()

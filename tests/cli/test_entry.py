@@ -1,0 +1,32 @@
+"""The first lines that run: Ctrl-C while the program still loads."""
+
+import sys
+import types
+
+import pytest
+
+from bellwire.cli import entry
+
+
+def test_an_interrupt_while_loading_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted(types.ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "bellwire.cli.main", Interrupted("bellwire.cli.main"))
+    with pytest.raises(SystemExit) as left:
+        entry.main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_what_follows_is_the_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bellwire", "--version"])
+    with pytest.raises(SystemExit) as left:
+        entry.main()
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith("bellwire ")
