@@ -91,7 +91,7 @@ def test_people_get_the_story_in_a_table(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("bbm92",), "e91 or bb84"),
+        (("b92",), "bbm92"),
         (("e91", "--pulses", "many"), "whole number"),
         (("e91", "--pulses", "1.5"), "whole number"),
         (("e91", "--pulses", "1e400"), "whole number"),

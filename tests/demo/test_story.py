@@ -88,6 +88,9 @@ def test_the_budget_adds_up_from_pulses_to_secret_bits(data: st.DataObject) -> N
 def test_a_rejected_block_gives_up_everything_it_had_left() -> None:
     steps = key_budget(protocol=Protocol.BB84, accepted=False, **COUNTS)
     assert [(s.name, s.bits) for s in steps[-2:]] == [("rejected", 300), ("secret", 0)]
+    pairs = key_budget(protocol=Protocol.BBM92, accepted=False, **COUNTS)
+    assert "coincidences" in [s.name for s in pairs]
+    assert "random part" in next(s.explanation for s in pairs if s.name == "after sampling")
     opened = key_budget(protocol=Protocol.E91, accepted=False, **{**COUNTS, "left": 0})
     assert [s.name for s in opened] == [
         "pulses", "coincidences", "sifted", "after sampling", "secret",

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from tests.reference import bounds as reference_bounds
 from tests.reference import correlations as reference
 
-from bellwire.base.angles import CHSH_TERMS
+from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES, CHSH_TERMS
 from bellwire.base.bits import binary_entropy
+from bellwire.base.detections import Protocol
 from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.estimation import (
     Correlations,
     ErrorRate,
-    bb84_phase_errors,
+    conjugate_phase_errors,
     e91_phase_errors,
 )
+from bellwire.distill.evidence import Evidence
 
 BUDGET = EpsilonBudget.divide(1e-10)
 FEW = settings(max_examples=30, derandomize=True, deadline=None)
@@ -121,7 +123,7 @@ def test_the_lower_limit_of_s_is_below_s_and_at_most_hoeffdings_deviations_below
 
 def test_a_basis_is_bounded_by_the_sample_of_the_other_one() -> None:
     quiet, loud = ErrorRate(10, 2_000), ErrorRate(200, 2_000)
-    first, second = bb84_phase_errors((quiet, loud), (4_000, 4_000), BUDGET)
+    first, second = conjugate_phase_errors((quiet, loud), (4_000, 4_000), BUDGET)
     assert first - second == pytest.approx(loud.value - quiet.value)
     assert first > loud.value
     assert binary_entropy(second) < binary_entropy(first)
@@ -139,3 +141,22 @@ def test_an_empty_sample_has_no_errors_and_no_spread() -> None:
     assert ErrorRate(0, 0).value == 0.0
     assert ErrorRate(0, 0).stderr == 0.0
     assert (ErrorRate(1, 10) + ErrorRate(2, 20)).value == 0.1
+
+
+def test_the_bound_of_conjugate_bases_is_never_used_for_e91() -> None:
+    # Eve at 3π/8: the errors of the key alone would promise BBM92's share of it.
+    n, eve = 20_000, 3 * math.pi / 8
+    cosines = np.multiply.outer(
+        np.cos(np.array(ALICE_ANGLES) - eve), np.cos(np.array(BOB_ANGLES) - eve)
+    )
+    counts = Correlations(np.full((3, 3), n), np.rint(n * (1 - cosines) / 2).astype(np.int64))
+    sample = ErrorRate(round(0.0732 * n), n)
+    nothing, beside = (
+        Evidence(Protocol.E91, samples, counts).phase_errors((n, n), BUDGET)
+        for samples in ((ErrorRate(0, 0), ErrorRate(0, 0)), (sample, sample))
+    )
+    assert nothing == beside == e91_phase_errors(counts, (n, n), BUDGET)
+    of_bases = Evidence(Protocol.BBM92, (sample, sample), None).phase_errors((n, n), BUDGET)
+    assert of_bases == conjugate_phase_errors((sample, sample), (n, n), BUDGET)
+    assert max(of_bases) < 0.13
+    assert min(nothing) > 0.42

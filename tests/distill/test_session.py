@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.simulators.blocks import Recorder, opening, reader, replacing, run, session, tags
-from tests.simulators.halves import bb84, e91, halves
+from tests.simulators.halves import bb84, bbm92, e91, halves
 
 from bellwire.base.bits import Bits, pack
 from bellwire.base.detections import Detections, Half, Protocol, Side
@@ -59,6 +59,8 @@ def test_random_blocks_end_equal_at_both_sides(protocol: Protocol) -> None:
         light = (
             bb84(pulses, error, rng, loss)
             if protocol is Protocol.BB84
+            else bbm92(pulses, error, rng, loss)
+            if protocol is Protocol.BBM92
             else e91(pulses, 1 - 2 * error, rng, loss=loss)
         )
         outcome = run(opening(protocol, pulses, number=seed + 1), light, seed=seed)
@@ -106,9 +108,11 @@ def test_eve_at_three_eighths_of_pi_is_rejected_on_s_at_harmless_qber() -> None:
     assert not outcome.secrets
 
 
-def test_intercepted_bb84_is_rejected_on_qber() -> None:
-    light = bb84(20_000, 0.25, np.random.default_rng(4))
-    outcome = run(opening(), light)
+@pytest.mark.parametrize("protocol", [Protocol.BB84, Protocol.BBM92])
+def test_intercepted_conjugate_bases_are_rejected_on_qber(protocol: Protocol) -> None:
+    prepared = protocol is Protocol.BB84
+    light = (bb84 if prepared else bbm92)(20_000, 0.25, np.random.default_rng(4))
+    outcome = run(opening(protocol), light)
     assert reasons(outcome) == {Reason.QBER}
     assert outcome.reports[Side.BOB].qber == pytest.approx(0.25, abs=0.02)
 

@@ -79,8 +79,7 @@ def test_thousands_of_random_lists_are_slots_of_the_block_or_malformed() -> None
 
 def draw(protocol: Protocol, n: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(2)
-    top = 3 if protocol is Protocol.E91 else 2
-    alice, bob = (rng.integers(0, top, n).astype(np.uint8) for _ in range(2))
+    alice, bob = (rng.integers(0, protocol.settings, n).astype(np.uint8) for _ in range(2))
     return alice, bob
 
 
@@ -97,9 +96,10 @@ def test_e91_keys_on_equal_angles_and_tests_all_else() -> None:
     assert used.isdisjoint(KEY_PAIRS)
 
 
-def test_bb84_keeps_equal_bases_and_tests_the_share_of_each() -> None:
-    alice, bob = draw(Protocol.BB84, 8_000)
-    roles = assign(Protocol.BB84, alice, bob, 0.25, SEED)
+@pytest.mark.parametrize("protocol", [Protocol.BB84, Protocol.BBM92])
+def test_equal_bases_are_kept_and_the_share_of_each_is_tested(protocol: Protocol) -> None:
+    alice, bob = draw(protocol, 8_000)
+    roles = assign(protocol, alice, bob, 0.25, SEED)
     assert (alice[roles.key] == bob[roles.key]).all()
     assert (alice[roles.test] == bob[roles.test]).all()
     assert set(roles.key.tolist()).isdisjoint(roles.test.tolist())

@@ -54,7 +54,7 @@ def slots_of(data: bytes, pulses: int) -> list[int]:
     return found
 
 
-def bb84_key(alice: list[int], bob: list[int], share: float, public_seed: bytes) -> list[int]:
+def sampled_key(alice: list[int], bob: list[int], share: float, public_seed: bytes) -> list[int]:
     """Step 2: positions of the key among the common slots."""
     label = b"bellwire stream sample"
     key = hkdf(hkdf(public_seed, b"sample", 32), label, 32)
@@ -110,7 +110,7 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
         chosen = [i for part in ((1, 0), (2, 1)) for i, pair in enumerate(pairs) if pair == part]
     else:
         assert high_a == high_b == b""
-        chosen = bb84_key(ours, theirs, 0.2, nonce_a + nonce_b)
+        chosen = sampled_key(ours, theirs, 0.2, nonce_a + nonce_b)
     outcomes = light[Side.ALICE].at(np.array(common, np.int64)).outcomes.tolist()
     key = [outcomes[i] for i in chosen]
     # The last three steps

@@ -31,7 +31,7 @@ from bellwire.link.simulate import simulate
 
 SEEDS = {Side.ALICE: b"a" * 32, Side.BOB: b"b" * 32}
 NOISE = b"n" * 32
-PULSES = {Protocol.BB84: 20_000, Protocol.E91: 60_000}
+PULSES = {Protocol.BB84: 20_000, Protocol.BBM92: 20_000, Protocol.E91: 60_000}
 SIGNIFICANT = 7.0
 """Standard deviations; chance reaches them once in 10¹¹ looks, and there are below 10⁸."""
 
@@ -105,6 +105,7 @@ class Hidden:
         """What Bob would hold if this were his seed, or the link's."""
         for side in Side:
             yield SettingChoices(seed, side).at(self.slots) & np.uint8(1)
+            yield BasisChoices(seed, Protocol.BBM92, side).at(self.slots)
         yield BasisChoices(seed).at(self.slots)
         yield PreparedPulses(seed, PULSES[self.protocol]).at(self.slots).outcomes
         mine = SEEDS[Side.ALICE]
@@ -164,7 +165,7 @@ def alice_alone(
         b"?" * 32,
         b"!" * 32,
     )[0]
-    if block.protocol is Protocol.E91:
+    if block.protocol.entangled:
         # Her half of pairs cannot be made again without the noise: it is what the link gave her.
         half = block.halves[Side.ALICE]
     for step, body in enumerate(block.said[Side.BOB][:until]):
@@ -180,7 +181,7 @@ def never_opened(block: Block) -> Hidden:
     bob = block.bob
     alice = block.halves[Side.ALICE].at(bob.slots)
     other = alice.settings != bob.settings
-    assert block.protocol is Protocol.BB84
+    assert not block.protocol.judged_on_chsh
     return Hidden(block.protocol, bob.slots[other], bob.outcomes[other])
 
 
@@ -194,7 +195,7 @@ def settings_of(block: Block) -> Hidden:
 
 def unknown_to_alice(block: Block) -> Hidden:
     """Bob's outcomes where hers say nothing: other bases, or settings at a right angle."""
-    if block.protocol is Protocol.BB84:
+    if not block.protocol.judged_on_chsh:
         return never_opened(block)
     bob, alice = block.bob, block.halves[Side.ALICE].at(block.bob.slots)
     # Alice's setting i is at 45°·i and Bob's j at 45°·(j + 1).
@@ -211,7 +212,7 @@ def test_before_outcomes_open_alice_cannot_tell_what_her_own_do_not_say(block: B
     assert unknown_to_alice(block).found_in(*alice_alone(block, until=3)) < SIGNIFICANT
 
 
-@pytest.mark.parametrize("block", [Protocol.BB84], indirect=True, ids=str)  # E91 opens them all
+@pytest.mark.parametrize("block", [Protocol.BB84, Protocol.BBM92], indirect=True, ids=str)
 @pytest.mark.parametrize("until", [5, 40, 10_000])
 def test_alice_never_learns_bobs_outcomes_in_other_bases(block: Block, until: int) -> None:
     memory = alice_alone(block, until)
@@ -244,8 +245,8 @@ def test_alices_seed_and_another_of_bobs_give_another_half(block: Block) -> None
         )[1]
         common = np.intersect1d(bob.slots, again.received if again.received is not None else [])
         theirs, ours = again.at(common), bob.at(common)
-        kinds = 3 if block.protocol is Protocol.E91 else 2
-        assert (theirs.settings == ours.settings).mean() == pytest.approx(1 / kinds, abs=0.02)
+        same = (theirs.settings == ours.settings).mean()
+        assert same == pytest.approx(1 / block.protocol.settings, abs=0.02)
 
 
 # --- the wire
@@ -291,7 +292,7 @@ def test_the_transcript_of_a_leak_shows_the_secret(block: Block) -> None:
 def test_settings_say_nothing_about_outcomes(block: Block) -> None:
     for side in Side:
         half = block.halves[side].at(block.bob.slots)
-        for setting in range(3 if block.protocol is Protocol.E91 else 2):
+        for setting in range(block.protocol.settings):
             of = half.outcomes[half.settings == setting]
             assert abs(of.mean() - 0.5) < 4 * 0.5 / np.sqrt(of.size)
         assert strongest(half.outcomes, half.settings & np.uint8(1)) < SIGNIFICANT

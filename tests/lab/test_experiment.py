@@ -27,7 +27,7 @@ def assert_as_theory(
     result: Result, protocol: Protocol, config: LinkConfig, eve: Eve | None
 ) -> None:
     """QBER and S within four standard errors of the closed forms."""
-    qber = (theory.bb84_qber if protocol is Protocol.BB84 else theory.e91_qber)(config, eve)
+    qber = theory.qber(protocol, config, eve)
     assert result.qber is not None
     assert result.qber_stderr is not None
     assert abs(result.qber - qber) <= 4 * result.qber_stderr
@@ -59,6 +59,8 @@ def test_without_eve_both_accept_one_key_as_theory_says(
 AXES = [
     (Protocol.BB84, EveKind.INTERCEPT_RESEND, None, 0.25),
     (Protocol.BB84, EveKind.GHZ, None, 0.25),
+    (Protocol.BBM92, EveKind.INTERCEPT_RESEND, None, 0.25),
+    (Protocol.BBM92, EveKind.GHZ, None, 0.25),
     (Protocol.E91, EveKind.INTERCEPT_RESEND, None, 0.125),
     (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.degrees(0, 90), 0.25),
     (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.uniform(), 0.25),

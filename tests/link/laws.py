@@ -17,7 +17,11 @@ from bellwire.link.simulate import simulate
 Table = NDArray[np.float64]
 """(settings, settings, 3, 3): Alice's setting, Bob's, her outcome, his; 2 is none."""
 
-SETTINGS = {Protocol.BB84: 2, Protocol.E91: 3}
+_CORRELATION = {
+    Protocol.BB84: theory.bb84_correlation,
+    Protocol.BBM92: theory.bbm92_correlation,
+    Protocol.E91: theory.e91_correlation,
+}
 
 
 def seeds(number: int) -> tuple[bytes, bytes, bytes]:
@@ -31,7 +35,9 @@ def settings_of(protocol: Protocol, side: Side, half: Half, seed: bytes, pulses:
     slots = np.arange(pulses)
     if protocol is Protocol.E91:
         return SettingChoices(seed, side).at(slots)
-    return half.at(slots).settings if side is Side.ALICE else BasisChoices(seed).at(slots)
+    if protocol is Protocol.BB84 and side is Side.ALICE:
+        return half.at(slots).settings
+    return BasisChoices(seed, protocol, side).at(slots)
 
 
 def counted(
@@ -47,24 +53,23 @@ def counted(
         held = half.at(np.arange(pulses) if half.received is None else half.received)
         outcomes[held.slots] = held.outcomes
         assert (held.settings == settings[held.slots]).all()
-        key += (settings * 3 + outcomes) * (1 if side is Side.BOB else 3 * SETTINGS[protocol])
-    n = SETTINGS[protocol]
+        key += (settings * 3 + outcomes) * (1 if side is Side.BOB else 3 * protocol.settings)
+    n = protocol.settings
     cells = np.bincount(key, minlength=(3 * n) ** 2).reshape(n, 3, n, 3)
     return cells.transpose(0, 2, 1, 3).astype(np.float64)
 
 
 def law(protocol: Protocol, config: LinkConfig, eve: Eve | None) -> Table:
     """Probabilities of the cells of `counted`, from `bellwire.link.theory`."""
-    n = SETTINGS[protocol]
+    n = protocol.settings
     table = np.zeros((n, n, 3, 3))
     seen = theory.detection_probability(protocol, config)
     for a, b in product(range(n), range(n)):
-        if protocol is Protocol.E91:
-            e = theory.e91_correlation(config, a, b, eve)
+        e = _CORRELATION[protocol](config, a, b, eve)
+        if protocol.entangled:
             alone = np.array([seen / 2, seen / 2, 1 - seen])
             table[a, b] = np.outer(alone, alone)
         else:
-            e = theory.bb84_correlation(config, a, b, eve)
             table[a, b] = np.outer([0.5, 0.5, 0.0], [seen / 2, seen / 2, 1 - seen])
         table[a, b, :2, :2] *= [[1 + e, 1 - e], [1 - e, 1 + e]]
     return table / n**2

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bellwire.base.detections import Side
+from bellwire.base.detections import Protocol, Side
 from bellwire.base.limits import MAX_PULSES
 from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
 from bellwire.link.errors import ParameterError
@@ -51,6 +51,17 @@ def test_the_two_sides_choose_apart_even_from_one_seed() -> None:
     slots = np.arange(90_000)
     same = SettingChoices(SEED, Side.ALICE).at(slots) == SettingChoices(SEED, Side.BOB).at(slots)
     assert abs(int(same.sum()) - 30_000) < 4 * 141.5
+
+
+def test_every_protocol_and_side_has_bases_of_its_own() -> None:
+    slots = np.arange(90_000)
+    three = [
+        BasisChoices(SEED).at(slots),
+        BasisChoices(SEED, Protocol.BBM92, Side.ALICE).at(slots),
+        BasisChoices(SEED, Protocol.BBM92, Side.BOB).at(slots),
+    ]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert abs(int((three[one] == three[other]).sum()) - 45_000) < 4 * 150
 
 
 def test_prepared_pulses_detect_nothing_and_know_their_block() -> None:

@@ -118,11 +118,14 @@ def test_each_axis_is_drawn_equally_often() -> None:
 
 
 @given(share=st.floats(0.0, 1.0), misalignment=st.floats(0.0, 0.5))
-def test_bb84_errors_of_misalignment_and_eve_mix(share: float, misalignment: float) -> None:
+def test_errors_of_misalignment_and_eve_mix_in_conjugate_bases(
+    share: float, misalignment: float
+) -> None:
     config = LinkConfig(misalignment=misalignment)
     mixed = misalignment + (1 - 2 * misalignment) * share / 4
     for kind in EveKind:
-        assert theory.bb84_qber(config, Eve(kind, share)) == pytest.approx(mixed)
+        for qber in (theory.bb84_qber, theory.bbm92_qber):
+            assert qber(config, Eve(kind, share)) == pytest.approx(mixed)
 
 
 def test_default_axes_are_key_bases_of_the_protocol() -> None:

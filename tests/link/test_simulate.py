@@ -113,9 +113,12 @@ def test_eve_at_three_eighths_pi_makes_few_errors_and_no_bell_violation() -> Non
     assert abs(s - math.sqrt(2)) < 4 * s_error
 
 
+@pytest.mark.parametrize("protocol", [Protocol.BB84, Protocol.BBM92])
 @pytest.mark.parametrize("kind", EveKind)
-def test_eve_on_bb84_makes_a_quarter_of_errors(kind: EveKind) -> None:
-    counts = counted(Protocol.BB84, IDEAL, 100_000, Eve(kind), 5)
+def test_eve_on_conjugate_bases_makes_a_quarter_of_errors(
+    kind: EveKind, protocol: Protocol
+) -> None:
+    counts = counted(protocol, IDEAL, 100_000, Eve(kind), 5)
     by_basis = [correlation(counts, basis, basis) for basis in (0, 1)]
     n = sum(count for _, count in by_basis)
     qber = sum((1 - e) / 2 * count for e, count in by_basis) / n
@@ -172,12 +175,13 @@ def test_e91_settings_are_the_choosers_and_survive_another_peer() -> None:
     assert (first.at(slots).settings == second.at(slots).settings).all()
 
 
-def test_with_loss_each_side_of_e91_registers_its_own_slots() -> None:
+@pytest.mark.parametrize("protocol", [Protocol.BBM92, Protocol.E91])
+def test_with_loss_each_side_registers_its_own_slots_of_pairs(protocol: Protocol) -> None:
     config = LinkConfig(fibre_km=50.0)
-    alice, bob = simulate(Protocol.E91, config, 50_000, *seeds(11))
+    alice, bob = simulate(protocol, config, 50_000, *seeds(11))
     assert alice.received is not None
     assert bob.received is not None
-    seen = theory.detection_probability(Protocol.E91, config)
+    seen = theory.detection_probability(protocol, config)
     both = np.intersect1d(alice.received, bob.received).size
     for received in (alice.received, bob.received):
         assert abs(received.size - 50_000 * seen) < 4 * math.sqrt(50_000 * seen * (1 - seen))

@@ -5,7 +5,7 @@ import pytest
 from bellwire.base.detections import Protocol
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
-from bellwire.link.eve import Eve, EveKind
+from bellwire.link.eve import Axes, Eve, EveKind
 
 IDEAL = LinkConfig(misalignment=0.0)
 
@@ -21,6 +21,30 @@ def test_the_phase_error_bound_of_a_symmetric_link_is_its_qber() -> None:
         assert theory.e91_qber(config, pair=pair) == pytest.approx(0.03)
         assert theory.e91_phase_error(config, pair) == pytest.approx(0.03)
     assert theory.e91_key_fraction(config) == pytest.approx(theory.bb84_key_fraction(config))
+
+
+def test_bbm92_is_bb84_with_dark_counts_at_both_sides() -> None:
+    config = LinkConfig(fibre_km=100.0, dark_count_probability=1e-4, detector_efficiency=0.2)
+    assert theory.bbm92_qber(LinkConfig(misalignment=0.03)) == pytest.approx(0.03)
+    kappa = config.clicks(Protocol.BBM92).fidelity
+    assert theory.bbm92_qber(config) == pytest.approx(0.5 * (1 - 0.96 * kappa**2))
+    assert theory.key_fraction(Protocol.BBM92, IDEAL) == pytest.approx(1 / 2)
+    bright = LinkConfig(fibre_km=10.0)  # without dark counts only the losses count
+    ratio = theory.key_fraction(Protocol.BBM92, bright) / theory.key_fraction(Protocol.BB84, bright)
+    assert ratio == pytest.approx(1.0)
+
+
+def test_the_bound_of_bbm92_is_never_that_of_e91() -> None:
+    eve = Eve(EveKind.INTERCEPT_RESEND, 1.0, Axes((3 * math.pi / 8,)))
+    error = theory.e91_qber(IDEAL, eve)
+    assert theory.bbm92_key_fraction(LinkConfig(misalignment=error)) > 0.2
+    assert theory.key_fraction(Protocol.E91, IDEAL, eve) == 0.0
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_only_a_protocol_judged_on_s_has_one(protocol: Protocol) -> None:
+    assert (theory.chsh(protocol, IDEAL) is not None) == (protocol is Protocol.E91)
+    assert theory.qber(protocol, LinkConfig(misalignment=0.03)) == pytest.approx(0.03)
 
 
 def test_key_ends_at_eleven_percent_in_bb84() -> None:

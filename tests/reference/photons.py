@@ -134,10 +134,23 @@ def e91(config: LinkConfig, eve: Eve | None, rng: random.Random) -> Click:
     return a, b, alice, bob
 
 
+def bbm92(config: LinkConfig, eve: Eve | None, rng: random.Random) -> Click:
+    """One Φ⁺ pair as in `e91`, but each side measures along Z or X."""
+    a, b = rng.randrange(2), rng.randrange(2)
+    state = State([math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5)])
+    if eve is not None:
+        attack(state, 1, eve, Protocol.BBM92, rng)
+    misalign(state, 1, config, rng)
+    km, db = config.fibre_km / 2, config.insertion_loss_db / 2
+    alice = detect(state, 0, math.radians(90 * a), km, db, config, rng)
+    bob = detect(state, 1, math.radians(90 * b), km, db, config, rng)
+    return a, b, alice, bob
+
+
 def run(
     protocol: Protocol, config: LinkConfig, pulses: int, eve: Eve | None, seed: int
 ) -> Counter[Click]:
     """Count what `pulses` pulses or pairs gave."""
-    one = {Protocol.BB84: bb84, Protocol.E91: e91}[protocol]
+    one = {Protocol.BB84: bb84, Protocol.BBM92: bbm92, Protocol.E91: e91}[protocol]
     rng = random.Random(seed)
     return Counter(one(config, eve, rng) for _ in range(pulses))

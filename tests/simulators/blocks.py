@@ -16,7 +16,7 @@ from bellwire.distill.session import Session
 from bellwire.distill.steps import BlockAuthentication
 from bellwire.lab.pair import PairOutcome, Wire, derive_authentication, distil, faithful
 
-SMALL = {Protocol.BB84: 20_000, Protocol.E91: 60_000}
+SMALL = {Protocol.BB84: 20_000, Protocol.BBM92: 20_000, Protocol.E91: 60_000}
 """Pulses of a block that still gives key."""
 
 STANDARD = Open(

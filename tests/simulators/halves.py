@@ -56,8 +56,19 @@ def e91(
     }
 
 
+def bbm92(
+    pulses: int, qber: float, rng: np.random.Generator, loss: float = 0.0
+) -> dict[Side, Half]:
+    """As `bb84`, but both sides detect, each with losses of its own."""
+    light = bb84(pulses, qber, rng, loss)
+    kept = np.flatnonzero(rng.random(pulses) >= loss).astype(np.int64)
+    return {**light, Side.ALICE: light[Side.ALICE].at(kept)}
+
+
 def halves(protocol: Protocol, pulses: int, rng: np.random.Generator) -> dict[Side, Half]:
-    """A clean block of either protocol at 2 % QBER."""
+    """A clean block of any protocol at 2 % QBER."""
     if protocol is Protocol.BB84:
         return bb84(pulses, 0.02, rng)
+    if protocol is Protocol.BBM92:
+        return bbm92(pulses, 0.02, rng)
     return e91(pulses, 0.96, rng)

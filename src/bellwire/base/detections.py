@@ -1,7 +1,8 @@
 """What one side holds of a block: its half, and only its half.
 
-A slot is the number of a pulse (BB84) or of a coincidence window (E91); both sides name it alike.
-Settings are 0/1 in BB84 (rectilinear, diagonal) and 0/1/2 in E91 (see `bellwire.base.angles`).
+A slot is the number of a pulse (BB84) or of a coincidence window (BBM92, E91); both sides name it
+alike. Settings are 0/1 in BB84 and BBM92 (rectilinear, diagonal) and 0/1/2 in E91 (see
+`bellwire.base.angles`).
 Outcomes are 0/1 and secret until the protocol opens them: reprs never show them.
 """
 
@@ -18,10 +19,44 @@ Outcomes = NDArray[np.uint8]
 
 
 class Protocol(StrEnum):
-    """How photons become correlated bits."""
+    """How photons become correlated bits.
+
+    BB84: Bennett, Brassard (1984). BBM92: Bennett, Brassard, Mermin, PRL 68, 557 (1992). E91:
+    Ekert, PRL 67, 661 (1991).
+    """
 
     BB84 = "bb84"
+    BBM92 = "bbm92"
     E91 = "e91"
+
+    @property
+    def entangled(self) -> bool:
+        """Whether both sides detect photons of pairs; else Alice prepares pulses, Bob detects."""
+        return _TRAITS[self].entangled
+
+    @property
+    def settings(self) -> int:
+        """Settings of each side: the two conjugate bases, or E91's three angles."""
+        return _TRAITS[self].settings
+
+    @property
+    def judged_on_chsh(self) -> bool:
+        """Whether S decides and bounds Eve; else the compared bits of conjugate bases do."""
+        return _TRAITS[self].judged_on_chsh
+
+
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    entangled: bool
+    settings: int
+    judged_on_chsh: bool
+
+
+_TRAITS = {
+    Protocol.BB84: _Traits(entangled=False, settings=2, judged_on_chsh=False),
+    Protocol.BBM92: _Traits(entangled=True, settings=2, judged_on_chsh=False),
+    Protocol.E91: _Traits(entangled=True, settings=3, judged_on_chsh=True),
+}
 
 
 class Side(StrEnum):

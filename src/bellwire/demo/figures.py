@@ -72,7 +72,7 @@ def draw(story: Story) -> dict[str, Figure]:
             figures["chsh"] = chsh(story)
         if any(stage.correlations for stage in story.stages):
             figures["correlations"] = correlations(story)
-        for protocol in (Protocol.E91, Protocol.BB84):
+        for protocol in (Protocol.E91, Protocol.BBM92, Protocol.BB84):
             stage = story.first(protocol)
             if stage is not None and stage.budget and stage.secret_bits > 0:
                 figures[f"budget-{protocol}"] = budget(stage)

@@ -112,7 +112,7 @@ class Stage:
         qber: Error rate of sifted bits, 0 to 1, with its standard error; None if not reached.
         qber_stderr: See above.
         qber_expected: What theory says for this link and this attack.
-        chsh: S with its standard error; None in BB84 or if not reached.
+        chsh: S with its standard error; E91 only, None if not reached.
         chsh_stderr: See above.
         chsh_expected: What theory says.
         secret_bits: Net of what the block's authentication used up; 0 if aborted.
@@ -327,26 +327,26 @@ def key_budget(
     Raises:
         StoryInconsistent: The counts grow where they must shrink, or take away more than there is.
     """
-    e91 = protocol is Protocol.E91
+    pairs = protocol.entangled
     steps = [
         BudgetStep(
             "pulses",
             pulses,
             StepKind.COUNT,
-            "entangled pairs that the source sent" if e91 else "single photons that Alice sent",
+            "entangled pairs that the source sent" if pairs else "single photons that Alice sent",
         ),
         BudgetStep(
-            "coincidences" if e91 else "detected",
+            "coincidences" if pairs else "detected",
             detected,
             StepKind.COUNT,
-            "pairs of which both photons were detected" if e91 else "photons that Bob detected",
+            "pairs of which both photons were detected" if pairs else "photons that Bob detected",
         ),
         BudgetStep(
             "sifted",
             sifted,
             StepKind.COUNT,
             "both measured at the same key setting"
-            if e91
+            if protocol.judged_on_chsh
             else "both chose the same basis; the others carry no common bit",
         ),
         BudgetStep(

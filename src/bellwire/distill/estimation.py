@@ -155,13 +155,14 @@ def e91_phase_errors(
     return tuple(limits)
 
 
-def bb84_phase_errors(
+def conjugate_phase_errors(
     samples: tuple[ErrorRate, ErrorRate], key_bits: tuple[int, ...], budget: EpsilonBudget
 ) -> tuple[float, ...]:
-    """Upper limit of the phase error rate of each basis's key bits.
+    """Upper limit of the phase error rate of each basis's key bits, in BB84 and BBM92.
 
     A bit's phase error is the error it would have shown in the other basis, where a random sample
-    was compared; bases were drawn alike, so sample and key are parts of one population.
+    was compared; bases were drawn alike, so sample and key are parts of one population. It rests on
+    conjugate bases: E91's key settings are not, and it is never used for E91.
 
     Args:
         samples: Compared bits of each basis.

@@ -1,4 +1,4 @@
-"""What the opened outcomes of a block say, for either protocol: to judge it, and to bound Eve."""
+"""What the opened outcomes of a block say, for any protocol: to judge it, and to bound Eve."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.estimation import (
     Correlations,
     ErrorRate,
-    bb84_phase_errors,
+    conjugate_phase_errors,
     e91_phase_errors,
 )
 from bellwire.distill.sifting import Roles
@@ -24,8 +24,9 @@ class Evidence:
 
     Attributes:
         protocol: Which rules they are judged by.
-        samples: Compared bits of each key part: basis in BB84, key setting in E91.
-        correlations: Of the test settings in E91, None in BB84.
+        samples: Compared bits of each key part: basis in BB84 and BBM92, key
+            setting in E91.
+        correlations: Of the test settings in E91, else None.
     """
 
     protocol: Protocol
@@ -43,7 +44,7 @@ class Evidence:
         """Count the test slots: settings at all common slots, outcomes at the test slots."""
         alice, bob = settings
         alice_bits, bob_bits = tested
-        if protocol is Protocol.E91:
+        if protocol.judged_on_chsh:
             test = roles.test
             counts = Correlations.count(alice[test], bob[test], alice_bits, bob_bits)
             return cls(protocol, (NOTHING, NOTHING), counts)
@@ -83,7 +84,7 @@ class Evidence:
         """Upper limit of the phase error rate of each key part."""
         if self.correlations is not None:
             return e91_phase_errors(self.correlations, parts, budget)
-        return bb84_phase_errors(self.samples, parts, budget)
+        return conjugate_phase_errors(self.samples, parts, budget)
 
     def figures(self, budget: EpsilonBudget) -> dict[str, Any]:
         """The fields of `BlockReport` that these counts fill."""

@@ -13,6 +13,11 @@ ASSUMPTIONS = {
         "Eve treats every pair alike and independently (collective attacks)",
         "choices are computationally random until they are announced",
     ),
+    Protocol.BBM92: (
+        "each side measures a qubit (a double click gives a random bit)",
+        "each basis detects with the same efficiency, at both sides",
+        "choices are computationally random until they are announced",
+    ),
     Protocol.BB84: (
         "the source emits single photons in the stated states",
         "Bob measures a qubit (a double click gives a random bit)",
@@ -30,18 +35,18 @@ class BlockReport:
     Attributes:
         number: Block number; probes are counted apart.
         probe: True for a block that watches and never yields key.
-        protocol: E91 or BB84.
+        protocol: E91, BBM92 or BB84.
         accepted: Whether it became key (a probe: whether it would have been let through).
         reason: Why not, None if accepted.
         message: The same in words, with the numbers.
         pulses: Pulses, or pairs, sent.
-        detected: Common slots: Bob's detections in BB84, coincidences in E91.
-        sifted_bits: Bits with equal bases (BB84), or of key settings (E91).
+        detected: Common slots: Bob's detections in BB84, coincidences of pairs.
+        sifted_bits: Bits with equal bases (BB84, BBM92), or of key settings (E91).
         sample_bits: Of these, opened to estimate; all of them if the block was opened.
         key_bits: What went into reconciliation, 0 if it came to none.
         qber: Error rate of all sifted bits that were compared or reconciled, with its error.
         qber_stderr: See above.
-        chsh: S, with its standard error and lower limit; None in BB84.
+        chsh: S, with its standard error and lower limit; E91, else None.
         chsh_stderr: See above.
         chsh_lower: See above.
         correlations: E91: E(a, b) of each setting pair (`Correlations.table`).

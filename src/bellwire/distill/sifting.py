@@ -63,7 +63,7 @@ class Roles:
 
     Attributes:
         key: Positions whose outcomes stay secret and become key, part after part.
-        parts: Bits of `key` per part (basis of BB84, key setting of E91).
+        parts: Bits of `key` per part (basis of BB84 and BBM92, key setting of E91).
         test: Positions whose outcomes are opened.
     """
 
@@ -83,11 +83,11 @@ def assign(
 ) -> Roles:
     """Divide the common slots by the announced settings of both sides.
 
-    BB84 keeps equal bases and tests a random `sample_share` of each basis, drawn from the public
-    `seed`; E91 keys on `KEY_PAIRS` and tests every other pair of settings. BB84's unequal bases
+    BB84 and BBM92 keep equal bases and test a random `sample_share` of each basis, drawn from the
+    public `seed`; E91 keys on `KEY_PAIRS` and tests every other pair of settings. Unequal bases
     serve nothing.
     """
-    if protocol is Protocol.E91:
+    if protocol.judged_on_chsh:
         parts = [np.flatnonzero((alice == a) & (bob == b)) for a, b in KEY_PAIRS]
         used = np.zeros(alice.size, bool)
         for part in parts:

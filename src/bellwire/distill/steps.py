@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from bellwire.base.bits import Bits, PackedBitsError, binary_entropy, pack, unpack
-from bellwire.base.detections import Half, Protocol, Settings, Side, Slots
+from bellwire.base.detections import Half, Settings, Side, Slots
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.one_time_mac import TAG_BYTES, forgery_bound, tag, verify_tag
@@ -148,7 +148,7 @@ class Steps:
                 )
         slots = yield from self._receive_slots(half)
         ours = half.at(slots)
-        highest = 2 if self._opening.protocol is Protocol.E91 else 1
+        highest = self._opening.protocol.settings - 1
         if slots.size and (ours.settings.max() > highest or ours.outcomes.max() > 1):
             raise BlockRejected(Reason.LINK, "settings or outcomes are out of range")
         alice, bob, public_seed = yield from self._announce(ours.settings)
@@ -198,7 +198,7 @@ class Steps:
                 self._tag_context(b"received", self._side.peer) + theirs.slots,
                 theirs.tag,
             )
-        prepares = self._opening.protocol is Protocol.BB84
+        prepares = not self._opening.protocol.entangled
         if prepares and self._side is Side.BOB:
             if theirs.slots:
                 raise MalformedMessage("Alice registers no slots in BB84, got a list")
@@ -223,7 +223,7 @@ class Steps:
 
     def _announce(self, settings: Settings) -> Talk[tuple[Settings, Settings, bytes]]:
         nonce = self._random_bytes(NONCE_BYTES)
-        three = self._opening.protocol is Protocol.E91
+        three = self._opening.protocol.settings > 2
         low = pack(settings & np.uint8(1))
         high = pack(settings >> np.uint8(1)) if three else b""
         theirs = decode((yield from self._exchange(encode(Announced(low, high, nonce)))), Announced)

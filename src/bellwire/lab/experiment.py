@@ -25,7 +25,7 @@ from bellwire.link.simulate import simulate
 MAX_PULSES = 1 << 24
 """Longest experiment, as long as a node's longest block; it takes about 1.5 GB."""
 
-PULSE_RATE_HZ = {Protocol.BB84: 1e9, Protocol.E91: 1e7}
+PULSE_RATE_HZ = {Protocol.BB84: 1e9, Protocol.BBM92: 1e7, Protocol.E91: 1e7}
 """Pulses, or pairs, per simulated second: a fast pulsed source, a bright pair source."""
 
 
@@ -34,12 +34,12 @@ class Experiment:
     """What to run.
 
     Attributes:
-        protocol: E91 or BB84.
+        protocol: E91, BBM92 or BB84.
         pulses: Pulses, or pairs.
         config: The link.
         eve: Who is on it.
         seed: Makes the run reproducible; None draws from the operating system.
-        sample_share: Share of sifted bits compared in BB84.
+        sample_share: Share of sifted bits compared in BB84 and BBM92.
         epsilon: Total ε.
         red_qber: Blocks from this QBER on are rejected.
         chsh_floor: Blocks with S below this are rejected.

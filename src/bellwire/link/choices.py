@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bellwire.base.detections import Detections, Settings, Side, Slots
+from bellwire.base.detections import Detections, Protocol, Settings, Side, Slots
 from bellwire.crypto.stream import KeyStream
 from bellwire.link.config import check_pulses
 
@@ -63,12 +63,17 @@ class PreparedPulses:
 
 
 class BasisChoices:
-    """Bob's bases in BB84: 0 or 1 for any slot, from his 32-byte seed; one bit of it a slot."""
+    """A receiving side's bases: 0 or 1 for any slot, from its 32-byte seed; one bit of it a slot.
+
+    Bob's in BB84 unless protocol and side say otherwise; both sides' in BBM92.
+    """
 
     __slots__ = ("_stream",)
 
-    def __init__(self, seed: bytes) -> None:
-        self._stream = KeyStream(seed, "link bb84 bob basis")
+    def __init__(
+        self, seed: bytes, protocol: Protocol = Protocol.BB84, side: Side = Side.BOB
+    ) -> None:
+        self._stream = KeyStream(seed, f"link {protocol} {side} basis")
 
     def __repr__(self) -> str:
         return "BasisChoices()"

@@ -81,7 +81,7 @@ class LinkClient:
             raise _refusal(answer)
         if not isinstance(answer, Prepared):
             return to_half(answer, protocol, pulses)
-        if protocol is not Protocol.BB84:
+        if protocol.entangled:
             raise LinkMisbehaved(f"expected detections in {protocol}, got prepared pulses")
         return prepared
 

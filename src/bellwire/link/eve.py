@@ -1,10 +1,10 @@
 """Eve: what she does to the photons, to which share of them, and along which axes.
 
-All her axes lie where the honest settings lie, on the X–Z plane of the Bloch sphere; BB84's bases
-are the angles 0 (rectilinear) and π/2 (diagonal). Intercept-resend measures the photon on its way
-to Bob along an axis and sends on what was found. GHZ entangling makes a controlled-NOT in the
-basis of the axis onto a qubit of hers, Φ⁺ thus becoming a GHZ state. Either way the pair that
-Alice and Bob hold is dephased along the axis, and its correlation becomes
+All her axes lie where the honest settings lie, on the X–Z plane of the Bloch sphere; BB84's and
+BBM92's bases are the angles 0 (rectilinear) and π/2 (diagonal). Intercept-resend measures the
+photon on its way to Bob along an axis and sends on what was found. GHZ entangling makes a
+controlled-NOT in the basis of the axis onto a qubit of hers, Φ⁺ thus becoming a GHZ state. Either
+way the pair that Alice and Bob hold is dephased along the axis, and its correlation becomes
 cos(a − axis)·cos(b − axis): they see the same, while what Eve holds differs
 (docs/explanation/eve.md).
 """
@@ -20,7 +20,7 @@ from bellwire.base.detections import Protocol
 from bellwire.link.errors import ParameterError
 
 BB84_ANGLES = (0.0, math.pi / 2)
-"""Bloch angles of the rectilinear and the diagonal basis."""
+"""Bloch angles of the rectilinear and the diagonal basis, of BB84 and of BBM92."""
 
 MAX_AXES = 16
 
@@ -79,8 +79,10 @@ class Axes:
 
 _DEFAULT_AXES = {
     (EveKind.INTERCEPT_RESEND, Protocol.BB84): Axes(BB84_ANGLES),
+    (EveKind.INTERCEPT_RESEND, Protocol.BBM92): Axes(BB84_ANGLES),
     (EveKind.INTERCEPT_RESEND, Protocol.E91): Axes((math.pi / 4, math.pi / 2)),
     (EveKind.GHZ, Protocol.BB84): Axes((0.0,)),
+    (EveKind.GHZ, Protocol.BBM92): Axes((0.0,)),
     (EveKind.GHZ, Protocol.E91): Axes((math.pi / 4,)),
 }
 

@@ -201,7 +201,7 @@ def to_half(answer: Detected, protocol: Protocol, pulses: int) -> Detections:
         raise LinkMisbehaved(f"expected a half: {error}") from error
     if n and slots[-1] >= pulses:
         raise LinkMisbehaved(f"expected slots below {pulses}, got {slots[-1]}")
-    highest = 1 if protocol is Protocol.BB84 else 2
+    highest = protocol.settings - 1
     if n and settings.max() > highest:
         raise LinkMisbehaved(f"expected settings up to {highest}, got {settings.max()}")
     return half

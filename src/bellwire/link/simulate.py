@@ -8,7 +8,7 @@ probability ½(1 − V·c), where c is cos(a − b), or cos(a − φ)·cos(b −
 In BB84 Alice's preparation stands in for an always clean gate of hers. All single outcomes are
 uniform: nothing here favours a bit.
 
-Noise comes from a cryptographic stream (outcomes of E91 are key), one stream per quantity, each
+Noise comes from a cryptographic stream (outcomes of pairs are key), one stream per quantity, each
 read in the order of slots; so the halves depend on the seeds alone and not on the chunk size.
 Memory is bounded by the detections and one chunk.
 """
@@ -44,7 +44,7 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
     """Send `pulses` pulses, or pairs, through the link.
 
     Args:
-        protocol: BB84 or E91.
+        protocol: BB84, BBM92 or E91.
         config: The link's physics.
         pulses: 1 … 2²⁶.
         alice_seed: 32 bytes, Alice's choices. Secret.
@@ -54,7 +54,7 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
         chunk: Pulses at a time; changes memory and speed, never the result.
 
     Returns:
-        Alice's half and Bob's. In BB84 Alice's is a `PreparedPulses` of her seed alone. In E91
+        Alice's half and Bob's. In BB84 Alice's is a `PreparedPulses` of her seed alone. Of pairs
         each lists every slot that this side registered, coincident or not.
 
     Raises:
@@ -65,11 +65,17 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
     if chunk < 1:
         raise ParameterError("chunk", "of at least 1 pulse", chunk)
     light = _Light(protocol, config, noise_seed, eve)
-    if protocol is Protocol.BB84:
+    if not protocol.entangled:
         alice = PreparedPulses(alice_seed, pulses)
         return alice, _bb84(light, alice, BasisChoices(bob_seed), chunk)
-    choices = SettingChoices(alice_seed, Side.ALICE), SettingChoices(bob_seed, Side.BOB)
-    return _e91(light, *choices, pulses, chunk)
+    if protocol is Protocol.BBM92:
+        bases = (
+            BasisChoices(alice_seed, protocol, Side.ALICE),
+            BasisChoices(bob_seed, protocol, Side.BOB),
+        )
+        return _pairs(light, *bases, (BB84_ANGLES, BB84_ANGLES), pulses, chunk)
+    settings = SettingChoices(alice_seed, Side.ALICE), SettingChoices(bob_seed, Side.BOB)
+    return _pairs(light, *settings, (ALICE_ANGLES, BOB_ANGLES), pulses, chunk)
 
 
 class _Light:
@@ -126,10 +132,15 @@ def _bb84(light: _Light, alice: PreparedPulses, bases: BasisChoices, chunk: int)
     return _joined(parts)
 
 
-def _e91(
-    light: _Light, alice: SettingChoices, bob: SettingChoices, pulses: int, chunk: int
+def _pairs(  # noqa: PLR0917 - one side's, the other's, and the block
+    light: _Light,
+    alice: BasisChoices | SettingChoices,
+    bob: BasisChoices | SettingChoices,
+    angles: tuple[tuple[float, ...], tuple[float, ...]],
+    pulses: int,
+    chunk: int,
 ) -> tuple[Detections, Detections]:
-    angles_a, angles_b = np.array(ALICE_ANGLES), np.array(BOB_ANGLES)
+    angles_a, angles_b = (np.array(side) for side in angles)
     parts_a, parts_b = [], []
     for start, n in _chunks(pulses, chunk):
         any_a, clean_a = light.gate(Side.ALICE, n)

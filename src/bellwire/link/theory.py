@@ -4,8 +4,9 @@ Notation: κ is a side's `Clicks.fidelity` (share of its detections that are the
 the visibility, C(a, b) the correlation through ideal optics: cos(a − b) without Eve, else
 `Eve.correlation`. Outcomes that are not clean are fair coins, so correlations just multiply:
 
-- E91:  E(a, b) = κ²·V·C(a, b), given a coincidence;
-- BB84: the QBER in basis β is ½(1 − κ·V·C(β, β)), given a detection.
+- pairs: E(a, b) = κ²·V·C(a, b), given a coincidence; E91's settings, or the bases of BBM92;
+- BB84:  the QBER in basis β is ½(1 − κ·V·C(β, β)), given a detection;
+- BBM92: the QBER in basis β is ½(1 − κ²·V·C(β, β)), given a coincidence.
 """
 
 import math
@@ -26,7 +27,7 @@ def detection_probability(protocol: Protocol, config: LinkConfig) -> float:
 
 
 def coincidence_probability(config: LinkConfig) -> float:
-    """E91: probability that both sides register a given slot; losses are independent."""
+    """Of pairs: probability that both sides register a given slot; losses are independent."""
     return detection_probability(Protocol.E91, config) ** 2
 
 
@@ -50,6 +51,22 @@ def bb84_qber(config: LinkConfig, eve: Eve | None = None, basis: int | None = No
     """
     bases = (0, 1) if basis is None else (basis,)
     return math.fsum(_error(bb84_correlation(config, b, b, eve)) for b in bases) / len(bases)
+
+
+def bbm92_correlation(config: LinkConfig, alice: int, bob: int, eve: Eve | None = None) -> float:
+    """Mean product of the ±1 outcomes in bases `alice` and `bob`, given a coincidence: κ²·V·C."""
+    a, b = BB84_ANGLES[alice], BB84_ANGLES[bob]
+    ideal = _ideal(Protocol.BBM92, a, b, eve)
+    return config.clicks(Protocol.BBM92).fidelity ** 2 * config.visibility * ideal
+
+
+def bbm92_qber(config: LinkConfig, eve: Eve | None = None, basis: int | None = None) -> float:
+    """QBER of sifted bits in one basis, or over both: ½(1 − κ²·V·C(β, β)).
+
+    Eve's signatures are those of BB84: a photon measured on its way is one of a pair or was sent.
+    """
+    bases = (0, 1) if basis is None else (basis,)
+    return math.fsum(_error(bbm92_correlation(config, b, b, eve)) for b in bases) / len(bases)
 
 
 def e91_correlation(config: LinkConfig, alice: int, bob: int, eve: Eve | None = None) -> float:
@@ -84,12 +101,32 @@ def e91_phase_error(config: LinkConfig, pair: int, eve: Eve | None = None) -> fl
     return _error((near - far) / math.sqrt(2.0))
 
 
+def qber(protocol: Protocol, config: LinkConfig, eve: Eve | None = None) -> float:
+    """QBER of all sifted bits of any protocol."""
+    of = {Protocol.BB84: bb84_qber, Protocol.BBM92: bbm92_qber, Protocol.E91: e91_qber}
+    return of[protocol](config, eve)
+
+
+def chsh(protocol: Protocol, config: LinkConfig, eve: Eve | None = None) -> float | None:
+    """S where the protocol measures it, else None."""
+    return e91_chsh(config, eve) if protocol.judged_on_chsh else None
+
+
 def bb84_key_fraction(config: LinkConfig, eve: Eve | None = None) -> float:
     """Secret bits per sifted bit of long blocks: 1 − 2h(QBER), at least 0.
 
     Source: Shor, Preskill, PRL 85, 441 (2000).
     """
     return _net(bb84_qber(config, eve), bb84_qber(config, eve))
+
+
+def bbm92_key_fraction(config: LinkConfig, eve: Eve | None = None) -> float:
+    """Secret bits per sifted bit of long blocks: 1 − 2h(QBER), at least 0; as in BB84.
+
+    The source may be Eve's: nothing is assumed of it. E91's key settings are not conjugate, so this
+    is never used for E91.
+    """
+    return _net(bbm92_qber(config, eve), bbm92_qber(config, eve))
 
 
 def e91_key_fraction(config: LinkConfig, eve: Eve | None = None) -> float:
@@ -105,8 +142,11 @@ def e91_key_fraction(config: LinkConfig, eve: Eve | None = None) -> float:
 def key_fraction(protocol: Protocol, config: LinkConfig, eve: Eve | None = None) -> float:
     """Secret bits per pulse of long blocks.
 
-    Times the sifted bits per pulse: half the gain in BB84, 2/9 of the coincidences in E91.
+    Times the sifted bits per pulse: half the gain in BB84, half the coincidences in BBM92, 2/9 of
+    them in E91.
     """
+    if protocol is Protocol.BBM92:
+        return coincidence_probability(config) / 2 * bbm92_key_fraction(config, eve)
     if protocol is Protocol.BB84:
         return detection_probability(protocol, config) / 2 * bb84_key_fraction(config, eve)
     return coincidence_probability(config) * 2 / 9 * e91_key_fraction(config, eve)

@@ -88,7 +88,7 @@ class Policy:
     """What this node proposes, or accepts, of a block.
 
     Attributes:
-        sample_share: Share of sifted bits compared in BB84.
+        sample_share: Share of sifted bits compared in BB84 and BBM92.
         epsilon: Total ε of a block.
         red_qber: Blocks from this QBER on are rejected.
         chsh_floor: Blocks with S below this are rejected.

@@ -108,7 +108,7 @@ class DistillSettings(BaseModel):
 
     model_config = _SECTION
 
-    protocol: Literal["e91", "bb84"] = Field(
+    protocol: Literal["e91", "bbm92", "bb84"] = Field(
         default="e91", description="How photons become correlated bits."
     )
     pulses: int = Field(
@@ -118,7 +118,7 @@ class DistillSettings(BaseModel):
         default=0.2,
         gt=0,
         lt=1,
-        description="Share of the sifted bits that BB84 compares in the open and gives up.",
+        description="Share of the sifted bits that BB84 and BBM92 compare in the open and give up.",
     )
     epsilon: float = Field(
         default=1e-10,
