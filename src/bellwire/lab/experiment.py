@@ -4,6 +4,7 @@ The same engine and the same sessions that the nodes run; only here both halves 
 and a seed may make it all reproducible.
 """
 
+import json
 import secrets
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 from bellwire.distill.verdict import Rules
+from bellwire.lab import tables
 from bellwire.lab.pair import derive_authentication, distil
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve
@@ -101,6 +103,18 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
         return asdict(self)
+
+    def to_json(self) -> str:
+        """The result as one JSON document."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_pandas(self) -> Any:
+        """The result as a pandas DataFrame of one row.
+
+        Raises:
+            LibraryMissing: pandas is not installed.
+        """
+        return tables.frame([self])
 
 
 def _seeds(seed: int | None) -> Callable[[str], bytes]:

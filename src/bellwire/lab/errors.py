@@ -1,0 +1,87 @@
+"""What goes wrong in the lab, beyond what the link and distillation refuse.
+
+BellwireError
+├── UsageError
+│   ├── UnknownParameter   a word that no experiment has; the known ones are named         exit 2
+│   ├── RangeError         `--over` that is no range, or asks for too many experiments     exit 2
+│   ├── FileUnusable       a configuration file or the output folder                       exit 2
+│   └── OtherSweep         the output folder holds a sweep with other fixed parameters     exit 2
+├── LibraryMissing         pandas was asked for and is not installed                       exit 1
+└── WorkerLost             a worker process ended; what is done is kept                    exit 1
+
+Values outside their ranges raise the `ParameterError` of the link or of distillation.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bellwire.base.errors import BellwireError, UsageError
+
+
+class UnknownParameter(UsageError):
+    """A word that names no parameter.
+
+    Attributes:
+        name: The word.
+        known: Those that would do.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"expected one of the parameters {', '.join(self.known)}, got {name}")
+
+
+class RangeError(UsageError):
+    """A range that cannot be swept."""
+
+
+class FileUnusable(UsageError):
+    """A file or folder that the lab needs cannot be read or written.
+
+    Attributes:
+        path: Which.
+    """
+
+    def __init__(self, path: Path, expected: str, got: str, *, hint: str | None = None) -> None:
+        super().__init__(f"expected {expected} {path}, got: {got}", hint=hint)
+        self.path = path
+
+
+class OtherSweep(UsageError):
+    """The folder belongs to a sweep that differs in more than its ranges.
+
+    Attributes:
+        path: The folder.
+        differing: Parameters that are not alike.
+    """
+
+    def __init__(self, path: Path, differing: Iterable[str]) -> None:
+        self.path = path
+        self.differing = tuple(differing)
+        super().__init__(
+            f"expected a new folder or one of the same sweep, got {path} "
+            f"with another {', '.join(self.differing)}",
+            hint="Choose another folder with --out, or give the parameters that sweep.json names.",
+        )
+
+
+class LibraryMissing(BellwireError):
+    """A library that bellwire does not bring along was asked for."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__(
+            f"expected the library {library}, which is not installed",
+            hint=f"Install it beside bellwire: pip install {library}",
+        )
+
+
+class WorkerLost(BellwireError):
+    """A worker process ended before its experiment did."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(
+            f"expected a worker's result, got its end with code {code}",
+            hint="What is done is kept; run the same sweep again to go on, with fewer --workers "
+            "if memory was short.",
+        )
