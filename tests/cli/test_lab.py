@@ -1,10 +1,12 @@
 """`bellwire lab run`: the document that scripts rely on, the table for people, and refusals."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bellwire.cli import output
 from bellwire.cli.main import run
 
 FIELDS = [
@@ -117,3 +119,98 @@ def test_an_impossible_parameter_exits_two_and_names_what_is_possible(
     _, err = lab(capsys, *words, code=2)
     assert named in err
     assert document(capsys, *words, code=2)["error"]["code"] == 2
+
+
+def group(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tuple[str, str]:
+    assert run(["lab", *words]) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+SWEEP = ("sweep", "bb84", "--over", "eve=0:1:3", "--pulses", "4000", "--workers", "1")
+
+
+def test_a_sweep_writes_its_files_and_one_document(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = json.loads(group(capsys, *SWEEP, "--seed", "1", "--json")[0])
+    assert (answer["protocol"], answer["over"], answer["seed"]) == ("bb84", ["eve"], 1)
+    assert answer["parameters"]["eve"] == "intercept-resend"
+    assert [point["eve"] for point in answer["points"]] == [0.0, 0.5, 1.0]
+    assert [p["qber"]["theory"] for p in answer["points"]] == pytest.approx([0.02, 0.14, 0.26])
+    assert set(answer["points"][0]["qber"]) == {"value", "stderr", "theory"}
+    assert all((tmp_path / name).stat().st_size for name in answer["files"])
+    assert {Path(name).parent for name in answer["files"]} == {Path("sweep-bb84-eve")}
+
+
+def test_people_see_the_points_of_a_sweep_beside_theory(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("sweep", "e91", "--over", "eve=0:1:3", "--over", "km=0:1:2", "--pulses", "4000")
+    out, _ = group(capsys, *words, "--workers", "1", "--repeat", "2", "--out", str(tmp_path))
+    for said in ("12 experiments", "QBER", "theory", "2.715", "0 of 2", "sweep.csv"):
+        assert said in out, said
+    out, _ = group(
+        capsys, "sweep", "bb84", "--over", "km=0:1:61", "--pulses", "100", "--workers", "1",
+        "--out", str(tmp_path / "long"),
+    )  # fmt: skip
+    assert "theory" not in out, "a long sweep is for the files"
+    assert "0 of 61 experiments gave a key" in out
+
+
+def test_an_interrupted_sweep_says_that_it_can_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: output.Meter, amount: float = 1.0) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(output.Meter, "advance", interrupted)
+        _, err = group(capsys, *SWEEP, "--out", str(tmp_path), "--seed", "2", code=130)
+    assert "the same command goes on from there" in err
+    table = tmp_path / "sweep.csv"
+    first = table.read_text()
+    assert first.count("\n") == 2
+    group(capsys, *SWEEP, "--out", str(tmp_path), "--seed", "2")
+    assert table.read_text().startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--over", "visibility=0:1:3"), "sample-share"),
+        (("--over", "eve=0:2:3"), "[0, 1], got 2.0"),
+        (("--over", "eve=0:1"), "PARAM=FROM:TO:N"),
+        (("--over", "km=0:1:2", "--km", "3"), "either as a range or as a value"),
+        (("--over", "km=0:1:2", "--workers", "0"), "workers"),
+        (("--over", "km=0:1:2", "--out", "/proc/no/where"), "/proc/no/where"),
+        ((), "--over"),
+    ],
+)
+def test_an_impossible_sweep_exits_two(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert said in group(capsys, "sweep", "bb84", *words, code=2)[1]
+
+
+def test_two_configurations_stand_side_by_side(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    quiet, heard, wrong = (tmp_path / f"{name}.toml" for name in ("quiet", "heard", "wrong"))
+    quiet.write_text('protocol = "e91"\npulses = 1e5\n')
+    heard.write_text('protocol = "bb84"\npulses = 1e5\neve = "ghz"\neve-axis = 0\n')
+    wrong.write_text('protocol = "e91"\nvisibility = 1\n')
+    out, _ = group(capsys, "compare", str(quiet), str(heard), "--seed", "1")
+    for said in ("quiet.toml", "protocol", "ghz", "QBER", "secret bits", "heard.toml: QBER"):
+        assert said in out, said
+    assert "pulses" not in out, "what is alike is left out"
+    answer = json.loads(
+        group(capsys, "compare", str(quiet), str(quiet), "--seed", "1", "--json")[0]
+    )
+    assert [each["quantity"] for each in answer["differences"]][1] == "qber"
+    assert abs(answer["differences"][1]["in_stderrs"]) < 4
+    _, err = group(capsys, "compare", str(quiet), str(wrong), code=2)
+    assert "wrong.toml" in err
+    assert "visibility" in err
+    assert "No such file" in group(capsys, "compare", str(quiet), "no.toml", code=2)[1]
