@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,20 @@ from bellwire.lab.parameters import SWEEPABLE
 from bellwire.lab.results import FILES, Quantity, SweepResult
 
 SMALL = lab.Words(pulses=4000, seed=3)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished sweep; tests take copies."""
+    folder = tmp_path_factory.mktemp("sweep")
+    lab.sweep("bb84", "eve=0:1:2", out=folder, **SMALL)
+    return folder
+
+
+@pytest.fixture
+def copy(done: Path, tmp_path: Path) -> Path:
+    """A folder with a finished sweep, to be spoilt."""
+    return Path(shutil.copytree(done, tmp_path / "copy"))
 
 
 def pulls(result: SweepResult, quantity: Quantity) -> list[float]:
@@ -133,14 +148,13 @@ def test_a_finer_and_repeated_sweep_keeps_what_is_done(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_of_another_sweep_is_refused(
-    tmp_path: Path, change: dict[str, object], named: str
+    copy: Path, change: dict[str, object], named: str
 ) -> None:
     asked = {"protocol": "bb84", "over": "eve=0:1:2", **SMALL}
-    lab.sweep(out=tmp_path, **asked)  # type: ignore[arg-type]  # the same words for each case
-    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    before = {name: (copy / name).read_bytes() for name in FILES}
     with pytest.raises(OtherSweep, match=named):
-        lab.sweep(out=tmp_path, **(asked | change))  # type: ignore[arg-type]  # one wrong at a time
-    assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
+        lab.sweep(out=copy, **(asked | change))  # type: ignore[arg-type]  # one wrong at a time
+    assert {name: (copy / name).read_bytes() for name in FILES} == before
 
 
 @pytest.mark.parametrize(
@@ -154,20 +168,18 @@ def test_a_folder_of_another_sweep_is_refused(
     ],
 )
 def test_a_folder_with_strange_files_is_refused(
-    tmp_path: Path, name: str, content: str | None, said: str
+    copy: Path, name: str, content: str | None, said: str
 ) -> None:
-    lab.sweep("bb84", "eve=0:1:2", out=tmp_path, **SMALL)
     if content is None:
-        (tmp_path / "sweep.json").unlink()
+        (copy / "sweep.json").unlink()
     else:
-        (tmp_path / name).write_text(content)
+        (copy / name).write_text(content)
     with pytest.raises(FileUnusable, match=said):
-        lab.sweep("bb84", "eve=0:1:2", out=tmp_path, **SMALL)
+        lab.sweep("bb84", "eve=0:1:2", out=copy, **SMALL)
 
 
-def test_a_row_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
-    lab.sweep("bb84", "eve=0:1:2", out=tmp_path, **SMALL)
-    table = tmp_path / "sweep.csv"
+def test_a_row_that_was_tampered_with_is_refused(copy: Path) -> None:
+    table = copy / "sweep.csv"
     whole = table.read_text()
     for wrong in (
         whole.replace("bb84,", '"bb84,', 1),
@@ -179,7 +191,7 @@ def test_a_row_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
     ):
         table.write_text(wrong)
         with pytest.raises(FileUnusable, match=r"sweep\.csv"):
-            lab.sweep("bb84", "eve=0:1:2", out=tmp_path, **SMALL)
+            lab.sweep("bb84", "eve=0:1:2", out=copy, **SMALL)
 
 
 def test_a_folder_that_cannot_be_or_is_in_use_is_refused(tmp_path: Path) -> None:

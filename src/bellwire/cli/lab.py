@@ -41,7 +41,10 @@ _DarkOption = Annotated[float, typer.Option(help="Dark counts per detector and g
 _MisalignmentOption = Annotated[float, typer.Option(help="QBER of the optics alone, 0 to 0.5.")]
 _EveOption = Annotated[
     str,
-    typer.Option(metavar="KIND[:SHARE]", help="none, intercept-resend:0.3, ghz (share 1) …"),
+    typer.Option(
+        metavar="KIND[:SHARE]",
+        help="none, intercept-resend:0.3, breidbart, ghz, cloner or substitution (share 1) …",
+    ),
 ]
 _EveAxisOption = Annotated[
     str | None,
@@ -323,11 +326,15 @@ def _tell_sweep(result: "SweepResult", out: Path) -> None:
             title=f"{result.protocol.upper()}, {len(result.rows):,} experiments (± standard error)",
             box=box.SIMPLE_HEAD,
             title_justify="left",
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
         )
         for name in result.over:
             table.add_column(name.replace("_", "-"), justify="right")
         for quantity in result.quantities:
-            table.add_column(_TITLES[quantity], justify="right")
+            whole = quantity != "key"  # its title may break, a value and its error may not
+            table.add_column(_TITLES[quantity], justify="right", no_wrap=whole)
             table.add_column("theory", justify="right", style="dim")
         table.add_column("gave a key", justify="right")
         for point in points:
