@@ -65,6 +65,14 @@ AXES = [
     (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.degrees(0, 90), 0.25),
     (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.uniform(), 0.25),
     (Protocol.E91, EveKind.INTERCEPT_RESEND, Axes.degrees(67.5), 0.0732),
+    (Protocol.BB84, EveKind.BREIDBART, None, 0.25),
+    (Protocol.BB84, EveKind.CLONER, None, 0.1464),
+    (Protocol.BBM92, EveKind.BREIDBART, None, 0.25),
+    (Protocol.BBM92, EveKind.CLONER, None, 0.1464),
+    (Protocol.BBM92, EveKind.SUBSTITUTION, None, 0.5),
+    (Protocol.E91, EveKind.BREIDBART, None, 0.0732),
+    (Protocol.E91, EveKind.CLONER, None, 0.1464),
+    (Protocol.E91, EveKind.SUBSTITUTION, None, 0.5),
     (Protocol.E91, EveKind.GHZ, None, 0.125),
     (Protocol.E91, EveKind.GHZ, Axes.degrees(0), 0.375),
 ]
@@ -84,7 +92,8 @@ def test_eve_on_everything_is_caught_with_her_signature(
     assert_as_theory(result, protocol, perfect, eve)
     assert result.qber == pytest.approx(qber, abs=0.01)
     if protocol is Protocol.E91:
-        assert result.chsh == pytest.approx(math.sqrt(2), abs=0.05)
+        left = {EveKind.CLONER: 2.0, EveKind.SUBSTITUTION: 0.0}
+        assert result.chsh == pytest.approx(left.get(kind, math.sqrt(2)), abs=0.06)
 
 
 def test_a_small_share_of_eve_costs_key_and_is_paid_for() -> None:
@@ -138,6 +147,11 @@ def test_the_result_has_the_fields_of_the_reference_first() -> None:
         "wall_s",
     ]
     assert (result.verdict, result.reconciliation, result.chsh) == ("abort", None, None)
+
+
+def test_an_attack_that_the_protocol_has_not_is_refused_before_any_work() -> None:
+    with pytest.raises(UsageError, match=r"source sends pairs .*got bb84"):
+        Experiment(protocol=Protocol.BB84, eve=Eve(EveKind.SUBSTITUTION))
 
 
 @pytest.mark.parametrize(

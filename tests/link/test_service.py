@@ -126,6 +126,22 @@ def test_eve_comes_and_goes_between_blocks(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_an_eve_whom_the_protocol_has_not_is_refused_and_leaves_the_ticket_unspent(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        folder = tmp_path / "run"
+        eve = Eve(EveKind.SUBSTITUTION)
+        async with LinkService(folder, IDEAL, lab=True, eve=eve, seed=1):
+            with pytest.raises(LinkRefused, match="source sends pairs") as raised:
+                await LinkClient(folder / "bob.sock").block(ticket(1), Protocol.BB84, 2_000, BOB)
+            assert raised.value.refusal is Refusal.PARAMETER
+            await ControlClient(folder / "control.sock").set_eve(None)
+            assert disagreement(*await both(folder, 1, Protocol.BB84)) == 0.0
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(("eve", "seed"), [(Eve(EveKind.GHZ), None), (None, 1)])
 def test_attacks_and_seeds_are_refused_outside_the_lab(
     tmp_path: Path, eve: Eve | None, seed: int | None

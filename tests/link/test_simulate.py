@@ -15,7 +15,7 @@ from bellwire.link import theory
 from bellwire.link.choices import PreparedPulses
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import ParameterError
-from bellwire.link.eve import Axes, Eve, EveKind
+from bellwire.link.eve import WITH_AXES, Axes, Eve, EveKind
 from bellwire.link.simulate import simulate
 
 IDEAL = LinkConfig(misalignment=0.0)
@@ -31,13 +31,25 @@ EVES = [
     Eve(EveKind.INTERCEPT_RESEND, 0.6),
     Eve(EveKind.INTERCEPT_RESEND, 1.0, Axes.uniform()),
     Eve(EveKind.GHZ),
+    Eve(EveKind.BREIDBART, 0.9),
+    Eve(EveKind.CLONER, 0.9),
+    Eve(EveKind.SUBSTITUTION, 0.7),
+]
+ATTACKS = [
+    (protocol, eve)
+    for protocol, eve in product(Protocol, EVES)
+    if protocol.entangled or eve is None or eve.kind is not EveKind.SUBSTITUTION
 ]
 axes = st.one_of(
     st.none(),
     st.just(Axes.uniform()),
     st.lists(st.floats(0.0, 6.0), min_size=1, max_size=3).map(lambda a: Axes(tuple(a))),
 )
-eves = st.one_of(st.none(), st.builds(Eve, st.sampled_from(EveKind), st.floats(0.0, 1.0), axes))
+eves = st.one_of(
+    st.none(),
+    st.builds(Eve, st.sampled_from(EveKind), st.floats(0.0, 1.0)),
+    st.builds(Eve, st.sampled_from(WITH_AXES), st.floats(0.0, 1.0), axes),
+)
 configs = st.builds(
     LinkConfig,
     fibre_km=st.floats(0.0, 60.0),
@@ -74,11 +86,14 @@ def same(one: Half, other: Half) -> bool:
 def test_every_setting_and_outcome_follows_theory(
     protocol: Protocol, config: LinkConfig, eve: Eve | None, number: int
 ) -> None:
+    if eve is not None and eve.kind is EveKind.SUBSTITUTION and not protocol.entangled:
+        with pytest.raises(ParameterError, match="substitution"):
+            counted(protocol, config, 60_000, eve, number)
+        return
     assert_follows(counted(protocol, config, 60_000, eve, number), law(protocol, config, eve))
 
 
-@pytest.mark.parametrize("protocol", Protocol)
-@pytest.mark.parametrize("eve", EVES)
+@pytest.mark.parametrize(("protocol", "eve"), ATTACKS)
 def test_the_engine_agrees_with_its_slow_twin(protocol: Protocol, eve: Eve | None) -> None:
     engine = counted(protocol, NOISY, 200_000, eve, 1)
     twin = np.zeros_like(engine)
@@ -94,6 +109,7 @@ def test_the_engine_agrees_with_its_slow_twin(protocol: Protocol, eve: Eve | Non
         (Eve(EveKind.INTERCEPT_RESEND), 0.125),
         (Eve(EveKind.INTERCEPT_RESEND, 1.0, Axes.degrees(0, 90)), 0.25),
         (Eve(EveKind.INTERCEPT_RESEND, 1.0, Axes.uniform()), 0.25),
+        (Eve(EveKind.BREIDBART), math.sin(math.pi / 8) ** 2 / 2),
         (Eve(EveKind.GHZ), 0.125),
         (Eve(EveKind.GHZ, 1.0, Axes.degrees(90)), 0.125),
         (Eve(EveKind.GHZ, 1.0, Axes.degrees(0)), 0.375),
@@ -113,8 +129,22 @@ def test_eve_at_three_eighths_pi_makes_few_errors_and_no_bell_violation() -> Non
     assert abs(s - math.sqrt(2)) < 4 * s_error
 
 
+@pytest.mark.parametrize(
+    ("kind", "qber", "chsh"),
+    [(EveKind.CLONER, (1 - math.sqrt(0.5)) / 2, 2.0), (EveKind.SUBSTITUTION, 0.5, 0.0)],
+)
+def test_the_cloner_and_substitution_leave_their_own_signatures_on_e91(
+    kind: EveKind, qber: float, chsh: float
+) -> None:
+    measured = e91_figures(counted(Protocol.E91, IDEAL, 200_000, Eve(kind), 16))
+    assert abs(measured[0] - qber) < 4 * measured[1]
+    assert abs(measured[2] - chsh) < 4 * measured[3]
+
+
 @pytest.mark.parametrize("protocol", [Protocol.BB84, Protocol.BBM92])
-@pytest.mark.parametrize("kind", EveKind)
+@pytest.mark.parametrize(
+    "kind", [EveKind.INTERCEPT_RESEND, EveKind.BREIDBART, EveKind.GHZ], ids=str
+)
 def test_eve_on_conjugate_bases_makes_a_quarter_of_errors(
     kind: EveKind, protocol: Protocol
 ) -> None:

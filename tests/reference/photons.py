@@ -66,14 +66,43 @@ class State:
         self.turn(qubit, angle)
         return outcome
 
+    def swap_pairs(self, rng: random.Random) -> None:
+        """Qubits 0 and 1 in Φ⁺ with one of Eve's each; she measures the Bell state of hers."""
+        self.amplitudes = [0.5 * (i & 3 == i >> 2) for i in range(16)]
+        self.controlled_not(2, 3)
+        self.measure(2, math.pi / 2, rng)
+        self.measure(3, 0.0, rng)
+
+    def clone(self, qubit: int) -> None:
+        """The symmetric phase-covariant cloner of the X–Z plane, onto a copy and an ancilla."""
+        s = math.sqrt(1 / 8)
+        sent, copy, ancilla = 1 << qubit, 1 << self.add(), 1 << self.add()
+        before, self.amplitudes = self.amplitudes, [0.0] * len(self.amplitudes)
+        for i, amplitude in enumerate(before):
+            k = i >> qubit & 1
+            for flip_sent, flip_copy, factor in (
+                (0, 0, 0.5 + s),
+                (1, 1, 0.5 - s),
+                (0, 1, s),
+                (1, 0, s),
+            ):
+                j = (i ^ sent * flip_sent) | copy * (k ^ flip_copy)
+                self.amplitudes[j | ancilla * (k ^ flip_sent ^ flip_copy)] += factor * amplitude
+
 
 def attack(state: State, qubit: int, eve: Eve, protocol: Protocol, rng: random.Random) -> None:
     """What Eve does to one photon."""
     if rng.random() >= eve.share:
         return
+    if eve.kind is EveKind.SUBSTITUTION:
+        state.swap_pairs(rng)
+        return
+    if eve.kind is EveKind.CLONER:
+        state.clone(qubit)
+        return
     angles = eve.axes_for(protocol).angles
     axis = rng.uniform(0.0, 2 * math.pi) if angles is None else rng.choice(angles)
-    if eve.kind is EveKind.INTERCEPT_RESEND:
+    if eve.kind is not EveKind.GHZ:
         state.measure(qubit, axis, rng)  # the collapsed photon is the one she sends on
         return
     ancilla = state.add()

@@ -21,7 +21,8 @@ def command(
         str | None,
         typer.Option(
             metavar="KIND[:SHARE]",
-            help="Attack from the start: intercept-resend or ghz, share 0 to 1; lab only.",
+            help="Attack from the start: intercept-resend, breidbart, ghz, cloner or substitution, "
+            "share 0 to 1; lab only.",
         ),
     ] = None,
     eve_axis: Annotated[

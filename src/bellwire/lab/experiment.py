@@ -67,6 +67,8 @@ class Experiment:
             raise ParameterError(f"sample_share: expected between 0 and 1, got {self.sample_share}")
         if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise ParameterError(f"seed: expected 0 to 2^64 - 1, got {self.seed}")
+        if self.eve is not None:
+            self.eve.check(self.protocol)
         EpsilonBudget.divide(self.epsilon)
         Rules(self.red_qber, self.chsh_floor)
 

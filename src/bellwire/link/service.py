@@ -142,6 +142,11 @@ class LinkService:
             )
             return encode(Refused(Refusal.TOO_LARGE, words))
         try:
+            if self._eve is not None:
+                self._eve.check(request.protocol)
+        except ParameterError as error:
+            return encode(Refused(Refusal.PARAMETER, str(error)))
+        try:
             return await self._meeting.answer(side, request)
         except LinkRefused as error:
             return encode(Refused(error.refusal, error.reason))

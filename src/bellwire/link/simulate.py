@@ -4,7 +4,7 @@ Whoever calls this holds both halves: the link's process, the lab and tests, nob
 
 Model. A gate at one side is clean (the photon's own outcome) or random (dark counts, squashed
 double clicks) or silent; see `LinkConfig.clicks`. Two clean outcomes at angles a and b differ with
-probability ½(1 − V·c), where c is cos(a − b), or cos(a − φ)·cos(b − φ) where Eve took her axis φ.
+probability ½(1 − V·c), where c is cos(a − b), or what Eve leaves of it (`Eve.disturbed`).
 In BB84 Alice's preparation stands in for an always clean gate of hers. All single outcomes are
 uniform: nothing here favours a bit.
 
@@ -24,7 +24,7 @@ from bellwire.crypto.stream import NoiseStream
 from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
 from bellwire.link.config import LinkConfig, check_pulses
 from bellwire.link.errors import ParameterError
-from bellwire.link.eve import BB84_ANGLES, Eve, correlations
+from bellwire.link.eve import BB84_ANGLES, Eve
 
 CHUNK_PULSES = 2**17
 """Pulses at a time: a few arrays of this many numbers stay in the processor's cache."""
@@ -58,10 +58,12 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
         each lists every slot that this side registered, coincident or not.
 
     Raises:
-        ParameterError: pulses or chunk out of range.
+        ParameterError: pulses or chunk out of range, or an Eve that this protocol has not.
         ValueError: a seed is not 32 bytes.
     """
     check_pulses(pulses)
+    if eve is not None:
+        eve.check(protocol)
     if chunk < 1:
         raise ParameterError("chunk", "of at least 1 pulse", chunk)
     light = _Light(protocol, config, noise_seed, eve)
@@ -94,8 +96,7 @@ class _Light:
         self._errors = stream("error")
         self._touched = stream("eve share")
         self._axis = stream("eve axis")
-        self._share = 0.0 if eve is None else eve.share
-        self._axes = None if eve is None else eve.axes_for(protocol)
+        self._protocol, self._eve = protocol, eve
 
     def gate(self, side: Side, n: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """For n slots, whether this side registers anything and whether its gate is clean."""
@@ -109,10 +110,10 @@ class _Light:
     def differ(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> Outcomes:
         """(n,) uint8: 1 where two clean outcomes at angles a and b differ."""
         c = np.cos(a - b)
-        if self._axes is not None:
-            touched = np.flatnonzero(self._touched.uniform(a.size) < self._share)
-            axis = self._axes.draw(self._axis.uniform(touched.size))
-            c[touched] = correlations(a[touched], b[touched], axis)
+        if self._eve is not None:
+            touched = np.flatnonzero(self._touched.uniform(a.size) < self._eve.share)
+            drawn = self._axis.uniform(touched.size)
+            c[touched] = self._eve.disturbed(self._protocol, a[touched], b[touched], drawn)
         return (self._errors.uniform(a.size) < 0.5 * (1.0 - self._visibility * c)).view(np.uint8)
 
 

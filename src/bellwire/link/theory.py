@@ -15,7 +15,7 @@ from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES, CHSH_TERMS, KEY_PAIRS
 from bellwire.base.bits import binary_entropy
 from bellwire.base.detections import Protocol
 from bellwire.link.config import LinkConfig
-from bellwire.link.eve import BB84_ANGLES, Eve
+from bellwire.link.eve import BB84_ANGLES, CLONED, Eve, EveKind
 
 
 def detection_probability(protocol: Protocol, config: LinkConfig) -> float:
@@ -45,8 +45,9 @@ def bb84_correlation(config: LinkConfig, alice: int, bob: int, eve: Eve | None =
 def bb84_qber(config: LinkConfig, eve: Eve | None = None, basis: int | None = None) -> float:
     """QBER of sifted bits in one basis, or over both (which are equally likely).
 
-    ½(1 − κ·V·C(β, β)). Intercept-resend in random bases to share f, without dark counts:
-    e + (1 − 2e)·f/4 with e the misalignment. GHZ along the rectilinear basis: e in that basis,
+    ½(1 − κ·V·C(β, β)). Intercept-resend in random bases, or in Breidbart's, to share f, without
+    dark counts: e + (1 − 2e)·f/4 with e the misalignment. Cloner: ½(1 − 1/√2) = 14.6 % in place of
+    the quarter. GHZ along the rectilinear basis: e in that basis,
     e + (1 − 2e)·f/2 in the diagonal one, so the same mean.
     """
     bases = (0, 1) if basis is None else (basis,)
@@ -64,6 +65,7 @@ def bbm92_qber(config: LinkConfig, eve: Eve | None = None, basis: int | None = N
     """QBER of sifted bits in one basis, or over both: ½(1 − κ²·V·C(β, β)).
 
     Eve's signatures are those of BB84: a photon measured on its way is one of a pair or was sent.
+    Substitution: ½ where she touched.
     """
     bases = (0, 1) if basis is None else (basis,)
     return math.fsum(_error(bbm92_correlation(config, b, b, eve)) for b in bases) / len(bases)
@@ -85,8 +87,8 @@ def e91_qber(config: LinkConfig, eve: Eve | None = None, pair: int | None = None
 def e91_chsh(config: LinkConfig, eve: Eve | None = None) -> float:
     """S = E(0,π/4) − E(0,3π/4) + E(π/2,π/4) + E(π/2,3π/4); 2√2·κ²·V without Eve.
 
-    Eve at share 1 leaves √2·κ²·V whatever her axes are: for an axis φ the four terms add up to
-    cos φ·√2 cos φ + sin φ·√2 sin φ.
+    An Eve with axes leaves √2·κ²·V at share 1 whatever they are: for an axis φ the four terms add
+    up to cos φ·√2 cos φ + sin φ·√2 sin φ. The cloner leaves 2·κ²·V, substitution 0.
     """
     return math.fsum(sign * e91_correlation(config, a, b, eve) for a, b, sign in CHSH_TERMS)
 
@@ -99,6 +101,27 @@ def e91_phase_error(config: LinkConfig, pair: int, eve: Eve | None = None) -> fl
     far = e91_correlation(config, 0, 2, eve)
     near = e91_correlation(config, *((2, 2), (0, 0))[pair], eve)
     return _error((near - far) / math.sqrt(2.0))
+
+
+def eve_guess(protocol: Protocol, eve: Eve) -> float:
+    """Probability that Eve names one of Alice's sifted bits rightly, once settings are announced.
+
+    A fair guess where she did not touch; else ½(1 + k), with k the mean of |cos(a − φ)| over her
+    axes φ and the key's angles a, 1/√2 of the cloner, 1 of substitution, whose partners she keeps.
+
+    Raises:
+        ParameterError: there is no such attack on this protocol.
+    """
+    eve.check(protocol)
+    if eve.kind is EveKind.SUBSTITUTION:
+        known = 1.0
+    elif eve.kind is EveKind.CLONER:
+        known = CLONED
+    else:
+        e91 = tuple(ALICE_ANGLES[a] for a, _ in KEY_PAIRS)
+        angles = e91 if protocol is Protocol.E91 else BB84_ANGLES
+        known = math.fsum(eve.axes_for(protocol).known(a) for a in angles) / len(angles)
+    return 0.5 * (1.0 + eve.share * known)
 
 
 def qber(protocol: Protocol, config: LinkConfig, eve: Eve | None = None) -> float:
