@@ -210,7 +210,7 @@ def _limits(axes: Axes, result: SweepResult, quantity: Quantity) -> None:
         axes.axhline(rules.red_qber, color=VERMILION, lw=1.0, ls=":", zorder=0.9)
         _name(axes, rules.red_qber, f"rejected from {_percent(rules.red_qber)}", VERMILION)
     elif quantity is Quantity.CHSH:
-        axes.axhspan(0, CLASSICAL, color=FAINT, alpha=0.4, lw=0)
+        axes.axhspan(0, CLASSICAL, color=FAINT, alpha=0.4, lw=0, zorder=0)
         axes.axhline(rules.chsh_floor, color=VERMILION, lw=1.0, ls=":", zorder=0.9)
         _name(axes, rules.chsh_floor, f"rejected below {rules.chsh_floor:g}", VERMILION)
         low = axes.get_ylim()[0]
