@@ -353,7 +353,9 @@ def key_budget(
             "after sampling",
             left,
             StepKind.COUNT,
-            "a random part was compared in the open and lost",
+            "all of them: E91 is judged on its other settings"
+            if protocol.judged_on_chsh
+            else "a random part was compared in the open and lost",
         ),
     ]
     for above, below in pairwise(steps):
@@ -400,7 +402,12 @@ def key_budget(
             StepKind.LOSS,
             "set aside to replace the key that authenticated this block's messages",
         ),
-        BudgetStep("secret", net, StepKind.NET, "secret bits, known to both nodes and nobody else"),
+        BudgetStep(
+            "secret",
+            net,
+            StepKind.NET,
+            "held by both nodes alike, and kept from whoever listens on the line",
+        ),
     ]
     return tuple(steps)
 
@@ -410,6 +417,8 @@ def measured(value: float | None, stderr: float | None, *, percent: bool) -> str
     if value is None:
         return "–"
     scale, digits, unit = (100.0, 1, " %") if percent else (1.0, 3, "")
+    if percent and stderr is not None and 0.0 < scale * stderr < 0.05:
+        digits = 2
     error = "" if stderr is None else f" ± {scale * stderr:.{digits}f}"
     return f"{scale * value:.{digits}f}{error}{unit}"
 

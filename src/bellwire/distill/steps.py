@@ -306,7 +306,7 @@ class Steps:
         if net <= 0:
             raise BlockRejected(
                 Reason.NO_NET_KEY,
-                f"{length} bits could be extracted, the block's tags used "
+                f"what Eve may know leaves {length} bits of {key.size}, and the block's tags used "
                 f"{self._authentication.consumed_bits}",
             )
         secret = yield from self._prove(engine.corrected, length)

@@ -127,7 +127,7 @@ class DistillSettings(BaseModel):
         description="Chance, over all steps, that a block's claim is wrong.",
     )
     target_stock_bits: int = Field(
-        default=0,
+        default=100_000,
         ge=0,
         le=1 << 40,
         description="Stock to distil up to, in bits; 0 means only on demand.",
