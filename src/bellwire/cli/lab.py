@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bellwire.base.errors import UsageError
-from bellwire.cli import output
+from bellwire.cli import lab_weak, output
 from bellwire.cli.options import JsonFlag, SeedOption
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ _EpsilonOption = Annotated[float, typer.Option(help="Total failure probability, 
 
 @app.command("run")
 def run(
-    protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help="e91, bbm92 or bb84.")],
+    protocol: Annotated[
+        str, typer.Argument(metavar="PROTOCOL", help="e91, bbm92, bb84, wcp-bb84 or decoy-bb84.")
+    ],
     pulses: _PulsesOption = "1e6",
     km: _KmOption = 0.0,
     loss: _LossOption = 0.2,
@@ -71,9 +73,42 @@ def run(
     seed: SeedOption = None,
     sample_share: _SampleShareOption = 0.2,
     epsilon: _EpsilonOption = 1e-10,
+    until: lab_weak.UntilOption = None,
+    intensities: lab_weak.IntensitiesOption = None,
+    intensity_shares: lab_weak.IntensitySharesOption = None,
+    rectilinear: lab_weak.RectilinearOption = None,
+    dead_gates: lab_weak.DeadGatesOption = None,
+    dead_time: lab_weak.DeadTimeOption = None,
+    afterpulse: lab_weak.AfterpulseOption = None,
+    afterpulse_gates: lab_weak.AfterpulseGatesOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Run one experiment; one that ends in abort is a result too."""
+    of_weak_pulses = {
+        "until": until,
+        "intensities": intensities,
+        "intensity_shares": intensity_shares,
+        "rectilinear": rectilinear,
+        "dead_gates": dead_gates,
+        "dead_time": dead_time,
+        "afterpulse": afterpulse,
+        "afterpulse_gates": afterpulse_gates,
+    }
+    if protocol in lab_weak.PROTOCOLS:
+        if eve_axis is not None:
+            raise UsageError(f"expected no --eve-axis with {protocol}, got {eve_axis}")
+        link = {
+            "fibre_km": km,
+            "loss_db_per_km": loss,
+            "insertion_loss_db": insertion_loss,
+            "detector_efficiency": efficiency,
+            "dark_count_probability": dark,
+            "misalignment": misalignment,
+        }
+        lab_weak.run(protocol, _count(pulses), seed, eve, link, of_weak_pulses, json=json)
+        return
+    lab_weak.refuse_elsewhere(protocol, of_weak_pulses)
+
     from bellwire.lab.experiment import run as run_experiment
     from bellwire.lab.parameters import experiment
 

@@ -1,0 +1,97 @@
+"""`bellwire lab run` with weak coherent pulses: document, table, and refusals."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bellwire.cli.main import run
+
+UNTIL = ("--until", "estimate", "--seed", "1")
+
+
+def lab(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tuple[str, str]:
+    assert run(["lab", "run", *words]) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
+    out, _ = lab(capsys, *words, "--json", code=code)
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def test_decoy_states_give_their_document_and_null_for_what_is_not_reached(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = document(capsys, "decoy-bb84", "--km", "50", "--pulses", "1e8", *UNTIL)
+    assert (answer["protocol"], answer["pulses"]) == ("decoy-bb84", 100_000_000)
+    assert (answer["verdict"], answer["reason"], answer["until"]) == ("accept", None, "estimate")
+    assert answer["secret_bits"] is None
+    assert len(answer["intensities"]) == 3
+    assert answer["single_photons"]["yield_lower"] == pytest.approx(0.1, rel=0.1)
+
+
+def test_splitting_passes_one_intensity_and_is_caught_by_decoys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("--km", "50", "--pulses", "1e8", "--eve", "pns", *UNTIL)
+    plain, decoys = (document(capsys, name, *words) for name in ("wcp-bb84", "decoy-bb84"))
+    assert (plain["verdict"], decoys["verdict"]) == ("accept", "abort")
+    assert plain["eve_known_bits"] == plain["sifted_bits"]
+    assert decoys["eve"] == {"kind": "pns", "share": 1.0}
+
+
+def test_every_option_of_the_detectors_arrives(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("decoy-bb84", "--km", "10", "--pulses", "1e6", "--efficiency", "0.5", *UNTIL)
+    detectors = ("--dead-gates", "50", "--dead-time", "per-detector", "--afterpulse", "0.1")
+    biased = ("--rectilinear", "0.9", "--afterpulse-gates", "20")
+    source = ("--intensities", "0.6,0.2,0.01", "--intensity-shares", "0.5,0.3,0.2")
+    answer = document(capsys, *words, *detectors, *biased, *source)
+    assert [each["mean"] for each in answer["intensities"]] == [0.6, 0.2, 0.01]
+    sent = [each["sent"] / 1e6 for each in answer["intensities"]]
+    assert sent == pytest.approx([0.5, 0.3, 0.2], abs=0.003)
+    bases = answer["intensities"][0]["bases"]
+    assert bases[0]["sent"] == pytest.approx(9 * bases[1]["sent"], rel=0.02)
+    assert answer["blind_share"] > 0.2
+    assert answer["intensities"][0]["expected_gain"] is None
+
+
+def test_people_get_a_table_and_the_story(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("decoy-bb84", "--km", "50", "--pulses", "1e7", *UNTIL)
+    out, _ = lab(capsys, *words)
+    assert "decoys prove a yield of" in out
+    assert "Verdict: accept" in out
+    out, _ = lab(capsys, *words, "--eve", "pns")
+    assert "pns on 100% of the pulses, knows" in out
+    assert "Verdict: abort, no single photons" in out
+    out, _ = lab(capsys, "wcp-bb84", "--pulses", "10", "--km", "500", "--until", "estimate")
+    assert "one intensity proves, at worst" in out
+    assert "seed drawn by the system" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("decoy-bb84",), "expected --until estimate with decoy-bb84"),
+        (("wcp-bb84", "--until", "key"), "got key"),
+        (("bb84", "--until", "estimate"), "--until only with wcp-bb84 or decoy-bb84"),
+        (("e91", "--dead-gates", "5"), "--dead-gates only with"),
+        (("decoy-bb84", *UNTIL, "--eve-axis", "45"), "no --eve-axis"),
+        (("decoy-bb84", *UNTIL, "--eve", "ghz"), "KIND of weak pulses"),
+        (("decoy-bb84", *UNTIL, "--intensities", "0.5"), "three intensities"),
+        (("wcp-bb84", *UNTIL, "--intensities", "0.5,0.1,0"), "one intensity"),
+        (("decoy-bb84", *UNTIL, "--intensities", "0.1,0.5,0"), "signal intensity above"),
+        (("decoy-bb84", *UNTIL, "--intensities", "a,b"), "numbers with commas"),
+        (("decoy-bb84", *UNTIL, "--intensity-shares", "0.5,0.1,0.1"), "adding up to 1"),
+        (("decoy-bb84", *UNTIL, "--dead-time", "both"), "common or per-detector"),
+        (("decoy-bb84", *UNTIL, "--pulses", "0"), "expected pulses in 1"),
+        (("decoy-bb84", *UNTIL, "--rectilinear", "nan"), "rectilinear share in"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+) -> None:
+    answer = document(capsys, *words, code=2)
+    assert expected in answer["error"]["message"]
