@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES
 from bellwire.base.detections import Protocol
+from bellwire.bench import weak
 from bellwire.bench.model import Figure
 from bellwire.link.config import LinkConfig
 from bellwire.link.simulate import simulate
@@ -24,6 +25,8 @@ SEEDS = (bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32)
 def run(quick: bool = False) -> list[Figure]:
     """Measure pulses per second of E91 and BB84 on an ideal fibre with 2 % misalignment.
 
+    Decoy states follow (`bellwire.bench.weak`).
+
     Args:
         quick: A tenth of the pulses, for a first impression.
     """
@@ -31,6 +34,7 @@ def run(quick: bool = False) -> list[Figure]:
     return [
         _compared("e91_pairs_per_s", "pairs/s", Protocol.E91, plain_e91, pulses),
         _compared("bb84_ideal_pulses_per_s", "pulses/s", Protocol.BB84, plain_bb84, pulses),
+        *weak.run(quick),
     ]
 
 
