@@ -102,7 +102,7 @@ class WeakStream:
         """
         end = check_pulses(state.pulses + pulses)
         registers, tallies = np.array(state.registers), np.array(state.tallies)
-        if self._any or self._config.afterpulse:
+        if self._any:
             self._run(registers, tallies, end)
         return State(end, tuple(registers.tolist()), tuple(tallies.tolist()))
 
@@ -138,8 +138,6 @@ class WeakStream:
         """Gates without light before the next one with it: ⌊ln u / ln(1 − p)⌋, u of 53 bits."""
         if self._any >= 1.0:
             return np.zeros(words.size, np.int64)
-        if not self._any:
-            return np.full(words.size, int(_FARTHEST))
         u = (words >> np.uint64(11)).astype(np.float64)
         u += 0.5
         u *= 2.0**-53
