@@ -17,7 +17,7 @@ from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus
-from bellwire.node.classical import Policy
+from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.vault import StoreVault
 

@@ -18,7 +18,7 @@ from bellwire.keys.errors import LinkRed
 from bellwire.keys.model import BlockState
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.status import Status
-from bellwire.node.classical import Policy
+from bellwire.node.policy import Policy
 from bellwire.node.service import Schedule
 
 

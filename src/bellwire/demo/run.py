@@ -8,7 +8,6 @@ Nothing here sees a key.
 import asyncio
 import hashlib
 import json
-import math
 import os
 import platform
 import shutil
@@ -24,20 +23,16 @@ from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError
 from bellwire.crypto.kdf import hkdf
 from bellwire.demo.processes import Crew, Service, error_of
+from bellwire.demo.stages import sentence, to_stage
 from bellwire.demo.story import (
     Authentication,
-    Correlation,
     Device,
-    Eve,
     Event,
     EventKind,
     Process,
     Stage,
     Story,
     Thresholds,
-    Verdict,
-    key_budget,
-    measured,
     preview,
 )
 from bellwire.demo.workplace import workplace
@@ -46,7 +41,6 @@ from bellwire.iot.readings import Readings, read_readings
 from bellwire.iot.sensors import record
 from bellwire.keys.delivery import DeliveryClient
 from bellwire.keys.status import Status
-from bellwire.link import theory
 from bellwire.link.client import ControlClient
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve as EveOnLink
@@ -255,11 +249,13 @@ class _Demo:
         report = await self._block(protocol, pulses)
         wall_s = time.monotonic() - began
         status = await self._status()
-        stage = self._to_stage(report, eve, name=name, title=title, wall_s=wall_s, status=status)
+        stage = to_stage(
+            report, self._config, eve, name=name, title=title, wall_s=wall_s, status=status
+        )
         self._told.stages.append(stage)
         kind = EventKind.BLOCK_ACCEPTED if stage.accepted else EventKind.BLOCK_REJECTED
         self._event(kind, title, stage.status)
-        self._say("good" if stage.accepted == (eve is None) else "bad", _sentence(stage))
+        self._say("good" if stage.accepted == (eve is None) else "bad", sentence(stage))
         return stage
 
     async def _block(self, protocol: Protocol, pulses: int) -> dict[str, Any]:
@@ -283,59 +279,12 @@ class _Demo:
         return report
 
     async def _report_of_bob(self, number: int) -> dict[str, Any]:
-        for _ in range(100):
+        for _ in range(500):
             for _at, _time, report in await self._witness.reports():
                 if report["number"] == number and not report["probe"]:
                     return report
             await asyncio.sleep(0.02)
         raise NotAsExpected(f"node B has not heard of block {number}")
-
-    def _to_stage(
-        self,
-        report: dict[str, Any],
-        eve: EveOnLink | None,
-        *,
-        name: str,
-        title: str,
-        wall_s: float,
-        status: Status,
-    ) -> Stage:
-        protocol = Protocol(report["protocol"])
-        config = self._config
-        return Stage(
-            name=name,
-            title=title,
-            verdict=Verdict.ACCEPT if report["accepted"] else Verdict.ABORT,
-            reason=report["message"],
-            protocol=protocol,
-            eve=None if eve is None else Eve(eve.kind.value, eve.share),
-            qber=report["qber"],
-            qber_stderr=report["qber_stderr"],
-            qber_expected=theory.qber(protocol, config, eve),
-            chsh=report["chsh"],
-            chsh_stderr=report["chsh_stderr"],
-            chsh_expected=theory.chsh(protocol, config, eve),
-            secret_bits=report["secret_bits"],
-            epsilon=report["epsilon"],
-            wall_s=wall_s,
-            status=status,
-            budget=key_budget(
-                protocol=protocol,
-                accepted=report["accepted"],
-                pulses=report["pulses"],
-                detected=report["detected"],
-                sifted=report["sifted_bits"],
-                left=report["key_bits"],
-                leaked=report["leaked_bits"],
-                verification=report["verification_bits"],
-                extracted=report["extracted_bits"],
-                authentication=report["authentication_bits"],
-            ),
-            correlations=tuple(
-                Correlation(**row, ideal=_ideal(row, config.visibility))
-                for row in report["correlations"]
-            ),
-        )
 
     async def _status(self) -> Status:
         """What both nodes say; the worse of the two where they differ for a moment."""
@@ -462,23 +411,6 @@ def _only_stream(devices: Path) -> bytes:
     return stream.read_bytes()
 
 
-def _ideal(row: dict[str, float], visibility: float) -> float:
-    return visibility * math.cos(math.radians(row["alice_deg"] - row["bob_deg"]))
-
-
 def _versions() -> dict[str, str]:
     packages = ("bellwire", "cryptography", "numpy", "numba")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-def _sentence(stage: Stage) -> str:
-    """One block in one line, for people who watch."""
-    s = (
-        ""
-        if stage.chsh is None
-        else f"S = {measured(stage.chsh, stage.chsh_stderr, percent=False)}, "
-    )
-    qber = f"QBER {measured(stage.qber, stage.qber_stderr, percent=True)}"
-    if stage.accepted:
-        return f"{stage.title}: {s}{qber} → {stage.secret_bits:,} secret bits, {stage.status}"
-    return f"{stage.title}: {s}{qber} → block rejected, {stage.status}, no key leaves"

@@ -22,8 +22,8 @@ from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, prepla
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.link.client import LinkClient
-from bellwire.node.classical import Policy
 from bellwire.node.operator import operator_server
+from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
 from bellwire.node.vault import StoreVault

@@ -9,7 +9,6 @@ Steps are numbered in spec/classical-channel.md.
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 from typing import Protocol as Interface
 
@@ -18,10 +17,7 @@ import structlog
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
-from bellwire.base.limits import MAX_PULSES
 from bellwire.base.secret import Secret
-from bellwire.crypto.kdf import hkdf
-from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.errors import FrameTampered, MalformedMessage
 from bellwire.distill.line import (
     MAX_FRAME,
@@ -34,12 +30,13 @@ from bellwire.distill.line import (
     Step,
     Sync,
 )
-from bellwire.distill.messages import NONCE_BYTES, TICKET_BYTES, VERSION, Open, decode
+from bellwire.distill.messages import NONCE_BYTES, Open, decode
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
 from bellwire.distill.steps import BlockAuthentication, FetchHalf, Send, Store
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
+from bellwire.node.policy import Policy
 
 HELLO_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
@@ -81,68 +78,6 @@ class Vault(Interface):
 
     async def discard(self, block: int) -> None:
         """The peer does not keep it and never will."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What this node proposes, or accepts, of a block.
-
-    Attributes:
-        sample_share: Share of sifted bits compared in BB84 and BBM92.
-        epsilon: Total ε of a block.
-        red_qber: Blocks from this QBER on are rejected.
-        chsh_floor: Blocks with S below this are rejected.
-        max_pulses: Longest block.
-        step_timeout_s: How long the peer may take for a step.
-        lab_seed: Makes choices reproducible, in the lab and the demo only.
-    """
-
-    sample_share: float = 0.2
-    epsilon: float = 1e-10
-    red_qber: float = 0.11
-    chsh_floor: float = 2.2
-    max_pulses: int = MAX_PULSES
-    step_timeout_s: float = 10.0
-    lab_seed: bytes | None = field(default=None, repr=False)
-
-    def choice_seed(self, opening: Open) -> bytes:
-        """The seed of this side's choices in a block: fresh, or of the lab's making."""
-        if self.lab_seed is None:
-            return secrets.token_bytes(SEED_BYTES)
-        return hkdf(self.lab_seed, info=b"choices" + opening.ticket, length=SEED_BYTES)
-
-    def _ticket(self, number: int, *, probe: bool) -> bytes:
-        if self.lab_seed is None:
-            return secrets.token_bytes(TICKET_BYTES)
-        label = f"{'probe' if probe else 'block'} {number}".encode()
-        return hkdf(self.lab_seed, info=b"ticket" + label, length=TICKET_BYTES)
-
-    def opening(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
-        """The first message of a block of ours."""
-        return Open(
-            VERSION,
-            number,
-            probe,
-            protocol,
-            pulses,
-            self._ticket(number, probe=probe),
-            self.sample_share,
-            self.epsilon,
-            self.red_qber,
-            self.chsh_floor,
-        )
-
-    def accepts(self, opening: Open) -> bool:
-        """Whether a block that the peer opens is as this node is set."""
-        ours = (VERSION, self.sample_share, self.epsilon, self.red_qber, self.chsh_floor)
-        theirs = (
-            opening.version,
-            opening.sample_share,
-            opening.epsilon,
-            opening.red_qber,
-            opening.chsh_floor,
-        )
-        return ours == theirs and opening.pulses <= self.max_pulses
 
 
 class Classical:

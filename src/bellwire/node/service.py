@@ -22,7 +22,8 @@ from bellwire.keys.service import KeyService
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
 from bellwire.node.accounts import Accounts
-from bellwire.node.classical import Classical, Link, Policy
+from bellwire.node.classical import Classical, Link
+from bellwire.node.policy import Policy
 from bellwire.node.vault import StoreVault
 
 REPORTS_KEPT = 256

@@ -1,0 +1,72 @@
+"""What a node proposes, or accepts, of a block, and where its choices come from."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from bellwire.base.detections import Protocol
+from bellwire.base.limits import MAX_PULSES
+from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.stream import SEED_BYTES
+from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What this node proposes, or accepts, of a block.
+
+    Attributes:
+        sample_share: Share of sifted bits compared in BB84 and BBM92.
+        epsilon: Total ε of a block.
+        red_qber: Blocks from this QBER on are rejected.
+        chsh_floor: Blocks with S below this are rejected.
+        max_pulses: Longest block.
+        step_timeout_s: How long the peer may take for a step.
+        lab_seed: Makes choices reproducible, in the lab and the demo only.
+    """
+
+    sample_share: float = 0.2
+    epsilon: float = 1e-10
+    red_qber: float = 0.11
+    chsh_floor: float = 2.2
+    max_pulses: int = MAX_PULSES
+    step_timeout_s: float = 10.0
+    lab_seed: bytes | None = field(default=None, repr=False)
+
+    def choice_seed(self, opening: Open) -> bytes:
+        """The seed of this side's choices in a block: fresh, or of the lab's making."""
+        if self.lab_seed is None:
+            return secrets.token_bytes(SEED_BYTES)
+        return hkdf(self.lab_seed, info=b"choices" + opening.ticket, length=SEED_BYTES)
+
+    def _ticket(self, number: int, *, probe: bool) -> bytes:
+        if self.lab_seed is None:
+            return secrets.token_bytes(TICKET_BYTES)
+        label = f"{'probe' if probe else 'block'} {number}".encode()
+        return hkdf(self.lab_seed, info=b"ticket" + label, length=TICKET_BYTES)
+
+    def opening(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
+        """The first message of a block of ours."""
+        return Open(
+            VERSION,
+            number,
+            probe,
+            protocol,
+            pulses,
+            self._ticket(number, probe=probe),
+            self.sample_share,
+            self.epsilon,
+            self.red_qber,
+            self.chsh_floor,
+        )
+
+    def accepts(self, opening: Open) -> bool:
+        """Whether a block that the peer opens is as this node is set."""
+        ours = (VERSION, self.sample_share, self.epsilon, self.red_qber, self.chsh_floor)
+        theirs = (
+            opening.version,
+            opening.sample_share,
+            opening.epsilon,
+            opening.red_qber,
+            opening.chsh_floor,
+        )
+        return ours == theirs and opening.pulses <= self.max_pulses
