@@ -17,7 +17,16 @@ from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 if TYPE_CHECKING:
     from bellwire.node.settings import Settings
 
-LIBRARIES = ("cryptography", "matplotlib", "msgspec", "numba", "numpy", "pydantic", "typer")
+LIBRARIES = (
+    "arro3-core",
+    "cryptography",
+    "matplotlib",
+    "msgspec",
+    "numba",
+    "numpy",
+    "pydantic",
+    "typer",
+)
 CPU_FEATURES = ("aes", "pclmul", "avx2")
 """What makes AES-GCM, universal hashing and the kernels fast; all of it also works without."""
 
