@@ -23,9 +23,13 @@ LIMIT = 1024
 
 
 async def mirror(body: bytes) -> bytes:
-    """The request turned round; `no` is no request."""
+    """The request turned round; `no`, `utf` and `deep` are no requests."""
     if body == b"no":
         raise msgspec.DecodeError("no request")
+    if body == b"utf":
+        msgspec.msgpack.decode(b"\xa2\xff\xfe")
+    if body == b"deep":
+        raise RecursionError
     return body[::-1]
 
 
@@ -70,6 +74,8 @@ def test_every_request_has_its_answer_on_one_connection_or_many(tmp_path: Path) 
     "sent",
     [
         struct.pack(">I", 2) + b"no",
+        struct.pack(">I", 3) + b"utf",
+        struct.pack(">I", 4) + b"deep",
         struct.pack(">I", 9),
         struct.pack(">I", 2**32 - 1),
         struct.pack(">I", 5) + b"half",

@@ -157,11 +157,20 @@ def test_connections_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
         ([encode(Batch(0, (b"a",)))], "opened first"),
         ([encode(Finish())], "opened first"),
         ([b"rubbish"], "message of a device"),
+        ([b"\x92\xa2\xff\xfe\x00"], "message of a device"),
         ([encode(Open(b"s" * 32)), encode(Open(b"s" * 32))], "one stream a session"),
         ([encode(Open(b"s" * 32)), encode(Stored(1))], "message of a device"),
         ([encode(Open(b"s" * 32)), encode(Batch(1, (b"a",)))], "expected reading 0"),
     ],
-    ids=["batch-first", "finish-first", "rubbish", "two-streams", "not-a-device-s", "gap"],
+    ids=[
+        "batch-first",
+        "finish-first",
+        "rubbish",
+        "no-utf8",
+        "two-streams",
+        "not-a-device-s",
+        "gap",
+    ],
 )
 def test_enrolled_devices_that_break_the_protocol_are_turned_away(
     bench: Bench, messages: list[bytes], reason: str

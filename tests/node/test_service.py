@@ -12,12 +12,14 @@ from tests.node.nodes import PREPLACED, Pair, two_nodes
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
+from bellwire.base.frames import read_frame
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import LinkRed
 from bellwire.keys.model import BlockState
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.status import Status
+from bellwire.node import classical, service
 from bellwire.node.policy import Policy
 from bellwire.node.service import Schedule
 
@@ -340,6 +342,33 @@ def test_strangers_on_bobs_port_disturb_nobody(tmp_path: Path) -> None:
             assert (await distil(pair)).accepted
             with pytest.raises(UsageError, match="cannot listen"):
                 await pair.bob.serve_peer("127.0.0.1", pair.port)
+
+    run(test)
+
+
+def test_strangers_who_hold_connections_open_do_not_lock_the_peer_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_UNPROVEN", 3)
+    monkeypatch.setattr(classical, "HELLO_TIMEOUT_S", 3600.0)
+
+    async def test() -> None:
+        async with two_nodes(tmp_path) as pair, contextlib.AsyncExitStack() as held:
+            await connected(pair)
+            door = await pair.bob.serve_peer("127.0.0.1", 0)  # Bob's own, beside the wire
+            held.callback(door.close)
+            strangers = []
+            for _ in range(4):
+                reader, writer = await asyncio.open_connection(*door.sockets[0].getsockname())
+                held.callback(writer.close)
+                await read_frame(reader, 1024)
+                strangers.append(reader)
+            assert await strangers[0].read() == b""
+            pair.wire.cut()
+            await connected(pair)
+            assert (await distil(pair)).accepted
+            assert await strangers[1].read() == b""
+            assert not strangers[3].at_eof()
 
     run(test)
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
 from bellwire.base.private import own_folder
@@ -48,7 +47,7 @@ class LocalServer:
 
     Args:
         path: The socket; its folder is made if it is missing.
-        answer: Gives the answer to a request, or raises msgspec.DecodeError for what is none.
+        answer: Gives the answer to a request, or raises one of UNDECODABLE for what is none.
         request_limit: Longest request in bytes.
         withdraw: Whether a caller that leaves takes its unanswered request back: the answer being
             made is cancelled. Without it, what was begun is finished.
@@ -127,7 +126,7 @@ class LocalServer:
             if len(self._callers) < MAX_CALLERS:
                 self._callers.add(task)
                 await self._converse(reader, writer)
-        except (ConnectionEnded, FrameTooLarge, TimeoutError, msgspec.DecodeError):
+        except (ConnectionEnded, FrameTooLarge, TimeoutError, *UNDECODABLE):
             pass  # The caller left, or does not speak this protocol: its connection ends here.
         except asyncio.CancelledError:
             pass  # By `close`; asyncio's streams report a handler that ends cancelled.

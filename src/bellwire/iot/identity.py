@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.channel.handshake import fingerprint
@@ -85,7 +86,7 @@ def write_public(path: Path, identity: PublicIdentity) -> None:
     encoded = msgspec.json.encode(document)
     try:
         _decoder.decode(encoded)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise IdentityError(f"expected a name of 1 to 60 characters, got: {error}") from error
     write_whole(path, encoded + b"\n", 0o644, replace=True)
 
@@ -107,7 +108,7 @@ def read_public(path: Path, role: Role) -> PublicIdentity:
     try:
         found = _decoder.decode(data)
         check_public(found.public)
-    except (msgspec.DecodeError, BellwireError) as error:
+    except (*UNDECODABLE, BellwireError) as error:
         raise IdentityError(f"expected the public key of a {role} in {path}: {error}") from error
     if found.role != role:
         raise IdentityError(f"expected the public key of a {role} in {path}, got a {found.role}'s")

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.iot.errors import ProtocolError
 
 MAX_READING_BYTES: Final = 32 * 1024
@@ -79,7 +80,7 @@ def decode_from_device(data: bytes) -> FromDevice:
     """Read a device's message; ProtocolError unless it is one, within its bounds."""
     try:
         return _from_device.decode(data)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise ProtocolError(f"expected a message of a device, got another: {error}") from error
 
 
@@ -87,7 +88,7 @@ def decode_from_cloud(data: bytes) -> FromCloud:
     """Read the cloud's message; ProtocolError unless it is one, within its bounds."""
     try:
         return _from_cloud.decode(data)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise ProtocolError(f"expected a message of the cloud, got another: {error}") from error
 
 

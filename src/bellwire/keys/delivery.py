@@ -6,8 +6,7 @@ is asked for anything (`base.local`). Format: `spec/key-delivery-socket.md`.
 
 from pathlib import Path
 
-import msgspec
-
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.local import AnswerMalformed, LocalServer, NotAnswered, ask
 from bellwire.base.secret import Secret
@@ -148,7 +147,7 @@ class DeliveryClient:
                 f"expected a node at {self._path}, got no answer",
                 hint="Is the node running, with this state folder?",
             ) from error
-        except (AnswerMalformed, msgspec.DecodeError) as error:
+        except (AnswerMalformed, *UNDECODABLE) as error:
             raise _unexpected() from error
 
 

@@ -87,10 +87,10 @@ def encode(message: Request | Answer) -> bytes:
 
 
 def decode_request(body: bytes) -> Request:
-    """Read a request; msgspec.DecodeError (or its ValidationError) where it is none."""
+    """Read a request; one of UNDECODABLE where it is none."""
     return _requests.decode(body)
 
 
 def decode_answer(body: bytes) -> Answer:
-    """Read an answer; msgspec.DecodeError (or its ValidationError) where it is none."""
+    """Read an answer; one of UNDECODABLE where it is none."""
     return _answers.decode(body)

@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Meta
 
 from bellwire.base.bits import PackedBitsError, pack, unpack
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Detections, Half, Protocol
 from bellwire.base.limits import MAX_DETECTIONS, MAX_PULSES
 from bellwire.crypto.stream import SEED_BYTES
@@ -133,12 +134,12 @@ def encode(message: Message) -> bytes:
 
 
 def decode_block_request(body: bytes) -> BlockRequest:
-    """Read message 1; msgspec.DecodeError on anything else."""
+    """Read message 1; one of UNDECODABLE on anything else."""
     return _block_request.decode(body)
 
 
 def decode_control(body: bytes) -> Control:
-    """Read message 5 or 6; msgspec.DecodeError on anything else."""
+    """Read message 5 or 6; one of UNDECODABLE on anything else."""
     return _control.decode(body)
 
 
@@ -150,7 +151,7 @@ def decode_block_answer(body: bytes) -> BlockAnswer:
     """
     try:
         return _block_answer.decode(body)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise LinkMisbehaved(f"expected the answer to a request for a block: {error}") from error
 
 
@@ -164,7 +165,7 @@ def decode_control_answer(body: bytes) -> ControlAnswer:
         answer = _control_answer.decode(body)
         if isinstance(answer, LinkState):
             _ = answer.eve
-    except (msgspec.DecodeError, ParameterError) as error:
+    except (*UNDECODABLE, ParameterError) as error:
         raise LinkMisbehaved(f"expected the answer to a control message: {error}") from error
     return answer
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 from bellwire.base.limits import MAX_PULSES
@@ -139,7 +140,7 @@ class OperatorClient:
         )
         try:
             answer = _answers.decode(body)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise AnswerMalformed(f"expected an answer of a node at {self._path}") from error
         if isinstance(answer, Failed):
             kinds = {2: UsageError, 3: RefusedError, 4: UnreachableError}

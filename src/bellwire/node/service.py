@@ -8,7 +8,7 @@ block by themselves and keep a status of their own; keys leave through a Unix so
 import asyncio
 import itertools
 import os
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import structlog
@@ -29,7 +29,7 @@ from bellwire.node.vault import StoreVault
 REPORTS_KEPT = 256
 RECONNECT_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 CONNECT_TIMEOUT_S = 10.0
-MAX_UNPROVEN = 8
+MAX_UNPROVEN = 64
 log = structlog.get_logger()
 
 
@@ -106,7 +106,7 @@ class NodeService:
         self._numbers = itertools.count(1)
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(16)
         self._probes = itertools.count(1)
-        self._unproven = 0
+        self._unproven: dict[asyncio.Task[None], str] = {}
         self._accepted: set[asyncio.Task[None]] = set()
         self._consumed_bits = 0
         self._resting = False
@@ -178,28 +178,44 @@ class NodeService:
         connection = self._connection(reader, writer)
         self._accepted.add(task)
         try:
-            if await self._is_peer(connection):
+            if await self._is_peer(connection, task, _address(writer)):
                 await self._serve(connection, task)
         except (BellwireError, TimeoutError) as error:
             log.warning("connection to the peer ended", error=str(error) or "no answer in time")
         except asyncio.CancelledError:
-            pass  # By `close` or a newer connection; asyncio's streams report a cancelled handler.
+            # By `close`, a newer connection, or to make room; asyncio's streams would report a
+            # cancelled handler.
+            pass
         finally:
             await connection.close()
             self._accepted.discard(task)
 
-    async def _is_peer(self, connection: Classical) -> bool:
-        if self._unproven >= MAX_UNPROVEN:
-            return False
-        self._unproven += 1
+    async def _is_peer(
+        self, connection: Classical, task: "asyncio.Task[None]", address: str
+    ) -> bool:
+        self._make_room()
+        self._unproven[task] = address
         try:
             await connection.establish()
         except (BellwireError, TimeoutError) as error:
             log.warning("connection refused", error=str(error) or "no HELLO in time")
             return False
         finally:
-            self._unproven -= 1
+            self._unproven.pop(task, None)
         return True
+
+    def _make_room(self) -> None:
+        """End the oldest unproven connection of the address that has most.
+
+        Strangers who hold connections open so shut out each other, not the peer, who proves
+        herself at once.
+        """
+        if len(self._unproven) < MAX_UNPROVEN:
+            return
+        ((crowded, _),) = Counter(self._unproven.values()).most_common(1)
+        oldest = next(task for task, address in self._unproven.items() if address == crowded)
+        del self._unproven[oldest]
+        oldest.cancel()
 
     async def _serve(self, connection: Classical, task: "asyncio.Task[None]") -> None:
         # Only now is it the peer: an earlier connection of hers is dead, whatever TCP believes.
@@ -319,3 +335,8 @@ class NodeService:
             secret_bits=report.secret_bits,
             status=view.status.value,
         )
+
+
+def _address(writer: asyncio.StreamWriter) -> str:
+    name = writer.get_extra_info("peername")
+    return str(name[0]) if name else ""
