@@ -29,3 +29,9 @@ def test_what_follows_is_the_program() -> None:
         [sys.executable, "-m", "bellwire", "--version"], capture_output=True, text=True, check=True
     )
     assert shown.stdout.startswith("bellwire ")
+
+
+def test_a_closed_standard_output_is_no_failure() -> None:
+    line = f"{sys.executable} -m bellwire config show >&-"
+    ran = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.keys.stores import PREPLACED, add_pending, add_ready, new_store, pair
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.frames import read_frame, write_frame
@@ -352,7 +353,7 @@ def test_any_bytes_are_a_message_or_a_decoding_error(body: bytes) -> None:
     for decode in (decode_request, decode_answer):
         try:
             message = decode(body)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             continue
         assert decode(encode(message)) == message
 

@@ -197,6 +197,8 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 def main() -> NoReturn:
     """The entry point of the program."""
+    if sys.stdout is None:  # closed by the caller: what is said goes nowhere, the work is done
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     signal.signal(signal.SIGTERM, _terminate)
     if "_BELLWIRE_COMPLETE" in os.environ:
         program().main(prog_name="bellwire")
