@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.node.nodes import two_nodes
+from tests.node.nodes import key_at_both, two_nodes
 
-from bellwire.base.detections import Protocol
 from bellwire.cli.main import run
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.node.operator import operator_server
@@ -23,10 +22,7 @@ async def _asked(folder: Path, *arguments: str) -> int:
             await stack.enter_async_context(DeliveryServer(place / "keys.sock", node.keys))
             server = operator_server(place / "operator.sock", node)
             await stack.enter_async_context(server)
-        report = None
-        while report is None:
-            with contextlib.suppress(Exception):
-                report = await pair.alice.distil(Protocol.BB84, 60_000)
+        await key_at_both(pair)
         return await asyncio.to_thread(run, ["status", "--state", str(folder), *arguments])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tests.simulators import halves
 
 from bellwire.base.detections import Half, Protocol, Side
-from bellwire.base.errors import BellwireError
+from bellwire.base.errors import BellwireError, UnreachableError
 from bellwire.base.secret import Secret
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
@@ -129,16 +129,18 @@ class Wire:
             peer_reader, peer_writer = await asyncio.open_connection("127.0.0.1", port_of_bob)
             self._writers.append(peer_writer)
             self._all.append(peer_writer)
-            await asyncio.gather(
-                self._pump(Side.ALICE, reader, peer_writer),
-                self._pump(Side.BOB, peer_reader, writer),
-            )
+            with contextlib.suppress(asyncio.CancelledError):  # by `close`; streams would report it
+                await asyncio.gather(
+                    self._pump(Side.ALICE, reader, peer_writer),
+                    self._pump(Side.BOB, peer_reader, writer),
+                )
             self._relays.discard(task)
 
         async def close() -> None:
-            for task in self._relays:
+            relays = list(self._relays)
+            for task in relays:
                 task.cancel()
-            await asyncio.gather(*self._relays, return_exceptions=True)
+            await asyncio.gather(*relays, return_exceptions=True)
             self.cut()
             await asyncio.gather(*(w.wait_closed() for w in self._all), return_exceptions=True)
 
@@ -202,3 +204,16 @@ async def two_nodes(
             await asyncio.sleep(0)
         for store in stores.values():
             store.close()
+
+
+async def key_at_both(pair: Pair) -> None:
+    """Return once a block has put key into both pools; Bob learns of it a moment after Alice."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await pair.alice.distil(Protocol.BB84, 60_000)
+                break
+            except UnreachableError:
+                await asyncio.sleep(0.01)
+        while not (pair.alice.keys.status().keys_may_flow and pair.bob.keys.status().keys_may_flow):
+            await asyncio.sleep(0.01)
