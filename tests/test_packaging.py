@@ -221,12 +221,12 @@ def test_every_pin_has_a_hash_and_no_lock_names_a_place(group: str) -> None:
         assert "--hash=sha256:" in pin, pin
 
 
-def test_the_development_lock_agrees_with_the_runtime_lock() -> None:
+def test_each_lock_holds_the_smaller_one_version_for_version() -> None:
     def pins(group: str) -> set[str]:
         text = (ROOT / "requirements" / f"{group}.txt").read_text()
-        return {line for line in text.splitlines() if "==" in line}
+        return {line.split()[0] for line in text.splitlines() if "==" in line}
 
-    assert pins("runtime") <= pins("dev")
+    assert pins("runtime") <= pins("extras") <= pins("dev")
 
 
 def test_the_locks_were_made_from_what_pyproject_says() -> None:
@@ -236,7 +236,7 @@ def test_the_locks_were_made_from_what_pyproject_says() -> None:
 def test_a_new_dependency_makes_the_locks_stale() -> None:
     project = lock.read_project()
     project["project"]["dependencies"].append("left-pad")
-    assert lock.stale_locks(project, ROOT / "requirements") == ["runtime", "dev"]
+    assert lock.stale_locks(project, ROOT / "requirements") == ["dev", "extras", "runtime"]
 
 
 def test_a_missing_lock_is_stale(tmp_path: Path) -> None:
@@ -280,3 +280,13 @@ def test_continuous_integration_runs_the_checks_and_nothing_else() -> None:
     assert lines[-1] == "exec ./bellwire check"
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert os.access(ROOT / "bellwire", os.X_OK)
+
+
+def test_extras_are_installed_from_their_lock_and_include_the_core(checkout: Path) -> None:
+    done = started(checkout / "bellwire", "extras")
+    assert done.returncode == 0
+    assert "Qiskit" in done.stderr
+    assert any(line.endswith("requirements/extras.txt") for line in asked(checkout))
+    before = asked(checkout)
+    assert started(checkout / "bellwire", "demo").stderr == "", "extras hold everything of runtime"
+    assert asked(checkout) == before

@@ -23,6 +23,11 @@ TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 UV_VERSION = "0.13.9"
 PROGRAMS = ("python", "bellwire")
+CONTAINS = {
+    "runtime": ("runtime",),
+    "extras": ("runtime", "extras"),
+    "dev": ("runtime", "extras", "dev"),
+}
 UNFINISHED = TOOLS / "unfinished"
 
 
@@ -39,16 +44,19 @@ def launch(arguments: Sequence[str]) -> NoReturn:
     Raises:
         SystemExit: 2 where the set-up is impossible, 130 when it was interrupted.
     """
-    checking = list(arguments[:1]) == ["check"]
+    first = "".join(arguments[:1])
     try:
-        make_ready("dev" if checking else "runtime")
+        make_ready({"check": "dev", "extras": "extras"}.get(first, "runtime"))
     except SetupError as error:
         say(str(error), who="error")
         sys.exit(2)
     except KeyboardInterrupt:
         say("interrupted")
         sys.exit(130)
-    if checking:
+    if first == "extras":
+        say("Qiskit, PennyLane, Dask and the simulators of `bench link` are installed")
+        sys.exit(0)
+    if first == "check":
         become(VENV / "bin" / "python", str(ROOT / "tools" / "check.py"), *arguments[1:])
     become(VENV / "bin" / "bellwire", *arguments)
 
@@ -62,7 +70,7 @@ def make_ready(group: str) -> None:
     """Install a group of locked requirements and the project, unless that has been done.
 
     Args:
-        group: `runtime`, or `dev` which includes it.
+        group: `runtime`, or `extras` which includes it, or `dev` which includes both.
 
     Raises:
         SetupError: read-only checkout, no network, no way to get uv.
@@ -134,7 +142,7 @@ def install(group: str, wanted: str) -> None:
     uv = find_uv() or fetch_uv()
     python = VENV / "bin" / "python"
     afresh = UNFINISHED.exists() or not python.exists()
-    for each in ("runtime", "dev"):
+    for each in CONTAINS["dev"]:
         if not is_ready(each, fingerprint(each)):
             stamp(each).unlink(missing_ok=True)
     UNFINISHED.touch()
@@ -151,8 +159,8 @@ def install(group: str, wanted: str) -> None:
             UNFINISHED.unlink()
         raise
     # The locks agree on every version, so whoever has the development tools has the rest.
-    stamp("runtime").write_text(fingerprint("runtime"))
-    stamp(group).write_text(wanted)
+    for each in CONTAINS[group]:
+        stamp(each).write_text(fingerprint(each))
     UNFINISHED.unlink()
     say(f"ready after {time.monotonic() - started:.0f} s")
 

@@ -21,18 +21,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.launch import ROOT, fetch_uv, find_uv, lock_file
 
 LOWEST_PYTHON = "3.11"
-GROUPS = ("runtime", "dev", "build")
+GROUPS = ("dev", "extras", "runtime", "build")
 MARK = "# made from "
 
 
 def requirements(group: str, project: dict[str, Any]) -> list[str]:
-    """What pyproject.toml asks for in a group: `runtime`, `dev` (with runtime) or `build`."""
+    """What pyproject.toml asks for in a group.
+
+    That is `build`, or `runtime`, or `extras` with it and all optional dependencies, or `dev` with
+    both.
+    """
     wanted: list[str] = project["build-system"]["requires"]
     if group == "build":
         return sorted(wanted)
-    wanted = project["project"]["dependencies"]
+    wanted = list(project["project"]["dependencies"])
+    if group in {"extras", "dev"}:
+        for optional in project["project"]["optional-dependencies"].values():
+            wanted += optional
     if group == "dev":
-        wanted = wanted + project["dependency-groups"]["dev"]
+        wanted += project["dependency-groups"]["dev"]
     return sorted(wanted)
 
 
@@ -58,14 +65,14 @@ def read_project() -> dict[str, Any]:
 
 
 def renew(group: str, project: dict[str, Any], *, upgrade: bool) -> None:
-    """Resolve one group; `dev` keeps to the versions of `runtime`."""
+    """Resolve one group; `extras` and `runtime` keep to the versions of `dev`, which has all."""
     wanted = requirements(group, project)
     path = lock_file(group)
     command = [find_uv() or fetch_uv(), "--quiet", "pip", "compile", "-", "--universal"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header"]
     command += ["--python-version", LOWEST_PYTHON, "--output-file", str(path)]
-    if group == "dev":
-        command += ["--constraints", str(lock_file("runtime"))]
+    if group in {"extras", "runtime"}:
+        command += ["--constraints", str(lock_file("dev"))]
     if upgrade:
         command += ["--upgrade"]
     subprocess.run(command, input="\n".join(wanted), text=True, check=True, cwd=ROOT)

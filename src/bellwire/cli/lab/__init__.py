@@ -1,0 +1,26 @@
+"""`bellwire lab`: experiments in one process, with a seed and an Eve of one's choice.
+
+The same link and the same two sessions as the nodes', only here both sides are in one process.
+What is distilled here is for study and enters no pool.
+
+A verb is a module here with a function `command`, and a line below. Like every command, it imports
+what it needs only when it runs.
+"""
+
+import typer
+
+from bellwire.cli.lab import compare, run, sweep
+
+app = typer.Typer(
+    no_args_is_help=True, help="Experiments with light, Eve and two sides in one process."
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Experiments with light, Eve and two sides in one process."""
+
+
+app.command("run")(run.command)
+app.command("sweep")(sweep.command)
+app.command("compare")(compare.command)
