@@ -17,9 +17,11 @@ from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
+from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Rules
-from bellwire.lab import tables
-from bellwire.lab.pair import derive_authentication, distil
+from bellwire.lab import middle, tables
+from bellwire.lab.middle import Knows, SideOutcome, interpose
+from bellwire.lab.pair import PairOutcome, derive_authentication, distil
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve
 from bellwire.link.simulate import simulate
@@ -40,6 +42,7 @@ class Experiment:
         pulses: Pulses, or pairs.
         config: The link.
         eve: Who is on it.
+        middle: What an Eve knows who sits between the two on both channels; None if none does.
         seed: Makes the run reproducible; None draws from the operating system.
         sample_share: Share of sifted bits compared in BB84 and BBM92.
         epsilon: Total ε.
@@ -54,6 +57,7 @@ class Experiment:
     pulses: int = 1_000_000
     config: LinkConfig = field(default_factory=LinkConfig)
     eve: Eve | None = None
+    middle: Knows | None = None
     seed: int | None = None
     sample_share: float = 0.2
     epsilon: float = 1e-10
@@ -69,6 +73,10 @@ class Experiment:
             raise ParameterError(f"seed: expected 0 to 2^64 - 1, got {self.seed}")
         if self.eve is not None:
             self.eve.check(self.protocol)
+            if self.middle is not None:
+                raise ParameterError(
+                    "eve: expected one Eve, on the light or in the middle, got both"
+                )
         EpsilonBudget.divide(self.epsilon)
         Rules(self.red_qber, self.chsh_floor)
 
@@ -77,7 +85,8 @@ class Experiment:
 class Result:
     """What came of it; fields that the protocol has not, or the run did not reach, are None.
 
-    Attributes are those of the command line's reference (`lab run`), in its order.
+    Attributes are those of the command line's reference (`lab run`), in its order. With an Eve in
+    the middle the figures are those that Alice sees, and `sides` says how it ended for each.
     """
 
     protocol: str
@@ -101,6 +110,7 @@ class Result:
     wall_s: float
     correlations: list[dict[str, float]]
     assumptions: tuple[str, ...]
+    sides: tuple[SideOutcome, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
@@ -141,8 +151,59 @@ def _reader(seed: bytes) -> Callable[[int], bytes]:
 def run(experiment: Experiment) -> Result:
     """Run one experiment."""
     began = time.perf_counter()
+    if experiment.middle is not None:
+        met = interpose(
+            _opening(experiment),
+            experiment.config,
+            experiment.middle,
+            _seeds(experiment.seed),
+            _reader,
+        )
+        return _result(
+            experiment,
+            met.report(Side.ALICE),
+            began,
+            accepted=met.accepted,
+            keys_match=met.keys_match,
+            sides=met.sides,
+        )
+    outcome = distilled(experiment)
+    return _result(
+        experiment,
+        outcome.reports[Side.ALICE],
+        began,
+        accepted=outcome.accepted,
+        keys_match=(
+            outcome.secrets[Side.ALICE] == outcome.secrets[Side.BOB]
+            if len(outcome.secrets) == 2
+            else None
+        ),
+    )
+
+
+def distilled(experiment: Experiment) -> PairOutcome:
+    """Send the light of an experiment and distil it; an Eve in the middle is not asked for here."""
     seed = _seeds(experiment.seed)
-    opening = Open(
+    alice, bob = simulate(
+        experiment.protocol,
+        experiment.config,
+        experiment.pulses,
+        seed("alice"),
+        seed("bob"),
+        seed("noise"),
+        experiment.eve,
+    )
+    tags = derive_authentication(seed("authentication"))
+    return distil(
+        dict.fromkeys(Side, _opening(experiment)),
+        {Side.ALICE: alice, Side.BOB: bob},
+        dict.fromkeys(Side, tags),
+        {side: _reader(seed(f"public {side}")) for side in Side},
+    )
+
+
+def _opening(experiment: Experiment) -> Open:
+    return Open(
         VERSION,
         1,
         False,
@@ -154,24 +215,18 @@ def run(experiment: Experiment) -> Result:
         experiment.red_qber,
         experiment.chsh_floor,
     )
-    alice, bob = simulate(
-        experiment.protocol,
-        experiment.config,
-        experiment.pulses,
-        seed("alice"),
-        seed("bob"),
-        seed("noise"),
-        experiment.eve,
-    )
-    tags = derive_authentication(seed("authentication"))
-    outcome = distil(
-        dict.fromkeys(Side, opening),
-        {Side.ALICE: alice, Side.BOB: bob},
-        dict.fromkeys(Side, tags),
-        {side: _reader(seed(f"public {side}")) for side in Side},
-    )
-    report = outcome.reports[Side.ALICE]
-    secret_bits = report.secret_bits if outcome.accepted else 0
+
+
+def _result(
+    experiment: Experiment,
+    report: BlockReport,
+    began: float,
+    *,
+    accepted: bool,
+    keys_match: bool | None,
+    sides: tuple[SideOutcome, ...] | None = None,
+) -> Result:
+    secret_bits = report.secret_bits if accepted else 0
     return Result(
         protocol=experiment.protocol.value,
         engine="fast",
@@ -191,19 +246,20 @@ def run(experiment: Experiment) -> Result:
         secret_bits=secret_bits,
         secret_rate_bps=secret_bits * PULSE_RATE_HZ[experiment.protocol] / experiment.pulses,
         epsilon=report.epsilon,
-        eve=(
-            {"kind": experiment.eve.kind.value, "share": experiment.eve.share}
-            if experiment.eve is not None
-            else None
-        ),
-        verdict="accept" if outcome.accepted else "abort",
-        reason=report.message,
-        keys_match=(
-            outcome.secrets[Side.ALICE] == outcome.secrets[Side.BOB]
-            if len(outcome.secrets) == 2
-            else None
-        ),
+        eve=_described(experiment),
+        verdict="accept" if accepted else "abort",
+        reason=report.message if sides is None else sides[0].reason,
+        keys_match=keys_match,
         wall_s=time.perf_counter() - began,
         correlations=report.correlations,
         assumptions=report.assumptions,
+        sides=sides,
     )
+
+
+def _described(experiment: Experiment) -> dict[str, Any] | None:
+    if experiment.middle is not None:
+        return {"kind": middle.KIND, "share": 1.0, "knows": experiment.middle.value}
+    if experiment.eve is None:
+        return None
+    return {"kind": experiment.eve.kind.value, "share": experiment.eve.share}

@@ -6,13 +6,14 @@ again; `experiment` makes an `Experiment` of them, which checks every range.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
 from bellwire.lab.errors import UnknownParameter
 from bellwire.lab.experiment import Experiment
+from bellwire.lab.middle import KIND, parse_middle
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import EveKind, parse_axes, parse_eve
@@ -29,7 +30,7 @@ class Words(TypedDict, total=False):
         efficiency: Of every detector, in (0, 1].
         dark: Dark counts per detector and gate.
         misalignment: QBER of the optics alone.
-        eve: `none` or `KIND[:SHARE]`.
+        eve: `none`, `KIND[:SHARE]`, or `man-in-the-middle[:KNOWS]`.
         eve_axis: Where she measures: degrees (`45,90`) or `uniform`; None for the usual place.
         seed: Makes it reproducible; None draws from the operating system.
         sample_share: Share of the sifted bits that is compared; not in E91.
@@ -135,7 +136,9 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> Experiment:
         UsageError: a value of the wrong kind; its `ParameterError`s: one outside its range.
     """
     kind, plain = protocol_of(protocol), settle(words)
-    axis = plain["eve_axis"]
+    axis, middle = plain["eve_axis"], parse_middle(plain["eve"])
+    if middle is not None and axis is not None:
+        raise UsageError(f"expected no eve-axis with {KIND}, got {axis}")
     return Experiment(
         protocol=kind,
         pulses=plain["pulses"],
@@ -147,7 +150,12 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> Experiment:
             dark_count_probability=plain["dark"],
             misalignment=plain["misalignment"],
         ),
-        eve=parse_eve(plain["eve"], None if axis is None else parse_axes(axis)),
+        eve=(
+            parse_eve(plain["eve"], None if axis is None else parse_axes(axis))
+            if middle is None
+            else None
+        ),
+        middle=middle,
         seed=plain["seed"],
         sample_share=plain["sample_share"],
         epsilon=plain["epsilon"],
@@ -188,7 +196,13 @@ class Prediction:
 
 
 def predict(what: Experiment) -> Prediction:
-    """Closed forms of `bellwire.link.theory` for an experiment."""
+    """Closed forms of `bellwire.link.theory` for an experiment.
+
+    Of one with Eve in the middle, what each honest side shares with her, and no key.
+    """
+    if what.middle is not None:
+        alone = predict(replace(what, middle=None))
+        return replace(alone, key=0.0)
     key = theory.key_fraction(what.protocol, what.config, what.eve)
     compared = 0.0 if what.protocol.judged_on_chsh else what.sample_share
     return Prediction(

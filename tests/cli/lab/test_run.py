@@ -214,3 +214,20 @@ def test_two_configurations_stand_side_by_side(
     assert "wrong.toml" in err
     assert "visibility" in err
     assert "No such file" in group(capsys, "compare", str(quiet), "no.toml", code=2)[1]
+
+
+def test_a_man_in_the_middle_is_named_and_refused_by_both_sides(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("e91", "--pulses", "50000", "--seed", "1", "--eve")
+    answer = document(capsys, *words, "man-in-the-middle")
+    assert answer["eve"]["knows"] == "nothing"
+    assert [side["verdict"] for side in answer["sides"]] == ["abort", "abort"]
+    assert "authentication failed" in answer["reason"]
+    out, _ = lab(capsys, *words, "man-in-the-middle:all-keys")
+    for said in ("knows all-keys", "Key of alice", "all of them Eve's too"):
+        assert said in out, said
+    out, _ = lab(capsys, *words, "man-in-the-middle")
+    assert "abort: authentication failed" in out
+    assert "slots detected" not in out
+    assert "frame-key" in lab(capsys, *words, "man-in-the-middle:0.5", code=2)[1]

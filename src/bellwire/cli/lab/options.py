@@ -20,7 +20,8 @@ EveOption = Annotated[
     str,
     typer.Option(
         metavar="KIND[:SHARE]",
-        help="none, intercept-resend:0.3, breidbart, ghz, cloner or substitution (share 1) …",
+        help="none, intercept-resend:0.3, breidbart, ghz, cloner, substitution (share 1), "
+        "man-in-the-middle …",
     ),
 ]
 EveAxisOption = Annotated[

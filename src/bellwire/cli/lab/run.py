@@ -25,6 +25,7 @@ from bellwire.cli.options import JsonFlag, SeedOption
 
 if TYPE_CHECKING:
     from bellwire.lab.experiment import Result
+    from bellwire.lab.middle import SideOutcome
 
 
 def command(
@@ -127,8 +128,11 @@ def _tell(result: "Result", km: float) -> None:
 
 
 def _story(result: "Result") -> list[tuple[str, str]]:
-    rows = [("Eve", _eve(result)), ("Light", f"{result.detections:,} slots detected")]
-    rows.append(("Sifting", f"{result.sifted_bits:,} bits from settings that fit"))
+    rows = [("Eve", _eve(result))]
+    # A side that refuses its peer has named no slot.
+    if result.sides is None or result.detections:
+        rows.append(("Light", f"{result.detections:,} slots detected"))
+        rows.append(("Sifting", f"{result.sifted_bits:,} bits from settings that fit"))
     if result.chsh is not None and result.chsh_stderr is not None:
         rows.append(
             ("S", f"{result.chsh:.3f} ± {result.chsh_stderr:.3f} (without entanglement at most 2)")
@@ -142,7 +146,9 @@ def _story(result: "Result") -> list[tuple[str, str]]:
         )
         limit = "" if efficiency is None else f", {efficiency:.3f} times the Shannon limit"
         rows.append(("Reconciliation", f"{leaked:,} bits leaked{limit}"))
-    if result.verdict == "accept":
+    if result.sides is not None:
+        rows += [(f"Key of {each.side}", _seen(each)) for each in result.sides]
+    elif result.verdict == "accept":
         equal = "equal at both sides" if result.keys_match else "NOT EQUAL"
         rows.append(
             (
@@ -161,7 +167,17 @@ def _story(result: "Result") -> list[tuple[str, str]]:
 def _eve(result: "Result") -> str:
     if result.eve is None:
         return "nobody listens"
+    if "knows" in result.eve:
+        return f"[red]{result.eve['kind']}[/red] on both channels, knows {result.eve['knows']}"
     return f"[red]{result.eve['kind']}[/red] on {result.eve['share']:.0%} of the {_light(result)}"
+
+
+def _seen(side: "SideOutcome") -> str:
+    """How a block with an Eve in the middle ended for one of the honest sides."""
+    if side.verdict != "accept":
+        return f"[red]abort[/red]: {side.reason}"
+    held = "[red]all of them Eve's too[/red]" if side.eve_holds_key else "none of them Eve's"
+    return f"accepted, {side.secret_bits:,} bits, {held}"
 
 
 def _light(result: "Result") -> str:
