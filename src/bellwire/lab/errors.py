@@ -5,8 +5,8 @@ BellwireError
 │   ├── UnknownParameter   a word that no experiment has; the known ones are named         exit 2
 │   ├── RangeError         `--over` that is no range, or asks for too many experiments     exit 2
 │   ├── FileUnusable       a configuration file or the output folder                       exit 2
-│   └── OtherSweep         the output folder holds a sweep with other fixed parameters     exit 2
-├── LibraryMissing         pandas was asked for and is not installed                       exit 1
+│   ├── OtherSweep         the output folder holds a sweep with other fixed parameters     exit 2
+│   └── LibraryMissing     an optional library was asked for and is not installed          exit 2
 └── WorkerLost             a worker process ended; what is done is kept                    exit 1
 
 Values outside their ranges raise the `ParameterError` of the link or of distillation.
@@ -66,14 +66,22 @@ class OtherSweep(UsageError):
         )
 
 
-class LibraryMissing(BellwireError):
-    """A library that bellwire does not bring along was asked for."""
+class LibraryMissing(UsageError):
+    """A library that the core install leaves out was asked for.
 
-    def __init__(self, library: str) -> None:
+    Attributes:
+        library: Its name.
+    """
+
+    def __init__(self, library: str, extra: str | None = None) -> None:
+        """`extra` is the optional dependency of bellwire that brings it; None if none does."""
         super().__init__(
             f"expected the library {library}, which is not installed",
-            hint=f"Install it beside bellwire: pip install {library}",
+            hint=f"Install it beside bellwire: pip install {library}"
+            if extra is None
+            else f"In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[{extra}]'.",
         )
+        self.library = library
 
 
 class WorkerLost(BellwireError):

@@ -8,14 +8,13 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import Field, asdict, fields
-from importlib import import_module
 from types import NoneType
 from typing import Any, get_args
 
 from arro3.core import Array, DataType, Table
 from arro3.io import write_parquet
 
-from bellwire.lab.errors import LibraryMissing
+from bellwire.lab import libraries
 
 _ARROW = {
     bool: DataType.bool,
@@ -78,10 +77,7 @@ def frame(rows: Iterable[Any]) -> Any:
     Raises:
         LibraryMissing: pandas is not installed.
     """
-    try:
-        pandas = import_module("pandas")
-    except ImportError:
-        raise LibraryMissing("pandas") from None
+    pandas = libraries.load("pandas")
     return pandas.DataFrame([row if isinstance(row, dict) else asdict(row) for row in rows])
 
 
