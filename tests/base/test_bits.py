@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bellwire.base.bits import PackedBitsError, binary_entropy, pack, unpack
+from bellwire.base.bits import PackedBits, PackedBitsError, binary_entropy, pack, unpack
 
 
 @given(bits=st.lists(st.integers(0, 1), max_size=70))
@@ -27,6 +27,32 @@ def test_another_length_or_padding_that_is_set_is_refused(count: int, data: byte
     else:
         with pytest.raises(PackedBitsError, match="expected"):
             unpack(data, count)
+
+
+@given(bits=st.lists(st.integers(0, 1), max_size=200))
+def test_words_hold_the_same_bits_as_bytes(bits: list[int]) -> None:
+    array = np.array(bits, np.uint8)
+    words = PackedBits.of(array)
+    assert words.words.shape == (-(-len(bits) // 64),)
+    assert words.to_bytes() == pack(array)
+    assert words.unpack().tolist() == bits
+    again = PackedBits.from_bytes(pack(array), len(bits))
+    assert again.words.tolist() == words.words.tolist()
+
+
+@given(count=st.integers(0, 64), data=st.binary(max_size=10))
+def test_words_take_what_bytes_take(count: int, data: bytes) -> None:
+    try:
+        bits = unpack(data, count)
+    except PackedBitsError:
+        with pytest.raises(PackedBitsError, match="expected"):
+            PackedBits.from_bytes(data, count)
+    else:
+        assert PackedBits.from_bytes(data, count).unpack().tolist() == bits.tolist()
+
+
+def test_words_do_not_show_their_bits() -> None:
+    assert repr(PackedBits.of(np.ones(70, np.uint8))) == "PackedBits(70 bits)"
 
 
 @given(p=st.floats(0, 1))

@@ -121,11 +121,14 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
     message = len(key).to_bytes(8, "little") + packed(key)
     assert Poly1305.generate_tag(hash_key + bytes(16), message) == key_hash
     m = outcome.reports[Side.ALICE].extracted_bits
-    backwards = np.array(bits(seed, len(key) + m - 1)[::-1], np.uint8)
-    column = np.array(key, np.uint8)
-    # Row i reads seed n − 1 + i, n − 2 + i, …, i: from place m − 1 − i of the reversed seed.
-    rows = (backwards[m - 1 - i : m - 1 - i + len(key)] for i in range(m))
-    secret = [int((row & column).sum()) % 2 for row in rows]
+    backwards = np.array(bits(seed, len(key) - 1)[::-1], np.uint8)
+    rest = len(key) - m
+    column = np.array(key[:rest], np.uint8)
+    # Row i reads seed n − m − 1 + i, …, i: from place m − 1 − i of the reversed seed.
+    rows = (backwards[m - 1 - i : m - 1 - i + rest] for i in range(m))
+    secret = [
+        int((row & column).sum()) % 2 ^ bit for row, bit in zip(rows, key[rest:], strict=True)
+    ]
     for side in Side:
         assert outcome.secrets[side].reveal() == packed(secret)
     transcript = b"".join(

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from tests.simulators.blocks import Recorder, opening, reader, tags
 
-from bellwire.base.bits import Bits, pack
+from bellwire.base.bits import Bits, PackedBits, pack
 from bellwire.base.detections import Detections, Half, Protocol, Side
 from bellwire.distill import messages
-from bellwire.distill.amplification import seed_bits, toeplitz_hash
+from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.cascade import Cascade, CascadeBudget
 from bellwire.distill.messages import Announced, decode
 from bellwire.distill.session import Session
@@ -323,6 +323,13 @@ def rank(rows: NumberArray) -> int:
     return len(pivots)
 
 
+def hash_matrix(n: int, m: int, rng: np.random.Generator) -> NumberArray:
+    """(m, n) matrix of an amplification with a random seed."""
+    seed = PackedBits.of(rng.integers(0, 2, seed_bits(n, m), np.uint8))
+    units = (PackedBits.of(unit) for unit in np.eye(n, dtype=np.uint8))
+    return np.stack([amplify(unit, seed, m).unpack() for unit in units]).T
+
+
 def announced(key: Bits, differences: list[Bits]) -> Bits:
     """All parities that a key announces when the peer's differ by `differences`."""
     engine = Cascade(
@@ -370,11 +377,9 @@ def test_every_parity_is_counted_and_no_secret_bit_is_a_sum_of_parities() -> Non
     margin = 30  # what hashing costs keeps the two spaces apart but for a chance of 2⁻³⁰
     m = n - alice.leaked_bits - margin
     assert m > 20
-    seed = rng.integers(0, 2, seed_bits(n, m), np.uint8)
-    rows = np.stack([toeplitz_hash(unit, seed, m) for unit in np.eye(n, dtype=np.uint8)]).T
+    rows = hash_matrix(n, m, rng)
     assert rank(np.concatenate([functionals, rows])) == leaked + m
     # And the test can fail: one bit too many, and some of them follow from what was said.
     m = n - leaked + 1
-    seed = rng.integers(0, 2, seed_bits(n, m), np.uint8)
-    rows = np.stack([toeplitz_hash(unit, seed, m) for unit in np.eye(n, dtype=np.uint8)]).T
+    rows = hash_matrix(n, m, rng)
     assert rank(np.concatenate([functionals, rows])) < leaked + m

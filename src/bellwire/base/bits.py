@@ -5,6 +5,7 @@ A bit string is an (n,) uint8 array of 0 and 1. Packed, bit i is bit i mod 8 of 
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from bellwire.base.errors import UsageError
 
 Bits = NDArray[np.uint8]
+Words = NDArray[np.uint64]
 
 
 class PackedBitsError(UsageError):
@@ -29,14 +31,64 @@ def unpack(data: bytes, count: int) -> Bits:
     Raises:
         PackedBitsError: data is not ceil(count / 8) bytes, or padding bits are set.
     """
+    _check_packed(data, count)
+    return np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little", count=count)
+
+
+def _check_packed(data: bytes, count: int) -> None:
     if len(data) != (count + 7) // 8:
         raise PackedBitsError(
             f"expected {(count + 7) // 8} bytes for {count} bits, got {len(data)}"
         )
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-    if bits[count:].any():
+    if count % 8 and data[-1] >> count % 8:
         raise PackedBitsError("expected zero padding after the last bit, got ones")
-    return bits[:count]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedBits:
+    """A bit string in words: bit i is bit i mod 64 of word i // 64, and the rest of the last is 0.
+
+    Attributes:
+        words: (ceil(size / 64),) uint64. May be secret: it is not shown.
+        size: Bits.
+    """
+
+    words: Words
+    size: int
+
+    @classmethod
+    def of(cls, bits: Bits) -> "PackedBits":
+        """Pack (n,) uint8 of 0/1."""
+        return cls._padded(np.packbits(bits, bitorder="little"), bits.size)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, count: int) -> "PackedBits":
+        """Take exactly `count` packed bits.
+
+        Raises:
+            PackedBitsError: data is not ceil(count / 8) bytes, or padding bits are set.
+        """
+        _check_packed(data, count)
+        return cls._padded(np.frombuffer(data, np.uint8), count)
+
+    @classmethod
+    def _padded(cls, octets: NDArray[np.uint8], count: int) -> "PackedBits":
+        whole = np.zeros((count + 63) // 64 * 8, np.uint8)
+        whole[: octets.size] = octets
+        return cls(whole.view("<u8").astype(np.uint64, copy=False), count)
+
+    def __repr__(self) -> str:
+        return f"PackedBits({self.size} bits)"
+
+    def to_bytes(self) -> bytes:
+        """The packed form of this module, in ceil(size / 8) bytes."""
+        octets = self.words.astype("<u8", copy=False).view(np.uint8)
+        return octets[: (self.size + 7) // 8].tobytes()
+
+    def unpack(self) -> Bits:
+        """(size,) uint8 of 0/1."""
+        octets = self.words.astype("<u8", copy=False).view(np.uint8)
+        return np.unpackbits(octets, bitorder="little", count=self.size)
 
 
 def binary_entropy(p: float) -> float:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bellwire.base.bits import Bits, binary_entropy
+from bellwire.base.bits import Bits, PackedBits, binary_entropy
 from bellwire.bench.model import Figure
 from bellwire.bench.textbook import row_by_row_toeplitz, textbook_cascade
-from bellwire.distill.amplification import seed_bits, toeplitz_hash
+from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.cascade import Cascade, CascadeBudget
 from bellwire.distill.verification import HASH_KEY_BYTES, key_hash
 
@@ -31,11 +31,12 @@ class _Size(NamedTuple):
     block: int  # bits of a block
     blocks: int
     plain: int  # bits of the textbook's block
+    amplified: int  # bits of the key that is amplified
     rows: int  # bits of the key hashed row by row
 
 
-_FULL = _Size(block=400_000, blocks=10, plain=100_000, rows=100_000)
-_QUICK = _Size(block=40_000, blocks=4, plain=20_000, rows=20_000)
+_FULL = _Size(block=400_000, blocks=10, plain=100_000, amplified=2_000_000, rows=100_000)
+_QUICK = _Size(block=40_000, blocks=4, plain=20_000, amplified=200_000, rows=20_000)
 
 
 class _Reconciled(NamedTuple):
@@ -109,19 +110,20 @@ def _textbook(n: int, rng: np.random.Generator) -> _Reconciled:
 
 
 def _amplify(size: _Size, rng: np.random.Generator) -> Figure:
-    def rate(hashing: Callable[[Bits, Bits, int], Bits], n: int, repeats: int) -> float:
+    def drawn(n: int) -> tuple[Bits, Bits, int]:
         m = int(SHRINK * n)
-        key, seed = rng.integers(0, 2, n, np.uint8), rng.integers(0, 2, seed_bits(n, m), np.uint8)
-        return n / _best(lambda: hashing(key, seed, m), repeats)
+        return rng.integers(0, 2, n, np.uint8), rng.integers(0, 2, seed_bits(n, m), np.uint8), m
 
-    ours = rate(toeplitz_hash, size.block, 5)
-    return Figure(
-        "amplify_rate", ours, "bit/s", _ROWS, ours / rate(row_by_row_toeplitz, size.rows, 1)
-    )
+    key, seed, m = drawn(size.amplified)
+    packed_key, packed_seed = PackedBits.of(key), PackedBits.of(seed)
+    ours = key.size / _best(lambda: amplify(packed_key, packed_seed, m), 10)
+    plain = drawn(size.rows)
+    theirs = size.rows / _best(lambda: row_by_row_toeplitz(*plain), 1)
+    return Figure("amplify_rate", ours, "bit/s", _ROWS, ours / theirs)
 
 
 def _verify(size: _Size, rng: np.random.Generator) -> Figure:
-    key = rng.integers(0, 2, size.block, np.uint8)
+    key = PackedBits.of(rng.integers(0, 2, size.block, np.uint8))
     hash_key = rng.bytes(HASH_KEY_BYTES)
     ours = size.block / _best(lambda: key_hash(key, hash_key), 20)
     return Figure("verify_rate", ours, "bit/s")

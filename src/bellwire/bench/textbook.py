@@ -95,8 +95,8 @@ class _Textbook:
 
 
 def row_by_row_toeplitz(key: Bits, seed: Bits, m: int) -> Bits:
-    """Toeplitz hashing one output bit at a time: y[i] = XOR_j seed[n − 1 + i − j] · key[j]."""
-    n = key.size
-    backwards = seed[::-1]
-    rows = (backwards[m - 1 - i : m - 1 - i + n] for i in range(m))
-    return np.array([np.bitwise_xor.reduce(row & key) for row in rows], np.uint8)
+    """(T | 1) times the key, one output bit at a time; see `bellwire.distill.amplification`."""
+    r = key.size - m
+    backwards, hashed = seed[::-1], key[:r]
+    rows = (backwards[m - 1 - i : m - 1 - i + r] for i in range(m))
+    return key[r:] ^ np.array([np.bitwise_xor.reduce(row & hashed) for row in rows], np.uint8)

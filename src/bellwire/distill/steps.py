@@ -11,12 +11,19 @@ from typing import TypeVar
 
 import numpy as np
 
-from bellwire.base.bits import Bits, PackedBitsError, binary_entropy, pack, unpack
+from bellwire.base.bits import (
+    Bits,
+    PackedBits,
+    PackedBitsError,
+    binary_entropy,
+    pack,
+    unpack,
+)
 from bellwire.base.detections import Half, Settings, Side, Slots
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.one_time_mac import TAG_BYTES, forgery_bound, tag, verify_tag
-from bellwire.distill.amplification import seed_bits, toeplitz_hash
+from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.bounds import EpsilonBudget, secret_length
 from bellwire.distill.cascade import Cascade, CascadeBudget
 from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
@@ -309,7 +316,7 @@ class Steps:
                 f"what Eve may know leaves {length} bits of {key.size}, and the block's tags used "
                 f"{self._authentication.consumed_bits}",
             )
-        secret = yield from self._prove(engine.corrected, length)
+        secret = yield from self._prove(PackedBits.of(engine.corrected), length)
         yield from self._authenticate()
         self.report = replace(self.report, secret_bits=net)
         report = self._concluded(epsilon=self._epsilon(key.size))
@@ -332,26 +339,26 @@ class Steps:
         except ReconciliationFailed as error:
             raise BlockRejected(Reason.RECONCILIATION, str(error)) from error
 
-    def _prove(self, key: Bits, length: int) -> Talk[Secret]:
+    def _prove(self, key: PackedBits, length: int) -> Talk[Secret]:
         # Alice draws the hash key and the seed only now, when both keys are fixed.
         size = seed_bits(key.size, length)
         if self._side is Side.ALICE:
             hash_key = self._random_bytes(HASH_KEY_BYTES)
             seed = _random_bits(self._random_bytes, size)
-            proof = Proof(hash_key, key_hash(key, hash_key), pack(seed))
+            proof = Proof(hash_key, key_hash(key, hash_key), seed.to_bytes())
             decode((yield from self._exchange(encode(proof))), Proof)
         else:
             proof = decode((yield from self._exchange(encode(Proof(b"", b"", b"")))), Proof)
             if len(proof.hash_key) != HASH_KEY_BYTES:
                 raise MalformedMessage(f"expected a hash key of {HASH_KEY_BYTES} bytes")
-            seed = _bits(proof.seed, size)
+            seed = _packed_bits(proof.seed, size)
             try:
                 verify_key_hash(key, proof.hash_key, proof.key_hash)
             except KeyMismatch as error:
                 raise BlockRejected(
                     Reason.VERIFICATION, "keys differ after reconciliation"
                 ) from error
-        return Secret(pack(toeplitz_hash(key, seed, length)))
+        return Secret(amplify(key, seed, length).to_bytes())
 
     def _authenticate(self) -> Talk[None]:
         keys = self._authentication
@@ -399,6 +406,15 @@ def _bits(data: bytes, count: int) -> Bits:
         raise MalformedMessage(str(error)) from error
 
 
-def _random_bits(random_bytes: Callable[[int], bytes], count: int) -> Bits:
-    data = np.frombuffer(random_bytes((count + 7) // 8), np.uint8)
-    return np.unpackbits(data, count=count, bitorder="little")
+def _packed_bits(data: bytes, count: int) -> PackedBits:
+    try:
+        return PackedBits.from_bytes(data, count)
+    except PackedBitsError as error:
+        raise MalformedMessage(str(error)) from error
+
+
+def _random_bits(random_bytes: Callable[[int], bytes], count: int) -> PackedBits:
+    data = bytearray(random_bytes((count + 7) // 8))
+    if count % 8:
+        data[-1] &= (1 << count % 8) - 1
+    return PackedBits.from_bytes(bytes(data), count)

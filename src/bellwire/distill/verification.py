@@ -15,7 +15,7 @@ import hmac
 
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
-from bellwire.base.bits import Bits, pack
+from bellwire.base.bits import PackedBits
 from bellwire.distill.errors import HashKeyLengthError, KeyMismatch
 
 HASH_KEY_BYTES = 16
@@ -34,11 +34,11 @@ def collision_bound(bits: int) -> float:
     return 8 * -(-length // 16) / 2**106
 
 
-def key_hash(key: Bits, hash_key: bytes) -> bytes:
+def key_hash(key: PackedBits, hash_key: bytes) -> bytes:
     """Hash a key.
 
     Args:
-        key: (n,) uint8 of 0/1. Secret.
+        key: Secret.
         hash_key: 16 public bytes, drawn after the key was fixed.
 
     Returns:
@@ -49,11 +49,11 @@ def key_hash(key: Bits, hash_key: bytes) -> bytes:
     """
     if len(hash_key) != HASH_KEY_BYTES:
         raise HashKeyLengthError(expected=HASH_KEY_BYTES, got=len(hash_key))
-    message = key.size.to_bytes(_LENGTH_BYTES, "little") + pack(key)
+    message = key.size.to_bytes(_LENGTH_BYTES, "little") + key.to_bytes()
     return Poly1305.generate_tag(hash_key + bytes(16), message)
 
 
-def verify_key_hash(key: Bits, hash_key: bytes, expected: bytes) -> None:
+def verify_key_hash(key: PackedBits, hash_key: bytes, expected: bytes) -> None:
     """Check, in constant time, that the peer's hash is the hash of our key.
 
     Raises:

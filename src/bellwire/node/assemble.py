@@ -14,7 +14,7 @@ from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
-from bellwire.distill.cascade import warm
+from bellwire.distill import amplification, cascade
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
 from bellwire.keys.model import KeySourceKind
@@ -123,7 +123,7 @@ async def run_node(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
         node = _assemble(settings, side, store, options)
-        warming = asyncio.create_task(asyncio.to_thread(warm))
+        warming = asyncio.create_task(asyncio.to_thread(_warm, settings.distill.pulses))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
         about: dict[str, object] = {
@@ -157,6 +157,11 @@ async def run_node(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await node.close()
+
+
+def _warm(pulses: int) -> None:
+    cascade.warm()
+    amplification.warm(pulses)
 
 
 def _assemble(settings: Settings, side: Side, store: KeyStore, options: NodeOptions) -> NodeService:
