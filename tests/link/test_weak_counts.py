@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.reference import weak_pulses
 
-from bellwire.link import weak_counts
+from bellwire.link import click_stream
+from bellwire.link.click_stream import State
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import ParameterError
-from bellwire.link.kernels import clicks as kernel
 from bellwire.link.weak import DeadTime, WeakConfig, WeakEve, WeakEveKind
-from bellwire.link.weak_counts import State, WeakCounts, WeakStream
-from bellwire.link.weak_law import CHOICES, SHAPE, alias_tables, both_tables, joint_law
+from bellwire.link.weak_counts import WeakBlock, WeakCounts, WeakStream
+from bellwire.link.weak_law import SHAPE, joint_law
 
 SEED = bytes(range(32))
 EVES = [None, *(WeakEve(kind, 0.6) for kind in WeakEveKind)]
@@ -35,7 +35,7 @@ SHORT = {"dead_gates": 7, "afterpulse": 0.3, "afterpulse_gates": 5.0, "rectiline
 
 def run(of: WeakConfig, eve: WeakEve | None, pulses: int, seed: bytes = SEED) -> WeakCounts:
     stream = WeakStream(of, eve, seed)
-    return stream.counts(stream.advance(State.start(), pulses))
+    return stream.counts(stream.advance(stream.start(), pulses))
 
 
 def assert_same(observed: NDArray[Any], other: NDArray[Any], ratio: float = 0.0) -> None:
@@ -98,24 +98,13 @@ def rng(number: float) -> np.random.Generator:
 
 
 @pytest.mark.parametrize("dead_time", DeadTime)
-def test_waits_between_clicks_are_those_of_every_gate(
-    dead_time: DeadTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(weak_counts, "ROWS", 4)
-    monkeypatch.setattr(weak_counts, "RARE_ROWS", 4)
+def test_waits_between_clicks_are_those_of_every_gate(dead_time: DeadTime) -> None:
     of = config(12.0, dead_time=dead_time, **SHORT)
     seen = weak_pulses.simulate(of, None, 200_000, rng(1))
     stream = WeakStream(of, None, SEED)
-    waits, last, state, done = np.zeros(500, np.int64), -1, State.start(), 0
-    gates = 60_000
-    for gate in range(gates):  # one gate at a time shows where each click was
-        state = stream.advance(state, 1)
-        clicked = sum(state.tallies) - sum(state.tallies[4 :: kernel.TALLIES])
-        if clicked > done:
-            if last >= 0:
-                waits[min(gate - last, 499)] += 1
-            last, done = gate, clicked
-    assert_same(waits, seen.waits, gates / 200_000)
+    block, _ = stream.block(stream.start(), 10_000_000)
+    waits = np.bincount(np.minimum(np.diff(block.bob.received), 499), minlength=500)
+    assert_same(seen.waits, waits, 200_000 / 10_000_000)
 
 
 @pytest.mark.parametrize("dead_time", DeadTime)
@@ -123,11 +112,12 @@ def test_waits_between_clicks_are_those_of_every_gate(
 @settings(max_examples=15, deadline=None)
 def test_counts_do_not_depend_on_how_the_way_was_cut(dead_time: DeadTime, cuts: list[int]) -> None:
     of, whole = config(dead_time=dead_time, **SHORT), 250_000
-    state = State.start()
+    state = WeakStream(of, EVES[1], SEED).start()
     for cut in [*cuts, whole - sum(cuts)]:
         # A new stream every time: the small state and the seed are all that it takes to go on.
-        state = WeakStream(of, EVES[1], SEED).advance(state, cut)
-    at_once = WeakStream(of, EVES[1], SEED).advance(State.start(), whole)
+        state = WeakStream(of, EVES[1], SEED).advance(State.from_json(state.to_json()), cut)
+    stream = WeakStream(of, EVES[1], SEED)
+    at_once = stream.advance(stream.start(), whole)
     assert state == at_once
 
 
@@ -135,10 +125,11 @@ def test_counts_do_not_depend_on_how_much_randomness_is_drawn_ahead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     of = config(**SHORT)
-    before = WeakStream(of, None, SEED).advance(State.start(), 200_000)
-    monkeypatch.setattr(weak_counts, "ROWS", 513)
-    monkeypatch.setattr(weak_counts, "RARE_ROWS", 7)
-    assert WeakStream(of, None, SEED).advance(State.start(), 200_000) == before
+    stream = WeakStream(of, None, SEED)
+    before = stream.advance(stream.start(), 200_000)
+    monkeypatch.setattr(click_stream, "ROWS", 514)
+    monkeypatch.setattr(click_stream, "RARE_WORDS", 18)
+    assert stream.advance(stream.start(), 200_000) == before
 
 
 def test_a_seed_repeats_a_run_and_another_does_not() -> None:
@@ -148,45 +139,6 @@ def test_a_seed_repeats_a_run_and_another_does_not() -> None:
         assert np.array_equal(array, getattr(same, name))
     assert not np.array_equal(one.clicks, other.clicks)
     assert not np.array_equal(one.sent, other.sent)
-
-
-def test_the_compiled_kernel_equals_its_python_form() -> None:
-    of = config(2.0, dead_time=DeadTime.PER_DETECTOR, **SHORT)
-    random = np.random.default_rng(3)
-    law = joint_law(of)
-    entries = np.arange(CHOICES, dtype=np.int64)[:, None] * 4 + np.arange(1, 4)
-    tables = both_tables(
-        alias_tables(law[:, 1:].ravel(), entries.ravel()),
-        alias_tables(law[:, 0], np.arange(CHOICES, dtype=np.int64) * 4),
-    )
-    words = random.integers(0, 1 << 64, 500, dtype=np.uint64)
-    rare = random.integers(0, 1 << 64, (400, 4), dtype=np.uint64)
-    gaps = random.geometric(0.2, 500) - 1
-    ends = []
-    for advance in (kernel.advance, kernel.advance.py_func):
-        registers = np.array(State.start().registers)
-        tallies = np.zeros(CHOICES * kernel.TALLIES, np.int64)
-        random_words, dead, p = (gaps, words, rare), of.dead_gates, of.afterpulse
-        done = advance(registers, tallies, 2000, *random_words, *tables, dead, False, p, -5.0)
-        ends.append((done, registers.tolist(), tallies.tolist()))
-    assert ends[0] == ends[1]
-    assert sum(ends[0][2]) > 100
-
-
-@given(
-    weights=st.lists(st.floats(0.0, 1.0), min_size=1, max_size=256).filter(lambda w: sum(w) > 1e-6)
-)
-@settings(max_examples=40)
-def test_alias_tables_hold_every_weight_to_48_bits(weights: list[float]) -> None:
-    entries = np.arange(len(weights), dtype=np.int64)
-    threshold, below, beyond = alias_tables(np.array(weights), entries)
-    held = np.zeros(len(weights))
-    np.add.at(held, below, threshold.astype(float))
-    np.add.at(held, beyond, 2.0**40 - threshold.astype(float))
-    share = np.array(weights) / math.fsum(weights)
-    # One unit each; the likeliest takes what rounding left of all the others.
-    assert np.abs(held * 2.0**-48 - share).max() <= (len(weights) + 1) * 2.0**-48
-    assert held.sum() == 2.0**48
 
 
 def test_a_dark_link_stays_dark_and_a_bright_one_clicks_in_every_gate() -> None:
@@ -204,6 +156,73 @@ def test_a_dark_link_stays_dark_and_a_bright_one_clicks_in_every_gate() -> None:
 def test_a_stream_ends_where_it_cannot_count_further() -> None:
     stream = WeakStream(config(), None, SEED)
     with pytest.raises(ParameterError, match="pulses"):
-        stream.advance(State.start(), 10**15 + 1)
+        stream.advance(stream.start(), 10**15 + 1)
     with pytest.raises(ParameterError, match="pulses"):
-        stream.advance(State.start(), 0)
+        stream.advance(stream.start(), 0)
+
+
+@pytest.mark.parametrize("dead_time", DeadTime)
+@given(cuts=st.lists(st.integers(1, 20_000), max_size=6))
+@settings(max_examples=10, deadline=None)
+def test_halves_in_blocks_are_the_halves_of_one_run(dead_time: DeadTime, cuts: list[int]) -> None:
+    of, whole = config(3.0, dead_time=dead_time, **SHORT), 130_000
+    stream = WeakStream(of, EVES[1], SEED)
+    at_once, end = stream.block(stream.start(), whole)
+    assert (at_once.first, at_once.pulses) == (0, whole)
+    state, found = stream.start(), []
+    for cut in [*cuts, whole - sum(cuts)]:
+        # The detectors' state crosses a cut, as text and in another process if need be.
+        again = WeakStream(of, EVES[1], SEED)
+        block, state = again.block(State.from_json(state.to_json()), cut)
+        slots = block.bob.received
+        assert ((slots >= block.first) & (slots < block.first + cut)).all()
+        found.append([slots, *columns(block)])
+    assert state == end == stream.advance(stream.start(), whole)
+    whole_columns: list[NDArray[Any]] = [at_once.bob.received, *columns(at_once)]
+    for i, column in enumerate(whole_columns):
+        assert np.array_equal(np.concatenate([part[i] for part in found]), column)
+
+
+def columns(block: WeakBlock) -> tuple[NDArray[np.uint8], ...]:
+    slots = block.bob.received
+    alice, bob = block.alice.at(slots), block.bob.at(slots)
+    choices = alice.settings, alice.outcomes, block.alice.intensities(slots)
+    return (*choices, bob.settings, bob.outcomes)
+
+
+def test_halves_hold_what_is_counted() -> None:
+    of = config(**SHORT)
+    stream = WeakStream(of, None, SEED)
+    block, state = stream.block(stream.start(), 1_000_000)
+    basis, bit, intensity, measured, outcome = columns(block)
+    found = np.zeros((3, 2, 2, 2, 2), np.int64)
+    np.add.at(found, (intensity, measured, basis, bit, outcome), 1)
+    counts = stream.counts(state)
+    assert np.array_equal(found, counts.clicks.sum(axis=0))
+    assert block.bob.doubles.size == counts.doubles.sum() > 100
+
+
+def test_a_half_says_nothing_of_slots_without_a_click() -> None:
+    stream = WeakStream(config(), None, SEED)
+    block, _ = stream.block(stream.start(), 10_000)
+    silent = np.setdiff1d(np.arange(10_000), block.bob.received)
+    for half in (block.alice, block.bob):
+        for slots in (silent[:1], silent[-1:], np.array([10_001])):
+            with pytest.raises(KeyError):
+                half.at(slots)
+    with pytest.raises(KeyError):
+        block.alice.intensities(silent[3:5])
+    assert block.alice.received is None
+    some = block.bob.received[5:9]
+    assert np.array_equal(block.alice.at(some).slots, some)
+    assert repr(block.bob) == f"BobClicks({block.bob.received.size} clicks)"
+    assert repr(block.alice) == f"AlicePulses({block.bob.received.size} clicks)"
+
+
+def test_a_dark_link_gives_empty_halves() -> None:
+    dark = WeakConfig(intensities=(1e-9,), shares=(1.0,), link=LinkConfig(fibre_km=1000))
+    stream = WeakStream(dark, None, SEED)
+    block, state = stream.block(stream.start(), 10**9)
+    assert (block.bob.received.size, state.pulses) == (0, 10**9)
+    with pytest.raises(KeyError):
+        block.alice.at(np.array([5]))

@@ -12,7 +12,7 @@ from tests.link.test_weak_counts import SEED, run
 from bellwire.link import weak_theory as theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.weak import DeadTime, WeakConfig, WeakEve, WeakEveKind
-from bellwire.link.weak_counts import State, WeakStream
+from bellwire.link.weak_counts import WeakStream
 from bellwire.link.weak_theory import Observed
 
 EVES = [None, *(WeakEve(kind, share) for kind in WeakEveKind for share in (0.4, 1.0))]
@@ -143,4 +143,5 @@ def test_a_link_without_clicks_has_no_key() -> None:
     config = WeakConfig()
     nothing = Observed(0.5, 0.0, 0.0)
     assert theory.key_fraction(config, nothing, theory.worst_case(nothing)) == 0.0
-    assert WeakStream(config, None, SEED).advance(State.start(), 10).pulses == 10
+    stream = WeakStream(config, None, SEED)
+    assert stream.advance(stream.start(), 10).pulses == 10

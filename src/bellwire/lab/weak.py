@@ -20,7 +20,7 @@ from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.verdict import Rules
 from bellwire.link.weak import WeakConfig, WeakEve, WeakProtocol, check_pulses
-from bellwire.link.weak_counts import State, WeakCounts, WeakStream
+from bellwire.link.weak_counts import WeakCounts, WeakStream
 from bellwire.link.weak_theory import (
     Observed,
     SinglePhotons,
@@ -179,7 +179,8 @@ def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None 
     """
     began = time.perf_counter()
     config, eve = experiment.config, experiment.eve
-    stream, state = WeakStream(config, eve, _seed(experiment.seed)), State.start()
+    stream = WeakStream(config, eve, _seed(experiment.seed))
+    state = stream.start()
     step = -(-experiment.pulses // STEPS)
     while state.pulses < experiment.pulses:
         part = min(step, experiment.pulses - state.pulses)

@@ -1,51 +1,32 @@
-"""Any number of weak pulses, streamed: what clicked, counted by choice, in constant memory.
+"""Any number of weak pulses, streamed: what clicked, counted by choice and kept if asked.
 
-The state after any gate is a small value; whoever holds it and the seed goes on from there, and the
-counts are the same however the way was cut. Randomness is AES-256 in counter mode, addressed by
-row; OpenSSL makes 5 GB/s of it, 3 ns a click of the 14 that all takes, so none is made in Numba.
+A click is one byte, choice·4 + 2·(both detectors) + bit read, its choice as `weak_law` numbers
+them. What a run leaves to be counted is in its state (`bellwire.link.click_stream`).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bellwire.base.detections import Slots
 from bellwire.crypto.stream import KeyStream
+from bellwire.link.click_stream import Clicks, ClickStream, Memory, State
+from bellwire.link.coded import CodedHalf
 from bellwire.link.kernels import clicks as kernel
-from bellwire.link.weak import DeadTime, WeakConfig, WeakEve, check_pulses
-from bellwire.link.weak_law import CHOICES, SHAPE, alias_tables, both_tables, joint_law
+from bellwire.link.weak import DeadTime, WeakConfig, WeakEve
+from bellwire.link.weak_law import CHOICES, SHAPE, joint_law
 
 Counts = NDArray[np.int64]
 
-ROWS = 8192
-"""Rows of randomness at a time: 128 kB, with their waits 192 kB, which stay in a core's cache."""
-
-RARE_ROWS = 2048
-_FARTHEST = 2.0**61
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where a stream of pulses stands.
-
-    Attributes:
-        pulses: Gates that are done.
-        registers: Of the kernel.
-        tallies: CHOICES · 5 counts of the kernel.
-    """
-
-    pulses: int
-    registers: tuple[int, ...]
-    tallies: tuple[int, ...]
-
-    @classmethod
-    def start(cls) -> "State":
-        """Before the first pulse."""
-        registers = [0] * kernel.REGISTERS
-        registers[kernel.LIGHT] = kernel.NONE
-        registers[kernel.A0] = registers[kernel.A1] = kernel.FAR
-        return cls(0, tuple(registers), (0,) * (CHOICES * kernel.TALLIES))
+_CODES = np.arange(kernel.CODES)
+_INTENSITY = (_CODES // 32 % 3).astype(np.uint8)
+_MEASURED_BASIS = (_CODES // 16 % 2).astype(np.uint8)
+_SENT_BASIS = (_CODES // 8 % 2).astype(np.uint8)
+_SENT_BIT = (_CODES // 4 % 2).astype(np.uint8)
+_DOUBLE = (_CODES // 2 % 2).astype(np.uint8)
+_READ = (_CODES % 2).astype(np.uint8)
+_ALWAYS = np.ones(kernel.CODES, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +53,60 @@ class WeakCounts:
         return self.live + self.blind
 
 
+class AlicePulses(CodedHalf):
+    """Alice's half of a block: intensity, basis and bit of the pulses that clicked at Bob's.
+
+    She detects nothing, so `received` is None. What she chose for other pulses nobody asks, and
+    this engine draws it only as sums: to ask is a KeyError.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, clicks: Clicks) -> None:
+        super().__init__(clicks, _SENT_BASIS, _SENT_BIT, None)
+
+    def intensities(self, slots: Slots) -> NDArray[np.uint8]:
+        """(n,) numbers of the intensities at `slots`, 0 the signal; KeyError as in `at`."""
+        return _INTENSITY[self.codes(slots)]
+
+
+class BobClicks(CodedHalf):
+    """Bob's half of a block: slot, basis and outcome of every click, a coin's for double clicks."""
+
+    __slots__ = ()
+
+    def __init__(self, clicks: Clicks) -> None:
+        super().__init__(clicks, _MEASURED_BASIS, _READ, _ALWAYS)
+
+    @property
+    def received(self) -> Slots:
+        """The slots that he registered."""
+        return self._clicks.gates
+
+    @property
+    def doubles(self) -> Slots:
+        """The slots in which both detectors clicked."""
+        slots: Slots = self._clicks.gates[_DOUBLE[self._clicks.codes] != 0]
+        return slots
+
+
+@dataclass(frozen=True, slots=True)
+class WeakBlock:
+    """Raw data of some successive gates, 9 bytes a click.
+
+    Attributes:
+        first: First gate.
+        pulses: How many.
+        alice: Her half.
+        bob: His half.
+    """
+
+    first: int
+    pulses: int
+    alice: AlicePulses
+    bob: BobClicks
+
+
 class WeakStream:
     """Pulses of one link under one seed.
 
@@ -83,16 +118,21 @@ class WeakStream:
 
     def __init__(self, config: WeakConfig, eve: WeakEve | None, seed: bytes) -> None:
         law = joint_law(config, eve)
-        self._config = config
         self._dark, self._prior = law[:, 0], law.sum(axis=1)
-        choice = np.arange(CHOICES, dtype=np.int64)[:, None]
-        lit = alias_tables(law[:, 1:].ravel(), (choice * 4 + np.arange(1, 4)).ravel())
-        unlit = alias_tables(self._dark, choice.ravel() * 4)
-        self._tables = both_tables(lit, unlit)
-        self._any = min(1.0, math.fsum(law[:, 1:].ravel()))
-        self._rows = KeyStream(seed, "weak pulses: clicks")
-        self._rare = KeyStream(seed, "weak pulses: afterpulses")
+        memory = Memory(
+            config.dead_gates,
+            config.dead_time is DeadTime.COMMON,
+            config.afterpulse,
+            config.afterpulse_gates,
+        )
+        read = np.stack([law[:, 1], law[:, 2], law[:, 3] / 2.0, law[:, 3] / 2.0], axis=1)
+        unlit = np.stack([self._dark, *[np.zeros(CHOICES)] * 3], axis=1)
+        self._stream = ClickStream(read.ravel(), unlit.ravel(), memory, seed, "weak pulses")
         self._unseen = KeyStream(seed, "weak pulses: choices without a click")
+
+    def start(self) -> State:
+        """The state before the first pulse."""
+        return self._stream.start()
 
     def advance(self, state: State, pulses: int) -> State:
         """Go on by so many pulses; work and time grow with the clicks in them.
@@ -100,50 +140,19 @@ class WeakStream:
         Raises:
             ParameterError: more than 10¹⁵ pulses in all.
         """
-        end = check_pulses(state.pulses + pulses)
-        registers, tallies = np.array(state.registers), np.array(state.tallies)
-        if self._any:
-            self._run(registers, tallies, end)
-        return State(end, tuple(registers.tolist()), tuple(tallies.tolist()))
+        return self._stream.advance(state, pulses)
 
-    def _run(self, registers: Counts, tallies: Counts, end: int) -> None:
-        config, done = self._config, False
-        first = rare_first = -1  # rows in hand
-        words, rare = np.empty(0, np.uint64), np.empty((0, 4), np.uint64)
-        gap = np.empty(0, np.int64)
-        while not done:
-            at, rare_at = int(registers[kernel.ROW]), int(registers[kernel.RARE])
-            if first < 0 or at - first >= ROWS:
-                first = at
-                rows = self._rows.at(16 * at, 16 * ROWS).view(np.uint64).reshape(-1, 2)
-                gap, words = self._gaps(rows[:, 0]), np.ascontiguousarray(rows[:, 1])
-            if rare_first < 0 or rare_at - rare_first >= RARE_ROWS:
-                rare_first = rare_at
-                rare = self._rare.at(32 * rare_at, 32 * RARE_ROWS).view(np.uint64).reshape(-1, 4)
-            done = kernel.advance(
-                registers,
-                tallies,
-                end,
-                gap[at - first :],
-                words[at - first :],
-                rare[rare_at - rare_first :],
-                *self._tables,
-                config.dead_gates,
-                config.dead_time is DeadTime.COMMON,
-                config.afterpulse,
-                -config.afterpulse_gates,
-            )
+    def block(self, state: State, pulses: int) -> tuple[WeakBlock, State]:
+        """Go on by so many pulses, and give both halves of them.
 
-    def _gaps(self, words: NDArray[np.uint64]) -> Counts:
-        """Gates without light before the next one with it: ⌊ln u / ln(1 − p)⌋, u of 53 bits."""
-        if self._any >= 1.0:
-            return np.zeros(words.size, np.int64)
-        u = (words >> np.uint64(11)).astype(np.float64)
-        u += 0.5
-        u *= 2.0**-53
-        np.log(u, out=u)
-        u *= 1.0 / math.log1p(-self._any)
-        return np.minimum(u, _FARTHEST, out=u).astype(np.int64)
+        Block after block, with one seed, gives what one long block would.
+
+        Raises:
+            ParameterError: more than 10¹⁵ pulses in all.
+        """
+        clicks, after = self._stream.clicks(state, pulses)
+        halves = AlicePulses(clicks), BobClicks(clicks)
+        return WeakBlock(state.pulses, pulses, *halves), after
 
     def counts(self, state: State) -> WeakCounts:
         """What was counted so far, with the choices of pulses that nobody saw.
@@ -151,7 +160,11 @@ class WeakStream:
         Those are read as sums only, and a sum of independent choices is one multinomial draw: gates
         that no light made click follow the law given that, blind gates the law of the choices.
         """
-        tallies = np.array(state.tallies).reshape(*SHAPE, kernel.TALLIES)
+        tallies = np.array(state.tallies)
+        clicks = tallies[: CHOICES * 4].reshape(*SHAPE, 2, 2)
+        lost = np.zeros(SHAPE, np.int64)
+        if tallies.size > kernel.CODES:
+            lost += tallies[kernel.CODES :].reshape(SHAPE)
         free = min(state.registers[kernel.D0], state.registers[kernel.D1])
         blind = state.registers[kernel.BLIND] - max(0, free - state.pulses)
         words = self._unseen.at(0, 32).view("<u4").tolist()
@@ -159,11 +172,10 @@ class WeakStream:
         silent = state.pulses - blind - int(tallies.sum())
         unlit = generator.multinomial(silent, self._dark / self._dark.sum()) if silent else 0
         unseen = generator.multinomial(blind, self._prior / self._prior.sum())
-        single, double = tallies[..., :2], tallies[..., 2:4]
         return WeakCounts(
             pulses=state.pulses,
-            live=tallies.sum(axis=-1) + np.reshape(unlit, SHAPE if silent else ()),
+            live=clicks.sum(axis=(-2, -1)) + lost + np.reshape(unlit, SHAPE if silent else ()),
             blind=np.reshape(unseen, SHAPE),
-            clicks=single + double,
-            doubles=double.sum(axis=-1),
+            clicks=clicks.sum(axis=-2),
+            doubles=clicks[..., 1, :].sum(axis=-1),
         )

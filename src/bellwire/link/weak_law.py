@@ -21,11 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bellwire.link.kernels.clicks import COLUMNS
 from bellwire.link.weak import WeakConfig, WeakEve, WeakEveKind, several_photons, splitting
-
-Alias = tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]
-"""Thresholds, entries below them, entries from them on."""
 
 Silence = Callable[[float], float]
 """s(x), weighted: s(0) is the probability of the case itself."""
@@ -38,8 +34,6 @@ PATTERNS = 4
 
 SHAPE = (2, 3, 2, 2, 2)
 """Of an array of choices: Eve knows, intensity, Bob's basis, Alice's basis, bit."""
-
-_ALIAS_TOTAL = 1 << 48
 
 
 class Pulse(NamedTuple):
@@ -76,44 +70,6 @@ def joint_law(config: WeakConfig, eve: WeakEve | None = None) -> NDArray[np.floa
         for case in _cases(config, eve, Pulse(config.intensities[k], bit, a, b)):
             law[int(case.knows), k, b, a, bit] += weight * np.array(_patterns(config, case))
     return law.reshape(CHOICES, PATTERNS)
-
-
-def alias_tables(weights: NDArray[np.float64], entries: NDArray[np.int64]) -> Alias:
-    """Walker's alias tables over 256 columns of 2⁴⁰, exact to 2⁻⁴⁸ per entry.
-
-    Args:
-        weights: (n,) from 0, n at most 256; all zero gives a table of the first entry.
-        entries: (n,) what the table gives with these weights.
-
-    Returns:
-        (256,) thresholds; (256,) entries below them; (256,) entries from them on.
-
-    Source: Walker, ACM Trans. Math. Softw. 3, 253 (1977); in whole numbers, so that nothing rounds
-    but the weights themselves.
-    """
-    total = math.fsum(weights)
-    shares = [int(w / total * _ALIAS_TOTAL) if total else 0 for w in weights.tolist()]
-    # What rounding left over goes to the likeliest, where it is smallest.
-    shares[int(np.argmax(weights))] += _ALIAS_TOTAL - sum(shares)
-    column = _ALIAS_TOTAL // COLUMNS
-    left = shares + [0] * (COLUMNS - len(shares))
-    what = entries.tolist() + [int(entries[0])] * (COLUMNS - len(shares))
-    threshold, alias = [column] * COLUMNS, list(what)
-    small = [i for i in range(COLUMNS) if left[i] < column]
-    large = [i for i in range(COLUMNS) if left[i] >= column]
-    while small:
-        i, j = small.pop(), large[-1]
-        threshold[i], alias[i] = left[i], what[j]
-        left[j] -= column - left[i]
-        if left[j] < column:
-            small.append(large.pop())
-    return np.array(threshold, np.uint64), np.array(what, np.int64), np.array(alias, np.int64)
-
-
-def both_tables(lit: Alias, unlit: Alias) -> Alias:
-    """Tables of a click of light in row 0, of a gate without one in row 1: (2, 256) each."""
-    below, entries, beyond = (np.stack(pair) for pair in zip(lit, unlit, strict=True))
-    return below, entries, beyond
 
 
 def _patterns(config: WeakConfig, case: Case) -> tuple[float, float, float, float]:
