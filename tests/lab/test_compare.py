@@ -73,6 +73,7 @@ def test_a_file_says_the_words_of_lab_run(tmp_path: Path) -> None:
     found = lab.read(path)
     assert (found.name, found.protocol) == ("a.toml", "bb84")
     experiment = found.experiment()
+    assert isinstance(experiment, lab.Experiment)
     assert experiment.sample_share == 0.3
     assert (experiment.config.insertion_loss_db, experiment.config.fibre_km) == (1.0, 2.0)
 
@@ -109,3 +110,22 @@ def test_a_missing_file_and_one_of_bytes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(FileUnusable, match="TOML"):
         lab.read(tmp_path / "bytes.toml")
+
+
+def test_weak_pulses_are_compared_by_their_gains_and_with_other_protocols() -> None:
+    words = {"protocol": "decoy-bb84", "until": "estimate", "pulses": 1e7, "km": 50}
+    honest, split = (
+        lab.configuration(eve, {**words, "eve": eve, "dead-gates": 5}) for eve in ("none", "pns")
+    )
+    found = {each.quantity: each for each in lab.compare(honest, split, seed=1).differences}
+    assert abs(found["gain_signal"].in_stderrs or 9.0) < 4
+    assert (found["gain_decoy"].in_stderrs or 0.0) < -20
+    assert found["single_photon_yield"].b == 0.0
+    assert list(found)[-1] == "key_per_pulse"
+    other = lab.compare(QUIET, split, seed=1)
+    both = {each.quantity: each for each in other.differences}
+    assert (both["gain_signal"].a, both["chsh"].b) == (None, None)
+    assert both["qber"].in_stderrs is not None
+    assert json.loads(other.to_json())["b_result"]["until"] == "estimate"
+    with pytest.raises(UsageError, match="until estimate"):
+        lab.configuration("x", {"protocol": "decoy-bb84"})

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from bellwire import lab
 from bellwire.lab import figures
-from bellwire.lab.results import Quantity, SweepResult
+from bellwire.lab.quantities import Quantity
+from bellwire.lab.results import SweepResult
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve, EveKind
@@ -76,7 +77,9 @@ def test_residuals_are_in_standard_errors() -> None:
     axes = CURVE.figure().axes[1]
     shown = {x: y for line in axes.lines for x, y in np.asarray(line.get_xydata()) if y != 0}
     for point in CURVE.points():
-        off = point.values[Quantity.QBER] - CURVE.theory(point.at).qber
+        expected = CURVE.theory(point.at).qber
+        assert expected is not None
+        off = point.values[Quantity.QBER] - expected
         assert shown[point.at[0]] == pytest.approx(off / point.stderrs[Quantity.QBER])
 
 
@@ -144,3 +147,17 @@ def test_cells_touch_and_hold_their_values() -> None:
     edges = figures._edges([1.0, 10.0, 100.0], logarithmic=True)
     assert edges == pytest.approx([10**-0.5, 10**0.5, 10**1.5, 10**2.5])
     assert all(a < b for a, b in pairwise(figures._edges([0.0], logarithmic=False)))
+
+
+def test_gains_share_a_panel_and_key_falls_on_a_logarithmic_axis() -> None:
+    over = lab.sweep("decoy-bb84", "km=0:120:4", pulses=1e7, dark=1e-6, efficiency=0.5, seed=1)
+    figure = over.figure()
+    assert len(figure.axes) == 7, "gains, QBER and yield with residuals, and the key"
+    assert {text.get_text() for text in figure.axes[0].texts} == {"signal", "decoy", "vacuum decoy"}
+    assert [figure.axes[k].get_yscale() for k in (0, 2, 4, 6)] == ["log", "linear", "log", "log"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["theory", "accepted"]
+    single = lab.sweep("wcp-bb84", ["km=0:20:2", "signal=0.1:0.2:2"], pulses=1e4, seed=1)
+    assert len(single.figure().axes) == 8, "four maps, four scales"
+    without = lab.sweep("wcp-bb84", "km=0:20:2", pulses=1e4, afterpulse=0.1, seed=1)
+    assert len(without.figure().axes) == 7

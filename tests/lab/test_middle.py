@@ -10,16 +10,18 @@ from bellwire.base.errors import UsageError
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.verdict import Reason
 from bellwire.lab import middle
+from bellwire.lab.dispatch import experiment
 from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.middle import Interposed, Knows
-from bellwire.lab.parameters import experiment
 from bellwire.link.eve import Eve, EveKind
 
 PROTOCOLS = [protocol.value for protocol in Protocol]
 
 
 def run(protocol: str, knows: Knows = Knows.NOTHING, pulses: int = 40_000) -> Result:
-    return lab.run(protocol, pulses=pulses, eve=f"man-in-the-middle:{knows}", seed=1)
+    result = lab.run(protocol, pulses=pulses, eve=f"man-in-the-middle:{knows}", seed=1)
+    assert isinstance(result, Result)
+    return result
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

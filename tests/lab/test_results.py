@@ -16,9 +16,12 @@ from bellwire import lab
 from bellwire.base.private import PathUnusable
 from bellwire.lab import tables
 from bellwire.lab.errors import FileUnusable, LibraryMissing
-from bellwire.lab.results import FILES, Point, Quantity, Row
+from bellwire.lab.quantities import Quantity
+from bellwire.lab.results import FILES, Point
+from bellwire.lab.rows import Row
 
 SMALL = lab.sweep("e91", "eve=0:1:3", repeat=2, pulses=4000, seed=1)
+ROWS = [row for row in SMALL.rows if isinstance(row, Row)]
 
 
 def rows() -> st.SearchStrategy[Row]:
@@ -77,7 +80,7 @@ def test_results_are_plain_values_for_json() -> None:
 
 
 def test_a_row_can_be_run_again_alone() -> None:
-    row = SMALL.rows[2]
+    row = ROWS[2]
     again = lab.run("e91", pulses=row.pulses, eve=f"{row.eve}:{row.eve_share}", seed=row.seed)
     assert (again.qber, again.chsh, again.detections) == (row.qber, row.chsh, row.detections)
 
@@ -91,7 +94,7 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.Monke
 
 
 def test_a_point_is_the_mean_of_its_rows_with_the_error_of_the_mean() -> None:
-    row = SMALL.rows[0]
+    row = ROWS[0]
     pair = [
         dataclasses.replace(row, qber=0.02, qber_stderr=0.003, key_per_pulse=0.1),
         dataclasses.replace(
@@ -108,7 +111,7 @@ def test_a_point_is_the_mean_of_its_rows_with_the_error_of_the_mean() -> None:
 
 
 def test_a_quantity_that_no_run_reached_is_absent() -> None:
-    none = dataclasses.replace(SMALL.rows[0], qber=None, qber_stderr=None, chsh=None)
+    none = dataclasses.replace(ROWS[0], qber=None, qber_stderr=None, chsh=None)
     point = Point.of((0.0,), [none])
     assert set(point.values) == {Quantity.KEY}
     assert point.stderrs == {}, "one run says nothing of the key's scatter"
@@ -117,7 +120,7 @@ def test_a_quantity_that_no_run_reached_is_absent() -> None:
 def test_theory_stands_beside_each_row_and_between_them() -> None:
     between = SMALL.theory((0.25,))
     assert between.chsh == pytest.approx(math.sqrt(2) * 0.96 * 1.75)
-    assert [row.chsh_theory for row in SMALL.rows[::2]] == [
+    assert [row.chsh_theory for row in ROWS[::2]] == [
         SMALL.theory((share,)).chsh for share in (0.0, 0.5, 1.0)
     ]
 

@@ -18,7 +18,8 @@ from bellwire.lab import workers
 from bellwire.lab.errors import FileUnusable, OtherSweep, RangeError, UnknownParameter, WorkerLost
 from bellwire.lab.folder import opened
 from bellwire.lab.parameters import SWEEPABLE
-from bellwire.lab.results import FILES, Quantity, SweepResult
+from bellwire.lab.quantities import Quantity
+from bellwire.lab.results import FILES, SweepResult
 
 SMALL = lab.Words(pulses=4000, seed=3)
 
@@ -70,14 +71,64 @@ def test_s_of_e91_falls_on_its_line_over_eves_share() -> None:
     result = lab.sweep("e91", "eve=0:1:11", repeat=2, pulses=40_000, seed=2)
     for row in result.rows:
         expected = math.sqrt(2) * (1 - 2 * 0.02) * (2 - row.eve_share)
+        assert isinstance(row, lab.Row)
         assert row.chsh_theory == pytest.approx(expected)
     assert_on_theory(pulls(result, Quantity.CHSH))
     assert_on_theory(pulls(result, Quantity.QBER))
 
 
+def test_decoy_states_fall_on_theory_over_the_distance() -> None:
+    result = lab.sweep(
+        "decoy-bb84", "km=0:100:6", pulses=2e7, efficiency=0.5, dark=1e-6, dead_gates=20, seed=4
+    )
+    assert result.quantities[:3] == ("gain_signal", "gain_decoy", "gain_vacuum")
+    for quantity in result.quantities:
+        if quantity is not Quantity.GAIN_VACUUM:  # a handful of dark counts is not normal
+            assert_on_theory(pulls(result, quantity))
+    keys = [point.values[Quantity.KEY] for point in result.points()]
+    assert keys == sorted(keys, reverse=True)
+    assert keys[0] > 10 * keys[-1]
+
+
+@pytest.mark.parametrize("eve", ["intercept-resend", "pns", "beam-splitting"])
+def test_weak_pulses_fall_on_theory_over_eves_share(eve: str) -> None:
+    result = lab.sweep("decoy-bb84", "eve=0:1:5", pulses=2e7, km=50, eve=eve, seed=4)
+    assert {row.eve for row in result.rows} == {eve}
+    for quantity in (Quantity.GAIN_SIGNAL, Quantity.GAIN_DECOY, Quantity.QBER):
+        assert_on_theory(pulls(result, quantity))
+    verdicts = {"intercept-resend": "abort", "pns": "abort", "beam-splitting": "accept"}
+    assert result.rows[0].verdict == "accept"
+    assert result.rows[-1].verdict == verdicts[eve]
+
+
+def test_intensities_and_detectors_of_weak_pulses_may_be_swept(tmp_path: Path) -> None:
+    words = lab.Words(pulses=10_000, seed=1)
+    result = lab.sweep("decoy-bb84", ["signal=0.3:0.5:2", "decoy=0.1:0.2:2"], **words)
+    assert [(r.signal, r.decoy, r.vacuum) for r in result.rows if isinstance(r, lab.WeakRow)] == [
+        (mu, nu, 0.0) for mu in (0.3, 0.5) for nu in (0.1, 0.2)
+    ]
+    over = "signal=0.1:0.3:3"
+    single = lab.sweep("wcp-bb84", over, out=tmp_path, pulses=1000, seed=1, intensities=0.4)
+    assert single.fixed["intensities"] == "0.4"
+    assert [row.swept("signal") for row in single.rows] == [0.1, 0.2, 0.3]
+    again = lab.sweep("wcp-bb84", over, out=tmp_path, pulses=1000, seed=1, intensities="0.4")
+    assert single == again
+    late = lab.sweep("wcp-bb84", ["afterpulse=0:0.1:2", "dead-gates=0:20:2"], **words)
+    assert [row.key_theory is None for row in late.rows] == [False, False, True, True]
+
+
+def test_a_sweep_over_visibility_is_one_over_misalignment() -> None:
+    result = lab.sweep("e91", "visibility=0.7:1:4", pulses=4000, seed=1)
+    assert [row.misalignment for row in result.rows] == [0.15, 0.1, 0.05, 0.0]
+    assert [point.at for point in result.points()] == [(0.7,), (0.8,), (0.9,), (1.0,)]
+    theory = [row.chsh_theory for row in result.rows if isinstance(row, lab.Row)]
+    assert theory == pytest.approx([2 * math.sqrt(2) * v for v in (0.7, 0.8, 0.9, 1.0)])
+
+
 def test_two_parameters_make_a_grid_and_an_eve_keeps_her_kind() -> None:
     result = lab.sweep("e91", ["eve=0:1:3", "sample-share=0.1:0.2:2"], pulses=4000, eve="ghz")
-    assert [(r.eve, r.eve_share, r.sample_share) for r in result.rows] == [
+    rows = [row for row in result.rows if isinstance(row, lab.Row)]
+    assert [(r.eve, r.eve_share, r.sample_share) for r in rows] == [
         ("ghz", share, sample) for share in (0.0, 0.5, 1.0) for sample in (0.1, 0.2)
     ]
 
@@ -198,7 +249,10 @@ def test_a_folder_that_cannot_be_or_is_in_use_is_refused(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(FileUnusable, match=r"Not a directory|File exists"):
         lab.sweep("bb84", "eve=0:1:2", out=tmp_path / "file", **SMALL)
-    with opened(tmp_path / "busy"), pytest.raises(FileUnusable, match="another sweep runs"):
+    with (
+        opened(tmp_path / "busy", lab.Row),
+        pytest.raises(FileUnusable, match="another sweep runs"),
+    ):
         lab.sweep("bb84", "eve=0:1:2", out=tmp_path / "busy", **SMALL)
     (tmp_path / "odd" / "sweep.csv").mkdir(parents=True)
     (tmp_path / "odd" / "sweep.json").mkdir()
@@ -207,7 +261,7 @@ def test_a_folder_that_cannot_be_or_is_in_use_is_refused(tmp_path: Path) -> None
 
 
 def test_a_full_disk_is_an_error_of_its_own() -> None:
-    folder = opened(Path("/dev"))
+    folder = opened(Path("/dev"), lab.Row)
     with folder as held:
         held._table = Path("/dev/full")
         with pytest.raises(FileUnusable, match="No space left"), held.appending():
@@ -233,6 +287,7 @@ def test_a_full_disk_is_an_error_of_its_own() -> None:
         ([], "one or two"),
         (["eve=0:1:2", "km=0:1:2", "dark=0:0.1:2"], "one or two"),
         (["eve=0:1:2", "eve=0:1:3"], "one or two"),
+        (["visibility=0.8:1:2", "misalignment=0:0.1:2"], "one or two"),
         (["eve=0:1:400", "km=0:1:400"], "at most 100000"),
     ],
 )
@@ -250,6 +305,8 @@ def test_a_range_that_cannot_be_is_refused(over: str | list[str], said: str) -> 
         ("pulses=1:1e9:3", {}, "pulses"),
         ("epsilon=1e-30:1e-5:3:log", {}, "epsilon"),
         ("km=0:1:2", {"km": 4.0}, "either as a range or as a value"),
+        ("visibility=0.9:1:2", {"misalignment": 0.1}, "either as a range or as a value"),
+        ("visibility=0.9:1.2:2", {}, "misalignment"),
         ("km=0:1:2", {"seed": -1}, "seed"),
         ("km=0:1:2", {"repeat": 0}, "one repeat"),
         ("km=0:1:2", {"workers": 0}, "workers"),
@@ -269,13 +326,24 @@ def test_an_impossible_value_is_named_before_anything_runs(
 
 
 def test_an_unknown_parameter_names_the_known_ones() -> None:
-    with pytest.raises(UnknownParameter, match=r"sample-share.*got visibility") as caught:
-        lab.sweep("bb84", "visibility=0:1:3")
+    with pytest.raises(UnknownParameter, match=r"sample-share.*got speed") as caught:
+        lab.sweep("bb84", "speed=0:1:3")
     assert len(caught.value.known) == len(SWEEPABLE)
     with pytest.raises(UnknownParameter, match=r"insertion-loss.*got kms"):
-        lab.run("bb84", kms=3)  # type: ignore[call-arg]  # what is tested
+        lab.run("bb84", kms=3)  # type: ignore[call-overload]  # what is tested
     with pytest.raises(UsageError, match=r"e91, .*bb84"):
         lab.run("b92")
+
+
+def test_a_word_of_another_protocol_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match=r"dead-gates only with wcp-bb84 or decoy-bb84, .* bb84"):
+        lab.run("bb84", dead_gates=5)
+    with pytest.raises(UsageError, match=r"epsilon only with .*, got it with decoy-bb84"):
+        lab.run("decoy-bb84", until="estimate", epsilon=1e-9)
+    with pytest.raises(UsageError, match=r"decoy only with decoy-bb84, got it with wcp-bb84"):
+        lab.sweep("wcp-bb84", "decoy=0.1:0.2:2")
+    with pytest.raises(UsageError, match=r"signal only with wcp-bb84 or decoy-bb84"):
+        lab.sweep("e91", "signal=0.1:0.2:2")
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,17 +1,25 @@
 """Estimates of weak pulses: what the decoys see, and what one intensity does not."""
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
 
+from bellwire import lab
+from bellwire.base.errors import UsageError
 from bellwire.distill.errors import ParameterError
 from bellwire.lab import weak
+from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.weak import Estimate, WeakExperiment, estimate
 from bellwire.link import weak_theory as theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import ParameterError as LinkParameterError
-from bellwire.link.weak import WeakConfig, WeakEve, WeakEveKind
+from bellwire.link.weak import DeadTime, WeakConfig, WeakEve, WeakEveKind
 
 PNS = WeakEve(WeakEveKind.PHOTON_NUMBER_SPLITTING)
 PULSES = 400_000_000
@@ -144,3 +152,64 @@ def test_bad_values_are_refused() -> None:
         WeakExperiment(pulses=1, red_qber=math.nan)
     with pytest.raises(LinkParameterError, match="pulses"):
         WeakExperiment(pulses=0)
+
+
+def test_the_bound_and_the_key_scatter_as_their_standard_errors_say() -> None:
+    config = decoys(25.0)
+    runs = [
+        estimate(WeakExperiment(pulses=4_000_000, config=config, seed=seed)) for seed in range(60)
+    ]
+    exact = weak.predict(WeakExperiment(pulses=1, config=config))
+    for quantity in (Quantity.SINGLE_PHOTON_YIELD, Quantity.KEY, Quantity.GAIN_DECOY):
+        expected = getattr(exact, quantity)
+        pulls = []
+        for each in runs:
+            value, error = each.measured()[quantity]
+            assert value is not None
+            assert error is not None
+            pulls.append((value - expected) / error)
+        # 60 pulls: mean within 4/√60, sum of squares between chi-square's 1e-4 quantiles.
+        assert abs(sum(pulls)) / len(pulls) < 0.52
+        assert 26.0 < sum(pull * pull for pull in pulls) < 111.0
+
+
+def test_nothing_proved_has_no_standard_error() -> None:
+    result = run(decoys(), PNS, pulses=10_000_000)
+    assert result.single_photon_yield_stderr is None
+    assert result.asymptotic_key_stderr is None
+
+
+def test_there_is_no_theory_where_forms_do_not_hold() -> None:
+    late = decoys(10.0, dead_gates=20, dead_time=DeadTime.PER_DETECTOR)
+    assert weak.predict(WeakExperiment(pulses=1, config=late)) == Prediction(qber=None, key=None)
+    assert run(late, pulses=10_000).intensities[0].expected_gain is None
+
+
+def test_an_estimate_is_plain_values_for_json_and_pandas_and_a_figure(tmp_path: Path) -> None:
+    result = lab.run("decoy-bb84", km=50, pulses=1e7, until="estimate", eve="pns", seed=1)
+    assert json.loads(result.to_json())["single_photons"]["yield_lower"] == 0.0
+    frame = result.to_pandas()
+    assert frame["name"].tolist() == ["signal", "decoy", "vacuum"]
+    assert frame["gain"].tolist() == [each.gain for each in result.intensities]
+    axes = Figure().add_subplot()
+    assert result.plot(axes) is axes
+    drawn = next(each for each in axes.containers if isinstance(each, ErrorbarContainer))
+    line = drawn.lines[0]
+    assert line is not None
+    assert np.asarray(line.get_xydata()).tolist() == [[e.mean, e.gain] for e in result.intensities]
+    assert drawn.get_label() == "measured, rejected"
+    alone = lab.run("wcp-bb84", pulses=1000, until="estimate", seed=1).plot()
+    figure = alone.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(tmp_path / "one.png")
+
+
+def test_words_in_python_are_those_of_the_command_line() -> None:
+    one, other = (
+        lab.run("decoy-bb84", pulses=1e5, until="estimate", seed=1, intensities=means)
+        for means in ((0.6, 0.2, 0), "0.6,0.2,0.0")
+    )
+    assert one.intensities == other.intensities
+    for wrong in ("", [0.5, "x"], [True], {"signal": 1}, None):
+        with pytest.raises(UsageError, match="intensities as numbers with commas"):
+            lab.configuration("x", {"protocol": "decoy-bb84", "intensities": wrong})

@@ -5,24 +5,29 @@
     result = lab.run("e91", pulses=200_000, eve="intercept-resend:0.2", seed=1)
     curve = lab.sweep("bb84", "eve=0:1:21", pulses=100_000, seed=1)
     curve.to_pandas(); curve.plot(quantity="qber")
+    weak = lab.run("decoy-bb84", km=50, pulses=1e9, until="estimate")
 
 The words are those of `bellwire lab run`. Results are frozen dataclasses; nothing global changes.
 """
 
-from typing import Unpack
+from typing import Literal, Unpack, overload
 
-from bellwire.lab import experiment as _experiment
+from bellwire.lab import dispatch as _dispatch
 from bellwire.lab.compare import Comparison, Configuration, compare, configuration, read
+from bellwire.lab.dispatch import AnyResult, predict
 from bellwire.lab.experiment import Experiment, Result
-from bellwire.lab.parameters import Prediction, Words, predict
-from bellwire.lab.parameters import experiment as _described
-from bellwire.lab.results import Point, Quantity, Row, SweepResult
+from bellwire.lab.parameters import Words
+from bellwire.lab.quantities import Prediction, Quantity
+from bellwire.lab.results import Point, SweepResult
+from bellwire.lab.rows import Row, WeakRow
 from bellwire.lab.sweep import Axis, sweep
+from bellwire.lab.weak import Estimate, WeakExperiment
 
 __all__ = [
     "Axis",
     "Comparison",
     "Configuration",
+    "Estimate",
     "Experiment",
     "Point",
     "Prediction",
@@ -30,6 +35,8 @@ __all__ = [
     "Result",
     "Row",
     "SweepResult",
+    "WeakExperiment",
+    "WeakRow",
     "Words",
     "compare",
     "configuration",
@@ -40,10 +47,16 @@ __all__ = [
 ]
 
 
-def run(protocol: str, **words: Unpack[Words]) -> Result:
+@overload
+def run(protocol: Literal["e91", "bbm92", "bb84"], **words: Unpack[Words]) -> Result: ...
+@overload
+def run(protocol: Literal["wcp-bb84", "decoy-bb84"], **words: Unpack[Words]) -> Estimate: ...
+@overload
+def run(protocol: str, **words: Unpack[Words]) -> AnyResult: ...
+def run(protocol: str, **words: Unpack[Words]) -> AnyResult:
     """Run one experiment; the words are those of `lab run`.
 
     Raises:
-        UsageError: an unknown word, or a value that cannot be, by name.
+        UsageError: an unknown word, one of another protocol, or a value that cannot be, by name.
     """
-    return _experiment.run(_described(protocol, words))
+    return _dispatch.run(_dispatch.experiment(protocol, words))

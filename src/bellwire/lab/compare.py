@@ -15,9 +15,10 @@ from typing import Any
 from bellwire.base.errors import UsageError
 from bellwire.crypto.kdf import hkdf
 from bellwire.lab import tables
+from bellwire.lab.dispatch import AnyExperiment, AnyResult, experiment, run
 from bellwire.lab.errors import FileUnusable, UnknownParameter
-from bellwire.lab.experiment import Experiment, Result, run
-from bellwire.lab.parameters import experiment, protocol_of, settle
+from bellwire.lab.parameters import protocol_of, settle
+from bellwire.lab.quantities import Measured
 
 MAX_FILE = 1 << 16
 
@@ -28,16 +29,16 @@ class Configuration:
 
     Attributes:
         name: The file's.
-        protocol: `e91`, `bbm92` or `bb84`.
-        parameters: All other parameters of `lab run`, the defaults too.
+        protocol: One of those of `lab run`.
+        parameters: All other parameters of `lab run` that it has, the defaults too.
     """
 
     name: str
     protocol: str
     parameters: Mapping[str, Any]
 
-    def experiment(self) -> Experiment:
-        """The experiment; raises what `parameters.experiment` does."""
+    def experiment(self) -> AnyExperiment:
+        """The experiment; raises what `dispatch.experiment` does."""
         return experiment(self.protocol, self.parameters)
 
 
@@ -46,7 +47,8 @@ class Difference:
     """One quantity of both experiments.
 
     Attributes:
-        quantity: `detected` (share of the slots), `qber`, `chsh` or `key_per_pulse`.
+        quantity: `detected` (share of the slots), one of `quantities.Quantity`, or
+            `key_per_pulse`, of weak pulses that of an endless run.
         a: Value of the first, None where it has none.
         a_stderr: Its standard error; None where that is not known (the key's).
         b: Value of the second.
@@ -70,8 +72,8 @@ class Comparison:
 
     a: Configuration
     b: Configuration
-    a_result: Result
-    b_result: Result
+    a_result: AnyResult
+    b_result: AnyResult
     differences: tuple[Difference, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,9 +126,8 @@ def configuration(name: str, document: Mapping[str, Any]) -> Configuration:
     if not isinstance(protocol, str):
         raise UsageError(f"expected protocol as text, got {protocol!r}")
     try:
-        found = Configuration(
-            name=name, protocol=str(protocol_of(protocol)), parameters=settle(words)
-        )
+        kind = protocol_of(protocol)
+        found = Configuration(name=name, protocol=str(kind), parameters=settle(kind, words))
     except UnknownParameter as error:
         raise UnknownParameter(error.name, ["protocol", *error.known]) from None
     found.experiment()
@@ -145,7 +146,7 @@ def compare(a: Configuration, b: Configuration, *, seed: int | None = None) -> C
         ParameterError: a seed outside its range.
     """
     if seed is not None:
-        experiment(a.protocol, {"seed": seed})
+        experiment(a.protocol, {**a.parameters, "seed": seed})
         a, b = (_reseeded(which, seed, place) for which, place in ((a, "a"), (b, "b")))
     results = run(a.experiment()), run(b.experiment())
     return Comparison(
@@ -159,23 +160,22 @@ def _reseeded(which: Configuration, seed: int, place: str) -> Configuration:
     return Configuration(name=which.name, protocol=which.protocol, parameters=words)
 
 
-def _differences(a: Result, b: Result) -> tuple[Difference, ...]:
-    measured = zip(_measured(a).items(), _measured(b).values(), strict=True)
-    return tuple(_difference(name, first, second) for (name, first), second in measured)
+def _differences(a: AnyResult, b: AnyResult) -> tuple[Difference, ...]:
+    first, second, nothing = _measured(a), _measured(b), (None, None)
+    return tuple(
+        _difference(name, first.get(name, nothing), second.get(name, nothing))
+        for name in first | second
+    )
 
 
-Measured = tuple[float | None, float | None]
-
-
-def _measured(result: Result) -> dict[str, Measured]:
+def _measured(result: AnyResult) -> dict[str, Measured]:
     """Quantity → (value, standard error)."""
     seen = result.detections / result.pulses
-    return {
-        "detected": (seen, math.sqrt(seen * (1.0 - seen) / result.pulses)),
-        "qber": (result.qber, result.qber_stderr),
-        "chsh": (result.chsh, result.chsh_stderr),
-        "key_per_pulse": (result.secret_bits / result.pulses, None),
-    }
+    detected = seen, math.sqrt(seen * (1.0 - seen) / result.pulses)
+    named = {"key": "key_per_pulse"}
+    rest = {named.get(name, str(name)): each for name, each in result.measured().items()}
+    key = rest.pop("key_per_pulse")
+    return {"detected": detected, **rest, "key_per_pulse": key}
 
 
 def _difference(quantity: str, a: Measured, b: Measured) -> Difference:

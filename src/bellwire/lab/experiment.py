@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bellwire.base.detections import Protocol, Side
@@ -22,6 +22,8 @@ from bellwire.distill.verdict import Rules
 from bellwire.lab import middle, tables
 from bellwire.lab.middle import Knows, SideOutcome, interpose
 from bellwire.lab.pair import PairOutcome, derive_authentication, distil
+from bellwire.lab.quantities import Measured, Prediction, Quantity
+from bellwire.link import theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve
 from bellwire.link.simulate import simulate
@@ -111,6 +113,14 @@ class Result:
     correlations: list[dict[str, float]]
     assumptions: tuple[str, ...]
     sides: tuple[SideOutcome, ...] | None = None
+
+    def measured(self) -> dict[Quantity, Measured]:
+        """What was measured, each with its standard error; the key's is not known from one run."""
+        return {
+            Quantity.QBER: (self.qber, self.qber_stderr),
+            Quantity.CHSH: (self.chsh, self.chsh_stderr),
+            Quantity.KEY: (self.secret_bits / self.pulses, None),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
@@ -263,3 +273,20 @@ def _described(experiment: Experiment) -> dict[str, Any] | None:
     if experiment.eve is None:
         return None
     return {"kind": experiment.eve.kind.value, "share": experiment.eve.share}
+
+
+def predict(what: Experiment) -> Prediction:
+    """Closed forms of `bellwire.link.theory` for an experiment.
+
+    Of one with Eve in the middle, what each honest side shares with her, and no key.
+    """
+    if what.middle is not None:
+        alone = predict(replace(what, middle=None))
+        return replace(alone, key=0.0)
+    key = theory.key_fraction(what.protocol, what.config, what.eve)
+    compared = 0.0 if what.protocol.judged_on_chsh else what.sample_share
+    return Prediction(
+        qber=theory.qber(what.protocol, what.config, what.eve),
+        chsh=theory.chsh(what.protocol, what.config, what.eve),
+        key=(1.0 - compared) * key,
+    )

@@ -32,21 +32,34 @@ from bellwire.base.style import (
     new_figure,
 )
 from bellwire.distill.verdict import CLASSICAL, Rules
-from bellwire.lab.parameters import SWEEPABLE, Prediction
-from bellwire.lab.results import Point, Quantity, SweepResult
+from bellwire.lab.parameters import SWEEPABLE, WEAK, protocol_of
+from bellwire.lab.quantities import Prediction, Quantity
+from bellwire.lab.results import Point, SweepResult
 
 WIDTH = 6.4
 """Inches: a page's text width, or one and a half columns."""
 
 _LABELS = {
+    Quantity.GAIN_SIGNAL: "gain of the signal",
+    Quantity.GAIN_DECOY: "gain of the decoy",
+    Quantity.GAIN_VACUUM: "gain of the vacuum decoy",
     Quantity.QBER: "QBER",
     Quantity.CHSH: "S (CHSH value)",
+    Quantity.SINGLE_PHOTON_YIELD: "proved yield of\nsingle photons",
     Quantity.KEY: "secret bits per pulse",
 }
+_GAINS = {
+    Quantity.GAIN_SIGNAL: "signal",
+    Quantity.GAIN_DECOY: "decoy",
+    Quantity.GAIN_VACUUM: "vacuum decoy",
+}
+"""Quantities that share a panel, each with its name there."""
+
+_LINEAR = (Quantity.QBER, Quantity.CHSH)
 _LINE_POINTS = 200
 _MAP_POINTS = 60
 _WIDE = 30.0
-"""A key that spans more than this factor is drawn on a logarithmic axis."""
+"""What spans more than this factor is drawn on a logarithmic axis, but for QBER and S."""
 
 _THEORY = "theory"
 _LIMIT = "theory, long blocks"
@@ -64,7 +77,13 @@ class Verdict(NamedTuple):
 _ACCEPTED = Verdict("o", BLUE, "key made")
 _DIVIDED = Verdict("D", ORANGE, "key made in some runs")
 _REJECTED = Verdict("X", VERMILION, "rejected, no key")
-_LEGEND = (_THEORY, _LIMIT, _ACCEPTED.words, _DIVIDED.words, _REJECTED.words)
+_DISTILLED = (_ACCEPTED, _DIVIDED, _REJECTED)
+_ESTIMATED = (
+    _ACCEPTED._replace(words="accepted"),
+    _DIVIDED._replace(words="accepted in some runs"),
+    _REJECTED._replace(words="rejected"),
+)
+_LEGEND = (_THEORY, _LIMIT, *(each.words for each in (*_DISTILLED, *_ESTIMATED)))
 
 
 def draw(result: SweepResult) -> Figure:
@@ -79,7 +98,7 @@ def panel(result: SweepResult, quantity: Quantity, ax: Axes | None = None) -> Ax
         if ax is None:
             ax = new_figure(3.4, WIDTH).add_subplot()
         if len(result.over) == 1:
-            _curve(ax, result, quantity)
+            _curve(ax, result, (quantity,))
             _name_x(ax, result)
             ax.legend()
         else:
@@ -87,26 +106,37 @@ def panel(result: SweepResult, quantity: Quantity, ax: Axes | None = None) -> Ax
     return ax
 
 
+Panel = tuple[Quantity, ...]
+"""What one panel shows: a quantity, or the gains of all intensities."""
+
+
+def _panels(result: SweepResult) -> list[Panel]:
+    gains = tuple(each for each in result.quantities if each in _GAINS)
+    rest: list[Panel] = [(each,) for each in result.quantities if each not in _GAINS]
+    return [gains, *rest] if gains else rest
+
+
 def _curves(result: SweepResult) -> Figure:
+    shown = _panels(result)
     heights: list[float] = []
-    for quantity in result.quantities:
-        heights += [2.0] if quantity is Quantity.KEY else [2.0, 0.75]
+    for panel in shown:
+        heights += [2.0] if panel == (Quantity.KEY,) else [2.0, 0.75]
     figure = new_figure(0.9 + 0.95 * sum(heights), WIDTH)
-    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights).tolist()
-    _name_x(panels[-1], result)
-    row = iter(panels)
-    for quantity in result.quantities:
-        _curve(next(row), result, quantity)
-        if quantity is not Quantity.KEY:
-            _residuals(next(row), result, quantity)
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights).tolist()
+    _name_x(axes[-1], result)
+    row = iter(axes)
+    for panel in shown:
+        _curve(next(row), result, panel)
+        if panel != (Quantity.KEY,):
+            _residuals(next(row), result, panel)
     figure.align_ylabels()
-    shown: dict[str, Artist] = {}
-    for axes in panels:
-        handles, labels = axes.get_legend_handles_labels()
-        shown |= dict(zip(labels, handles, strict=True))
-    order = [label for label in _LEGEND if label in shown]
+    named: dict[str, Artist] = {}
+    for each in axes:
+        handles, labels = each.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    order = [label for label in _LEGEND if label in named]
     figure.legend(
-        [shown[label] for label in order],
+        [named[label] for label in order],
         order,
         loc="outside upper center",
         ncols=len(order) if len(order) < 4 else (len(order) + 1) // 2,
@@ -116,31 +146,58 @@ def _curves(result: SweepResult) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, result: SweepResult, quantity: Quantity) -> None:
+def _curve(axes: Axes, result: SweepResult, panel: Panel) -> None:
     points = result.points()
     at = _dense([p.at[0] for p in points], _LINE_POINTS, logarithmic=result.logarithmic[0])
-    expected = [_expected(result.theory((float(x),)), quantity) for x in at]
     if result.logarithmic[0]:
         _logarithmic(axes, "x", [p.at[0] for p in points])
-    values = [p.values[quantity] for p in points if quantity in p.values]
-    logarithmic = quantity is Quantity.KEY and _spans_much(values)
+    values = [p.values[each] for p in points for each in panel if each in p.values]
+    logarithmic = panel[0] not in _LINEAR and _spans_much(values)
     if logarithmic:
         _logarithmic(axes, "y", values)
-    label, style = (_LIMIT, "--") if quantity is Quantity.KEY else (_THEORY, "-")
-    axes.plot(at, expected, color=MUTED, lw=1.3, ls=style, label=label, zorder=1)
-    for verdict, group in _by_verdict(points):
-        _points(axes, verdict, group, quantity, logarithmic=logarithmic)
-    axes.set_ylabel(_LABELS[quantity])
+        above = [value for value in values if value > 0.0]
+        axes.set_ylim(min(above) / 2.5, max(above) * 2.5)
+    highest = _theory(axes, result, panel, at)
+    for quantity in panel:
+        for verdict, group in _by_verdict(result, points):
+            _points(axes, verdict, group, quantity, logarithmic=logarithmic)
+    axes.set_ylabel("gain" if len(panel) > 1 else _LABELS[panel[0]])
     axes.grid(axis="y")
-    if quantity is Quantity.QBER:
+    if panel[0] is Quantity.QBER:
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
         axes.set_ylim(bottom=0)
-    elif quantity is Quantity.KEY and not logarithmic:
-        most = max([*expected, *values])
-        axes.set_ylim(-0.03 * (most or 1.0), 1.06 * (most or 1.0))
-    elif quantity is Quantity.CHSH:
+    elif panel[0] is Quantity.CHSH:
         axes.set_ylim(min([1.3, *values]) - 0.1, 3.0)
-    _limits(axes, result, quantity)
+    elif not logarithmic:
+        most = max([highest, *values])
+        axes.set_ylim(-0.03 * (most or 1.0), 1.06 * (most or 1.0))
+    _limits(axes, result, panel[0])
+
+
+def _theory(axes: Axes, result: SweepResult, panel: Panel, at: NDArray[np.float64]) -> float:
+    """Theory's line of each quantity of a panel; gives its highest value."""
+    highest = 0.0
+    distilled = protocol_of(result.protocol) not in WEAK
+    for quantity in panel:
+        expected = np.array([_expected(result.theory((float(x),)), quantity) for x in at])
+        known = np.flatnonzero(expected > 0.0)
+        if not known.size:
+            continue
+        limit = distilled and quantity is Quantity.KEY
+        label, style = (_LIMIT, "--") if limit else (_THEORY, "-")
+        axes.plot(at, expected, color=MUTED, lw=1.3, ls=style, label=label, zorder=1)
+        highest = max(highest, float(np.nanmax(expected)))
+        if len(panel) > 1:
+            axes.annotate(
+                _GAINS[quantity],
+                (at[known[-1]], expected[known[-1]]),
+                xytext=(9, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color=MUTED,
+            )
+    return highest
 
 
 def _points(
@@ -177,26 +234,28 @@ def _points(
     )
 
 
-def _residuals(axes: Axes, result: SweepResult, quantity: Quantity) -> None:
+def _residuals(axes: Axes, result: SweepResult, panel: Panel) -> None:
     """How far each point lies from theory, in standard errors."""
     axes.axhspan(-2, 2, color=SKY, alpha=0.18, lw=0)
     axes.axhline(0, color=MUTED, lw=0.8)
     far = 3.6
-    for verdict, group in _by_verdict(result.points()):
-        known = [p for p in group if p.stderrs.get(quantity)]
-        off = [
-            (p.values[quantity] - _expected(result.theory(p.at), quantity)) / p.stderrs[quantity]
-            for p in known
+    for verdict, group in _by_verdict(result, result.points()):
+        known = [
+            (p.at[0], (p.values[each] - expected) / p.stderrs[each])
+            for p in group
+            for each in panel
+            if p.stderrs.get(each)
+            and math.isfinite(expected := _expected(result.theory(p.at), each))
         ]
         axes.plot(
-            [p.at[0] for p in known],
-            off,
+            [at for at, _ in known],
+            [off for _, off in known],
             color=verdict.colour,
             marker=verdict.marker,
             ms=3.5,
             ls="none",
         )
-        far = max([far, *(abs(each) * 1.15 for each in off)])
+        far = max([far, *(abs(off) * 1.15 for _, off in known)])
     axes.set_ylim(-far, far)
     axes.set_ylabel("deviation\n(std. errors)", fontsize=8.5)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -233,8 +292,10 @@ def _name(axes: Axes, y: float, words: str, colour: str, *, left: bool = False) 
 
 def _maps(result: SweepResult) -> Figure:
     quantities = result.quantities
-    figure = new_figure(3.4, 0.5 + 3.1 * len(quantities))
-    panels = figure.subplots(1, len(quantities), sharex=True, sharey=True).tolist()
+    columns = 2 if len(quantities) == 4 else min(3, len(quantities))
+    rows = len(quantities) // columns
+    figure = new_figure(0.5 + 2.9 * rows, 0.5 + 3.1 * columns)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, quantity in zip(panels, quantities, strict=True):
         _map(axes, result, quantity)
         axes.label_outer()
@@ -323,12 +384,14 @@ def _power(value: float, _position: int = 0) -> str:
     return "10" + str(exponent).translate(_SUPERSCRIPTS)
 
 
-def _by_verdict(points: Iterable[Point]) -> list[tuple[Verdict, list[Point]]]:
-    groups: dict[Verdict, list[Point]] = {}
+def _by_verdict(result: SweepResult, points: Iterable[Point]) -> list[tuple[Verdict, list[Point]]]:
+    weak = protocol_of(result.protocol) in WEAK
+    accepted, divided, rejected = _ESTIMATED if weak else _DISTILLED
+    groups: dict[Verdict, list[Point]] = {accepted: [], divided: [], rejected: []}
     for p in points:
-        verdict = _ACCEPTED if p.accepted == 1.0 else _REJECTED if p.accepted == 0.0 else _DIVIDED
-        groups.setdefault(verdict, []).append(p)
-    return [(v, groups[v]) for v in (_ACCEPTED, _DIVIDED, _REJECTED) if v in groups]
+        verdict = accepted if p.accepted == 1.0 else rejected if p.accepted == 0.0 else divided
+        groups[verdict].append(p)
+    return [(verdict, group) for verdict, group in groups.items() if group]
 
 
 def _expected(prediction: Prediction, quantity: Quantity) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 from bellwire.base.private import write_whole
 from bellwire.lab import tables
 from bellwire.lab.errors import FileUnusable, OtherSweep
-from bellwire.lab.results import Row
+from bellwire.lab.rows import AnyRow
 
 MAX_JSON = 1 << 20
 MAX_CSV = 1 << 28
@@ -24,8 +24,8 @@ _READABLE = 0o644
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator["SweepFolder"]:
-    """The folder at `path`, made if it is missing, held until the block ends.
+def opened(path: Path, kind: type[AnyRow]) -> Iterator["SweepFolder"]:
+    """The folder at `path` for rows of a kind, made if it is missing, held until the block ends.
 
     Raises:
         FileUnusable: it cannot be made or written, or another sweep runs in it.
@@ -40,7 +40,7 @@ def opened(path: Path) -> Iterator["SweepFolder"]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FileUnusable(path, "to be alone in", "another sweep runs there") from None
-        yield SweepFolder(path)
+        yield SweepFolder(path, kind)
     finally:
         os.close(held)
 
@@ -48,8 +48,9 @@ def opened(path: Path) -> Iterator["SweepFolder"]:
 class SweepFolder:
     """What lies in the folder; `opened` makes it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type[AnyRow]) -> None:
         self.path = path
+        self._kind = kind
         self._table = path / "sweep.csv"
         self._identity = path / "sweep.json"
 
@@ -75,7 +76,7 @@ class SweepFolder:
         text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
         write_whole(self._identity, text.encode(), _READABLE, replace=True)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[AnyRow]:
         """The rows that are done, in the order they were; drops a line that was cut short.
 
         Raises:
@@ -88,7 +89,7 @@ class SweepFolder:
         try:
             if whole != text:
                 os.truncate(self._table, len(whole.encode()))
-            return tables.parse(Row, whole) if whole else []
+            return tables.parse(self._kind, whole) if whole else []
         except OSError as error:
             raise _unusable(self._table, error) from error
         except ValueError as error:
@@ -106,7 +107,7 @@ class SweepFolder:
         try:
             appender = Appender(file, self._table)
             if os.fstat(file).st_size == 0:
-                appender.write(tables.header(Row))
+                appender.write(tables.header(self._kind))
             yield appender
         finally:
             os.close(file)
@@ -132,7 +133,7 @@ class Appender:
         self._file = file
         self._path = path
 
-    def add(self, row: Row) -> None:
+    def add(self, row: AnyRow) -> None:
         """Append one row with a single write.
 
         Raises:

@@ -1,22 +1,24 @@
 """The words for an experiment, alike on the command line, in TOML files and in Python.
 
 A word is written with `-` or `_`. Values are plain, so that they can be written to a file and read
-again; `experiment` makes an `Experiment` of them, which checks every range.
+again. Some words belong to some protocols only; `dispatch` makes an experiment of them, which
+checks every range.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypedDict
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
 from bellwire.lab.errors import UnknownParameter
-from bellwire.lab.experiment import Experiment
-from bellwire.lab.middle import KIND, parse_middle
-from bellwire.link import theory
-from bellwire.link.config import LinkConfig
-from bellwire.link.eve import EveKind, parse_axes, parse_eve
+from bellwire.link.eve import EveKind
+from bellwire.link.weak import DeadTime, WeakProtocol
+
+Numbers = str | float | Sequence[float]
+"""One number or several: `(0.5, 0.1, 0)` in Python, `0.5,0.1,0` as text."""
 
 
 class Words(TypedDict, total=False):
@@ -31,10 +33,19 @@ class Words(TypedDict, total=False):
         dark: Dark counts per detector and gate.
         misalignment: QBER of the optics alone.
         eve: `none`, `KIND[:SHARE]`, or `man-in-the-middle[:KNOWS]`.
-        eve_axis: Where she measures: degrees (`45,90`) or `uniform`; None for the usual place.
+        eve_axis: Where she measures: degrees (`45,90`) or `uniform`; None for the usual place. Not
+            with weak pulses.
         seed: Makes it reproducible; None draws from the operating system.
-        sample_share: Share of the sifted bits that is compared; not in E91.
-        epsilon: Total failure probability.
+        sample_share: Share of the sifted bits that is compared; not in E91, nor with weak pulses.
+        epsilon: Total failure probability; not with weak pulses.
+        until: `estimate` with weak pulses, which are not distilled.
+        intensities: Mean photons of signal, decoy and vacuum decoy, or of the signal alone.
+        intensity_shares: How often each.
+        rectilinear: Weak pulses: probability of the rectilinear basis on both sides.
+        dead_gates: Weak pulses: gates that a detector is blind after a click.
+        dead_time: Weak pulses: `common` or `per-detector`.
+        afterpulse: Weak pulses: probability that a click is followed by another.
+        afterpulse_gates: Weak pulses: decay of these, gates.
     """
 
     pulses: float
@@ -49,50 +60,75 @@ class Words(TypedDict, total=False):
     seed: int | None
     sample_share: float
     epsilon: float
+    until: str | None
+    intensities: Numbers
+    intensity_shares: Numbers
+    rectilinear: float
+    dead_gates: int
+    dead_time: str
+    afterpulse: float
+    afterpulse_gates: float
 
 
-DEFAULTS: dict[str, Any] = {
-    "pulses": 1_000_000,
-    "km": 0.0,
-    "loss": 0.2,
-    "insertion_loss": 0.0,
-    "efficiency": 1.0,
-    "dark": 0.0,
-    "misalignment": 0.02,
-    "eve": "none",
-    "eve_axis": None,
-    "seed": None,
-    "sample_share": 0.2,
-    "epsilon": 1e-10,
-}
+AnyProtocol = Protocol | WeakProtocol
+PHOTONS: tuple[AnyProtocol, ...] = tuple(Protocol)
+WEAK: tuple[AnyProtocol, ...] = tuple(WeakProtocol)
+ALL = (*PHOTONS, *WEAK)
 
-_TEXTS = ("eve", "eve_axis")
-_OPTIONAL = ("eve_axis", "seed")
-_WHOLE = ("pulses", "seed")
+
+class Kind(Enum):
+    """What a word's value is."""
+
+    NUMBER = "a number"
+    WHOLE = "a whole number"
+    TEXT = "text"
+    NUMBERS = "numbers with commas"
 
 
 @dataclass(frozen=True, slots=True)
-class Sweepable:
-    """What a sweep may vary.
+class Word:
+    """One of `Words`.
 
     Attributes:
-        label: The axis of a figure, with its unit.
-        whole: Whether only whole numbers make sense.
+        default: What it is unless given; None may always be given, where it is the default.
+        kind: What may be given.
+        of: The protocols that have it.
+        defaults: Defaults of some protocols, in the place of `default`.
     """
 
-    label: str
-    whole: bool = False
+    default: Any = None
+    kind: Kind = Kind.NUMBER
+    of: tuple[AnyProtocol, ...] = ALL
+    defaults: tuple[tuple[AnyProtocol, Any], ...] = ()
+
+    def usual(self, protocol: AnyProtocol) -> Any:
+        """Its default in a protocol."""
+        return dict(self.defaults).get(protocol, self.default)
 
 
-SWEEPABLE = {
-    "eve": Sweepable("Eve’s share"),
-    "km": Sweepable("length of the fibre (km)"),
-    "misalignment": Sweepable("misalignment (QBER of the optics)"),
-    "dark": Sweepable("dark counts per detector and gate"),
-    "efficiency": Sweepable("efficiency of the detectors"),
-    "pulses": Sweepable("pulses, or pairs, of a block", whole=True),
-    "sample_share": Sweepable("share of the sifted bits that is compared"),
-    "epsilon": Sweepable("total failure probability ε"),
+_ONE = WeakProtocol.WCP
+
+WORDS: dict[str, Word] = {
+    "pulses": Word(1_000_000, Kind.WHOLE),
+    "km": Word(0.0),
+    "loss": Word(0.2),
+    "insertion_loss": Word(0.0),
+    "efficiency": Word(1.0),
+    "dark": Word(0.0),
+    "misalignment": Word(0.02),
+    "eve": Word("none", Kind.TEXT),
+    "eve_axis": Word(None, Kind.TEXT, PHOTONS),
+    "seed": Word(None, Kind.WHOLE),
+    "sample_share": Word(0.2, of=PHOTONS),
+    "epsilon": Word(1e-10, of=PHOTONS),
+    "until": Word(None, Kind.TEXT, WEAK),
+    "intensities": Word("0.5,0.1,0", Kind.NUMBERS, WEAK, ((_ONE, "0.5"),)),
+    "intensity_shares": Word("0.7,0.2,0.1", Kind.NUMBERS, WEAK, ((_ONE, "1"),)),
+    "rectilinear": Word(0.5, of=WEAK),
+    "dead_gates": Word(0, Kind.WHOLE, WEAK),
+    "dead_time": Word(str(DeadTime.COMMON), Kind.TEXT, WEAK),
+    "afterpulse": Word(0.0, of=WEAK),
+    "afterpulse_gates": Word(100.0, of=WEAK),
 }
 
 
@@ -108,69 +144,121 @@ def word(name: str, known: Mapping[str, object]) -> str:
     return plain
 
 
-def settle(words: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters, those not given at their defaults, whole numbers as integers.
+def words_of(protocol: AnyProtocol) -> dict[str, Word]:
+    """The words that a protocol has."""
+    return {name: each for name, each in WORDS.items() if protocol in each.of}
+
+
+def settle(protocol: AnyProtocol, words: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a protocol, those not given at their defaults, whole numbers as integers.
 
     Raises:
         UnknownParameter: a word that no experiment has.
-        UsageError: a value of the wrong kind.
+        UsageError: a word of another protocol, or a value of the wrong kind.
     """
-    given = {word(name, DEFAULTS): value for name, value in words.items()}
-    return {name: _plain(name, given.get(name, usual)) for name, usual in DEFAULTS.items()}
+    given = {word(name, WORDS): value for name, value in words.items()}
+    for name in given:
+        refuse_elsewhere(name, protocol, WORDS[name].of)
+    return {
+        name: _plain(name, each, given.get(name, each.usual(protocol)))
+        for name, each in words_of(protocol).items()
+    }
 
 
-def protocol_of(name: str) -> Protocol:
+def refuse_elsewhere(name: str, protocol: AnyProtocol, of: tuple[AnyProtocol, ...]) -> None:
+    """Raise UsageError if a word is given to a protocol that has it not."""
+    if protocol not in of:
+        others = " or ".join([", ".join(of[:-1]), of[-1]] if of[:-1] else of)
+        raise UsageError(
+            f"expected {name.replace('_', '-')} only with {others}, got it with {protocol}"
+        )
+
+
+def protocol_of(name: str) -> AnyProtocol:
     """The protocol of that name; UsageError if there is none."""
-    try:
-        return Protocol(name)
-    except ValueError:
-        known = ", ".join(sorted(Protocol, reverse=True))
-        raise UsageError(f"expected one of the protocols {known}, got {name}") from None
+    for kind in (Protocol, WeakProtocol):
+        if name in list(kind):
+            return kind(name)
+    known = ", ".join(sorted(ALL, reverse=True))
+    raise UsageError(f"expected one of the protocols {known}, got {name}")
 
 
-def experiment(protocol: str, words: Mapping[str, Any]) -> Experiment:
-    """The experiment that the words describe.
+def numbers(text: str) -> tuple[float, ...]:
+    """The numbers of a settled word."""
+    return tuple(float(each) for each in text.split(","))
 
-    Raises:
-        UnknownParameter: a word that no experiment has.
-        UsageError: a value of the wrong kind; its `ParameterError`s: one outside its range.
+
+@dataclass(frozen=True, slots=True)
+class Sweepable:
+    """What a sweep may vary: a word, or what is said by a part of one.
+
+    Attributes:
+        label: The axis of a figure, with its unit.
+        whole: Whether only whole numbers make sense.
+        of: The protocols in which it may be varied.
+        word: The word that says it; None for the one of its own name.
     """
-    kind, plain = protocol_of(protocol), settle(words)
-    axis, middle = plain["eve_axis"], parse_middle(plain["eve"])
-    if middle is not None and axis is not None:
-        raise UsageError(f"expected no eve-axis with {KIND}, got {axis}")
-    return Experiment(
-        protocol=kind,
-        pulses=plain["pulses"],
-        config=LinkConfig(
-            fibre_km=plain["km"],
-            loss_db_per_km=plain["loss"],
-            insertion_loss_db=plain["insertion_loss"],
-            detector_efficiency=plain["efficiency"],
-            dark_count_probability=plain["dark"],
-            misalignment=plain["misalignment"],
-        ),
-        eve=(
-            parse_eve(plain["eve"], None if axis is None else parse_axes(axis))
-            if middle is None
-            else None
-        ),
-        middle=middle,
-        seed=plain["seed"],
-        sample_share=plain["sample_share"],
-        epsilon=plain["epsilon"],
-    )
+
+    label: str
+    whole: bool = False
+    of: tuple[AnyProtocol, ...] = ALL
+    word: str | None = None
 
 
-def vary(words: Mapping[str, Any], name: str, value: float) -> dict[str, Any]:
+_DECOY: tuple[AnyProtocol, ...] = (WeakProtocol.DECOY,)
+
+SWEEPABLE = {
+    "eve": Sweepable("Eve’s share"),
+    "km": Sweepable("length of the fibre (km)"),
+    "misalignment": Sweepable("misalignment (QBER of the optics)"),
+    "visibility": Sweepable("visibility of the optics", word="misalignment"),
+    "dark": Sweepable("dark counts per detector and gate"),
+    "efficiency": Sweepable("efficiency of the detectors"),
+    "pulses": Sweepable("pulses, or pairs, of a block", whole=True),
+    "sample_share": Sweepable("share of the sifted bits that is compared", of=PHOTONS),
+    "epsilon": Sweepable("total failure probability ε", of=PHOTONS),
+    "signal": Sweepable("photons per signal pulse, μ", of=WEAK, word="intensities"),
+    "decoy": Sweepable("photons per decoy pulse, ν", of=_DECOY, word="intensities"),
+    "rectilinear": Sweepable("probability of the rectilinear basis", of=WEAK),
+    "dead_gates": Sweepable("blind gates after a click", whole=True, of=WEAK),
+    "afterpulse": Sweepable("probability of an afterpulse", of=WEAK),
+}
+
+_PLACES = {"signal": 0, "decoy": 1}
+"""Of the swept intensities among `intensities`."""
+
+_PARTIAL = ("eve", *_PLACES)
+"""Swept parameters whose word says more than what is swept, so that it may be given as well."""
+
+
+def said_by(name: str) -> str:
+    """The word that says a swept parameter."""
+    return SWEEPABLE[name].word or name
+
+
+def either(name: str) -> bool:
+    """Whether a swept parameter's word may not be given beside its range."""
+    return name not in _PARTIAL
+
+
+def vary(
+    protocol: AnyProtocol, words: Mapping[str, Any], name: str, value: float
+) -> dict[str, Any]:
     """The words with one swept parameter at a value; for `eve` it is her share.
 
-    An Eve who is not named intercepts and resends.
+    An Eve who is not named intercepts and resends. The visibility is 1 − 2·misalignment.
     """
-    if name != "eve":
-        return {**words, name: round(value) if SWEEPABLE[name].whole else value}
-    kind = eve_kind(str(words.get("eve", "none")))
-    return {**words, "eve": f"{kind}:{value!r}"}
+    if name == "eve":
+        kind = eve_kind(str(words.get("eve", "none")))
+        return {**words, "eve": f"{kind}:{value!r}"}
+    if name == "visibility":
+        return {**words, "misalignment": float(f"{(1.0 - value) / 2.0:.12g}")}
+    if name in _PLACES:
+        usual = WORDS["intensities"].usual(protocol)
+        means = list(numbers(str(words.get("intensities", usual))))
+        means[_PLACES[name]] = value
+        return {**words, "intensities": _joined(means)}
+    return {**words, name: round(value) if SWEEPABLE[name].whole else value}
 
 
 def eve_kind(text: str) -> str:
@@ -179,54 +267,42 @@ def eve_kind(text: str) -> str:
     return str(EveKind.INTERCEPT_RESEND) if kind == "none" else kind
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What theory expects of an experiment.
-
-    Attributes:
-        qber: QBER of sifted bits.
-        chsh: S, where the protocol measures it.
-        key: Secret bits per pulse in the limit of long blocks, at the Shannon limit of
-            reconciliation, after the bits that are compared in the open.
-    """
-
-    qber: float
-    chsh: float | None
-    key: float
-
-
-def predict(what: Experiment) -> Prediction:
-    """Closed forms of `bellwire.link.theory` for an experiment.
-
-    Of one with Eve in the middle, what each honest side shares with her, and no key.
-    """
-    if what.middle is not None:
-        alone = predict(replace(what, middle=None))
-        return replace(alone, key=0.0)
-    key = theory.key_fraction(what.protocol, what.config, what.eve)
-    compared = 0.0 if what.protocol.judged_on_chsh else what.sample_share
-    return Prediction(
-        qber=theory.qber(what.protocol, what.config, what.eve),
-        chsh=theory.chsh(what.protocol, what.config, what.eve),
-        key=(1.0 - compared) * key,
-    )
-
-
-def _plain(name: str, value: Any) -> Any:
-    if value is None and name in _OPTIONAL:
+def _plain(name: str, what: Word, value: Any) -> Any:
+    if value is None and what.default is None:
         return None
-    if name in _TEXTS:
+    if what.kind is Kind.TEXT:
         # TOML and Python write one axis as a number: 67.5.
         if isinstance(value, str) or (name == "eve_axis" and _is_number(value)):
             return str(value)
         raise UsageError(f"expected {name} as text, got {_shown(value)}")
+    if what.kind is Kind.NUMBERS:
+        return _several(name, value)
     if not _is_number(value):
         raise UsageError(f"expected {name} as a number, got {_shown(value)}")
-    if name not in _WHOLE:
+    if what.kind is Kind.NUMBER:
         return float(value)
     if isinstance(value, float) and not value.is_integer():
         raise UsageError(f"expected {name} as a whole number, such as 200000 or 4e6, got {value}")
     return int(value)
+
+
+def _several(name: str, value: Any) -> str:
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        if isinstance(value, str):
+            return _joined([float(each) for each in parts])
+        parts = value if isinstance(value, list | tuple) else [value]
+        if all(map(_is_number, parts)):
+            return _joined(parts)
+    except ValueError:
+        pass
+    raise UsageError(
+        f"expected {name.replace('_', '-')} as numbers with commas, got {_shown(value)}"
+    )
+
+
+def _joined(values: Any) -> str:
+    return ",".join(repr(each).removesuffix(".0") for each in map(float, values))
 
 
 def _is_number(value: object) -> bool:

@@ -1,32 +1,28 @@
-"""What a sweep found: one row per experiment, and what rows of one point say together.
-
-Rows hold nothing that depends on the machine or on when they were made, so that one seed gives one
-table.
-"""
+"""What a sweep found: one row per experiment, and what rows of one point say together."""
 
 import json
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bellwire.base.detections import Protocol
 from bellwire.base.private import write_whole
 from bellwire.lab import tables
+from bellwire.lab.dispatch import experiment, predict, quantities, row_kind
 from bellwire.lab.errors import FileUnusable
-from bellwire.lab.experiment import Result
 from bellwire.lab.parameters import (
-    DEFAULTS,
-    Prediction,
+    AnyProtocol,
+    either,
     eve_kind,
-    experiment,
-    predict,
+    protocol_of,
+    said_by,
     settle,
     vary,
 )
+from bellwire.lab.quantities import Prediction, Quantity
+from bellwire.lab.rows import AnyRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,96 +31,6 @@ if TYPE_CHECKING:
 
 FILES = ("sweep.csv", "sweep.parquet", "sweep.svg", "sweep.png", "sweep.json")
 """What a sweep leaves in its folder."""
-
-
-class Quantity(StrEnum):
-    """What a figure shows."""
-
-    QBER = "qber"
-    CHSH = "chsh"
-    KEY = "key"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One experiment of a sweep: its parameters, what came of it, and what theory expects.
-
-    Attributes:
-        eve: Her kind, or `none`.
-        eve_share: Her share; 0 without her.
-        repeat: Number among the experiments with these parameters.
-        seed: This experiment's own, for `lab run`.
-        key_per_pulse: Secret bits over pulses.
-        key_theory: The same for long blocks (`parameters.Prediction`).
-
-    The others are those of `lab run`; fields that the protocol has not, or the run did not reach,
-    are None.
-    """
-
-    protocol: str
-    pulses: int
-    km: float
-    loss: float
-    insertion_loss: float
-    efficiency: float
-    dark: float
-    misalignment: float
-    eve: str
-    eve_share: float
-    eve_axis: str | None
-    sample_share: float
-    epsilon: float
-    repeat: int
-    seed: int
-    detections: int
-    sifted_bits: int
-    qber: float | None
-    qber_stderr: float | None
-    qber_theory: float
-    chsh: float | None
-    chsh_stderr: float | None
-    chsh_theory: float | None
-    leaked_bits: int | None
-    secret_bits: int
-    key_per_pulse: float
-    key_theory: float
-    verdict: str
-    reason: str | None
-    keys_match: bool | None
-
-    @classmethod
-    def of(cls, words: Mapping[str, Any], repeat: int, result: Result) -> "Row":
-        """The row of an experiment with these words."""
-        plain = settle(words)
-        expected = predict(experiment(result.protocol, plain))
-        eve = result.eve or {"kind": "none", "share": 0.0}
-        plain |= {"eve": str(eve["kind"]), "eve_share": float(eve["share"])}
-        leaked = (result.reconciliation or {}).get("leaked_bits")
-        return cls(
-            protocol=result.protocol,
-            **plain,
-            repeat=repeat,
-            detections=int(result.detections),
-            sifted_bits=int(result.sifted_bits),
-            qber=result.qber,
-            qber_stderr=result.qber_stderr,
-            qber_theory=expected.qber,
-            chsh=result.chsh,
-            chsh_stderr=result.chsh_stderr,
-            chsh_theory=expected.chsh,
-            leaked_bits=None if leaked is None else int(leaked),
-            secret_bits=int(result.secret_bits),
-            key_per_pulse=result.secret_bits / result.pulses,
-            key_theory=expected.key,
-            verdict=result.verdict,
-            reason=result.reason,
-            keys_match=result.keys_match,
-        )
-
-    def swept(self, name: str) -> float:
-        """Value of a swept parameter."""
-        value: float = getattr(self, "eve_share" if name == "eve" else name)
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +42,8 @@ class Point:
         accepted: Share of the experiments that gave a key.
         runs: Experiments.
         values: Mean of each quantity; absent where no experiment reached it.
-        stderrs: Its standard error: from the runs' own for QBER and S, from their scatter for the
-            key, so absent for the key of a single run.
+        stderrs: Its standard error: from the runs' own where each has one, else from their scatter,
+            so absent for the distilled key of a single run.
     """
 
     at: tuple[float, ...]
@@ -147,22 +53,19 @@ class Point:
     stderrs: Mapping[Quantity, float]
 
     @classmethod
-    def of(cls, at: tuple[float, ...], rows: list[Row]) -> "Point":
+    def of(cls, at: tuple[float, ...], rows: Sequence[AnyRow]) -> "Point":
         """Take rows of one place together."""
-        keys = [row.key_per_pulse for row in rows]
-        values, stderrs = {Quantity.KEY: statistics.fmean(keys)}, {}
-        if len(keys) > 1:
-            stderrs[Quantity.KEY] = statistics.stdev(keys) / math.sqrt(len(keys))
-        for quantity in (Quantity.QBER, Quantity.CHSH):
-            measured = [
-                (value, error)
-                for row in rows
-                if (value := getattr(row, quantity)) is not None
-                and (error := getattr(row, f"{quantity}_stderr")) is not None
-            ]
-            if measured:
-                values[quantity] = statistics.fmean(value for value, _ in measured)
-                stderrs[quantity] = math.hypot(*(e for _, e in measured)) / len(measured)
+        values, stderrs = {}, {}
+        for quantity in Quantity:
+            measured = [row.measured().get(quantity, (None, None)) for row in rows]
+            known = [value for value, _ in measured if value is not None]
+            errors = [error for value, error in measured if value is not None and error is not None]
+            if known:
+                values[quantity] = statistics.fmean(known)
+            if known and len(errors) == len(known):
+                stderrs[quantity] = math.hypot(*errors) / len(errors)
+            elif len(known) > 1:
+                stderrs[quantity] = statistics.stdev(known) / math.sqrt(len(known))
         accepted = sum(row.verdict == "accept" for row in rows) / len(rows)
         return cls(at, accepted, len(rows), values, stderrs)
 
@@ -185,18 +88,16 @@ class SweepResult:
     logarithmic: tuple[bool, ...]
     fixed: Mapping[str, Any]
     seed: int
-    rows: tuple[Row, ...]
+    rows: tuple[AnyRow, ...]
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
         """What this protocol has to show."""
-        if Protocol(self.protocol).judged_on_chsh:
-            return (Quantity.QBER, Quantity.CHSH, Quantity.KEY)
-        return (Quantity.QBER, Quantity.KEY)
+        return quantities(protocol_of(self.protocol))
 
     def points(self) -> list[Point]:
         """The places of the sweep, in order."""
-        groups: dict[tuple[float, ...], list[Row]] = {}
+        groups: dict[tuple[float, ...], list[AnyRow]] = {}
         for row in self.rows:
             groups.setdefault(tuple(row.swept(name) for name in self.over), []).append(row)
         return [Point.of(at, groups[at]) for at in sorted(groups)]
@@ -205,7 +106,7 @@ class SweepResult:
         """What theory expects at a place of the sweep, also between its points."""
         words = dict(self.fixed)
         for name, value in zip(self.over, at, strict=True):
-            words = vary(words, name, value)
+            words = vary(protocol_of(self.protocol), words, name, value)
         return predict(experiment(self.protocol, words))
 
     def to_dict(self) -> dict[str, Any]:
@@ -229,7 +130,7 @@ class SweepResult:
 
         Args:
             ax: Where; its figure is left to its owner.
-            quantity: `qber`, `chsh` or `key`.
+            quantity: One of `quantities`.
         """
         from bellwire.lab import figures  # noqa: PLC0415 - Matplotlib takes a second to load
 
@@ -249,10 +150,11 @@ class SweepResult:
         """
         from bellwire.base.style import save  # noqa: PLC0415 - Matplotlib takes a second to load
 
-        text = tables.header(Row) + "".join(map(tables.line, self.rows))
+        kind = row_kind(self.protocol)
+        text = tables.header(kind) + "".join(map(tables.line, self.rows))
         contents = {
             folder / "sweep.csv": text.encode(),
-            folder / "sweep.parquet": tables.parquet(Row, self.rows),
+            folder / "sweep.parquet": tables.parquet(kind, self.rows),
         }
         for path, content in contents.items():
             write_whole(path, content, 0o644, replace=True)
@@ -262,13 +164,15 @@ class SweepResult:
             raise FileUnusable(folder, "to write into", error.strerror or str(error)) from error
 
 
-def fixed_words(words: Mapping[str, Any], over: tuple[str, ...]) -> dict[str, Any]:
-    """What stays the same in a sweep: of a swept Eve her kind, and never a seed."""
-    plain = settle(words)
+def fixed_words(
+    protocol: AnyProtocol, words: Mapping[str, Any], over: tuple[str, ...]
+) -> dict[str, Any]:
+    """What stays the same in a sweep: of a swept Eve her kind, and never a seed.
+
+    Of the intensities all are there, those that are swept too: they give way to the range.
+    """
+    plain = settle(protocol, words)
     if "eve" in over:
         plain["eve"] = eve_kind(plain["eve"])
-    return {
-        name: plain[name]
-        for name in DEFAULTS
-        if name != "seed" and (name not in over or name == "eve")
-    }
+    varied = {"seed", *(said_by(name) for name in over if either(name))}
+    return {name: value for name, value in plain.items() if name not in varied}

@@ -21,9 +21,23 @@ import numpy as np
 from bellwire.crypto.kdf import hkdf
 from bellwire.lab import folder as folders
 from bellwire.lab import workers as crews
+from bellwire.lab.dispatch import experiment, row_kind
 from bellwire.lab.errors import RangeError
-from bellwire.lab.parameters import DEFAULTS, SWEEPABLE, Words, experiment, protocol_of, vary, word
-from bellwire.lab.results import Row, SweepResult, fixed_words
+from bellwire.lab.parameters import (
+    SWEEPABLE,
+    WEAK,
+    WORDS,
+    Words,
+    either,
+    protocol_of,
+    refuse_elsewhere,
+    said_by,
+    vary,
+    word,
+)
+from bellwire.lab.results import SweepResult, fixed_words
+from bellwire.lab.rows import AnyRow
+from bellwire.lab.workers import Job
 
 MAX_EXPERIMENTS = 100_000
 MAX_AXES = 2
@@ -95,14 +109,6 @@ class Axis:
         return tuple(float(f"{value:.{_DIGITS}g}") for value in exact)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One experiment of a plan: its words, seed included, and its number among the repeats."""
-
-    words: Mapping[str, Any]
-    repeat: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A sweep to be done, every experiment checked.
@@ -130,18 +136,26 @@ class Plan:
         """
         axes = tuple(axis if isinstance(axis, Axis) else Axis.parse(axis) for axis in over)
         names = tuple(axis.name for axis in axes)
-        if not 1 <= len(axes) <= MAX_AXES or len(set(names)) != len(names):
+        alone = [said_by(name) for name in names if either(name)]
+        if not 1 <= len(axes) <= MAX_AXES or not len(set(names)) == len(names) == len(
+            set(alone)
+        ) + len(names) - len(alone):
             raise RangeError(f"expected one or two different parameters, got {len(names)} ranges")
         if repeat < 1:
             raise RangeError(f"expected at least one repeat, got {repeat}")
         total = repeat * math.prod(axis.count for axis in axes)
         if total > MAX_EXPERIMENTS:
             raise RangeError(f"expected at most {MAX_EXPERIMENTS} experiments, got {total}")
-        both = {word(name, DEFAULTS) for name in words} & set(names) - {"eve"}
-        if both:
-            raise RangeError(f"expected {both.pop()} either as a range or as a value, got both")
-        protocol = str(protocol_of(protocol))
-        plan = cls(protocol=protocol, axes=axes, fixed=fixed_words(words, names), repeat=repeat)
+        kind = protocol_of(protocol)
+        if kind in WEAK:
+            words = {"until": "estimate", **words}
+        given = {word(name, WORDS) for name in words}
+        for name in names:
+            refuse_elsewhere(name, kind, SWEEPABLE[name].of)
+            if either(name) and said_by(name) in given:
+                raise RangeError(f"expected {name} either as a range or as a value, got both")
+        fixed = fixed_words(kind, words, names)
+        plan = cls(protocol=str(kind), axes=axes, fixed=fixed, repeat=repeat)
         for place in plan.places():
             experiment(protocol, plan.words(place))
         return plan
@@ -159,13 +173,17 @@ class Plan:
         """The words of the experiments at a place, but for the seed."""
         words = dict(self.fixed)
         for axis, value in zip(self.axes, place, strict=True):
-            words = vary(words, axis.name, value)
+            words = vary(protocol_of(self.protocol), words, axis.name, value)
         return words
 
     def jobs(self, seed: int) -> list[Job]:
         """All experiments."""
         return [
-            Job({**self.words(place), "seed": _seed(seed, self.over, place, number)}, number)
+            Job(
+                self.protocol,
+                {**self.words(place), "seed": _seed(seed, self.over, place, number)},
+                number,
+            )
             for place in self.places()
             for number in range(self.repeat)
         ]
@@ -193,7 +211,8 @@ def sweep(
     """Run an experiment at every place of one or two ranges.
 
     Args:
-        protocol: `e91`, `bbm92` or `bb84`.
+        protocol: `e91`, `bbm92`, `bb84`, `wcp-bb84` or `decoy-bb84`; the last two up to the
+            estimate.
         over: `PARAM=FROM:TO:N`, with `:log` behind it where steps are factors, or an `Axis`; one
             or two of them.
         repeat: Experiments per place.
@@ -211,11 +230,12 @@ def sweep(
     if not 1 <= crew <= crews.MAX_WORKERS:
         raise RangeError(f"expected 1 to {crews.MAX_WORKERS} workers, got {crew}")
     seed = words.get("seed")
-    experiment(protocol, {"seed": seed})
+    for place in itertools.islice(plan.places(), 1):
+        experiment(protocol, {**plan.words(place), "seed": seed})
     if out is None:
         root = secrets.randbits(63) if seed is None else seed
         return _result(plan, root, _work(plan, root, [], crew, _Watch(progress)))
-    with folders.opened(Path(out)) as folder:
+    with folders.opened(Path(out), row_kind(protocol)) as folder:
         known = folder.identity()
         root = _root(known, seed)
         if known is not None:
@@ -235,30 +255,29 @@ class _Watch:
     """Who is told of each finished experiment."""
 
     progress: Callable[[int, int, int], None] | None
-    keep: Callable[[Row], None] | None = None
+    keep: Callable[[AnyRow], None] | None = None
 
-    def tell(self, row: Row, finished: int, total: int) -> None:
+    def tell(self, row: AnyRow, finished: int, total: int) -> None:
         if self.keep is not None:
             self.keep(row)
         if self.progress is not None:
             self.progress(finished, total, row.pulses)
 
 
-def _work(plan: Plan, seed: int, had: list[Row], crew: int, watch: _Watch) -> list[Row]:
+def _work(plan: Plan, seed: int, had: list[AnyRow], crew: int, watch: _Watch) -> list[AnyRow]:
     """Do what `had` lacks of the plan; gives the rows of both."""
     done = {row.seed for row in had}
     jobs = plan.jobs(seed)
     left = [job for job in jobs if job.words["seed"] not in done]
     rows = list(had)
-    with closing(crews.results(plan.protocol, [job.words for job in left], crew)) as results:
-        for finished, (number, result) in enumerate(results, start=len(jobs) - len(left) + 1):
-            row = Row.of(left[number].words, left[number].repeat, result)
+    with closing(crews.rows(left, crew)) as fresh:
+        for finished, row in enumerate(fresh, start=len(jobs) - len(left) + 1):
             rows.append(row)
             watch.tell(row, finished, len(jobs))
     return rows
 
 
-def _result(plan: Plan, seed: int, rows: Iterable[Row]) -> SweepResult:
+def _result(plan: Plan, seed: int, rows: Iterable[AnyRow]) -> SweepResult:
     ordered = sorted(rows, key=lambda row: (*map(row.swept, plan.over), row.repeat))
     return SweepResult(
         protocol=plan.protocol,

@@ -5,12 +5,13 @@ depend on how many there are. An estimate distils nothing: what distillation wou
 the key rate is that of infinitely long runs.
 """
 
+import json
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +20,23 @@ from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.verdict import Rules
+from bellwire.lab import tables
+from bellwire.lab.quantities import Measured, Prediction, Quantity
 from bellwire.link.weak import WeakConfig, WeakEve, WeakProtocol, check_pulses
 from bellwire.link.weak_counts import WeakCounts, WeakStream
 from bellwire.link.weak_theory import (
     Observed,
     SinglePhotons,
+    click_rate,
+    closed,
     decoy_bounds,
     expected,
     key_fraction,
     worst_case,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 STEPS = 200
 """Parts of a run after which its progress is told."""
@@ -99,7 +107,7 @@ class IntensityEstimate:
         sifted, errors: Bits of like bases, and wrong ones among them.
         qber, qber_stderr: errors / sifted; None without sifted bits.
         expected_gain, expected_qber: What theory gives for this link and this Eve; None with
-            afterpulses, which it does not hold.
+            afterpulses or a dead time per detector, for which it does not hold.
         bases: The counts by Alice's basis.
     """
 
@@ -133,7 +141,9 @@ class Estimate:
         intensities: Each by itself.
         single_photons: What is proved of single photons, by decoys or without them by assuming the
             worst.
+        single_photon_yield_stderr: Standard error of the bound of their yield; None where it is 0.
         asymptotic_key_per_pulse: Secret bits per pulse of an infinitely long run like this one.
+        asymptotic_key_stderr: Its standard error; None where it is 0.
     """
 
     protocol: str
@@ -163,11 +173,50 @@ class Estimate:
     blind_share: float
     intensities: tuple[IntensityEstimate, ...]
     single_photons: SinglePhotons
+    single_photon_yield_stderr: float | None
     asymptotic_key_per_pulse: float
+    asymptotic_key_stderr: float | None
+
+    def measured(self) -> dict[Quantity, Measured]:
+        """What was measured, each with its standard error; the QBER is the signal's."""
+        signal = self.intensities[0]
+        return {
+            **{
+                Quantity(f"gain_{each.name}"): (each.gain, each.gain_stderr)
+                for each in self.intensities
+            },
+            Quantity.QBER: (signal.qber, signal.qber_stderr),
+            Quantity.SINGLE_PHOTON_YIELD: (
+                self.single_photons.yield_lower,
+                self.single_photon_yield_stderr,
+            ),
+            Quantity.KEY: (self.asymptotic_key_per_pulse, self.asymptotic_key_stderr),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain values, for JSON."""
         return asdict(self)
+
+    def to_json(self) -> str:
+        """The result as one JSON document."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_pandas(self) -> Any:
+        """What was measured of each intensity as a pandas DataFrame, one row for each.
+
+        Raises:
+            LibraryMissing: pandas is not installed.
+        """
+        return tables.frame(
+            {name: value for name, value in asdict(each).items() if name != "bases"}
+            for each in self.intensities
+        )
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw gain over photons per pulse, on `ax` or on a figure of its own."""
+        from bellwire.lab.estimates import draw  # noqa: PLC0415 - Matplotlib takes a second to load
+
+        return draw(self, ax)
 
 
 def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None = None) -> Estimate:
@@ -189,10 +238,11 @@ def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None 
             progress(part)
     counts = stream.counts(state)
     intensities = tuple(_intensity(config, eve, counts, k) for k in range(len(config.intensities)))
-    single = _single_photons(intensities)
-    signal = intensities[0]
+    observed = [Observed(each.mean, each.gain, _errors(each)) for each in intensities]
     live_share = int(counts.live.sum()) / experiment.pulses
-    key = key_fraction(config, _observed(signal), single) * live_share
+    single, key = _proved(config, observed, live_share)
+    yield_stderr, key_stderr = _propagated(config, intensities, live_share)
+    signal = intensities[0]
     reason = _objection(config.protocol, signal, single, key, experiment.red_qber)
     sifted = sum(each.sifted for each in intensities)
     qber, stderr = _rate(sum(each.errors for each in intensities), sifted)
@@ -224,7 +274,27 @@ def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None 
         blind_share=1.0 - live_share,
         intensities=intensities,
         single_photons=single,
+        single_photon_yield_stderr=yield_stderr if single.yield_lower else None,
         asymptotic_key_per_pulse=max(0.0, key),
+        asymptotic_key_stderr=key_stderr if key > 0.0 else None,
+    )
+
+
+def predict(what: WeakExperiment) -> Prediction:
+    """What an estimate would say of exact rates; nothing where there is no closed form."""
+    config, eve = what.config, what.eve
+    if not closed(config):
+        return Prediction(qber=None, key=None)
+    observed = [expected(config, k, eve) for k in range(len(config.intensities))]
+    signal = observed[0]
+    live_share = 1.0 - config.dead_gates * click_rate(config, eve)
+    single, key = _proved(config, observed, live_share)
+    gains = {f"gain_{name}": each.gain for name, each in zip(NAMES, observed, strict=False)}
+    return Prediction(
+        qber=signal.errors / signal.gain if signal.gain else None,
+        single_photon_yield=single.yield_lower,
+        key=max(0.0, key),
+        **gains,
     )
 
 
@@ -266,7 +336,7 @@ def _intensity(
     gain, gain_stderr = _rate(clicked, live)
     sifted, errors = sum(each.sifted for each in bases), sum(each.errors for each in bases)
     qber, qber_stderr = _rate(errors, sifted)
-    theory = None if config.afterpulse else expected(config, k, eve)
+    theory = expected(config, k, eve) if closed(config) else None
     return IntensityEstimate(
         name=NAMES[k],
         mean=config.intensities[k],
@@ -285,13 +355,41 @@ def _intensity(
     )
 
 
-def _observed(intensity: IntensityEstimate) -> Observed:
-    return Observed(intensity.mean, intensity.gain, intensity.gain * (intensity.qber or 0.0))
+def _errors(intensity: IntensityEstimate) -> float:
+    return intensity.gain * (intensity.qber or 0.0)
 
 
-def _single_photons(intensities: tuple[IntensityEstimate, ...]) -> SinglePhotons:
-    observed = [_observed(each) for each in intensities]
-    return worst_case(observed[0]) if len(observed) == 1 else decoy_bounds(*observed)
+def _proved(
+    config: WeakConfig, observed: Sequence[Observed], live_share: float
+) -> tuple[SinglePhotons, float]:
+    """What the rates prove of single photons, and the key that follows; negative if it is none."""
+    single = worst_case(observed[0]) if len(observed) == 1 else decoy_bounds(*observed)
+    return single, key_fraction(config, observed[0], single) * live_share
+
+
+def _propagated(
+    config: WeakConfig, intensities: Sequence[IntensityEstimate], live_share: float
+) -> tuple[float, float]:
+    """Standard errors of the yield's bound and of the key, from those of gains and error rates.
+
+    To first order, by a step of one standard error to either side; gains and error rates of the
+    intensities are independent of each other.
+    """
+    spread = []
+    for moved, each in enumerate(intensities):
+        for by_gain, by_qber in ((each.gain_stderr, 0.0), (0.0, each.qber_stderr or 0.0)):
+            ends = []
+            for sign in (1, -1):
+                observed = [Observed(one.mean, one.gain, _errors(one)) for one in intensities]
+                gain = each.gain + sign * by_gain
+                errors = gain * ((each.qber or 0.0) + sign * by_qber)
+                observed[moved] = Observed(each.mean, gain, errors)
+                single, key = _proved(config, observed, live_share)
+                ends.append((single.yield_lower, key))
+            (high_yield, high_key), (low_yield, low_key) = ends
+            spread.append(((high_yield - low_yield) / 2.0, (high_key - low_key) / 2.0))
+    of_yield, of_key = zip(*spread, strict=True)
+    return math.hypot(*of_yield), math.hypot(*of_key)
 
 
 def _objection(

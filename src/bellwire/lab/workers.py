@@ -1,9 +1,9 @@
 """Experiments in several processes of this machine, one thread each.
 
 A worker is a fresh Python that runs `main`: it reads one JSON line per experiment from standard
-input and answers each with one. It ends when its input does, so that none outlives whoever started
-it, and it stands outside the terminal's process group: Ctrl-C is for the parent to handle. Nothing
-of the parent is imported again, so this works from a script, a notebook and a console alike.
+input and answers each with a row. It ends when its input does, so that none outlives whoever
+started it, and it stands outside the terminal's process group: Ctrl-C is for the parent to handle.
+Nothing of the parent is imported again, so this works from a script, a notebook and a console.
 """
 
 import json
@@ -12,11 +12,12 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
+from bellwire.lab import dispatch
 from bellwire.lab.errors import WorkerLost
-from bellwire.lab.experiment import Result, run
-from bellwire.lab.parameters import experiment
+from bellwire.lab.rows import AnyRow
 
 MAX_WORKERS = 256
 
@@ -33,14 +34,28 @@ def available() -> int:
     return os.cpu_count() or 1
 
 
-def results(
-    protocol: str, jobs: Sequence[Mapping[str, Any]], workers: int
-) -> Generator[tuple[int, Result], None, None]:
-    """Run experiments; gives (number of the job, its result) as they come.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One experiment: its protocol, its words, seed included, and its number among repeats."""
+
+    protocol: str
+    words: Mapping[str, Any]
+    repeat: int
+
+    def row(self) -> AnyRow:
+        """Do it."""
+        return dispatch.row(self.protocol, self.words, self.repeat)
+
+    def read(self, plain: Mapping[str, Any]) -> AnyRow:
+        """The row that somebody else made, from its plain values."""
+        return dispatch.row_kind(self.protocol)(**plain)
+
+
+def rows(jobs: Sequence[Job], workers: int) -> Generator[AnyRow, None, None]:
+    """Run experiments; gives their rows as they come.
 
     Args:
-        protocol: Of all of them.
-        jobs: Their words.
+        jobs: What to do.
         workers: Processes; with one, everything happens in this process.
 
     Raises:
@@ -48,15 +63,15 @@ def results(
     """
     workers = min(workers, len(jobs))
     if workers <= 1:
-        for number, words in enumerate(jobs):
-            yield number, run(experiment(protocol, words))
+        for job in jobs:
+            yield job.row()
         return
     crew = [_Worker() for _ in range(workers)]
     try:
         with selectors.DefaultSelector() as waiting:
-            waiting_jobs = iter(enumerate(jobs))
-            for worker, (number, words) in zip(crew, waiting_jobs, strict=False):
-                worker.give(number, protocol, words)
+            waiting_jobs = iter(jobs)
+            for worker, job in zip(crew, waiting_jobs, strict=False):
+                worker.give(job)
                 waiting.register(worker.answers, selectors.EVENT_READ, worker)
             while waiting.get_map():
                 for key, _ in waiting.select():
@@ -66,7 +81,7 @@ def results(
                     if following is None:
                         waiting.unregister(worker.answers)
                     else:
-                        worker.give(following[0], protocol, following[1])
+                        worker.give(following)
                     yield done
     finally:
         for worker in crew:
@@ -84,27 +99,28 @@ class _Worker:
             env={**os.environ, **ONE_THREAD},
             process_group=0,
         )
-        self._number = -1
+        self._job: Job | None = None
 
     @property
     def answers(self) -> IO[bytes]:
         assert self._process.stdout is not None
         return self._process.stdout
 
-    def give(self, number: int, protocol: str, words: Mapping[str, Any]) -> None:
+    def give(self, job: Job) -> None:
         assert self._process.stdin is not None
-        self._number = number
+        self._job = job
         try:
-            self._process.stdin.write(json.dumps([protocol, words]).encode() + b"\n")
+            self._process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise WorkerLost(self._process.wait()) from None
 
-    def take(self) -> tuple[int, Result]:
+    def take(self) -> AnyRow:
+        assert self._job is not None
         line = self.answers.readline()
         if not line.endswith(b"\n"):
             raise WorkerLost(self._process.wait())
-        return self._number, Result(**json.loads(line))
+        return self._job.read(json.loads(line))
 
     def stop(self) -> None:
         self._process.kill()
@@ -120,9 +136,8 @@ class _Worker:
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Run what is asked for, line by line, until the requests end."""
     for line in requests:
-        protocol, words = json.loads(line)
-        result = run(experiment(protocol, words))
-        answers.write(json.dumps(result.to_dict()).encode() + b"\n")
+        done = Job(**json.loads(line)).row()
+        answers.write(json.dumps(asdict(done)).encode() + b"\n")
         answers.flush()
 
 

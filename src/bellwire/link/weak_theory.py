@@ -123,13 +123,19 @@ def known_gain(config: WeakConfig, intensity: int, eve: WeakEve) -> float:
     return share * several_photons(mean) * (passed * lit + (1.0 - passed) * dark)
 
 
+def closed(config: WeakConfig) -> bool:
+    """Whether the forms here hold: common dead time, or none, and no afterpulses."""
+    apart = config.dead_gates and config.dead_time is DeadTime.PER_DETECTOR
+    return not (config.afterpulse or apart)
+
+
 def click_rate(config: WeakConfig, eve: WeakEve | None = None) -> float:
     """Clicks per gate, p/(1 + pD): a click, D blind gates, and 1/p live ones to the next click.
 
     Exact for the common dead time without afterpulses. With afterpulses, or one detector blind at a
     time, there is no closed form here: ValueError.
     """
-    if config.afterpulse or (config.dead_gates and config.dead_time is DeadTime.PER_DETECTOR):
+    if not closed(config):
         raise ValueError("expected a common dead time and no afterpulses")
     shares = config.shares
     p = math.fsum(share * expected(config, k, eve).gain for k, share in enumerate(shares))

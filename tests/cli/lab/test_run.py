@@ -179,7 +179,7 @@ def test_an_interrupted_sweep_says_that_it_can_go_on(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--over", "visibility=0:1:3"), "sample-share"),
+        (("--over", "speed=0:1:3"), "sample-share"),
         (("--over", "eve=0:2:3"), "[0, 1], got 2.0"),
         (("--over", "eve=0:1"), "PARAM=FROM:TO:N"),
         (("--over", "km=0:1:2", "--km", "3"), "either as a range or as a value"),

@@ -1,6 +1,7 @@
 """`bellwire lab run` with weak coherent pulses: document, table, and refusals."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,9 +77,9 @@ def test_people_get_a_table_and_the_story(capsys: pytest.CaptureFixture[str]) ->
     [
         (("decoy-bb84",), "expected --until estimate with decoy-bb84"),
         (("wcp-bb84", "--until", "key"), "got key"),
-        (("bb84", "--until", "estimate"), "--until only with wcp-bb84 or decoy-bb84"),
-        (("e91", "--dead-gates", "5"), "--dead-gates only with"),
-        (("decoy-bb84", *UNTIL, "--eve-axis", "45"), "no --eve-axis"),
+        (("bb84", "--until", "estimate"), "until only with wcp-bb84 or decoy-bb84"),
+        (("e91", "--dead-gates", "5"), "dead-gates only with"),
+        (("decoy-bb84", *UNTIL, "--eve-axis", "45"), "eve-axis only with bb84, bbm92 or e91"),
         (("decoy-bb84", *UNTIL, "--eve", "ghz"), "KIND of weak pulses"),
         (("decoy-bb84", *UNTIL, "--intensities", "0.5"), "three intensities"),
         (("wcp-bb84", *UNTIL, "--intensities", "0.5,0.1,0"), "one intensity"),
@@ -95,3 +96,32 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 ) -> None:
     answer = document(capsys, *words, code=2)
     assert expected in answer["error"]["message"]
+
+
+def test_a_sweep_of_weak_pulses_ends_with_estimates_of_itself(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["lab", "sweep", "decoy-bb84", "--over", "km=0:50:2", "--pulses", "1e6", "--seed", "1"]
+    assert run([*words, "--workers", "2", "--out", str(tmp_path / "a"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["parameters"]["until"] == "estimate"
+    assert set(answer["points"][0]["gain_decoy"]) == {"value", "stderr", "theory"}
+    assert answer["points"][1]["key"]["theory"] > 0
+    assert run([*words, "--workers", "1", "--out", str(tmp_path / "b")]) == 0
+    out = capsys.readouterr().out
+    assert "2 of 2 experiments were accepted" in out
+    assert "gain, signal" in out
+    for name in ("sweep.csv", "sweep.parquet"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_comparison_with_weak_pulses_names_what_only_one_has(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    weak, plain = tmp_path / "weak.toml", tmp_path / "plain.toml"
+    weak.write_text('protocol = "decoy-bb84"\nuntil = "estimate"\nintensities = [0.6, 0.1, 0]\n')
+    plain.write_text('protocol = "bb84"\npulses = 20000\n')
+    assert run(["lab", "compare", str(weak), str(plain), "--seed", "1"]) == 0
+    out = capsys.readouterr().out
+    for said in ("0.6,0.1,0", "gain, signal", "Y₁ proved", "–", "verdict"):
+        assert said in out, said

@@ -46,9 +46,10 @@ def _tell_comparison(comparison: "Comparison") -> None:
         table.add_column(title, style=None if title else "bold", overflow="fold")
     if a.protocol != b.protocol:
         table.add_row("protocol", a.protocol, b.protocol, "")
-    for name, value in a.parameters.items():
-        if value != b.parameters[name]:
-            shown = ("none" if each is None else str(each) for each in (value, b.parameters[name]))
+    for name in {**a.parameters, **b.parameters}:
+        values = [each.parameters.get(name) for each in (a, b)]
+        if values[0] != values[1]:
+            shown = ("none" if each is None else str(each) for each in values)
             table.add_row(name.replace("_", "-"), *shown, "")
     table.add_section()
     for each in comparison.differences:
@@ -64,7 +65,8 @@ def _tell_comparison(comparison: "Comparison") -> None:
             change,
         )
     results = comparison.a_result, comparison.b_result
-    table.add_row("secret bits", *(f"{result.secret_bits:,}" for result in results), "")
+    bits = ["–" if each.secret_bits is None else f"{each.secret_bits:,}" for each in results]
+    table.add_row("secret bits", *bits, "")
     table.add_row("verdict", *(result.verdict for result in results), "")
     output.stdout().print(table)
     for which, result in zip((a, b), results, strict=True):

@@ -1,40 +1,89 @@
-"""What the verbs of `bellwire lab` share: their options, and how a statistic is written."""
+"""What the verbs of `bellwire lab` share: options for all words, and how a statistic is written.
 
+A verb that runs experiments is decorated with `takes_words`; then it has every option of `WORDS`
+and gets those that were given as its argument `words`. What a word means, and which protocols have
+it, is known to `bellwire.lab.parameters`.
+"""
+
+import inspect
 import math
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from bellwire.base.errors import UsageError
+from bellwire.cli.options import SeedOption
 
-PulsesOption = Annotated[
-    str, typer.Option(metavar="N", help="Pulses, or pairs, such as 200000 or 4e6.")
-]
-KmOption = Annotated[float, typer.Option(help="Length of the fibre between the two, km.")]
-LossOption = Annotated[float, typer.Option(help="Attenuation of the fibre, dB/km.")]
-InsertionLossOption = Annotated[float, typer.Option(help="All other losses, dB.")]
-EfficiencyOption = Annotated[float, typer.Option(help="Of every detector, above 0, at most 1.")]
-DarkOption = Annotated[float, typer.Option(help="Dark counts per detector and gate.")]
-MisalignmentOption = Annotated[float, typer.Option(help="QBER of the optics alone, 0 to 0.5.")]
-EveOption = Annotated[
-    str,
-    typer.Option(
-        metavar="KIND[:SHARE]",
-        help="none, intercept-resend:0.3, breidbart, ghz, cloner, substitution (share 1), "
-        "man-in-the-middle …",
+
+def _option(kind: Any, explained: str, usual: str = "", metavar: str | None = None) -> Any:
+    """An option that is None unless given; `usual` says what stands in for it."""
+    whole = f"{explained} Default {usual}." if usual else explained
+    return Annotated[kind | None, typer.Option(help=whole, metavar=metavar)]
+
+
+_WEAK = "Weak pulses: "
+
+WORDS: dict[str, Any] = {
+    "pulses": _option(str, "Pulses, or pairs, such as 200000 or 4e6.", "1e6", "N"),
+    "km": _option(float, "Length of the fibre between the two, km.", "0"),
+    "loss": _option(float, "Attenuation of the fibre, dB/km.", "0.2"),
+    "insertion_loss": _option(float, "All other losses, dB.", "0"),
+    "efficiency": _option(float, "Of every detector, above 0, at most 1.", "1"),
+    "dark": _option(float, "Dark counts per detector and gate.", "0"),
+    "misalignment": _option(float, "QBER of the optics alone, 0 to 0.5.", "0.02"),
+    "eve": _option(
+        str,
+        "none, intercept-resend:0.3, breidbart, ghz, cloner, substitution (share 1), "
+        "man-in-the-middle …; of weak pulses intercept-resend, pns or beam-splitting.",
+        "none",
+        "KIND[:SHARE]",
     ),
-]
-EveAxisOption = Annotated[
-    str | None,
-    typer.Option(metavar="AXES", help="Where she measures: degrees (45,90) or 'uniform'."),
-]
-SampleShareOption = Annotated[
-    float, typer.Option(help="Share of the sifted bits that is compared; not in E91.")
-]
-EpsilonOption = Annotated[float, typer.Option(help="Total failure probability, 1e-20 to 1e-3.")]
+    "eve_axis": _option(str, "Where she measures: degrees (45,90) or 'uniform'.", metavar="AXES"),
+    "seed": SeedOption,
+    "sample_share": _option(float, "BB84, BBM92: share of the sifted bits compared.", "0.2"),
+    "epsilon": _option(float, "Total failure probability, 1e-20 to 1e-3.", "1e-10"),
+    "until": _option(str, _WEAK + "where to end; they are not distilled.", metavar="estimate"),
+    "intensities": _option(str, _WEAK + "mean photons.", "0.5,0.1,0 or 0.5", "μ[,ν,ω]"),
+    "intensity_shares": _option(str, _WEAK + "how often each.", "0.7,0.2,0.1 or 1", "P[,P,P]"),
+    "rectilinear": _option(
+        float, _WEAK + "probability of the rectilinear basis on both sides.", "0.5"
+    ),
+    "dead_gates": _option(int, _WEAK + "gates a detector is blind after a click.", "0"),
+    "dead_time": _option(
+        str, _WEAK + "whether a click blinds both detectors.", "common", "common|per-detector"
+    ),
+    "afterpulse": _option(float, _WEAK + "probability that a click is followed by another.", "0"),
+    "afterpulse_gates": _option(float, _WEAK + "decay of afterpulses, gates.", "100"),
+}
 
 
-def count(text: str) -> int:
+def takes_words(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb every option of `WORDS`, in the place of its parameter `words`."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "words"]
+    words = [
+        inspect.Parameter(
+            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation
+        )
+        for name, annotation in WORDS.items()
+    ]
+
+    def with_words(**given: Any) -> None:
+        words = {name: given.pop(name) for name in WORDS}
+        if words["pulses"] is not None:
+            words["pulses"] = _count(words["pulses"])
+        command(**given, words={name: each for name, each in words.items() if each is not None})
+
+    first = [p for p in own if p.default is p.empty]
+    last = [p for p in own if p.default is not p.empty]
+    with_words.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
+        [*first, *words, *last]
+    )
+    with_words.__doc__ = command.__doc__
+    return with_words
+
+
+def _count(text: str) -> int:
     """A whole number of pulses, such as 200000 or 4e6; UsageError for anything else."""
     try:
         number = float(text)
@@ -46,19 +95,28 @@ def count(text: str) -> int:
 
 
 TITLES = {
+    "gain_signal": "gain, signal",
+    "gain_decoy": "gain, decoy",
+    "gain_vacuum": "gain, vacuum",
     "qber": "QBER",
     "chsh": "S",
+    "single_photon_yield": "Y₁ proved",
     "key": "key per pulse",
     "detected": "slots detected",
     "key_per_pulse": "key per pulse",
 }
+
+_RATES = ("qber", "detected")
+_SMALL = ("gain_signal", "gain_decoy", "gain_vacuum", "single_photon_yield")
 
 
 def measured(quantity: str, value: float | None, error: float | None) -> str:
     """A quantity of `TITLES` with its standard error, as a table shows it."""
     if value is None:
         return "–"
-    if quantity in {"qber", "detected"}:
+    if quantity in _RATES:
         return f"{value:.2%}" + ("" if error is None else f" ± {error:.2%}")
+    if quantity in _SMALL or (quantity.startswith("key") and 0.0 < abs(value) < 0.01):
+        return f"{value:.3g}" + ("" if error is None else f" ± {error:.1g}")
     digits = 3 if quantity == "chsh" else 4
     return f"{value:.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")

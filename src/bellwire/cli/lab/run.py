@@ -1,111 +1,45 @@
 """`bellwire lab run`: one experiment, and its story as a table."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.lab import weak
-from bellwire.cli.lab.options import (
-    DarkOption,
-    EfficiencyOption,
-    EpsilonOption,
-    EveAxisOption,
-    EveOption,
-    InsertionLossOption,
-    KmOption,
-    LossOption,
-    MisalignmentOption,
-    PulsesOption,
-    SampleShareOption,
-    count,
-)
-from bellwire.cli.options import JsonFlag, SeedOption
+from bellwire.cli.lab.options import takes_words
+from bellwire.cli.options import JsonFlag
 
 if TYPE_CHECKING:
     from bellwire.lab.experiment import Result
     from bellwire.lab.middle import SideOutcome
 
 
+@takes_words
 def command(
     protocol: Annotated[
         str, typer.Argument(metavar="PROTOCOL", help="e91, bbm92, bb84, wcp-bb84 or decoy-bb84.")
     ],
-    pulses: PulsesOption = "1e6",
-    km: KmOption = 0.0,
-    loss: LossOption = 0.2,
-    insertion_loss: InsertionLossOption = 0.0,
-    efficiency: EfficiencyOption = 1.0,
-    dark: DarkOption = 0.0,
-    misalignment: MisalignmentOption = 0.02,
-    eve: EveOption = "none",
-    eve_axis: EveAxisOption = None,
-    seed: SeedOption = None,
-    sample_share: SampleShareOption = 0.2,
-    epsilon: EpsilonOption = 1e-10,
-    until: weak.UntilOption = None,
-    intensities: weak.IntensitiesOption = None,
-    intensity_shares: weak.IntensitySharesOption = None,
-    rectilinear: weak.RectilinearOption = None,
-    dead_gates: weak.DeadGatesOption = None,
-    dead_time: weak.DeadTimeOption = None,
-    afterpulse: weak.AfterpulseOption = None,
-    afterpulse_gates: weak.AfterpulseGatesOption = None,
+    words: dict[str, Any],
     json: JsonFlag = False,
 ) -> None:
     """Run one experiment; one that ends in abort is a result too."""
-    of_weak_pulses = {
-        "until": until,
-        "intensities": intensities,
-        "intensity_shares": intensity_shares,
-        "rectilinear": rectilinear,
-        "dead_gates": dead_gates,
-        "dead_time": dead_time,
-        "afterpulse": afterpulse,
-        "afterpulse_gates": afterpulse_gates,
-    }
-    if protocol in weak.PROTOCOLS:
-        if eve_axis is not None:
-            raise UsageError(f"expected no --eve-axis with {protocol}, got {eve_axis}")
-        link = {
-            "fibre_km": km,
-            "loss_db_per_km": loss,
-            "insertion_loss_db": insertion_loss,
-            "detector_efficiency": efficiency,
-            "dark_count_probability": dark,
-            "misalignment": misalignment,
-        }
-        weak.run(protocol, count(pulses), seed, eve, link, of_weak_pulses, json=json)
-        return
-    weak.refuse_elsewhere(protocol, of_weak_pulses)
+    from bellwire.lab import dispatch
+    from bellwire.lab.weak import Estimate, WeakExperiment
 
-    from bellwire.lab.experiment import run as run_experiment
-    from bellwire.lab.parameters import experiment
-
-    planned = experiment(
-        protocol,
-        {
-            "pulses": count(pulses),
-            "km": km,
-            "loss": loss,
-            "insertion_loss": insertion_loss,
-            "efficiency": efficiency,
-            "dark": dark,
-            "misalignment": misalignment,
-            "eve": eve,
-            "eve_axis": eve_axis,
-            "seed": seed,
-            "sample_share": sample_share,
-            "epsilon": epsilon,
-        },
-    )
-    with output.progress(f"{planned.protocol} with {planned.pulses:,} pulses"):
-        result = run_experiment(planned)
+    planned = dispatch.experiment(protocol, words)
+    streamed = isinstance(planned, WeakExperiment)
+    with output.progress(
+        f"{protocol} with {planned.pulses:,} pulses",
+        total=planned.pulses if streamed else None,
+        unit="pulses",
+    ) as meter:
+        result = dispatch.run(planned, meter.advance)
     if json:
         output.emit(result.to_dict())
+    elif isinstance(result, Estimate):
+        weak.tell(result, words.get("km", 0.0))
     else:
-        _tell(result, km)
+        _tell(result, words.get("km", 0.0))
 
 
 def _tell(result: "Result", km: float) -> None:

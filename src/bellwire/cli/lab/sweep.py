@@ -6,39 +6,29 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.lab.options import (
-    TITLES,
-    DarkOption,
-    EfficiencyOption,
-    EpsilonOption,
-    EveAxisOption,
-    EveOption,
-    InsertionLossOption,
-    KmOption,
-    LossOption,
-    MisalignmentOption,
-    PulsesOption,
-    SampleShareOption,
-    count,
-    measured,
-)
-from bellwire.cli.options import JsonFlag, SeedOption
+from bellwire.cli.lab.options import TITLES, measured, takes_words
+from bellwire.cli.options import JsonFlag
 
 if TYPE_CHECKING:
     from bellwire.lab.parameters import Words
     from bellwire.lab.results import SweepResult
 
 
+@takes_words
 def command(
-    protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help="e91, bbm92 or bb84.")],
+    protocol: Annotated[
+        str, typer.Argument(metavar="PROTOCOL", help="e91, bbm92, bb84, wcp-bb84 or decoy-bb84.")
+    ],
     over: Annotated[
         list[str],
         typer.Option(
             metavar="PARAM=FROM:TO:N[:log]",
-            help="What is varied: eve (her share), km, misalignment, dark, efficiency, pulses, "
-            "sample-share or epsilon; once or twice.",
+            help="What is varied: eve (her share), km, misalignment, visibility, dark, efficiency, "
+            "pulses, sample-share or epsilon; of weak pulses also signal, decoy, rectilinear, "
+            "dead-gates or afterpulse; once or twice.",
         ),
     ],
+    words: dict[str, Any],
     repeat: Annotated[int, typer.Option(metavar="R", help="Experiments at every place.")] = 1,
     workers: Annotated[
         int | None,
@@ -50,49 +40,20 @@ def command(
             metavar="DIR", help="Folder of what is written. Default: sweep-PROTOCOL-PARAM, here."
         ),
     ] = None,
-    pulses: PulsesOption = "1e6",
-    km: KmOption = 0.0,
-    loss: LossOption = 0.2,
-    insertion_loss: InsertionLossOption = 0.0,
-    efficiency: EfficiencyOption = 1.0,
-    dark: DarkOption = 0.0,
-    misalignment: MisalignmentOption = 0.02,
-    eve: EveOption = "none",
-    eve_axis: EveAxisOption = None,
-    seed: SeedOption = None,
-    sample_share: SampleShareOption = 0.2,
-    epsilon: EpsilonOption = 1e-10,
     json: JsonFlag = False,
 ) -> None:
     """Run many experiments over one or two parameters: table and figure, beside theory.
 
     What a folder already has of the same sweep is not done again.
     """
-    from bellwire.lab.parameters import DEFAULTS
     from bellwire.lab.sweep import Plan
     from bellwire.lab.sweep import sweep as run_sweep
 
-    given: Words = {
-        "pulses": count(pulses),
-        "km": km,
-        "loss": loss,
-        "insertion_loss": insertion_loss,
-        "efficiency": efficiency,
-        "dark": dark,
-        "misalignment": misalignment,
-        "eve": eve,
-        "eve_axis": eve_axis,
-        "seed": seed,
-        "sample_share": sample_share,
-        "epsilon": epsilon,
-    }
-    # What stands at its default was not asked for, so it may be swept.
-    words = cast("Words", {k: v for k, v in given.items() if v != DEFAULTS[k]})
     plan = Plan.make(protocol, over, repeat, words)
     if out is None:
         out = Path("-".join(["sweep", plan.protocol, *plan.over]).replace("_", "-"))
     names = " and ".join(name.replace("_", "-") for name in plan.over)
-    total = sum(words["pulses"] for words in map(plan.words, plan.places())) * repeat
+    total = repeat * sum(each["pulses"] for each in map(plan.words, plan.places()))
     try:
         with output.progress(f"{plan.protocol} over {names}", total=total, unit="pulses") as meter:
             result = run_sweep(
@@ -102,7 +63,7 @@ def command(
                 workers=workers,
                 out=out,
                 progress=lambda _done, _all, amount: meter.advance(amount),
-                **words,
+                **cast("Words", words),
             )
     except KeyboardInterrupt:
         output.stderr().print(
@@ -147,11 +108,20 @@ def _sweep_document(result: "SweepResult", out: Path) -> dict[str, Any]:
 
 MOST_LINES = 60
 
+_OF_WEAK_PULSES = ("gain_signal", "qber", "key")
+"""What fits a terminal; the files have the rest."""
+
+
+def _with_theory(quantity: str, *, weak: bool) -> bool:
+    return quantity == "key" or not weak
+
 
 def _tell_sweep(result: "SweepResult", out: Path) -> None:
     """The places of a sweep as a table, unless it is a long one, and where the rest is."""
     from rich import box
     from rich.table import Table
+
+    from bellwire.lab.quantities import Quantity
 
     points = result.points()
     if len(points) <= MOST_LINES:
@@ -165,24 +135,30 @@ def _tell_sweep(result: "SweepResult", out: Path) -> None:
         )
         for name in result.over:
             table.add_column(name.replace("_", "-"), justify="right")
-        for quantity in result.quantities:
+        weak = Quantity.GAIN_SIGNAL in result.quantities
+        shown = _OF_WEAK_PULSES if weak else result.quantities
+        for quantity in shown:
             whole = quantity != "key"  # its title may break, a value and its error may not
             table.add_column(TITLES[quantity], justify="right", no_wrap=whole)
-            table.add_column("theory", justify="right", style="dim")
-        table.add_column("gave a key", justify="right")
+            if _with_theory(quantity, weak=weak):
+                table.add_column("theory", justify="right", style="dim")
+        table.add_column("accepted" if weak else "gave a key", justify="right")
         for point in points:
             cells = [f"{value:.6g}" for value in point.at]
             expected = result.theory(point.at)
-            for quantity in result.quantities:
-                value, error = point.values.get(quantity), point.stderrs.get(quantity)
+            for quantity in shown:
+                of = Quantity(quantity)
+                value, error = point.values.get(of), point.stderrs.get(of)
                 cells.append(measured(quantity, value, error))
-                cells.append(measured(quantity, getattr(expected, quantity), None))
+                if _with_theory(quantity, weak=weak):
+                    cells.append(measured(quantity, getattr(expected, quantity), None))
             kept = round(point.accepted * point.runs)
             style = "green" if kept == point.runs else "red" if kept == 0 else "yellow"
             table.add_row(*cells, f"[{style}]{kept} of {point.runs}[/{style}]")
         output.stdout().print(table)
+    ending = "were accepted" if Quantity.GAIN_SIGNAL in result.quantities else "gave a key"
     accepted = sum(row.verdict == "accept" for row in result.rows)
     output.stdout().print(
-        f"{accepted:,} of {len(result.rows):,} experiments gave a key; seed {result.seed}. "
+        f"{accepted:,} of {len(result.rows):,} experiments {ending}; seed {result.seed}. "
         f"Table and figure: {out}/sweep.csv, .parquet, .svg, .png"
     )

@@ -1,0 +1,140 @@
+"""From words to an experiment, its result, its row in a table, and what theory expects.
+
+The one place that knows which protocols are distilled and which end with an estimate. A job is
+plain values in and a row out, so that it can be done in another process, or on another machine.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bellwire.base.detections import Protocol
+from bellwire.base.errors import UsageError
+from bellwire.lab import experiment as distilled
+from bellwire.lab import weak
+from bellwire.lab.experiment import Experiment, Result
+from bellwire.lab.middle import KIND, parse_middle
+from bellwire.lab.parameters import AnyProtocol, numbers, protocol_of, settle
+from bellwire.lab.quantities import Prediction, Quantity
+from bellwire.lab.rows import AnyRow, Row, WeakRow
+from bellwire.lab.weak import Estimate, WeakExperiment
+from bellwire.link.config import LinkConfig
+from bellwire.link.eve import parse_axes, parse_eve
+from bellwire.link.weak import DeadTime, WeakConfig, WeakProtocol, parse_weak_eve
+
+AnyExperiment = Experiment | WeakExperiment
+AnyResult = Result | Estimate
+
+_OF_DECOYS = (Quantity.GAIN_SIGNAL, Quantity.GAIN_DECOY, Quantity.GAIN_VACUUM)
+
+
+def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
+    """The experiment that the words describe.
+
+    Raises:
+        UnknownParameter: a word that no experiment has.
+        UsageError: a word of another protocol, a value of the wrong kind; its `ParameterError`s:
+            one outside its range.
+    """
+    kind = protocol_of(protocol)
+    plain = settle(kind, words)
+    link = LinkConfig(
+        fibre_km=plain["km"],
+        loss_db_per_km=plain["loss"],
+        insertion_loss_db=plain["insertion_loss"],
+        detector_efficiency=plain["efficiency"],
+        dark_count_probability=plain["dark"],
+        misalignment=plain["misalignment"],
+    )
+    if isinstance(kind, WeakProtocol):
+        return _of_weak_pulses(kind, link, plain)
+    axis, middle = plain["eve_axis"], parse_middle(plain["eve"])
+    if middle is not None and axis is not None:
+        raise UsageError(f"expected no eve-axis with {KIND}, got {axis}")
+    axes = None if axis is None else parse_axes(axis)
+    return Experiment(
+        protocol=kind,
+        pulses=plain["pulses"],
+        config=link,
+        eve=parse_eve(plain["eve"], axes) if middle is None else None,
+        middle=middle,
+        seed=plain["seed"],
+        sample_share=plain["sample_share"],
+        epsilon=plain["epsilon"],
+    )
+
+
+def _of_weak_pulses(
+    protocol: WeakProtocol, link: LinkConfig, plain: Mapping[str, Any]
+) -> WeakExperiment:
+    until, dead_time = plain["until"], plain["dead_time"]
+    if until != "estimate":
+        raise UsageError(
+            f"expected --until estimate with {protocol}, which this lab does not distil, "
+            f"got {'none' if until is None else until}",
+            hint="Add --until estimate: gains, error rates and what they prove.",
+        )
+    means, shares = numbers(plain["intensities"]), numbers(plain["intensity_shares"])
+    single = protocol is WeakProtocol.WCP
+    if (len(means) == 1) != single or len(means) != len(shares):
+        count = "one intensity and one share" if single else "three intensities and three shares"
+        raise UsageError(f"expected {count} with {protocol}, got {len(means)} and {len(shares)}")
+    if dead_time not in list(DeadTime):
+        raise UsageError(f"expected --dead-time {' or '.join(DeadTime)}, got {dead_time}")
+    config = WeakConfig(
+        intensities=means,
+        shares=shares,
+        rectilinear=plain["rectilinear"],
+        link=link,
+        dead_gates=plain["dead_gates"],
+        dead_time=DeadTime(dead_time),
+        afterpulse=plain["afterpulse"],
+        afterpulse_gates=plain["afterpulse_gates"],
+    )
+    eve = parse_weak_eve(plain["eve"])
+    return WeakExperiment(pulses=plain["pulses"], config=config, eve=eve, seed=plain["seed"])
+
+
+def run(what: AnyExperiment, progress: Callable[[int], None] | None = None) -> AnyResult:
+    """Run an experiment.
+
+    Args:
+        what: The experiment.
+        progress: Called with the number of further pulses that are done, if it is streamed.
+    """
+    if isinstance(what, WeakExperiment):
+        return weak.estimate(what, progress)
+    return distilled.run(what)
+
+
+def predict(what: AnyExperiment) -> Prediction:
+    """Closed forms of `bellwire.link.theory` and `weak_theory` for an experiment."""
+    return weak.predict(what) if isinstance(what, WeakExperiment) else distilled.predict(what)
+
+
+def row_kind(protocol: str) -> type[Row] | type[WeakRow]:
+    """The dataclass of a protocol's rows."""
+    return WeakRow if isinstance(protocol_of(protocol), WeakProtocol) else Row
+
+
+def row(protocol: str, words: Mapping[str, Any], repeat: int) -> AnyRow:
+    """Run the experiment of these words, and make a row of it.
+
+    Args:
+        protocol: Its protocol.
+        words: Its words, seed included.
+        repeat: Its number among those with the same words but for the seed.
+    """
+    what = experiment(protocol, words)
+    plain = settle(protocol_of(protocol), words)
+    if isinstance(what, WeakExperiment):
+        return WeakRow.of(plain, repeat, weak.estimate(what), weak.predict(what))
+    return Row.of(plain, repeat, distilled.run(what), distilled.predict(what))
+
+
+def quantities(protocol: AnyProtocol) -> tuple[Quantity, ...]:
+    """What a protocol has to show."""
+    if isinstance(protocol, Protocol):
+        judged = (Quantity.CHSH,) if protocol.judged_on_chsh else ()
+        return (Quantity.QBER, *judged, Quantity.KEY)
+    gains = _OF_DECOYS if protocol is WeakProtocol.DECOY else _OF_DECOYS[:1]
+    return (*gains, Quantity.QBER, Quantity.SINGLE_PHOTON_YIELD, Quantity.KEY)
