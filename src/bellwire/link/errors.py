@@ -4,6 +4,7 @@ BellwireError
 ├── UsageError
 │   ├── ParameterError   a physical value, a share, a number of pulses that cannot be    exit 2
 │   ├── LabOnly          an attack or a seed was asked of a link outside the lab         exit 2
+│   ├── TooRare          a chain of repeaters all but never delivers a pair              exit 2
 │   └── RunDirTaken      the sockets' folder is another link's                           exit 2
 ├── UnreachableError
 │   ├── LinkUnreachable  the link's process does not answer                              exit 4
@@ -47,6 +48,21 @@ class LabOnly(UsageError):
             hint="Add --lab: a link in the lab can be attacked, and its keys repeated.",
         )
         self.what = what
+
+
+class TooRare(UsageError):
+    """A chain of repeaters as described delivers a pair never, or at a hopeless expense.
+
+    Attributes:
+        reason: Why, in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"expected a chain that delivers pairs, got one where {reason}",
+            hint="Take more links, less loss, a longer cut-off or swaps that succeed more often.",
+        )
+        self.reason = reason
 
 
 class RunDirTaken(UsageError):
