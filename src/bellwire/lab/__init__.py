@@ -18,6 +18,7 @@ from bellwire.lab.dispatch import AnyResult, predict
 from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.parameters import Words
 from bellwire.lab.quantities import Prediction, Quantity
+from bellwire.lab.repeater import ChainRow, ChainWords, Crossing, RepeaterResult, repeater
 from bellwire.lab.results import Point, SweepResult
 from bellwire.lab.rows import Row, WeakRow
 from bellwire.lab.sweep import Axis, sweep
@@ -25,13 +26,17 @@ from bellwire.lab.weak import Estimate, WeakExperiment
 
 __all__ = [
     "Axis",
+    "ChainRow",
+    "ChainWords",
     "Comparison",
     "Configuration",
+    "Crossing",
     "Estimate",
     "Experiment",
     "Point",
     "Prediction",
     "Quantity",
+    "RepeaterResult",
     "Result",
     "Row",
     "SweepResult",
@@ -42,6 +47,7 @@ __all__ = [
     "configuration",
     "predict",
     "read",
+    "repeater",
     "run",
     "sweep",
 ]

@@ -373,13 +373,14 @@ def _logarithmic(axes: Axes, name: str, values: Iterable[float]) -> None:
     """A logarithmic axis, labelled at powers of ten, and between them where there are few."""
     axes.set(**{f"{name}scale": "log"})
     axis = axes.xaxis if name == "x" else axes.yaxis
-    axis.set_major_formatter(FuncFormatter(_power))
+    axis.set_major_formatter(FuncFormatter(power_of_ten))
     above = [value for value in values if value > 0.0]
     narrow = max(above) / min(above) < 10.0
     axis.set_minor_formatter(FuncFormatter(lambda v, _: f"{v:g}") if narrow else NullFormatter())
 
 
-def _power(value: float, _position: int = 0) -> str:
+def power_of_ten(value: float, _position: int = 0) -> str:
+    """10ⁿ nearest to the value, as the label of an axis."""
     exponent = round(math.log10(value))
     return "10" + str(exponent).translate(_SUPERSCRIPTS)
 

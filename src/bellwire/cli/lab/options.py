@@ -71,7 +71,7 @@ def takes_words(command: Callable[..., None]) -> Callable[..., None]:
     def with_words(**given: Any) -> None:
         words = {name: given.pop(name) for name in WORDS}
         if words["pulses"] is not None:
-            words["pulses"] = _count(words["pulses"])
+            words["pulses"] = count(words["pulses"])
         command(**given, words={name: each for name, each in words.items() if each is not None})
 
     first = [p for p in own if p.default is p.empty]
@@ -83,14 +83,14 @@ def takes_words(command: Callable[..., None]) -> Callable[..., None]:
     return with_words
 
 
-def _count(text: str) -> int:
+def count(text: str, what: str = "pulses") -> int:
     """A whole number of pulses, such as 200000 or 4e6; UsageError for anything else."""
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not number.is_integer():
-        raise UsageError(f"expected a whole number of pulses, such as 200000 or 4e6, got {text}")
+        raise UsageError(f"expected a whole number of {what}, such as 200000 or 4e6, got {text}")
     return int(number)
 
 
