@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bellwire import lab
 from bellwire.base.errors import UsageError
-from bellwire.lab import workers
 from bellwire.lab.errors import FileUnusable, OtherSweep, RangeError, UnknownParameter, WorkerLost
 from bellwire.lab.folder import opened
 from bellwire.lab.parameters import SWEEPABLE
@@ -380,4 +379,3 @@ def test_a_worker_that_ends_early_is_an_error_not_a_wait(
     with pytest.raises(WorkerLost, match="expected a worker's result"):
         lab.sweep("bb84", "km=0:1:3", workers=2, **SMALL)
     assert psutil.Process().children() == []
-    assert workers.available() >= 1

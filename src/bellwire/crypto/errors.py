@@ -2,7 +2,8 @@
 
 BellwireError
 ├── UsageError
-│   └── LengthError           our own call: a key, nonce, seed or output of the wrong length
+│   ├── LengthError           our own call: a key, nonce, seed or output of the wrong length
+│   └── GeneratorUnavailable  our own call: instructions that this machine has not
 └── RefusedError
     ├── AuthenticationFailed  AES-GCM: not what was sealed under this key, nonce and data
     ├── TagMismatch           the one-time MAC of a message does not hold
@@ -10,6 +11,8 @@ BellwireError
 
 No message of these errors carries a byte of its input.
 """
+
+from collections.abc import Iterable
 
 from bellwire.base.errors import RefusedError, UsageError
 
@@ -21,6 +24,19 @@ class LengthError(UsageError):
         super().__init__(f"expected {what} of {expected}, got {got}")
         self.what = what
         self.got = got
+
+
+class GeneratorUnavailable(UsageError):
+    """A way to compute random words is asked for that needs instructions missing here.
+
+    Attributes:
+        asked: The way.
+        available: Those that work.
+    """
+
+    def __init__(self, asked: str, available: Iterable[str]) -> None:
+        self.asked, self.available = asked, tuple(available)
+        super().__init__(f"expected a generator out of {', '.join(self.available)}, got {asked}")
 
 
 class AuthenticationFailed(RefusedError):

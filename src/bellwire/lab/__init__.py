@@ -5,6 +5,7 @@
     result = lab.run("e91", pulses=200_000, eve="intercept-resend:0.2", seed=1)
     curve = lab.sweep("bb84", "eve=0:1:21", pulses=100_000, seed=1)
     curve.to_pandas(); curve.plot(quantity="qber")
+    many = lab.run("e91", pulses=1e10, until="estimate")
     weak = lab.run("decoy-bb84", km=50, pulses=1e9, until="estimate")
 
 The words are those of `bellwire lab run`. Results are frozen dataclasses; nothing global changes.
@@ -14,9 +15,10 @@ from typing import Literal, Unpack, overload
 
 from bellwire.lab import dispatch as _dispatch
 from bellwire.lab.compare import Comparison, Configuration, compare, configuration, read
+from bellwire.lab.counting import Counting, Statistics
 from bellwire.lab.dispatch import AnyResult, predict
 from bellwire.lab.experiment import Experiment, Result
-from bellwire.lab.parameters import Words
+from bellwire.lab.parameters import Settings, Words
 from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.repeater import ChainRow, ChainWords, Crossing, RepeaterResult, repeater
 from bellwire.lab.results import Point, SweepResult
@@ -30,6 +32,7 @@ __all__ = [
     "ChainWords",
     "Comparison",
     "Configuration",
+    "Counting",
     "Crossing",
     "Estimate",
     "Experiment",
@@ -39,6 +42,8 @@ __all__ = [
     "RepeaterResult",
     "Result",
     "Row",
+    "Settings",
+    "Statistics",
     "SweepResult",
     "WeakExperiment",
     "WeakRow",
@@ -54,7 +59,14 @@ __all__ = [
 
 
 @overload
-def run(protocol: Literal["e91", "bbm92", "bb84"], **words: Unpack[Words]) -> Result: ...
+def run(protocol: Literal["e91", "bbm92", "bb84"], **words: Unpack[Settings]) -> Result: ...
+@overload
+def run(
+    protocol: Literal["e91", "bbm92", "bb84"],
+    *,
+    until: Literal["estimate"],
+    **words: Unpack[Settings],
+) -> Statistics: ...
 @overload
 def run(protocol: Literal["wcp-bb84", "decoy-bb84"], **words: Unpack[Words]) -> Estimate: ...
 @overload

@@ -9,8 +9,9 @@ from typing import Any
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
+from bellwire.lab import counting, weak
 from bellwire.lab import experiment as distilled
-from bellwire.lab import weak
+from bellwire.lab.counting import Counting, Statistics
 from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.middle import KIND, parse_middle
 from bellwire.lab.parameters import AnyProtocol, numbers, protocol_of, settle
@@ -18,11 +19,11 @@ from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.rows import AnyRow, Row, WeakRow
 from bellwire.lab.weak import Estimate, WeakExperiment
 from bellwire.link.config import LinkConfig
-from bellwire.link.eve import parse_axes, parse_eve
+from bellwire.link.eve import Eve, parse_axes, parse_eve
 from bellwire.link.weak import DeadTime, WeakConfig, WeakProtocol, parse_weak_eve
 
-AnyExperiment = Experiment | WeakExperiment
-AnyResult = Result | Estimate
+AnyExperiment = Experiment | Counting | WeakExperiment
+AnyResult = Result | Statistics | Estimate
 
 _OF_DECOYS = (Quantity.GAIN_SIGNAL, Quantity.GAIN_DECOY, Quantity.GAIN_VACUUM)
 
@@ -51,14 +52,37 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
     if middle is not None and axis is not None:
         raise UsageError(f"expected no eve-axis with {KIND}, got {axis}")
     axes = None if axis is None else parse_axes(axis)
+    eve = parse_eve(plain["eve"], axes) if middle is None else None
+    if plain["until"] is not None:
+        return _counting(kind, link, eve, plain)
     return Experiment(
         protocol=kind,
         pulses=plain["pulses"],
         config=link,
-        eve=parse_eve(plain["eve"], axes) if middle is None else None,
+        eve=eve,
         middle=middle,
         seed=plain["seed"],
         sample_share=plain["sample_share"],
+        epsilon=plain["epsilon"],
+    )
+
+
+def _counting(
+    protocol: Protocol, link: LinkConfig, eve: Eve | None, plain: Mapping[str, Any]
+) -> Counting:
+    if plain["until"] != "estimate":
+        raise UsageError(
+            f"expected --until estimate, got {plain['until']}",
+            hint="Leave --until out to go on to the key.",
+        )
+    if parse_middle(plain["eve"]) is not None:
+        raise UsageError(f"expected an Eve on the light with --until estimate, got {KIND}")
+    return Counting(
+        protocol=protocol,
+        pulses=plain["pulses"],
+        config=link,
+        eve=eve,
+        seed=plain["seed"],
         epsilon=plain["epsilon"],
     )
 
@@ -103,12 +127,16 @@ def run(what: AnyExperiment, progress: Callable[[int], None] | None = None) -> A
     """
     if isinstance(what, WeakExperiment):
         return weak.estimate(what, progress)
+    if isinstance(what, Counting):
+        return counting.run(what, progress)
     return distilled.run(what)
 
 
 def predict(what: AnyExperiment) -> Prediction:
     """Closed forms of `bellwire.link.theory` and `weak_theory` for an experiment."""
-    return weak.predict(what) if isinstance(what, WeakExperiment) else distilled.predict(what)
+    if isinstance(what, WeakExperiment):
+        return weak.predict(what)
+    return counting.predict(what) if isinstance(what, Counting) else distilled.predict(what)
 
 
 def row_kind(protocol: str) -> type[Row] | type[WeakRow]:
@@ -128,6 +156,7 @@ def row(protocol: str, words: Mapping[str, Any], repeat: int) -> AnyRow:
     plain = settle(protocol_of(protocol), words)
     if isinstance(what, WeakExperiment):
         return WeakRow.of(plain, repeat, weak.estimate(what), weak.predict(what))
+    assert isinstance(what, Experiment)  # a sweep takes no others
     return Row.of(plain, repeat, distilled.run(what), distilled.predict(what))
 
 

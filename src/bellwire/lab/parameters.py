@@ -21,8 +21,8 @@ Numbers = str | float | Sequence[float]
 """One number or several: `(0.5, 0.1, 0)` in Python, `0.5,0.1,0` as text."""
 
 
-class Words(TypedDict, total=False):
-    """The parameters of `lab run`, all but the protocol.
+class Settings(TypedDict, total=False):
+    """The parameters of `lab run` but for the protocol and where it ends.
 
     Attributes:
         pulses: Pulses, or pairs.
@@ -38,7 +38,6 @@ class Words(TypedDict, total=False):
         seed: Makes it reproducible; None draws from the operating system.
         sample_share: Share of the sifted bits that is compared; not in E91, nor with weak pulses.
         epsilon: Total failure probability; not with weak pulses.
-        until: `estimate` with weak pulses, which are not distilled.
         intensities: Mean photons of signal, decoy and vacuum decoy, or of the signal alone.
         intensity_shares: How often each.
         rectilinear: Weak pulses: probability of the rectilinear basis on both sides.
@@ -60,7 +59,6 @@ class Words(TypedDict, total=False):
     seed: int | None
     sample_share: float
     epsilon: float
-    until: str | None
     intensities: Numbers
     intensity_shares: Numbers
     rectilinear: float
@@ -68,6 +66,16 @@ class Words(TypedDict, total=False):
     dead_time: str
     afterpulse: float
     afterpulse_gates: float
+
+
+class Words(Settings, total=False):
+    """All parameters of `lab run` but for the protocol.
+
+    Attributes:
+        until: `estimate` ends with the statistics; weak pulses are not distilled and need it.
+    """
+
+    until: str | None
 
 
 AnyProtocol = Protocol | WeakProtocol
@@ -121,7 +129,6 @@ WORDS: dict[str, Word] = {
     "seed": Word(None, Kind.WHOLE),
     "sample_share": Word(0.2, of=PHOTONS),
     "epsilon": Word(1e-10, of=PHOTONS),
-    "until": Word(None, Kind.TEXT, WEAK),
     "intensities": Word("0.5,0.1,0", Kind.NUMBERS, WEAK, ((_ONE, "0.5"),)),
     "intensity_shares": Word("0.7,0.2,0.1", Kind.NUMBERS, WEAK, ((_ONE, "1"),)),
     "rectilinear": Word(0.5, of=WEAK),
@@ -129,6 +136,7 @@ WORDS: dict[str, Word] = {
     "dead_time": Word(str(DeadTime.COMMON), Kind.TEXT, WEAK),
     "afterpulse": Word(0.0, of=WEAK),
     "afterpulse_gates": Word(100.0, of=WEAK),
+    "until": Word(None, Kind.TEXT),
 }
 
 

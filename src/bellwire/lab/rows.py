@@ -81,9 +81,11 @@ class Row:
     ) -> "Row":
         """The row of an experiment with these settled words."""
         leaked = (result.reconciliation or {}).get("leaked_bits")
+        given = {**plain, **_eve(result)}
+        del given["until"]
         return cls(
             protocol=result.protocol,
-            **{**plain, **_eve(result)},
+            **given,
             repeat=repeat,
             detections=int(result.detections),
             sifted_bits=int(result.sifted_bits),

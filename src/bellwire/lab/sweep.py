@@ -18,6 +18,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from bellwire.base import cores
+from bellwire.base.errors import UsageError
 from bellwire.crypto.kdf import hkdf
 from bellwire.lab import folder as folders
 from bellwire.lab import workers as crews
@@ -155,6 +157,11 @@ class Plan:
             if either(name) and said_by(name) in given:
                 raise RangeError(f"expected {name} either as a range or as a value, got both")
         fixed = fixed_words(kind, words, names)
+        if kind not in WEAK and fixed["until"] is not None:
+            raise UsageError(
+                f"expected no until in a sweep of {kind}, which goes on to the key, "
+                f"got {fixed['until']}"
+            )
         plan = cls(protocol=str(kind), axes=axes, fixed=fixed, repeat=repeat)
         for place in plan.places():
             experiment(protocol, plan.words(place))
@@ -226,7 +233,7 @@ def sweep(
         WorkerLost: a worker ended early; what is done stays in `out`.
     """
     plan = Plan.make(protocol, [over] if isinstance(over, str | Axis) else over, repeat, words)
-    crew = crews.available() if workers is None else workers
+    crew = cores.available() if workers is None else workers
     if not 1 <= crew <= crews.MAX_WORKERS:
         raise RangeError(f"expected 1 to {crews.MAX_WORKERS} workers, got {crew}")
     seed = words.get("seed")

@@ -27,13 +27,6 @@ ONE_THREAD = dict.fromkeys(
 """Processes share the cores among them; threads within each would only get in the way."""
 
 
-def available() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """One experiment: its protocol, its words, seed included, and its number among repeats."""

@@ -77,7 +77,6 @@ def test_people_get_a_table_and_the_story(capsys: pytest.CaptureFixture[str]) ->
     [
         (("decoy-bb84",), "expected --until estimate with decoy-bb84"),
         (("wcp-bb84", "--until", "key"), "got key"),
-        (("bb84", "--until", "estimate"), "until only with wcp-bb84 or decoy-bb84"),
         (("e91", "--dead-gates", "5"), "dead-gates only with"),
         (("decoy-bb84", *UNTIL, "--eve-axis", "45"), "eve-axis only with bb84, bbm92 or e91"),
         (("decoy-bb84", *UNTIL, "--eve", "ghz"), "KIND of weak pulses"),

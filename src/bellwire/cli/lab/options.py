@@ -43,7 +43,6 @@ WORDS: dict[str, Any] = {
     "seed": SeedOption,
     "sample_share": _option(float, "BB84, BBM92: share of the sifted bits compared.", "0.2"),
     "epsilon": _option(float, "Total failure probability, 1e-20 to 1e-3.", "1e-10"),
-    "until": _option(str, _WEAK + "where to end; they are not distilled.", metavar="estimate"),
     "intensities": _option(str, _WEAK + "mean photons.", "0.5,0.1,0 or 0.5", "μ[,ν,ω]"),
     "intensity_shares": _option(str, _WEAK + "how often each.", "0.7,0.2,0.1 or 1", "P[,P,P]"),
     "rectilinear": _option(
@@ -55,6 +54,7 @@ WORDS: dict[str, Any] = {
     ),
     "afterpulse": _option(float, _WEAK + "probability that a click is followed by another.", "0"),
     "afterpulse_gates": _option(float, _WEAK + "decay of afterpulses, gates.", "100"),
+    "until": _option(str, "End with the statistics, before any key.", metavar="estimate"),
 }
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.lab import weak
+from bellwire.cli.lab import counting, weak
 from bellwire.cli.lab.options import takes_words
 from bellwire.cli.options import JsonFlag
 
@@ -24,10 +24,11 @@ def command(
 ) -> None:
     """Run one experiment; one that ends in abort is a result too."""
     from bellwire.lab import dispatch
+    from bellwire.lab.counting import Counting, Statistics
     from bellwire.lab.weak import Estimate, WeakExperiment
 
     planned = dispatch.experiment(protocol, words)
-    streamed = isinstance(planned, WeakExperiment)
+    streamed = isinstance(planned, WeakExperiment | Counting)
     with output.progress(
         f"{protocol} with {planned.pulses:,} pulses",
         total=planned.pulses if streamed else None,
@@ -38,6 +39,8 @@ def command(
         output.emit(result.to_dict())
     elif isinstance(result, Estimate):
         weak.tell(result, words.get("km", 0.0))
+    elif isinstance(result, Statistics):
+        counting.tell(result, words.get("km", 0.0))
     else:
         _tell(result, words.get("km", 0.0))
 

@@ -1,0 +1,1 @@
+"""Inner loops of the primitives: arrays in, arrays out, numba and NumPy only."""
