@@ -17,12 +17,12 @@ from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES, CHSH_TERMS, KEY_PAIRS
 from bellwire.base.detections import Outcomes, Settings
 from bellwire.distill.bounds import EpsilonBudget, lower_mean, upper_mean, upper_rest, upper_sample
 
-# Per key setting: (setting pair, sign) of the two correlations whose difference over √2 is the
-# correlation in the complementary direction.
-_COMPLEMENT = {
+COMPLEMENT = {
     (1, 0): (((2, 2), 1), ((0, 2), -1)),
     (2, 1): (((0, 0), 1), ((0, 2), -1)),
 }
+"""Per key setting: (setting pair, sign) of the two correlations whose difference over √2 is the
+correlation in the complementary direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def e91_phase_errors(
     limits = []
     for pair, bits in zip(KEY_PAIRS, key_bits, strict=True):
         complementary = sum(
-            correlations.limit(a, b, sign, budget.estimation) for (a, b), sign in _COMPLEMENT[pair]
+            correlations.limit(a, b, sign, budget.estimation) for (a, b), sign in COMPLEMENT[pair]
         ) / math.sqrt(2.0)
         mean = min(1.0, max(0.0, 0.5 * (1.0 - complementary)))
         limits.append(upper_sample(mean, bits, budget.smoothing**2 / len(KEY_PAIRS)))

@@ -6,6 +6,7 @@
     curve = lab.sweep("bb84", "eve=0:1:21", pulses=100_000, seed=1)
     curve.to_pandas(); curve.plot(quantity="qber")
     many = lab.run("e91", pulses=1e10, until="estimate")
+    caught = lab.power("bb84", pulses=(512, 20_000), seed=1)
     weak = lab.run("decoy-bb84", km=50, pulses=1e9, until="estimate")
 
 The words are those of `bellwire lab run`. Results are frozen dataclasses; nothing global changes.
@@ -19,6 +20,7 @@ from bellwire.lab.counting import Counting, Statistics
 from bellwire.lab.dispatch import AnyResult, predict
 from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.parameters import Settings, Words
+from bellwire.lab.power import PowerPoint, PowerResult, power
 from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.repeater import ChainRow, ChainWords, Crossing, RepeaterResult, repeater
 from bellwire.lab.results import Point, SweepResult
@@ -37,6 +39,8 @@ __all__ = [
     "Estimate",
     "Experiment",
     "Point",
+    "PowerPoint",
+    "PowerResult",
     "Prediction",
     "Quantity",
     "RepeaterResult",
@@ -50,6 +54,7 @@ __all__ = [
     "Words",
     "compare",
     "configuration",
+    "power",
     "predict",
     "read",
     "repeater",

@@ -21,6 +21,9 @@ Wire = Callable[[Side, int, bytes], list[tuple[int, bytes]]]
 
 _TAG_BYTES = 16
 
+CONSUMED_BITS = 4 * 8 * _TAG_BYTES
+"""Key that a block's four tags use up."""
+
 
 def faithful(_sender: Side, step: int, body: bytes) -> list[tuple[int, bytes]]:
     """The wire that carries every message as it is."""
@@ -37,7 +40,7 @@ def derive_authentication(seed: bytes) -> BlockAuthentication:
         hash_keys={side: piece("hash key", side) for side in Side},
         received_pads={side: piece("received", side) for side in Side},
         transcript_pads={side: piece("transcript", side) for side in Side},
-        consumed_bits=4 * 8 * _TAG_BYTES,
+        consumed_bits=CONSUMED_BITS,
     )
 
 

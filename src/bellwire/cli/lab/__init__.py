@@ -9,7 +9,7 @@ what it needs only when it runs.
 
 import typer
 
-from bellwire.cli.lab import compare, repeater, run, sweep
+from bellwire.cli.lab import compare, power, repeater, run, sweep
 
 app = typer.Typer(
     no_args_is_help=True, help="Experiments with light, Eve and two sides in one process."
@@ -24,4 +24,5 @@ def _group() -> None:
 app.command("run")(run.command)
 app.command("sweep")(sweep.command)
 app.command("compare")(compare.command)
+app.command("power")(power.command)
 app.command("repeater")(repeater.command)

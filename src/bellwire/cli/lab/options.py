@@ -1,8 +1,8 @@
 """What the verbs of `bellwire lab` share: options for all words, and how a statistic is written.
 
 A verb that runs experiments is decorated with `takes_words`; then it has every option of `WORDS`
-and gets those that were given as its argument `words`. What a word means, and which protocols have
-it, is known to `bellwire.lab.parameters`.
+but those that it defines itself, and gets what was given as its argument `words`. What a word
+means, and which protocols have it, is known to `bellwire.lab.parameters`.
 """
 
 import inspect
@@ -61,16 +61,17 @@ WORDS: dict[str, Any] = {
 def takes_words(command: Callable[..., None]) -> Callable[..., None]:
     """Give a verb every option of `WORDS`, in the place of its parameter `words`."""
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "words"]
+    names = [name for name in WORDS if name not in {each.name for each in own}]
     words = [
         inspect.Parameter(
-            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation
+            name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=WORDS[name]
         )
-        for name, annotation in WORDS.items()
+        for name in names
     ]
 
     def with_words(**given: Any) -> None:
-        words = {name: given.pop(name) for name in WORDS}
-        if words["pulses"] is not None:
+        words = {name: given.pop(name) for name in names}
+        if words.get("pulses") is not None:
             words["pulses"] = count(words["pulses"])
         command(**given, words={name: each for name, each in words.items() if each is not None})
 
