@@ -8,7 +8,7 @@ import pytest
 from tests.simulators.blocks import Recorder, opening, reader, replacing, run, session, tags
 from tests.simulators.halves import bb84, bbm92, e91, halves
 
-from bellwire.base.bits import Bits, pack
+from bellwire.base.bits import PackedBits, pack
 from bellwire.base.detections import Detections, Half, Protocol, Side
 from bellwire.distill import messages, steps
 from bellwire.distill.cascade import Cascade
@@ -189,9 +189,9 @@ def test_one_bit_of_difference_after_reconciliation_is_seen_by_both(
             self._slips = corrects == (liar is Side.BOB)
 
         @property
-        def corrected(self) -> Bits:
+        def corrected(self) -> PackedBits:
             bits = super().corrected
-            bits[bits.size // 2] ^= np.uint8(self._slips)
+            bits.words[bits.words.size // 2] ^= np.uint64(self._slips)
             return bits
 
     monkeypatch.setattr(steps, "Cascade", Slipping)

@@ -333,7 +333,11 @@ def hash_matrix(n: int, m: int, rng: np.random.Generator) -> NumberArray:
 def announced(key: Bits, differences: list[Bits]) -> Bits:
     """All parities that a key announces when the peer's differ by `differences`."""
     engine = Cascade(
-        key, 0.04, bytes(32), corrects=False, budget=CascadeBudget(10 * key.size, 10_000)
+        PackedBits.of(key),
+        0.04,
+        bytes(32),
+        corrects=False,
+        budget=CascadeBudget(10 * key.size, 10_000),
     )
     message: bytes | None = engine.first()
     parities = []
@@ -352,8 +356,8 @@ def test_every_parity_is_counted_and_no_secret_bit_is_a_sum_of_parities() -> Non
     key = rng.integers(0, 2, n, np.uint8)
     errors = (rng.random(n) < 0.04).astype(np.uint8)
     budget = CascadeBudget(10 * n, 10_000)
-    alice = Cascade(key, 0.04, bytes(32), corrects=False, budget=budget)
-    bob = Cascade(key ^ errors, 0.04, bytes(32), corrects=True, budget=budget)
+    alice = Cascade(PackedBits.of(key), 0.04, bytes(32), corrects=False, budget=budget)
+    bob = Cascade(PackedBits.of(key ^ errors), 0.04, bytes(32), corrects=True, budget=budget)
     ours: bytes | None = alice.first()
     theirs: bytes | None = bob.first()
     differences = []
@@ -365,7 +369,7 @@ def test_every_parity_is_counted_and_no_secret_bit_is_a_sum_of_parities() -> Non
         differences.append(differs[: alice._ours.size])
         said = ours
         ours, theirs = alice.receive(theirs), bob.receive(said)
-    assert np.array_equal(alice.corrected, bob.corrected)
+    assert np.array_equal(alice.corrected.words, bob.corrected.words)
 
     zero = announced(np.zeros(n, np.uint8), differences)
     columns = np.stack([announced(unit, differences) ^ zero for unit in np.eye(n, dtype=np.uint8)])

@@ -2,63 +2,188 @@
 
 Nothing here is remembered between rounds but the transcript: which intervals are known and what
 their differences are. Parities are counted bit by bit, known intervals are a sorted list of cut
-points, and membership in a colour or mask is looked up position by position. It shares only the
-block sizes and the public random words with the engine, and must send the same bytes.
+points, and membership in a colour or mask is looked up place by place. It shares only the layout
+and the public random streams with the engine, and must send the same bytes.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from bellwire.base.bits import Bits, pack, unpack
 from bellwire.crypto.stream import KeyStream
-from bellwire.distill.passes import block_sizes
+from bellwire.distill.layout import layout
 
 COLOURS = 16
-MASKS = 20
+MASKS = 16
+ROWS = 64
+
+Talk = Generator[list[int], list[int], None]
+"""Yields parities of ours, is sent how they differ from the peer's."""
 
 
-def fisher_yates(words: list[int]) -> list[int]:
-    """Permutation from one 32-bit word per position, from the last position down."""
-    order = list(range(len(words)))
-    for i in reversed(range(1, len(words))):
-        j = words[i] * (i + 1) // 2**32
-        order[i], order[j] = order[j], order[i]
-    return order
+def by_columns(size: int, rows: int, turns: list[int]) -> list[int]:
+    """For each place of an order, which place it is taken from."""
+    width = size // rows
+    return [r * width + (c - turns[r]) % width for c in range(width) for r in range(rows)]
+
+
+def turns_of(seed: bytes, label: str, rows: int, size: int) -> list[int]:
+    words = KeyStream(seed, label).words(0, rows).tolist()
+    return [word * (size // rows) // 2**32 for word in words]
+
+
+def planes(seed: bytes, label: str, count: int, size: int) -> list[list[int]]:
+    """`count` strings of `size` bits."""
+    bits = unpack(KeyStream(seed, label).at(0, count * size // 8).tobytes(), count * size)
+    return [bits[i * size : (i + 1) * size].tolist() for i in range(count)]
+
+
+class SlowFrame:
+    """One frame: its orders, its sets, and what is known of them."""
+
+    def __init__(
+        self, bits: list[int], sizes: tuple[int, int], seed: bytes, *, corrects: bool
+    ) -> None:
+        self.corrects = corrects
+        n = self.n = len(bits)
+        self.first = by_columns(n, ROWS, turns_of(seed, "cascade order 1", ROWS, n))
+        self.bits = [bits[p] for p in self.first]
+        second = by_columns(n, sizes[1], turns_of(seed, "cascade order 2", sizes[1], n))
+        self.orders = [list(range(n)), second]
+        colour = planes(seed, "cascade colours", 4, n)
+        colours = [sum(colour[b][p] << b for b in range(4)) for p in range(n)]
+        masks = planes(seed, "cascade masks", MASKS, n)
+        self.sets = [[p for p in range(n) if colours[p] == c] for c in range(COLOURS)]
+        self.sets += [[p for p in range(n) if mask[p]] for mask in masks]
+        # Per order: cut points, and the difference that the opening or a search gave per interval.
+        self.cuts = [list(range(0, n, k)) for k in sizes]
+        self.known: list[dict[int, int]] = [{}, {}]
+        self.set_known: list[int] = []
+        self.found: set[int] = set()
+
+    def parity(self, places: list[int]) -> int:
+        return sum(self.bits[p] for p in places) % 2
+
+    def said(self, places: list[int]) -> int:
+        """The parity to announce: of our bits as they are by now."""
+        return self.parity(places) ^ (self.left(places) if self.corrects else 0)
+
+    def left(self, places: list[int]) -> int:
+        """Errors found among places, modulo 2."""
+        return sum(p in self.found for p in places) % 2
+
+    def span(self, at: int, start: int) -> tuple[int, int]:
+        cuts = self.cuts[at]
+        i = bisect_right(cuts, start)
+        return cuts[i - 1], cuts[i] if i < len(cuts) else self.n
+
+    def odd(self, at: int) -> list[tuple[int, int]]:
+        spans = [self.span(at, start) for start in self.cuts[at]]
+        order = self.orders[at]
+        return [s for s in spans if self.known[at][s[0]] ^ self.left(order[s[0] : s[1]])]
+
+    def opening(self) -> tuple[list[int], list[int], list[int]]:
+        """Parities of both orders' blocks and of the sets, as far as they are announced."""
+        blocks = [
+            [self.parity(order[lo:hi]) for lo, hi in (self.span(at, start) for start in cuts)]
+            for at, (order, cuts) in enumerate(zip(self.orders, self.cuts, strict=True))
+        ]
+        members = [self.parity(places) for places in self.sets]
+        return blocks[0], blocks[1][:-1], members[: COLOURS - 1] + members[COLOURS:]
+
+    def take_opening(self, first: list[int], second: list[int], sets: list[int]) -> None:
+        total = sum(first) % 2
+        second = [*second, (total + sum(second)) % 2]
+        for at, differs in enumerate((first, second)):
+            self.known[at] = dict(zip(self.cuts[at], differs, strict=True))
+        colours = sets[: COLOURS - 1]
+        self.set_known = [*colours, (total + sum(colours)) % 2, *sets[COLOURS - 1 :]]
+
+    def talk(self) -> Talk:
+        while True:
+            uneven = [at for at in range(2) if self.odd(at)]
+            if uneven:
+                yield from self.search_order(uneven[0])
+                continue
+            odd = [s for s, places in enumerate(self.sets) if self.set_known[s] ^ self.left(places)]
+            colours = [s for s in odd if s < COLOURS]
+            if not odd:
+                return
+            yield from self.search_sets(colours[: -(-len(colours) // 2)] or odd[:1])
+
+    def search_order(self, at: int) -> Talk:
+        order = self.orders[at]
+        spans = self.odd(at)
+        hits = []
+        while spans:
+            hits += [order[lo] for lo, hi in spans if hi - lo == 1]
+            spans = [s for s in spans if s[1] - s[0] > 1]
+            if not spans:
+                break
+            lefts = [order[lo : (lo + hi) // 2] for lo, hi in spans]
+            differences = yield [self.said(left) for left in lefts]
+            halves = []
+            for (lo, hi), left, remains in zip(spans, lefts, differences, strict=True):
+                mid = (lo + hi) // 2
+                whole, differs = self.known[at][lo], remains ^ self.left(left)
+                self.cuts[at].insert(bisect_right(self.cuts[at], mid), mid)
+                self.known[at][lo] = differs
+                self.known[at][mid] = whole ^ differs
+                halves.append((lo, mid) if remains else (mid, hi))
+            spans = halves
+        self.found ^= set(hits)
+
+    def search_sets(self, chosen: list[int]) -> Talk:
+        searches = [(s, (0, self.n)) for s in chosen]
+        hits = []
+        while searches:
+            lefts = [
+                [p for p in self.sets[s] if lo <= p < middle(lo, hi)] for s, (lo, hi) in searches
+            ]
+            differences = yield [self.said(left) for left in lefts]
+            halves = []
+            for (s, (lo, hi)), remains in zip(searches, differences, strict=True):
+                half = (lo, middle(lo, hi)) if remains else (middle(lo, hi), hi)
+                halves.append((s, self.members_only(s, *half)))
+            hits += [lo for _, (lo, hi) in halves if hi - lo == 1]
+            searches = [each for each in halves if each[1][1] - each[1][0] > 1]
+        self.found ^= set(hits)
+
+    def members_only(self, s: int, lo: int, hi: int) -> tuple[int, int]:
+        while 1 < hi - lo <= 64:
+            mid = (lo + hi) // 2
+            left = any(lo <= p < mid for p in self.sets[s])
+            right = any(mid <= p < hi for p in self.sets[s])
+            if left == right:
+                break
+            lo, hi = (lo, mid) if left else (mid, hi)
+        return lo, hi
+
+
+def middle(lo: int, hi: int) -> int:
+    """Between words as long as there are two of them."""
+    if hi - lo > 64:
+        return lo + max(64, (hi - lo) // 128 * 64)
+    return (lo + hi) // 2
 
 
 class SlowCascade:
     """One side's engine without budgets, driven like the real one."""
 
-    def __init__(self, key: Bits, qber: float, public_seed: bytes, *, corrects: bool) -> None:
-        self.n = key.size
-        self.key = key
+    def __init__(self, key: Bits, qber: float, seed: bytes, *, corrects: bool) -> None:
+        self.key = key.tolist()
         self.corrects = corrects
-        self.order = fisher_yates(
-            KeyStream(public_seed, "cascade order 1").words(0, self.n).tolist()
-        )
-        self.bits = [int(key[p]) for p in self.order]
-        sizes = block_sizes(self.n, qber, extra=COLOURS + MASKS)
-        orders = [list(range(self.n))]
-        self.classes: list[list[int]] = []  # members of each colour, then of each mask
-        blocks = [sizes.first]
-        if sizes.first > 1:
-            second = KeyStream(public_seed, "cascade order 2").words(0, self.n).tolist()
-            orders.append(fisher_yates(second))
-            blocks.append(sizes.second)
-            columns = KeyStream(public_seed, "cascade columns").words(0, self.n).tolist()
-            self.classes = [
-                [p for p, c in enumerate(columns) if c % COLOURS == colour]
-                for colour in range(COLOURS)
-            ] + [
-                [p for p, c in enumerate(columns) if c >> (32 - MASKS) >> mask & 1]
-                for mask in range(MASKS)
+        plan = layout(key.size, qber)
+        self.frames: list[SlowFrame] = []
+        if plan is not None:
+            bits = self.key + [0] * (plan.frames * plan.frame - key.size)
+            self.frames = [
+                SlowFrame(
+                    bits[at : at + plan.frame], (plan.first, plan.second), seed, corrects=corrects
+                )
+                for at in range(0, len(bits), plan.frame)
             ]
-        self.orders = orders
-        # Per pass: cut points, and the difference that the opening or a search gave per interval.
-        self.cuts = [list(range(0, self.n, k)) for k in blocks]
-        self.known: list[dict[int, int]] = [{} for _ in blocks]
-        self.class_known: list[int] = []
-        self.found: set[int] = set()
+        self.bare: list[int] = []
         self.sent = 0
         self.rounds = 0
         self.messages = self._messages()
@@ -72,130 +197,51 @@ class SlowCascade:
         return next(self.messages, None)
 
     @property
-    def corrected(self) -> list[int]:
-        key = [int(b) for b in self.key]
-        if self.corrects:
-            for p in self.found:
-                key[self.order[p]] ^= 1
-        return key
+    def errors(self) -> set[int]:
+        found = {p for p, differs in enumerate(self.bare) if differs}
+        for f, frame in enumerate(self.frames):
+            found |= {f * frame.n + frame.first[p] for p in frame.found}
+        return found
 
-    def _exchange(self, parities: list[int]) -> Iterator[bytes]:
+    @property
+    def corrected(self) -> list[int]:
+        errors = self.errors if self.corrects else set()
+        return [bit ^ (p in errors) for p, bit in enumerate(self.key)]
+
+    def _exchange(self, parities: list[int]) -> Generator[bytes, None, list[int]]:
         self.sent += len(parities)
         self.rounds += 1
-        self.ours = parities
-        yield pack(_bits(parities))
-        theirs = unpack(self.inbox, len(parities)).tolist()
-        self.differs = [a ^ b for a, b in zip(parities, theirs, strict=True)]
+        value = sum(bit << i for i, bit in enumerate(parities))
+        count = len(parities)
+        yield pack(unpack(value.to_bytes((count + 7) // 8, "little"), count))
+        theirs = unpack(self.inbox, count).tolist()
+        return [a ^ b for a, b in zip(parities, theirs, strict=True)]
 
-    def _parity(self, positions: list[int]) -> int:
-        return sum(self.bits[p] for p in positions) % 2
-
-    def _left(self, positions: list[int]) -> int:
-        """Corrections among positions, modulo 2."""
-        return sum(p in self.found for p in positions) % 2
-
-    def _span(self, at: int, start: int) -> tuple[int, int]:
-        cuts = self.cuts[at]
-        i = bisect_right(cuts, start)
-        return cuts[i - 1], cuts[i] if i < len(cuts) else self.n
-
-    def _odd(self, at: int) -> list[tuple[int, int]]:
-        spans = [self._span(at, start) for start in self.cuts[at]]
-        order = self.orders[at]
-        return [s for s in spans if self.known[at][s[0]] ^ self._left(order[s[0] : s[1]])]
-
-    def _messages(self) -> Iterator[bytes]:
-        parities = []
-        for at, cuts in enumerate(self.cuts):
-            spans = [self._span(at, start) for start in cuts]
-            told = spans if at == 0 else spans[:-1]
-            parities += [self._parity(self.orders[at][lo:hi]) for lo, hi in told]
-        parities += [
-            self._parity(members) for i, members in enumerate(self.classes) if i != COLOURS - 1
-        ]
-        yield from self._exchange(parities)
-        self._take_opening(self.differs)
-        while True:
-            uneven = [at for at in range(len(self.cuts)) if self._odd(at)]
-            if uneven:
-                yield from self._search_pass(uneven[0])
-                continue
-            odd = [
-                i
-                for i, members in enumerate(self.classes)
-                if self.class_known[i] ^ self._left(members)
+    def _messages(self) -> Generator[bytes, None, None]:
+        if not self.frames:
+            self.bare = yield from self._exchange(self.key)
+            return
+        openings = [frame.opening() for frame in self.frames]
+        lengths = [len(part) for part in openings[0]]
+        said = [bit for part in range(3) for opening in openings for bit in opening[part]]
+        rest = iter((yield from self._exchange(said)))
+        taken = [[[next(rest) for _ in range(size)] for _ in self.frames] for size in lengths]
+        talks = []
+        for f, frame in enumerate(self.frames):
+            frame.take_opening(*(part[f] for part in taken))
+            talk = frame.talk()
+            talks.append((frame, talk, next(talk, None)))
+        while asked := [each for each in talks if each[2] is not None]:
+            ours = [parities or [] for _, _, parities in asked]
+            differences = iter((yield from self._exchange([bit for part in ours for bit in part])))
+            talks = [
+                (frame, talk, self._next(talk, [next(differences) for _ in part]))
+                for (frame, talk, _), part in zip(asked, ours, strict=True)
             ]
-            colours = [i for i in odd if i < COLOURS]
-            if not odd:
-                return
-            yield from self._search_classes(colours[: -(-len(colours) // 2)] or odd[:1])
 
-    def _take_opening(self, differs: list[int]) -> None:
-        rest = iter(differs)
-        self.known[0] = {start: next(rest) for start in self.cuts[0]}
-        total = sum(self.known[0].values()) % 2
-        for at in range(1, len(self.cuts)):
-            told = {start: next(rest) for start in self.cuts[at][:-1]}
-            told[self.cuts[at][-1]] = (total + sum(told.values())) % 2
-            self.known[at] = told
-        if self.classes:
-            colours = [next(rest) for _ in range(COLOURS - 1)]
-            self.class_known = [*colours, (total + sum(colours)) % 2, *rest]
-
-    def _search_pass(self, at: int) -> Iterator[bytes]:
-        order = self.orders[at]
-        spans = self._odd(at)
-        hits = []
-        while spans:
-            hits += [order[lo] for lo, hi in spans if hi - lo == 1]
-            spans = [s for s in spans if s[1] - s[0] > 1]
-            if not spans:
-                break
-            yield from self._exchange(
-                [self._parity(order[lo : (lo + hi) // 2]) for lo, hi in spans]
-            )
-            halves = []
-            for (lo, hi), differs in zip(spans, self.differs, strict=True):
-                mid = (lo + hi) // 2
-                whole = self.known[at][lo]
-                self.cuts[at].insert(bisect_right(self.cuts[at], mid), mid)
-                self.known[at][lo] = differs
-                self.known[at][mid] = whole ^ differs
-                halves.append((lo, mid) if differs ^ self._left(order[lo:mid]) else (mid, hi))
-            spans = halves
-        self.found ^= set(hits)
-
-    def _search_classes(self, chosen: list[int]) -> Iterator[bytes]:
-        searches = [(i, self._members_only(i, 0, self.n)) for i in chosen]
-        hits = []
-        while searches:
-            hits += [lo for _, (lo, hi) in searches if hi - lo == 1]
-            searches = [s for s in searches if s[1][1] - s[1][0] > 1]
-            if not searches:
-                break
-            lefts = [
-                [p for p in self.classes[i] if lo <= p < (lo + hi) // 2] for i, (lo, hi) in searches
-            ]
-            yield from self._exchange([self._parity(left) for left in lefts])
-            halves = []
-            for (i, (lo, hi)), left, differs in zip(searches, lefts, self.differs, strict=True):
-                mid = (lo + hi) // 2
-                half = (lo, mid) if differs ^ self._left(left) else (mid, hi)
-                halves.append((i, self._members_only(i, *half)))
-            searches = halves
-        self.found ^= set(hits)
-
-    def _members_only(self, i: int, lo: int, hi: int) -> tuple[int, int]:
-        while 1 < hi - lo <= 512:
-            mid = (lo + hi) // 2
-            left = any(lo <= p < mid for p in self.classes[i])
-            right = any(mid <= p < hi for p in self.classes[i])
-            if left == right:
-                break
-            lo, hi = (lo, mid) if left else (mid, hi)
-        return lo, hi
-
-
-def _bits(parities: list[int]) -> Bits:
-    value = sum(bit << i for i, bit in enumerate(parities))
-    return unpack(value.to_bytes((len(parities) + 7) // 8, "little"), len(parities))
+    @staticmethod
+    def _next(talk: Talk, differs: list[int]) -> list[int] | None:
+        try:
+            return talk.send(differs)
+        except StopIteration:
+            return None

@@ -35,8 +35,8 @@ class _Size(NamedTuple):
     rows: int  # bits of the key hashed row by row
 
 
-_FULL = _Size(block=400_000, blocks=10, plain=100_000, amplified=2_000_000, rows=100_000)
-_QUICK = _Size(block=40_000, blocks=4, plain=20_000, amplified=200_000, rows=20_000)
+_FULL = _Size(block=4_000_000, blocks=4, plain=100_000, amplified=2_000_000, rows=100_000)
+_QUICK = _Size(block=200_000, blocks=4, plain=20_000, amplified=200_000, rows=20_000)
 
 
 class _Reconciled(NamedTuple):
@@ -86,16 +86,17 @@ def _reconcile(n: int, rng: np.random.Generator) -> _Reconciled:
     alice, bob, needed = _pair(n, rng)
     seed = rng.bytes(32)
     budget = CascadeBudget(max_leaked_bits=n, max_rounds=100_000)
+    packed_alice, packed_bob = PackedBits.of(alice), PackedBits.of(bob)
     start = time.process_time()
-    a = Cascade(alice, QBER, seed, corrects=False, budget=budget)
-    b = Cascade(bob, QBER, seed, corrects=True, budget=budget)
+    a = Cascade(packed_alice, QBER, seed, corrects=False, budget=budget)
+    b = Cascade(packed_bob, QBER, seed, corrects=True, budget=budget)
     from_a, from_b = a.first(), b.first()
     while True:
         next_a, next_b = a.receive(from_b), b.receive(from_a)
         if next_a is None or next_b is None:
             break
         from_a, from_b = next_a, next_b
-    same = np.array_equal(a.corrected, b.corrected)
+    same = np.array_equal(a.corrected.words, b.corrected.words)
     seconds = time.process_time() - start
     if not same:
         raise ArithmeticError("the reconciled keys differ")

@@ -280,7 +280,7 @@ class Steps:
         self, key: Bits, roles: Roles, evidence: Evidence, public_seed: bytes
     ) -> Talk[BlockReport]:
         engine = Cascade(
-            key,
+            PackedBits.of(key),
             evidence.expected_qber(),
             hkdf(public_seed, info=b"cascade", length=32),
             corrects=self._side is Side.BOB,
@@ -316,7 +316,7 @@ class Steps:
                 f"what Eve may know leaves {length} bits of {key.size}, and the block's tags used "
                 f"{self._authentication.consumed_bits}",
             )
-        secret = yield from self._prove(PackedBits.of(engine.corrected), length)
+        secret = yield from self._prove(engine.corrected, length)
         yield from self._authenticate()
         self.report = replace(self.report, secret_bits=net)
         report = self._concluded(epsilon=self._epsilon(key.size))
