@@ -37,7 +37,8 @@ def stream(memory: Memory, law: NDArray[np.float64] = LAW) -> ClickStream:
 )
 @settings(max_examples=40)
 def test_alias_tables_hold_every_weight_to_48_bits(weights: list[float]) -> None:
-    threshold, below, beyond = alias_tables(np.array(weights))
+    threshold, codes = alias_tables(np.array(weights))
+    beyond, below = codes.reshape(-1, 2).T
     held = np.zeros(256)
     np.add.at(held, below, threshold.astype(float))
     np.add.at(held, beyond, 2.0**40 - threshold.astype(float))
@@ -54,9 +55,9 @@ def test_alias_tables_hold_every_weight_to_48_bits(weights: list[float]) -> None
 @settings(max_examples=60, deadline=None)
 def test_waits_are_logarithms_rounded_down(words: list[int], p: float) -> None:
     array = np.array([0, 2**64 - 1, *words], np.uint64)
-    gap, space = np.empty(array.size, np.int64), np.empty(array.size)
+    gap = np.empty(array.size, np.int64)
     scale = 1.0 / math.log1p(-p)
-    kernel.waits(array, scale, gap, space)
+    kernel.waits(array, scale, gap)
     for word, wait in zip(array.tolist(), gap.tolist(), strict=True):
         exact = math.log(((word >> 16) + 0.5) * 2.0**-48) * scale
         # Where the floor is ambiguous within rounding, either side of it will do.
@@ -97,7 +98,7 @@ def test_the_compiled_loops_equal_their_python_form(memory: Memory) -> None:
     words = random.integers(0, 1 << 64, 600, dtype=np.uint64)
     rare = random.integers(0, 1 << 64, 900, dtype=np.uint64)
     gaps = random.geometric(0.2, 600) - 1
-    edges, below, beyond = both_tables(LAW, DARK)
+    edges, codes = both_tables(LAW, DARK)
     ends: list[Any] = []
     function: Any = kernel.strike if memory.forgets else kernel.advance
     for run in (function, function.py_func):
@@ -106,12 +107,11 @@ def test_the_compiled_loops_equal_their_python_form(memory: Memory) -> None:
         registers, tallies = np.array(start.registers), np.array(start.tallies)
         streams = (registers, tallies, 2400, gaps, words, rare)
         if memory.forgets:
-            tables = (edges[0], below[0], beyond[0])
-            done, n = run(*streams, *tables, memory.dead_gates, at, what)
+            done, n = run(*streams, edges[0], codes[0], memory.dead_gates, at, what)
         else:
             fill = 1 / math.log1p(-memory.afterpulse) if memory.afterpulse else 0.0
             detectors = (memory.dead_gates, memory.common, fill, -memory.afterpulse_gates)
-            done, n = run(*streams, edges, below, beyond, *detectors, at, what)
+            done, n = run(*streams, edges, codes, *detectors, at, what)
         ends.append((bool(done), n, registers.tolist(), tallies.tolist(), at[:n].tolist()))
         assert np.bincount(what[:n], minlength=256).tolist() == tallies[:256].tolist()
     assert ends[0] == ends[1]

@@ -45,7 +45,8 @@ class KeyStream:
             raise ValueError(f"expected a start that is a multiple of {_BLOCK}, got {start}")
         counter = (start // _BLOCK).to_bytes(_BLOCK, "big")
         encryptor = Cipher(algorithms.AES256(self._key), modes.CTR(counter)).encryptor()
-        encryptor.update_into(bytes(buffer.size), buffer.data)
+        buffer.fill(0)
+        encryptor.update_into(buffer.data, buffer.data)
 
     def blocks(self, numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Blocks of 16 bytes by number, from 0, in any order: (n, 2) little-endian words.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bellwire.link.kernels.clicks import COLUMNS
 
-Alias = tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8]]
-"""Thresholds of 40 bits, codes below them, codes from them on; one of each a column."""
+Alias = tuple[NDArray[np.uint64], NDArray[np.uint8]]
+"""Thresholds of 40 bits; two codes a column, that from the threshold on and that below it."""
 
 _TOTAL = 1 << 48
 
@@ -24,7 +24,7 @@ def alias_tables(weights: NDArray[np.float64]) -> Alias:
         weights: (n,) from 0, n at most 256; all zero gives a table of 0 alone.
 
     Returns:
-        (256,) thresholds; (256,) codes below them; (256,) codes from them on.
+        (256,) thresholds; (512,) codes.
     """
     total = math.fsum(weights)
     shares = [int(w / total * _TOTAL) if total else 0 for w in weights.tolist()]
@@ -42,16 +42,11 @@ def alias_tables(weights: NDArray[np.float64]) -> Alias:
         left[j] -= column - left[i]
         if left[j] < column:
             small.append(large.pop())
-    return np.array(threshold, np.uint64), np.array(what, np.uint8), np.array(alias, np.uint8)
+    codes = np.array([alias, what], np.uint8).T.ravel()
+    return np.array(threshold, np.uint64), codes
 
 
 def both_tables(lit: NDArray[np.float64], unlit: NDArray[np.float64]) -> Alias:
-    """Tables of a click of light in row 0, of a gate without one in row 1: (2, 256) each."""
-    (below, codes, beyond), (below_unlit, codes_unlit, beyond_unlit) = (
-        alias_tables(weights) for weights in (lit, unlit)
-    )
-    return (
-        np.stack([below, below_unlit]),
-        np.stack([codes, codes_unlit]),
-        np.stack([beyond, beyond_unlit]),
-    )
+    """Tables of a click of light in row 0, of a gate without one in row 1."""
+    (edges, codes), (edges_unlit, codes_unlit) = alias_tables(lit), alias_tables(unlit)
+    return np.stack([edges, edges_unlit]), np.stack([codes, codes_unlit])

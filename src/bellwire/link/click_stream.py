@@ -7,7 +7,6 @@ row: 8 bytes a click.
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from bellwire.link.kernels import clicks as kernel
 from bellwire.link.weak import MAX_PULSES
 
 ROWS = 16384
-"""Rows of randomness at a time: 400 kB with their waits, which stay in a core's second cache."""
+"""Rows of randomness at a time: 256 kB with their waits, which stay in a core's second cache."""
 
 RARE_WORDS = 4096
 
@@ -150,9 +149,7 @@ class ClickStream:
             ParameterError: more than 10¹⁵ gates in all, or the state is of another kind of stream.
         """
         run = _Run(state, pulses, self._tallies)
-        if self.any:
-            for _ in self._pieces(run, keep=False):
-                pass
+        self._go(run, None)
         return run.state()
 
     def clicks(self, state: State, pulses: int) -> tuple[Clicks, State]:
@@ -161,18 +158,16 @@ class ClickStream:
         Raises:
             ParameterError: more than 10¹⁵ gates in all, or the state is of another kind of stream.
         """
-        run = _Run(state, pulses, self._tallies)
-        pieces = list(self._pieces(run, keep=True)) if self.any else []
-        if not pieces:
-            return Clicks(np.empty(0, np.int64), np.empty(0, np.uint8)), run.state()
-        gates, codes = (np.concatenate(part) for part in zip(*pieces, strict=True))
-        return Clicks(gates, codes), run.state()
+        run, dead = _Run(state, pulses, self._tallies), self._memory.dead_gates
+        kept = _Kept(math.ceil(pulses * self.any / (1.0 + self.any * dead)))
+        self._go(run, kept)
+        return kept.clicks(), run.state()
 
-    def _pieces(self, run: "_Run", *, keep: bool) -> Iterator[Clicks]:
+    def _go(self, run: "_Run", kept: "_Kept | None") -> None:
+        if not self.any:
+            return
         words, rare = np.empty(ROWS, np.uint64), np.empty(RARE_WORDS, np.uint64)
-        gap, space = np.empty(ROWS, np.int64), np.empty(ROWS)
-        room = ROWS + RARE_WORDS if keep else 0
-        found = Clicks(np.empty(room, np.int64), np.empty(room, np.uint8))
+        gap = np.empty(ROWS, np.int64)
         first = rare_first = -1  # rows, rare words in hand
         scale = 0.0 if self.any >= 1.0 else 1.0 / math.log1p(-self.any)
         done = False
@@ -181,19 +176,20 @@ class ClickStream:
             if first < 0 or row - first >= ROWS:
                 first = row - row % 2
                 self._rows.into(8 * first, words.view(np.uint8))
-                kernel.waits(words, scale, gap, space)
+                kernel.waits(words, scale, gap)
             if rare_first < 0 or rare_row - rare_first > RARE_WORDS - kernel.RESERVE:
                 rare_first = rare_row - rare_row % 2
                 self._rare.into(8 * rare_first, rare.view(np.uint8))
             rows = gap[row - first :], words[row - first :]
-            done, n = self._kernel(run, rows, rare[rare_row - rare_first :], found)
-            if keep:
-                yield Clicks(found.gates[:n].copy(), found.codes[:n].copy())
+            room = _NO_ROOM if kept is None else kept.room()
+            done, n = self._kernel(run, rows, rare[rare_row - rare_first :], room)
+            if kept is not None:
+                kept.size += n
 
     def _kernel(
         self, run: "_Run", rows: Rows, rare: NDArray[np.uint64], found: Clicks
     ) -> tuple[bool, int]:
-        edges, below, beyond = self._tables
+        edges, codes = self._tables
         memory = self._memory
         if memory.forgets:
             return kernel.strike(
@@ -203,8 +199,7 @@ class ClickStream:
                 *rows,
                 rare,
                 edges[0],
-                below[0],
-                beyond[0],
+                codes[0],
                 memory.dead_gates,
                 *found,
             )
@@ -216,8 +211,7 @@ class ClickStream:
             *rows,
             rare,
             edges,
-            below,
-            beyond,
+            codes,
             memory.dead_gates,
             memory.common,
             fill,
@@ -244,3 +238,38 @@ class _Run:
     def state(self) -> State:
         """Where it is."""
         return State(self.end, tuple(self.registers.tolist()), tuple(self.tallies.tolist()))
+
+
+class _Kept:
+    """Clicks as they come, and room for more.
+
+    Args:
+        expected: About how many there will be; what is not used costs no memory.
+    """
+
+    __slots__ = ("_arrays", "size")
+
+    def __init__(self, expected: int) -> None:
+        capacity = expected + 8 * math.isqrt(expected) + 2 * _ROOM
+        self._arrays = Clicks(np.empty(capacity, np.int64), np.empty(capacity, np.uint8))
+        self.size = 0
+
+    def room(self) -> Clicks:
+        """Where the next clicks go: one for every row and rare word in hand, at least."""
+        if self._arrays.gates.size - self.size < _ROOM:
+            more = self.size // 2 + _ROOM
+            self._arrays = Clicks(
+                np.concatenate([self._arrays.gates, np.empty(more, np.int64)]),
+                np.concatenate([self._arrays.codes, np.empty(more, np.uint8)]),
+            )
+        gates, codes = self._arrays
+        return Clicks(gates[self.size :], codes[self.size :])
+
+    def clicks(self) -> Clicks:
+        """What came."""
+        gates, codes = self._arrays
+        return Clicks(gates[: self.size], codes[: self.size])
+
+
+_ROOM = ROWS + RARE_WORDS
+_NO_ROOM = Clicks(np.empty(0, np.int64), np.empty(0, np.uint8))

@@ -18,7 +18,8 @@ Legend, all gates counted from the first:
     fill  clicks that leave their trap as it is before one fills it; NONE before the first gate
     gap   (n,) waits for light, geometric; word (n,) what they came of, whose lowest 16 bits are new
     R     (m,) rare words
-    T, K, L   alias table: 256 columns of 2⁴⁰, K below the threshold T, else L; a code each
+    T, K  alias table: 256 columns of 2⁴⁰, thresholds T, and of column c the code from the threshold
+          on, K[2c], and the one below it, K[2c + 1]; an index does not make the processor guess
     N     tallies by code, and in `advance` behind them, by choice, light that only a blind detector
           got
 
@@ -61,28 +62,26 @@ _MANTISSA = np.int64((1 << 52) - 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def waits(words: Words, scale: float, gap: Integers, u: NDArray[np.float64]) -> None:
+def waits(words: Words, scale: float, gap: Integers) -> None:
     """Gates without light before the next one with it: ⌊ln u · scale⌋, u of the upper 48 bits.
 
     The logarithm is written out so that the compiler makes vectors of it, and so that it is the
     same on every machine: u = 2^k·m with m around 1, ln m = 2·artanh((m − 1)/(m + 1)) as its series
-    to the 21st power, good to 10⁻¹⁶ of ln u.
+    to the 21st power, good to 10⁻¹⁵ of ln u.
 
     Args:
         words: (n,) uniform.
         scale: 1/ln(1 − p), at most 0.
         gap: (n,) the waits, at most 2⁶¹.
-        u: (n,) space.
     """
-    bits = u.view(np.int64)
+    number = gap.view(np.float64)  # the same memory: bits of a number, and back
     for i in range(words.size):
-        u[i] = (float(np.int64(words[i] >> np.uint64(16))) + 0.5) * 2.0**-48
-    for i in range(words.size):
-        b = bits[i] + _SHIFT
-        gap[i] = (b >> np.int64(52)) - np.int64(1023)
-        bits[i] = (b & _MANTISSA) + _HALF_ROOT
-    for i in range(words.size):
-        x = (u[i] - 1.0) / (u[i] + 1.0)
+        number[i] = (float(np.int64(words[i] >> np.uint64(16))) + 0.5) * 2.0**-48
+        bits = gap[i] + _SHIFT
+        k = (bits >> np.int64(52)) - np.int64(1023)
+        gap[i] = (bits & _MANTISSA) + _HALF_ROOT
+        m = number[i]
+        x = (m - 1.0) / (m + 1.0)
         z = x * x
         r = z * (1.0 / 21.0) + 1.0 / 19.0
         r = r * z + 1.0 / 17.0
@@ -94,7 +93,7 @@ def waits(words: Words, scale: float, gap: Integers, u: NDArray[np.float64]) -> 
         r = r * z + 1.0 / 5.0
         r = r * z + 1.0 / 3.0
         r = r * z + 1.0
-        v = (float(gap[i]) * _LN2 + 2.0 * x * r) * scale
+        v = (float(k) * _LN2 + 2.0 * x * r) * scale
         gap[i] = np.int64(v if v < 2.0**61 else 2.0**61)
 
 
@@ -108,7 +107,6 @@ def strike(
     R: Words,
     T: Words,
     K: Codes,
-    L: Codes,
     dead: int,
     at: Integers,
     what: Codes,
@@ -123,8 +121,7 @@ def strike(
         word: Words of the same rows.
         R: Rare words from `s[RARE]` on.
         T: (COLUMNS,) thresholds.
-        K: (COLUMNS,) codes below the threshold.
-        L: (COLUMNS,) codes from it on.
+        K: (2·COLUMNS,) codes.
         dead: Gates behind a click in which no detector is live.
         at: Where the gates of the clicks go, one for each row in hand; empty to keep none.
         what: Where their codes go, as many.
@@ -148,8 +145,7 @@ def strike(
                 break
             below = R[r] >> np.uint64(32) < T[c] & np.uint64(0xFFFFFFFF)
             r += 1
-        k, m = K[c], L[c]
-        code = k if below else m
+        code = K[(c << np.uint64(1)) | np.uint64(below)]
         N[code] += 1
         if keep:
             at[n] = t
@@ -182,7 +178,6 @@ def advance(
     R: Words,
     T: Words,
     K: Codes,
-    L: Codes,
     dead: int,
     common: bool,
     fill: float,
@@ -200,8 +195,7 @@ def advance(
         word: Words of the same rows.
         R: Rare words from `s[RARE]` on.
         T: (2, COLUMNS) thresholds.
-        K: (2, COLUMNS) codes below the threshold.
-        L: (2, COLUMNS) codes from it on.
+        K: (2, 2·COLUMNS) codes.
         dead: Blind gates behind a click.
         common: Whether a click blinds both detectors.
         fill: 1/ln(1 − p), p the probability that a click fills its trap; 0 for never.
@@ -239,8 +233,7 @@ def advance(
             if x == edge:
                 below = R[r] >> np.uint64(32) < T[0, c] & np.uint64(0xFFFFFFFF)
                 r += 1
-            k, m = K[0, c], L[0, c]
-            code = np.int64(k if below else m)
+            code = np.int64(K[0, (c << np.uint64(1)) | np.uint64(below)])
             i += 1
             g = NONE
             base = t + 1
@@ -279,7 +272,7 @@ def advance(
             if not lit:
                 c = w >> np.uint64(56)
                 below = (w >> np.uint64(16)) & np.uint64(0xFFFFFFFFFF) < T[1, c]
-                code = np.int64(K[1, c] if below else L[1, c])
+                code = np.int64(K[1, (c << np.uint64(1)) | np.uint64(below)])
             code = (code & ~3) | np.int64(w & np.uint64(1))
         both = c0 and c1
         if not (c0 or c1):
