@@ -9,8 +9,10 @@ import pytest
 from bellwire import lab
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
+from bellwire.lab import dispatch
 from bellwire.lab.counting import Counting, Statistics, run
 from bellwire.lab.experiment import Result
+from bellwire.link import pair_theory, theory
 from bellwire.link.eve import Eve, EveKind
 
 
@@ -69,6 +71,59 @@ def test_the_judges_are_those_of_a_block(
     assert (reason or "") in (found.reason or "")
 
 
+LOSSY = {"km": 20.0, "efficiency": 0.3, "dark": 1e-5, "misalignment": 0.01}
+
+
+@pytest.mark.parametrize("eve", ["none", "cloner:0.3"])
+@pytest.mark.parametrize(
+    ("protocol", "words"),
+    [
+        ("bb84", {}),
+        ("bbm92", {}),
+        ("e91", {}),
+        ("e91", {"mean_pairs": 0.05}),
+        ("bbm92", {"mean_pairs": 0.2, "pair_statistics": "poisson"}),
+    ],
+)
+def test_losses_and_several_pairs_are_counted_too(
+    protocol: str, words: dict[str, Any], eve: str
+) -> None:
+    parts: list[int] = []
+    given = {**LOSSY, **words, "eve": eve, "seed": 4, "until": "estimate"}
+    what = dispatch.experiment(protocol, {"pulses": 40_000_000, **given})
+    assert isinstance(what, Counting)
+    found = run(what, parts.append)
+    assert (sum(parts), len(parts)) == (40_000_000, 200)
+    light = what.protocol, what.config
+    if what.source is not None:
+        rate = pair_theory.coincidence_probability(*light, what.source)
+    elif what.protocol.entangled:
+        rate = theory.coincidence_probability(what.config)
+    else:
+        rate = theory.detection_probability(*light)
+    assert abs(found.detections - rate * found.pulses) < 4 * (rate * found.pulses) ** 0.5
+    assert found.qber is not None
+    assert found.qber_stderr is not None
+    assert found.expected_qber is not None
+    assert abs(found.qber - found.expected_qber) < 4 * found.qber_stderr
+    if protocol == "e91":
+        assert found.chsh is not None
+        assert found.chsh_stderr is not None
+        assert found.expected_chsh is not None
+        assert abs(found.chsh - found.expected_chsh) < 4 * found.chsh_stderr
+    assert found.eve_known_bits is None
+
+
+def test_a_trillion_windows_cost_their_coincidences_only() -> None:
+    found = estimated(
+        "bbm92", pulses=1e12, km=200, efficiency=0.2, dark=1e-7, mean_pairs=0.05, seed=1
+    )
+    assert 10_000 < found.detections < 10_000_000
+    assert found.verdict == "accept"
+    again = estimated("e91", pulses=1e6, **LOSSY, mean_pairs=0.05, seed=1)
+    assert any("coincidences" in each for each in again.assumptions)
+
+
 def test_a_handful_of_slots_decides_nothing() -> None:
     for protocol in Protocol:
         found = estimated(protocol, pulses=3, seed=1)
@@ -112,9 +167,10 @@ def test_eves_known_bits_are_told_where_her_data_are_kept() -> None:
 @pytest.mark.parametrize(
     ("protocol", "words", "said"),
     [
-        ("bb84", {"km": 1.0}, "without losses and dark counts"),
-        ("e91", {"efficiency": 0.9}, "detects 0.9 of the slots"),
-        ("bbm92", {"dark": 1e-6}, "without losses and dark counts"),
+        ("bb84", {"km": 1.0, "pulses": 2e15}, "1 … 1000000000000000"),
+        ("bb84", {"mean_pairs": 0.1}, "mean-pairs only with e91 or bbm92"),
+        ("e91", {"mean_pairs": 0.0}, "mean pairs in"),
+        ("e91", {"pair_statistics": "poisson"}, "only with a number of mean pairs"),
         ("bb84", {"pulses": 0}, "1 … 10000000000000, got 0"),
         ("bb84", {"pulses": 2e13}, "1 … 10000000000000"),
         ("bb84", {"until": "key"}, "expected --until estimate, got key"),

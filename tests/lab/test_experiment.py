@@ -7,10 +7,13 @@ import pytest
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
-from bellwire.lab.experiment import Experiment, Result, run
+from bellwire.distill.report import ASSUMPTIONS
+from bellwire.lab.experiment import Experiment, Result, predict, run
+from bellwire.lab.middle import Knows
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Axes, Eve, EveKind
+from bellwire.link.pairs import PairSource, PairStatistics
 
 PULSES = 200_000
 SEEDS = (1, 2, 3)
@@ -172,3 +175,53 @@ def test_an_attack_that_the_protocol_has_not_is_refused_before_any_work() -> Non
 def test_an_impossible_parameter_is_named_before_any_work(change: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(change))):
         run(Experiment(protocol=Protocol.E91, **change))  # type: ignore[arg-type]  # one wrong at a time
+
+
+SPDC = [PairSource(0.05), PairSource(0.1, PairStatistics.POISSON)]
+
+
+@pytest.mark.parametrize("source", SPDC, ids=lambda source: str(source.statistics))
+@pytest.mark.parametrize("protocol", [Protocol.BBM92, Protocol.E91])
+def test_sources_of_several_pairs_are_distilled_as_theory_says(
+    protocol: Protocol, source: PairSource
+) -> None:
+    config = LinkConfig(
+        fibre_km=5.0, detector_efficiency=0.8, dark_count_probability=1e-6, misalignment=0.005
+    )
+    what = Experiment(protocol=protocol, pulses=2_000_000, config=config, source=source, seed=2)
+    result, expected = run(what), predict(what)
+    assert (result.verdict, result.keys_match) == ("accept", True)
+    assert result.secret_bits > 500
+    assert result.qber is not None
+    assert result.qber_stderr is not None
+    assert expected.qber is not None
+    assert expected.key is not None
+    assert result.secret_bits / result.pulses < expected.key
+    assert abs(result.qber - expected.qber) < 4 * result.qber_stderr
+    if expected.chsh is not None:
+        assert result.chsh is not None
+        assert result.chsh_stderr is not None
+        assert abs(result.chsh - expected.chsh) < 4 * result.chsh_stderr
+    assert result.qber > theory.qber(protocol, config) + 3 * result.qber_stderr
+    assert timeless(run(what)) == timeless(result)
+
+
+def test_what_several_pairs_rest_on_is_said_where_it_matters() -> None:
+    said = {
+        protocol: run(
+            Experiment(protocol=protocol, pulses=100_000, source=source, seed=1)
+        ).assumptions
+        for protocol, source in ((Protocol.E91, SPDC[0]), (Protocol.BBM92, SPDC[0]))
+    }
+    assert any("not for three settings" in each for each in said[Protocol.E91])
+    assert any("coincidences" in each for each in said[Protocol.E91])
+    assert any("fair sampling" in each for each in said[Protocol.E91])
+    # Squashing holds in two conjugate bases, whoever owns the source.
+    assert said[Protocol.BBM92] == ASSUMPTIONS[Protocol.BBM92]
+
+
+def test_a_source_of_pairs_is_for_protocols_of_pairs() -> None:
+    with pytest.raises(UsageError, match="mean pairs only with e91 and bbm92"):
+        Experiment(protocol=Protocol.BB84, source=SPDC[0])
+    with pytest.raises(UsageError, match="Eve in the middle"):
+        Experiment(protocol=Protocol.E91, source=SPDC[0], middle=Knows.NOTHING)

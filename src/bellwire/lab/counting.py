@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bellwire.base.angles import KEY_PAIRS
 from bellwire.base.detections import Protocol
-from bellwire.base.errors import UsageError
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.bounds import EpsilonBudget
@@ -23,11 +22,15 @@ from bellwire.distill.estimation import Correlations, ErrorRate
 from bellwire.distill.evidence import Evidence
 from bellwire.distill.report import ASSUMPTIONS
 from bellwire.distill.verdict import Rules
+from bellwire.lab.experiment import assumed, predict_light
 from bellwire.lab.quantities import Measured, Prediction, Quantity
-from bellwire.link import theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve
 from bellwire.link.packed import PackedLink, Seeds, check_slots, is_ideal
+from bellwire.link.pair_law import check_source
+from bellwire.link.pair_stream import CoincidenceStream
+from bellwire.link.pairs import PairSource
+from bellwire.link.weak import check_pulses
 
 STEPS = 200
 """Parts of a run after which its progress is told, at least."""
@@ -44,8 +47,9 @@ class Counting:
 
     Attributes:
         protocol: E91, BBM92 or BB84.
-        pulses: Pulses, or pairs, 1 to 10¹³.
+        pulses: Pulses, pairs or windows: 1 to 10¹³ of an ideal link, else to 10¹⁵.
         config: The link.
+        source: Of pairs, several of which may come in a window; None for one pair in each.
         eve: Who is on it.
         seed: Makes the run reproducible; None draws from the operating system.
         epsilon: Total ε, of which the judgement spends its part.
@@ -59,6 +63,7 @@ class Counting:
     protocol: Protocol
     pulses: int
     config: LinkConfig = field(default_factory=LinkConfig)
+    source: PairSource | None = None
     eve: Eve | None = None
     seed: int | None = None
     epsilon: float = 1e-10
@@ -66,13 +71,22 @@ class Counting:
     chsh_floor: float = 2.2
 
     def __post_init__(self) -> None:
-        check_slots(self.pulses)
+        check_source(self.protocol, self.source)
+        if self.packed:
+            check_slots(self.pulses)
+        else:
+            check_pulses(self.pulses)
         if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise ParameterError(f"seed: expected 0 to 2^64 - 1, got {self.seed}")
         if self.eve is not None:
             self.eve.check(self.protocol)
         EpsilonBudget.divide(self.epsilon)
         Rules(self.red_qber, self.chsh_floor)
+
+    @property
+    def packed(self) -> bool:
+        """Whether every slot is detected, so that bit planes hold them all."""
+        return self.source is None and is_ideal(self.protocol, self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,7 @@ class Statistics:
         qber, qber_stderr: Of these.
         chsh, chsh_stderr: S; E91 only.
         until: `estimate`.
+        detections: Slots that both sides registered.
         expected_qber, expected_chsh: What theory gives for this link and this Eve.
         eve_known_bits: Sifted bits that Eve knows once bases are public; None where there is no
             Eve, or her own data are not kept.
@@ -125,7 +140,7 @@ class Statistics:
     correlations: list[dict[str, float]]
     assumptions: tuple[str, ...]
     until: str
-    expected_qber: float
+    expected_qber: float | None
     expected_chsh: float | None
     eve_known_bits: int | None
 
@@ -148,16 +163,13 @@ def run(what: Counting, progress: Progress | None = None) -> Statistics:
     Args:
         what: What to run.
         progress: Called with the number of further slots that are done.
-
-    Raises:
-        UsageError: no engine simulates such a link.
     """
     began = time.perf_counter()
     counted = count(what, progress or (lambda _slots: None))
     evidence = _evidence(what.protocol, counted.slots)
     budget = EpsilonBudget.divide(what.epsilon)
     rejection = evidence.judge(Rules(what.red_qber, what.chsh_floor), budget)
-    figures = evidence.figures(budget)
+    figures, expected = evidence.figures(budget), predict(what)
     return Statistics(
         protocol=what.protocol.value,
         engine="fast",
@@ -179,37 +191,31 @@ def run(what: Counting, progress: Progress | None = None) -> Statistics:
         keys_match=None,
         wall_s=time.perf_counter() - began,
         correlations=figures.get("correlations", []),
-        assumptions=ASSUMPTIONS[what.protocol],
+        assumptions=ASSUMPTIONS[what.protocol] + assumed(what.protocol, what.source),
         until="estimate",
-        expected_qber=theory.qber(what.protocol, what.config, what.eve),
-        expected_chsh=theory.chsh(what.protocol, what.config, what.eve),
+        expected_qber=expected.qber,
+        expected_chsh=expected.chsh,
         eve_known_bits=counted.eve_known_bits,
     )
 
 
 def predict(what: Counting) -> Prediction:
-    """Closed forms of `bellwire.link.theory`; the key's is that of blocks that are distilled."""
-    return Prediction(
-        qber=theory.qber(what.protocol, what.config, what.eve),
-        chsh=theory.chsh(what.protocol, what.config, what.eve),
-        key=theory.key_fraction(what.protocol, what.config, what.eve),
-    )
+    """Closed forms of theory; the key's is that of blocks that are distilled."""
+    return predict_light(what.protocol, what.config, what.source, what.eve)
 
 
 def count(what: Counting, progress: Progress) -> Counted:
-    """Choose the engine that simulates such a link, and let it count.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if is_ideal(what.protocol, what.config):
+    """Let the engine count that is made for such a link: bit planes, or a table of coincidences."""
+    if what.packed:
         return _packed(what, progress)
-    clicks = what.config.clicks(what.protocol)
-    raise UsageError(
-        f"expected a link without losses and dark counts with --until estimate of {what.protocol}, "
-        f"got one that detects {clicks.any:.4g} of the slots at a side, {clicks.clean:.4g} cleanly",
-        hint="Without --until estimate, up to 2^24 pulses or pairs are simulated over any link.",
-    )
+    light = what.config, what.source, what.eve
+    stream = CoincidenceStream(what.protocol, *light, _seeds(what.seed).noise)
+    state, step = stream.start(), -(-what.pulses // STEPS)
+    while state.pulses < what.pulses:
+        part = min(step, what.pulses - state.pulses)
+        state = stream.advance(state, part)
+        progress(part)
+    return Counted(stream.counts(state), None)
 
 
 def _packed(what: Counting, progress: Progress) -> Counted:

@@ -20,6 +20,7 @@ from bellwire.lab.rows import AnyRow, Row, WeakRow
 from bellwire.lab.weak import Estimate, WeakExperiment
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve, parse_axes, parse_eve
+from bellwire.link.pairs import PairSource, parse_pair_source
 from bellwire.link.weak import DeadTime, WeakConfig, WeakProtocol, parse_weak_eve
 
 AnyExperiment = Experiment | Counting | WeakExperiment
@@ -53,13 +54,15 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
         raise UsageError(f"expected no eve-axis with {KIND}, got {axis}")
     axes = None if axis is None else parse_axes(axis)
     eve = parse_eve(plain["eve"], axes) if middle is None else None
+    source = parse_pair_source(plain.get("mean_pairs"), plain.get("pair_statistics"))
     if plain["until"] is not None:
-        return _counting(kind, link, eve, plain)
+        return _counting(kind, link, source, eve, plain)
     return Experiment(
         protocol=kind,
         pulses=plain["pulses"],
         config=link,
         eve=eve,
+        source=source,
         middle=middle,
         seed=plain["seed"],
         sample_share=plain["sample_share"],
@@ -68,7 +71,11 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
 
 
 def _counting(
-    protocol: Protocol, link: LinkConfig, eve: Eve | None, plain: Mapping[str, Any]
+    protocol: Protocol,
+    link: LinkConfig,
+    source: PairSource | None,
+    eve: Eve | None,
+    plain: Mapping[str, Any],
 ) -> Counting:
     if plain["until"] != "estimate":
         raise UsageError(
@@ -81,6 +88,7 @@ def _counting(
         protocol=protocol,
         pulses=plain["pulses"],
         config=link,
+        source=source,
         eve=eve,
         seed=plain["seed"],
         epsilon=plain["epsilon"],

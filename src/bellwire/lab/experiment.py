@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import Half, Protocol, Side
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.bounds import EpsilonBudget
@@ -23,9 +23,12 @@ from bellwire.lab import middle, tables
 from bellwire.lab.middle import Knows, SideOutcome, interpose
 from bellwire.lab.pair import PairOutcome, derive_authentication, distil
 from bellwire.lab.quantities import Measured, Prediction, Quantity
-from bellwire.link import theory
+from bellwire.link import pair_theory, theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve
+from bellwire.link.pair_law import check_source
+from bellwire.link.pair_stream import PairStream
+from bellwire.link.pairs import PairSource
 from bellwire.link.simulate import simulate
 
 MAX_PULSES = 1 << 24
@@ -44,6 +47,7 @@ class Experiment:
         pulses: Pulses, or pairs.
         config: The link.
         eve: Who is on it.
+        source: Of pairs, several of which may come in a window; None for one pair in each.
         middle: What an Eve knows who sits between the two on both channels; None if none does.
         seed: Makes the run reproducible; None draws from the operating system.
         sample_share: Share of sifted bits compared in BB84 and BBM92.
@@ -59,6 +63,7 @@ class Experiment:
     pulses: int = 1_000_000
     config: LinkConfig = field(default_factory=LinkConfig)
     eve: Eve | None = None
+    source: PairSource | None = None
     middle: Knows | None = None
     seed: int | None = None
     sample_share: float = 0.2
@@ -73,6 +78,9 @@ class Experiment:
             raise ParameterError(f"sample_share: expected between 0 and 1, got {self.sample_share}")
         if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise ParameterError(f"seed: expected 0 to 2^64 - 1, got {self.seed}")
+        check_source(self.protocol, self.source)
+        if self.source is not None and self.middle is not None:
+            raise ParameterError("mean_pairs: expected none with an Eve in the middle, got some")
         if self.eve is not None:
             self.eve.check(self.protocol)
             if self.middle is not None:
@@ -194,15 +202,7 @@ def run(experiment: Experiment) -> Result:
 def distilled(experiment: Experiment) -> PairOutcome:
     """Send the light of an experiment and distil it; an Eve in the middle is not asked for here."""
     seed = _seeds(experiment.seed)
-    alice, bob = simulate(
-        experiment.protocol,
-        experiment.config,
-        experiment.pulses,
-        seed("alice"),
-        seed("bob"),
-        seed("noise"),
-        experiment.eve,
-    )
+    alice, bob = _halves(experiment, seed)
     tags = derive_authentication(seed("authentication"))
     return distil(
         dict.fromkeys(Side, _opening(experiment)),
@@ -210,6 +210,23 @@ def distilled(experiment: Experiment) -> PairOutcome:
         dict.fromkeys(Side, tags),
         {side: _reader(seed(f"public {side}")) for side in Side},
     )
+
+
+def _halves(experiment: Experiment, seed: Callable[[str], bytes]) -> tuple[Half, Half]:
+    if experiment.source is None:
+        return simulate(
+            experiment.protocol,
+            experiment.config,
+            experiment.pulses,
+            seed("alice"),
+            seed("bob"),
+            seed("noise"),
+            experiment.eve,
+        )
+    light = experiment.config, experiment.source, experiment.eve
+    stream = PairStream(experiment.protocol, *light, seed("pairs"))
+    block, _ = stream.block(stream.start(), experiment.pulses)
+    return block.alice, block.bob
 
 
 def _opening(experiment: Experiment) -> Open:
@@ -262,8 +279,23 @@ def _result(
         keys_match=keys_match,
         wall_s=time.perf_counter() - began,
         correlations=report.correlations,
-        assumptions=report.assumptions,
+        assumptions=report.assumptions + assumed(experiment.protocol, experiment.source),
         sides=sides,
+    )
+
+
+def assumed(protocol: Protocol, source: PairSource | None) -> tuple[str, ...]:
+    """What statements about windows of several pairs rest on beyond those about one pair.
+
+    In BBM92 nothing: the source may be Eve's, and a double click's random bit makes a qubit of
+    whatever arrives in two conjugate bases.
+    """
+    if source is None or not protocol.judged_on_chsh:
+        return ()
+    return (
+        "windows of several pairs count as one pair of qubits: that a double click gives a random "
+        "bit justifies it for two conjugate bases, not for three settings",
+        "S is that of coincidences, and of nothing else that was sent",
     )
 
 
@@ -276,17 +308,29 @@ def _described(experiment: Experiment) -> dict[str, Any] | None:
 
 
 def predict(what: Experiment) -> Prediction:
-    """Closed forms of `bellwire.link.theory` for an experiment.
+    """Closed forms of `bellwire.link.theory` and `pair_theory` for an experiment.
 
     Of one with Eve in the middle, what each honest side shares with her, and no key.
     """
-    if what.middle is not None:
-        alone = predict(replace(what, middle=None))
-        return replace(alone, key=0.0)
-    key = theory.key_fraction(what.protocol, what.config, what.eve)
+    of_light = predict_light(what.protocol, what.config, what.source, what.eve)
+    if what.middle is not None or of_light.key is None:
+        return replace(of_light, key=0.0)
     compared = 0.0 if what.protocol.judged_on_chsh else what.sample_share
+    return replace(of_light, key=(1.0 - compared) * of_light.key)
+
+
+def predict_light(
+    protocol: Protocol, config: LinkConfig, source: PairSource | None, eve: Eve | None
+) -> Prediction:
+    """Closed forms of QBER, S and key per pulse, before any bits are compared."""
+    if source is None:
+        return Prediction(
+            qber=theory.qber(protocol, config, eve),
+            chsh=theory.chsh(protocol, config, eve),
+            key=theory.key_fraction(protocol, config, eve),
+        )
     return Prediction(
-        qber=theory.qber(what.protocol, what.config, what.eve),
-        chsh=theory.chsh(what.protocol, what.config, what.eve),
-        key=(1.0 - compared) * key,
+        qber=pair_theory.qber(protocol, config, source, eve),
+        chsh=pair_theory.chsh(protocol, config, source, eve),
+        key=pair_theory.key_fraction(protocol, config, source, eve),
     )

@@ -38,6 +38,8 @@ class Settings(TypedDict, total=False):
         seed: Makes it reproducible; None draws from the operating system.
         sample_share: Share of the sifted bits that is compared; not in E91, nor with weak pulses.
         epsilon: Total failure probability; not with weak pulses.
+        mean_pairs: E91, BBM92: pairs per window; None for exactly one.
+        pair_statistics: Law of their number, `thermal` (where None) or `poisson`.
         intensities: Mean photons of signal, decoy and vacuum decoy, or of the signal alone.
         intensity_shares: How often each.
         rectilinear: Weak pulses: probability of the rectilinear basis on both sides.
@@ -59,6 +61,8 @@ class Settings(TypedDict, total=False):
     seed: int | None
     sample_share: float
     epsilon: float
+    mean_pairs: float | None
+    pair_statistics: str | None
     intensities: Numbers
     intensity_shares: Numbers
     rectilinear: float
@@ -80,6 +84,7 @@ class Words(Settings, total=False):
 
 AnyProtocol = Protocol | WeakProtocol
 PHOTONS: tuple[AnyProtocol, ...] = tuple(Protocol)
+ENTANGLED: tuple[AnyProtocol, ...] = tuple(each for each in Protocol if each.entangled)
 WEAK: tuple[AnyProtocol, ...] = tuple(WeakProtocol)
 ALL = (*PHOTONS, *WEAK)
 
@@ -129,6 +134,8 @@ WORDS: dict[str, Word] = {
     "seed": Word(None, Kind.WHOLE),
     "sample_share": Word(0.2, of=PHOTONS),
     "epsilon": Word(1e-10, of=PHOTONS),
+    "mean_pairs": Word(None, of=ENTANGLED),
+    "pair_statistics": Word(None, Kind.TEXT, ENTANGLED),
     "intensities": Word("0.5,0.1,0", Kind.NUMBERS, WEAK, ((_ONE, "0.5"),)),
     "intensity_shares": Word("0.7,0.2,0.1", Kind.NUMBERS, WEAK, ((_ONE, "1"),)),
     "rectilinear": Word(0.5, of=WEAK),
@@ -225,6 +232,7 @@ SWEEPABLE = {
     "pulses": Sweepable("pulses, or pairs, of a block", whole=True),
     "sample_share": Sweepable("share of the sifted bits that is compared", of=PHOTONS),
     "epsilon": Sweepable("total failure probability ε", of=PHOTONS),
+    "mean_pairs": Sweepable("pairs per window, μ", of=ENTANGLED),
     "signal": Sweepable("photons per signal pulse, μ", of=WEAK, word="intensities"),
     "decoy": Sweepable("photons per decoy pulse, ν", of=_DECOY, word="intensities"),
     "rectilinear": Sweepable("probability of the rectilinear basis", of=WEAK),

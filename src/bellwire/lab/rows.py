@@ -57,6 +57,8 @@ class Row:
     eve_axis: str | None
     sample_share: float
     epsilon: float
+    mean_pairs: float | None = None
+    pair_statistics: str | None = None
     repeat: int
     seed: int
     detections: int

@@ -43,6 +43,10 @@ WORDS: dict[str, Any] = {
     "seed": SeedOption,
     "sample_share": _option(float, "BB84, BBM92: share of the sifted bits compared.", "0.2"),
     "epsilon": _option(float, "Total failure probability, 1e-20 to 1e-3.", "1e-10"),
+    "mean_pairs": _option(float, "E91, BBM92: pairs per window; without it exactly one."),
+    "pair_statistics": _option(
+        str, "Law of their number, with --mean-pairs.", "thermal", "thermal|poisson"
+    ),
     "intensities": _option(str, _WEAK + "mean photons.", "0.5,0.1,0 or 0.5", "μ[,ν,ω]"),
     "intensity_shares": _option(str, _WEAK + "how often each.", "0.7,0.2,0.1 or 1", "P[,P,P]"),
     "rectilinear": _option(
