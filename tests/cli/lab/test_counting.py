@@ -48,7 +48,7 @@ def test_people_get_a_table_beside_theory(capsys: pytest.CaptureFixture[str]) ->
     ("words", "said"),
     [
         (("bb84", "--until", "key"), "expected --until estimate, got key"),
-        (("bb84", *UNTIL, "--km", "1"), "without losses and dark counts"),
+        (("bb84", *UNTIL, "--mean-pairs", "0.1"), "mean-pairs only with"),
         (("bb84", *UNTIL, "--pulses", "1e14"), "1 … 10000000000000"),
         (("b92", *UNTIL), "bbm92"),
     ],
