@@ -78,7 +78,8 @@ def test_links_within_the_documentation_lead_somewhere(page: Path) -> None:
 def test_every_page_of_the_documentation_is_in_its_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text()
     kinds = ("tutorial", "how-to", "reference", "explanation")
-    pages = {f"{kind}/{page.name}" for kind in kinds for page in (ROOT / "docs" / kind).iterdir()}
+    docs = ROOT / "docs"
+    pages = {str(page.relative_to(docs)) for kind in kinds for page in (docs / kind).rglob("*.md")}
     assert {page for page in pages if f"({page})" not in index} == set()
 
 

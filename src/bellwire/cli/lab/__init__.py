@@ -9,7 +9,7 @@ what it needs only when it runs.
 
 import typer
 
-from bellwire.cli.lab import compare, power, repeater, run, sweep
+from bellwire.cli.lab import compare, power, repeater, reproduce, run, sweep
 
 app = typer.Typer(
     no_args_is_help=True, help="Experiments with light, Eve and two sides in one process."
@@ -26,3 +26,4 @@ app.command("sweep")(sweep.command)
 app.command("compare")(compare.command)
 app.command("power")(power.command)
 app.command("repeater")(repeater.command)
+app.command("reproduce")(reproduce.command)
