@@ -151,6 +151,7 @@ def test_an_interval_holds_its_share_and_is_never_empty(runs: int, data: st.Data
         ({"seed": -1}, ParameterError, "seed"),
         ({"eve": "man-in-the-middle"}, UsageError, "who has a share"),
         ({"until": "estimate"}, UsageError, "expected no until"),
+        ({"backend": "fake_manila"}, UsageError, "expected no backend"),
         ({"visibility": 1}, UnknownParameter, "misalignment"),
         ({"km": math.nan}, UsageError, "fibre_km"),
     ],

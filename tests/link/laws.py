@@ -1,6 +1,7 @@
 """The complete joint law of a pulse, by theory and as counted from two halves."""
 
 import math
+from collections.abc import Callable
 from hashlib import sha256
 from itertools import product
 
@@ -40,12 +41,21 @@ def settings_of(protocol: Protocol, side: Side, half: Half, seed: bytes, pulses:
     return BasisChoices(seed, protocol, side).at(slots)
 
 
+Play = Callable[[Protocol, LinkConfig, int, bytes, bytes, bytes, Eve | None], tuple[Half, Half]]
+"""What gives both halves of a block, as `simulate` does."""
+
+
 def counted(
-    protocol: Protocol, config: LinkConfig, pulses: int, eve: Eve | None, number: int
+    protocol: Protocol,
+    config: LinkConfig,
+    pulses: int,
+    eve: Eve | None,
+    number: int,
+    play: Play = simulate,
 ) -> Table:
     """Simulate, and count every slot."""
     alice_seed, bob_seed, noise = seeds(number)
-    halves = simulate(protocol, config, pulses, alice_seed, bob_seed, noise, eve)
+    halves = play(protocol, config, pulses, alice_seed, bob_seed, noise, eve)
     key = np.zeros(pulses, np.int64)
     for side, half, seed in zip(Side, halves, (alice_seed, bob_seed), strict=True):
         settings = settings_of(protocol, side, half, seed, pulses)

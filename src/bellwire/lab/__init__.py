@@ -15,6 +15,7 @@ The words are those of `bellwire lab run`. Results are frozen dataclasses; nothi
 from typing import Literal, Unpack, overload
 
 from bellwire.lab import dispatch as _dispatch
+from bellwire.lab.circuit.choose import circuits
 from bellwire.lab.compare import Comparison, Configuration, compare, configuration, read
 from bellwire.lab.counting import Counting, Statistics
 from bellwire.lab.dispatch import AnyResult, predict
@@ -52,6 +53,7 @@ __all__ = [
     "WeakExperiment",
     "WeakRow",
     "Words",
+    "circuits",
     "compare",
     "configuration",
     "power",

@@ -12,6 +12,7 @@ from bellwire.base.errors import UsageError
 from bellwire.lab import counting, weak
 from bellwire.lab import experiment as distilled
 from bellwire.lab.counting import Counting, Statistics
+from bellwire.lab.engines import Engine, Player, parse_engine
 from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.middle import KIND, parse_middle
 from bellwire.lab.parameters import AnyProtocol, numbers, protocol_of, settle
@@ -64,6 +65,7 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
         eve=eve,
         source=source,
         middle=middle,
+        player=Player(parse_engine(plain["engine"]), plain["backend"]),
         seed=plain["seed"],
         sample_share=plain["sample_share"],
         epsilon=plain["epsilon"],
@@ -82,6 +84,8 @@ def _counting(
             f"expected --until estimate, got {plain['until']}",
             hint="Leave --until out to go on to the key.",
         )
+    if plain["backend"] is not None or parse_engine(plain["engine"]) is not Engine.FAST:
+        raise UsageError(f"expected engine fast with --until estimate, got {plain['engine']}")
     if parse_middle(plain["eve"]) is not None:
         raise UsageError(f"expected an Eve on the light with --until estimate, got {KIND}")
     return Counting(

@@ -6,7 +6,11 @@ BellwireError
 │   ├── RangeError         `--over` that is no range, or asks for too many experiments     exit 2
 │   ├── FileUnusable       a configuration file or the output folder                       exit 2
 │   ├── OtherSweep         the output folder holds a sweep with other fixed parameters     exit 2
-│   └── LibraryMissing     an optional library was asked for and is not installed          exit 2
+│   ├── LibraryMissing     an optional library was asked for and is not installed          exit 2
+│   ├── BackendUnknown     no backend has this name                                        exit 2
+│   └── AccountMissing     a backend of IBM's was asked for, without an account            exit 2
+├── UnreachableError
+│   └── BackendUnreachable IBM's service does not answer, or not to this account           exit 4
 └── WorkerLost             a worker process ended; what is done is kept                    exit 1
 
 Values outside their ranges raise the `ParameterError` of the link or of distillation.
@@ -15,7 +19,7 @@ Values outside their ranges raise the `ParameterError` of the link or of distill
 from collections.abc import Iterable
 from pathlib import Path
 
-from bellwire.base.errors import BellwireError, UsageError
+from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 
 
 class UnknownParameter(UsageError):
@@ -82,6 +86,47 @@ class LibraryMissing(UsageError):
             else f"In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[{extra}]'.",
         )
         self.library = library
+
+
+class BackendUnknown(UsageError):
+    """No backend has this name.
+
+    Attributes:
+        name: The name.
+    """
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        """`known` are the local ones, if it might have been one of them."""
+        some = ", ".join(known)
+        super().__init__(
+            f"expected a backend that this account can use, got {name}"
+            if not some
+            else f"expected a local backend that there is, got {name}",
+            hint=f"There are {some}." if some else None,
+        )
+        self.name = name
+
+
+class AccountMissing(UsageError):
+    """IBM's service needs an account, and none was found."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"expected an account of IBM Quantum for the backend {name}, got none",
+            hint="Put its token into the environment as QISKIT_IBM_TOKEN, or save it once with "
+            "QiskitRuntimeService.save_account. Backends called fake_… need none.",
+        )
+
+
+class BackendUnreachable(UnreachableError):
+    """IBM's service does not answer, not to this account, or ended the job."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(
+            f"expected IBM's service to run circuits on {name}, got {type(error).__name__}",
+            hint="Is the network up, and the token in QISKIT_IBM_TOKEN, or the saved one, still "
+            "valid? --debug shows what the service said.",
+        )
 
 
 class WorkerLost(BellwireError):

@@ -1,7 +1,7 @@
 """One experiment: a link, an Eve, a block distilled by both sides, and what came of it.
 
-The same engine and the same sessions that the nodes run; only here both halves are in one process,
-and a seed may make it all reproducible.
+The same engine and the same sessions that the nodes run, unless another engine is asked for; only
+here both halves are in one process, and a seed may make it all reproducible.
 """
 
 import json
@@ -20,6 +20,7 @@ from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Rules
 from bellwire.lab import middle, tables
+from bellwire.lab.engines import Engine, Player
 from bellwire.lab.middle import Knows, SideOutcome, interpose
 from bellwire.lab.pair import PairOutcome, derive_authentication, distil
 from bellwire.lab.quantities import Measured, Prediction, Quantity
@@ -29,7 +30,6 @@ from bellwire.link.eve import Eve
 from bellwire.link.pair_law import check_source
 from bellwire.link.pair_stream import PairStream
 from bellwire.link.pairs import PairSource
-from bellwire.link.simulate import simulate
 
 MAX_PULSES = 1 << 24
 """Longest experiment, as long as a node's longest block; it takes about 1.5 GB."""
@@ -49,6 +49,7 @@ class Experiment:
         eve: Who is on it.
         source: Of pairs, several of which may come in a window; None for one pair in each.
         middle: What an Eve knows who sits between the two on both channels; None if none does.
+        player: Who plays the photons; with an Eve in the middle, or a source, the fast engine.
         seed: Makes the run reproducible; None draws from the operating system.
         sample_share: Share of sifted bits compared in BB84 and BBM92.
         epsilon: Total ε.
@@ -65,6 +66,7 @@ class Experiment:
     eve: Eve | None = None
     source: PairSource | None = None
     middle: Knows | None = None
+    player: Player = field(default_factory=Player)
     seed: int | None = None
     sample_share: float = 0.2
     epsilon: float = 1e-10
@@ -87,6 +89,13 @@ class Experiment:
                 raise ParameterError(
                     "eve: expected one Eve, on the light or in the middle, got both"
                 )
+        alone = self.middle is None and self.source is None
+        if self.player.engine is not Engine.FAST and not alone:
+            raise ParameterError(
+                "engine: expected fast with Eve in the middle or several pairs in a window, "
+                f"got {self.player.engine}"
+            )
+        self.player.check(self.protocol, self.config, self.pulses, self.eve)
         EpsilonBudget.divide(self.epsilon)
         Rules(self.red_qber, self.chsh_floor)
 
@@ -121,6 +130,7 @@ class Result:
     correlations: list[dict[str, float]]
     assumptions: tuple[str, ...]
     sides: tuple[SideOutcome, ...] | None = None
+    backend: str | None = None
 
     def measured(self) -> dict[Quantity, Measured]:
         """What was measured, each with its standard error; the key's is not known from one run."""
@@ -214,7 +224,7 @@ def distilled(experiment: Experiment) -> PairOutcome:
 
 def _halves(experiment: Experiment, seed: Callable[[str], bytes]) -> tuple[Half, Half]:
     if experiment.source is None:
-        return simulate(
+        return experiment.player.photons(
             experiment.protocol,
             experiment.config,
             experiment.pulses,
@@ -256,7 +266,7 @@ def _result(
     secret_bits = report.secret_bits if accepted else 0
     return Result(
         protocol=experiment.protocol.value,
-        engine="fast",
+        engine=experiment.player.engine.value,
         seed=experiment.seed,
         pulses=experiment.pulses,
         detections=report.detected,
@@ -281,6 +291,7 @@ def _result(
         correlations=report.correlations,
         assumptions=report.assumptions + assumed(experiment.protocol, experiment.source),
         sides=sides,
+        backend=experiment.player.backend,
     )
 
 

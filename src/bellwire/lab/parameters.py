@@ -40,6 +40,9 @@ class Settings(TypedDict, total=False):
         epsilon: Total failure probability; not with weak pulses.
         mean_pairs: E91, BBM92: pairs per window; None for exactly one.
         pair_statistics: Law of their number, `thermal` (where None) or `poisson`.
+        engine: `fast`, or `qiskit` or `pennylane` for circuits of qubits; not with weak pulses.
+        backend: Name of IBM's backend that runs them, `fake_…` for a local one; None for Aer. Not
+            in a sweep.
         intensities: Mean photons of signal, decoy and vacuum decoy, or of the signal alone.
         intensity_shares: How often each.
         rectilinear: Weak pulses: probability of the rectilinear basis on both sides.
@@ -63,6 +66,8 @@ class Settings(TypedDict, total=False):
     epsilon: float
     mean_pairs: float | None
     pair_statistics: str | None
+    engine: str
+    backend: str | None
     intensities: Numbers
     intensity_shares: Numbers
     rectilinear: float
@@ -136,6 +141,8 @@ WORDS: dict[str, Word] = {
     "epsilon": Word(1e-10, of=PHOTONS),
     "mean_pairs": Word(None, of=ENTANGLED),
     "pair_statistics": Word(None, Kind.TEXT, ENTANGLED),
+    "engine": Word("fast", Kind.TEXT, PHOTONS),
+    "backend": Word(None, Kind.TEXT, PHOTONS),
     "intensities": Word("0.5,0.1,0", Kind.NUMBERS, WEAK, ((_ONE, "0.5"),)),
     "intensity_shares": Word("0.7,0.2,0.1", Kind.NUMBERS, WEAK, ((_ONE, "1"),)),
     "rectilinear": Word(0.5, of=WEAK),

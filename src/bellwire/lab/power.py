@@ -55,6 +55,7 @@ class LinkWords(TypedDict, total=False):
     eve_axis: str | None
     sample_share: float
     epsilon: float
+    engine: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +251,8 @@ def plan_of(
     plain = settle(protocol_of(protocol), words)
     if plain.pop("until") is not None:
         raise UsageError("expected no until, since every block goes to its end, got one")
+    if plain.pop("backend") is not None:
+        raise UsageError("expected no backend, whose noise theory does not know, got one")
     kind = eve_kind(plain["eve"])
     if kind == KIND:
         raise UsageError(f"expected an Eve on the light, who has a share, got {KIND}")

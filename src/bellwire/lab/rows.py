@@ -57,6 +57,7 @@ class Row:
     eve_axis: str | None
     sample_share: float
     epsilon: float
+    engine: str
     mean_pairs: float | None = None
     pair_statistics: str | None = None
     repeat: int
@@ -84,7 +85,7 @@ class Row:
         """The row of an experiment with these settled words."""
         leaked = (result.reconciliation or {}).get("leaked_bits")
         given = {**plain, **_eve(result)}
-        del given["until"]
+        del given["until"], given["backend"]  # which no sweep has
         return cls(
             protocol=result.protocol,
             **given,

@@ -9,7 +9,7 @@ what it needs only when it runs.
 
 import typer
 
-from bellwire.cli.lab import compare, power, repeater, reproduce, run, sweep
+from bellwire.cli.lab import circuit, compare, power, repeater, reproduce, run, sweep
 
 app = typer.Typer(
     no_args_is_help=True, help="Experiments with light, Eve and two sides in one process."
@@ -27,3 +27,4 @@ app.command("compare")(compare.command)
 app.command("power")(power.command)
 app.command("repeater")(repeater.command)
 app.command("reproduce")(reproduce.command)
+app.command("circuit")(circuit.command)

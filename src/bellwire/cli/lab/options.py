@@ -47,6 +47,14 @@ WORDS: dict[str, Any] = {
     "pair_statistics": _option(
         str, "Law of their number, with --mean-pairs.", "thermal", "thermal|poisson"
     ),
+    "engine": _option(str, "Who plays the photons: fast; qiskit or pennylane: circuits.", "fast"),
+    "backend": _option(
+        str,
+        "With --engine qiskit, IBM's backend for the circuits: fake_manila and other fake_… are on "
+        "this machine, others need an account.",
+        "the simulator Aer",
+        "NAME",
+    ),
     "intensities": _option(str, _WEAK + "mean photons.", "0.5,0.1,0 or 0.5", "μ[,ν,ω]"),
     "intensity_shares": _option(str, _WEAK + "how often each.", "0.7,0.2,0.1 or 1", "P[,P,P]"),
     "rectilinear": _option(

@@ -97,8 +97,14 @@ def _story(result: "Result") -> list[tuple[str, str]]:
     else:
         rows.append(("Verdict", f"[red]abort[/red]: {result.reason}"))
     seed = "drawn by the system" if result.seed is None else str(result.seed)
-    rows.append(("Run", f"{result.wall_s:.2f} s, seed {seed}"))
+    rows.append(("Run", f"{result.wall_s:.2f} s, seed {seed}, {_engine(result)}"))
     return rows
+
+
+def _engine(result: "Result") -> str:
+    if result.backend is not None:
+        return f"engine {result.engine} on {result.backend}"
+    return f"engine {result.engine}"
 
 
 def _eve(result: "Result") -> str:

@@ -1,0 +1,127 @@
+"""What can play the photons of an experiment: the fast engine, or circuits of qubits.
+
+Circuits lose nothing on the way, and no detector clicks by itself: what they lack is refused by
+name. Their libraries are imported when an experiment runs, not before.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bellwire.base.detections import Half, Protocol
+from bellwire.base.errors import UsageError
+from bellwire.lab import libraries
+from bellwire.lab.circuit import halves
+from bellwire.lab.circuit.protocols import branches
+from bellwire.link.config import LinkConfig
+from bellwire.link.errors import ParameterError
+from bellwire.link.eve import Eve
+from bellwire.link.simulate import simulate
+
+
+class Engine(StrEnum):
+    """Who plays the photons."""
+
+    FAST = "fast"
+    QISKIT = "qiskit"
+    PENNYLANE = "pennylane"
+
+
+MAX_BACKEND_PULSES = 100_000
+"""A real backend is paid by the second; a local one does some thousands a second."""
+
+_LOSSES = {
+    "fibre_km": "km",
+    "loss_db_per_km": "loss",
+    "insertion_loss_db": "insertion-loss",
+    "detector_efficiency": "efficiency",
+    "dark_count_probability": "dark",
+}
+"""What circuits lack: field of `LinkConfig` → its name on the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """An engine, with the backend that is to run its circuits.
+
+    Attributes:
+        engine: Which.
+        backend: Name of a backend of IBM's, `fake_…` for a local one; None for the simulator.
+    """
+
+    engine: Engine = Engine.FAST
+    backend: str | None = None
+
+    def check(self, protocol: Protocol, config: LinkConfig, pulses: int, eve: Eve | None) -> None:
+        """Refuse what this engine has not.
+
+        Raises:
+            ParameterError: an option that it lacks, by name.
+        """
+        if self.backend is not None and self.engine is not Engine.QISKIT:
+            raise ParameterError("a backend", "only with engine qiskit", f"one with {self.engine}")
+        if self.engine is Engine.FAST:
+            return
+        usual = LinkConfig()
+        for name, word in _LOSSES.items():
+            if getattr(config, name) != getattr(usual, name):
+                raise ParameterError(
+                    word,
+                    f"at its default of {getattr(usual, name):g} with engine {self.engine}, whose "
+                    "circuits lose and add no photons",
+                    getattr(config, name),
+                )
+        branches(protocol, eve)
+        if self.backend is None:
+            return
+        if config.misalignment not in {0.0, usual.misalignment}:
+            raise ParameterError(
+                "misalignment",
+                "at its default with a backend, whose own noise takes its place",
+                config.misalignment,
+            )
+        if pulses > MAX_BACKEND_PULSES:
+            raise ParameterError("pulses", f"in 1 … {MAX_BACKEND_PULSES} with a backend", pulses)
+
+    def photons(  # noqa: PLR0917 - all that a block depends on
+        self,
+        protocol: Protocol,
+        config: LinkConfig,
+        pulses: int,
+        alice_seed: bytes,
+        bob_seed: bytes,
+        noise_seed: bytes,
+        eve: Eve | None,
+    ) -> tuple[Half, Half]:
+        """Both halves of a block; arguments and results are those of `link.simulate.simulate`.
+
+        Raises:
+            LibraryMissing: the engine's library is not installed.
+            UnreachableError: the backend does not answer.
+        """
+        if self.engine is Engine.FAST:
+            return simulate(protocol, config, pulses, alice_seed, bob_seed, noise_seed, eve)
+        sample = self._sampler(config)
+        return halves.light(sample, protocol, pulses, alice_seed, bob_seed, noise_seed, eve)
+
+    def _sampler(self, config: LinkConfig) -> halves.Sampler:
+        sampler: halves.Sampler
+        if self.engine is Engine.PENNYLANE:
+            lane = libraries.load("bellwire.lab.circuit.on_pennylane", "pennylane")
+            sampler = lane.PennyLane(config.misalignment)
+        elif self.backend is None:
+            aer = libraries.load("bellwire.lab.circuit.on_aer", "qiskit", "qiskit_aer")
+            sampler = aer.Aer(config.misalignment)
+        else:
+            runtime = libraries.load(
+                "bellwire.lab.circuit.on_backend", "qiskit", "qiskit_ibm_runtime", "qiskit_aer"
+            )
+            sampler = runtime.Backend.named(self.backend)
+        return sampler
+
+
+def parse_engine(text: str) -> Engine:
+    """The engine of that name; UsageError if there is none."""
+    try:
+        return Engine(text)
+    except ValueError:
+        raise UsageError(f"expected one of the engines {', '.join(Engine)}, got {text}") from None
