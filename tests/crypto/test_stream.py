@@ -93,16 +93,6 @@ def test_reprs_show_no_key() -> None:
     assert repr(NoiseStream(SEED, "any")) == "NoiseStream()"
 
 
-@given(numbers=st.lists(st.integers(0, 2**62), max_size=20))
-@settings(max_examples=20)
-def test_blocks_by_number_are_those_of_the_stream(numbers: list[int]) -> None:
-    stream = KeyStream(SEED, "any")
-    blocks = stream.blocks(np.array(numbers, np.int64))
-    assert blocks.shape == (len(numbers), 2)
-    for number, block in zip(numbers, blocks, strict=True):
-        assert np.array_equal(block.view(np.uint8), stream.at(16 * number, 16))
-
-
 def test_a_buffer_is_filled_with_the_same_stream() -> None:
     stream = KeyStream(SEED, "any")
     buffer = np.empty(1000, np.uint8)

@@ -10,11 +10,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from bellwire.base.detections import Protocol
 from bellwire.bench import link as bench
-from bellwire.bench import plain, rivals, weak
+from bellwire.bench import pairs, plain, rivals, weak
 from bellwire.bench.rivals import Result, Rival, measure
 from bellwire.link import theory
 from bellwire.link.eve import Eve, EveKind
+from bellwire.link.pair_law import NOTHING, joint_law
 from bellwire.link.weak_counts import WeakStream
 
 N = 20_000
@@ -43,7 +45,9 @@ def test_the_bench_gives_the_names_it_promises_with_a_ratio_where_something_ran_
         "bb84_vs_sequence_50km": "sequence_bb84 50 km",
         "decoy_bb84_realtime_factor": weak.AGAINST,
         "decoy_bb84_counts_realtime_factor": weak.AGAINST,
+        "decoy_bb84_nodes_realtime_factor": weak.AGAINST,
         "peak_memory_mb": None,
+        "e91_lossy_events_per_s": pairs.AGAINST,
     }
     assert {figure.name: figure.against for figure in figures} == compared
     for figure in figures:
@@ -145,3 +149,18 @@ def test_the_plain_loop_of_decoy_states_follows_the_same_law() -> None:
 
 def test_memory_of_a_run_is_measured_where_it_is_made() -> None:
     assert 30 < weak.measure_memory(10**8) < 2000
+
+
+def test_the_plain_loop_of_pairs_follows_the_same_law() -> None:
+    windows = 200_000
+    counts, statistic = pairs.plain(windows), 0.0
+    law = joint_law(Protocol.E91, pairs.CONFIG, pairs.SOURCE)
+    for a, b, x, y in product(range(3), range(3), (0, 1, None), (0, 1, None)):
+        if x is None and y is None:
+            continue
+        cells = [[NOTHING] if outcome is None else [outcome, 2 + outcome] for outcome in (x, y)]
+        expected = windows * law[a, b][np.ix_(*cells)].sum()
+        if expected > 10:
+            statistic += (counts.get((a, b, x, y), 0) - expected) ** 2 / expected
+    assert 3_000 < sum(counts.values()) < 4_000
+    assert statistic < 72 + 4 * math.sqrt(144)

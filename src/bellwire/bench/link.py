@@ -2,7 +2,7 @@
 
 Ideal links, with everything kept (both parties' settings and outcomes, and Eve's), beside a plain
 loop, Qiskit and QKDpy; weak pulses beside SeQUeNCe over the same fibre; decoy states follow
-(`bellwire.bench.weak`). Rates are the best of many short runs, of one core
+(`bellwire.bench.weak`), then sources of several pairs (`bellwire.bench.pairs`). Rates are the best of many short runs, of one core
 in processor time: what others on the machine take is not ours.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from bellwire.base import cores
 from bellwire.base.detections import Protocol
-from bellwire.bench import plain, rivals, weak
+from bellwire.bench import pairs, plain, rivals, weak
 from bellwire.bench.model import Figure
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve, EveKind
@@ -56,7 +56,8 @@ def run(quick: bool = False) -> list[Figure]:
         quick: Smaller runs, for a first impression.
     """
     size = _QUICK if quick else _FULL
-    return [*_entangled(size), *_single_photons(size), *_fibre(size), *weak.run(quick)]
+    alone = [*weak.run(quick), *pairs.run(quick)]
+    return [*_entangled(size), *_single_photons(size), *_fibre(size), *alone]
 
 
 def _entangled(size: _Size) -> list[Figure]:

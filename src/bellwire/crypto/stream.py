@@ -48,18 +48,6 @@ class KeyStream:
         buffer.fill(0)
         encryptor.update_into(buffer.data, buffer.data)
 
-    def blocks(self, numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """Blocks of 16 bytes by number, from 0, in any order: (n, 2) little-endian words.
-
-        In counter mode a block is the encryption of its number, so that each costs the same
-        wherever it lies.
-        """
-        counters = np.zeros((numbers.size, 2), ">u8")
-        counters[:, 1] = numbers
-        # Every counter occurs once a call and none is a message: ECB's weakness has no hold here.
-        encryptor = Cipher(algorithms.AES256(self._key), modes.ECB()).encryptor()  # noqa: S305
-        return np.frombuffer(encryptor.update(counters.tobytes()), "<u8").reshape(-1, 2)
-
     def words(self, start: int, count: int) -> NDArray[np.uint32]:
         """Words start … start + count − 1 of the stream read as little-endian uint32."""
         return self.at(4 * start, 4 * count).view("<u4")

@@ -148,7 +148,7 @@ class ClickStream:
         Raises:
             ParameterError: more than 10¹⁵ gates in all, or the state is of another kind of stream.
         """
-        run = _Run(state, pulses, self._tallies)
+        run = Run(state, pulses, self._tallies)
         self._go(run, None)
         return run.state()
 
@@ -158,12 +158,12 @@ class ClickStream:
         Raises:
             ParameterError: more than 10¹⁵ gates in all, or the state is of another kind of stream.
         """
-        run, dead = _Run(state, pulses, self._tallies), self._memory.dead_gates
-        kept = _Kept(math.ceil(pulses * self.any / (1.0 + self.any * dead)))
+        run, dead = Run(state, pulses, self._tallies), self._memory.dead_gates
+        kept = Kept(math.ceil(pulses * self.any / (1.0 + self.any * dead)))
         self._go(run, kept)
         return kept.clicks(), run.state()
 
-    def _go(self, run: "_Run", kept: "_Kept | None") -> None:
+    def _go(self, run: "Run", kept: "Kept | None") -> None:
         if not self.any:
             return
         words, rare = np.empty(ROWS, np.uint64), np.empty(RARE_WORDS, np.uint64)
@@ -187,7 +187,7 @@ class ClickStream:
                 kept.size += n
 
     def _kernel(
-        self, run: "_Run", rows: Rows, rare: NDArray[np.uint64], found: Clicks
+        self, run: "Run", rows: Rows, rare: NDArray[np.uint64], found: Clicks
     ) -> tuple[bool, int]:
         edges, codes = self._tables
         memory = self._memory
@@ -220,7 +220,7 @@ class ClickStream:
         )
 
 
-class _Run:
+class Run:
     """A state on its way to a gate."""
 
     __slots__ = ("end", "registers", "tallies")
@@ -240,7 +240,7 @@ class _Run:
         return State(self.end, tuple(self.registers.tolist()), tuple(self.tallies.tolist()))
 
 
-class _Kept:
+class Kept:
     """Clicks as they come, and room for more.
 
     Args:

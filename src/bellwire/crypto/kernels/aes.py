@@ -206,7 +206,7 @@ def fill(out: Words, counter: np.uint64, key: Key) -> None:
     """Fill `out` with the stream's words from block `counter` on; in kernels and in Python.
 
     Args:
-        out: (n,) uint64, n a multiple of 8.
+        out: (n,) uint64, n a multiple of 8; of a key of one block an instruction, of 2.
         counter: Number of the first block; there are n/2 of them.
         key: Says how, by its type.
     """

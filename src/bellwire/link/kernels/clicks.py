@@ -162,7 +162,7 @@ def strike(
 
 
 @njit(cache=True, nogil=True)
-def _geometric(word: np.uint64, scale: float) -> np.int64:
+def geometric(word: np.uint64, scale: float) -> np.int64:
     """⌊ln u · scale⌋, u uniform with 53 bits, at most 2⁶¹."""
     v = math.log((float(np.int64(word >> np.uint64(11))) + 0.5) * 2.0**-53) * scale
     return np.int64(min(v, 2.0**61))
@@ -212,7 +212,7 @@ def advance(
     i, r, n = 0, 0, 0
     done, keep = False, at.size > 0
     if untouched == NONE and R.size:
-        untouched, r = (_geometric(R[0], fill), 1) if fill != 0.0 else (FAR, 0)
+        untouched, r = (geometric(R[0], fill), 1) if fill != 0.0 else (FAR, 0)
     while True:
         if g == NONE:
             if i == gap.size:
@@ -303,8 +303,8 @@ def advance(
             if untouched:
                 untouched -= 1
                 continue
-            untouched = _geometric(R[r], fill)
-            release = d + _geometric(R[r + 1], decay)
+            untouched = geometric(R[r], fill)
+            release = d + geometric(R[r + 1], decay)
             r += 2
             if detector and a1 == FAR:
                 a1 = release
