@@ -2,8 +2,8 @@
 
 Ideal links, with everything kept (both parties' settings and outcomes, and Eve's), beside a plain
 loop, Qiskit and QKDpy; weak pulses beside SeQUeNCe over the same fibre; decoy states follow
-(`bellwire.bench.weak`), then sources of several pairs (`bellwire.bench.pairs`). Rates are the best of many short runs, of one core
-in processor time: what others on the machine take is not ours.
+(`bellwire.bench.weak`), then sources of several pairs (`bellwire.bench.pairs`). Rates are the best
+of many short runs, of one core in processor time: what others on the machine take is not ours.
 """
 
 import math
