@@ -57,6 +57,7 @@ class TwoHalves:
 class LinkEnd:
     link: TwoHalves
     side: Side
+    spent: str | None = None
 
     async def block(
         self, ticket: bytes, protocol: Protocol, pulses: int, choice_seed: bytes

@@ -19,6 +19,13 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the link's sockets. Default: STATE/link."),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="link|timetags:DIR",
+            help="Where detections come from: the link, or this site's recording of time tags.",
+        ),
+    ] = None,
     listen: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Site b: where the classical channel listens."),
@@ -65,7 +72,7 @@ def command(
             "--seed makes this node's choices known in advance: it is for experiments only",
             hint="Add --lab to run an experiment.",
         )
-    settings = load(config, {"state": {"dir": state}})
+    settings = load(config, {"state": {"dir": state}, "distill": {"source": source}})
     logs.setup(settings.log.level, settings.log.format)
     default = (settings.addresses.classical_host, settings.addresses.classical_port)
     options = assemble.NodeOptions(

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bellwire.base.detections import Half, Side
+from bellwire.base.matching import Matching
 from bellwire.crypto.errors import TagMismatch
 from bellwire.distill.errors import MalformedMessage, ParameterError
 from bellwire.distill.messages import VERSION, Open, decode, encode
@@ -114,8 +115,8 @@ class Session:
             return []
         return self._advance(body)
 
-    def provide(self, half: Half) -> list[Effect]:
-        """Hand over our half, after FetchHalf."""
+    def provide(self, half: Half | Matching) -> list[Effect]:
+        """Hand over our half, or what agrees on one with the peer, after FetchHalf."""
         if self._waiting is not FetchHalf:
             raise RuntimeError("the session did not ask for a half")
         return self._advance(half)

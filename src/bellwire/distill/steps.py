@@ -20,6 +20,8 @@ from bellwire.base.bits import (
     unpack,
 )
 from bellwire.base.detections import Half, Settings, Side, Slots
+from bellwire.base.errors import BellwireError
+from bellwire.base.matching import Matching, MatchingMalformed
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.one_time_mac import TAG_BYTES, forgery_bound, tag, verify_tag
@@ -103,7 +105,7 @@ class BlockRejected(Exception):
         self.reason = reason
 
 
-Answer = bytes | Half | None
+Answer = bytes | Half | Matching | None
 _T = TypeVar("_T")
 Talk = Generator[Send | FetchHalf | Store, Answer, _T]
 
@@ -144,9 +146,7 @@ class Steps:
         mine = encode(self._opening)
         if (yield from self._exchange(mine)) != mine:
             raise BlockRejected(Reason.DISAGREED, "the sides opened different blocks")
-        half = yield FetchHalf(self._opening)
-        assert half is not None
-        assert not isinstance(half, bytes)
+        half = yield from self._half()
         if half.received is not None and half.received.size > 0:
             last = int(half.received[-1])
             if last >= self._opening.pulses:
@@ -179,6 +179,22 @@ class Steps:
         if rejection is not None or self._opening.probe:
             return (yield from self._disclose(ours.outcomes[roles.key], roles, evidence, rejection))
         return (yield from self._distil(ours.outcomes[roles.key], roles, evidence, public_seed))
+
+    def _half(self) -> Talk[Half]:
+        source = yield FetchHalf(self._opening)
+        assert source is not None
+        assert not isinstance(source, bytes)
+        if not isinstance(source, Matching):
+            return source
+        try:
+            while True:
+                half = source.take((yield from self._exchange(source.message())))
+                if half is not None:
+                    return half
+        except MatchingMalformed as error:
+            raise MalformedMessage(str(error)) from error
+        except BellwireError as error:
+            raise BlockRejected(Reason.LINK, f"no detections: {error}") from error
 
     def _exchange(self, body: bytes) -> Talk[bytes]:
         step, self.step = self.step, self.step + 1

@@ -52,6 +52,11 @@ class LinkClient:
         self._path = path
         self._timeout_s = timeout_s
 
+    @property
+    def spent(self) -> None:
+        """Nothing: simulated light has no end."""
+        return
+
     async def block(
         self, ticket: bytes, protocol: Protocol, pulses: int, choice_seed: bytes
     ) -> Half:

@@ -5,10 +5,14 @@ BellwireError
 │   ├── ParameterError   a physical value, a share, a number of pulses that cannot be    exit 2
 │   ├── LabOnly          an attack or a seed was asked of a link outside the lab         exit 2
 │   ├── TooRare          a chain of repeaters all but never delivers a pair              exit 2
-│   └── RunDirTaken      the sockets' folder is another link's                           exit 2
+│   ├── RunDirTaken      the sockets' folder is another link's                           exit 2
+│   └── TagsUnreadable   a recording of time tags is none, or is damaged; with the place exit 2
 ├── UnreachableError
 │   ├── LinkUnreachable  the link's process does not answer                              exit 4
 │   └── LinkTimeout      no answer in time, mostly because the peer never asked          exit 4
+├── NotMatched (base.matching)
+│   ├── ClocksNotAligned no offset and drift brings two recordings together              exit 1
+│   └── TagsUsedUp       a recording has no tags left that were not used                 exit 1
 ├── LinkRefused          the link declined a request and said why                        exit 1
 └── LinkMisbehaved       the link answered what the protocol does not allow              exit 1
 """
@@ -17,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
+from bellwire.base.matching import NotMatched
 
 
 class ParameterError(UsageError):
@@ -78,6 +83,41 @@ class RunDirTaken(UsageError):
             hint="Stop the other link, or choose another folder with --run-dir.",
         )
         self.path = path
+
+
+class TagsUnreadable(UsageError):
+    """A recording of time tags that cannot be read, or written.
+
+    Attributes:
+        path: The file.
+        place: Byte or line where it goes wrong; None if the whole file is meant.
+    """
+
+    def __init__(self, path: Path, place: str | None, what: str) -> None:
+        where = f"{path}" if place is None else f"{path}, {place}"
+        super().__init__(f"{where}: {what}", hint="spec/time-tags.md gives the formats.")
+        self.path = path
+        self.place = place
+
+
+class TagsUsedUp(NotMatched):
+    """A recording has no tags left; none is ever used twice."""
+
+
+class ClocksNotAligned(NotMatched):
+    """No offset and drift of the clocks makes two recordings coincide.
+
+    Attributes:
+        examined: Which stretch of the recording was compared, in words.
+    """
+
+    def __init__(self, examined: str, best: str) -> None:
+        super().__init__(
+            f"the clocks of the two recordings do not align: {examined}; {best}",
+            hint="Were both recorded at once? A larger search_s or max_drift_ppm in tags.toml "
+            "widens the search.",
+        )
+        self.examined = examined
 
 
 class LinkUnreachable(UnreachableError):

@@ -17,15 +17,14 @@ from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill import amplification, cascade
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
-from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
-from bellwire.link.client import LinkClient
 from bellwire.node.operator import operator_server
 from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
+from bellwire.node.source import Source, open_source
 from bellwire.node.vault import StoreVault
 
 SITES = {"a": Side.ALICE, "b": Side.BOB}
@@ -122,14 +121,16 @@ async def run_node(
     store = open_store(folder, side, options.authentication_key)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
-        node = _assemble(settings, side, store, options)
-        warming = asyncio.create_task(asyncio.to_thread(_warm, settings.distill.pulses))
+        source = await asyncio.to_thread(open_source, settings, side, options.link_dir, folder)
+        node = _assemble(settings, side, store, options, source)
+        warming = asyncio.create_task(asyncio.to_thread(_warm, settings.distill.pulses, source))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
         about: dict[str, object] = {
             "ready": True,
             "service": "node",
             "site": options.site,
+            "source": source.kind.value,
             "keys": str(folder / "keys.sock"),
             "operator": str(folder / "operator.sock"),
         }
@@ -159,18 +160,21 @@ async def run_node(
             await node.close()
 
 
-def _warm(pulses: int) -> None:
+def _warm(pulses: int, source: Source) -> None:
     cascade.warm()
     amplification.warm(pulses)
+    source.warm()
 
 
-def _assemble(settings: Settings, side: Side, store: KeyStore, options: NodeOptions) -> NodeService:
+def _assemble(
+    settings: Settings, side: Side, store: KeyStore, options: NodeOptions, source: Source
+) -> NodeService:
     distill, rules = settings.distill, settings.status
     return NodeService(
         side,
         store=store,
-        vault=StoreVault(store, KeySourceKind.SIMULATED, system_clock),
-        link=LinkClient(options.link_dir / f"{side}.sock"),
+        vault=StoreVault(store, source.kind, system_clock),
+        link=source.link,
         status=LinkStatus(
             StatusRules(
                 yellow_qber=rules.yellow_qber,

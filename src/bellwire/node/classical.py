@@ -17,6 +17,7 @@ import structlog
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
+from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
 from bellwire.distill.errors import FrameTampered, MalformedMessage
 from bellwire.distill.line import (
@@ -48,8 +49,12 @@ class Link(Interface):
 
     async def block(
         self, ticket: bytes, protocol: Protocol, pulses: int, choice_seed: bytes
-    ) -> Half:
-        """Our half of a block."""
+    ) -> Half | Matching:
+        """Our half of a block, or what agrees on it with the peer."""
+
+    @property
+    def spent(self) -> str | None:
+        """Why no further block can come, or None while one can."""
 
 
 class Vault(Interface):
@@ -187,10 +192,14 @@ class Classical:
         """
         if probe is not None:
             opening = self._policy.opening(probe, protocol, pulses, probe=True)
+            if self._link.spent is not None:
+                return self._not_begun(opening, Reason.LINK, self._link.spent)
             return await self._drive(Session(self._side, opening, None, secrets.token_bytes))
         assert self._peer is not None
         number = 1 + max(await self._vault.last_block(), self._peer.last_block)
         opening = self._policy.opening(number, protocol, pulses, probe=False)
+        if self._link.spent is not None:
+            return self._not_begun(opening, Reason.LINK, self._link.spent)
         try:
             authentication = await self._vault.authentication(number)
         except ReserveExhausted as error:

@@ -277,8 +277,10 @@ class NodeService:
             # A block that failed would fail again at once, and spend authentication key each time.
             self._resting = not report.accepted
             return
+        # With no light left there is nothing to watch, but who asks for a block hears why not.
+        patience = schedule.probe_interval_s if self._link.spent is None else None
         try:
-            async with asyncio.timeout(schedule.probe_interval_s):
+            async with asyncio.timeout(patience):
                 job = await self._jobs.get()
         except TimeoutError:
             self._resting = False
@@ -294,7 +296,9 @@ class NodeService:
 
     async def _wants_stock(self) -> bool:
         target = self._schedule.target_stock_bits
-        if not target or self._resting or self._status.at(self._clock()).status is Status.RED:
+        if not target or self._resting or self._link.spent is not None:
+            return False
+        if self._status.at(self._clock()).status is Status.RED:
             return False
         return await asyncio.to_thread(self._store.stock_bits, self.side) < target
 

@@ -111,6 +111,10 @@ class DistillSettings(BaseModel):
     protocol: Literal["e91", "bbm92", "bb84"] = Field(
         default="e91", description="How photons become correlated bits."
     )
+    source: Annotated[str, Field(pattern=r"^(link|timetags:.+)$", max_length=4096)] = Field(
+        default="link",
+        description="Where this site's detections come from: link, or timetags:DIR, its recording.",
+    )
     pulses: int = Field(
         default=200_000, ge=1_000, le=MAX_PULSES, description="Pulses, or pairs, of one block."
     )

@@ -9,7 +9,7 @@ what it needs only when it runs.
 
 import typer
 
-from bellwire.cli.lab import circuit, compare, power, repeater, reproduce, run, sweep
+from bellwire.cli.lab import align, circuit, compare, power, repeater, reproduce, run, sweep, tags
 
 app = typer.Typer(
     no_args_is_help=True, help="Experiments with light, Eve and two sides in one process."
@@ -28,3 +28,5 @@ app.command("power")(power.command)
 app.command("repeater")(repeater.command)
 app.command("reproduce")(reproduce.command)
 app.command("circuit")(circuit.command)
+app.command("tags")(tags.command)
+app.command("align")(align.command)
