@@ -156,8 +156,36 @@ def test_gains_share_a_panel_and_key_falls_on_a_logarithmic_axis() -> None:
     assert {text.get_text() for text in figure.axes[0].texts} == {"signal", "decoy", "vacuum decoy"}
     assert [figure.axes[k].get_yscale() for k in (0, 2, 4, 6)] == ["log", "linear", "log", "log"]
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()][:2] == ["theory", "accepted"]
+    assert [text.get_text() for text in legend.get_texts()][:3] == [
+        "theory",
+        "PLOB bound",
+        "accepted",
+    ]
     single = lab.sweep("wcp-bb84", ["km=0:20:2", "signal=0.1:0.2:2"], pulses=1e4, seed=1)
     assert len(single.figure().axes) == 8, "four maps, four scales"
     without = lab.sweep("wcp-bb84", "km=0:20:2", pulses=1e4, afterpulse=0.1, seed=1)
     assert len(without.figure().axes) == 7
+
+
+def bound_of(protocol: str, over: str, **words: Any) -> list[Any]:
+    axes = lab.sweep(protocol, over, seed=1, **words).plot(quantity="key")
+    return [line for line in axes.lines if line.get_label() == "PLOB bound"]
+
+
+def test_key_against_distance_stands_below_the_bound_that_nobody_exceeds() -> None:
+    (line,) = bound_of("bb84", "km=10:110:3", pulses=400_000, insertion_loss=1.0)
+    for km, bound in np.asarray(line.get_xydata())[::50]:
+        eta = 10 ** (-(0.2 * km + 1.0) / 10)
+        assert bound == pytest.approx(-math.log2(1 - eta))
+    assert line.axes.get_ylim()[1] > bound_at(line, 10.0)
+
+
+def bound_at(line: Any, km: float) -> float:
+    x, y = np.asarray(line.get_xydata()).T
+    return float(np.interp(km, x, y))
+
+
+def test_there_is_no_such_bound_for_pairs_nor_where_distance_is_fixed() -> None:
+    assert bound_of("bbm92", "km=1:60:3", pulses=300_000) == []
+    assert bound_of("bb84", "efficiency=0.02:1:3", pulses=300_000) == []
+    assert bound_of("bb84", "km=10:110:3", pulses=400_000, loss=0.0) == []

@@ -19,6 +19,7 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from bellwire.base.detections import Protocol
 from bellwire.base.style import (
     BLUE,
     FAINT,
@@ -35,6 +36,7 @@ from bellwire.distill.verdict import CLASSICAL, Rules
 from bellwire.lab.parameters import SWEEPABLE, WEAK, protocol_of
 from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.results import Point, SweepResult
+from bellwire.link.repeater_theory import repeaterless_bound
 
 WIDTH = 6.4
 """Inches: a page's text width, or one and a half columns."""
@@ -63,6 +65,7 @@ _WIDE = 30.0
 
 _THEORY = "theory"
 _LIMIT = "theory, long blocks"
+_BOUND = "PLOB bound"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -83,7 +86,7 @@ _ESTIMATED = (
     _DIVIDED._replace(words="accepted in some runs"),
     _REJECTED._replace(words="rejected"),
 )
-_LEGEND = (_THEORY, _LIMIT, *(each.words for each in (*_DISTILLED, *_ESTIMATED)))
+_LEGEND = (_THEORY, _LIMIT, _BOUND, *(each.words for each in (*_DISTILLED, *_ESTIMATED)))
 
 
 def draw(result: SweepResult) -> Figure:
@@ -158,6 +161,8 @@ def _curve(axes: Axes, result: SweepResult, panel: Panel) -> None:
         above = [value for value in values if value > 0.0]
         axes.set_ylim(min(above) / 2.5, max(above) * 2.5)
     highest = _theory(axes, result, panel, at)
+    if logarithmic and panel == (Quantity.KEY,):
+        _bound(axes, result, at)
     for quantity in panel:
         for verdict, group in _by_verdict(result, points):
             _points(axes, verdict, group, quantity, logarithmic=logarithmic)
@@ -198,6 +203,21 @@ def _theory(axes: Axes, result: SweepResult, panel: Panel, at: NDArray[np.float6
                 color=MUTED,
             )
     return highest
+
+
+def _bound(axes: Axes, result: SweepResult, at: NDArray[np.float64]) -> None:
+    """What no protocol exceeds over that fibre, a pulse being a mode; not of a source between."""
+    protocol = protocol_of(result.protocol)
+    if result.over[0] != "km" or (protocol not in WEAK and Protocol(protocol).entangled):
+        return
+    loss, rest = (float(result.fixed[name]) for name in ("loss", "insertion_loss"))
+    bounds = [repeaterless_bound(10.0 ** (-(km * loss + rest) / 10.0)) for km in at.tolist()]
+    finite = [each for each in bounds if math.isfinite(each)]
+    if not finite:
+        return
+    axes.plot(at, bounds, color=INK, lw=1.1, ls=":", label=_BOUND, zorder=1)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, max(high, 2.0 * min(1.0, max(finite))))
 
 
 def _points(
