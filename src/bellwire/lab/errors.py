@@ -7,11 +7,14 @@ BellwireError
 │   ├── FileUnusable       a configuration file or the output folder                       exit 2
 │   ├── OtherSweep         the output folder holds a sweep with other fixed parameters     exit 2
 │   ├── LibraryMissing     an optional library was asked for and is not installed          exit 2
+│   ├── ClusterUnfit       no address of a cluster, or workers of another version          exit 2
 │   ├── BackendUnknown     no backend has this name                                        exit 2
 │   └── AccountMissing     a backend of IBM's was asked for, without an account            exit 2
-├── UnreachableError
-│   └── BackendUnreachable IBM's service does not answer, or not to this account           exit 4
-└── WorkerLost             a worker process ended; what is done is kept                    exit 1
+├── WorkerLost             a worker process ended; what is done is kept                    exit 1
+└── UnreachableError
+    ├── ClusterUnreachable no Dask scheduler answers                                       exit 4
+    ├── ClusterLost        a cluster went away; what is done is kept                       exit 4
+    └── BackendUnreachable IBM's service does not answer, or not to this account           exit 4
 
 Values outside their ranges raise the `ParameterError` of the link or of distillation.
 """
@@ -138,3 +141,42 @@ class WorkerLost(BellwireError):
             hint="What is done is kept; run the same sweep again to go on, with fewer --workers "
             "if memory was short.",
         )
+
+
+class ClusterUnfit(UsageError):
+    """The cluster's address is none, or its workers cannot do the work."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, hint="Workers need the same bellwire and its extra: 'bellwire[dask]'."
+        )
+
+
+class ClusterUnreachable(UnreachableError):
+    """No Dask scheduler answers.
+
+    Attributes:
+        address: Where.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"expected a Dask scheduler at {address}, got no answer",
+            hint="Start one: dask scheduler; then workers: dask worker ADDRESS.",
+        )
+        self.address = address
+
+
+class ClusterLost(UnreachableError):
+    """A cluster went away in the middle of a sweep.
+
+    Attributes:
+        address: Of its scheduler.
+    """
+
+    def __init__(self, address: str, expected: str, got: str) -> None:
+        super().__init__(
+            f"expected {expected} of the cluster {address}, got {got}",
+            hint="What is done is kept; the same sweep goes on from there, also without --dask.",
+        )
+        self.address = address

@@ -8,9 +8,10 @@ nor on the order, and a sweep that is made finer, wider or repeated more often k
 import itertools
 import math
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -21,6 +22,7 @@ import numpy as np
 from bellwire.base import cores
 from bellwire.base.errors import UsageError
 from bellwire.crypto.kdf import hkdf
+from bellwire.lab import cluster
 from bellwire.lab import folder as folders
 from bellwire.lab import workers as crews
 from bellwire.lab.dispatch import experiment, row_kind
@@ -43,6 +45,9 @@ from bellwire.lab.workers import Job
 
 MAX_EXPERIMENTS = 100_000
 MAX_AXES = 2
+
+Do = Callable[[Sequence[Job]], Generator[AnyRow, None, None]]
+"""Who does the jobs of a sweep: processes here, or a cluster."""
 
 _DIGITS = 12
 """Values are rounded to so many digits, so that 0.3 is 0.3 and not 0.30000000000000004."""
@@ -213,6 +218,7 @@ def sweep(
     *,
     repeat: int = 1,
     workers: int | None = 1,
+    dask: str | None = None,
     out: str | Path | None = None,
     progress: Callable[[int, int, int], None] | None = None,
     **words: Unpack[Words],
@@ -226,24 +232,30 @@ def sweep(
             or two of them.
         repeat: Experiments per place.
         workers: Processes; None for one per core. Results do not depend on it.
+        dask: `tcp://HOST:PORT` of a Dask scheduler, whose cluster does the work in their place.
         out: Folder for table, figure and description. What it has of this sweep is not done again.
         progress: Called with (experiments done, experiments in all, pulses just done).
         words: The parameters of `lab run`; `seed` is the whole sweep's.
 
     Raises:
         UsageError: before anything runs, for whatever is wrong with the parameters or the folder.
-        WorkerLost: a worker ended early; what is done stays in `out`.
+        WorkerLost, ClusterLost: a worker or the cluster ended early; what is done stays in `out`.
+        ClusterUnreachable: no scheduler answers at `dask`.
     """
     plan = Plan.make(protocol, [over] if isinstance(over, str | Axis) else over, repeat, words)
     crew = cores.available() if workers is None else workers
     if not 1 <= crew <= crews.MAX_WORKERS:
         raise RangeError(f"expected 1 to {crews.MAX_WORKERS} workers, got {crew}")
+    do: Do = partial(crews.rows, workers=crew)
+    if dask is not None:
+        cluster.ready(dask)
+        do = partial(cluster.rows, address=dask)
     seed = words.get("seed")
     for place in itertools.islice(plan.places(), 1):
         experiment(protocol, {**plan.words(place), "seed": seed})
     if out is None:
         root = secrets.randbits(63) if seed is None else seed
-        return _result(plan, root, _work(plan, root, [], crew, _Watch(progress)))
+        return _result(plan, root, _work(plan, root, [], do, _Watch(progress)))
     with folders.opened(Path(out), row_kind(protocol)) as folder:
         known = folder.identity()
         root = _root(known, seed)
@@ -252,7 +264,7 @@ def sweep(
         _describe(folder, plan, root, complete=False)
         had = folder.rows()
         with folder.appending() as table:
-            rows = _work(plan, root, had, crew, _Watch(progress, table.add))
+            rows = _work(plan, root, had, do, _Watch(progress, table.add))
         result = _result(plan, root, rows)
         result.save(folder.path)
         _describe(folder, plan, root, complete=True)
@@ -273,13 +285,13 @@ class _Watch:
             self.progress(finished, total, row.pulses)
 
 
-def _work(plan: Plan, seed: int, had: list[AnyRow], crew: int, watch: _Watch) -> list[AnyRow]:
+def _work(plan: Plan, seed: int, had: list[AnyRow], do: Do, watch: _Watch) -> list[AnyRow]:
     """Do what `had` lacks of the plan; gives the rows of both."""
     done = {row.seed for row in had}
     jobs = plan.jobs(seed)
     left = [job for job in jobs if job.words["seed"] not in done]
     rows = list(had)
-    with closing(crews.rows(left, crew)) as fresh:
+    with closing(do(left)) as fresh:
         for finished, row in enumerate(fresh, start=len(jobs) - len(left) + 1):
             rows.append(row)
             watch.tell(row, finished, len(jobs))

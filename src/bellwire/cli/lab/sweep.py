@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.lab.options import TITLES, measured, takes_words
 from bellwire.cli.options import JsonFlag
@@ -34,6 +35,12 @@ def command(
         int | None,
         typer.Option(metavar="W", help="Processes; the results are the same. Default: all cores."),
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tcp://HOST:PORT", help="Send the experiments to this Dask cluster instead."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -49,6 +56,8 @@ def command(
     from bellwire.lab.sweep import Plan
     from bellwire.lab.sweep import sweep as run_sweep
 
+    if dask is not None and workers is not None:
+        raise UsageError(f"expected --workers or --dask, got both: {workers} and {dask}")
     plan = Plan.make(protocol, over, repeat, words)
     if out is None:
         out = Path("-".join(["sweep", plan.protocol, *plan.over]).replace("_", "-"))
@@ -61,6 +70,7 @@ def command(
                 over,
                 repeat=repeat,
                 workers=workers,
+                dask=dask,
                 out=out,
                 progress=lambda _done, _all, amount: meter.advance(amount),
                 **cast("Words", words),
