@@ -157,14 +157,16 @@ class Result:
         return tables.frame([self])
 
 
-def _seeds(seed: int | None) -> Callable[[str], bytes]:
+def seeds(seed: int | None) -> Callable[[str], bytes]:
+    """Purpose → 32 bytes: derived from the experiment's seed, or from the operating system."""
     if seed is None:
         return lambda _purpose: secrets.token_bytes(SEED_BYTES)
     root = seed.to_bytes(16, "big")
     return lambda purpose: hkdf(root, info=b"lab " + purpose.encode(), length=SEED_BYTES)
 
 
-def _reader(seed: bytes) -> Callable[[int], bytes]:
+def public_reader(seed: bytes) -> Callable[[int], bytes]:
+    """Count → so many further bytes of public randomness."""
     stream, at = KeyStream(seed, "public randomness"), 0
 
     def read(count: int) -> bytes:
@@ -181,11 +183,11 @@ def run(experiment: Experiment) -> Result:
     began = time.perf_counter()
     if experiment.middle is not None:
         met = interpose(
-            _opening(experiment),
+            opening(experiment),
             experiment.config,
             experiment.middle,
-            _seeds(experiment.seed),
-            _reader,
+            seeds(experiment.seed),
+            public_reader,
         )
         return _result(
             experiment,
@@ -211,18 +213,12 @@ def run(experiment: Experiment) -> Result:
 
 def distilled(experiment: Experiment) -> PairOutcome:
     """Send the light of an experiment and distil it; an Eve in the middle is not asked for here."""
-    seed = _seeds(experiment.seed)
-    alice, bob = _halves(experiment, seed)
-    tags = derive_authentication(seed("authentication"))
-    return distil(
-        dict.fromkeys(Side, _opening(experiment)),
-        {Side.ALICE: alice, Side.BOB: bob},
-        dict.fromkeys(Side, tags),
-        {side: _reader(seed(f"public {side}")) for side in Side},
-    )
+    seed = seeds(experiment.seed)
+    return distil_halves(experiment, *halves(experiment, seed), seed)
 
 
-def _halves(experiment: Experiment, seed: Callable[[str], bytes]) -> tuple[Half, Half]:
+def halves(experiment: Experiment, seed: Callable[[str], bytes]) -> tuple[Half, Half]:
+    """Alice's half and Bob's of an experiment's light."""
     if experiment.source is None:
         return experiment.player.photons(
             experiment.protocol,
@@ -239,7 +235,21 @@ def _halves(experiment: Experiment, seed: Callable[[str], bytes]) -> tuple[Half,
     return block.alice, block.bob
 
 
-def _opening(experiment: Experiment) -> Open:
+def distil_halves(
+    experiment: Experiment, alice: Half, bob: Half, seed: Callable[[str], bytes]
+) -> PairOutcome:
+    """Distil an experiment's halves; what is random in public comes from its seeds."""
+    tags = derive_authentication(seed("authentication"))
+    return distil(
+        dict.fromkeys(Side, opening(experiment)),
+        {Side.ALICE: alice, Side.BOB: bob},
+        dict.fromkeys(Side, tags),
+        {side: public_reader(seed(f"public {side}")) for side in Side},
+    )
+
+
+def opening(experiment: Experiment) -> Open:
+    """The message with which both sides begin the experiment's block."""
     return Open(
         VERSION,
         1,

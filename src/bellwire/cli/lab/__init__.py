@@ -9,7 +9,18 @@ what it needs only when it runs.
 
 import typer
 
-from bellwire.cli.lab import align, circuit, compare, power, repeater, reproduce, run, sweep, tags
+from bellwire.cli.lab import (
+    align,
+    circuit,
+    compare,
+    power,
+    repeater,
+    reproduce,
+    run,
+    step,
+    sweep,
+    tags,
+)
 
 app = typer.Typer(
     no_args_is_help=True, help="Experiments with light, Eve and two sides in one process."
@@ -23,6 +34,7 @@ def _group() -> None:
 
 app.command("run")(run.command)
 app.command("sweep")(sweep.command)
+app.command("step")(step.command)
 app.command("compare")(compare.command)
 app.command("power")(power.command)
 app.command("repeater")(repeater.command)

@@ -70,10 +70,23 @@ WORDS: dict[str, Any] = {
 }
 
 
+_OF_PHOTONS = tuple(WORDS)[: tuple(WORDS).index("epsilon") + 1]
+"""Words of a verb that knows single photons and pairs only, and goes on to the key."""
+
+
 def takes_words(command: Callable[..., None]) -> Callable[..., None]:
     """Give a verb every option of `WORDS`, in the place of its parameter `words`."""
+    return _with(command, tuple(WORDS))
+
+
+def takes_words_of_photons(command: Callable[..., None]) -> Callable[..., None]:
+    """The same without what is of weak pulses, of several pairs, or of estimates."""
+    return _with(command, _OF_PHOTONS)
+
+
+def _with(command: Callable[..., None], which: tuple[str, ...]) -> Callable[..., None]:
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "words"]
-    names = [name for name in WORDS if name not in {each.name for each in own}]
+    names = [name for name in which if name not in {each.name for each in own}]
     words = [
         inspect.Parameter(
             name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=WORDS[name]
