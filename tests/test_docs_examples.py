@@ -21,7 +21,7 @@ from bellwire.node import settings
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r"^(?P<exempt><!-- not run: \S.*-->\n\n?)?```(?P<kind>console|python)\n(?P<body>.*?)^```$",
+    r"^(?P<exempt><!-- not run: \S[^\n]*-->\n\n?)?```(?P<kind>console|python)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ (?:\./)?(bellwire\b.*)$", re.MULTILINE)
@@ -111,6 +111,13 @@ def test_exempt_blocks_and_other_commands_are_left_alone(tmp_path: Path) -> None
     (found,) = examples(page)
     assert COMMAND.findall(found.body) == ["bellwire demo", "bellwire x"]
     assert str(found) == "page.md:8"
+
+
+def test_an_exemption_holds_for_its_own_block_only(tmp_path: Path) -> None:
+    exempt = "<!-- not run: a reason -->\n```console\n$ bellwire demo\n```\n"
+    page = tmp_path / "page.md"
+    page.write_text(exempt + "```console\n$ bellwire between\n```\n" + exempt)
+    assert [COMMAND.findall(found.body) for found in examples(page)] == [["bellwire between"]]
 
 
 def headings(page: str) -> dict[str, str]:
