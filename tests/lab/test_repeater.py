@@ -15,7 +15,7 @@ from bellwire.lab.repeater import FILES, ChainRow
 from bellwire.lab.tables import parse
 from bellwire.link.errors import ParameterError
 from bellwire.link.repeater import RepeaterConfig
-from bellwire.link.repeater_theory import delivered, repeaterless_bound
+from bellwire.link.repeater_theory import chain_bound, delivered, repeaterless_bound
 
 RUN = lab.repeater("100:500:5", (1, 2, 4), pairs=500, memory_s=10.0, seed=1)
 
@@ -23,15 +23,16 @@ RUN = lab.repeater("100:500:5", (1, 2, 4), pairs=500, memory_s=10.0, seed=1)
 def test_rows_are_what_theory_says_where_it_says_something() -> None:
     for row in RUN.rows:
         theory = delivered(RepeaterConfig(km=row.km, links=row.links, memory_s=10.0))
-        if theory is None:
-            assert (row.rate_theory, row.key_rate_theory) == (None, None)
-            continue
         assert row.rate_hz is not None
         assert row.rate_stderr is not None
+        assert row.rate_theory is not None
+        assert abs(row.rate_hz - row.rate_theory) < 5 * row.rate_stderr
+        if theory is None:
+            assert (row.fidelity_theory, row.key_rate_theory) == (None, None)
+            continue
         assert row.rate_theory == pytest.approx(1 / theory.time_s)
         assert row.key_rate_theory == pytest.approx(theory.key_rate_bps)
         assert row.fidelity_theory == pytest.approx(theory.fidelity)
-        assert abs(row.rate_hz - 1 / theory.time_s) < 5 * row.rate_stderr
 
 
 def test_a_rows_bounds_are_plobs_per_mode_and_at_the_clock() -> None:
@@ -42,6 +43,9 @@ def test_a_rows_bounds_are_plobs_per_mode_and_at_the_clock() -> None:
         assert row.key_per_mode == pytest.approx((row.key_rate_bps or 0) * row.attempt_s / 2)
         assert row.direct_bps is not None
         assert row.direct_bps < row.bound_bps
+        ceiling = chain_bound(10 ** (-0.02 * row.km), row.links)
+        assert row.chain_bound_per_mode == pytest.approx(ceiling)
+        assert (row.key_per_mode or 0.0) < ceiling
 
 
 def test_repeaters_cross_the_bound_and_a_bare_link_never_does() -> None:

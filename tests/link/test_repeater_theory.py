@@ -1,6 +1,7 @@
 """Closed forms against sums that go term by term."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from bellwire.link.repeater_theory import (
     chain_bound,
     delivered,
     mean_slowest,
+    mean_time_s,
     pair_key_fraction,
     pair_key_gradient,
     repeaterless_bound,
@@ -111,6 +113,24 @@ def test_theory_says_where_it_has_no_closed_form() -> None:
     assert delivered(RepeaterConfig(km=50, links=3)) is None
     assert delivered(RepeaterConfig(km=50, links=2, rounds=1)) is None
     assert delivered(RepeaterConfig(km=20_000, dark=0.0)) is None
+
+
+def test_the_time_has_a_closed_form_where_the_slowest_link_decides_and_nowhere_else() -> None:
+    plain = RepeaterConfig(km=400, links=4)
+    slowest = mean_slowest(4, herald(plain).success) * plain.attempt_s
+    assert mean_time_s(plain) == pytest.approx(slowest)
+    two = RepeaterConfig(km=200, links=2, swap_success=0.5)
+    known = delivered(two)
+    assert known is not None
+    assert mean_time_s(two) == known.time_s
+    for changed in (
+        {"swap_success": 0.5},
+        {"store_ends": True},
+        {"rounds": 1},
+        {"cutoff_s": 0.1},
+        {"km": 20_000.0, "loss_db_per_km": 10.0, "dark": 0.0},
+    ):
+        assert mean_time_s(replace(plain, **changed)) is None
 
 
 def test_the_repeaterless_bound_is_the_papers() -> None:

@@ -26,7 +26,12 @@ from bellwire.link.config import LinkConfig
 from bellwire.link.errors import ParameterError, TooRare
 from bellwire.link.repeater import MODES_PER_PHOTON, Order, RepeaterConfig, herald
 from bellwire.link.repeater_chain import MAX_PAIRS, simulate_chain
-from bellwire.link.repeater_theory import delivered, repeaterless_bound
+from bellwire.link.repeater_theory import (
+    chain_bound,
+    delivered,
+    mean_time_s,
+    repeaterless_bound,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,6 +95,7 @@ class ChainRow:
         rate_theory, fidelity_theory, key_rate_theory: Closed forms, where there are any.
         key_per_mode: Secret bits per mode of a link.
         bound_per_mode: What no protocol without repeaters exceeds.
+        chain_bound_per_mode: What no protocol with so many equal links exceeds.
         bound_bps: The same at the run's clock.
         direct_bps: Single photons over the whole fibre (BB84, long blocks) at that clock, with this
             source and these detectors; None beyond 1000 km.
@@ -120,6 +126,7 @@ class ChainRow:
     key_rate_theory: float | None
     key_per_mode: float | None
     bound_per_mode: float
+    chain_bound_per_mode: float
     bound_bps: float
     direct_bps: float | None
     reason: str | None
@@ -338,7 +345,7 @@ def _row(
     seed = _seed(root, config)
     stream = hkdf(seed.to_bytes(16, "big"), info=b"lab repeater", length=SEED_BYTES)
     bound = repeaterless_bound(config.transmittance)
-    expected = delivered(config)
+    expected, time_s = delivered(config), mean_time_s(config)
     blank = ChainRow(
         km=config.km,
         links=config.links,
@@ -359,11 +366,12 @@ def _row(
         key_fraction=None,
         key_rate_bps=None,
         key_rate_stderr=None,
-        rate_theory=None if expected is None else 1.0 / expected.time_s,
+        rate_theory=None if time_s is None else 1.0 / time_s,
         fidelity_theory=None if expected is None else expected.fidelity,
         key_rate_theory=None if expected is None else expected.key_rate_bps,
         key_per_mode=None,
         bound_per_mode=bound,
+        chain_bound_per_mode=chain_bound(config.transmittance, config.links),
         bound_bps=bound * clock,
         direct_bps=direct(config, clock),
         reason=None,

@@ -141,6 +141,22 @@ def delivered(config: RepeaterConfig) -> Delivered | None:
     return Delivered(time_s, *_decayed(joined, config, waited * ends))
 
 
+def mean_time_s(config: RepeaterConfig) -> float | None:
+    """Mean time from one pair to the next, where there is a closed form; None where there is not.
+
+    Besides what `delivered` covers: any number of links without purification or cut-off, if swaps
+    always succeed and the ends do not store. The slowest link then decides.
+    """
+    known = delivered(config)
+    if known is not None:
+        return known.time_s
+    waits = config.rounds or config.swap_success < 1.0 or config.store_ends
+    success = herald(config).success
+    if waits or not math.isinf(config.cutoff_s) or not success:
+        return None
+    return mean_slowest(config.links, success) * config.attempt_s
+
+
 def _power(base: float, exponent: float) -> float:
     """base^exponent, of 0 ≤ base < 1, to infinite exponents."""
     return math.exp(exponent * math.log(base)) if base > 0.0 else float(exponent == 0)
