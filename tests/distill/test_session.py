@@ -12,11 +12,11 @@ from bellwire.base.bits import PackedBits, pack
 from bellwire.base.detections import Detections, Half, Protocol, Side
 from bellwire.distill import messages, steps
 from bellwire.distill.cascade import Cascade
+from bellwire.distill.conversation import FetchHalf, Send
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.messages import Decided, Stored, decode, encode
 from bellwire.distill.report import ASSUMPTIONS
 from bellwire.distill.session import End, Finished, Session
-from bellwire.distill.steps import FetchHalf, Send
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import PairOutcome, Wire
 

@@ -20,10 +20,10 @@ from bellwire.base.detections import Detections, Half, Protocol, Side
 from bellwire.distill import messages
 from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.cascade import Cascade, CascadeBudget
+from bellwire.distill.conversation import FetchHalf, Store
 from bellwire.distill.messages import Announced, decode
 from bellwire.distill.session import Session
 from bellwire.distill.sifting import decode_slots
-from bellwire.distill.steps import FetchHalf, Store
 from bellwire.lab.pair import PairOutcome, distil
 from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
 from bellwire.link.config import LinkConfig

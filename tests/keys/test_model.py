@@ -100,3 +100,10 @@ def test_a_delivered_key_does_not_show_itself() -> None:
     key = DeliveredKey(KeyId(1, 0, 64), Secret(b"\xabsecret!"), KeySourceKind.LOCAL)
     assert "secret!" not in repr(key)
     assert key.source.value == "local"
+
+
+@pytest.mark.parametrize("missing", ["protocol", "qber", "epsilon"])
+def test_a_record_has_protocol_qber_and_epsilon_or_none_of_them(missing: str) -> None:
+    with pytest.raises(ValueError, match="or none of them"):
+        replace(record(1, 256), **{missing: None})  # type: ignore[arg-type]
+    replace(record(1, 256), protocol=None, qber=None, epsilon=None, chsh=None)

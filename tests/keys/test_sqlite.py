@@ -40,7 +40,7 @@ from bellwire.keys.errors import (
     StoreError,
     StoreRefused,
 )
-from bellwire.keys.model import BlockState, KeyId
+from bellwire.keys.model import BlockRecord, BlockState, KeyId, KeySourceKind
 from bellwire.keys.reserve import TagPurpose
 from bellwire.keys.sealing import STORE_ID_BYTES
 from bellwire.keys.sqlite import DELIVERIES_PER_TRUNCATE, KeyStore
@@ -379,8 +379,45 @@ def test_another_programs_database_or_version_is_refused(folder: Path) -> None:
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StoreRefused, match=r"schema version 1.*got 99"):
+    with pytest.raises(StoreRefused, match=r"schema version 2.*got 99"):
         open_store(folder)
+
+
+def test_a_store_of_the_first_version_is_taken_over_with_all_that_it_holds(folder: Path) -> None:
+    store = new_store(folder)
+    add_ready(store, 1, BITS)
+    store.burn(2)
+    store.put_pending(record(2, BITS), secret(2, BITS))
+    before = store.record(1), store.record(2)
+    store.close()
+    old = sqlite3.connect(folder / "alice" / "keys.db")
+    for column, kind in (("protocol", "TEXT"), ("qber", "REAL"), ("epsilon", "REAL")):
+        old.execute(f"ALTER TABLE blocks ADD COLUMN old {kind} NOT NULL DEFAULT 0")
+        old.execute(f"UPDATE blocks SET old = {column}")
+        old.execute(f"ALTER TABLE blocks DROP COLUMN {column}")
+        old.execute(f"ALTER TABLE blocks RENAME COLUMN old TO {column}")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    store = open_store(folder)
+    assert (store.record(1), store.record(2)) == before
+    store.mark_ready(2)
+    store.burn(3)
+    vendors = BlockRecord(
+        block=3,
+        protocol=None,
+        source=KeySourceKind.VENDOR,
+        secret_bits=BITS,
+        qber=None,
+        chsh=None,
+        epsilon=None,
+        decided_at=1.0,
+    )
+    store.put_pending(vendors, secret(3, BITS))
+    store.put_pending(vendors, secret(3, BITS))  # again is harmless
+    store.mark_ready(3)
+    assert store.record(3) == vendors
+    store.draw(256)
 
 
 def test_a_damaged_value_is_noticed_and_nothing_leaves(folder: Path) -> None:

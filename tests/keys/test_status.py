@@ -50,6 +50,25 @@ def tampered(at: float) -> BlockOutcome:
     )
 
 
+def keys_agree(at: float) -> BlockOutcome:
+    return BlockOutcome(protocol=None, accepted=True, qber=None, decided_at=at)
+
+
+def boxes_answer(at: float) -> BlockOutcome:
+    return BlockOutcome(protocol=None, accepted=True, qber=None, probe=True, decided_at=at)
+
+
+def keys_differ(at: float) -> BlockOutcome:
+    return BlockOutcome(
+        protocol=None,
+        accepted=False,
+        qber=None,
+        tampered=True,
+        reason="the two boxes gave different keys",
+        decided_at=at,
+    )
+
+
 def link(*outcomes: BlockOutcome) -> LinkStatus:
     status = LinkStatus(now=0.0)
     for outcome in outcomes:
@@ -291,6 +310,43 @@ def test_keys_flow_only_if_nothing_bad_came_since_three_accepted(
     view = status.at(0.0)
     assert view.keys_may_flow is flows
     assert (view.status is Status.RED) is (bool(bad) and not flows)
+
+
+# A vendor's boxes
+
+
+def test_keys_of_a_vendor_that_agree_are_green_and_claim_no_qber() -> None:
+    view = view_after(keys_agree(1.0))
+    assert (view.status, view.keys_may_flow) == (Status.GREEN, True)
+    assert (view.qber, view.last_qber, view.last_chsh) == (None, None, None)
+    assert view.reason == "the vendor's boxes gave the same keys"
+
+
+def test_boxes_that_answer_keep_a_verdict_fresh_and_make_none() -> None:
+    assert not view_after(boxes_answer(1.0)).keys_may_flow
+    status = link(keys_agree(1.0), boxes_answer(3.5), boxes_answer(6.0))
+    assert status.at(8.9).keys_may_flow
+    assert not status.at(9.1).keys_may_flow
+
+
+def test_keys_that_differ_are_red_until_three_blocks_agree_in_a_row() -> None:
+    status = link(keys_agree(1.0), keys_differ(2.0))
+    assert status.at(2.0).status is Status.RED
+    assert status.at(2.0).reason == "the two boxes gave different keys"
+    for at in (3.0, 4.0, 5.0, 6.0):
+        status.decide(boxes_answer(at))
+    for at in (7.0, 8.0):
+        status.decide(keys_agree(at))
+        status.decide(boxes_answer(at + 0.5))
+        assert status.at(at + 0.5).status is Status.RED
+    status.decide(keys_agree(9.0))
+    assert status.at(9.0).status is Status.GREEN
+
+
+def test_nothing_measured_is_said_of_a_vendors_link() -> None:
+    for numbers in ({"qber": 0.0}, {"qber": None, "chsh": 2.7}):
+        with pytest.raises(ValueError, match="nothing is measured"):
+            BlockOutcome(protocol=None, accepted=True, decided_at=1.0, **numbers)
 
 
 def test_the_documented_diagram_is_drawn_from_the_table() -> None:

@@ -13,10 +13,10 @@ from tests.simulators import halves
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError
 from bellwire.base.secret import Secret
-from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus
+from bellwire.node.material import Material, Photons
 from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.vault import StoreVault
@@ -77,19 +77,19 @@ def open_store(folder: Path, side: Side, preplaced: bytes = PREPLACED) -> KeySto
 def make_node(
     side: Side,
     store: KeyStore,
-    link: TwoHalves,
+    material: Material,
     *,
-    policy: Policy | None = None,
     schedule: Schedule = QUIET,
+    step_timeout_s: float = 5.0,
 ) -> NodeService:
     return NodeService(
         side,
         store=store,
-        vault=StoreVault(store, KeySourceKind.SIMULATED, time.time),
-        link=link.end(side),
+        vault=StoreVault(store, material.kind, time.time),
+        material=material,
         status=LinkStatus(expected_interval_s=schedule.probe_interval_s, now=time.time()),
-        policy=policy or Policy(step_timeout_s=5.0),
         schedule=schedule,
+        step_timeout_s=step_timeout_s,
     )
 
 
@@ -178,14 +178,19 @@ async def two_nodes(
     *,
     policy: Policy | None = None,
     schedule: Schedule = QUIET,
+    step_timeout_s: float = 5.0,
+    materials: dict[Side, Material] | None = None,
     preplaced: dict[Side, bytes] | None = None,
 ) -> AsyncIterator[Pair]:
     """Both nodes, connected through a wire; everything is closed afterwards."""
     link, wire = TwoHalves(), Wire()
     preplaced = preplaced or dict.fromkeys(Side, PREPLACED)
     stores = {side: open_store(folder / side, side, preplaced[side]) for side in Side}
-    alice = make_node(Side.ALICE, stores[Side.ALICE], link, policy=policy, schedule=schedule)
-    bob = make_node(Side.BOB, stores[Side.BOB], link, policy=policy, schedule=schedule)
+    made = materials or {side: Photons(link.end(side), policy or Policy()) for side in Side}
+    alice, bob = (
+        make_node(side, stores[side], made[side], schedule=schedule, step_timeout_s=step_timeout_s)
+        for side in Side
+    )
     server = await bob.serve_peer("127.0.0.1", 0)
     relay = await wire.listen(server.sockets[0].getsockname()[1])
     port = relay.sockets[0].getsockname()[1]

@@ -143,3 +143,12 @@ def test_nesting_is_cut_off_where_nobody_reads() -> None:
 )
 def test_what_is_shown_always_has_a_json_form(value: object) -> None:
     json.dumps(logs.shown(value))
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpcore.http11"])
+def test_requests_to_a_vendors_box_are_no_events(name: str) -> None:
+    stream = io.StringIO()
+    logs.setup("debug", "json", stream)
+    logging.getLogger(name).info("HTTP Request: POST https://kme/api/v1/keys")
+    logging.getLogger(name).debug("send_request_body.started")
+    assert stream.getvalue() == ""

@@ -20,6 +20,7 @@ from bellwire.keys.model import BlockState
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.status import Status
 from bellwire.node import classical, service
+from bellwire.node.material import Photons
 from bellwire.node.policy import Policy
 from bellwire.node.service import Schedule
 
@@ -172,8 +173,7 @@ def test_a_lost_frame_ends_the_block_by_timeout_never_the_node(
     tmp_path: Path, sender: Side, dropped: int
 ) -> None:
     async def test() -> None:
-        policy = Policy(step_timeout_s=0.3)
-        async with two_nodes(tmp_path, policy=policy) as pair:
+        async with two_nodes(tmp_path, step_timeout_s=0.3) as pair:
             await connected(pair)
             pair.wire.tamper = lambda s, n, frame: None if (s, n) == (sender, dropped) else frame
             pair.wire.cut()
@@ -196,7 +196,7 @@ def test_a_block_whose_last_message_was_lost_is_settled_when_the_nodes_meet_agai
     tmp_path: Path, loser: Side
 ) -> None:
     async def test() -> None:
-        async with two_nodes(tmp_path, policy=Policy(step_timeout_s=0.5)) as pair:
+        async with two_nodes(tmp_path, step_timeout_s=0.5) as pair:
             await connected(pair)
             last: dict[Side, int] = {}
 
@@ -280,7 +280,7 @@ def test_settings_that_differ_are_told_to_both(tmp_path: Path) -> None:
     async def test() -> None:
         async with two_nodes(tmp_path) as pair:
             await connected(pair)
-            pair.alice._policy = Policy(red_qber=0.2)
+            pair.alice._material = Photons(pair.link.end(Side.ALICE), Policy(red_qber=0.2))
             pair.wire.cut()
             await connected(pair)
             report = await distil(pair)
@@ -305,7 +305,7 @@ def test_a_link_that_gives_nothing_ends_the_block_at_both_nodes(tmp_path: Path) 
 
 def test_a_side_that_waits_for_its_half_hears_that_the_peer_gave_up(tmp_path: Path) -> None:
     async def test() -> None:
-        async with two_nodes(tmp_path, policy=Policy(step_timeout_s=0.2)) as pair:
+        async with two_nodes(tmp_path, step_timeout_s=0.2) as pair:
             await connected(pair)
             pair.link.holds[Side.BOB] = asyncio.Event()
             report = await distil(pair)

@@ -20,6 +20,7 @@ from bellwire.link.timetags.generator import Scene
 from bellwire.link.timetags.recording import Recording
 from bellwire.link.timetags.source import TimeTagLink, Uses
 from bellwire.node.assemble import SITES
+from bellwire.node.material import Photons
 from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService
 from bellwire.node.settings import load
@@ -49,9 +50,8 @@ async def two_nodes(
                     side,
                     store=store,
                     vault=StoreVault(store, KeySourceKind.RECORDED, lambda: 1.0),
-                    link=link,
+                    material=Photons(link, Policy(), KeySourceKind.RECORDED),
                     status=LinkStatus(now=1.0),
-                    policy=Policy(),
                     schedule=QUIET,
                     clock=lambda: 1.0,
                 )
@@ -84,7 +84,7 @@ def blocks(
         async with asyncio.timeout(90), two_nodes(state, recordings) as nodes:
             protocol = recordings["a"].about.protocol
             reports = [await distil(nodes[0], pulses, protocol) for pulses in sizes]
-            return reports, [node._link.spent for node in nodes]
+            return reports, [node._material.spent for node in nodes]
 
     return asyncio.run(run())
 

@@ -8,8 +8,8 @@ from tests.node.nodes import open_store
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
+from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.report import BlockReport
-from bellwire.distill.steps import BlockAuthentication
 from bellwire.keys.errors import BlockNumberUsed
 from bellwire.keys.model import BlockState, KeySourceKind
 from bellwire.keys.reserve import SET_BYTES

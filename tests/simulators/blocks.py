@@ -11,9 +11,9 @@ from tests.simulators.halves import halves as clean_halves
 
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.crypto.one_time_mac import tag
+from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open, Received, encode
 from bellwire.distill.session import Session
-from bellwire.distill.steps import BlockAuthentication
 from bellwire.lab.pair import PairOutcome, Wire, derive_authentication, distil, faithful
 
 SMALL = {Protocol.BB84: 20_000, Protocol.BBM92: 20_000, Protocol.E91: 60_000}

@@ -22,8 +22,9 @@ def command(
     source: Annotated[
         str | None,
         typer.Option(
-            metavar="link|timetags:DIR",
-            help="Where detections come from: the link, or this site's recording of time tags.",
+            metavar="link|timetags:DIR|etsi014",
+            help="What blocks are made from: photons of the link, this site's recording of time "
+            "tags, or keys of a vendor's box.",
         ),
     ] = None,
     listen: Annotated[

@@ -38,6 +38,42 @@ class Open(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=F
     chsh_floor: Annotated[float, Meta(ge=2.0, lt=2.83)]
 
 
+MAX_SUPPLY_KEYS = 1024
+MAX_SUPPLY_BITS = 1 << 23
+SuppliedId = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\A[!-~]+\Z")]
+
+
+class Supply(msgspec.Struct, frozen=True, array_like=True, tag="supply"):
+    """Step 0 of a block of a vendor's keys: under which ids Alice's box gave them, and their size.
+
+    A probe draws none: no ids, and size 0.
+    """
+
+    version: Annotated[int, Meta(ge=1, le=255)]
+    number: Annotated[int, Meta(ge=1, le=1 << 62)]
+    probe: bool
+    key_bits: Annotated[int, Meta(ge=0, le=1 << 20, multiple_of=8)]
+    key_ids: Annotated[list[SuppliedId], Meta(max_length=MAX_SUPPLY_KEYS)]
+
+    @property
+    def bits(self) -> int:
+        """Bits of all keys together."""
+        return self.key_bits * len(self.key_ids)
+
+    @property
+    def sound(self) -> bool:
+        """Whether a probe has no keys and a block has some, no id twice and not too many bits."""
+        if self.probe:
+            return not self.key_ids and self.key_bits == 0
+        return 0 < self.bits <= MAX_SUPPLY_BITS and len(set(self.key_ids)) == len(self.key_ids)
+
+
+class Answered(msgspec.Struct, frozen=True, array_like=True):
+    """Step 1 of a probe of a vendor's boxes: the sender's box answers."""
+
+    number: Annotated[int, Meta(ge=1, le=1 << 62)]
+
+
 class Received(msgspec.Struct, frozen=True, array_like=True):
     """Step 1. Slots this side registered (empty for a side that prepares), and the tag on them."""
 

@@ -28,6 +28,13 @@ ASSUMPTIONS = {
 }
 
 
+SUPPLY_ASSUMPTIONS = (
+    "the vendor's boxes, and the link between them, keep what they claim: nothing is measured here",
+    "each box is at its node's site, and nobody else has the node's private key for it",
+)
+"""Of keys that a vendor's boxes gave."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockReport:
     """How a block went.
@@ -35,7 +42,8 @@ class BlockReport:
     Attributes:
         number: Block number; probes are counted apart.
         probe: True for a block that watches and never yields key.
-        protocol: E91, BBM92 or BB84.
+        protocol: E91, BBM92 or BB84; None for keys of a vendor's boxes: nothing is measured of
+            them here.
         accepted: Whether it became key (a probe: whether it would have been let through).
         reason: Why not, None if accepted.
         message: The same in words, with the numbers.
@@ -55,7 +63,7 @@ class BlockReport:
         efficiency: Leaked bits over n·h(QBER); None without errors.
         rounds: Of reconciliation.
         verification_bits: Of the hash that crossed the channel.
-        extracted_bits: What amplification gave.
+        extracted_bits: What amplification gave, or a vendor's boxes.
         authentication_bits: Pre-shared key that the block's tags used up.
         secret_bits: Net: extracted less used up; 0 unless accepted.
         epsilon: Upper limit of the probability that anything stated fails.
@@ -66,7 +74,7 @@ class BlockReport:
 
     number: int
     probe: bool
-    protocol: Protocol
+    protocol: Protocol | None
     pulses: int
     accepted: bool = False
     reason: Reason | None = None

@@ -11,7 +11,8 @@ The host feeds `receive`, `provide` and `stored`, and does what the returned eff
           ──stored──> Send n+1 ──receive──> Finished
 
 A block that is rejected goes straight to Finished; whoever finds the reason sends End first.
-What the steps say is in `distill.steps`.
+What the steps say is in `distill.steps`, and in `distill.supply` for a vendor's keys, where
+FetchKeys stands for FetchHalf.
 """
 
 from collections.abc import Callable
@@ -19,19 +20,22 @@ from dataclasses import dataclass, replace
 
 from bellwire.base.detections import Half, Side
 from bellwire.base.matching import Matching
+from bellwire.base.secret import Secret
 from bellwire.crypto.errors import TagMismatch
-from bellwire.distill.errors import MalformedMessage, ParameterError
-from bellwire.distill.messages import VERSION, Open, decode, encode
-from bellwire.distill.report import BlockReport
-from bellwire.distill.steps import (
+from bellwire.distill.conversation import (
     Answer,
     BlockAuthentication,
     BlockRejected,
     FetchHalf,
+    FetchKeys,
     Send,
-    Steps,
     Store,
 )
+from bellwire.distill.errors import MalformedMessage, ParameterError
+from bellwire.distill.messages import VERSION, Open, Supply, decode, encode
+from bellwire.distill.report import BlockReport
+from bellwire.distill.steps import Steps
+from bellwire.distill.supply import SupplySteps
 from bellwire.distill.verdict import Reason
 
 
@@ -49,7 +53,7 @@ class Finished:
     report: BlockReport
 
 
-Effect = Send | End | FetchHalf | Store | Finished
+Effect = Send | End | FetchHalf | FetchKeys | Store | Finished
 
 
 class Session:
@@ -68,22 +72,28 @@ class Session:
     def __init__(
         self,
         side: Side,
-        opening: Open,
+        opening: Open | Supply,
         authentication: BlockAuthentication | None,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         if opening.version != VERSION:
             raise ParameterError(f"version: expected {VERSION}, got {opening.version}")
         try:
-            decode(encode(opening), Open)
+            decode(encode(opening), type(opening))
         except MalformedMessage as error:
             raise ParameterError(str(error)) from error
         if opening.probe != (authentication is None):
             raise ParameterError("a probe carries no tags, every other block does")
+        if isinstance(opening, Supply) and not opening.sound:
+            raise ParameterError("a probe draws no keys, every other block a bounded number, once")
         self.opening = opening
-        self._steps = Steps(side, opening, authentication, random_bytes)
+        self._steps = (
+            Steps(side, opening, authentication, random_bytes)
+            if isinstance(opening, Open)
+            else SupplySteps(side, opening, authentication)
+        )
         self._run = self._steps.run()
-        self._waiting: type[Send] | type[FetchHalf] | type[Store] | None = None
+        self._waiting: type[Effect] | None = None
         self._early: bytes | None = None
         self._finished = False
 
@@ -115,11 +125,11 @@ class Session:
             return []
         return self._advance(body)
 
-    def provide(self, half: Half | Matching) -> list[Effect]:
-        """Hand over our half, or what agrees on one with the peer, after FetchHalf."""
-        if self._waiting is not FetchHalf:
-            raise RuntimeError("the session did not ask for a half")
-        return self._advance(half)
+    def provide(self, got: Half | Matching | Secret) -> list[Effect]:
+        """Hand over our half, or what agrees on one, after FetchHalf; our keys after FetchKeys."""
+        if self._waiting is not (FetchKeys if isinstance(got, Secret) else FetchHalf):
+            raise RuntimeError("the session did not ask for a half, or for keys")
+        return self._advance(got)
 
     def stored(self) -> list[Effect]:
         """Say that the secret is durable, after Store."""

@@ -1,13 +1,10 @@
 """The steps of a block, top to bottom, as one side runs them (spec/classical-channel.md).
 
-A generator: it yields what it wants done (send a step's message, fetch the half, store the secret)
-and is sent the answer (the peer's message of that step, the half, nothing). `distill.session`
-drives it. What ends the block is raised from wherever it is found.
+What any block does is in `distill.conversation`.
 """
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,10 +21,17 @@ from bellwire.base.errors import BellwireError
 from bellwire.base.matching import Matching, MatchingMalformed
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
-from bellwire.crypto.one_time_mac import TAG_BYTES, forgery_bound, tag, verify_tag
+from bellwire.crypto.one_time_mac import forgery_bound, tag
 from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.bounds import EpsilonBudget, secret_length
 from bellwire.distill.cascade import Cascade, CascadeBudget
+from bellwire.distill.conversation import (
+    BlockAuthentication,
+    BlockRejected,
+    Conversation,
+    FetchHalf,
+    Talk,
+)
 from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
 from bellwire.distill.evidence import Evidence
 from bellwire.distill.messages import (
@@ -37,8 +41,6 @@ from bellwire.distill.messages import (
     Open,
     Proof,
     Received,
-    Stored,
-    Tagged,
     Tested,
     decode,
     encode,
@@ -57,60 +59,7 @@ from bellwire.distill.verification import (
 MAX_ROUNDS = 20_000  # a block at the QBER limit takes about a thousand
 
 
-@dataclass(frozen=True, slots=True)
-class BlockAuthentication:
-    """Pre-shared key of one block's tags; its pads were burnt before this was handed out.
-
-    Attributes:
-        hash_keys: Reusable hash key of each sender.
-        received_pads: One-time pad of each sender's tag on its list of slots.
-        transcript_pads: One-time pad of each sender's tag on the transcript.
-        consumed_bits: What the block uses up, whatever becomes of it.
-    """
-
-    hash_keys: dict[Side, Secret]
-    received_pads: dict[Side, Secret]
-    transcript_pads: dict[Side, Secret]
-    consumed_bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this body as the given step."""
-
-    step: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class FetchHalf:
-    """Get our half of these pulses from the link, then call `provide`."""
-
-    open: Open
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Keep the secret (`report.extracted_bits`, packed) durably as pending, then call `stored`."""
-
-    secret: Secret
-    report: BlockReport
-
-
-class BlockRejected(Exception):
-    """The block ends here, from any depth of the steps; caught by the session, never beyond."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-Answer = bytes | Half | Matching | None
-_T = TypeVar("_T")
-Talk = Generator[Send | FetchHalf | Store, Answer, _T]
-
-
-class Steps:
+class Steps(Conversation):
     """One side's run through a block; `transcript`, `step` and `report` grow as it goes."""
 
     def __init__(
@@ -120,22 +69,18 @@ class Steps:
         authentication: BlockAuthentication | None,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self._side = side
-        self._opening = opening
-        self._authentication = authentication
-        self._random_bytes = random_bytes
-        self._rules = Rules(opening.red_qber, opening.chsh_floor)
-        self._budget = EpsilonBudget.divide(opening.epsilon)
-        self.transcript = bytearray()
-        self.step = 0
-        self.report = BlockReport(
+        report = BlockReport(
             number=opening.number,
             probe=opening.probe,
             protocol=opening.protocol,
             pulses=opening.pulses,
             assumptions=ASSUMPTIONS[opening.protocol],
-            authentication_bits=authentication.consumed_bits if authentication else 0,
         )
+        super().__init__(side, encode(opening), authentication, report)
+        self._opening = opening
+        self._random_bytes = random_bytes
+        self._rules = Rules(opening.red_qber, opening.chsh_floor)
+        self._budget = EpsilonBudget.divide(opening.epsilon)
 
     def run(self) -> Talk[BlockReport]:
         """The whole block; returns its report.
@@ -143,9 +88,7 @@ class Steps:
         Raises:
             BlockRejected, MalformedMessage, TagMismatch: the block ends without key.
         """
-        mine = encode(self._opening)
-        if (yield from self._exchange(mine)) != mine:
-            raise BlockRejected(Reason.DISAGREED, "the sides opened different blocks")
+        yield from self._open()
         half = yield from self._half()
         if half.received is not None and half.received.size > 0:
             last = int(half.received[-1])
@@ -183,7 +126,7 @@ class Steps:
     def _half(self) -> Talk[Half]:
         source = yield FetchHalf(self._opening)
         assert source is not None
-        assert not isinstance(source, bytes)
+        assert not isinstance(source, bytes | Secret)
         if not isinstance(source, Matching):
             return source
         try:
@@ -196,16 +139,6 @@ class Steps:
         except BellwireError as error:
             raise BlockRejected(Reason.LINK, f"no detections: {error}") from error
 
-    def _exchange(self, body: bytes) -> Talk[bytes]:
-        step, self.step = self.step, self.step + 1
-        theirs = yield Send(step, body)
-        assert isinstance(theirs, bytes)
-        both = (body, theirs) if self._side is Side.ALICE else (theirs, body)
-        self.transcript += step.to_bytes(4, "big")
-        for message in both:
-            self.transcript += len(message).to_bytes(4, "big") + message
-        return theirs
-
     def _receive_slots(self, half: Half) -> Talk[Slots]:
         own = half.received
         body = b"" if own is None else encode_slots(own, self._opening.pulses)
@@ -215,7 +148,7 @@ class Steps:
         )
         # Bases open only for a list of slots that is known to be the peer's own.
         if self._authentication is not None:
-            _verify_peer_tag(
+            self._verify_peer_tag(
                 self._authentication.hash_keys[self._side.peer],
                 self._authentication.received_pads[self._side.peer],
                 self._tag_context(b"received", self._side.peer) + theirs.slots,
@@ -240,9 +173,6 @@ class Steps:
             self._authentication.received_pads[side],
             self._tag_context(b"received", side) + body,
         )
-
-    def _tag_context(self, purpose: bytes, side: Side) -> bytes:
-        return b"bellwire " + purpose + b" " + side.encode() + encode(self._opening)
 
     def _announce(self, settings: Settings) -> Talk[tuple[Settings, Settings, bytes]]:
         nonce = self._random_bytes(NONCE_BYTES)
@@ -336,10 +266,7 @@ class Steps:
         yield from self._authenticate()
         self.report = replace(self.report, secret_bits=net)
         report = self._concluded(epsilon=self._epsilon(key.size))
-        yield Store(secret, report)
-        stored = encode(Stored(self._opening.number))
-        if decode((yield from self._exchange(stored)), Stored).number != self._opening.number:
-            raise MalformedMessage(f"expected block {self._opening.number} to be stored")
+        yield from self._keep(secret, report)
         return report
 
     def _reconcile(self, engine: Cascade) -> Talk[None]:
@@ -376,43 +303,9 @@ class Steps:
                 ) from error
         return Secret(amplify(key, seed, length).to_bytes())
 
-    def _authenticate(self) -> Talk[None]:
-        keys = self._authentication
-        assert keys is not None
-        said = bytes(self.transcript)
-        mine = tag(
-            keys.hash_keys[self._side],
-            keys.transcript_pads[self._side],
-            self._tag_context(b"transcript", self._side) + said,
-        )
-        theirs = decode((yield from self._exchange(encode(Tagged(mine)))), Tagged)
-        _verify_peer_tag(
-            keys.hash_keys[self._side.peer],
-            keys.transcript_pads[self._side.peer],
-            self._tag_context(b"transcript", self._side.peer) + said,
-            theirs.tag,
-        )
-
     def _epsilon(self, key_bits: int) -> float:
-        tags = 4 * forgery_bound(len(self.transcript) + len(encode(self._opening)) + 64)
+        tags = 4 * forgery_bound(len(self.transcript) + len(self._first) + 64)
         return self._budget.secrecy + collision_bound(key_bits) + tags
-
-    def _concluded(self, epsilon: float | None) -> BlockReport:
-        self.report = replace(
-            self.report,
-            accepted=True,
-            epsilon=epsilon,
-            transcript_bytes=len(self.transcript),
-            steps=self.step,
-        )
-        return self.report
-
-
-def _verify_peer_tag(hash_key: Secret, pad: Secret, message: bytes, theirs: bytes) -> None:
-    # A short tag is the peer's mistake, not a misuse of the primitive by us.
-    if len(theirs) != TAG_BYTES:
-        raise MalformedMessage(f"expected a tag of {TAG_BYTES} bytes, got {len(theirs)}")
-    verify_tag(hash_key, pad, message, theirs)
 
 
 def _bits(data: bytes, count: int) -> Bits:

@@ -77,9 +77,11 @@ class AsyncClient:
     ) -> None:
         self._url = check_url(url)
         self._timeout_s = timeout_s
+        self._exchanges: set[asyncio.Task[Answer]] = set()
         self._http = httpx.AsyncClient(
             verify=credentials.context(),
-            timeout=timeout_s,
+            # Before the time for the whole: a handshake that is cancelled leaves its socket open.
+            timeout=0.9 * timeout_s,
             follow_redirects=False,
             trust_env=False,
             headers=_HEADERS,
@@ -98,7 +100,8 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Give the connections up."""
+        """Give the connections up; what is under way is heard to its end."""
+        await asyncio.gather(*self._exchanges, return_exceptions=True)
         await self._http.aclose()
 
     async def status(self, slave: str) -> Status:
@@ -128,6 +131,18 @@ class AsyncClient:
         return read_keys_with_ids(answer, key_ids)
 
     async def _exchange(self, request: Request) -> Answer:
+        """Ask, in a task of its own: a caller that is cancelled must not cancel a handshake."""
+        task = asyncio.create_task(self._ask(request))
+        self._exchanges.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: "asyncio.Task[Answer]") -> None:
+        self._exchanges.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, should nobody wait for it any more
+
+    async def _ask(self, request: Request) -> Answer:
         if request.repeatable:
             try:
                 return await self._once(request)

@@ -19,7 +19,7 @@ from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefus
 APPLICATION_ID = 0x62776B31
 """Marks the file as a key store of bellwire ('bwk1')."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 BUSY_TIMEOUT_S = 1.0
 """How long to wait for a predecessor that is just ending."""
@@ -33,8 +33,8 @@ SCHEMA = (
     """CREATE TABLE blocks (
         number INTEGER PRIMARY KEY,
         state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
-        protocol TEXT NOT NULL, source TEXT NOT NULL, secret_bits INTEGER NOT NULL,
-        qber REAL NOT NULL, chsh REAL, epsilon REAL NOT NULL, decided_at REAL NOT NULL,
+        protocol TEXT, source TEXT NOT NULL, secret_bits INTEGER NOT NULL,
+        qber REAL, chsh REAL, epsilon REAL, decided_at REAL NOT NULL,
         refill_sets INTEGER NOT NULL DEFAULT 0, units INTEGER NOT NULL DEFAULT 0,
         dropped_bits INTEGER NOT NULL DEFAULT 0,
         own_next INTEGER NOT NULL DEFAULT 0, own_end INTEGER NOT NULL DEFAULT 0,
@@ -51,6 +51,18 @@ SCHEMA = (
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE pad_sets (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
 )
+
+_FROM_VERSION_1 = tuple(
+    statement
+    for column, kind in (("protocol", "TEXT"), ("qber", "REAL"), ("epsilon", "REAL"))
+    for statement in (
+        f"ALTER TABLE blocks ADD COLUMN new_{column} {kind}",
+        f"UPDATE blocks SET new_{column} = {column}",  # noqa: S608 - of the names above
+        f"ALTER TABLE blocks DROP COLUMN {column}",
+        f"ALTER TABLE blocks RENAME COLUMN new_{column} TO {column}",
+    )
+)
+"""Version 1 had these NOT NULL; keys of a vendor's box have none of them."""
 
 _PRAGMAS = (
     "PRAGMA locking_mode = EXCLUSIVE",
@@ -150,6 +162,10 @@ class Database:
             cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif application != APPLICATION_ID:
             raise StoreRefused(f"expected a key store in {self._path}, got another's database")
+        elif version == 1:
+            for statement in _FROM_VERSION_1:
+                cursor.execute(statement)
+            cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise StoreRefused(
                 f"expected schema version {SCHEMA_VERSION} in {self._path}, got {version}",

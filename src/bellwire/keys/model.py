@@ -60,22 +60,22 @@ class BlockRecord:
 
     Attributes:
         block: Block number, from 1; the same at both nodes.
-        protocol: What was run.
+        protocol: What was run; None for keys of a vendor's box, which does not say.
         source: Where the light came from.
-        secret_bits: Length after amplification.
-        qber: Error rate of the compared bits.
+        secret_bits: Length after amplification, or of the vendor's keys together.
+        qber: Error rate of the compared bits; None exactly without a protocol.
         chsh: Estimate of S; None where the protocol has none.
-        epsilon: Total security parameter of the secret bits.
+        epsilon: Total security parameter of the secret bits; None exactly without a protocol.
         decided_at: Seconds since the epoch, by this node's clock.
     """
 
     block: int
-    protocol: Protocol
+    protocol: Protocol | None
     source: KeySourceKind
     secret_bits: int
-    qber: float
+    qber: float | None
     chsh: float | None
-    epsilon: float
+    epsilon: float | None
     decided_at: float
 
     def __post_init__(self) -> None:
@@ -83,8 +83,12 @@ class BlockRecord:
             raise ValueError(f"expected a block number from 1 to {MAX_BLOCK}, got {self.block}")
         if not 1 <= self.secret_bits <= MAX_SECRET_BITS:
             raise ValueError(f"expected 1 to {MAX_SECRET_BITS} secret bits, got {self.secret_bits}")
-        if not 0.0 <= self.qber <= 1.0 or not 0.0 < self.epsilon < 1.0:
-            raise ValueError("expected a QBER from 0 to 1 and an epsilon between 0 and 1")
+        if len({self.protocol is None, self.qber is None, self.epsilon is None}) != 1:
+            raise ValueError("expected protocol, QBER and epsilon, or none of them")
+        if self.qber is not None and not 0.0 <= self.qber <= 1.0:
+            raise ValueError(f"expected a QBER from 0 to 1, got {self.qber}")
+        if self.epsilon is not None and not 0.0 < self.epsilon < 1.0:
+            raise ValueError(f"expected an epsilon between 0 and 1, got {self.epsilon}")
         if not math.isfinite(self.decided_at) or (
             self.chsh is not None and not math.isfinite(self.chsh)
         ):

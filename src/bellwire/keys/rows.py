@@ -38,7 +38,7 @@ def to_record(row: sqlite3.Row) -> BlockRecord:
     """The record that a row was made from."""
     return BlockRecord(
         block=row["number"],
-        protocol=Protocol(row["protocol"]),
+        protocol=None if row["protocol"] is None else Protocol(row["protocol"]),
         source=KeySourceKind(row["source"]),
         secret_bits=row["secret_bits"],
         qber=row["qber"],

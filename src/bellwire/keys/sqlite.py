@@ -206,7 +206,7 @@ class KeyStore:
                 "epsilon, decided_at) VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, ?)",
                 (
                     record.block,
-                    record.protocol.value,
+                    None if record.protocol is None else record.protocol.value,
                     record.source.value,
                     record.secret_bits,
                     record.qber,

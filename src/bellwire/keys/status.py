@@ -45,6 +45,7 @@ class Decision(StrEnum):
     """What an outcome says about the link."""
 
     ACCEPTED = "accepted"
+    ANSWERED = "answered"
     NOISY = "above a threshold"
     TAMPERED = "tampered"
     FAILED = "failed"
@@ -70,16 +71,19 @@ class Step(NamedTuple):
 
 TRANSITIONS: dict[tuple[Phase, Decision], Step] = {
     (Phase.WAITING, Decision.ACCEPTED): Step(Phase.FLOWING, Effect.AVERAGE),
+    (Phase.WAITING, Decision.ANSWERED): Step(Phase.WAITING, Effect.NOTHING),
     (Phase.WAITING, Decision.NOISY): Step(Phase.ALARM, Effect.RAISE),
     (Phase.WAITING, Decision.TAMPERED): Step(Phase.ALARM, Effect.RAISE),
     (Phase.WAITING, Decision.FAILED): Step(Phase.WAITING, Effect.NOTHING),
     (Phase.WAITING, Decision.TOO_FEW): Step(Phase.WAITING, Effect.NOTHING),
     (Phase.FLOWING, Decision.ACCEPTED): Step(Phase.FLOWING, Effect.AVERAGE),
+    (Phase.FLOWING, Decision.ANSWERED): Step(Phase.FLOWING, Effect.NOTHING),
     (Phase.FLOWING, Decision.NOISY): Step(Phase.ALARM, Effect.RAISE),
     (Phase.FLOWING, Decision.TAMPERED): Step(Phase.ALARM, Effect.RAISE),
     (Phase.FLOWING, Decision.FAILED): Step(Phase.FLOWING, Effect.NOTHING),
     (Phase.FLOWING, Decision.TOO_FEW): Step(Phase.FLOWING, Effect.NOTHING),
     (Phase.ALARM, Decision.ACCEPTED): Step(Phase.ALARM, Effect.COUNT),
+    (Phase.ALARM, Decision.ANSWERED): Step(Phase.ALARM, Effect.NOTHING),
     (Phase.ALARM, Decision.NOISY): Step(Phase.ALARM, Effect.RAISE),
     (Phase.ALARM, Decision.TAMPERED): Step(Phase.ALARM, Effect.RAISE),
     (Phase.ALARM, Decision.FAILED): Step(Phase.ALARM, Effect.RECOUNT),
@@ -88,7 +92,8 @@ TRANSITIONS: dict[tuple[Phase, Decision], Step] = {
 """Every phase with every decision. COUNT leaves ALARM for FLOWING at `recovery_blocks`."""
 
 RENEWS = frozenset({Decision.ACCEPTED, Decision.NOISY, Decision.TAMPERED})
-"""Decisions that are a verdict on the link, and so renew its freshness."""
+"""Decisions that are a verdict on the link, and so renew its freshness. ANSWERED does so while
+FLOWING: a vendor's boxes that answer, after keys of theirs were found equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,7 @@ class BlockOutcome:
     """How a block or a probe ended, at one node.
 
     Attributes:
-        protocol: What was run.
+        protocol: What was run; None for a vendor's boxes, which do not say.
         accepted: True if its statistics passed, and everything after them.
         qber: Error rate of the compared bits, 0 to 1; None if the block ended before that.
         chsh: Estimate of S (E91); None if there is none.
@@ -105,10 +110,11 @@ class BlockOutcome:
         decided_at: Seconds since the epoch.
         probe: True for a block that was never to yield key.
         too_few: True if it was too small to decide anything.
-        tampered: True if an authentication tag of the classical channel did not verify.
+        tampered: True if an authentication tag of the classical channel did not verify, or a
+            vendor's boxes gave different keys.
     """
 
-    protocol: Protocol
+    protocol: Protocol | None
     accepted: bool
     qber: float | None
     decided_at: float
@@ -131,6 +137,10 @@ class BlockOutcome:
             raise ValueError(f"expected a reason of at most {REASON_LIMIT} characters")
         if self.accepted and (self.too_few or self.tampered):
             raise ValueError("an accepted block is neither too small nor tampered with")
+        if self.protocol is None:
+            if self.qber is not None or self.chsh is not None:
+                raise ValueError("nothing is measured of a vendor's link")
+            return
         if self.accepted and self.qber is None:
             raise ValueError("an accepted block has a QBER")
         if self.accepted and self.protocol.judged_on_chsh and self.chsh is None:
@@ -189,12 +199,15 @@ class StatusRules:
             return Decision.TOO_FEW
         if self.above_threshold(outcome) is not None:
             return Decision.NOISY
+        if outcome.protocol is None and outcome.probe and outcome.accepted:
+            return Decision.ANSWERED
         return Decision.ACCEPTED if outcome.accepted else Decision.FAILED
 
     def above_threshold(self, outcome: BlockOutcome) -> str | None:
         """In words, the threshold that the block's own numbers cross, or None."""
         if (  # first, because E91 is judged on S
-            outcome.protocol.judged_on_chsh
+            outcome.protocol is not None
+            and outcome.protocol.judged_on_chsh
             and outcome.chsh is not None
             and outcome.chsh < self.chsh_floor
         ):
@@ -272,7 +285,7 @@ class LinkStatus:
         step = TRANSITIONS[self._phase, decision]
         self._phase = step.phase
         self._apply(step.effect, outcome)
-        if decision in RENEWS:
+        if decision in RENEWS or (decision is Decision.ANSWERED and self._phase is Phase.FLOWING):
             self._decided_at = outcome.decided_at
             if was_stale or self._level is not before:
                 self._since = outcome.decided_at
@@ -302,8 +315,10 @@ class LinkStatus:
             self._recovered = 0
         if effect is Effect.RAISE:
             self._level = Status.RED
-            self._reason = self.rules.above_threshold(outcome) or (
-                "the classical channel was tampered with"
+            self._reason = (
+                self.rules.above_threshold(outcome)
+                or (outcome.reason if outcome.protocol is None else None)
+                or "the classical channel was tampered with"
             )
         if effect in (Effect.AVERAGE, Effect.COUNT) and outcome.qber is not None:
             self._accepted.append(outcome.qber)
@@ -312,7 +327,9 @@ class LinkStatus:
             if self._recovered == self.rules.recovery_blocks:
                 self._phase = Phase.FLOWING
         mean = self._mean()
-        if self._phase is Phase.FLOWING and mean is not None:
+        if self._phase is Phase.FLOWING and outcome.protocol is None:
+            self._level, self._reason = Status.GREEN, "the vendor's boxes gave the same keys"
+        elif self._phase is Phase.FLOWING and mean is not None:
             green = mean < self.rules.yellow_qber
             self._level = Status.GREEN if green else Status.YELLOW
             self._reason = f"mean QBER {mean:.1%} of the last {len(self._accepted)} accepted"

@@ -15,12 +15,12 @@ from bellwire.base.detections import Half, Side
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
+from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.errors import FrameTampered, ParameterError
 from bellwire.distill.line import Line, Step, Sync
 from bellwire.distill.messages import NONCE_BYTES, Open
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Finished, Session
-from bellwire.distill.steps import BlockAuthentication
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import PairOutcome, derive_authentication, distil
 from bellwire.link.config import LinkConfig

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from bellwire.base.detections import Half, Side
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
+from bellwire.distill.conversation import BlockAuthentication, FetchHalf, Send, Store
 from bellwire.distill.messages import Open
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
-from bellwire.distill.steps import BlockAuthentication, FetchHalf, Send, Store
 from bellwire.distill.verdict import Reason
 
 Wire = Callable[[Side, int, bytes], list[tuple[int, bytes]]]

@@ -20,11 +20,12 @@ from bellwire.keys.kek import load_or_create
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
+from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
 from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
-from bellwire.node.source import Source, open_source
+from bellwire.node.source import open_source
 from bellwire.node.vault import StoreVault
 
 SITES = {"a": Side.ALICE, "b": Side.BOB}
@@ -121,16 +122,16 @@ async def run_node(
     store = open_store(folder, side, options.authentication_key)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
-        source = await asyncio.to_thread(open_source, settings, side, options.link_dir, folder)
-        node = _assemble(settings, side, store, options, source)
-        warming = asyncio.create_task(asyncio.to_thread(_warm, settings.distill.pulses, source))
+        material, warm_source = await _material(settings, side, options, folder, stack)
+        node = _assemble(settings, side, store, material)
+        warming = asyncio.create_task(asyncio.to_thread(warm_source))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
         about: dict[str, object] = {
             "ready": True,
             "service": "node",
             "site": options.site,
-            "source": source.kind.value,
+            "source": material.kind.value,
             "keys": str(folder / "keys.sock"),
             "operator": str(folder / "operator.sock"),
         }
@@ -160,21 +161,54 @@ async def run_node(
             await node.close()
 
 
-def _warm(pulses: int, source: Source) -> None:
-    cascade.warm()
-    amplification.warm(pulses)
-    source.warm()
+async def _material(
+    settings: Settings,
+    side: Side,
+    options: NodeOptions,
+    folder: Path,
+    stack: contextlib.AsyncExitStack,
+) -> tuple[Material, Callable[[], None]]:
+    """What blocks are made from, and what compiles all that they need.
+
+    What a material holds open is left to `stack`.
+    """
+    if settings.distill.source == "etsi014":
+        from bellwire.node.box import VendorKeys, open_box  # noqa: PLC0415 - brings an HTTP client
+
+        box = await stack.enter_async_context(open_box(settings.etsi014))
+        return VendorKeys(box), lambda: None  # nothing is reconciled or amplified
+    source = await asyncio.to_thread(open_source, settings, side, options.link_dir, folder)
+
+    def warm() -> None:
+        cascade.warm()
+        amplification.warm(settings.distill.pulses)
+        source.warm()
+
+    return Photons(source.link, _policy(settings, side, options), source.kind), warm
 
 
-def _assemble(
-    settings: Settings, side: Side, store: KeyStore, options: NodeOptions, source: Source
-) -> NodeService:
+def _policy(settings: Settings, side: Side, options: NodeOptions) -> Policy:
+    distill, rules = settings.distill, settings.status
+    return Policy(
+        sample_share=distill.sample_share,
+        epsilon=distill.epsilon,
+        red_qber=rules.red_qber,
+        chsh_floor=rules.chsh_floor,
+        lab_seed=(
+            None
+            if options.lab_seed is None
+            else hkdf(str(options.lab_seed).encode(), info=side.encode(), length=SEED_BYTES)
+        ),
+    )
+
+
+def _assemble(settings: Settings, side: Side, store: KeyStore, material: Material) -> NodeService:
     distill, rules = settings.distill, settings.status
     return NodeService(
         side,
         store=store,
-        vault=StoreVault(store, source.kind, system_clock),
-        link=source.link,
+        vault=StoreVault(store, material.kind, system_clock),
+        material=material,
         status=LinkStatus(
             StatusRules(
                 yellow_qber=rules.yellow_qber,
@@ -186,17 +220,6 @@ def _assemble(
             ),
             expected_interval_s=distill.probe_interval_s,
             now=system_clock(),
-        ),
-        policy=Policy(
-            sample_share=distill.sample_share,
-            epsilon=distill.epsilon,
-            red_qber=rules.red_qber,
-            chsh_floor=rules.chsh_floor,
-            lab_seed=(
-                None
-                if options.lab_seed is None
-                else hkdf(str(options.lab_seed).encode(), info=side.encode(), length=SEED_BYTES)
-            ),
         ),
         schedule=Schedule(
             protocol=Protocol(distill.protocol),

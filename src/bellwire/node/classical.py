@@ -14,11 +14,11 @@ from typing import Protocol as Interface
 
 import structlog
 
-from bellwire.base.detections import Half, Protocol, Side
+from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
-from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
+from bellwire.distill.conversation import BlockAuthentication, FetchHalf, FetchKeys, Send, Store
 from bellwire.distill.errors import FrameTampered, MalformedMessage
 from bellwire.distill.line import (
     MAX_FRAME,
@@ -31,30 +31,16 @@ from bellwire.distill.line import (
     Step,
     Sync,
 )
-from bellwire.distill.messages import NONCE_BYTES, Open, decode
+from bellwire.distill.messages import NONCE_BYTES, Open
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
-from bellwire.distill.steps import BlockAuthentication, FetchHalf, Send, Store
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
-from bellwire.node.policy import Policy
+from bellwire.node.material import Material, NoPart, NotOpened, Opening
 
 HELLO_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 log = structlog.get_logger()
-
-
-class Link(Interface):
-    """Where a node gets its half from."""
-
-    async def block(
-        self, ticket: bytes, protocol: Protocol, pulses: int, choice_seed: bytes
-    ) -> Half | Matching:
-        """Our half of a block, or what agrees on it with the peer."""
-
-    @property
-    def spent(self) -> str | None:
-        """Why no further block can come, or None while one can."""
 
 
 class Vault(Interface):
@@ -92,8 +78,9 @@ class Classical:
         side: Which side this node is.
         streams: The TCP connection.
         vault: The key store.
-        link: The quantum link.
-        policy: What blocks must be like.
+        material: What blocks are made from.
+        flowing: Whether keys may flow here now.
+        step_timeout_s: How long the peer may take for a step.
         report: Called with every block's report, once.
     """
 
@@ -103,15 +90,17 @@ class Classical:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         *,
         vault: Vault,
-        link: Link,
-        policy: Policy,
+        material: Material,
+        flowing: Callable[[], bool],
+        step_timeout_s: float,
         report: Callable[[BlockReport], None],
     ) -> None:
         self._side = side
         self._reader, self._writer = streams
         self._vault = vault
-        self._link = link
-        self._policy = policy
+        self._material = material
+        self._flowing = flowing
+        self._step_timeout_s = step_timeout_s
         self._report = report
         self._frames: asyncio.Queue[Frame | BellwireError] = asyncio.Queue(4)
         self._line: Line | None = None
@@ -168,17 +157,18 @@ class Classical:
 
     async def close(self) -> None:
         """End the connection."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-        self._writer.close()
         try:
+            if self._reading is not None:
+                self._reading.cancel()
+                await asyncio.gather(self._reading, return_exceptions=True)
+            self._writer.close()
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._writer.wait_closed()
         except (OSError, TimeoutError):
             pass
         finally:
-            # A peer that does not read would keep what is unsent, and the socket, for ever.
+            # A peer that does not read would keep what is unsent, and the socket, for ever; and we
+            # may be cancelled while we wait.
             self._writer.transport.abort()
 
     async def open_block(
@@ -191,15 +181,17 @@ class Classical:
                 same.
         """
         if probe is not None:
-            opening = self._policy.opening(probe, protocol, pulses, probe=True)
-            if self._link.spent is not None:
-                return self._not_begun(opening, Reason.LINK, self._link.spent)
+            try:
+                opening = await self._material.open(probe, protocol, pulses, probe=True)
+            except NotOpened as error:
+                return self._not_begun(error.opening, error.reason, str(error))
             return await self._drive(Session(self._side, opening, None, secrets.token_bytes))
         assert self._peer is not None
         number = 1 + max(await self._vault.last_block(), self._peer.last_block)
-        opening = self._policy.opening(number, protocol, pulses, probe=False)
-        if self._link.spent is not None:
-            return self._not_begun(opening, Reason.LINK, self._link.spent)
+        try:
+            opening = await self._material.open(number, protocol, pulses, probe=False)
+        except NotOpened as error:
+            return self._not_begun(error.opening, error.reason, str(error))
         try:
             authentication = await self._vault.authentication(number)
         except ReserveExhausted as error:
@@ -219,10 +211,10 @@ class Classical:
             raise MalformedMessage(f"expected a block, got {type(frame).__name__}")
         if frame.step != 0:  # the rest of a block that we ended
             return
-        opening = decode(frame.body, Open)
+        opening = self._material.read(frame.body)
         if opening.number != frame.number or opening.probe != frame.probe:
             raise MalformedMessage("expected one number in a block's frame and opening")
-        if not self._policy.accepts(opening):
+        if not self._material.accepts(opening):
             await self._send(Ended(opening.probe, opening.number, Reason.DISAGREED))
             self._not_begun(opening, Reason.DISAGREED, "the peer's settings are not ours")
             return
@@ -238,12 +230,12 @@ class Classical:
         session = Session(self._side, opening, authentication, secrets.token_bytes)
         await self._drive(session, frame)
 
-    def _not_begun(self, opening: Open, reason: Reason, message: str) -> BlockReport:
+    def _not_begun(self, opening: Opening, reason: Reason, message: str) -> BlockReport:
         report = BlockReport(
             number=opening.number,
             probe=opening.probe,
-            protocol=opening.protocol,
-            pulses=opening.pulses,
+            protocol=opening.protocol if isinstance(opening, Open) else None,
+            pulses=opening.pulses if isinstance(opening, Open) else 0,
             reason=reason,
             message=message,
         )
@@ -294,7 +286,7 @@ class Classical:
 
     async def _go_on(self, session: Session, last: Effect) -> list[Effect]:
         """Wait for what the session's last effect asks for, and hand it over."""
-        if isinstance(last, FetchHalf):
+        if isinstance(last, FetchHalf | FetchKeys):
             return await self._fetch(session)
         if isinstance(last, Store):
             try:
@@ -302,16 +294,13 @@ class Classical:
             except StoreError as error:
                 return session.end(Reason.STORE, str(error))
             return session.stored()
-        return await self._take(session, await self._next(self._policy.step_timeout_s))
+        return await self._take(session, await self._next(self._step_timeout_s))
 
     async def _fetch(self, session: Session) -> list[Effect]:
-        """Get our half; a peer that gives up meanwhile need not wait for the link."""
-        opening = session.opening
-        fetch = asyncio.create_task(
-            self._link.block(
-                opening.ticket, opening.protocol, opening.pulses, self._policy.choice_seed(opening)
-            )
-        )
+        """Get our half, or keys; a peer that gives up meanwhile need not wait for the link."""
+        # Alice knows without a probe that she needs keys compared, and wants to hear of Bob's box.
+        flowing = self._side is Side.ALICE or self._flowing()
+        fetch = asyncio.create_task(self._material.fetch(session.opening, flowing=flowing))
         try:
             while not fetch.done():
                 arrival = asyncio.create_task(self._next(None))
@@ -326,10 +315,10 @@ class Classical:
                 fetch.cancel()
             await asyncio.gather(fetch, return_exceptions=True)
         try:
-            half = fetch.result()
-        except BellwireError as error:
-            return session.end(Reason.LINK, f"no detections: {error}")
-        return await asyncio.to_thread(session.provide, half)
+            got = fetch.result()
+        except NoPart as error:
+            return session.end(error.reason, str(error))
+        return await asyncio.to_thread(session.provide, got)
 
     async def _take(self, session: Session, frame: Frame) -> list[Effect]:
         opening = session.opening

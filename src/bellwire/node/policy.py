@@ -20,7 +20,6 @@ class Policy:
         red_qber: Blocks from this QBER on are rejected.
         chsh_floor: Blocks with S below this are rejected.
         max_pulses: Longest block.
-        step_timeout_s: How long the peer may take for a step.
         lab_seed: Makes choices reproducible, in the lab and the demo only.
     """
 
@@ -29,7 +28,6 @@ class Policy:
     red_qber: float = 0.11
     chsh_floor: float = 2.2
     max_pulses: int = MAX_PULSES
-    step_timeout_s: float = 10.0
     lab_seed: bytes | None = field(default=None, repr=False)
 
     def choice_seed(self, opening: Open) -> bytes:

@@ -22,14 +22,15 @@ from bellwire.keys.service import KeyService
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
 from bellwire.node.accounts import Accounts
-from bellwire.node.classical import Classical, Link
-from bellwire.node.policy import Policy
+from bellwire.node.classical import Classical
+from bellwire.node.material import Material
 from bellwire.node.vault import StoreVault
 
 REPORTS_KEPT = 256
 RECONNECT_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 CONNECT_TIMEOUT_S = 10.0
 MAX_UNPROVEN = 64
+STEP_TIMEOUT_S = 10.0
 log = structlog.get_logger()
 
 
@@ -74,10 +75,10 @@ class NodeService:
         side: Alice's opens blocks and connects; Bob's listens and answers.
         store: The key store, with a pre-placed authentication key.
         vault: The same store for the classical channel.
-        link: Where halves come from.
+        material: What blocks are made from.
         status: The link's status, fed by every block.
-        policy: What blocks must be like.
         schedule: What Alice's node does by itself.
+        step_timeout_s: How long the peer may take for a step of a block.
         clock: Time.
     """
 
@@ -87,19 +88,19 @@ class NodeService:
         *,
         store: KeyStore,
         vault: StoreVault,
-        link: Link,
+        material: Material,
         status: LinkStatus,
-        policy: Policy,
         schedule: Schedule,
+        step_timeout_s: float = STEP_TIMEOUT_S,
         clock: Clock = system_clock,
     ) -> None:
         self.side = side
         self._store = store
         self._vault = vault
-        self._link = link
+        self._material = material
         self._status = status
-        self._policy = policy
         self._schedule = schedule
+        self._step_timeout_s = step_timeout_s
         self._clock = clock
         self.keys = KeyService(store, status, clock)
         self._reports: deque[tuple[int, float, BlockReport]] = deque(maxlen=REPORTS_KEPT)
@@ -110,6 +111,7 @@ class NodeService:
         self._accepted: set[asyncio.Task[None]] = set()
         self._consumed_bits = 0
         self._resting = False
+        self._doubted = False
         self._current: asyncio.Task[None] | None = None
 
     # -- what operators ask ------------------------------------------------------------------
@@ -118,13 +120,13 @@ class NodeService:
         """Run one block now and say how it went.
 
         Raises:
-            UsageError: this is Bob's node, or the block is longer than the policy allows.
+            UsageError: this is Bob's node, the block is longer than the policy allows, or keys
+                come from a vendor's box.
             UnreachableError: the peer's node is not there.
         """
         if self.side is not Side.ALICE:
             raise UsageError("blocks are opened by Alice's node, this is Bob's")
-        if not 1 <= pulses <= self._policy.max_pulses:
-            raise UsageError(f"pulses: expected 1 to {self._policy.max_pulses}, got {pulses}")
+        self._material.check_order(protocol, pulses)
         job = _Job(protocol, pulses, asyncio.get_running_loop().create_future())
         try:
             self._jobs.put_nowait(job)
@@ -254,8 +256,9 @@ class NodeService:
             self.side,
             (reader, writer),
             vault=self._vault,
-            link=self._link,
-            policy=self._policy,
+            material=self._material,
+            flowing=lambda: self._status.at(self._clock()).keys_may_flow,
+            step_timeout_s=self._step_timeout_s,
             report=self._take_report,
         )
 
@@ -276,17 +279,20 @@ class NodeService:
             report = await connection.open_block(schedule.protocol, schedule.pulses, probe=None)
             # A block that failed would fail again at once, and spend authentication key each time.
             self._resting = not report.accepted
+            self._doubted = False
             return
         # With no light left there is nothing to watch, but who asks for a block hears why not.
-        patience = schedule.probe_interval_s if self._link.spent is None else None
+        patience = schedule.probe_interval_s if self._material.spent is None else None
         try:
             async with asyncio.timeout(patience):
                 job = await self._jobs.get()
         except TimeoutError:
-            self._resting = False
-            await connection.open_block(
+            report = await connection.open_block(
                 schedule.protocol, schedule.probe_pulses, probe=next(self._probes)
             )
+            self._doubted = report.reason is Reason.UNPROVEN
+            # While no probe comes through, neither does a block, and each would cost its tags.
+            self._resting &= report.reason not in (None, Reason.UNPROVEN, Reason.TOO_FEW)
             return
         try:
             job.succeed(await connection.open_block(job.protocol, job.pulses, probe=None))
@@ -296,9 +302,13 @@ class NodeService:
 
     async def _wants_stock(self) -> bool:
         target = self._schedule.target_stock_bits
-        if not target or self._resting or self._link.spent is not None:
+        if not target or self._resting or self._material.spent is not None:
             return False
-        if self._status.at(self._clock()).status is Status.RED:
+        view = self._status.at(self._clock())
+        if not self._material.watched and (self._doubted or not view.keys_may_flow):
+            # No probe can tell, here or at the peer: only keys that are compared can.
+            return True
+        if view.status is Status.RED:
             return False
         return await asyncio.to_thread(self._store.stock_bits, self.side) < target
 
@@ -319,8 +329,8 @@ class NodeService:
                 reason=None if report.message is None else report.message[:REASON_LIMIT],
                 decided_at=now,
                 probe=report.probe,
-                too_few=report.reason is Reason.TOO_FEW,
-                tampered=report.reason is Reason.AUTHENTICATION,
+                too_few=report.reason in (Reason.TOO_FEW, Reason.UNPROVEN),
+                tampered=report.reason in (Reason.AUTHENTICATION, Reason.DIFFER),
             )
         )
         view = self._status.at(now)
@@ -331,9 +341,10 @@ class NodeService:
             "block decided",
             block=report.number,
             probe=report.probe,
-            protocol=report.protocol.value,
+            protocol=report.protocol and report.protocol.value,
             accepted=report.accepted,
             reason=report.reason,
+            **({} if report.message is None else {"why": report.message}),
             qber=report.qber,
             chsh=report.chsh,
             secret_bits=report.secret_bits,

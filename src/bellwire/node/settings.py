@@ -43,6 +43,7 @@ Values = dict[str, dict[str, Any]]
 
 _SECTION = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 Port = Annotated[int, Field(ge=0, le=65535)]
+OptionalFile = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
 Host = Annotated[str, Field(min_length=1, max_length=253)]
 
 
@@ -111,9 +112,10 @@ class DistillSettings(BaseModel):
     protocol: Literal["e91", "bbm92", "bb84"] = Field(
         default="e91", description="How photons become correlated bits."
     )
-    source: Annotated[str, Field(pattern=r"^(link|timetags:.+)$", max_length=4096)] = Field(
+    source: Annotated[str, Field(pattern=r"^(link|timetags:.+|etsi014)$", max_length=4096)] = Field(
         default="link",
-        description="Where this site's detections come from: link, or timetags:DIR, its recording.",
+        description="What blocks are made from: link, timetags:DIR (this site's recording), or "
+        "etsi014, a vendor's box.",
     )
     pulses: int = Field(
         default=200_000, ge=1_000, le=MAX_PULSES, description="Pulses, or pairs, of one block."
@@ -144,6 +146,40 @@ class DistillSettings(BaseModel):
     )
     probe_pulses: int = Field(
         default=20_000, ge=1_000, le=MAX_PULSES, description="Pulses, or pairs, of a probe block."
+    )
+
+
+class Etsi014Settings(BaseModel):
+    """The vendor's key server at this node's site, where `distill.source` is `etsi014`."""
+
+    model_config = _SECTION
+
+    url: Annotated[str, Field(max_length=2048)] = Field(
+        default="", description="Its address, https://HOST:PORT."
+    )
+    own_sae: Annotated[str, Field(max_length=256)] = Field(
+        default="", description="This node's SAE id there, the name in its certificate."
+    )
+    peer_sae: Annotated[str, Field(max_length=256)] = Field(
+        default="", description="SAE id of the peer's node."
+    )
+    certificate: OptionalFile = Field(
+        default=None, description="This node's certificate for it, PEM."
+    )
+    key: OptionalFile = Field(
+        default=None, description="Private key of the certificate: PEM, mode 0600, not encrypted."
+    )
+    authority: OptionalFile = Field(
+        default=None, description="Certificate of who signs the key server's, PEM."
+    )
+    block_bits: int = Field(
+        default=16_384,
+        ge=4_096,
+        le=1 << 20,
+        description="Key that one block draws at least, in bits; 512 of it pay for its tags.",
+    )
+    timeout_s: float = Field(
+        default=5.0, gt=0, le=60, description="Time for one answer of it, in s."
     )
 
 
@@ -222,6 +258,7 @@ class Settings(BaseSettings):
     state: StateSettings = Field(default_factory=StateSettings)
     link: LinkSettings = Field(default_factory=LinkSettings)
     distill: DistillSettings = Field(default_factory=DistillSettings)
+    etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
     status: StatusSettings = Field(default_factory=StatusSettings)
     addresses: AddressSettings = Field(default_factory=AddressSettings)
     log: LogSettings = Field(default_factory=LogSettings)

@@ -13,7 +13,7 @@ from bellwire.link.client import LinkClient
 from bellwire.link.timetags.matching import Matched
 from bellwire.link.timetags.recording import Recording
 from bellwire.link.timetags.source import TimeTagLink, Uses, folder_of, warm
-from bellwire.node.classical import Link
+from bellwire.node.material import Link
 from bellwire.node.settings import Settings
 
 log = structlog.get_logger()

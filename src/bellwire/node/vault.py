@@ -5,8 +5,8 @@ import asyncio
 from bellwire.base.clock import Clock
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
+from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.report import BlockReport
-from bellwire.distill.steps import BlockAuthentication
 from bellwire.keys.model import BlockRecord, BlockState, KeySourceKind
 from bellwire.keys.reserve import SET_BYTES, TagPurpose
 from bellwire.keys.sqlite import KeyStore
@@ -17,7 +17,7 @@ class StoreVault:
 
     Args:
         store: Opened, with a pre-placed authentication key in it.
-        source: Where this node's light comes from.
+        source: Where this node's key comes from.
         clock: Dates the records.
 
     Attributes:
@@ -56,8 +56,6 @@ class StoreVault:
 
     async def keep(self, report: BlockReport, secret: Secret) -> None:
         """Keep a verified block as pending."""
-        assert report.qber is not None
-        assert report.epsilon is not None
         record = BlockRecord(
             block=report.number,
             protocol=report.protocol,

@@ -1,0 +1,175 @@
+"""What one side of any block does: say a step and hear the peer's, tag the whole, keep the result.
+
+The transcript is one ordered text, the same at both sides: step by step, Alice's message before
+Bob's, each with its length (spec/classical-channel.md). Blocks of photons (`distill.steps`) and of
+a vendor's keys (`distill.supply`) are generators that yield what they want done and are sent the
+answer; `distill.session` drives them. What ends a block is raised from wherever it is found.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from bellwire.base.detections import Half, Side
+from bellwire.base.matching import Matching
+from bellwire.base.secret import Secret
+from bellwire.crypto.one_time_mac import TAG_BYTES, tag, verify_tag
+from bellwire.distill.errors import MalformedMessage
+from bellwire.distill.messages import Open, Stored, Supply, Tagged, decode, encode
+from bellwire.distill.report import BlockReport
+from bellwire.distill.verdict import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class BlockAuthentication:
+    """Pre-shared key of one block's tags; its pads were burnt before this was handed out.
+
+    Attributes:
+        hash_keys: Reusable hash key of each sender.
+        received_pads: One-time pad of each sender's tag on its list of slots.
+        transcript_pads: One-time pad of each sender's tag on the transcript.
+        consumed_bits: What the block uses up, whatever becomes of it.
+    """
+
+    hash_keys: dict[Side, Secret]
+    received_pads: dict[Side, Secret]
+    transcript_pads: dict[Side, Secret]
+    consumed_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this body as the given step."""
+
+    step: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FetchHalf:
+    """Get our half of these pulses from the link, then call `provide`."""
+
+    open: Open
+
+
+@dataclass(frozen=True, slots=True)
+class FetchKeys:
+    """Get the keys of these ids from our box, one after the other, then call `provide`.
+
+    For a probe, which has none, `provide` says that the box answers.
+    """
+
+    open: Supply
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Keep the secret (`report.extracted_bits`, packed) durably as pending, then call `stored`."""
+
+    secret: Secret
+    report: BlockReport
+
+
+class BlockRejected(Exception):
+    """The block ends here, from any depth of the steps; caught by the session, never beyond."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+Answer = bytes | Half | Matching | Secret | None
+_T = TypeVar("_T")
+Talk = Generator[Send | FetchHalf | FetchKeys | Store, Answer, _T]
+
+
+class Conversation:
+    """One side's run through a block; `transcript`, `step` and `report` grow as it goes.
+
+    A kind of block adds `run`, a generator that returns the block's report and raises
+    BlockRejected, MalformedMessage or TagMismatch where it ends without key.
+
+    Args:
+        side: Which side we are.
+        first: Body of step 0, which both sides must send alike.
+        authentication: For the tags; None for a probe, which carries none.
+        report: What is known beforehand.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        first: bytes,
+        authentication: BlockAuthentication | None,
+        report: BlockReport,
+    ) -> None:
+        self._side = side
+        self._first = first
+        self._authentication = authentication
+        self.transcript = bytearray()
+        self.step = 0
+        consumed = authentication.consumed_bits if authentication else 0
+        self.report = replace(report, authentication_bits=consumed)
+
+    def _open(self) -> Talk[None]:
+        if (yield from self._exchange(self._first)) != self._first:
+            raise BlockRejected(Reason.DISAGREED, "the sides opened different blocks")
+
+    def _exchange(self, body: bytes) -> Talk[bytes]:
+        step, self.step = self.step, self.step + 1
+        theirs = yield Send(step, body)
+        assert isinstance(theirs, bytes)
+        both = (body, theirs) if self._side is Side.ALICE else (theirs, body)
+        self.transcript += step.to_bytes(4, "big")
+        for message in both:
+            self.transcript += len(message).to_bytes(4, "big") + message
+        return theirs
+
+    def _tag_context(self, purpose: bytes, side: Side) -> bytes:
+        return b"bellwire " + purpose + b" " + side.encode() + self._first
+
+    def _authenticate(self, held: bytes = b"") -> Talk[None]:
+        """Tag the transcript, and after it what both sides should hold, and check the peer's tag.
+
+        Raises:
+            TagMismatch: the peer saw another transcript, or holds something else.
+        """
+        keys = self._authentication
+        assert keys is not None
+        said = bytes(self.transcript) + held
+        mine = tag(
+            keys.hash_keys[self._side],
+            keys.transcript_pads[self._side],
+            self._tag_context(b"transcript", self._side) + said,
+        )
+        theirs = decode((yield from self._exchange(encode(Tagged(mine)))), Tagged)
+        self._verify_peer_tag(
+            keys.hash_keys[self._side.peer],
+            keys.transcript_pads[self._side.peer],
+            self._tag_context(b"transcript", self._side.peer) + said,
+            theirs.tag,
+        )
+
+    def _verify_peer_tag(
+        self, hash_key: Secret, pad: Secret, message: bytes, theirs: bytes
+    ) -> None:
+        # A short tag is the peer's mistake, not a misuse of the primitive by us.
+        if len(theirs) != TAG_BYTES:
+            raise MalformedMessage(f"expected a tag of {TAG_BYTES} bytes, got {len(theirs)}")
+        verify_tag(hash_key, pad, message, theirs)
+
+    def _keep(self, secret: Secret, report: BlockReport) -> Talk[None]:
+        yield Store(secret, report)
+        stored = encode(Stored(report.number))
+        if decode((yield from self._exchange(stored)), Stored).number != report.number:
+            raise MalformedMessage(f"expected block {report.number} to be stored")
+
+    def _concluded(self, epsilon: float | None) -> BlockReport:
+        self.report = replace(
+            self.report,
+            accepted=True,
+            epsilon=epsilon,
+            transcript_bytes=len(self.transcript),
+            steps=self.step,
+        )
+        return self.report

@@ -1,0 +1,148 @@
+"""What the blocks of a node are made from: photons of its link, or keys of a vendor's box.
+
+A `Material` opens blocks (Alice), says which of the peer's blocks are acceptable (Bob), and gets
+this side's part. All that is beyond it is the same for both: numbers, tags, keeping, status.
+"""
+
+from typing import Protocol as Interface
+
+from bellwire.base.detections import Half, Protocol
+from bellwire.base.errors import BellwireError, UsageError
+from bellwire.base.matching import Matching
+from bellwire.base.secret import Secret
+from bellwire.distill.messages import Open, Supply, decode
+from bellwire.distill.verdict import Reason
+from bellwire.keys.model import KeySourceKind
+from bellwire.node.policy import Policy
+
+Opening = Open | Supply
+
+
+class NoPart(BellwireError):
+    """There is nothing to make a block from at this side; `reason` ends it."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotOpened(NoPart):
+    """A block cannot begin: nothing was said about it, and no number was spent on it.
+
+    Attributes:
+        opening: As far as it got.
+    """
+
+    def __init__(self, opening: Opening, reason: Reason, message: str) -> None:
+        super().__init__(reason, message)
+        self.opening = opening
+
+
+class Material(Interface):
+    """Where a node's part of a block comes from."""
+
+    kind: KeySourceKind
+    """What every key made of it is called."""
+
+    watched: bool
+    """Whether probes alone can tell that the link is good."""
+
+    @property
+    def spent(self) -> str | None:
+        """Why no further block can come, or None while one can."""
+
+    def check_order(self, protocol: Protocol, pulses: int) -> None:
+        """Let a block that an operator asks for pass; UsageError."""
+
+    async def open(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Opening:
+        """The first message of a block of ours; NotOpened.
+
+        Protocol and pulses are of a block of photons; a vendor's box has neither.
+        """
+
+    def read(self, body: bytes) -> Opening:
+        """The first message of a block of the peer's; MalformedMessage."""
+
+    def accepts(self, opening: Opening) -> bool:
+        """Whether we take part in a block that the peer opens."""
+
+    async def fetch(self, opening: Opening, *, flowing: bool) -> Half | Matching | Secret:
+        """Our part of a block; NoPart. `flowing`: Bob's status lets keys flow (Alice: true)."""
+
+
+class Link(Interface):
+    """Where halves come from."""
+
+    async def block(
+        self, ticket: bytes, protocol: Protocol, pulses: int, choice_seed: bytes
+    ) -> Half | Matching:
+        """Our half of a block, or what agrees on it with the peer."""
+
+    @property
+    def spent(self) -> str | None:
+        """Why no further block can come, or None while one can."""
+
+
+class Photons:
+    """A `Material` of detections.
+
+    Args:
+        link: Gives our half.
+        policy: What blocks must be like.
+        kind: Where the light comes from.
+    """
+
+    watched = True
+
+    def __init__(
+        self, link: Link, policy: Policy, kind: KeySourceKind = KeySourceKind.SIMULATED
+    ) -> None:
+        self._link = link
+        self._policy = policy
+        self.kind = kind
+
+    @property
+    def spent(self) -> str | None:
+        """As the link says."""
+        return self._link.spent
+
+    def check_order(self, protocol: Protocol, pulses: int) -> None:
+        """A block must not be longer than the policy allows."""
+        if not 1 <= pulses <= self._policy.max_pulses:
+            raise UsageError(f"pulses: expected 1 to {self._policy.max_pulses}, got {pulses}")
+
+    async def open(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
+        """As the policy says, while there is light."""
+        opening = self._policy.opening(number, protocol, pulses, probe=probe)
+        if self._link.spent is not None:
+            raise NotOpened(opening, Reason.LINK, self._link.spent)
+        return opening
+
+    def read(self, body: bytes) -> Opening:
+        """An `Open`, or the `Supply` of a peer that is set otherwise."""
+        return read_opening(body)
+
+    def accepts(self, opening: Opening) -> bool:
+        """The peer's settings must be ours."""
+        return isinstance(opening, Open) and self._policy.accepts(opening)
+
+    async def fetch(self, opening: Opening, *, flowing: bool) -> Half | Matching:
+        """Our half, for choices of our own."""
+        assert isinstance(opening, Open)
+        seed = self._policy.choice_seed(opening)
+        try:
+            return await self._link.block(opening.ticket, opening.protocol, opening.pulses, seed)
+        except BellwireError as error:
+            raise NoPart(Reason.LINK, f"no detections: {error}") from error
+
+
+def read_opening(body: bytes) -> Opening:
+    """Read step 0, whichever kind of block it opens.
+
+    Raises:
+        MalformedMessage: it opens none.
+    """
+    # Only a Supply begins with text: ["supply", …].
+    if body[1:8] == b"\xa6supply":
+        return decode(body, Supply)
+    return decode(body, Open)
