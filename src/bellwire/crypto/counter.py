@@ -6,6 +6,7 @@ result everywhere. The rule is one: the first of `Generator` that Numba compiles
 """
 
 from enum import StrEnum
+from functools import cache
 
 from numba.core.registry import cpu_target
 
@@ -32,6 +33,7 @@ _KINDS: dict[Generator, tuple[type[Key], frozenset[str]]] = {
 }
 
 
+@cache
 def available() -> tuple[Generator, ...]:
     """What works here, fastest first.
 
@@ -39,6 +41,11 @@ def available() -> tuple[Generator, ...]:
     less than the processor has.
     """
     _, _, flags = cpu_target.target_context.codegen().magic_tuple()
+    return permitted(flags)
+
+
+def permitted(flags: str) -> tuple[Generator, ...]:
+    """What works with these features of a processor, as LLVM writes them: `+aes,-vaes`."""
     features = {flag[1:] for flag in flags.split(",") if flag.startswith("+")}
     return tuple(each for each, (_, needed) in _KINDS.items() if needed <= features)
 
