@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -20,6 +21,11 @@ from bellwire.link.pair_law import NOTHING, joint_law
 from bellwire.link.weak_counts import WeakStream
 
 N = 20_000
+
+
+def needs(library: str) -> pytest.MarkDecorator:
+    """Skip where an optional library is missing; it is not imported here, only in its process."""
+    return pytest.mark.skipif(find_spec(library) is None, reason=f"needs {library}")
 
 
 def test_the_bench_gives_the_names_it_promises_with_a_ratio_where_something_ran_beside(
@@ -67,8 +73,8 @@ def test_the_plain_loops_follow_the_same_law() -> None:
     assert abs(sum(key) / len(key) - expected) < 4 * math.sqrt(expected / len(key))
 
 
+@needs("sequence")
 def test_sequence_sends_over_the_link_that_ours_does() -> None:
-    pytest.importorskip("sequence")
     pulses = 60_000
     near, far = rivals.said("sequence_bb84", 1.0, pulses, 10.0, 2 * pulses)
     for km, theirs in ((1.0, near), (10.0, far)):
@@ -85,16 +91,16 @@ def test_sequence_sends_over_the_link_that_ours_does() -> None:
         assert abs(theirs["wrong"] - qber * theirs["sifted"]) < 5 * spread
 
 
+@needs("qkdpy")
 def test_qkdpy_loses_nothing_and_errs_as_often() -> None:
-    pytest.importorskip("qkdpy")
     (theirs,) = rivals.said("qkdpy_bb84", 4000)
     assert theirs["sent"] == 4000
     assert abs(theirs["sifted"] - 2000) < 5 * math.sqrt(1000)
     assert abs(theirs["wrong"] - 0.02 * theirs["sifted"]) < 5 * math.sqrt(40)
 
 
+@needs("qiskit_aer")
 def test_qiskit_measures_the_pairs_of_e91() -> None:
-    pytest.importorskip("qiskit_aer")
     alone, batched = rivals.said("qiskit_e91", 8, 4000)
     assert (alone["sent"], batched["sent"]) == (8, 36_000)
     assert alone["wrong"] == 0
