@@ -42,7 +42,7 @@ def test_a_rows_bounds_are_plobs_per_mode_and_at_the_clock() -> None:
         assert row.bound_bps == pytest.approx(1e9 * bound)
         assert row.key_per_mode == pytest.approx((row.key_rate_bps or 0) * row.attempt_s / 2)
         assert row.direct_bps is not None
-        assert row.direct_bps < row.bound_bps
+        assert row.direct_bps < 1e9 * bound
         ceiling = chain_bound(10 ** (-0.02 * row.km), row.links)
         assert row.chain_bound_per_mode == pytest.approx(ceiling)
         assert (row.key_per_mode or 0.0) < ceiling
@@ -57,7 +57,7 @@ def test_repeaters_cross_the_bound_and_a_bare_link_never_does() -> None:
         beyond = [
             row.km
             for row in RUN.series()[each.links, 0]
-            if (row.key_rate_bps or 0) / row.bound_bps > 1.5 and each.measure == "bps"
+            if (row.key_rate_bps or 0) > 1.5 * (row.bound_bps or 0) and each.measure == "bps"
         ]
         assert all(each.from_km <= km <= (each.to_km or math.inf) for km in beyond)
 
@@ -72,6 +72,7 @@ def test_a_crossing_lies_where_the_straight_line_of_the_logarithms_is_zero() -> 
         row = rows[km]
         assert row.key_rate_bps is not None
         assert row.key_rate_stderr is not None
+        assert row.bound_bps is not None
         clear = row.key_rate_bps - 3 * row.key_rate_stderr
         logs.append(math.log(clear / row.bound_bps))
     assert np.interp(0.0, logs, [before, after]) == pytest.approx(crossing.from_km)
@@ -81,6 +82,16 @@ def test_memories_that_forget_leave_no_crossing() -> None:
     short = lab.repeater("200:500:4", (2, 4), pairs=200, memory_s=1e-3, seed=1)
     assert short.crossings() == ()
     assert all(row.key_rate_bps == 0 for row in short.rows)
+
+
+def test_without_loss_there_is_no_bound_and_nothing_to_cross() -> None:
+    clear = lab.repeater("10:30:3", 2, pairs=50, loss=0.0, seed=1)
+    assert {(r.bound_per_mode, r.chain_bound_per_mode, r.bound_bps) for r in clear.rows} == {
+        (None, None, None)
+    }
+    assert clear.crossings() == ()
+    json.loads(clear.to_json(), parse_constant=pytest.fail)
+    assert len(clear.figure().axes) == 3
 
 
 def test_more_modes_bring_the_crossing_nearer() -> None:

@@ -172,8 +172,11 @@ def test_a_seed_repeats_a_run_and_blocks_are_merged_into_one_sample() -> None:
 def test_a_chain_that_never_delivers_is_refused_and_so_is_a_hopeless_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(TooRare, match="no photon ever"):
-        simulate_chain(RepeaterConfig(km=20_000, dark=0.0), 10, seed(9))
+    for links in (1, 2):
+        with pytest.raises(TooRare, match="no photon ever"):
+            simulate_chain(RepeaterConfig(km=20_000, links=links, dark=0.0), 10, seed(9))
+    rare = simulate_chain(RepeaterConfig(km=20_000, links=5, dark=0.0), 10, seed(9))
+    assert 0 < rare.rate_hz[0] < 1e-70
     monkeypatch.setattr("bellwire.link.repeater_chain.MAX_LINKS_PER_PAIR", 500)
     hopeless = RepeaterConfig(km=1000, links=2, cutoff_s=1e-5)
     with pytest.raises(TooRare, match="heralded links"):

@@ -94,7 +94,8 @@ class ChainRow:
         key_rate_bps, key_rate_stderr: Secret bits per second of long runs.
         rate_theory, fidelity_theory, key_rate_theory: Closed forms, where there are any.
         key_per_mode: Secret bits per mode of a link.
-        bound_per_mode: What no protocol without repeaters exceeds.
+        bound_per_mode: What no protocol without repeaters exceeds; None, as all bounds, without
+            loss.
         chain_bound_per_mode: What no protocol with so many equal links exceeds.
         bound_bps: The same at the run's clock.
         direct_bps: Single photons over the whole fibre (BB84, long blocks) at that clock, with this
@@ -125,9 +126,9 @@ class ChainRow:
     fidelity_theory: float | None
     key_rate_theory: float | None
     key_per_mode: float | None
-    bound_per_mode: float
-    chain_bound_per_mode: float
-    bound_bps: float
+    bound_per_mode: float | None
+    chain_bound_per_mode: float | None
+    bound_bps: float | None
     direct_bps: float | None
     reason: str | None
 
@@ -370,9 +371,9 @@ def _row(
         fidelity_theory=None if expected is None else expected.fidelity,
         key_rate_theory=None if expected is None else expected.key_rate_bps,
         key_per_mode=None,
-        bound_per_mode=bound,
-        chain_bound_per_mode=chain_bound(config.transmittance, config.links),
-        bound_bps=bound * clock,
+        bound_per_mode=_finite(bound),
+        chain_bound_per_mode=_finite(chain_bound(config.transmittance, config.links)),
+        bound_bps=_finite(bound * clock),
         direct_bps=direct(config, clock),
         reason=None,
     )
@@ -398,6 +399,10 @@ def _row(
         key_rate_stderr=key[1],
         key_per_mode=key[0] / config.modes_per_s,
     )
+
+
+def _finite(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None
 
 
 def direct(config: RepeaterConfig, clock_hz: float) -> float | None:
@@ -436,6 +441,8 @@ def _ratio(row: ChainRow, measure: str) -> float:
         if measure == "bps"
         else (row.key_per_mode, row.bound_per_mode)
     )
+    if bound is None:
+        return 0.0
     return key * clear / bound if bound > 0.0 else math.inf
 
 

@@ -141,12 +141,8 @@ def _ratios(axes: Axes, result: RepeaterResult) -> None:
     axes.set_yscale("log")
     values = []
     for key, series in result.series().items():
-        good = [
-            row
-            for row in series
-            if row.key_per_mode and row.bound_per_mode > 0.0 and math.isfinite(row.bound_per_mode)
-        ]
-        ratios = [(row.key_per_mode or 0.0) / row.bound_per_mode for row in good]
+        good = [row for row in series if row.key_per_mode and row.bound_per_mode]
+        ratios = [(row.key_per_mode or 0.0) / (row.bound_per_mode or 1.0) for row in good]
         errors = [r * _relative(row) for r, row in zip(ratios, good, strict=True)]
         values += ratios
         _points(axes, [row.km for row in good], ratios, errors, _look(result, key))

@@ -28,6 +28,9 @@ MAX_PAIRS = 10_000_000
 MAX_LINKS_PER_PAIR = 100_000
 """Heralded links per pair, on average, beyond which a chain is called hopeless."""
 
+_LEAST_SUCCESS = 1e-100
+"""Of an attempt: beyond it, squares of times leave the range of a double."""
+
 _BLOCK = 8192
 """Pairs at a time: arrays of a block stay in a core's cache."""
 
@@ -157,7 +160,7 @@ class _Chain:
         self._plan = plan(config)
         self._most = pairs * MAX_LINKS_PER_PAIR
         self.links = 0
-        if not self._herald.success:
+        if self._herald.success < _LEAST_SUCCESS:
             raise TooRare("no photon ever reaches the middle of a link")
 
     def histories(self, count: int) -> Values:

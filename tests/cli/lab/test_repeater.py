@@ -49,6 +49,12 @@ def test_a_chain_that_delivers_nothing_is_told_with_its_reason(
     assert "1 links over 20000 km: no photon ever reaches the middle of a link" in out
 
 
+def test_a_fibre_without_loss_has_no_bound_to_print(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--km", "30", "--links", "1", "--loss", "0", "--pairs", "10")
+    assert json.loads(lab(capsys, *words, "--json")[0])["rows"][0]["bound_bps"] is None
+    assert "No chain here gets beyond" in lab(capsys, *words)[0]
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

@@ -148,8 +148,9 @@ def _tell(result: "RepeaterResult", out: Path | None) -> None:
     for title in (chain, "km", "pairs/s", "fidelity", "QBER X / Z", "key bit/s", "bound bit/s"):
         table.add_column(title, justify="right", no_wrap=title != chain)
     for row in result.rows:
+        bound = "–" if row.bound_bps is None else f"{row.bound_bps:.3g}"
         which = f"{row.links}, {row.purify}×" if purified else str(row.links)
-        table.add_row(which, f"{row.km:.6g}", *_found(row), f"{row.bound_bps:.3g}")
+        table.add_row(which, f"{row.km:.6g}", *_found(row), bound)
     output.stdout().print(table)
     for row in result.rows:
         if row.reason is not None:
