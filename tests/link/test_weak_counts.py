@@ -20,7 +20,11 @@ from bellwire.link.weak_counts import WeakBlock, WeakCounts, WeakStream
 from bellwire.link.weak_law import SHAPE, joint_law
 
 SEED = bytes(range(32))
-EVES = [None, *(WeakEve(kind, 0.6) for kind in WeakEveKind)]
+EVES = [
+    None,
+    *(WeakEve(kind, 0.6) for kind in WeakEveKind),
+    WeakEve(WeakEveKind.BLINDING, 0.8, threshold_width=0.2),
+]
 
 
 def config(km: float = 25.0, **words: Any) -> WeakConfig:
@@ -50,7 +54,7 @@ def assert_same(observed: NDArray[Any], other: NDArray[Any], ratio: float = 0.0)
     assert observed[~used].sum() <= 30 * max(1, int((~used).sum()))
 
 
-@pytest.mark.parametrize("eve", EVES, ids=lambda eve: "nobody" if eve is None else str(eve.kind))
+@pytest.mark.parametrize("eve", EVES, ids=str)
 @pytest.mark.parametrize("km", [0.0, 40.0])
 def test_clicks_and_silence_follow_the_joint_law(eve: WeakEve | None, km: float) -> None:
     pulses = 3_000_000
@@ -65,7 +69,7 @@ def test_clicks_and_silence_follow_the_joint_law(eve: WeakEve | None, km: float)
     assert counts.sent.sum() == pulses == counts.pulses
 
 
-@pytest.mark.parametrize("eve", EVES, ids=lambda eve: "nobody" if eve is None else str(eve.kind))
+@pytest.mark.parametrize("eve", EVES, ids=str)
 def test_the_joint_law_is_what_single_photons_do(eve: WeakEve | None) -> None:
     of = config(8.0, intensities=(0.9, 0.3, 0.1), rectilinear=0.6)
     pulses = 300_000

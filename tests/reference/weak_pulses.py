@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from bellwire.link.blinding import answered
 from bellwire.link.weak import DeadTime, WeakConfig, WeakEve, WeakEveKind, splitting
 
 Counts = NDArray[np.int64]
@@ -38,7 +39,7 @@ def simulate(config: WeakConfig, eve: WeakEve | None, pulses: int, rng: Generato
     photons = rng.poisson(np.array(config.intensities)[k])
     state_bit, state_basis = bit.copy(), a.copy()
     arriving = rng.binomial(photons, config.transmittance)
-    knows = np.zeros(n, np.int64)
+    knows, touched = np.zeros(n, np.int64), np.zeros(n, np.bool_)
     if eve is not None:
         touched = rng.random(n) < eve.share
         if eve.kind is WeakEveKind.INTERCEPT_RESEND:
@@ -54,7 +55,7 @@ def simulate(config: WeakConfig, eve: WeakEve | None, pulses: int, rng: Generato
             )
             arriving = np.where(touched, passed, arriving)
             knows[touched & (photons > 1)] = 1
-        else:
+        elif eve.kind is WeakEveKind.BEAM_SPLITTING:
             taken = rng.random(n) < 1 - np.exp(
                 -np.array(config.intensities)[k] * (1 - config.transmittance)
             )
@@ -65,7 +66,32 @@ def simulate(config: WeakConfig, eve: WeakEve | None, pulses: int, rng: Generato
     ones = rng.binomial(registered, to_one)
     dark = rng.random((2, n)) < config.link.dark_count_probability
     lit = np.array([(registered - ones > 0) | dark[0], (ones > 0) | dark[1]])
+    if eve is not None and eve.kind is WeakEveKind.BLINDING:
+        fake, known = _fake_states(config, eve, np.array([photons, bit, a, b]), rng)
+        lit = np.where(touched, fake, lit)
+        knows[touched & known] = 1
     return _gates(config, lit, np.array([knows, k, b, a, bit]), rng)
+
+
+def _fake_states(
+    config: WeakConfig, eve: WeakEve, pulses: Counts, rng: Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Photon by photon at Eve's detectors, pulse by pulse at Bob's blind ones."""
+    photons, bit, a, b = pulses
+    n, e = photons.size, config.link.misalignment
+    hers = (rng.random(n) >= config.rectilinear).astype(np.int64)
+    ones = rng.binomial(photons, np.where(hers == a, np.where(bit == 1, 1 - e, e), 0.5))
+    both = (ones > 0) & (photons > ones)
+    found = np.where(both, rng.integers(0, 2, n), ones > 0)
+    sends = (photons > 0) & (rng.random(n) < answered(config, eve))
+    power = np.zeros((2, n))
+    for detector in range(2):
+        alike = np.where(found == detector, 1 - e, e)
+        power[detector] = sends * np.where(hers == b, alike, 0.5) * 2 / (1.5 - e)
+    threshold = 1 + eve.threshold_width * rng.standard_normal((2, n))
+    clicks = sends & (power >= threshold)
+    alone = clicks[0] != clicks[1]
+    return clicks, alone & (hers == b) & (clicks[1] == found)
 
 
 def _gates(config: WeakConfig, lit: NDArray[np.bool_], choice: Counts, rng: Generator) -> Seen:

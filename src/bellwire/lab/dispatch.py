@@ -15,6 +15,7 @@ from bellwire.lab.counting import Counting, Statistics
 from bellwire.lab.engines import Engine, Player, parse_engine
 from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.middle import KIND, parse_middle
+from bellwire.lab.monitors import parse_monitors
 from bellwire.lab.parameters import AnyProtocol, numbers, protocol_of, settle
 from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.rows import AnyRow, Row, WeakRow
@@ -126,8 +127,14 @@ def _of_weak_pulses(
         afterpulse=plain["afterpulse"],
         afterpulse_gates=plain["afterpulse_gates"],
     )
-    eve = parse_weak_eve(plain["eve"])
-    return WeakExperiment(pulses=plain["pulses"], config=config, eve=eve, seed=plain["seed"])
+    return WeakExperiment(
+        pulses=plain["pulses"],
+        config=config,
+        eve=parse_weak_eve(plain["eve"], plain["threshold_width"]),
+        seed=plain["seed"],
+        monitors=parse_monitors(plain["monitor"]),
+        false_alarm=plain["false_alarm"],
+    )
 
 
 def run(what: AnyExperiment, progress: Callable[[int], None] | None = None) -> AnyResult:

@@ -50,6 +50,9 @@ class Settings(TypedDict, total=False):
         dead_time: Weak pulses: `common` or `per-detector`.
         afterpulse: Weak pulses: probability that a click is followed by another.
         afterpulse_gates: Weak pulses: decay of these, gates.
+        threshold_width: Weak pulses: scatter of the thresholds of detectors that Eve blinds.
+        monitor: Weak pulses: `on`, `off`, or which of Bob's monitors watch his detectors.
+        false_alarm: Weak pulses: probability that they reject a run without Eve.
     """
 
     pulses: float
@@ -75,6 +78,9 @@ class Settings(TypedDict, total=False):
     dead_time: str
     afterpulse: float
     afterpulse_gates: float
+    threshold_width: float
+    monitor: str
+    false_alarm: float
 
 
 class Words(Settings, total=False):
@@ -150,6 +156,9 @@ WORDS: dict[str, Word] = {
     "dead_time": Word(str(DeadTime.COMMON), Kind.TEXT, WEAK),
     "afterpulse": Word(0.0, of=WEAK),
     "afterpulse_gates": Word(100.0, of=WEAK),
+    "threshold_width": Word(0.0, of=WEAK),
+    "monitor": Word("on", Kind.TEXT, WEAK),
+    "false_alarm": Word(1e-6, of=WEAK),
     "until": Word(None, Kind.TEXT),
 }
 

@@ -22,7 +22,7 @@ from bellwire.lab.errors import FileUnusable, RangeError
 from bellwire.lab.experiment import Experiment, distilled
 from bellwire.lab.middle import KIND
 from bellwire.lab.odds import Odds, odds, plain_caught
-from bellwire.lab.parameters import eve_kind, protocol_of, settle, vary
+from bellwire.lab.parameters import eve_kind, protocol_of, settle, vary, word
 from bellwire.lab.sweep import Axis
 
 if TYPE_CHECKING:
@@ -248,18 +248,16 @@ def plan_of(
         raise UsageError(
             f"expected one of the protocols that are distilled, {known}, got {protocol}"
         )
-    plain = settle(protocol_of(protocol), words)
-    if plain.pop("until") is not None:
-        raise UsageError("expected no until, since every block goes to its end, got one")
-    if plain.pop("backend") is not None:
-        raise UsageError("expected no backend, whose noise theory does not know, got one")
+    same = LinkWords.__annotations__
+    given = {word(name, same): value for name, value in words.items()}
+    plain = settle(protocol_of(protocol), given)
     kind = eve_kind(plain["eve"])
     if kind == KIND:
         raise UsageError(f"expected an Eve on the light, who has a share, got {KIND}")
     plan = PowerResult(
         protocol=str(protocol),
         eve=kind,
-        parameters={k: v for k, v in plain.items() if k not in {"eve", "pulses", "seed"}},
+        parameters={name: plain[name] for name in same if name != "eve"},
         seed=0,
         points=tuple(_empty(size, share) for size in sizes for share in places),
     )

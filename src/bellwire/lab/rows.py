@@ -162,6 +162,9 @@ class WeakRow:
     dead_time: str
     afterpulse: float
     afterpulse_gates: float
+    threshold_width: float
+    monitor: str
+    false_alarm: float
     repeat: int
     seed: int
     detections: int

@@ -21,7 +21,9 @@ from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.verdict import Rules
 from bellwire.lab import tables
+from bellwire.lab.monitors import USUAL, Monitor, Reading, check_monitors, read
 from bellwire.lab.quantities import Measured, Prediction, Quantity
+from bellwire.link.blinding import check_blinding
 from bellwire.link.weak import WeakConfig, WeakEve, WeakProtocol, check_pulses
 from bellwire.link.weak_counts import WeakCounts, WeakStream
 from bellwire.link.weak_theory import (
@@ -51,6 +53,9 @@ ASSUMPTIONS = (
     "Bounds are asymptotic: measured rates are taken as exact.",
 )
 
+UNWATCHED = "Bob's detectors answer to single photons: nobody holds them blind."
+"""What is assumed where no monitor looks."""
+
 Counts = NDArray[np.int64]
 
 
@@ -64,6 +69,8 @@ class WeakExperiment:
         eve: Who is on it.
         seed: Makes the run reproducible; None draws from the operating system.
         red_qber: A signal with this QBER or more is rejected.
+        monitors: What Bob watches at his detectors.
+        false_alarm: Probability, above 0 and at most 0.1, that they reject a run without Eve.
 
     Raises:
         ParameterError: a value outside its range, by name.
@@ -74,9 +81,13 @@ class WeakExperiment:
     eve: WeakEve | None = None
     seed: int | None = None
     red_qber: float = 0.11
+    monitors: tuple[Monitor, ...] = USUAL
+    false_alarm: float = 1e-6
 
     def __post_init__(self) -> None:
         check_pulses(self.pulses)
+        check_blinding(self.config, self.eve)
+        check_monitors(self.config, self.monitors, self.false_alarm)
         if self.seed is not None and not 0 <= self.seed < 1 << 64:
             raise ParameterError(f"seed: expected 0 to 2^64 - 1, got {self.seed}")
         Rules(self.red_qber)
@@ -144,6 +155,7 @@ class Estimate:
         single_photon_yield_stderr: Standard error of the bound of their yield; None where it is 0.
         asymptotic_key_per_pulse: Secret bits per pulse of an infinitely long run like this one.
         asymptotic_key_stderr: Its standard error; None where it is 0.
+        monitors: What Bob's monitors read; empty if they are off.
     """
 
     protocol: str
@@ -176,6 +188,7 @@ class Estimate:
     single_photon_yield_stderr: float | None
     asymptotic_key_per_pulse: float
     asymptotic_key_stderr: float | None
+    monitors: tuple[Reading, ...]
 
     def measured(self) -> dict[Quantity, Measured]:
         """What was measured, each with its standard error; the QBER is the signal's."""
@@ -228,7 +241,8 @@ def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None 
     """
     began = time.perf_counter()
     config, eve = experiment.config, experiment.eve
-    stream = WeakStream(config, eve, _seed(experiment.seed))
+    seed = _seed(experiment.seed)
+    stream = WeakStream(config, eve, seed)
     state = stream.start()
     step = -(-experiment.pulses // STEPS)
     while state.pulses < experiment.pulses:
@@ -243,7 +257,18 @@ def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None 
     single, key = _proved(config, observed, live_share)
     yield_stderr, key_stderr = _propagated(config, intensities, live_share)
     signal = intensities[0]
+    noise = hkdf(seed, info=b"monitors", length=32)
+    monitors = read(
+        config,
+        eve,
+        counts,
+        experiment.monitors,
+        experiment.false_alarm,
+        np.random.Generator(np.random.Philox(np.random.SeedSequence(list(noise)))),
+    )
     reason = _objection(config.protocol, signal, single, key, experiment.red_qber)
+    if reason is None:
+        reason = next((each.objection for each in monitors if each.alarm), None)
     sifted = sum(each.sifted for each in intensities)
     qber, stderr = _rate(sum(each.errors for each in intensities), sifted)
     return Estimate(
@@ -267,7 +292,7 @@ def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None 
         keys_match=None,
         wall_s=time.perf_counter() - began,
         correlations=(),
-        assumptions=ASSUMPTIONS,
+        assumptions=ASSUMPTIONS if monitors else (*ASSUMPTIONS, UNWATCHED),
         until="estimate",
         eve_known_bits=None if eve is None else int(_alike(counts.clicks[1]).sum()),
         double_clicks=int(counts.doubles.sum()),
@@ -277,6 +302,7 @@ def estimate(experiment: WeakExperiment, progress: Callable[[int], None] | None 
         single_photon_yield_stderr=yield_stderr if single.yield_lower else None,
         asymptotic_key_per_pulse=max(0.0, key),
         asymptotic_key_stderr=key_stderr if key > 0.0 else None,
+        monitors=monitors,
     )
 
 

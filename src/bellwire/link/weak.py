@@ -42,6 +42,7 @@ class WeakEveKind(StrEnum):
     INTERCEPT_RESEND = "intercept-resend"
     PHOTON_NUMBER_SPLITTING = "pns"
     BEAM_SPLITTING = "beam-splitting"
+    BLINDING = "blinding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,27 @@ class WeakEve:
     without disturbing them, blocks single ones as far as the gain permits, and of several forwards
     one over a line without loss and keeps the others until the bases are public; her rates
     reproduce the gain of the signal. Beam splitting: her line has no loss, and what the fibre would
-    have lost is hers.
+    have lost is hers. Blinding: `bellwire.link.blinding`.
 
     Attributes:
         kind: What she does.
         share: Share of the pulses that she touches, in [0, 1].
+        threshold_width: Blinding: scatter of the blind detectors' thresholds, in [0, 1] of them.
 
     Raises:
-        ParameterError: the share is not in [0, 1].
+        ParameterError: a value outside its range, or a width for another attack.
     """
 
     kind: WeakEveKind
     share: float = 1.0
+    threshold_width: float = 0.0
 
     def __post_init__(self) -> None:
         _check("Eve's share", "in [0, 1]", self.share, 0.0 <= self.share <= 1.0)
+        width = self.threshold_width
+        _check("threshold width", "in [0, 1]", width, 0.0 <= width <= 1.0)
+        blinds = self.kind is WeakEveKind.BLINDING
+        _check("threshold width", "0 unless Eve blinds detectors", width, blinds or not width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,14 +164,17 @@ def check_pulses(pulses: int) -> int:
     return pulses
 
 
-def parse_weak_eve(text: str) -> WeakEve | None:
+def parse_weak_eve(text: str, threshold_width: float = 0.0) -> WeakEve | None:
     """Read `KIND[:SHARE]`, the share 1 unless given; `none` gives None.
 
     Raises:
-        ParameterError: an unknown kind, or a share that is no number of [0, 1].
+        ParameterError: an unknown kind, a share that is no number of [0, 1], or a width that is out
+            of range or for another attack.
     """
     kind, colon, share = text.strip().partition(":")
     if kind == "none" and not colon:
+        unused = "0 unless Eve blinds detectors"
+        _check("threshold width", unused, threshold_width, not threshold_width)
         return None
     try:
         known = WeakEveKind(kind)
@@ -177,7 +187,7 @@ def parse_weak_eve(text: str) -> WeakEve | None:
         number = float(share) if colon else 1.0
     except ValueError:
         raise ParameterError("Eve's share", "in [0, 1]", repr(share)) from None
-    return WeakEve(known, number)
+    return WeakEve(known, number, threshold_width)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bellwire.link.blinding import check_blinding, fake_states
 from bellwire.link.weak import WeakConfig, WeakEve, WeakEveKind, several_photons, splitting
 
 Silence = Callable[[float], float]
@@ -62,13 +63,22 @@ class Case(NamedTuple):
 
 
 def joint_law(config: WeakConfig, eve: WeakEve | None = None) -> NDArray[np.float64]:
-    """(CHOICES, PATTERNS) probabilities of one pulse; they add up to 1."""
+    """(CHOICES, PATTERNS) probabilities of one pulse; they add up to 1.
+
+    Raises:
+        ParameterError: an Eve who blinds detectors that have afterpulses.
+    """
+    check_blinding(config, eve)
     law = np.zeros((*SHAPE, PATTERNS))
     bases = (config.rectilinear, 1.0 - config.rectilinear)
     for k, b, a, bit in product(range(len(config.intensities)), range(2), range(2), range(2)):
         weight = config.shares[k] * bases[a] * bases[b] / 2.0
         for case in _cases(config, eve, Pulse(config.intensities[k], bit, a, b)):
             law[int(case.knows), k, b, a, bit] += weight * np.array(_patterns(config, case))
+        if eve is not None and eve.kind is WeakEveKind.BLINDING:
+            mean = config.intensities[k]
+            for knows, patterns in fake_states(config, eve, mean, bit, a, b):
+                law[int(knows), k, b, a, bit] += weight * eve.share * np.array(patterns)
     return law.reshape(CHOICES, PATTERNS)
 
 
@@ -86,7 +96,7 @@ def _cases(config: WeakConfig, eve: WeakEve | None, pulse: Pulse) -> Iterator[Ca
     mean, towards = pulse.mean, _measured(config, pulse.bit, pulse.alice == pulse.bob)
     share = 0.0 if eve is None else eve.share
     yield Case(False, _poisson(mean, 1.0 - share), config.registered, towards)
-    if eve is None or not share:
+    if eve is None or not share or eve.kind is WeakEveKind.BLINDING:
         return
     if eve.kind is WeakEveKind.INTERCEPT_RESEND:
         yield from _intercepted(config, share, pulse)

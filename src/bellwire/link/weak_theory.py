@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 
 from bellwire.base.bits import binary_entropy
+from bellwire.link.blinding import blinded_gain, blinded_sifted
 from bellwire.link.weak import (
     DeadTime,
     WeakConfig,
@@ -84,7 +85,8 @@ def expected(config: WeakConfig, intensity: int, eve: WeakEve | None = None) -> 
 
     With Eve's share s: intercept-resend leaves Q and makes E·Q (1 − s/2)·E·Q + (s/2)·Q/2;
     photon-number splitting lets x photons per pulse pass a line without loss, so that
-    Q = (1 − x)Y_0 + x·Y_1(η_d); beam splitting changes nothing.
+    Q = (1 − x)Y_0 + x·Y_1(η_d); beam splitting changes nothing; of blinded pulses the gain and the
+    errors are those of `bellwire.link.blinding`.
     """
     mean, eta = config.intensities[intensity], config.registered
     live, e = 1.0 - config.link.dark_count_probability, config.link.misalignment
@@ -103,6 +105,13 @@ def expected(config: WeakConfig, intensity: int, eve: WeakEve | None = None) -> 
         wrong = (1.0 - passed) * dark / 2.0 + passed * n_photon_errors(config, 1, bob)
         gain = (1.0 - share) * gain + share * lit
         errors = (1.0 - share) * errors + share * wrong
+    elif eve.kind is WeakEveKind.BLINDING:
+        # With a favoured basis, like bases do not have the gain of all.
+        sifted = blinded_sifted(config, eve, mean)
+        alike = (1.0 - share) * gain + share * sifted.gain
+        errors = (1.0 - share) * errors + share * sifted.errors
+        gain = (1.0 - share) * gain + share * blinded_gain(config, eve, mean)
+        errors *= gain / alike if alike else 0.0
     return Observed(mean, gain, errors)
 
 
@@ -110,7 +119,8 @@ def known_gain(config: WeakConfig, intensity: int, eve: WeakEve) -> float:
     """Clicks per pulse of which Eve knows Alice's bit once the bases are public.
 
     Intercept-resend: s/2 of the clicks but those of empty pulses; photon-number splitting: all of
-    several photons; beam splitting: the share 1 − e^−k(1−T) of all clicks.
+    several photons; beam splitting: the share 1 − e^−k(1−T) of all clicks; blinding: of like bases
+    all that clicked as she wanted.
     """
     mean, share = config.intensities[intensity], eve.share
     gain, dark = expected(config, intensity).gain, n_photon_yield(config, 0)
@@ -118,6 +128,12 @@ def known_gain(config: WeakConfig, intensity: int, eve: WeakEve) -> float:
         return share / 2.0 * (gain - math.exp(-mean) * dark)
     if eve.kind is WeakEveKind.BEAM_SPLITTING:
         return share * gain * -math.expm1(-mean * (1.0 - config.transmittance))
+    if eve.kind is WeakEveKind.BLINDING:
+        sifted = blinded_sifted(config, eve, mean)
+        alike = (1.0 - share) * gain + share * sifted.gain
+        return (
+            share * sifted.known * expected(config, intensity, eve).gain / alike if alike else 0.0
+        )
     passed = splitting(config).multiple
     lit = n_photon_yield(config, 1, config.link.detector_efficiency)
     return share * several_photons(mean) * (passed * lit + (1.0 - passed) * dark)

@@ -124,3 +124,27 @@ def test_a_comparison_with_weak_pulses_names_what_only_one_has(
     out = capsys.readouterr().out
     for said in ("0.6,0.1,0", "gain, signal", "Y₁ proved", "–", "verdict"):
         assert said in out, said
+
+
+def test_blind_detectors_are_told_with_and_without_monitors(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("decoy-bb84", "--km", "50", "--pulses", "1e8", "--eve", "blinding", *UNTIL)
+    out, _ = lab(capsys, *words)
+    for said in ("Monitor current: alarm", "self-test: alarm", "Verdict: abort, monitor current"):
+        assert said in out, said
+    out, _ = lab(capsys, *words, "--monitor", "off")
+    for said in ("blinding on 100%", "Verdict: accept", "Not secret"):
+        assert said in out, said
+    answer = document(capsys, *words, "--monitor", "counts", "--threshold-width", "0.1")
+    assert {reading["monitor"] for reading in answer["monitors"]} == {"counts"}
+    assert answer["monitors"][0]["alarm"] is True
+    for more, expected in (
+        (("--monitor", "all"), "expected on, off, or of current, self-test, counts"),
+        (("--threshold-width", "2"), "threshold width in [0, 1]"),
+        (("--false-alarm", "0.5"), "at most 0.1"),
+        (("--afterpulse", "0.1"), "0 with an Eve who blinds"),
+    ):
+        assert expected in document(capsys, *words, *more, code=2)["error"]["message"]
+    none = (*UNTIL, "--threshold-width", "0.1")
+    assert "unless Eve blinds" in lab(capsys, "decoy-bb84", *none, code=2)[1]

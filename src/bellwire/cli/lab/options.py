@@ -35,7 +35,7 @@ WORDS: dict[str, Any] = {
     "eve": _option(
         str,
         "none, intercept-resend:0.3, breidbart, ghz, cloner, substitution (share 1), "
-        "man-in-the-middle …; of weak pulses intercept-resend, pns or beam-splitting.",
+        "man-in-the-middle …; of weak pulses intercept-resend, pns, beam-splitting, blinding.",
         "none",
         "KIND[:SHARE]",
     ),
@@ -66,6 +66,18 @@ WORDS: dict[str, Any] = {
     ),
     "afterpulse": _option(float, _WEAK + "probability that a click is followed by another.", "0"),
     "afterpulse_gates": _option(float, _WEAK + "decay of afterpulses, gates.", "100"),
+    "threshold_width": _option(
+        float, _WEAK + "scatter of the thresholds of detectors that Eve blinds, 0 to 1.", "0"
+    ),
+    "monitor": _option(
+        str,
+        _WEAK + "what Bob watches: on, off, or of current, self-test and counts.",
+        "on",
+        "on|off|NAME[,NAME…]",
+    ),
+    "false_alarm": _option(
+        float, _WEAK + "probability that the monitors reject a run without Eve.", "1e-6"
+    ),
     "until": _option(str, "End with the statistics, before any key.", metavar="estimate"),
 }
 

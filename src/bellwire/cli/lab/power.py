@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.lab.options import count, takes_words
+from bellwire.cli.lab.options import count, takes_words_of_photons
 from bellwire.cli.options import JsonFlag
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MOST_LINES = 66
 
 
-@takes_words
+@takes_words_of_photons
 def command(
     protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help="e91, bbm92 or bb84.")],
     words: dict[str, Any],

@@ -49,9 +49,16 @@ def _story(result: "Estimate") -> list[str]:
             f"[red]{result.eve['kind']}[/red] on {result.eve['share']:.0%} of the pulses, knows "
             f"{result.eve_known_bits:,} of {result.sifted_bits:,} sifted bits",
         )
+    lines += [
+        f"Monitor {each.monitor}: {'[red]alarm[/red]' if each.alarm else 'quiet'}, {each.words}"
+        for each in result.monitors
+    ]
     if result.verdict == "accept":
         looked = "" if len(result.intensities) > 1 else ", by the error rate alone"
+        looked += " and the monitors" if looked and result.monitors else ""
         lines.append(f"Verdict: [green]accept[/green]{looked}")
+        if result.eve is not None and result.eve["kind"] == "blinding" and result.eve_known_bits:
+            lines.append("[red]Not secret[/red]: the key's bound does not hold of blind detectors")
     else:
         lines.append(f"Verdict: [red]abort[/red], {result.reason}")
     seed = "drawn by the system" if result.seed is None else str(result.seed)
