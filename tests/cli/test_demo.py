@@ -216,3 +216,15 @@ def test_a_story_that_went_wrong_is_exit_1(
     line = ["demo", "--state", str(tmp_path / "s"), "--report", str(tmp_path / "r")]
     assert run([*line, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["stages"]
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("timetags:none", "none/a/tags.toml: expected the description of a recording, got No such"),
+        ("link", "expected --source as timetags:DIR, got link"),
+    ],
+)
+def test_a_source_that_is_none_is_refused(refuse: Refuse, source: str, sentence: str) -> None:
+    assert sentence in refuse("--source", source)
+    assert not refuse.state.exists()

@@ -19,6 +19,13 @@ def command(
             help="Readings for the device to send: CSV or JSON lines. Default: live readings.",
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="timetags:DIR",
+            help="Take the light from recordings DIR/a and DIR/b, without Eve. Default: simulated.",
+        ),
+    ] = None,
     report: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")] = Path(
         "report"
     ),
@@ -33,6 +40,7 @@ def command(
     from rich.table import Table
     from rich.text import Text
 
+    from bellwire.demo.recordings import Recordings
     from bellwire.demo.run import DemoOptions, run_demo
     from bellwire.demo.workplace import check_report_folder
     from bellwire.iot.readings import read_readings
@@ -41,6 +49,7 @@ def command(
     settings = load(config, {"state": {"dir": state}})
     if data is not None:
         read_readings(data)
+    recordings = None if source is None else Recordings.load(source)
     check_report_folder(report)
     told = output.stderr()
 
@@ -53,7 +62,7 @@ def command(
         line.add_row(Text(sign, style), Text(sentence))
         told.print(line)
 
-    options = DemoOptions(data, report, seed, settings, config)
+    options = DemoOptions(data, report, seed, settings, config, recordings)
     story = asyncio.run(run_demo(options, say))
     if json:
         output.emit(story.to_dict())

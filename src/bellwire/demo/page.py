@@ -262,7 +262,8 @@ def _device(story: Story) -> str:
     device = story.device
     lines = escape("\n".join(device.readings_preview)) or "nothing"
     equal = "✓ equal, byte for byte" if device.intact else "✗ not equal"
-    refusal = f"<dt>Refused on RED</dt><dd>{'yes' if device.refused_while_red else 'not seen'}"
+    missed = "not seen" if story.eve_left_out is None else "not tried, Eve is left out"
+    refusal = f"<dt>Refused on RED</dt><dd>{'yes' if device.refused_while_red else missed}"
     if device.refusal:
         refusal += f": “{escape(device.refusal)}”"
     return (

@@ -23,8 +23,11 @@ from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError
 from bellwire.crypto.kdf import hkdf
 from bellwire.demo.processes import Crew, Service, error_of
+from bellwire.demo.recordings import EVE_LEFT_OUT, Recordings
 from bellwire.demo.stages import sentence, to_stage
 from bellwire.demo.story import (
+    GENERATED_HONESTY,
+    RECORDED_HONESTY,
     Authentication,
     Device,
     Event,
@@ -40,6 +43,7 @@ from bellwire.distill.report import ASSUMPTIONS
 from bellwire.iot.readings import Readings, read_readings
 from bellwire.iot.sensors import record
 from bellwire.keys.delivery import DeliveryClient
+from bellwire.keys.model import KeySourceKind
 from bellwire.keys.status import Status
 from bellwire.link.client import ControlClient
 from bellwire.link.config import LinkConfig
@@ -50,6 +54,8 @@ from bellwire.node.operator import OperatorClient
 from bellwire.node.settings import Settings
 
 E91_PAIRS = 200_000
+"""Pairs of a block, or coincidences of one from recordings."""
+
 BB84_PULSES = 200_000
 DEATH_IS_KNOWN_S = 0.5
 LIVE_READINGS = 24
@@ -75,6 +81,7 @@ class DemoOptions:
         seed: Makes link and choices reproducible.
         settings: Of all services.
         config: Settings file to hand on to the services.
+        recordings: Where the light comes from; None simulates it.
     """
 
     data: Path | None
@@ -82,6 +89,7 @@ class DemoOptions:
     seed: int | None
     settings: Settings
     config: Path | None
+    recordings: Recordings | None = None
 
 
 @dataclass(slots=True)
@@ -127,6 +135,10 @@ def _environment(options: DemoOptions) -> dict[str, str]:
     environment["BELLWIRE_LOG__FORMAT"] = "json"
     # The story's blocks are asked for one by one; nothing else may come between.
     environment["BELLWIRE_DISTILL__TARGET_STOCK_BITS"] = "0"
+    if options.recordings is not None:
+        environment["BELLWIRE_DISTILL__PROTOCOL"] = options.recordings.protocol
+        # A probe would use photons up that are not coming again.
+        environment["BELLWIRE_DISTILL__PROBE_INTERVAL_S"] = "3600"
     return environment
 
 
@@ -138,27 +150,55 @@ class _Demo:
         self._say = say
         self._told = _Told()
         link = options.settings.link
-        self._config = LinkConfig(**link.model_dump())
+        self._recordings = options.recordings
+        self._config = LinkConfig(**link.model_dump()) if self._recordings is None else None
 
     async def tell(self) -> Story:
-        self._say("note", "starting the link, two nodes and the cloud, each a process of its own")
+        who = "two nodes" if self._recordings else "the link, two nodes"
+        self._say("note", f"starting {who} and the cloud, each a process of its own")
         _, self._path = await asyncio.gather(self._start(), self._readings())
         readings = await asyncio.to_thread(read_readings, self._path)
         self._say("good", "everybody is there; the nodes have a line to each other")
-        await self._stage("e91", "E91: entangled pairs, judged on S", Protocol.E91)
-        # The pictures' library takes a second to load, and from here on a core is often idle.
+        # The pictures' library takes a second to load, and a core is often idle.
         page = asyncio.create_task(asyncio.to_thread(import_module, "bellwire.demo.page"))
-        await self._stage("bb84", "BB84: single photons, judged on QBER", Protocol.BB84)
-        half = (len(readings) + 1) // 2
-        await self._send(half)
-        await self._attacks()
-        await self._try_on_red()
-        await self._recover()
-        await self._send(len(readings))
+        if self._recordings is None:
+            await self._simulated(len(readings))
+        else:
+            await self._recorded(len(readings), self._recordings)
         story = await self._conclude(readings)
         self._say("note", "drawing the pictures")
         await asyncio.to_thread((await page).write_report, story, self._options.report)
         return story
+
+    async def _simulated(self, readings: int) -> None:
+        await self._stage("e91", "E91: entangled pairs, judged on S", Protocol.E91)
+        await self._stage("bb84", "BB84: single photons, judged on QBER", Protocol.BB84)
+        await self._send((readings + 1) // 2)
+        await self._attacks()
+        await self._try_on_red()
+        await self._recover()
+        await self._send(readings)
+
+    async def _recorded(self, readings: int, recordings: Recordings) -> None:
+        """The honest part: blocks for as long as the recordings have light for whole ones."""
+        protocol = recordings.protocol
+        name = protocol.upper()
+        first = await self._stage(protocol, f"{name} from recorded time tags", protocol)
+        self._say("note", EVE_LEFT_OUT)
+        self._event(EventKind.NOTE, "Eve is left out", first.status)
+        await self._send((readings + 1) // 2)
+        if first.step("coincidences") == E91_PAIRS:
+            await self._more_light(protocol, f"{name}, the next stretch of tags")
+        await self._send(readings)
+
+    async def _more_light(self, protocol: Protocol, title: str) -> None:
+        began = time.monotonic()
+        report = await self._block(protocol, E91_PAIRS)
+        if report["detected"] < E91_PAIRS and not report["accepted"]:
+            self._say("note", f"the recordings end: {report['message']}")
+            self._event(EventKind.NOTE, "the recordings end", await self._status())
+            return
+        await self._tell_stage(f"{protocol}-2", title, report, None, began)
 
     # -- services ----------------------------------------------------------------------------
 
@@ -170,8 +210,8 @@ class _Demo:
             shutil.copyfile(key, folder / f"authentication-{site}.key")
             (folder / f"authentication-{site}.key").chmod(0o600)
         key.unlink()
-        self._link, self._bob, self._cloud = await asyncio.gather(
-            self._begin("link", *self._link_arguments()),
+        _, self._bob, self._cloud = await asyncio.gather(
+            self._begin_link(),
             self._begin("node-b", *self._node_arguments("b"), "--listen", "127.0.0.1:0"),
             self._begin(
                 "cloud", "cloud", "--with-parent", "--listen", "127.0.0.1:0",
@@ -189,6 +229,10 @@ class _Demo:
         self._witness = OperatorClient(Path(self._bob.ready["operator"]))
         self._keys = [DeliveryClient(Path(node.ready["keys"])) for node in (self._alice, self._bob)]
 
+    async def _begin_link(self) -> None:
+        if self._recordings is None:
+            await self._begin("link", *self._link_arguments())
+
     async def _begin(self, name: str, *arguments: str) -> Service:
         service = await self._crew.start(name, *arguments)
         self._say("note", f"{name} is there, process {service.process.pid}")
@@ -196,6 +240,7 @@ class _Demo:
 
     def _link_arguments(self) -> list[str]:
         config = self._config
+        assert config is not None
         arguments = [
             "link", "--run-dir", str(self._folder / "link"), "--lab", "--with-parent",
             "--km", repr(config.fibre_km),
@@ -214,6 +259,7 @@ class _Demo:
         ]  # fmt: skip
         if self._options.config is not None:
             arguments += ["--config", str(self._options.config)]
+        arguments += ["--source", self._recordings.source(site) if self._recordings else "link"]
         seed = self._seed_arguments(f"node {site}")
         return arguments + (["--lab", *seed] if seed else [])
 
@@ -245,8 +291,18 @@ class _Demo:
         self, name: str, title: str, protocol: Protocol, eve: EveOnLink | None = None
     ) -> Stage:
         began = time.monotonic()
-        pulses = E91_PAIRS if protocol is Protocol.E91 else BB84_PULSES
+        pulses = E91_PAIRS if protocol.entangled else BB84_PULSES
         report = await self._block(protocol, pulses)
+        return await self._tell_stage(name, title, report, eve, began)
+
+    async def _tell_stage(
+        self,
+        name: str,
+        title: str,
+        report: dict[str, Any],
+        eve: EveOnLink | None,
+        began: float,
+    ) -> Stage:
         wall_s = time.monotonic() - began
         status = await self._status()
         stage = to_stage(
@@ -367,7 +423,8 @@ class _Demo:
         accounts = await self._operator.accounts()
         received = await asyncio.to_thread(_only_stream, Path(self._cloud.ready["devices"]))
         told, last = self._told, self._told.sends[-1]
-        services: tuple[Service, ...] = (self._link, self._alice, self._bob, self._cloud)
+        order = ("link", "node-a", "node-b", "cloud")
+        services = sorted(self._crew.services, key=lambda service: order.index(service.name))
         processes = [Process(s.name, s.process.pid) for s in services]
         processes += [Process(name, pid) for name, pid in told.programs.items()]
         rules = self._options.settings.status
@@ -399,11 +456,24 @@ class _Demo:
                 red_qber=rules.red_qber,
                 chsh_floor=rules.chsh_floor,
             ),
-            assumptions={protocol.value: ASSUMPTIONS[protocol] for protocol in Protocol},
+            **_of_light(self._recordings),
         )
 
     def _event(self, kind: EventKind, title: str, status: Status) -> None:
         self._told.events.append(Event(time.monotonic() - self._told.began, kind, title, status))
+
+
+def _of_light(recordings: Recordings | None) -> dict[str, Any]:
+    """What the story says of its light: all of it follows from where that came from."""
+    if recordings is None:
+        return {"assumptions": {protocol.value: ASSUMPTIONS[protocol] for protocol in Protocol}}
+    made = recordings.generated
+    return {
+        "source": KeySourceKind.SIMULATED if made else KeySourceKind.RECORDED,
+        "honesty": GENERATED_HONESTY if made else RECORDED_HONESTY,
+        "eve_left_out": EVE_LEFT_OUT,
+        "assumptions": {recordings.protocol.value: ASSUMPTIONS[recordings.protocol]},
+    }
 
 
 def _only_stream(devices: Path) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any
 
 from bellwire.base.detections import Protocol
 from bellwire.demo.story import Correlation, Eve, Stage, Verdict, key_budget, measured
+from bellwire.distill.verdict import TSIRELSON
 from bellwire.keys.status import Status
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
@@ -13,7 +14,7 @@ from bellwire.link.eve import Eve as EveOnLink
 
 def to_stage(
     report: dict[str, Any],
-    config: LinkConfig,
+    config: LinkConfig | None,
     eve: EveOnLink | None,
     *,
     name: str,
@@ -25,7 +26,7 @@ def to_stage(
 
     Args:
         report: `BlockReport` as plain values.
-        config: The link.
+        config: The link; None of recorded light, of which theory knows nothing.
         eve: Who was on it.
         name: Short and stable, for scripts.
         title: For people.
@@ -33,6 +34,8 @@ def to_stage(
         status: Of the link afterwards.
     """
     protocol = Protocol(report["protocol"])
+    # Of recorded light the block's own S says the visibility.
+    visibility = (report["chsh"] or 0.0) / TSIRELSON if config is None else config.visibility
     return Stage(
         name=name,
         title=title,
@@ -42,10 +45,10 @@ def to_stage(
         eve=None if eve is None else Eve(eve.kind.value, eve.share),
         qber=report["qber"],
         qber_stderr=report["qber_stderr"],
-        qber_expected=theory.qber(protocol, config, eve),
+        qber_expected=None if config is None else theory.qber(protocol, config, eve),
         chsh=report["chsh"],
         chsh_stderr=report["chsh_stderr"],
-        chsh_expected=theory.chsh(protocol, config, eve),
+        chsh_expected=None if config is None else theory.chsh(protocol, config, eve),
         secret_bits=report["secret_bits"],
         epsilon=report["epsilon"],
         wall_s=wall_s,
@@ -63,8 +66,7 @@ def to_stage(
             authentication=report["authentication_bits"],
         ),
         correlations=tuple(
-            Correlation(**row, ideal=_ideal(row, config.visibility))
-            for row in report["correlations"]
+            Correlation(**row, ideal=_ideal(row, visibility)) for row in report["correlations"]
         ),
     )
 

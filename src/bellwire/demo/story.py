@@ -24,6 +24,19 @@ HONESTY = (
     "the simulator's place, either half would be enough."
 )
 
+_BESIDE = (
+    "The post-quantum half of the channel (ML-KEM-768 beside X25519) holds by itself, and it is "
+    "what protects the data today."
+)
+GENERATED_HONESTY = (
+    "The time tags of this run are generated: a program played the source and knows every photon, "
+    f"so these keys have no physical secrecy. {_BESIDE}"
+)
+RECORDED_HONESTY = (
+    "The light of this run was recorded before it: whoever had both recordings, or one and what "
+    f"the nodes said to each other, has these keys. {_BESIDE}"
+)
+
 PREVIEW_LINES = 6
 PREVIEW_COLUMNS = 160
 
@@ -87,7 +100,7 @@ class Correlation:
         value: Measured, −1 to 1.
         stderr: Its standard error.
         pairs: Coincidences behind it.
-        ideal: V·cos(a − b) of this link without Eve.
+        ideal: V·cos(a − b) of this link without Eve; of recorded light V is that of the block's S.
     """
 
     alice_deg: float
@@ -251,6 +264,7 @@ class Story:
     source: KeySourceKind = KeySourceKind.SIMULATED
     honesty: str = HONESTY
     assumptions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    eve_left_out: str | None = None
 
     @property
     def secret_bits(self) -> int:
@@ -264,15 +278,21 @@ class Story:
 
     @property
     def succeeded(self) -> bool:
-        """Whether all that the demo is to show was seen: key, Eve caught, data intact, GREEN."""
+        """Whether all that the demo is to show was seen: key, Eve caught, data intact, GREEN.
+
+        Where Eve is left out, nobody is to be caught and nothing to be refused.
+        """
         quiet = [stage for stage in self.stages if stage.eve is None]
+        caught = (
+            self.device.refused_while_red
+            and len(self.attacked) > 0
+            and not any(stage.accepted for stage in self.attacked)
+        )
         return (
             self.secret_bits > 0
             and self.device.intact
-            and self.device.refused_while_red
             and all(stage.accepted for stage in quiet)
-            and len(self.attacked) > 0
-            and not any(stage.accepted for stage in self.attacked)
+            and (caught or self.eve_left_out is not None)
             and self.stages[-1].status is not Status.RED
         )
 

@@ -25,6 +25,8 @@ class Caption:
 
 def headline(story: Story) -> str:
     """The verdict on the run in one sentence."""
+    if story.succeeded and story.eve_left_out is not None:
+        return "Key made from recorded time tags, data delivered."
     if story.succeeded:
         return "Key made, Eve caught, data delivered."
     if any(stage.accepted for stage in story.attacked):
@@ -59,15 +61,22 @@ def findings(story: Story) -> list[tuple[bool, str]]:
         text = f"the cloud has {device.received:,} of {device.sent:,} readings"
         equal = device.sha256_in is not None and device.sha256_in == device.sha256_out
         lines.append((False, f"Data: {text}, hashes {'equal' if equal else 'differ'}."))
-    lines.append(
-        (True, "While the link was RED, the device's send was refused.")
-        if device.refused_while_red
-        else (False, "No send was seen to be refused while the link was RED.")
-    )
+    if story.eve_left_out is not None:
+        lines.append((True, story.eve_left_out))
+    else:
+        lines.append(_refused(story))
     if story.stages:
         status = story.stages[-1].status
         lines.append((status != "RED", f"At the end the link is {status}."))
     return lines
+
+
+def _refused(story: Story) -> tuple[bool, str]:
+    return (
+        (True, "While the link was RED, the device's send was refused.")
+        if story.device.refused_while_red
+        else (False, "No send was seen to be refused while the link was RED.")
+    )
 
 
 def counted(number: int, noun: str) -> str:
@@ -87,13 +96,22 @@ def attack(stage: Stage) -> str:
 def caption(name: str, story: Story) -> Caption:
     """The words around the picture of that name (see `figures.draw`)."""
     limits = story.thresholds
+    theory = (
+        "Theory is that of the set-up link and attack. "
+        if any(stage.qber_expected is not None for stage in story.stages)
+        else ""
+    )
     expected = "What you see: " if story.succeeded else "What one should see: "
     if name == "timeline":
         events = "; ".join(f"{event.t_s:.1f} s {event.title}" for event in story.timeline)
         return Caption(
             "The run in time",
             expected
-            + "the strip turns RED when Eve is noticed, GREEN after three clean blocks in a row.",
+            + (
+                "the strip turns RED when Eve is noticed, GREEN after three clean blocks in a row."
+                if story.eve_left_out is None
+                else "the strip is GREEN from the first accepted block on."
+            ),
             "Each mark is an event as its process reported it. A block above a limit turns the "
             "status RED at once; RED ends only after three accepted blocks in a row.",
             f"Timeline of the run. {events}.",
@@ -105,9 +123,9 @@ def caption(name: str, story: Story) -> Caption:
             "QBER: the share of sifted bits in which both sides differ, from a random sample "
             "compared in the open and from the errors that were corrected. Bars are one standard "
             f"error; the mean of the last five blocks gives YELLOW from {limits.yellow_qber:.0%}, "
-            f"and a block at {limits.red_qber:.0%} or more is RED. Theory is that of the set-up "
-            "link and attack. In E91 the QBER alone is no proof: an Eve who measures at 3π/8 "
-            "causes only 7.3 %, which is why E91 is judged on S.",
+            f"and a block at {limits.red_qber:.0%} or more is RED. {theory}In E91 the "
+            "QBER alone is no proof: an Eve who measures at 3π/8 causes only 7.3 %, which is why "
+            "E91 is judged on S.",
             "QBER by block. "
             + "; ".join(
                 f"{s.title}: {measured(s.qber, s.qber_stderr, percent=True)}, {s.verdict}ed"
