@@ -24,6 +24,12 @@ ROW = 0.66
 BOX = 0.78
 """Width and height of a gate, of a column."""
 
+LETTER = 0.09
+"""Inches of a letter of the title, at most on the average."""
+
+_LEFT = -1.7
+"""Where the figure begins, in columns, left of the wires' names."""
+
 _STAGES = {Stage.EVE: "Eve", Stage.RECEIVERS: "receivers"}
 
 
@@ -41,11 +47,12 @@ def draw(circuit: Circuit) -> Figure:
     placed = _place(circuit)
     rows = {qubit: -row for row, qubit in enumerate(circuit.qubits)}
     with rc_context(LOOK):
-        size = ((placed.columns + 1.5) * COLUMN, (len(rows) + 1.25) * ROW)
-        figure = Figure(figsize=size)
+        title = _title(circuit)
+        right = max(placed.columns - 0.2, _LEFT + 0.2 + len(title) * LETTER / COLUMN)
+        figure = Figure(figsize=((right - _LEFT) * COLUMN, (len(rows) + 1.25) * ROW))
         ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         ax.set_axis_off()
-        ax.set_xlim(-1.7, placed.columns - 0.2)
+        ax.set_xlim(_LEFT, right)
         ax.set_ylim(-len(rows) + 0.25, 1.5)
         _background(ax, placed, len(rows))
         for qubit, y in rows.items():
@@ -70,7 +77,7 @@ def draw(circuit: Circuit) -> Figure:
                     )
                 case Measure():
                     _meter(ax, column, rows[operation.qubit], operation)
-        ax.text(-1.6, 1.42, _title(circuit), ha="left", va="top", weight="bold", fontsize=10.5)
+        ax.text(_LEFT + 0.1, 1.42, title, ha="left", va="top", weight="bold", fontsize=10.5)
     return figure
 
 
