@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ import pytest
 from bellwire.cli import doctor
 from bellwire.cli.doctor import Finding, Level
 from bellwire.cli.main import run
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +98,29 @@ def test_little_disk_is_noted_and_no_disk_is_a_problem(
 def test_a_missing_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LIBRARIES", ("no-such-library",))
     assert only(doctor.libraries()).level is Level.PROBLEM
+
+
+def test_an_optional_library_that_is_missing_is_no_problem_and_its_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "EXTRAS", {"some": ("numpy", "no-such-library")})
+    finding = only(doctor.extras())
+    assert finding.level is Level.OK
+    assert finding.found.startswith("numpy ")
+    assert finding.found.endswith(", no-such-library not installed")
+    assert finding.mend is not None
+    assert "bellwire[some]" in finding.mend
+    monkeypatch.setattr(doctor, "EXTRAS", {"some": ("numpy",)})
+    assert only(doctor.extras()).mend is None
+
+
+def test_the_extras_that_are_looked_at_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {
+        extra: tuple(each.partition(">")[0] for each in names)
+        for extra, names in project["optional-dependencies"].items()
+    }
+    assert declared == doctor.EXTRAS
 
 
 def test_missing_instructions_are_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

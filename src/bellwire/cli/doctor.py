@@ -27,6 +27,14 @@ LIBRARIES = (
     "pydantic",
     "typer",
 )
+EXTRAS = {
+    "bench": ("qkdpy", "sequence"),
+    "dask": ("distributed",),
+    "pennylane": ("pennylane",),
+    "qiskit": ("qiskit", "qiskit-aer", "qiskit-ibm-runtime"),
+}
+"""Optional dependencies, by the name of the extra that brings them."""
+
 CPU_FEATURES = ("aes", "pclmul", "avx2")
 """What makes AES-GCM, universal hashing and the kernels fast; all of it also works without."""
 
@@ -77,6 +85,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         python,
         libraries,
+        extras,
         post_quantum,
         cpu,
         lambda: state_folder(settings.state.dir),
@@ -108,6 +117,22 @@ def libraries() -> Iterator[Finding]:
             yield Finding(name, Level.OK, version(name))
         except PackageNotFoundError:
             yield Finding(name, Level.PROBLEM, "not installed", f"install {name}")
+
+
+def extras() -> Iterator[Finding]:
+    """Optional libraries; nothing is wrong without them."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for extra, names in EXTRAS.items():
+        there, missing = [], []
+        for name in names:
+            try:
+                there.append(f"{name} {version(name)}")
+            except PackageNotFoundError:
+                missing.append(name)
+        found = ", ".join([*there, *(f"{name} not installed" for name in missing)])
+        mend = f"if you want it: ./bellwire extras, or pip install 'bellwire[{extra}]'"
+        yield Finding(f"extra {extra}", Level.OK, found, mend if missing else None)
 
 
 def post_quantum() -> Iterator[Finding]:
