@@ -115,6 +115,8 @@ def test_scattered_thresholds_cost_her_errors_bits_and_secrecy() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"afterpulse probability 0 with an Eve who blinds"):
         joint_law(WeakConfig(afterpulse=0.01), EVE)
+    with pytest.raises(ParameterError, match="jitter 0 with an Eve who blinds"):
+        joint_law(WeakConfig(jitter_ps=50.0), EVE)
     with pytest.raises(ParameterError, match="threshold width"):
         WeakEve(WeakEveKind.BLINDING, 1.0, -0.1)
     with pytest.raises(ParameterError, match="unless Eve blinds"):

@@ -13,6 +13,7 @@ from bellwire.link import weak_theory as theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.weak import DeadTime, WeakConfig, WeakEve, WeakEveKind
 from bellwire.link.weak_counts import WeakStream
+from bellwire.link.weak_law import SHAPE, joint_law
 from bellwire.link.weak_theory import Observed
 
 EVES = [
@@ -20,6 +21,7 @@ EVES = [
     *(WeakEve(kind, share) for kind in WeakEveKind for share in (0.4, 1.0)),
     WeakEve(WeakEveKind.BLINDING, 0.7, threshold_width=0.25),
 ]
+UNBLINDING = [eve for eve in EVES if eve is None or eve.kind is not WeakEveKind.BLINDING]
 SINGLE = {"intensities": (0.5,), "shares": (1.0,)}
 
 
@@ -46,6 +48,61 @@ def test_gains_errors_and_what_eve_knows_follow_theory(eve: WeakEve | None, km: 
         if eve is not None:
             known = theory.known_gain(config, k, eve) / want.gain
             assert_near(alike_known(clicks), int(alike.sum()), known)
+
+
+configs = st.builds(
+    WeakConfig,
+    link=st.builds(
+        LinkConfig,
+        fibre_km=st.floats(0.0, 100.0),
+        detector_efficiency=st.floats(0.1, 1.0),
+        dark_count_probability=st.floats(1e-7, 1e-2),
+        misalignment=st.floats(0.0, 0.5),
+    ),
+    intensities=st.sampled_from([(0.5, 0.1, 0.0), (1.2, 0.4, 0.05)]),
+    rectilinear=st.floats(0.1, 0.9),
+    jitter_ps=st.one_of(st.just(0.0), st.floats(1.0, 2000.0)),
+    gate_ps=st.one_of(st.none(), st.floats(10.0, 1000.0)),
+)
+
+
+@given(config=configs, eve=st.sampled_from(UNBLINDING))
+@settings(max_examples=60, deadline=None)
+def test_the_joint_law_has_these_forms_for_any_timing(
+    config: WeakConfig, eve: WeakEve | None
+) -> None:
+    law = joint_law(config, eve).reshape(*SHAPE, 4)
+    assert law.sum() == pytest.approx(1.0, abs=1e-12)
+    for k, share in enumerate(config.shares):
+        want = theory.expected(config, k, eve)
+        clicks = law[:, k, ..., 1:]
+        assert clicks.sum() == pytest.approx(share * want.gain, rel=1e-8)
+        alike = np.stack([law[:, k, basis, basis] for basis in range(2)])
+        wrong = alike[..., 0, 2] + alike[..., 1, 1] + (alike[..., 3] / 2).sum(axis=-1)
+        errors = share * config.sifting * want.errors
+        assert wrong.sum() == pytest.approx(errors, rel=1e-8, abs=1e-14)
+        if eve is not None:
+            known = theory.known_gain(config, k, eve)
+            assert clicks[1].sum() == pytest.approx(share * known, rel=1e-8, abs=1e-14)
+
+
+def test_a_wide_gate_turns_jitter_into_errors_and_a_narrow_one_into_loss() -> None:
+    sharp, wide, narrow = (
+        WeakConfig(link=link(10.0), jitter_ps=jitter, gate_ps=gate)
+        for jitter, gate in ((0.0, None), (900.0, None), (900.0, 200.0))
+    )
+    still, blurred, cut = (theory.expected(each, 0) for each in (sharp, wide, narrow))
+    errors = [each.errors / each.gain for each in (still, blurred, cut)]
+    assert errors[1] > errors[2] > errors[0]
+    assert cut.gain < 0.5 * still.gain
+    # What strays out strays in: the mean gain is nearly what it was, the signal's falls.
+    assert 0.85 * still.gain < blurred.gain < still.gain
+    # Decoys prove less, but never more than there is.
+    for config in (wide, narrow):
+        proved = theory.decoy_bounds(*(theory.expected(config, k) for k in range(3)))
+        assert 0.0 < proved.yield_lower <= theory.n_photon_yield(config, 1) + 1e-12
+        true = theory.n_photon_errors(config, 1) / theory.n_photon_yield(config, 1)
+        assert proved.error_upper >= true - 1e-12
 
 
 def alike_known(clicks: NDArray[np.int64]) -> int:

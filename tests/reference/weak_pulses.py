@@ -63,9 +63,16 @@ def simulate(config: WeakConfig, eve: WeakEve | None, pulses: int, rng: Generato
     registered = rng.binomial(arriving, config.link.detector_efficiency)
     e = config.link.misalignment
     to_one = np.where(state_basis == b, np.where(state_bit == 1, 1 - e, e), 0.5)
-    ones = rng.binomial(registered, to_one)
-    dark = rng.random((2, n)) < config.link.dark_count_probability
-    lit = np.array([(registered - ones > 0) | dark[0], (ones > 0) | dark[1]])
+    lit = rng.random((2, n)) < config.link.dark_count_probability
+    pulse = np.repeat(np.arange(n), registered)
+    detector = (rng.random(pulse.size) < to_one[pulse]).astype(np.int64)
+    # Each photon is registered when its jitter says, and counts if that is within a gate.
+    timing = config.timing
+    late = rng.normal(0.0, timing.jitter / np.sqrt(8.0 * np.log(2.0)), pulse.size)
+    apart = np.rint(late / timing.period).astype(np.int64)
+    counts = np.abs(late - apart * timing.period) <= timing.gate / 2
+    counts &= (pulse + apart >= 0) & (pulse + apart < n)
+    lit[detector[counts], (pulse + apart)[counts]] = True
     if eve is not None and eve.kind is WeakEveKind.BLINDING:
         fake, known = _fake_states(config, eve, np.array([photons, bit, a, b]), rng)
         lit = np.where(touched, fake, lit)

@@ -126,6 +126,8 @@ def _of_weak_pulses(
         dead_time=DeadTime(dead_time),
         afterpulse=plain["afterpulse"],
         afterpulse_gates=plain["afterpulse_gates"],
+        jitter_ps=plain["jitter"],
+        gate_ps=plain["gate"],
     )
     return WeakExperiment(
         pulses=plain["pulses"],

@@ -53,6 +53,8 @@ class Settings(TypedDict, total=False):
         threshold_width: Weak pulses: scatter of the thresholds of detectors that Eve blinds.
         monitor: Weak pulses: `on`, `off`, or which of Bob's monitors watch his detectors.
         false_alarm: Weak pulses: probability that they reject a run without Eve.
+        jitter: Weak pulses: full width at half maximum by which clicks scatter in time, ps.
+        gate: Weak pulses: width of a gate, ps; None for a whole period.
     """
 
     pulses: float
@@ -81,6 +83,8 @@ class Settings(TypedDict, total=False):
     threshold_width: float
     monitor: str
     false_alarm: float
+    jitter: float
+    gate: float | None
 
 
 class Words(Settings, total=False):
@@ -159,6 +163,8 @@ WORDS: dict[str, Word] = {
     "threshold_width": Word(0.0, of=WEAK),
     "monitor": Word("on", Kind.TEXT, WEAK),
     "false_alarm": Word(1e-6, of=WEAK),
+    "jitter": Word(0.0, of=WEAK),
+    "gate": Word(None, of=WEAK),
     "until": Word(None, Kind.TEXT),
 }
 
@@ -254,6 +260,8 @@ SWEEPABLE = {
     "rectilinear": Sweepable("probability of the rectilinear basis", of=WEAK),
     "dead_gates": Sweepable("blind gates after a click", whole=True, of=WEAK),
     "afterpulse": Sweepable("probability of an afterpulse", of=WEAK),
+    "jitter": Sweepable("jitter of the detectors, full width at half maximum (ps)", of=WEAK),
+    "gate": Sweepable("width of a gate (ps)", of=WEAK),
 }
 
 _PLACES = {"signal": 0, "decoy": 1}

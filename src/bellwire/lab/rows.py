@@ -165,6 +165,8 @@ class WeakRow:
     threshold_width: float
     monitor: str
     false_alarm: float
+    jitter: float
+    gate: float | None
     repeat: int
     seed: int
     detections: int

@@ -72,15 +72,19 @@ class Sifted(NamedTuple):
 
 
 def check_blinding(config: WeakConfig, eve: WeakEve | None) -> None:
-    """Raise ParameterError for a blinding Eve where detectors have afterpulses.
+    """Raise ParameterError for a blinding Eve where detectors have afterpulses or jitter.
 
-    Afterpulses are of the Geiger mode, which blind detectors are not in: the law of a pulse would
-    depend on what was blinded before.
+    Both are of the Geiger mode, which blind detectors are not in: the law of a pulse would depend
+    on what was blinded before, or beside it.
     """
-    if eve is not None and eve.kind is WeakEveKind.BLINDING and config.afterpulse:
+    if eve is None or eve.kind is not WeakEveKind.BLINDING:
+        return
+    if config.afterpulse:
         raise ParameterError(
             "afterpulse probability", "0 with an Eve who blinds detectors", config.afterpulse
         )
+    if config.jitter_ps:
+        raise ParameterError("jitter", "0 with an Eve who blinds detectors", config.jitter_ps)
 
 
 def response(config: WeakConfig, eve: WeakEve) -> Response:

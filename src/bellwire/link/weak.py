@@ -13,6 +13,7 @@ from enum import StrEnum
 from bellwire.base.detections import Protocol
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import ParameterError
+from bellwire.link.timing import MAX_JITTER_PERIODS, Timing
 
 MAX_PULSES = 10**15
 """Eleven days at 1 GHz."""
@@ -92,6 +93,9 @@ class WeakConfig:
             security ask for: with one detector blind, the other betrays the bit.
         afterpulse: Probability that a click leaves a carrier behind which clicks later, in [0, 1).
         afterpulse_gates: Decay time of that carrier behind the blind gates, in (0, 10⁹].
+        jitter_ps: Full width at half maximum of the Gaussian by which the time of a click scatters,
+            ps, from 0 to two periods of the pulses.
+        gate_ps: Width of a gate, ps, above 0 and at most a period; None for a whole period.
         pulse_rate_hz: Pulses, and gates, per second, above 0 and at most 10¹².
 
     Raises:
@@ -106,6 +110,8 @@ class WeakConfig:
     dead_time: DeadTime = DeadTime.COMMON
     afterpulse: float = 0.0
     afterpulse_gates: float = 100.0
+    jitter_ps: float = 0.0
+    gate_ps: float | None = None
     pulse_rate_hz: float = 1e9
 
     def __post_init__(self) -> None:
@@ -136,6 +142,11 @@ class WeakConfig:
         _check("afterpulse decay", "in (0, 1e9] gates", decay, 0.0 < decay <= MAX_DECAY_GATES)
         rate = self.pulse_rate_hz
         _check("pulse rate", "in (0, 1e12] Hz", rate, 0.0 < rate <= 1e12)
+        period, jitter, gate = 1e12 / rate, self.jitter_ps, self.gate_ps
+        most = MAX_JITTER_PERIODS * period
+        _check("jitter", f"in [0, {most:g}] ps, two periods", jitter, 0.0 <= jitter <= most)
+        if gate is not None:
+            _check("gate", f"in (0, {period:g}] ps, a period", gate, 0.0 < gate <= period)
 
     @property
     def protocol(self) -> WeakProtocol:
@@ -148,9 +159,20 @@ class WeakConfig:
         return self.link.transmittance(Protocol.BB84)
 
     @property
+    def timing(self) -> Timing:
+        """When clicks are told, ps."""
+        period = 1e12 / self.pulse_rate_hz
+        return Timing(period, period if self.gate_ps is None else self.gate_ps, self.jitter_ps)
+
+    @property
+    def efficiency(self) -> float:
+        """η_d: probability that a photon at the detectors is registered in its own gate."""
+        return self.link.detector_efficiency * self.timing.inside
+
+    @property
     def registered(self) -> float:
-        """η: probability that a photon of Alice's is registered."""
-        return self.transmittance * self.link.detector_efficiency
+        """η: probability that a photon of Alice's is registered in its own gate."""
+        return self.transmittance * self.efficiency
 
     @property
     def sifting(self) -> float:
@@ -211,7 +233,7 @@ def splitting(config: WeakConfig) -> Splitting:
     single ones fill up. Without loss and with weak detectors even all of them are too few: the
     gain then falls, since she keeps photons that would have had a chance of their own.
     """
-    mu, efficiency = config.intensities[0], config.link.detector_efficiency
+    mu, efficiency = config.intensities[0], config.efficiency
     wanted = -math.expm1(-mu * config.registered) / efficiency
     several = several_photons(mu)
     return Splitting(

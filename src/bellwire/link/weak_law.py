@@ -10,6 +10,10 @@ probability, inclusion and exclusion give the law of the two detectors:
     detector 0 silent           (1 − d) s(ηr)
     detector 1 silent           (1 − d) s(η(1 − r))
 
+Light that strays into a gate from its neighbours', when clicks scatter in time, multiplies these by
+the mean silence of the neighbours, over all that they may be: gates are taken one by one, and what
+two neighbours have in common by a stray photon is neglected.
+
 Whatever changes source, channel or attack changes this table and nothing else.
 """
 
@@ -66,15 +70,15 @@ def joint_law(config: WeakConfig, eve: WeakEve | None = None) -> NDArray[np.floa
     """(CHOICES, PATTERNS) probabilities of one pulse; they add up to 1.
 
     Raises:
-        ParameterError: an Eve who blinds detectors that have afterpulses.
+        ParameterError: an Eve who blinds detectors that have afterpulses or jitter.
     """
     check_blinding(config, eve)
     law = np.zeros((*SHAPE, PATTERNS))
-    bases = (config.rectilinear, 1.0 - config.rectilinear)
-    for k, b, a, bit in product(range(len(config.intensities)), range(2), range(2), range(2)):
-        weight = config.shares[k] * bases[a] * bases[b] / 2.0
+    stray = _stray(config, eve)
+    for (k, b, a, bit), weight in _choices(config):
         for case in _cases(config, eve, Pulse(config.intensities[k], bit, a, b)):
-            law[int(case.knows), k, b, a, bit] += weight * np.array(_patterns(config, case))
+            patterns = _patterns(config, case, stray)
+            law[int(case.knows), k, b, a, bit] += weight * np.array(patterns)
         if eve is not None and eve.kind is WeakEveKind.BLINDING:
             mean = config.intensities[k]
             for knows, patterns in fake_states(config, eve, mean, bit, a, b):
@@ -82,11 +86,36 @@ def joint_law(config: WeakConfig, eve: WeakEve | None = None) -> NDArray[np.floa
     return law.reshape(CHOICES, PATTERNS)
 
 
-def _patterns(config: WeakConfig, case: Case) -> tuple[float, float, float, float]:
+def _choices(config: WeakConfig) -> Iterator[tuple[tuple[int, int, int, int], float]]:
+    """Intensity, Bob's basis, Alice's, bit; and how likely they are."""
+    bases = (config.rectilinear, 1.0 - config.rectilinear)
+    for k, b, a, bit in product(range(len(config.intensities)), range(2), range(2), range(2)):
+        yield (k, b, a, bit), config.shares[k] * bases[a] * bases[b] / 2.0
+
+
+def _stray(config: WeakConfig, eve: WeakEve | None) -> tuple[float, float, float]:
+    """Probability that neighbours' light leaves both detectors silent, detector 0, detector 1."""
+    timing, silent = config.timing, np.ones(3)
+    for share in timing.astray:
+        mean = np.zeros(3)
+        for (k, b, a, bit), weight in _choices(config):
+            for case in _cases(config, eve, Pulse(config.intensities[k], bit, a, b)):
+                x, r = case.registered * (share / timing.inside), case.towards
+                mean += weight * np.array(
+                    [case.silence(x), case.silence(x * r), case.silence(x * (1.0 - r))]
+                )
+        silent *= mean**2
+    both, zero, one = silent.tolist()
+    return both, zero, one
+
+
+def _patterns(
+    config: WeakConfig, case: Case, stray: tuple[float, float, float]
+) -> tuple[float, float, float, float]:
     live = 1.0 - config.link.dark_count_probability
     s, x, r = case.silence, case.registered, case.towards
-    neither = live * live * s(x)
-    zero, one = live * s(x * r), live * s(x * (1.0 - r))
+    neither = live * live * s(x) * stray[0]
+    zero, one = live * s(x * r) * stray[1], live * s(x * (1.0 - r)) * stray[2]
     both = max(0.0, s(0.0) - zero - one + neither)
     return neither, max(0.0, one - neither), max(0.0, zero - neither), both
 
@@ -121,7 +150,7 @@ def _intercepted(config: WeakConfig, share: float, pulse: Pulse) -> Iterator[Cas
 
 
 def _split(config: WeakConfig, share: float, mean: float, towards: float) -> Iterator[Case]:
-    rates, eta = splitting(config), config.link.detector_efficiency
+    rates, eta = splitting(config), config.efficiency
     empty, single, several = (
         share * math.exp(-mean),
         share * mean * math.exp(-mean),

@@ -62,49 +62,109 @@ class SinglePhotons:
     gain_lower: float
 
 
-def n_photon_yield(config: WeakConfig, n: int, efficiency: float | None = None) -> float:
-    """Y_n = 1 − (1 − d)²(1 − η)ⁿ, or with `efficiency` in the place of η."""
-    live = 1.0 - config.link.dark_count_probability
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Silence of what has nothing to do with a gate's own pulse.
+
+    Attributes:
+        both: Probability that dark counts and stray light leave both detectors silent.
+        one: The same of one detector, whichever.
+    """
+
+    both: float
+    one: float
+
+
+def background(config: WeakConfig, eve: WeakEve | None = None) -> Background:
+    """Dark counts, and light of the neighbours that strays into a gate.
+
+    With ρ_m = η·(share astray by m periods)/(share inside), p_k the share of an intensity and q the
+    probability that Bob's basis is that of the state which arrives, independent neighbours give
+
+        both = (1 − d)² Π_m [Σ p_k u_k(ρ_m)]²
+        one  = (1 − d)  Π_m [Σ p_k (½q·(u_k(ρ_m e) + u_k(ρ_m(1 − e))) + (1 − q)·u_k(ρ_m/2))]²
+
+    where u_k(x) = e^−kx, or what Eve makes of it (`_silent`).
+    """
+    live, e = 1.0 - config.link.dark_count_probability, config.link.misalignment
+    both, one, q, timing = live * live, live, config.sifting, config.timing
+    if eve is not None and eve.kind is WeakEveKind.INTERCEPT_RESEND:
+        q += eve.share / 2.0 * (1.0 - 2.0 * q)
+    for share in timing.astray:
+        f, means = share / timing.inside, config.intensities
+        all_of_it = [_silent(config, eve, mean, f) for mean in means]
+        parts = [
+            q
+            / 2.0
+            * (_silent(config, eve, mean, f * e) + _silent(config, eve, mean, f * (1.0 - e)))
+            + (1.0 - q) * _silent(config, eve, mean, f / 2.0)
+            for mean in means
+        ]
+        both *= _mean(config, all_of_it) ** 2
+        one *= _mean(config, parts) ** 2
+    return Background(both, one)
+
+
+def _mean(config: WeakConfig, values: list[float]) -> float:
+    """Mean over the intensities."""
+    return math.fsum(share * value for share, value in zip(config.shares, values, strict=True))
+
+
+def _silent(config: WeakConfig, eve: WeakEve | None, mean: float, f: float) -> float:
+    """Probability that of a pulse's light the share f of what could be registered is not."""
+    whole = math.exp(-mean * config.registered * f)
+    if eve is None or eve.kind is not WeakEveKind.PHOTON_NUMBER_SPLITTING:
+        return whole
+    passed = 1.0 - _passed(config, mean) * config.efficiency * f
+    return (1.0 - eve.share) * whole + eve.share * passed
+
+
+def n_photon_yield(
+    config: WeakConfig, n: int, efficiency: float | None = None, eve: WeakEve | None = None
+) -> float:
+    """Y_n = 1 − (1 − d)²(1 − η)ⁿ, or with `efficiency` in the place of η.
+
+    Stray light multiplies the second term, as in `background`; Eve matters for it alone.
+    """
     eta = config.registered if efficiency is None else efficiency
-    return 1.0 - live * live * (1.0 - eta) ** n
+    return 1.0 - background(config, eve).both * (1.0 - eta) ** n
 
 
-def n_photon_errors(config: WeakConfig, n: int, efficiency: float | None = None) -> float:
-    """e_n·Y_n = ½(1 + A_n − B_n) − ½(1 − d)²(1 − η)ⁿ.
+def n_photon_errors(config: WeakConfig, n: int) -> float:
+    """e_n·Y_n = ½(1 + A_n − B_n) − ½(1 − d)²(1 − η)ⁿ, stray light as in `background`.
 
     A_n = (1 − d)(1 − η(1 − e))ⁿ and B_n = (1 − d)(1 − ηe)ⁿ as above.
     """
-    live, e = 1.0 - config.link.dark_count_probability, config.link.misalignment
-    eta = config.registered if efficiency is None else efficiency
-    right, wrong = live * (1.0 - eta * (1.0 - e)) ** n, live * (1.0 - eta * e) ** n
-    return 0.5 * (1.0 + right - wrong - live * live * (1.0 - eta) ** n)
+    rest, e, eta = background(config), config.link.misalignment, config.registered
+    right, wrong = rest.one * (1.0 - eta * (1.0 - e)) ** n, rest.one * (1.0 - eta * e) ** n
+    return 0.5 * (1.0 + right - wrong - rest.both * (1.0 - eta) ** n)
 
 
 def expected(config: WeakConfig, intensity: int, eve: WeakEve | None = None) -> Observed:
     """Gain and errors of an intensity, by its number, in live gates without afterpulses.
 
+    With b₂ and b₁ the background's silence and u(f) the pulse's own (`_silent`):
+
+        Q = 1 − b₂·u(1),     E·Q = ½[1 + A − B − b₂·u(1)],   A = b₁·u(1 − e),   B = b₁·u(e)
+
     With Eve's share s: intercept-resend leaves Q and makes E·Q (1 − s/2)·E·Q + (s/2)·Q/2;
-    photon-number splitting lets x photons per pulse pass a line without loss, so that
-    Q = (1 − x)Y_0 + x·Y_1(η_d); beam splitting changes nothing; of blinded pulses the gain and the
+    photon-number splitting makes u(f) = (1 − s)·e^−ηkf + s·(1 − x·η_d·f), x photons per pulse
+    passing a line without loss; beam splitting changes nothing; of blinded pulses the gain and the
     errors are those of `bellwire.link.blinding`.
     """
-    mean, eta = config.intensities[intensity], config.registered
-    live, e = 1.0 - config.link.dark_count_probability, config.link.misalignment
-    right = live * math.exp(-eta * mean * (1.0 - e))
-    wrong = live * math.exp(-eta * mean * e)
-    gain, errors = 1.0 - right * wrong, 0.5 * (1.0 - wrong) * (1.0 + right)
+    mean, e = config.intensities[intensity], config.link.misalignment
+    rest = background(config, eve)
+    silent = rest.both * _silent(config, eve, mean, 1.0)
+    right = rest.one * _silent(config, eve, mean, 1.0 - e)
+    wrong = rest.one * _silent(config, eve, mean, e)
+    # (1 − B)(1 + A) + (AB − b₂·u(1)), as the bracket: what is small stays so.
+    gain = 1.0 - silent
+    errors = max(0.0, 0.5 * ((1.0 - wrong) * (1.0 + right) + (right * wrong - silent)))
     if eve is None:
         return Observed(mean, gain, errors)
     share = eve.share
     if eve.kind is WeakEveKind.INTERCEPT_RESEND:
         errors = (1.0 - share / 2.0) * errors + share / 2.0 * gain / 2.0
-    elif eve.kind is WeakEveKind.PHOTON_NUMBER_SPLITTING:
-        passed, bob = _passed(config, mean), config.link.detector_efficiency
-        dark = n_photon_yield(config, 0)
-        lit = (1.0 - passed) * dark + passed * n_photon_yield(config, 1, bob)
-        wrong = (1.0 - passed) * dark / 2.0 + passed * n_photon_errors(config, 1, bob)
-        gain = (1.0 - share) * gain + share * lit
-        errors = (1.0 - share) * errors + share * wrong
     elif eve.kind is WeakEveKind.BLINDING:
         # With a favoured basis, like bases do not have the gain of all.
         sifted = blinded_sifted(config, eve, mean)
@@ -123,7 +183,7 @@ def known_gain(config: WeakConfig, intensity: int, eve: WeakEve) -> float:
     all that clicked as she wanted.
     """
     mean, share = config.intensities[intensity], eve.share
-    gain, dark = expected(config, intensity).gain, n_photon_yield(config, 0)
+    gain, dark = expected(config, intensity).gain, n_photon_yield(config, 0, eve=eve)
     if eve.kind is WeakEveKind.INTERCEPT_RESEND:
         return share / 2.0 * (gain - math.exp(-mean) * dark)
     if eve.kind is WeakEveKind.BEAM_SPLITTING:
@@ -135,7 +195,7 @@ def known_gain(config: WeakConfig, intensity: int, eve: WeakEve) -> float:
             share * sifted.known * expected(config, intensity, eve).gain / alike if alike else 0.0
         )
     passed = splitting(config).multiple
-    lit = n_photon_yield(config, 1, config.link.detector_efficiency)
+    lit = n_photon_yield(config, 1, config.efficiency, eve)
     return share * several_photons(mean) * (passed * lit + (1.0 - passed) * dark)
 
 

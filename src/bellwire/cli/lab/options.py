@@ -78,6 +78,8 @@ WORDS: dict[str, Any] = {
     "false_alarm": _option(
         float, _WEAK + "probability that the monitors reject a run without Eve.", "1e-6"
     ),
+    "jitter": _option(float, _WEAK + "scatter of clicks in time, FWHM, ps.", "0"),
+    "gate": _option(float, _WEAK + "width of a gate, ps; without it a whole period, 1000."),
     "until": _option(str, "End with the statistics, before any key.", metavar="estimate"),
 }
 
