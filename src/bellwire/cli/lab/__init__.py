@@ -13,6 +13,7 @@ from bellwire.cli.lab import (
     align,
     circuit,
     compare,
+    des,
     power,
     repeater,
     reproduce,
@@ -36,6 +37,7 @@ app.command("run")(run.command)
 app.command("sweep")(sweep.command)
 app.command("step")(step.command)
 app.command("compare")(compare.command)
+app.command("des")(des.command)
 app.command("power")(power.command)
 app.command("repeater")(repeater.command)
 app.command("reproduce")(reproduce.command)

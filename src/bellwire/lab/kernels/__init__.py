@@ -1,0 +1,1 @@
+"""Kernels of the lab: NumPy arrays in and out, compiled by Numba."""
