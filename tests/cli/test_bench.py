@@ -12,6 +12,7 @@ FIGURES = [
     Figure("cascade_rate", 2.5e7, "bit/s", "textbook Cascade in Python", 41.25),
     Figure("cascade_efficiency", 1.036, "× Shannon limit"),
 ]
+LARGE = Figure("e91_pairs_per_s", 2.874e9, "pairs/s, 2 cores", "circuits, one by one", 2.0512e8)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,18 @@ def test_people_get_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "25,000,000" in text
     assert "41.2×" in text
     assert "1.036" in text
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_no_figure_is_cut_off_however_narrow_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    bench._show("link", [LARGE, Figure("x", 5.0, "s", "y", 12_345.6), *FIGURES])
+    text = capsys.readouterr().out
+    for said in ("e91_pairs_per_s", "2.87e9", "2.05e8×", "12,300×", "25,000,000", "41.2×"):
+        assert said in text, said
+    assert "…" not in text
 
 
 def test_an_unknown_bench_is_wrong_usage_and_names_those_that_exist() -> None:

@@ -79,19 +79,36 @@ def _versions() -> dict[str, str]:
 
 
 def _show(name: str, figures: "Sequence[Figure]") -> None:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=f"{name} on {_cpu()}", title_justify="left")
+    table = Table(
+        title=f"{name} on {_cpu()}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     table.add_column("figure", no_wrap=True)
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    table.add_column("ratio", justify="right")
-    table.add_column("against")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("unit", overflow="fold")
+    table.add_column("ratio", justify="right", no_wrap=True)
+    table.add_column("against", overflow="fold")
     for figure in figures:
-        ratio = "" if figure.ratio is None else f"{figure.ratio:,.3g}×"
+        ratio = "" if figure.ratio is None else f"{_ratio(figure.ratio)}×"
         table.add_row(figure.name, _number(figure.value), figure.unit, ratio, figure.against or "–")
     output.stdout().print(table)
 
 
 def _number(value: float) -> str:
+    if abs(value) >= 1e8:
+        return _power(value)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _ratio(value: float) -> str:
+    if abs(value) >= 1e6:
+        return _power(value)
+    return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _power(value: float) -> str:
+    """Three digits and a power of ten: 2.87e9."""
+    digits, _, power = f"{value:.2e}".partition("e")
+    return f"{digits}e{int(power)}"
