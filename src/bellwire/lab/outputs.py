@@ -23,6 +23,22 @@ def versions() -> dict[str, str]:
     return {"python": python_version(), **{name: version(name) for name in names}}
 
 
+def write_table(folder: Path, name: str, kind: type[Any], rows: Sequence[Any]) -> list[Path]:
+    """Write NAME.csv and NAME.parquet; the folder is there.
+
+    Raises:
+        PathUnusable: a file cannot be written.
+    """
+    text = tables.header(kind) + "".join(map(tables.line, rows))
+    contents = {
+        folder / f"{name}.csv": text.encode(),
+        folder / f"{name}.parquet": tables.parquet(kind, rows),
+    }
+    for path, content in contents.items():
+        write_whole(path, content, _READABLE, replace=True)
+    return list(contents)
+
+
 def write_outputs(
     folder: Path,
     name: str,
@@ -47,17 +63,12 @@ def write_outputs(
     """
     from bellwire.base.style import save  # noqa: PLC0415 - Matplotlib takes a second to load
 
-    text = tables.header(kind) + "".join(map(tables.line, rows))
     described = json.dumps({**document, "versions": versions()}, indent=1, ensure_ascii=False)
-    contents = {
-        folder / f"{name}.csv": text.encode(),
-        folder / f"{name}.parquet": tables.parquet(kind, rows),
-        folder / f"{name}.json": described.encode() + b"\n",
-    }
+    path = folder / f"{name}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, content in contents.items():
-            write_whole(path, content, _READABLE, replace=True)
-        return [*contents, *save({name: figure}, folder)]
+        written = write_table(folder, name, kind, rows)
+        write_whole(path, described.encode() + b"\n", _READABLE, replace=True)
+        return [*written, path, *save({name: figure}, folder)]
     except OSError as error:
         raise FileUnusable(folder, "to write into", error.strerror or str(error)) from error

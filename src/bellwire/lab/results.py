@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bellwire.base.private import write_whole
 from bellwire.lab import tables
 from bellwire.lab.dispatch import experiment, predict, quantities, row_kind
 from bellwire.lab.errors import FileUnusable
+from bellwire.lab.outputs import write_table
 from bellwire.lab.parameters import (
     AnyProtocol,
     either,
@@ -150,16 +150,9 @@ class SweepResult:
         """
         from bellwire.base.style import save  # noqa: PLC0415 - Matplotlib takes a second to load
 
-        kind = row_kind(self.protocol)
-        text = tables.header(kind) + "".join(map(tables.line, self.rows))
-        contents = {
-            folder / "sweep.csv": text.encode(),
-            folder / "sweep.parquet": tables.parquet(kind, self.rows),
-        }
-        for path, content in contents.items():
-            write_whole(path, content, 0o644, replace=True)
+        written = write_table(folder, "sweep", row_kind(self.protocol), self.rows)
         try:
-            return [*contents, *save({"sweep": self.figure()}, folder)]
+            return [*written, *save({"sweep": self.figure()}, folder)]
         except OSError as error:
             raise FileUnusable(folder, "to write into", error.strerror or str(error)) from error
 

@@ -12,9 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 from typing import Any, Unpack
 
 import numpy as np
@@ -27,6 +25,7 @@ from bellwire.lab import folder as folders
 from bellwire.lab import workers as crews
 from bellwire.lab.dispatch import experiment, row_kind
 from bellwire.lab.errors import RangeError
+from bellwire.lab.outputs import versions
 from bellwire.lab.parameters import (
     SWEEPABLE,
     WEAK,
@@ -340,9 +339,6 @@ def _describe(folder: folders.SweepFolder, plan: Plan, seed: int, *, complete: b
             "ranges": [asdict(axis) for axis in plan.axes],
             "repeat": plan.repeat,
             "complete": complete,
-            "versions": {
-                "python": python_version(),
-                **{name: version(name) for name in ("bellwire", "numpy", "numba", "matplotlib")},
-            },
+            "versions": versions(),
         }
     )
