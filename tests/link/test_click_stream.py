@@ -66,7 +66,7 @@ def test_waits_are_logarithms_rounded_down(words: list[int], p: float) -> None:
 
 @pytest.mark.parametrize("memory", [Memory(), Memory(dead_gates=9)], ids=["live", "blind"])
 @given(p=st.floats(1e-3, 0.9))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10, deadline=None, derandomize=True)
 def test_gaps_between_clicks_are_geometric(memory: Memory, p: float) -> None:
     source = stream(memory, np.array([p]))
     clicks, _ = source.clicks(source.start(), math.ceil(20_000 * (1 / p + memory.dead_gates)))

@@ -26,6 +26,7 @@ from bellwire.link.weak_nodes import WeakLink
 AGAINST = "plain Python loop over pulses and gates, in this run"
 SEED = bytes([4]) * 32
 BLOCKS = 20
+NODES_BLOCKS = 4
 
 
 def config(km: float) -> WeakConfig:
@@ -98,15 +99,15 @@ def _nodes_realtime(pulses: int) -> float:
     link = config(50.0)
     engine = WeakLink(link, None, SEED, bytes([5]) * 32, bytes([6]) * 32)
     engine.block(engine.start(), 1000)
-    state, best, part = engine.start(), math.inf, pulses // BLOCKS
+    state, best, part = engine.start(), math.inf, pulses // NODES_BLOCKS
     for _ in range(3):
         kept: list[tuple[Detections, Detections, object]] = []
         began = time.process_time()
-        for _ in range(BLOCKS):
+        for _ in range(NODES_BLOCKS):
             alice, bob, state = engine.block(state, part)
             kept.append((alice.at(bob.slots), bob, alice.intensities(bob.slots)))
         best = min(best, time.process_time() - began)
-    return part * BLOCKS / link.pulse_rate_hz / best
+    return part * NODES_BLOCKS / link.pulse_rate_hz / best
 
 
 def _plain_realtime(pulses: int) -> float:
