@@ -50,20 +50,19 @@ def _draw(ax: Axes, result: Estimate) -> None:
         label="measured, accepted" if accepted else "measured, rejected",
     )
     for each in result.intensities:
-        qber = "" if each.qber is None else f"\nQBER {each.qber:.2%}"
-        right = each is result.intensities[0]
+        dark = each.qber is None or not each.mean
         ax.annotate(
-            each.name + qber,
+            each.name if dark else f"{each.name}\nQBER {each.qber:.2%}",
             (each.mean, each.gain),
-            xytext=(-14 if right else 12, -2 if right else 6),
+            xytext=(0, -10),
             textcoords="offset points",
-            ha="right" if right else "left",
-            va="center" if right else "bottom",
+            ha="center",
+            va="top",
             fontsize=8.5,
             color=MUTED,
         )
-    ax.set_xlim(-0.06 * max(means), 1.1 * max(means))
-    ax.set_ylim(-0.06 * (max(gains) or 1.0), 1.3 * (max(gains) or 1.0))
+    ax.set_xlim(-0.1 * max(means), 1.15 * max(means))
+    ax.set_ylim(-0.22 * (max(gains) or 1.0), 1.35 * (max(gains) or 1.0))
     ax.set_xlabel("mean photons per pulse")
     ax.set_ylabel("gain (clicks per live gate)")
     ax.set_title(result.protocol + (f" with {result.eve['kind']}" if result.eve else ""))
