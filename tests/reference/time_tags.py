@@ -33,6 +33,12 @@ def near(alice: list[int], bob: list[int], low: int, high: int) -> list[tuple[in
     return [(i, a - b) for i, b in enumerate(bob) for a in alice if low <= a - b < high]
 
 
+def beside(alice: list[int], bob: list[int], half: int, step: int, most: int) -> int:
+    """Pairs in windows at k·step, k = ±1 … ±most."""
+    shifts = [sign * k * step for k in range(1, most + 1) for sign in (-1, 1)]
+    return sum(len(near(alice, bob, shift - half, shift + half)) for shift in shifts)
+
+
 def match(alice: list[int], bob: list[int], half: int) -> list[tuple[int, int]]:
     """Coincidences, each event in one at most; the earlier stands."""
     pairs: list[tuple[int, int]] = []

@@ -120,3 +120,18 @@ def test_the_rarest_count_is_that_of_the_twin(counts: list[int], neighbours: int
     expected, there = twin.rarest(counts, neighbours)
     assert tail == pytest.approx(expected, abs=1e-9)
     assert place == there or tail == pytest.approx(expected)
+
+
+@settings(deadline=None)
+@given(
+    alice=TIMES,
+    bob=TIMES,
+    half=st.integers(1, 9),
+    step=st.integers(20, 60),
+    most=st.integers(1, 4),
+)
+def test_pairs_beside_the_window_are_those_of_the_twin(
+    alice: list[int], bob: list[int], half: int, step: int, most: int
+) -> None:
+    count = tags.count_beside(array(alice), array(bob), half, step, most)
+    assert count == twin.beside(alice, bob, half, step, most)

@@ -114,6 +114,32 @@ def count_near(alice: Times, bob: Times, low: int, high: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def count_beside(alice: Times, bob: Times, half: int, step: int, most: int) -> int:
+    """How many pairs lie within ±half of k·step, k = ±1 … ±most, one pass for all of them.
+
+    Args:
+        alice: (n,) event times.
+        bob: (m,) event times.
+        half: Half of a window, below step / 2; its upper edge is left out.
+        step: Distance of the windows.
+        most: How many there are to either side of the middle one, which is left out.
+    """
+    total, lower = 0, 0
+    reach = most * step + half
+    for b in bob:
+        while lower < alice.size and alice[lower] < b - reach:
+            lower += 1
+        j = lower
+        while j < alice.size and alice[j] < b + reach:
+            apart = alice[j] - b
+            k = (apart + step // 2) // step
+            if k != 0 and -half <= apart - k * step < half:
+                total += 1
+            j += 1
+    return total
+
+
+@njit(cache=True, nogil=True)
 def near(alice: Times, bob: Times, low: int, high: int, at: Times, apart: Times) -> None:
     """All pairs with low ≤ alice − bob < high: index of Bob's event, and the difference."""
     n, lower = 0, 0

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bellwire.link.errors import ClocksNotAligned
-from bellwire.link.kernels.tags import Times, count_near, near, rarest, tilted
+from bellwire.link.kernels.tags import Times, count_beside, count_near, near, rarest, tilted
 
 BINS = 1 << 18
 FALSE_ALARM = 1e-9
@@ -33,14 +33,21 @@ SLICE_EVENTS = 5_000
 """Bob's events that a search has at least, if there are as many."""
 
 MAX_SLICE_EVENTS = 1 << 19
+SHIFTS = 4
+"""Windows to either side in which chance is counted."""
+
 SHIFT_WINDOWS = 50
-"""Windows between the true one and the first in which chance is counted."""
+"""From one of those to the next, and from the true one to the first, in windows."""
 
 LEAST_CHANCE = 1.0 / 8.0
 """None in eight windows is no proof of none: one in them is what could well have been."""
 
+_SURE = -30.0
+"""log₁₀ of a false alarm at which no other place is looked at any more."""
+
 _DRIFTS = 9
 _CANDIDATES = 3
+_FITS = 8
 NEIGHBOURS = 512
 """Bins to either side whose mean is the background."""
 
@@ -181,6 +188,8 @@ def align(alice: Times, bob: Times, search: Search) -> Alignment:
         found = _fine(alice, taken, clock, bin_ps, search, trials, peak)
         if best is None or found.log10_false_alarm < best.log10_false_alarm:
             best = found
+        if found.log10_false_alarm < _SURE:
+            break
     assert best is not None
     if best.log10_false_alarm > math.log10(FALSE_ALARM):
         first, last = taken[0] / _PS, taken[-1] / _PS
@@ -241,6 +250,9 @@ def _fine(  # noqa: PLR0917 - what was found so far, and in what
     peak: Peak,
 ) -> Alignment:
     """Quarter the bins around a coarse place until they are half a window, then fit a line."""
+    beside = math.ceil(4.0 * bin_ps) + (SHIFTS + 1) * SHIFT_WINDOWS * search.window_ps
+    ends = clock(bob[[0, -1]]) + np.array([-beside, beside])
+    alice = alice[slice(*np.searchsorted(alice, ends))]
     duration = float(bob[-1] - bob[0]) + 1.0
     width = bin_ps
     looked = trials
@@ -265,8 +277,10 @@ def _fine(  # noqa: PLR0917 - what was found so far, and in what
         )
         width = finer
     half = search.window_ps // 2
-    for _ in range(8):
-        clock = _fitted(alice, bob, clock, search.window_ps)
+    for _ in range(_FITS):
+        before, clock = clock, _fitted(alice, bob, clock, search.window_ps)
+        if abs(clock.offset_ps - before.offset_ps) < 0.5:
+            break
     placed = clock(bob)
     coincidences = int(count_near(alice, placed, -half, half))
     background = max(accidentals(alice, placed, search.window_ps), LEAST_CHANCE)
@@ -312,9 +326,8 @@ def accidentals(alice: Times, placed: Times, window_ps: int) -> float:
         placed: (m,) Bob's, in Alice's clock.
         window_ps: Width.
     """
-    half = window_ps // 2
-    shifts = [sign * k * SHIFT_WINDOWS * window_ps for k in (1, 2, 3, 4) for sign in (-1, 1)]
-    return sum(int(count_near(alice, placed, s - half, s + half)) for s in shifts) / len(shifts)
+    count = count_beside(alice, placed, window_ps // 2, SHIFT_WINDOWS * window_ps, SHIFTS)
+    return float(count) / (2 * SHIFTS)
 
 
 def followed(alice: Times, bob: Times, clock: Clock, window_ps: int) -> Clock:
