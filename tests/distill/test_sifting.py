@@ -109,6 +109,19 @@ def test_equal_bases_are_kept_and_the_share_of_each_is_tested(protocol: Protocol
     assert roles.test.size == pytest.approx(0.25 * int((alice == bob).sum()), abs=1)
 
 
+@pytest.mark.parametrize("rare", [0, 1])
+def test_a_rare_basis_is_tested_whole_and_gives_no_key(rare: int) -> None:
+    alice, bob = draw(Protocol.BB84, 8_000)
+    roles = assign(Protocol.BB84, alice, bob, 0.25, SEED, rare=rare)
+    same = alice == bob
+    assert (alice[roles.key] == 1 - rare).all()
+    assert roles.parts[rare] == 0
+    assert set(np.flatnonzero(same & (alice == rare))) <= set(roles.test.tolist())
+    assert roles.key.size + roles.test.size == int(same.sum())
+    preferred = int((same & (alice != rare)).sum())
+    assert roles.key.size == pytest.approx(0.75 * preferred, abs=1)
+
+
 def test_another_seed_tests_other_slots_and_the_same_seed_the_same() -> None:
     alice, bob = draw(Protocol.BB84, 8_000)
     one, again, other = (

@@ -83,7 +83,7 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
     assert alice[0] == bob[0]
     assert read(alice[0]) == [
         *(1, 1, False, protocol.value, block.pulses, bytes(16)),
-        *(0.2, 1e-10, 0.11, 2.2),
+        *(0.2, 1e-10, 0.11, 2.2, 0.5),
     ]
     # Step 1: slots and their tags
     lists = {}

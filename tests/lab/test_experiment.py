@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UsageError
 from bellwire.distill.report import ASSUMPTIONS
-from bellwire.lab.experiment import Experiment, Result, predict, run
+from bellwire.lab.experiment import Experiment, Result, distilled, predict, run
 from bellwire.lab.middle import Knows
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
@@ -225,3 +226,61 @@ def test_a_source_of_pairs_is_for_protocols_of_pairs() -> None:
         Experiment(protocol=Protocol.BB84, source=SPDC[0])
     with pytest.raises(UsageError, match="Eve in the middle"):
         Experiment(protocol=Protocol.E91, source=SPDC[0], middle=Knows.NOTHING)
+
+
+@pytest.mark.parametrize("protocol", [Protocol.BB84, Protocol.BBM92])
+@pytest.mark.parametrize("rectilinear", [0.15, 0.85])
+def test_a_preferred_basis_gives_more_key_as_theory_says(
+    protocol: Protocol, rectilinear: float
+) -> None:
+    pulses = 1_000_000
+    even = Experiment(protocol=protocol, pulses=pulses, config=LOSSY, seed=5)
+    biased = dataclasses.replace(even, rectilinear=rectilinear)
+    result, plain = run(biased), run(even)
+    assert result.keys_match
+    sifted = theory.detection_probability(protocol, LOSSY)
+    if protocol.entangled:
+        sifted = theory.coincidence_probability(LOSSY)
+    share = sifted * (0.85**2 + 0.15**2)
+    deviation = abs(result.sifted_bits - pulses * share)
+    assert deviation < 4 * math.sqrt(pulses * share * (1 - share))
+    expected = predict(biased)
+    assert result.qber is not None
+    assert result.qber_stderr is not None
+    assert expected.qber is not None
+    assert abs(result.qber - expected.qber) <= 4 * result.qber_stderr
+    assert expected.key is not None
+    assert plain.secret_bits < result.secret_bits < expected.key * pulses
+
+
+@pytest.mark.parametrize("protocol", [Protocol.BB84, Protocol.BBM92])
+def test_an_eve_in_the_preferred_basis_is_seen_in_the_rare_one(protocol: Protocol) -> None:
+    eve = Eve(EveKind.INTERCEPT_RESEND, axes=Axes((0.0,)))
+    result = run(Experiment(protocol=protocol, pulses=PULSES, eve=eve, rectilinear=0.9, seed=2))
+    assert result.verdict == "abort"
+    assert result.reason is not None
+    assert result.reason.startswith("QBER 5") or result.reason.startswith("QBER 4")
+    # All compared bits together would have passed: her errors are few among so many.
+    assert result.qber is not None
+    assert result.qber < 0.03
+    # And what she leaves of a small share lowers the key, though no limit is broken.
+    some = dataclasses.replace(eve, share=0.1)
+    alone, with_her = (
+        distilled(Experiment(protocol=protocol, pulses=PULSES, eve=who, rectilinear=0.8, seed=3))
+        for who in (None, some)
+    )
+    limits = [outcome.reports[Side.ALICE].phase_errors for outcome in (alone, with_her)]
+    assert limits[1][0] > limits[0][0] + 0.03
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"protocol": Protocol.E91},
+        {"protocol": Protocol.BBM92, "source": PairSource(0.1, PairStatistics.THERMAL)},
+        {"protocol": Protocol.BB84, "middle": Knows.NOTHING},
+    ],
+)
+def test_a_preferred_basis_is_refused_where_there_is_none(other: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="rectilinear"):
+        Experiment(**other, rectilinear=0.9)

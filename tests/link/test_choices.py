@@ -53,6 +53,35 @@ def test_the_two_sides_choose_apart_even_from_one_seed() -> None:
     assert abs(int(same.sum()) - 30_000) < 4 * 141.5
 
 
+@pytest.mark.parametrize("rectilinear", [0.1, 0.9, 0.999])
+def test_a_preferred_basis_comes_as_often_as_it_should(rectilinear: float) -> None:
+    n = 200_000
+    slots = np.arange(n)
+    margin = 4 * (n * rectilinear * (1 - rectilinear)) ** 0.5
+    held = PreparedPulses(SEED, n, rectilinear).at(slots)
+    for bases in (
+        held.settings,
+        BasisChoices(SEED, rectilinear=rectilinear).at(slots),
+        BasisChoices(SEED, Protocol.BBM92, Side.ALICE, rectilinear).at(slots),
+    ):
+        assert abs(int((bases == 0).sum()) - n * rectilinear) < margin
+    # Her bits are those she sends without a preference, and do not betray the basis.
+    assert (held.outcomes == PreparedPulses(SEED, n).at(slots).outcomes).all()
+    rare = held.settings == (1 if rectilinear > 0.5 else 0)
+    assert abs(int(held.outcomes[rare].sum()) - rare.sum() / 2) < 2 * rare.sum() ** 0.5
+    sparse = np.array([3, 70_000, 199_999])
+    again = PreparedPulses(SEED, n, rectilinear).at(sparse)
+    assert (again.settings == held.settings[sparse]).all()
+
+
+@pytest.mark.parametrize("rectilinear", [0.0, 1.0, -0.1, float("nan")])
+def test_a_basis_that_is_never_or_always_chosen_is_refused(rectilinear: float) -> None:
+    with pytest.raises(ParameterError, match=r"rectilinear in \(0, 1\)"):
+        BasisChoices(SEED, rectilinear=rectilinear)
+    with pytest.raises(ParameterError, match=r"rectilinear in \(0, 1\)"):
+        PreparedPulses(SEED, 10, rectilinear)
+
+
 def test_every_protocol_and_side_has_bases_of_its_own() -> None:
     slots = np.arange(90_000)
     three = [

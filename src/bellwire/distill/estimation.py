@@ -161,8 +161,11 @@ def conjugate_phase_errors(
     """Upper limit of the phase error rate of each basis's key bits, in BB84 and BBM92.
 
     A bit's phase error is the error it would have shown in the other basis, where a random sample
-    was compared; bases were drawn alike, so sample and key are parts of one population. It rests on
-    conjugate bases: E91's key settings are not, and it is never used for E91.
+    was compared. Which slots became the one's sample and which the other's key was drawn at
+    random: given how many there are of each, every division is as likely, whatever the probability
+    of a basis, so long as a basis does not change what is detected. So sample and key are parts of
+    one population. It rests on conjugate bases: E91's key settings are not, and it is never used
+    for E91.
 
     Args:
         samples: Compared bits of each basis.

@@ -27,11 +27,15 @@ class Evidence:
         samples: Compared bits of each key part: basis in BB84 and BBM92, key
             setting in E91.
         correlations: Of the test settings in E91, else None.
+        rare: The basis that gives no key because the other is preferred. Then each basis is
+            judged by itself: an Eve who measures in the preferred one disturbs the few bits of the
+            other, and the many of the preferred one would hide it.
     """
 
     protocol: Protocol
     samples: tuple[ErrorRate, ErrorRate]
     correlations: Correlations | None
+    rare: int | None = None
 
     @classmethod
     def of(
@@ -40,6 +44,8 @@ class Evidence:
         settings: tuple[Settings, Settings],
         roles: Roles,
         tested: tuple[Bits, Bits],
+        *,
+        rare: int | None = None,
     ) -> "Evidence":
         """Count the test slots: settings at all common slots, outcomes at the test slots."""
         alice, bob = settings
@@ -53,7 +59,7 @@ class Evidence:
         first, second = (
             ErrorRate(int(wrong[basis == b].sum()), int((basis == b).sum())) for b in (0, 1)
         )
-        return cls(protocol, (first, second), None)
+        return cls(protocol, (first, second), None, rare)
 
     @property
     def sample(self) -> ErrorRate:
@@ -66,18 +72,28 @@ class Evidence:
         correlations = self.correlations
         if correlations is not None:
             correlations = correlations.with_key(*parts)
-        return Evidence(self.protocol, (first, second), correlations)
+        return Evidence(self.protocol, (first, second), correlations, self.rare)
 
     def judge(self, rules: Rules, budget: EpsilonBudget) -> Rejection | None:
         """Judge the block by what is open; None lets it go on."""
         if self.correlations is not None:
             return judge_e91(self.correlations, rules, budget)
-        return judge_qber(self.sample, rules, budget)
+        return self.judge_bits(rules, budget)
+
+    def judge_bits(self, rules: Rules, budget: EpsilonBudget) -> Rejection | None:
+        """Judge the block by the error rate of all bits whose error is known."""
+        judged = (self.sample,) if self.rare is None else self.samples
+        for sample in judged:
+            rejection = judge_qber(sample, rules, budget)
+            if rejection is not None:
+                return rejection
+        return None
 
     def expected_qber(self) -> float:
         """What reconciliation should prepare for; in E91 the visibility that S shows says it."""
         if self.correlations is None:
-            return self.sample.value
+            compared = self.sample if self.rare is None else self.samples[1 - self.rare]
+            return compared.value
         return max(0.0, 0.5 * (1.0 - self.correlations.chsh / TSIRELSON))
 
     def phase_errors(self, parts: tuple[int, ...], budget: EpsilonBudget) -> tuple[float, ...]:

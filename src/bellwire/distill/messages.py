@@ -36,6 +36,17 @@ class Open(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=F
     epsilon: Annotated[float, Meta(gt=0.0, le=1e-3)]
     red_qber: Fraction
     chsh_floor: Annotated[float, Meta(ge=2.0, lt=2.83)]
+    rectilinear: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
+
+    @property
+    def rare_basis(self) -> int | None:
+        """The basis that gives no key because the other is preferred; None if neither is.
+
+        E91 has settings, none of them preferred.
+        """
+        if self.rectilinear == 0.5 or self.protocol.judged_on_chsh:
+            return None
+        return 1 if self.rectilinear > 0.5 else 0
 
 
 MAX_SUPPLY_KEYS = 1024

@@ -79,13 +79,20 @@ class Roles:
 
 
 def assign(
-    protocol: Protocol, alice: Settings, bob: Settings, sample_share: float, seed: bytes
+    protocol: Protocol,
+    alice: Settings,
+    bob: Settings,
+    sample_share: float,
+    seed: bytes,
+    *,
+    rare: int | None = None,
 ) -> Roles:
     """Divide the common slots by the announced settings of both sides.
 
     BB84 and BBM92 keep equal bases and test a random `sample_share` of each basis, drawn from the
-    public `seed`; E91 keys on `KEY_PAIRS` and tests every other pair of settings. Unequal bases
-    serve nothing.
+    public `seed`. A `rare` basis, the other one being preferred, is tested whole: key comes from
+    the preferred basis alone, and what the rare one shows limits Eve there. E91 keys on
+    `KEY_PAIRS` and tests every other pair of settings. Unequal bases serve nothing.
     """
     if protocol.judged_on_chsh:
         parts = [np.flatnonzero((alice == a) & (bob == b)) for a, b in KEY_PAIRS]
@@ -99,7 +106,7 @@ def assign(
     for basis in (0, 1):
         sifted = np.flatnonzero((alice == basis) & (bob == basis))
         order = np.argsort(noise.uniform(sifted.size), kind="stable")
-        cut = round(sample_share * sifted.size)
+        cut = sifted.size if basis == rare else round(sample_share * sifted.size)
         tests.append(np.sort(sifted[order[:cut]]))
         keys.append(np.sort(sifted[order[cut:]]))
     return Roles(np.concatenate(keys), tuple(k.size for k in keys), np.concatenate(tests))

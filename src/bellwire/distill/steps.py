@@ -47,7 +47,7 @@ from bellwire.distill.messages import (
 )
 from bellwire.distill.report import ASSUMPTIONS, BlockReport
 from bellwire.distill.sifting import Roles, assign, decode_slots, encode_slots
-from bellwire.distill.verdict import Reason, Rejection, Rules, judge_qber
+from bellwire.distill.verdict import Reason, Rejection, Rules
 from bellwire.distill.verification import (
     HASH_BITS,
     HASH_KEY_BYTES,
@@ -108,9 +108,16 @@ class Steps(Conversation):
             bob,
             self._opening.sample_share,
             hkdf(public_seed, info=b"sample", length=32),
+            rare=self._opening.rare_basis,
         )
         tested = yield from self._test(ours.outcomes, roles)
-        evidence = Evidence.of(self._opening.protocol, (alice, bob), roles, tested)
+        evidence = Evidence.of(
+            self._opening.protocol,
+            (alice, bob),
+            roles,
+            tested,
+            rare=self._opening.rare_basis,
+        )
         self.report = replace(
             self.report,
             detected=slots.size,
@@ -212,7 +219,7 @@ class Steps(Conversation):
         alice, bob = self._alice_first(key, _bits(theirs.body, key.size))
         opened = evidence.with_key(roles.errors(np.flatnonzero(alice != bob)))
         # E91 without a probe's full disclosure has no QBER; with it, its own limit applies too.
-        rejection = rejection or judge_qber(opened.sample, self._rules, self._budget)
+        rejection = rejection or opened.judge_bits(self._rules, self._budget)
         self.report = replace(
             self.report,
             sample_bits=opened.sample.bits,
@@ -244,7 +251,7 @@ class Steps(Conversation):
             rounds=engine.rounds,
             verification_bits=HASH_BITS,
         )
-        rejection = judge_qber(known.sample, self._rules, self._budget)
+        rejection = known.judge_bits(self._rules, self._budget)
         if rejection is not None:
             raise BlockRejected(rejection.reason, rejection.message)
         limits = evidence.phase_errors(roles.parts, self._budget)

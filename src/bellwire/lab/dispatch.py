@@ -69,6 +69,7 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
         player=Player(parse_engine(plain["engine"]), plain["backend"]),
         seed=plain["seed"],
         sample_share=plain["sample_share"],
+        rectilinear=plain.get("rectilinear", 0.5),
         epsilon=plain["epsilon"],
     )
 
@@ -89,6 +90,11 @@ def _counting(
         raise UsageError(f"expected engine fast with --until estimate, got {plain['engine']}")
     if parse_middle(plain["eve"]) is not None:
         raise UsageError(f"expected an Eve on the light with --until estimate, got {KIND}")
+    if plain.get("rectilinear", 0.5) != 0.5:
+        raise UsageError(
+            f"expected rectilinear 0.5 with --until estimate in {protocol}, "
+            f"got {plain['rectilinear']}"
+        )
     return Counting(
         protocol=protocol,
         pulses=plain["pulses"],

@@ -91,6 +91,7 @@ class Player:
         bob_seed: bytes,
         noise_seed: bytes,
         eve: Eve | None,
+        rectilinear: float = 0.5,
     ) -> tuple[Half, Half]:
         """Both halves of a block; arguments and results are those of `link.simulate.simulate`.
 
@@ -99,7 +100,8 @@ class Player:
             UnreachableError: the backend does not answer.
         """
         if self.engine is Engine.FAST:
-            return simulate(protocol, config, pulses, alice_seed, bob_seed, noise_seed, eve)
+            seeds = alice_seed, bob_seed, noise_seed
+            return simulate(protocol, config, pulses, *seeds, eve, rectilinear=rectilinear)
         sample = self._sampler(config)
         return halves.light(sample, protocol, pulses, alice_seed, bob_seed, noise_seed, eve)
 

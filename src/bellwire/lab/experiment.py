@@ -25,7 +25,7 @@ from bellwire.lab.middle import Knows, SideOutcome, interpose
 from bellwire.lab.pair import PairOutcome, derive_authentication, distil
 from bellwire.lab.quantities import Measured, Prediction, Quantity
 from bellwire.link import pair_theory, theory
-from bellwire.link.config import LinkConfig
+from bellwire.link.config import LinkConfig, check_rectilinear
 from bellwire.link.eve import Eve
 from bellwire.link.pair_law import check_source
 from bellwire.link.pair_stream import PairStream
@@ -69,6 +69,7 @@ class Experiment:
     player: Player = field(default_factory=Player)
     seed: int | None = None
     sample_share: float = 0.2
+    rectilinear: float = 0.5
     epsilon: float = 1e-10
     red_qber: float = 0.11
     chsh_floor: float = 2.2
@@ -96,6 +97,13 @@ class Experiment:
                 f"got {self.player.engine}"
             )
         self.player.check(self.protocol, self.config, self.pulses, self.eve)
+        check_rectilinear(self.rectilinear)
+        plain = alone and self.player.engine is Engine.FAST and not self.protocol.judged_on_chsh
+        if self.rectilinear != 0.5 and not plain:
+            raise ParameterError(
+                "rectilinear: expected 0.5 but in BB84 and BBM92 with engine fast, one pair in a "
+                f"window and no Eve in the middle, got {self.rectilinear}"
+            )
         EpsilonBudget.divide(self.epsilon)
         Rules(self.red_qber, self.chsh_floor)
 
@@ -228,6 +236,7 @@ def halves(experiment: Experiment, seed: Callable[[str], bytes]) -> tuple[Half, 
             seed("bob"),
             seed("noise"),
             experiment.eve,
+            experiment.rectilinear,
         )
     light = experiment.config, experiment.source, experiment.eve
     stream = PairStream(experiment.protocol, *light, seed("pairs"))
@@ -261,6 +270,7 @@ def opening(experiment: Experiment) -> Open:
         experiment.epsilon,
         experiment.red_qber,
         experiment.chsh_floor,
+        experiment.rectilinear,
     )
 
 
@@ -336,6 +346,10 @@ def predict(what: Experiment) -> Prediction:
     of_light = predict_light(what.protocol, what.config, what.source, what.eve)
     if what.middle is not None or of_light.key is None:
         return replace(of_light, key=0.0)
+    if what.rectilinear != 0.5:
+        biased = what.protocol, what.config, what.rectilinear, what.eve
+        key = (1.0 - what.sample_share) * theory.biased_key_fraction(*biased)
+        return replace(of_light, qber=theory.biased_qber(*biased), key=key)
     compared = 0.0 if what.protocol.judged_on_chsh else what.sample_share
     return replace(of_light, key=(1.0 - compared) * of_light.key)
 

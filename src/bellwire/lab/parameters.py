@@ -45,7 +45,7 @@ class Settings(TypedDict, total=False):
             in a sweep.
         intensities: Mean photons of signal, decoy and vacuum decoy, or of the signal alone.
         intensity_shares: How often each.
-        rectilinear: Weak pulses: probability of the rectilinear basis on both sides.
+        rectilinear: Probability of the rectilinear basis on both sides; not in E91.
         dead_gates: Weak pulses: gates that a detector is blind after a click.
         dead_time: Weak pulses: `common` or `per-detector`.
         afterpulse: Weak pulses: probability that a click is followed by another.
@@ -101,6 +101,7 @@ AnyProtocol = Protocol | WeakProtocol
 PHOTONS: tuple[AnyProtocol, ...] = tuple(Protocol)
 ENTANGLED: tuple[AnyProtocol, ...] = tuple(each for each in Protocol if each.entangled)
 WEAK: tuple[AnyProtocol, ...] = tuple(WeakProtocol)
+CONJUGATE: tuple[AnyProtocol, ...] = (Protocol.BB84, Protocol.BBM92)
 ALL = (*PHOTONS, *WEAK)
 
 
@@ -155,7 +156,7 @@ WORDS: dict[str, Word] = {
     "backend": Word(None, Kind.TEXT, PHOTONS),
     "intensities": Word("0.5,0.1,0", Kind.NUMBERS, WEAK, ((_ONE, "0.5"),)),
     "intensity_shares": Word("0.7,0.2,0.1", Kind.NUMBERS, WEAK, ((_ONE, "1"),)),
-    "rectilinear": Word(0.5, of=WEAK),
+    "rectilinear": Word(0.5, of=(*CONJUGATE, *WEAK)),
     "dead_gates": Word(0, Kind.WHOLE, WEAK),
     "dead_time": Word(str(DeadTime.COMMON), Kind.TEXT, WEAK),
     "afterpulse": Word(0.0, of=WEAK),
@@ -257,7 +258,7 @@ SWEEPABLE = {
     "mean_pairs": Sweepable("pairs per window, μ", of=ENTANGLED),
     "signal": Sweepable("photons per signal pulse, μ", of=WEAK, word="intensities"),
     "decoy": Sweepable("photons per decoy pulse, ν", of=_DECOY, word="intensities"),
-    "rectilinear": Sweepable("probability of the rectilinear basis", of=WEAK),
+    "rectilinear": Sweepable("probability of the rectilinear basis", of=(*CONJUGATE, *WEAK)),
     "dead_gates": Sweepable("blind gates after a click", whole=True, of=WEAK),
     "afterpulse": Sweepable("probability of an afterpulse", of=WEAK),
     "jitter": Sweepable("jitter of the detectors, full width at half maximum (ps)", of=WEAK),

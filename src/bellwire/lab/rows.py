@@ -60,6 +60,7 @@ class Row:
     engine: str
     mean_pairs: float | None = None
     pair_statistics: str | None = None
+    rectilinear: float | None = None
     repeat: int
     seed: int
     detections: int

@@ -205,7 +205,7 @@ class Walk:
             raise ParameterError("photons: expected at least one, got none")
         alice: Half = self._half(Side.ALICE)
         if not self.protocol.entangled:
-            alice = PreparedPulses(self._seeds["alice"], self.position)
+            alice = PreparedPulses(self._seeds["alice"], self.position, self.experiment.rectilinear)
         block = replace(self.experiment, pulses=self.position)
         return distil_halves(block, alice, self._half(Side.BOB), self._seed).reports[Side.ALICE]
 

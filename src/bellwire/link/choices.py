@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bellwire.base.detections import Detections, Protocol, Settings, Side, Slots
 from bellwire.crypto.stream import KeyStream
-from bellwire.link.config import check_pulses
+from bellwire.link.config import check_pulses, check_rectilinear
 
 _ONE = np.uint8(1)
 _Unit = TypeVar("_Unit", np.uint8, np.uint32)
@@ -28,18 +28,29 @@ class PreparedPulses:
     """Alice's half in BB84: the basis and the bit of any of her pulses, from her 32-byte seed.
 
     Two bits of the stream a slot: the lower is the basis (0 rectilinear, 1 diagonal), the upper
-    the bit. She detects nothing, so `received` is None.
+    the bit. Where she prefers a basis, it comes from `BasisChoices` of hers instead. She detects
+    nothing, so `received` is None.
+
+    Args:
+        seed: 32 bytes. Secret.
+        pulses: 1 … 2²⁶.
+        rectilinear: Probability of the rectilinear basis.
 
     Raises:
-        ParameterError: pulses is not in 1 … 2²⁶.
+        ParameterError: pulses or rectilinear out of range.
         ValueError: the seed is not 32 bytes.
     """
 
-    __slots__ = ("_stream", "pulses")
+    __slots__ = ("_bases", "_stream", "pulses")
 
-    def __init__(self, seed: bytes, pulses: int) -> None:
+    def __init__(self, seed: bytes, pulses: int, rectilinear: float = 0.5) -> None:
         self.pulses = check_pulses(pulses)
         self._stream = KeyStream(seed, "link bb84 alice pulse")
+        self._bases = (
+            None
+            if rectilinear == 0.5
+            else BasisChoices(seed, Protocol.BB84, Side.ALICE, rectilinear)
+        )
 
     def __repr__(self) -> str:
         return f"PreparedPulses({self.pulses} pulses)"
@@ -59,20 +70,38 @@ class PreparedPulses:
         if slots.size and (slots.min() < 0 or slots.max() >= self.pulses):
             raise KeyError("a slot is asked for that is outside the block")
         pairs = _gather(self._stream, slots // 4, np.uint8) >> (2 * (slots % 4)).astype(np.uint8)
-        return Detections(slots, pairs & _ONE, (pairs >> _ONE) & _ONE)
+        bases = pairs & _ONE if self._bases is None else self._bases.at(slots)
+        return Detections(slots, bases, (pairs >> _ONE) & _ONE)
 
 
 class BasisChoices:
-    """A receiving side's bases: 0 or 1 for any slot, from its 32-byte seed; one bit of it a slot.
+    """A side's bases: 0 or 1 for any slot, from its 32-byte seed.
 
-    Bob's in BB84 unless protocol and side say otherwise; both sides' in BBM92.
+    Bob's in BB84 unless protocol and side say otherwise; both sides' in BBM92. One bit of the
+    stream a slot; a word of 32 bits where a basis is preferred, exact to within 2⁻³³.
+
+    Args:
+        seed: 32 bytes. Secret.
+        protocol: BB84 or BBM92.
+        side: Whose.
+        rectilinear: Probability of the rectilinear basis, 0.
+
+    Raises:
+        ParameterError: rectilinear is not in (0, 1).
+        ValueError: the seed is not 32 bytes.
     """
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_limit", "_stream")
 
     def __init__(
-        self, seed: bytes, protocol: Protocol = Protocol.BB84, side: Side = Side.BOB
+        self,
+        seed: bytes,
+        protocol: Protocol = Protocol.BB84,
+        side: Side = Side.BOB,
+        rectilinear: float = 0.5,
     ) -> None:
+        check_rectilinear(rectilinear)
+        self._limit = None if rectilinear == 0.5 else round(rectilinear * 2**32)
         self._stream = KeyStream(seed, f"link {protocol} {side} basis")
 
     def __repr__(self) -> str:
@@ -80,6 +109,9 @@ class BasisChoices:
 
     def at(self, slots: Slots) -> Settings:
         """(n,) uint8 of 0/1 for (n,) slots in any order."""
+        if self._limit is not None:
+            words = _gather(self._stream, slots, np.uint32).astype(np.int64)
+            return (words >= self._limit).view(np.uint8)
         return (_gather(self._stream, slots // 8, np.uint8) >> (slots % 8).astype(np.uint8)) & _ONE
 
 

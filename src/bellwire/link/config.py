@@ -104,6 +104,12 @@ def check_pulses(pulses: int) -> int:
     return pulses
 
 
+def check_rectilinear(probability: float) -> float:
+    """The probability of the rectilinear basis if it is in (0, 1), else ParameterError."""
+    _check("rectilinear", "in (0, 1)", probability, 0.0 < probability < 1.0)
+    return probability
+
+
 def _check(parameter: str, permitted: str, got: object, holds: bool) -> None:
     if not holds:
         raise ParameterError(parameter, permitted, got)

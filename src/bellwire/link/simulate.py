@@ -39,6 +39,7 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
     noise_seed: bytes,
     eve: Eve | None = None,
     *,
+    rectilinear: float = 0.5,
     chunk: int = CHUNK_PULSES,
 ) -> tuple[Half, Half]:
     """Send `pulses` pulses, or pairs, through the link.
@@ -51,6 +52,8 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
         bob_seed: 32 bytes, Bob's choices. Secret.
         noise_seed: 32 bytes, everything nature and Eve decide. Secret.
         eve: The attack, or None.
+        rectilinear: Probability with which either side takes the rectilinear basis; ½ in E91,
+            which has other settings.
         chunk: Pulses at a time; changes memory and speed, never the result.
 
     Returns:
@@ -58,7 +61,8 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
         each lists every slot that this side registered, coincident or not.
 
     Raises:
-        ParameterError: pulses or chunk out of range, or an Eve that this protocol has not.
+        ParameterError: pulses, rectilinear or chunk out of range, or an Eve that this protocol has
+            not.
         ValueError: a seed is not 32 bytes.
     """
     check_pulses(pulses)
@@ -68,14 +72,16 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
         raise ParameterError("chunk", "of at least 1 pulse", chunk)
     light = _Light(protocol, config, noise_seed, eve)
     if not protocol.entangled:
-        alice = PreparedPulses(alice_seed, pulses)
-        return alice, _bb84(light, alice, BasisChoices(bob_seed), chunk)
+        alice = PreparedPulses(alice_seed, pulses, rectilinear)
+        return alice, _bb84(light, alice, BasisChoices(bob_seed, rectilinear=rectilinear), chunk)
     if protocol is Protocol.BBM92:
         bases = (
-            BasisChoices(alice_seed, protocol, Side.ALICE),
-            BasisChoices(bob_seed, protocol, Side.BOB),
+            BasisChoices(alice_seed, protocol, Side.ALICE, rectilinear),
+            BasisChoices(bob_seed, protocol, Side.BOB, rectilinear),
         )
         return _pairs(light, *bases, (BB84_ANGLES, BB84_ANGLES), pulses, chunk)
+    if rectilinear != 0.5:
+        raise ParameterError("rectilinear", "½ in E91", rectilinear)
     settings = SettingChoices(alice_seed, Side.ALICE), SettingChoices(bob_seed, Side.BOB)
     return _pairs(light, *settings, (ALICE_ANGLES, BOB_ANGLES), pulses, chunk)
 

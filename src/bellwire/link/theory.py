@@ -162,6 +162,37 @@ def e91_key_fraction(config: LinkConfig, eve: Eve | None = None) -> float:
     return math.fsum(fractions) / len(KEY_PAIRS)
 
 
+def biased_qber(
+    protocol: Protocol, config: LinkConfig, rectilinear: float, eve: Eve | None = None
+) -> float:
+    """QBER of all sifted bits of BB84 or BBM92 when both sides prefer a basis.
+
+    With p the probability of the rectilinear one, p² and (1 − p)² weigh the two.
+    """
+    of = bb84_qber if protocol is Protocol.BB84 else bbm92_qber
+    weights = rectilinear**2, (1.0 - rectilinear) ** 2
+    rates = (of(config, eve, basis) for basis in (0, 1))
+    return math.fsum(w * e for w, e in zip(weights, rates, strict=True)) / math.fsum(weights)
+
+
+def biased_key_fraction(
+    protocol: Protocol, config: LinkConfig, rectilinear: float, eve: Eve | None = None
+) -> float:
+    """Secret bits per pulse of long blocks of BB84 or BBM92 when both sides prefer a basis.
+
+    Key comes from the preferred basis alone: max(p, 1 − p)² of what is detected, less 1 − h(QBER
+    there) − h(QBER in the rare one).
+
+    Source: Lo, Chau, Ardehali, J. Cryptology 18, 133 (2005).
+    """
+    pairs = protocol is Protocol.BBM92
+    of = bbm92_qber if pairs else bb84_qber
+    detected = coincidence_probability(config) if pairs else detection_probability(protocol, config)
+    preferred = 0 if rectilinear >= 0.5 else 1
+    net = _net(of(config, eve, preferred), of(config, eve, 1 - preferred))
+    return detected * max(rectilinear, 1.0 - rectilinear) ** 2 * net
+
+
 def device_independent_key_fraction(qber: float, chsh: float) -> float:
     """Secret bits per key bit of devices that nobody trusts, against collective attacks; from 0.
 

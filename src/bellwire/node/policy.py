@@ -67,4 +67,5 @@ class Policy:
             opening.red_qber,
             opening.chsh_floor,
         )
-        return ours == theirs and opening.pulses <= self.max_pulses
+        even = opening.rectilinear == 0.5  # as the choices that this node hands to its source
+        return ours == theirs and even and opening.pulses <= self.max_pulses

@@ -58,7 +58,7 @@ WORDS: dict[str, Any] = {
     "intensities": _option(str, _WEAK + "mean photons.", "0.5,0.1,0 or 0.5", "μ[,ν,ω]"),
     "intensity_shares": _option(str, _WEAK + "how often each.", "0.7,0.2,0.1 or 1", "P[,P,P]"),
     "rectilinear": _option(
-        float, _WEAK + "probability of the rectilinear basis on both sides.", "0.5"
+        float, "Probability of the rectilinear basis on both sides; not in E91.", "0.5"
     ),
     "dead_gates": _option(int, _WEAK + "gates a detector is blind after a click.", "0"),
     "dead_time": _option(
