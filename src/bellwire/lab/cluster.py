@@ -9,7 +9,7 @@ import contextlib
 import queue
 import re
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -138,15 +138,27 @@ class _Crew:
     def _row(self, future: Any, job: Job) -> AnyRow:
         if future.status == "cancelled":
             raise ClusterLost(self._address, "an answer of the scheduler", "the end of its jobs")
-        failed = future.exception()
+        failed = self._asked(future.exception)
         if failed is not None:
             raise self._explained(failed) from failed
-        version, plain = future.result()
+        version, plain = self._asked(future.result)
         if version != __version__:
             raise ClusterUnfit(
                 f"expected bellwire {__version__} on the workers of {self._address}, got {version}"
             )
         return job.read(plain)
+
+    def _asked(self, ask: Callable[..., Any]) -> Any:
+        """What a job that was done has to say.
+
+        A worker may take its answer with it: the cluster then does the job again, and so it may be
+        waited for as long as anybody is there to do it.
+        """
+        while True:
+            try:
+                return ask(timeout=1.0)
+            except TimeoutError:
+                self._look()
 
     def _explained(self, failed: BaseException) -> BaseException:
         from distributed.scheduler import KilledWorker  # noqa: PLC0415 - an optional library
