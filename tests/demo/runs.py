@@ -117,12 +117,13 @@ class Running:
         raise AssertionError(f"the demo ended before it said '{words}':\n{''.join(self.said)}")
 
     def service(self, *words: str) -> psutil.Process:
-        """The service whose command line has these words."""
+        """The service whose command line has these words, one behind the other."""
         while self.process.poll() is None:
             self._look()
             for child in self._children:
                 with contextlib.suppress(psutil.Error):
-                    if set(words) <= set(child.cmdline()):
+                    line = child.cmdline()
+                    if any(line[at:][: len(words)] == list(words) for at in range(len(line))):
                         return child
         raise AssertionError(f"the demo ended before it started {words}:\n{''.join(self.said)}")
 

@@ -52,7 +52,7 @@ def kill_service(*words: str) -> Blow:
     return lambda demo: demo.service(*words).kill()
 
 
-LINK, CLOUD = kill_service("link"), kill_service("cloud")
+LINK, CLOUD = kill_service("bellwire", "link"), kill_service("bellwire", "cloud")
 NODE_A, NODE_B = kill_service("--site", "a"), kill_service("--site", "b")
 
 

@@ -9,12 +9,15 @@ import pytest
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UsageError
 from bellwire.distill.report import ASSUMPTIONS
+from bellwire.lab.engines import Engine, Player
 from bellwire.lab.experiment import Experiment, Result, distilled, predict, run
 from bellwire.lab.middle import Knows
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
+from bellwire.link.detectors import Detectors
 from bellwire.link.eve import Axes, Eve, EveKind
 from bellwire.link.pairs import PairSource, PairStatistics
+from bellwire.link.timing import Timing
 
 PULSES = 200_000
 SEEDS = (1, 2, 3)
@@ -284,3 +287,52 @@ def test_an_eve_in_the_preferred_basis_is_seen_in_the_rare_one(protocol: Protoco
 def test_a_preferred_basis_is_refused_where_there_is_none(other: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="rectilinear"):
         Experiment(**other, rectilinear=0.9)
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_detectors_with_dead_time_and_jitter_leave_the_statistics_of_theory(
+    protocol: Protocol,
+) -> None:
+    timing = Timing(1000.0, 800.0, 600.0)
+    detectors = Detectors(dead_gates=3, timing=timing)
+    config = dataclasses.replace(LOSSY, detectors=detectors)
+    what = Experiment(protocol=protocol, pulses=3 * PULSES, config=config, seed=4)
+    result, expected = run(what), predict(what)
+    assert result.verdict == "accept"
+    assert result.qber is not None
+    assert result.qber_stderr is not None
+    assert expected.qber is not None
+    assert abs(result.qber - expected.qber) <= 4 * result.qber_stderr
+    prompt = dataclasses.replace(what, config=LOSSY)
+    assert expected.qber > (predict(prompt).qber or 1.0) + 0.001  # neighbours' light
+    if protocol.entangled:
+        assert expected.key is None
+    else:
+        assert expected.key is not None
+        assert result.secret_bits < expected.key * what.pulses
+
+
+def test_afterpulses_are_errors_that_theory_does_not_foresee() -> None:
+    detectors = Detectors(dead_gates=5, afterpulse=0.05, afterpulse_gates=20.0)
+    config = dataclasses.replace(LOSSY, fibre_km=60.0, detectors=detectors)
+    what = Experiment(protocol=Protocol.BB84, pulses=10 * PULSES, config=config, seed=4)
+    result, expected = run(what), predict(what)
+    assert (expected.qber, expected.key) == (None, None)
+    assert result.qber is not None
+    assert result.qber_stderr is not None
+    # Nearly each twentieth click is one, and half of those are wrong.
+    wanted = theory.bb84_qber(config) + 0.5 * 0.05 / 1.05
+    assert abs(result.qber - wanted) < 4 * result.qber_stderr + 0.002
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": PairSource(0.1, PairStatistics.THERMAL)},
+        {"player": Player(Engine.QISKIT)},
+    ],
+)
+def test_time_is_refused_where_there_is_none(other: dict[str, Any]) -> None:
+    config = LinkConfig(detectors=Detectors(dead_gates=1))
+    with pytest.raises(UsageError, match="dead"):
+        Experiment(protocol=Protocol.BBM92, config=config, **other)

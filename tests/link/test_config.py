@@ -29,7 +29,7 @@ def test_an_impossible_value_is_refused_by_name_with_the_range(
     parameter: str, value: float
 ) -> None:
     with pytest.raises(ParameterError, match=f"expected {parameter} .*, got {value}") as raised:
-        LinkConfig(**{parameter: value})
+        LinkConfig(**{parameter: value})  # type: ignore[arg-type]
     assert raised.value.parameter == parameter
     assert isinstance(raised.value, UsageError)
 

@@ -5,6 +5,7 @@ plain values in and a row out, so that it can be done in another process, or on 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bellwire.base.detections import Protocol
@@ -13,7 +14,7 @@ from bellwire.lab import counting, weak
 from bellwire.lab import experiment as distilled
 from bellwire.lab.counting import Counting, Statistics
 from bellwire.lab.engines import Engine, Player, parse_engine
-from bellwire.lab.experiment import Experiment, Result
+from bellwire.lab.experiment import PULSE_RATE_HZ, Experiment, Result
 from bellwire.lab.middle import KIND, parse_middle
 from bellwire.lab.monitors import parse_monitors
 from bellwire.lab.parameters import AnyProtocol, numbers, protocol_of, settle
@@ -21,8 +22,10 @@ from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.rows import AnyRow, Row, WeakRow
 from bellwire.lab.weak import Estimate, WeakExperiment
 from bellwire.link.config import LinkConfig
+from bellwire.link.detectors import Detectors
 from bellwire.link.eve import Eve, parse_axes, parse_eve
 from bellwire.link.pairs import PairSource, parse_pair_source
+from bellwire.link.timing import Timing
 from bellwire.link.weak import DeadTime, WeakConfig, WeakProtocol, parse_weak_eve
 
 AnyExperiment = Experiment | Counting | WeakExperiment
@@ -51,6 +54,7 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
     )
     if isinstance(kind, WeakProtocol):
         return _of_weak_pulses(kind, link, plain)
+    link = replace(link, detectors=_detectors(kind, plain))
     axis, middle = plain["eve_axis"], parse_middle(plain["eve"])
     if middle is not None and axis is not None:
         raise UsageError(f"expected no eve-axis with {KIND}, got {axis}")
@@ -74,6 +78,20 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
     )
 
 
+def _detectors(protocol: Protocol, plain: Mapping[str, Any]) -> Detectors:
+    period = 1e12 / PULSE_RATE_HZ[protocol]
+    timing = None
+    if plain["jitter"] or plain["gate"] is not None:
+        gate = period if plain["gate"] is None else plain["gate"]
+        timing = Timing(period, gate, plain["jitter"])
+    return Detectors(
+        dead_gates=plain["dead_gates"],
+        afterpulse=plain["afterpulse"],
+        afterpulse_gates=plain["afterpulse_gates"],
+        timing=timing,
+    )
+
+
 def _counting(
     protocol: Protocol,
     link: LinkConfig,
@@ -90,6 +108,11 @@ def _counting(
         raise UsageError(f"expected engine fast with --until estimate, got {plain['engine']}")
     if parse_middle(plain["eve"]) is not None:
         raise UsageError(f"expected an Eve on the light with --until estimate, got {KIND}")
+    if link.detectors.remember or link.detectors.timing is not None:
+        raise UsageError(
+            f"expected no dead time, afterpulse, jitter, gate with --until estimate in {protocol}",
+            hint="Leave --until out: blocks on the way to a key have them.",
+        )
     if plain.get("rectilinear", 0.5) != 0.5:
         raise UsageError(
             f"expected rectilinear 0.5 with --until estimate in {protocol}, "

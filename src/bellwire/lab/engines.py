@@ -70,6 +70,12 @@ class Player:
                     "circuits lose and add no photons",
                     getattr(config, name),
                 )
+        if config.detectors != usual.detectors:
+            raise ParameterError(
+                "dead-gates, afterpulse, jitter and gate",
+                f"at their defaults with engine {self.engine}, whose circuits know no time",
+                config.detectors,
+            )
         branches(protocol, eve)
         if self.backend is None:
             return

@@ -26,6 +26,7 @@ from bellwire.lab.pair import PairOutcome, derive_authentication, distil
 from bellwire.lab.quantities import Measured, Prediction, Quantity
 from bellwire.link import pair_theory, theory
 from bellwire.link.config import LinkConfig, check_rectilinear
+from bellwire.link.detectors import Detectors
 from bellwire.link.eve import Eve
 from bellwire.link.pair_law import check_source
 from bellwire.link.pair_stream import PairStream
@@ -97,6 +98,11 @@ class Experiment:
                 f"got {self.player.engine}"
             )
         self.player.check(self.protocol, self.config, self.pulses, self.eve)
+        if self.source is not None and self.config.detectors != Detectors():
+            raise ParameterError(
+                "mean_pairs: expected detectors without dead time, afterpulses or jitter with "
+                f"several pairs in a window, got {self.config.detectors}"
+            )
         check_rectilinear(self.rectilinear)
         plain = alone and self.player.engine is Engine.FAST and not self.protocol.judged_on_chsh
         if self.rectilinear != 0.5 and not plain:
@@ -341,9 +347,18 @@ def _described(experiment: Experiment) -> dict[str, Any] | None:
 def predict(what: Experiment) -> Prediction:
     """Closed forms of `bellwire.link.theory` and `pair_theory` for an experiment.
 
-    Of one with Eve in the middle, what each honest side shares with her, and no key.
+    None of detectors with afterpulses; with dead time, no key of pairs, whose two sides are blind
+    at times that have to do with each other. Of one with Eve in the middle, what each honest side
+    shares with her, and no key.
     """
     of_light = predict_light(what.protocol, what.config, what.source, what.eve)
+    if what.config.detectors.afterpulse:
+        return Prediction(qber=None, chsh=None, key=None)
+    if what.config.detectors.dead_gates:
+        live = None if what.protocol.entangled else theory.live_share(what.protocol, what.config)
+        plain = predict(replace(what, config=replace(what.config, detectors=_prompt(what))))
+        key = None if live is None or plain.key is None else live * plain.key
+        return replace(plain, key=key)
     if what.middle is not None or of_light.key is None:
         return replace(of_light, key=0.0)
     if what.rectilinear != 0.5:
@@ -352,6 +367,11 @@ def predict(what: Experiment) -> Prediction:
         return replace(of_light, qber=theory.biased_qber(*biased), key=key)
     compared = 0.0 if what.protocol.judged_on_chsh else what.sample_share
     return replace(of_light, key=(1.0 - compared) * of_light.key)
+
+
+def _prompt(what: Experiment) -> Detectors:
+    """Its detectors, were they never blind."""
+    return replace(what.config.detectors, dead_gates=0)
 
 
 def predict_light(

@@ -46,15 +46,15 @@ class Settings(TypedDict, total=False):
         intensities: Mean photons of signal, decoy and vacuum decoy, or of the signal alone.
         intensity_shares: How often each.
         rectilinear: Probability of the rectilinear basis on both sides; not in E91.
-        dead_gates: Weak pulses: gates that a detector is blind after a click.
+        dead_gates: Gates that detectors are blind after a click.
         dead_time: Weak pulses: `common` or `per-detector`.
-        afterpulse: Weak pulses: probability that a click is followed by another.
-        afterpulse_gates: Weak pulses: decay of these, gates.
+        afterpulse: Probability that a click is followed by another.
+        afterpulse_gates: Decay of these, gates.
         threshold_width: Weak pulses: scatter of the thresholds of detectors that Eve blinds.
         monitor: Weak pulses: `on`, `off`, or which of Bob's monitors watch his detectors.
         false_alarm: Weak pulses: probability that they reject a run without Eve.
-        jitter: Weak pulses: full width at half maximum by which clicks scatter in time, ps.
-        gate: Weak pulses: width of a gate, ps; None for a whole period.
+        jitter: Full width at half maximum by which clicks scatter in time, ps.
+        gate: Width of a gate, ps; None for a whole period.
     """
 
     pulses: float
@@ -157,15 +157,15 @@ WORDS: dict[str, Word] = {
     "intensities": Word("0.5,0.1,0", Kind.NUMBERS, WEAK, ((_ONE, "0.5"),)),
     "intensity_shares": Word("0.7,0.2,0.1", Kind.NUMBERS, WEAK, ((_ONE, "1"),)),
     "rectilinear": Word(0.5, of=(*CONJUGATE, *WEAK)),
-    "dead_gates": Word(0, Kind.WHOLE, WEAK),
+    "dead_gates": Word(0, Kind.WHOLE),
     "dead_time": Word(str(DeadTime.COMMON), Kind.TEXT, WEAK),
-    "afterpulse": Word(0.0, of=WEAK),
-    "afterpulse_gates": Word(100.0, of=WEAK),
+    "afterpulse": Word(0.0),
+    "afterpulse_gates": Word(100.0),
     "threshold_width": Word(0.0, of=WEAK),
     "monitor": Word("on", Kind.TEXT, WEAK),
     "false_alarm": Word(1e-6, of=WEAK),
-    "jitter": Word(0.0, of=WEAK),
-    "gate": Word(None, of=WEAK),
+    "jitter": Word(0.0),
+    "gate": Word(None),
     "until": Word(None, Kind.TEXT),
 }
 
@@ -259,10 +259,10 @@ SWEEPABLE = {
     "signal": Sweepable("photons per signal pulse, μ", of=WEAK, word="intensities"),
     "decoy": Sweepable("photons per decoy pulse, ν", of=_DECOY, word="intensities"),
     "rectilinear": Sweepable("probability of the rectilinear basis", of=(*CONJUGATE, *WEAK)),
-    "dead_gates": Sweepable("blind gates after a click", whole=True, of=WEAK),
-    "afterpulse": Sweepable("probability of an afterpulse", of=WEAK),
-    "jitter": Sweepable("jitter of the detectors, full width at half maximum (ps)", of=WEAK),
-    "gate": Sweepable("width of a gate (ps)", of=WEAK),
+    "dead_gates": Sweepable("blind gates after a click", whole=True),
+    "afterpulse": Sweepable("probability of an afterpulse"),
+    "jitter": Sweepable("jitter of the detectors, full width at half maximum (ps)"),
+    "gate": Sweepable("width of a gate (ps)"),
 }
 
 _PLACES = {"signal": 0, "decoy": 1}

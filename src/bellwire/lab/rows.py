@@ -61,6 +61,11 @@ class Row:
     mean_pairs: float | None = None
     pair_statistics: str | None = None
     rectilinear: float | None = None
+    dead_gates: int = 0
+    afterpulse: float = 0.0
+    afterpulse_gates: float = 100.0
+    jitter: float = 0.0
+    gate: float | None = None
     repeat: int
     seed: int
     detections: int

@@ -25,6 +25,7 @@ from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
 from bellwire.link.config import LinkConfig, check_pulses
 from bellwire.link.errors import ParameterError
 from bellwire.link.eve import BB84_ANGLES, Eve
+from bellwire.link.memory import registered
 
 CHUNK_PULSES = 2**17
 """Pulses at a time: a few arrays of this many numbers stay in the processor's cache."""
@@ -96,6 +97,8 @@ class _Light:
             return NoiseStream(noise_seed, f"link {protocol} {what}")
 
         self.clicks = config.clicks(protocol)
+        self._detectors = config.detectors
+        self._memories = {side: stream(f"{side} memory") for side in Side}
         self.gates = {side: stream(f"{side} gate") for side in Side}
         self.coins = {side: stream(f"{side} coin") for side in Side}
         self._visibility = config.visibility
@@ -108,6 +111,16 @@ class _Light:
         """For n slots, whether this side registers anything and whether its gate is clean."""
         u = self.gates[side].uniform(n)
         return u < self.clicks.any, u < self.clicks.clean
+
+    def remembered(
+        self, side: Side, choices: BasisChoices | SettingChoices, clicks: Detections, pulses: int
+    ) -> Detections:
+        """A side's detections once its detectors' dead time and afterpulses have had their say."""
+        if not self._detectors.remember:
+            return clicks
+        told = clicks.slots, clicks.outcomes, pulses, self._memories[side]
+        slots, outcomes = registered(self._detectors, *told)
+        return Detections(slots, choices.at(slots), outcomes)
 
     def coin(self, side: Side, n: int) -> Outcomes:
         """(n,) uniform outcomes."""
@@ -136,7 +149,7 @@ def _bb84(light: _Light, alice: PreparedPulses, bases: BasisChoices, chunk: int)
         sent = alice.at(slots[both])
         outcomes[both] = sent.outcomes ^ light.differ(angles[sent.settings], angles[settings[both]])
         parts.append((slots, settings, outcomes))
-    return _joined(parts)
+    return light.remembered(Side.BOB, bases, _joined(parts), alice.pulses)
 
 
 def _pairs(  # noqa: PLR0917 - one side's, the other's, and the block
@@ -162,7 +175,10 @@ def _pairs(  # noqa: PLR0917 - one side's, the other's, and the block
         outcomes_b[both_b] = outcomes_a[both_a] ^ light.differ(a, b)
         parts_a.append((start + at_a, settings_a, outcomes_a))
         parts_b.append((start + at_b, settings_b, outcomes_b))
-    return _joined(parts_a), _joined(parts_b)
+    return (
+        light.remembered(Side.ALICE, alice, _joined(parts_a), pulses),
+        light.remembered(Side.BOB, bob, _joined(parts_b), pulses),
+    )
 
 
 def _chunks(pulses: int, chunk: int) -> Iterator[tuple[int, int]]:

@@ -21,9 +21,17 @@ from bellwire.link.eve import BB84_ANGLES, CLONED, Eve, EveKind
 def detection_probability(protocol: Protocol, config: LinkConfig) -> float:
     """Probability that a receiving side registers a given slot: p + (1 − p)(1 − (1 − d)²).
 
-    In BB84 this is the gain.
+    In BB84 this is the gain. Of detectors that remember nothing; `live_share` is for dead time.
     """
     return config.clicks(protocol).any
+
+
+def live_share(protocol: Protocol, config: LinkConfig) -> float:
+    """Share of the gates in which a side's detectors are live, without afterpulses: 1 / (1 + qD).
+
+    With q the probability of a click in a live gate and D the gates that it blinds.
+    """
+    return 1.0 / (1.0 + detection_probability(protocol, config) * config.detectors.dead_gates)
 
 
 def coincidence_probability(config: LinkConfig) -> float:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bellwire.base.detections import Protocol
 from bellwire.link.config import LinkConfig
+from bellwire.link.detectors import MAX_DEAD_GATES, MAX_DECAY_GATES, Detectors
 from bellwire.link.errors import ParameterError
 from bellwire.link.timing import MAX_JITTER_PERIODS, Timing
 
@@ -19,8 +20,6 @@ MAX_PULSES = 10**15
 """Eleven days at 1 GHz."""
 
 MAX_MEAN_PHOTONS = 5.0
-MAX_DEAD_GATES = 10**9
-MAX_DECAY_GATES = 1e9
 
 
 class WeakProtocol(StrEnum):
@@ -87,7 +86,8 @@ class WeakConfig:
             and vacuum-like decoy ω with μ > ν + ω and ν > ω ≥ 0; μ at most 5.
         shares: Probability of each intensity; they add up to 1.
         rectilinear: Probability of the rectilinear basis, Alice's and Bob's, in (0, 1).
-        link: Fibre, insertion loss, detectors' efficiency and dark counts, misalignment.
+        link: Fibre, insertion loss, detectors' efficiency and dark counts, misalignment; what
+            detectors do in time is said here, since theirs may be blind one by one.
         dead_gates: Gates that a detector is blind after its click, 0 to 10⁹.
         dead_time: Whether a click blinds both detectors or only its own. Common is what proofs of
             security ask for: with one detector blind, the other betrays the bit.
@@ -135,6 +135,8 @@ class WeakConfig:
         total = math.fsum(shares)
         _check("shares of the intensities", "adding up to 1", total, abs(total - 1.0) < 1e-9)
         _check("rectilinear share", "in (0, 1)", self.rectilinear, 0.0 < self.rectilinear < 1.0)
+        own = self.link.detectors == Detectors()
+        _check("link's detectors", "without memory or jitter", self.link.detectors, own)
         dead = self.dead_gates
         _check("dead gates", f"from 0 to {MAX_DEAD_GATES}", dead, 0 <= dead <= MAX_DEAD_GATES)
         _check("afterpulse probability", "in [0, 1)", self.afterpulse, 0.0 <= self.afterpulse < 1.0)

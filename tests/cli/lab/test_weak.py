@@ -77,7 +77,10 @@ def test_people_get_a_table_and_the_story(capsys: pytest.CaptureFixture[str]) ->
     [
         (("decoy-bb84",), "expected --until estimate with decoy-bb84"),
         (("wcp-bb84", "--until", "key"), "got key"),
-        (("e91", "--dead-gates", "5"), "dead-gates only with"),
+        (("e91", "--dead-time", "common"), "dead-time only with"),
+        (("e91", *UNTIL, "--dead-gates", "5"), "no dead time, afterpulse, jitter, gate"),
+        (("bbm92", "--jitter", "200001"), "jitter in [0, 200000] ps"),
+        (("bb84", "--dead-gates", "-1"), "dead gates from 0"),
         (("decoy-bb84", *UNTIL, "--eve-axis", "45"), "eve-axis only with bb84, bbm92 or e91"),
         (("decoy-bb84", *UNTIL, "--eve", "ghz"), "KIND of weak pulses"),
         (("decoy-bb84", *UNTIL, "--intensities", "0.5"), "three intensities"),

@@ -60,12 +60,12 @@ WORDS: dict[str, Any] = {
     "rectilinear": _option(
         float, "Probability of the rectilinear basis on both sides; not in E91.", "0.5"
     ),
-    "dead_gates": _option(int, _WEAK + "gates a detector is blind after a click.", "0"),
+    "dead_gates": _option(int, "Gates that detectors are blind after a click.", "0"),
     "dead_time": _option(
         str, _WEAK + "whether a click blinds both detectors.", "common", "common|per-detector"
     ),
-    "afterpulse": _option(float, _WEAK + "probability that a click is followed by another.", "0"),
-    "afterpulse_gates": _option(float, _WEAK + "decay of afterpulses, gates.", "100"),
+    "afterpulse": _option(float, "Probability that a click is followed by another.", "0"),
+    "afterpulse_gates": _option(float, "Decay of afterpulses, gates.", "100"),
     "threshold_width": _option(
         float, _WEAK + "scatter of the thresholds of detectors that Eve blinds, 0 to 1.", "0"
     ),
@@ -78,8 +78,8 @@ WORDS: dict[str, Any] = {
     "false_alarm": _option(
         float, _WEAK + "probability that the monitors reject a run without Eve.", "1e-6"
     ),
-    "jitter": _option(float, _WEAK + "scatter of clicks in time, FWHM, ps.", "0"),
-    "gate": _option(float, _WEAK + "width of a gate, ps; without it a whole period, 1000."),
+    "jitter": _option(float, "Scatter of clicks in time, FWHM, ps.", "0"),
+    "gate": _option(float, "Width of a gate, ps; without it a whole period."),
     "until": _option(str, "End with the statistics, before any key.", metavar="estimate"),
 }
 
