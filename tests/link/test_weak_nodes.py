@@ -46,7 +46,13 @@ def table(alice: WeakPulses, bob: Detections) -> NDArray[np.int64]:
     """Counts by intensity, Bob's basis, Alice's, her bit, his outcome."""
     sent = alice.at(bob.slots)
     found = np.zeros((3, 2, 2, 2, 2), np.int64)
-    where = (alice.intensities(bob.slots), bob.settings, sent.settings, sent.outcomes, bob.outcomes)
+    where = (
+        alice.with_intensities(bob.slots)[1],
+        bob.settings,
+        sent.settings,
+        sent.outcomes,
+        bob.outcomes,
+    )
     np.add.at(found, where, 1)
     return found
 
@@ -152,14 +158,16 @@ def test_each_sides_choices_come_from_its_own_seed_alone() -> None:
     # She needs no link to know them.
     alone = WeakPulses(of, ALICE_SEED, 0, pulses)
     assert np.array_equal(alone.at(everywhere).outcomes, before[0].at(everywhere).outcomes)
-    assert np.array_equal(alone.intensities(everywhere), before[0].intensities(everywhere))
+    assert np.array_equal(
+        alone.with_intensities(everywhere)[1], before[0].with_intensities(everywhere)[1]
+    )
 
 
 def test_choices_are_as_often_as_they_should_be() -> None:
     of = WeakConfig(shares=(0.55, 0.3, 0.15), rectilinear=0.8)
     n = 400_000
     alice, slots = WeakPulses(of, ALICE_SEED, 10**14, n), np.arange(10**14, 10**14 + n)
-    sent, shades = alice.at(slots), alice.intensities(slots)
+    sent, shades = alice.with_intensities(slots)
     found = np.zeros((3, 2, 2), np.int64)
     np.add.at(found, (shades, sent.settings, sent.outcomes), 1)
     wanted = n * np.einsum("k,a,b->kab", of.shares, (0.8, 0.2), (0.5, 0.5))
@@ -177,7 +185,7 @@ def test_a_half_knows_its_block_only() -> None:
         with pytest.raises(KeyError):
             alice.at(np.array([slot]))
         with pytest.raises(KeyError):
-            alice.intensities(np.array([slot]))
+            alice.with_intensities(np.array([slot]))
     assert alice.received is None
     assert repr(alice) == "WeakPulses(50 pulses)"
     assert repr(WeakBases(config(), BOB_SEED)) == "WeakBases()"

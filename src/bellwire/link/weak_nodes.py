@@ -59,16 +59,20 @@ class WeakPulses:
             KeyError: a slot is outside the block.
             ValueError: the slots are not strictly increasing.
         """
-        words = self._words(slots)
+        return self._bits(slots, self._words(slots))
+
+    def _bits(self, slots: Slots, words: NDArray[np.uint64]) -> Detections:
         basis = (words >> np.uint64(1)) & np.uint64(0x7FFFFFFF) >= self._cuts[0]
         bits = (words & np.uint64(1)).astype(np.uint8)
         return Detections(slots, basis.view(np.uint8), bits)
 
-    def intensities(self, slots: Slots) -> NDArray[np.uint8]:
-        """(n,) numbers of the intensities at `slots`, 0 the signal; KeyError as in `at`."""
-        shade = self._words(slots) >> np.uint64(32)
+    def with_intensities(self, slots: Slots) -> tuple[Detections, NDArray[np.uint8]]:
+        """What `at` gives, and (n,) numbers of the intensities, 0 the signal; KeyError as there."""
+        words = self._words(slots)
+        shade = words >> np.uint64(32)
         second, third = self._cuts[1:3]
-        return np.asarray(shade >= second, np.uint8) + np.asarray(shade >= third, np.uint8)
+        shades = np.asarray(shade >= second, np.uint8) + np.asarray(shade >= third, np.uint8)
+        return self._bits(slots, words), shades
 
     def _words(self, slots: Slots) -> NDArray[np.uint64]:
         if slots.size and (slots.min() < self.first or slots.max() >= self.first + self.pulses):
@@ -120,7 +124,6 @@ class WeakLink:
     ) -> None:
         self._config, self._alice_seed = config, alice_seed
         self._keys = choices_key(alice_seed, ALICE), choices_key(bob_seed, BOB)
-        self._bases = WeakBases(config, bob_seed)
         self._often, self._thresholds = thresholds(joint_law(config, eve))
         self._waits = KeyStream(noise_seed, "link weak waits")
         self._outcomes = KeyStream(noise_seed, "link weak outcomes")
@@ -143,7 +146,7 @@ class WeakLink:
         if self._often:
             self._go(run, kept)
         gates, read = kept.clicks()
-        bob = Detections(gates, self._bases.at(gates), read & np.uint8(1))
+        bob = Detections(gates, read >> np.uint8(2), read & np.uint8(1))
         alice = WeakPulses(self._config, self._alice_seed, state.pulses, pulses)
         return alice, bob, run.state()
 

@@ -112,7 +112,7 @@ def thin(
         fill_trap: 1/ln(1 − p), p the probability that a click fills its trap; 0 for never.
         decay: −(mean wait of the carrier's decay law), gates: wait ⌊ln u · decay⌋.
         at: Where the gates of the clicks go, one for each candidate and rare word in hand.
-        what: Where 2·(both detectors) + bit read goes, as many.
+        what: Where 4·(Bob's basis) + 2·(both detectors) + bit read goes, as many.
 
     Returns:
         Whether `end` was reached; the number of clicks.
@@ -144,7 +144,8 @@ def thin(
             w = word_of(t, alice, hers)
             row = w & np.uint64(1)
             row |= np.uint64((w >> np.uint64(1)) & np.uint64(0x7FFFFFFF) >= cut[0]) << np.uint64(1)
-            row |= np.uint64(half_of(t, bob, his) >= cut[3]) << np.uint64(2)
+            basis = np.uint64(half_of(t, bob, his) >= cut[3])
+            row |= basis << np.uint64(2)
             shade = w >> np.uint64(32)
             row += np.uint64(shade >= cut[1]) << np.uint64(3)
             row += np.uint64(shade >= cut[2]) << np.uint64(3)
@@ -159,6 +160,8 @@ def thin(
                 c1 |= one
             elif not released:
                 continue
+        else:
+            basis = np.uint64(half_of(t, bob, his) >= cut[3])
         c0 &= t >= d0
         c1 &= t >= d1
         if not (c0 or c1):
@@ -168,12 +171,16 @@ def thin(
             coin = np.int64(R[r] & np.uint64(1))
             r += 1
         at[n] = t
-        what[n] = 2 | coin if both else np.int64(c1)
+        what[n] = np.int64(basis) << 2 | (2 | coin if both else np.int64(c1))
         n += 1
         d = t + 1 + dead
-        d0 = d if c0 or common else d0
-        d1 = d if c1 or common else d1
-        free = min(d0, d1)
+        # A branch, where a choice of values would make the next gate wait for this one's words.
+        if common:
+            d0 = d1 = free = d
+        else:
+            d0 = d if c0 else d0
+            d1 = d if c1 else d1
+            free = min(d0, d1)
         if free > t + 1:
             blind += free - t - 1
             if g == NONE:
