@@ -11,11 +11,14 @@ from tests.reference.detectors import gate_by_gate
 
 from bellwire.base.detections import Detections, Protocol
 from bellwire.crypto.stream import NoiseStream
+from bellwire.lab.counting import Counting
 from bellwire.link import memory, theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.detectors import Detectors
 from bellwire.link.errors import ParameterError
 from bellwire.link.memory import registered
+from bellwire.link.packed import PackedLink, Seeds
+from bellwire.link.pair_law import joint_law
 from bellwire.link.simulate import simulate
 from bellwire.link.timing import Timing
 from bellwire.link.weak import WeakConfig
@@ -194,3 +197,17 @@ def test_impossible_detectors_are_refused_by_name(words: dict[str, object], what
 def test_weak_pulses_say_by_themselves_what_their_detectors_do() -> None:
     with pytest.raises(ParameterError, match="link's detectors"):
         WeakConfig(link=LinkConfig(detectors=Detectors(dead_gates=1)))
+
+
+@pytest.mark.parametrize(
+    "detectors",
+    [Detectors(dead_gates=1), Detectors(afterpulse=0.1), Detectors(timing=Timing(2.0, 1.0, 1.0))],
+)
+def test_engines_without_time_refuse_detectors_with_it(detectors: Detectors) -> None:
+    config = LinkConfig(detectors=detectors)
+    with pytest.raises(ParameterError):
+        PackedLink(Protocol.BB84, config, Seeds.fresh())
+    with pytest.raises(ParameterError, match="without memory or jitter"):
+        joint_law(Protocol.BBM92, config)
+    with pytest.raises(ParameterError, match="without memory or jitter"):
+        Counting(protocol=Protocol.BB84, pulses=10, config=config)

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.simulators import halves
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError
 from bellwire.base.secret import Secret
+from bellwire.distill import cascade
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus
@@ -172,6 +174,12 @@ class Wire:
         writer.close()
 
 
+@cache
+def ready() -> None:
+    """Compile what blocks need before a peer's patience for a step runs, as a node's start does."""
+    cascade.warm()
+
+
 @contextlib.asynccontextmanager
 async def two_nodes(
     folder: Path,
@@ -183,6 +191,7 @@ async def two_nodes(
     preplaced: dict[Side, bytes] | None = None,
 ) -> AsyncIterator[Pair]:
     """Both nodes, connected through a wire; everything is closed afterwards."""
+    ready()
     link, wire = TwoHalves(), Wire()
     preplaced = preplaced or dict.fromkeys(Side, PREPLACED)
     stores = {side: open_store(folder / side, side, preplaced[side]) for side in Side}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.node.nodes import QUIET, open_store
+from tests.node.nodes import QUIET, open_store, ready
 from tests.simulators.recordings import recorded
 
 from bellwire.base.detections import Protocol
@@ -18,7 +18,7 @@ from bellwire.keys.status import LinkStatus
 from bellwire.link.eve import Eve, EveKind
 from bellwire.link.timetags.generator import Scene
 from bellwire.link.timetags.recording import Recording
-from bellwire.link.timetags.source import TimeTagLink, Uses
+from bellwire.link.timetags.source import TimeTagLink, Uses, warm
 from bellwire.node.assemble import SITES
 from bellwire.node.material import Photons
 from bellwire.node.policy import Policy
@@ -36,6 +36,8 @@ SCENE = Scene(
 async def two_nodes(
     state: Path, recordings: dict[str, Recording]
 ) -> AsyncIterator[list[NodeService]]:
+    ready()
+    warm()
     async with contextlib.AsyncExitStack() as stack:
         nodes = []
         for site, side in SITES.items():

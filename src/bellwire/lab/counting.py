@@ -72,6 +72,7 @@ class Counting:
 
     def __post_init__(self) -> None:
         check_source(self.protocol, self.source)
+        self.config.detectors.refuse_for("in an estimate")
         if self.packed:
             check_slots(self.pulses)
         else:

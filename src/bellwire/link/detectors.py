@@ -52,6 +52,11 @@ class Detectors:
         """Whether a gate depends on those before it."""
         return bool(self.dead_gates or self.afterpulse)
 
+    def refuse_for(self, what: str) -> None:
+        """Raise ParameterError unless a gate is a gate: no memory and no jitter."""
+        if self.remember or self.timing is not None:
+            raise ParameterError("detectors", f"without memory or jitter {what}", self)
+
     @property
     def inside(self) -> float:
         """Share of registered photons that are told in their own gate."""

@@ -320,8 +320,9 @@ class PackedLink:
 
 
 def is_ideal(protocol: Protocol, config: LinkConfig) -> bool:
-    """Whether every slot is detected cleanly: no losses, no dark counts."""
-    return config.clicks(protocol) == Clicks(clean=1.0, any=1.0)
+    """Whether every slot is detected cleanly: no losses, no dark counts, nobody ever blind."""
+    clean = config.clicks(protocol) == Clicks(clean=1.0, any=1.0)
+    return clean and not config.detectors.remember
 
 
 def check_slots(slots: int) -> int:

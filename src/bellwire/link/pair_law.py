@@ -66,9 +66,11 @@ def joint_law(
         eve: Who is on the line; she touches each pair by itself with her share.
 
     Raises:
-        ParameterError: an Eve or a source that this protocol has not.
+        ParameterError: an Eve or a source that this protocol has not, or detectors that remember
+            or are late.
     """
     check_source(protocol, source)
+    config.detectors.refuse_for("in the law of one window")
     if eve is not None:
         eve.check(protocol)
     ours, theirs = angles(protocol)

@@ -1,5 +1,6 @@
 """Files of tags: what is written is read, however it is cut; what is damaged is named by place."""
 
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.simulators.recordings import about, changed, written
 
 from bellwire.base.detections import Protocol
 from bellwire.link.errors import ParameterError, TagsUnreadable
+from bellwire.link.timetags import reader
 from bellwire.link.timetags.reader import HEADER, TAG, Place, Tags, read_tags
 from bellwire.link.timetags.recording import Channel, Recording, TagFormat
 from bellwire.link.timetags.writer import WRITABLE, TagWriter
@@ -299,3 +301,50 @@ def test_another_window_is_another_description(tmp_path: Path) -> None:
     recording = written(tmp_path, about(), TIMES, CHANNELS)
     assert changed(recording, window_ps=300).about.window_ps == 300
     assert Recording.load(tmp_path).about.window_ps == 300
+
+
+@pytest.mark.parametrize("form", WRITABLE)
+def test_a_file_that_is_still_written_is_followed_byte_by_byte(
+    tmp_path: Path, form: TagFormat
+) -> None:
+    recording = written(tmp_path, about(form=form, live=True), TIMES, CHANNELS)
+    content = recording.path.read_bytes()
+    first = 40 if form is TagFormat.BELLWIRE else 24
+    recording.path.write_bytes(content[:first])
+    more = threading.Semaphore(0)
+
+    def write_on() -> None:
+        with recording.path.open("ab", buffering=0) as file:
+            for at in range(first, len(content), 7):
+                more.acquire(timeout=0.05)
+                file.write(content[at : at + 7])
+
+    writing = threading.Thread(target=write_on)
+    writing.start()
+    tags = []
+    for chunk in read_tags(recording, chunk=2):
+        tags += whole([chunk])
+        more.release()
+        if len(tags) == len(TIMES):
+            break
+    writing.join()
+    assert [row[:2] for row in tags] == list(zip(TIMES.tolist(), CHANNELS.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("form", WRITABLE)
+def test_what_is_cut_off_is_yet_to_come_only_where_the_file_is_still_written(
+    tmp_path: Path, form: TagFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LIVE_PATIENCE_S", 0.1)
+    recording = written(tmp_path, about(form=form, live=True), TIMES, CHANNELS)
+    content = recording.path.read_bytes()
+    recording.path.write_bytes(content[:-1])
+    tags = whole(list(read_tags(recording)))
+    assert [row[0] for row in tags] == TIMES[:-1].tolist()
+    recording.path.write_bytes(content)
+    rest = whole(list(read_tags(recording, Place(*tags[-1][2:]))))
+    assert [row[0] for row in rest] == TIMES[-2:].tolist()
+    recording.path.write_bytes(content[:-1])
+    assert "before the end" in str(error := refused(changed(recording, live=False))) or (
+        "got the file's end" in str(error)
+    )

@@ -9,8 +9,9 @@ import pytest
 from tests.simulators.recordings import about, written
 
 from bellwire.base.detections import Protocol
+from bellwire.base.matching import NotMatched
 from bellwire.base.private import PathExposed, PathUnusable, own_folder
-from bellwire.link.errors import ParameterError, TagsUnreadable
+from bellwire.link.errors import ParameterError, TagsUnreadable, TagsUsedUp
 from bellwire.link.timetags.events import Position
 from bellwire.link.timetags.reader import Place
 from bellwire.link.timetags.recording import Recording
@@ -90,3 +91,23 @@ def test_a_source_names_its_folder() -> None:
 
 def test_kernels_are_warmed_by_real_work() -> None:
     warm()
+
+
+def test_tags_that_are_yet_to_come_end_a_block_and_not_the_recording(tmp_path: Path) -> None:
+    times = np.arange(5_000, dtype=np.int64) * 5_000
+    channels = np.tile(np.array([1, 2, 3, 4], np.int32), 1250)
+    for folder, live in (("live", True), ("done", False)):
+        written(tmp_path / folder, about(live=live), times, channels)
+        source = link(tmp_path / folder, tmp_path / f"state of {folder}")
+        source._fail(TagsUsedUp("no tags left"))
+        assert source.spent == (None if live else "no tags left")
+        source._fail(NotMatched("no alignment"))
+        assert source.spent == ("no alignment" if live else "no tags left")
+
+
+def test_a_recording_that_has_hardly_begun_is_not_used_yet(tmp_path: Path) -> None:
+    # By its first bytes it is told apart; of fewer, it would be another tomorrow.
+    few = np.array([1, 2], np.int64), np.array([1, 2], np.int32)
+    written(tmp_path / "a", about(live=True), *few)
+    with pytest.raises(TagsUnreadable, match="65,536 bytes before a recording that is still"):
+        link(tmp_path / "a", tmp_path / "state")

@@ -5,6 +5,7 @@ file's length. Layouts: spec/time-tags.md.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
@@ -52,6 +53,12 @@ _WRONG = {
     NO_CHANNEL: "expected a channel number after the comma",
     TRAILING: "expected the end of the line after the channel",
 }
+
+
+LIVE_PATIENCE_S = 4.0
+"""How long one block waits for tags that are still to be written, in all."""
+
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +109,49 @@ def read_tags(
     """
     try:
         with recording.path.open("rb") as file:
-            yield from _checked(recording, _raw(recording, file, start, chunk))
+            source = Growing(file) if recording.about.live else file
+            yield from _checked(recording, _raw(recording, source, start, chunk))
     except OSError as error:
         raise TagsUnreadable(
             recording.path, None, f"cannot be read: {error.strerror or error}"
         ) from error
 
 
-def _raw(recording: Recording, file: BinaryIO, start: Place, chunk: int) -> Iterator[Tags]:
+class Growing:
+    """A file that is still written: at its end it waits for more, for a while in all.
+
+    Args:
+        file: Open for reading.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left_s = LIVE_PATIENCE_S
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes; none once the wait is over."""
+        while not (data := self._file.read(size)) and self._left_s > 0.0:
+            time.sleep(_POLL_S)
+            self._left_s -= _POLL_S
+        return data
+
+    def readline(self, size: int) -> bytes:
+        """The next line, as far as it is there."""
+        return self._file.readline(size)
+
+    def seek(self, place: int) -> None:
+        """Go to a byte."""
+        self._file.seek(place)
+
+    def fileno(self) -> int:
+        """Of the file."""
+        return self._file.fileno()
+
+
+Source = BinaryIO | Growing
+
+
+def _raw(recording: Recording, file: Source, start: Place, chunk: int) -> Iterator[Tags]:
     form = recording.about.format
     if form is TagFormat.CSV:
         return _text(recording, file, start, chunk)
@@ -118,7 +160,7 @@ def _raw(recording: Recording, file: BinaryIO, start: Place, chunk: int) -> Iter
     return _binary(recording, file, header, record, start, chunk)
 
 
-def _skip_header(recording: Recording, file: BinaryIO) -> int:
+def _skip_header(recording: Recording, file: Source) -> int:
     """Bytes before the first record."""
     path, form = recording.path, recording.about.format
     if form is TagFormat.QUTOOLS:
@@ -148,7 +190,7 @@ def _skip_header(recording: Recording, file: BinaryIO) -> int:
 
 def _binary(  # noqa: PLR0917 - the file, and how to read it
     recording: Recording,
-    file: BinaryIO,
+    file: Source,
     header: int,
     record: np.dtype[Any],
     start: Place,
@@ -157,18 +199,21 @@ def _binary(  # noqa: PLR0917 - the file, and how to read it
     number = start.record
     size = record.itemsize
     file.seek(header + number * size)
+    rest = b""
     while data := file.read(chunk * size):
-        at = header + number * size
-        if len(data) % size:
-            raise TagsUnreadable(
-                recording.path,
-                f"byte {at + len(data) - len(data) % size}",
-                f"expected a record of {size} bytes, got {len(data) % size} before the end",
-            )
-        found = np.frombuffer(data, record)
+        data = rest + data
+        whole = len(data) - len(data) % size
+        rest = data[whole:]
+        found = np.frombuffer(data[:whole], record)
         records = np.arange(number, number + found.size, dtype=np.int64)
         yield _kept(recording, found, header + size * records, records)
         number += found.size
+    if rest and not recording.about.live:
+        raise TagsUnreadable(
+            recording.path,
+            f"byte {header + number * size}",
+            f"expected a record of {size} bytes, got {len(rest)} before the end",
+        )
 
 
 def _kept(recording: Recording, found: NDArray[Any], places: Times, records: Times) -> Tags:
@@ -209,7 +254,7 @@ def _kept(recording: Recording, found: NDArray[Any], places: Times, records: Tim
     return tags if keep.all() else tags.where(keep)
 
 
-def _text(recording: Recording, file: BinaryIO, start: Place, chunk: int) -> Iterator[Tags]:
+def _text(recording: Recording, file: Source, start: Place, chunk: int) -> Iterator[Tags]:
     line = file.readline(MAX_LINE + 1)
     header = len(line) if line.rstrip(b"\r\n") == CSV_HEADER else 0
     first = 2 if header else 1
@@ -238,7 +283,7 @@ def _text(recording: Recording, file: BinaryIO, start: Place, chunk: int) -> Ite
         yield Tags(times, channels, at + starts, records)
         number += count
         at += end
-    if rest:
+    if rest and not recording.about.live:
         raise TagsUnreadable(
             recording.path, f"line {first + number}", "expected the line to end, got the file's end"
         )

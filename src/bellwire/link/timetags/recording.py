@@ -70,6 +70,7 @@ class About:
         search_s: How far the clocks may disagree, to either side, s.
         max_drift_ppm: How fast they may drift apart, parts per million.
         clock_zero_s: When this clock read zero, seconds since the epoch, if the site knows.
+        live: Whether the file is still written: what is cut off at its end is yet to come.
     """
 
     version: Annotated[int, Meta(ge=1, le=1)]
@@ -87,6 +88,7 @@ class About:
     search_s: Annotated[float, Meta(gt=0.0, le=60.0)] = 2.0
     max_drift_ppm: Annotated[float, Meta(gt=0.0, le=1_000.0)] = 50.0
     clock_zero_s: Annotated[float, Meta(ge=0.0, le=1e11)] = 0.0
+    live: bool = False
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:

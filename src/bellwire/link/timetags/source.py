@@ -19,7 +19,7 @@ from bellwire.base.matching import NotMatched
 from bellwire.base.private import PathUnusable, read_own_file, write_whole
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.link.config import check_pulses
-from bellwire.link.errors import ParameterError, TagsUnreadable
+from bellwire.link.errors import ParameterError, TagsUnreadable, TagsUsedUp
 from bellwire.link.kernels.tags import first_fall, group, match, parse_csv
 from bellwire.link.timetags.alignment import Search, align, followed
 from bellwire.link.timetags.events import EventBuffer, Position, read_events
@@ -145,7 +145,8 @@ class TimeTagLink:
         self._uses.burn(self._fingerprint, position)
 
     def _fail(self, error: NotMatched) -> None:
-        if self.spent is None:
+        yet_to_come = self._recording.about.live and isinstance(error, TagsUsedUp)
+        if self.spent is None and not yet_to_come:
             self.spent = str(error)
             self._ended(self.spent)
 
@@ -153,11 +154,20 @@ class TimeTagLink:
 def _fingerprint(recording: Recording) -> str:
     try:
         with recording.path.open("rb") as file:
-            return hashlib.sha256(file.read(FINGERPRINT_BYTES)).hexdigest()
+            first = file.read(FINGERPRINT_BYTES)
     except OSError as error:
         raise TagsUnreadable(
             recording.path, None, f"cannot be read: {error.strerror or error}"
         ) from None
+    if recording.about.live and len(first) < FINGERPRINT_BYTES:
+        # What is told apart by its first bytes must have them, or it would be another later.
+        raise TagsUnreadable(
+            recording.path,
+            f"byte {len(first)}",
+            f"expected {FINGERPRINT_BYTES:,} bytes before a recording that is still written is "
+            "used; start again in a while",
+        )
+    return hashlib.sha256(first).hexdigest()
 
 
 def warm() -> None:
