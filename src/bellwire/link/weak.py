@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from bellwire.base.detections import Protocol
 from bellwire.link.config import LinkConfig
-from bellwire.link.detectors import MAX_DEAD_GATES, MAX_DECAY_GATES, Detectors
+from bellwire.link.detectors import Detectors
 from bellwire.link.errors import ParameterError
-from bellwire.link.timing import MAX_JITTER_PERIODS, Timing
+from bellwire.link.timing import Timing
 
 MAX_PULSES = 10**15
 """Eleven days at 1 GHz."""
@@ -137,18 +137,15 @@ class WeakConfig:
         _check("rectilinear share", "in (0, 1)", self.rectilinear, 0.0 < self.rectilinear < 1.0)
         own = self.link.detectors == Detectors()
         _check("link's detectors", "without memory or jitter", self.link.detectors, own)
-        dead = self.dead_gates
-        _check("dead gates", f"from 0 to {MAX_DEAD_GATES}", dead, 0 <= dead <= MAX_DEAD_GATES)
-        _check("afterpulse probability", "in [0, 1)", self.afterpulse, 0.0 <= self.afterpulse < 1.0)
-        decay = self.afterpulse_gates
-        _check("afterpulse decay", "in (0, 1e9] gates", decay, 0.0 < decay <= MAX_DECAY_GATES)
         rate = self.pulse_rate_hz
         _check("pulse rate", "in (0, 1e12] Hz", rate, 0.0 < rate <= 1e12)
-        period, jitter, gate = 1e12 / rate, self.jitter_ps, self.gate_ps
-        most = MAX_JITTER_PERIODS * period
-        _check("jitter", f"in [0, {most:g}] ps, two periods", jitter, 0.0 <= jitter <= most)
-        if gate is not None:
-            _check("gate", f"in (0, {period:g}] ps, a period", gate, 0.0 < gate <= period)
+        # Their ranges are those of all detectors in time.
+        Detectors(
+            dead_gates=self.dead_gates,
+            afterpulse=self.afterpulse,
+            afterpulse_gates=self.afterpulse_gates,
+            timing=self.timing,
+        )
 
     @property
     def protocol(self) -> WeakProtocol:
