@@ -14,6 +14,7 @@ from bellwire.crypto.one_time_mac import forgery_bound
 from bellwire.distill.bounds import (
     MAX_EPSILON,
     MIN_EPSILON,
+    Epsilon,
     EpsilonBudget,
     lower_mean,
     secret_length,
@@ -107,6 +108,16 @@ def test_the_longest_block_spends_no_more_than_its_epsilon(exponent: float) -> N
     longest = 12 * MAX_BODY
     spent = budget.secrecy + collision_bound(MAX_PULSES) + 4 * forgery_bound(longest)
     assert spent <= budget.total
+
+
+def test_parts_of_epsilon_add_within_a_block_and_over_blocks() -> None:
+    first = Epsilon(secrecy=2**-34, correctness=2**-80, authentication=2**-78)
+    second = Epsilon(secrecy=2**-40, correctness=0.0, authentication=2**-79)
+    assert first.total == 2**-34 + 2**-80 + 2**-78
+    both = first + second
+    assert (both.secrecy, both.correctness) == (2**-34 + 2**-40, 2**-80)
+    assert both.authentication == 2**-78 + 2**-79
+    assert both.total == pytest.approx(first.total + second.total, rel=1e-15)
 
 
 @pytest.mark.parametrize("total", [0.0, -1e-10, 1e-21, 2e-3, math.nan, math.inf])

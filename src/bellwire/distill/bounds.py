@@ -127,6 +127,39 @@ class EpsilonBudget:
         return 4 * self.estimation + 2 * self.smoothing + self.amplification
 
 
+@dataclass(frozen=True, slots=True)
+class Epsilon:
+    """What a key fails by, part by part; distances and probabilities of failure add.
+
+    A key that is `secrecy`-secret, `correctness`-correct and whose messages were authentic except
+    with probability `authentication` is within `total` of a perfect one: each part replaces one
+    thing by its ideal, and the triangle inequality adds the steps, over several blocks as well.
+    The names are those of Tomamichel, Lim, Gisin and Renner, where ε-secure means ε_cor-correct and
+    ε_sec-secret with ε_cor + ε_sec ≤ ε.
+
+    Attributes:
+        secrecy: ε_sec, distance of the key from one that is uniform and unknown to Eve.
+        correctness: ε_cor, probability that both sides accept different keys.
+        authentication: Probability that a forged message passes.
+    """
+
+    secrecy: float
+    correctness: float
+    authentication: float
+
+    @property
+    def total(self) -> float:
+        """ε of everything together."""
+        return self.secrecy + self.correctness + self.authentication
+
+    def __add__(self, other: "Epsilon") -> "Epsilon":
+        return Epsilon(
+            self.secrecy + other.secrecy,
+            self.correctness + other.correctness,
+            self.authentication + other.authentication,
+        )
+
+
 def secret_length(
     parts: Sequence[tuple[int, float]], leaked_bits: int, budget: EpsilonBudget
 ) -> int:
