@@ -14,6 +14,7 @@ from tests.simulators.halves import halves
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.distill import messages
+from bellwire.distill.announcements import encode_slots
 from bellwire.distill.conversation import FetchHalf, Send, Store
 from bellwire.distill.messages import (
     Announced,
@@ -26,7 +27,6 @@ from bellwire.distill.messages import (
     encode,
 )
 from bellwire.distill.session import Effect, End, Finished
-from bellwire.distill.sifting import encode_slots
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import PairOutcome, Wire
 

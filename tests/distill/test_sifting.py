@@ -1,139 +1,123 @@
-"""Lists of slots survive the wire, and every common slot serves what the settings say."""
-
-import random
+"""Every common slot serves what the settings say, and the sample is a random one."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bellwire.base.angles import KEY_PAIRS
+from bellwire.base.bits import Bits, PackedBits
 from bellwire.base.detections import Protocol
-from bellwire.distill.errors import MalformedMessage
-from bellwire.distill.sifting import assign, decode_slots, encode_slots
+from bellwire.distill.sifting import Choices, Sifted, draw, sift
 
-FEW = settings(max_examples=60, derandomize=True, deadline=None)
 SEED = bytes(range(32))
+N = 8_000
 
 
-@FEW
-@given(
-    pulses=st.sampled_from([1, 7, 8, 300, 70_000, 1 << 22]),
-    share=st.sampled_from([0.0, 1e-5, 0.001, 0.05, 0.5, 1.0]),
-    seed=st.integers(0, 9),
-)
-def test_a_list_of_slots_survives_the_wire(pulses: int, share: float, seed: int) -> None:
-    slots = np.flatnonzero(np.random.default_rng(seed).random(pulses) < share).astype(np.int64)
-    data = encode_slots(slots, pulses)
-    assert np.array_equal(decode_slots(data, pulses), slots)
-    assert len(data) <= 1 + (pulses + 7) // 8
-
-
-@pytest.mark.parametrize(("gap", "form"), [(200, 1), (60_000, 2), (1 << 20, 4)])
-def test_the_gaps_take_the_bytes_they_need(gap: int, form: int) -> None:
-    slots = np.array([0, gap], np.int64)
-    data = encode_slots(slots, 1 << 26)
-    assert data[0] == form
-    assert np.array_equal(decode_slots(data, 1 << 26), slots)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\3abc",
-        b"\xff",
-        b"\0" + bytes(11),
-        b"\0" + bytes(14),
-        b"\0" + bytes(12) + b"\x80",
-        b"\1" + bytes([99, 0]),
-        b"\2\0",
-        b"\4\0\0\0",
-        b"\4\xff\xff\xff\xff",
-        b"\1" + bytes(101),
-    ],
-)
-def test_a_list_that_is_none_is_malformed(data: bytes) -> None:
-    with pytest.raises(MalformedMessage, match="list of slots"):
-        decode_slots(data, 100)
-
-
-def test_thousands_of_random_lists_are_slots_of_the_block_or_malformed() -> None:
-    rng = random.Random(6)
-    good = 0
-    for _ in range(3_000):
-        pulses = rng.choice([1, 9, 100, 5_000])
-        data = bytes([rng.choice([0, 1, 2, 4, rng.randrange(256)])]) + rng.randbytes(
-            rng.choice([0, 1, 2, 8, (pulses + 7) // 8, 40])
-        )
-        try:
-            slots = decode_slots(data, pulses)
-        except MalformedMessage:
-            continue
-        good += 1
-        assert slots.dtype == np.int64
-        assert (np.diff(slots) > 0).all()
-        assert not slots.size or (slots[0] >= 0 and slots[-1] < pulses)
-    assert good
-
-
-def draw(protocol: Protocol, n: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn(protocol: Protocol) -> tuple[Bits, Bits, Bits]:
+    """Both sides' settings, and an outcome."""
     rng = np.random.default_rng(2)
-    alice, bob = (rng.integers(0, protocol.settings, n).astype(np.uint8) for _ in range(2))
-    return alice, bob
+    alice, bob = (rng.integers(0, protocol.settings, N).astype(np.uint8) for _ in range(2))
+    return alice, bob, rng.integers(0, 2, N).astype(np.uint8)
+
+
+def choices(settings: Bits, protocol: Protocol) -> Choices:
+    high = PackedBits.of(settings >> np.uint8(1)) if protocol is Protocol.E91 else None
+    return Choices(PackedBits.of(settings & np.uint8(1)), high)
+
+
+def sifted(
+    protocol: Protocol, outcomes: Bits | None = None, share: float = 0.25, **other: int
+) -> tuple[Bits, Bits, Bits, Sifted]:
+    alice, bob, chance = drawn(protocol)
+    outcomes = chance if outcomes is None else outcomes
+    both = (choices(alice, protocol), choices(bob, protocol))
+    return alice, bob, outcomes, sift(protocol, both, PackedBits.of(outcomes), share, SEED, **other)
+
+
+def places(protocol: Protocol, share: float = 0.25, **other: int) -> tuple[list[int], list[int]]:
+    """Which common slots are key, and which are tested: each place's number, bit by bit."""
+    key: list[int] = []
+    test: list[int] = []
+    for bit in range(13):
+        numbers = ((np.arange(N) >> bit) & 1).astype(np.uint8)
+        found = sifted(protocol, numbers, share, **other)[3]
+        for into, got in ((key, found.key), (test, found.test)):
+            into.extend([0] * (got.size - len(into)))
+            for i, one in enumerate(got.unpack().tolist()):
+                into[i] += one << bit
+    return key, test
 
 
 def test_e91_keys_on_equal_angles_and_tests_all_else() -> None:
-    alice, bob = draw(Protocol.E91, 5_000)
-    roles = assign(Protocol.E91, alice, bob, 0.2, SEED)
-    assert sorted([*roles.key, *roles.test]) == list(range(5_000))
+    alice, bob, outcomes, found = sifted(Protocol.E91)
+    key, test = places(Protocol.E91)
+    assert sorted([*key, *test]) == list(range(N))
+    assert np.array_equal(found.key.unpack(), outcomes[key])
+    assert np.array_equal(found.test.unpack(), outcomes[test])
     at = 0
-    for pair, size in zip(KEY_PAIRS, roles.parts, strict=True):
-        part = roles.key[at : at + size]
-        assert set(zip(alice[part].tolist(), bob[part].tolist(), strict=True)) == {pair}
+    for pair, size in zip(KEY_PAIRS, found.parts, strict=True):
+        part = key[at : at + size]
+        assert part == sorted(part)
+        assert {(int(alice[i]), int(bob[i])) for i in part} == {pair}
         at += size
-    used = {(int(a), int(b)) for a, b in zip(alice[roles.test], bob[roles.test], strict=True)}
-    assert used.isdisjoint(KEY_PAIRS)
+    cells = dict(found.cells)
+    assert cells.keys() == {(a, b) for a in range(3) for b in range(3)} - set(KEY_PAIRS)
+    for (a, b), mask in cells.items():
+        of = [i for i, one in zip(test, mask.unpack(), strict=True) if one]
+        assert of == np.flatnonzero((alice == a) & (bob == b)).tolist()
 
 
 @pytest.mark.parametrize("protocol", [Protocol.BB84, Protocol.BBM92])
 def test_equal_bases_are_kept_and_the_share_of_each_is_tested(protocol: Protocol) -> None:
-    alice, bob = draw(protocol, 8_000)
-    roles = assign(protocol, alice, bob, 0.25, SEED)
-    assert (alice[roles.key] == bob[roles.key]).all()
-    assert (alice[roles.test] == bob[roles.test]).all()
-    assert set(roles.key.tolist()).isdisjoint(roles.test.tolist())
-    assert roles.key.size + roles.test.size == int((alice == bob).sum())
-    assert (alice[roles.key[: roles.parts[0]]] == 0).all()
-    assert (alice[roles.key[roles.parts[0] :]] == 1).all()
-    assert roles.test.size == pytest.approx(0.25 * int((alice == bob).sum()), abs=1)
+    alice, bob, outcomes, found = sifted(protocol)
+    key, test = places(protocol)
+    same = np.flatnonzero(alice == bob).tolist()
+    assert sorted([*key, *test]) == same
+    assert np.array_equal(found.key.unpack(), outcomes[key])
+    assert np.array_equal(found.test.unpack(), outcomes[test])
+    for both, sizes in ((key, found.parts), (test, found.tests)):
+        for basis, part in enumerate((both[: sizes[0]], both[sizes[0] :])):
+            assert len(part) == sizes[basis]
+            assert part == sorted(part)
+            assert set(alice[part].tolist()) == {basis}
+    for tested, kept in zip(found.tests, found.parts, strict=True):
+        assert abs(tested - 0.25 * (tested + kept)) < 4 * np.sqrt(0.25 * 0.75 * (tested + kept))
 
 
 @pytest.mark.parametrize("rare", [0, 1])
 def test_a_rare_basis_is_tested_whole_and_gives_no_key(rare: int) -> None:
-    alice, bob = draw(Protocol.BB84, 8_000)
-    roles = assign(Protocol.BB84, alice, bob, 0.25, SEED, rare=rare)
-    same = alice == bob
-    assert (alice[roles.key] == 1 - rare).all()
-    assert roles.parts[rare] == 0
-    assert set(np.flatnonzero(same & (alice == rare))) <= set(roles.test.tolist())
-    assert roles.key.size + roles.test.size == int(same.sum())
-    preferred = int((same & (alice != rare)).sum())
-    assert roles.key.size == pytest.approx(0.75 * preferred, abs=1)
+    alice, bob, _, found = sifted(Protocol.BB84, rare=rare)
+    key, test = places(Protocol.BB84, rare=rare)
+    assert found.parts[rare] == 0
+    assert set(alice[key].tolist()) == {1 - rare}
+    assert set(np.flatnonzero((alice == bob) & (alice == rare)).tolist()) <= set(test)
+    assert sorted([*key, *test]) == np.flatnonzero(alice == bob).tolist()
 
 
-def test_another_seed_tests_other_slots_and_the_same_seed_the_same() -> None:
-    alice, bob = draw(Protocol.BB84, 8_000)
-    one, again, other = (
-        assign(Protocol.BB84, alice, bob, 0.25, seed).test for seed in (SEED, SEED, bytes(32))
-    )
-    assert np.array_equal(one, again)
+def test_another_seed_draws_another_sample_and_the_same_seed_the_same() -> None:
+    one, again, other = (draw(N, 0.25, seed, "sample 0") for seed in (SEED, SEED, bytes(32)))
+    assert np.array_equal(one.words, again.words)
     # A random quarter of a random quarter is common to both.
-    assert np.intersect1d(one, other).size < 0.3 * one.size
+    assert abs((one & other).count() - N / 16) < 5 * np.sqrt(N / 16)
 
 
-def test_no_common_slots_give_empty_roles() -> None:
-    nothing = np.zeros(0, np.uint8)
+@pytest.mark.parametrize("share", [1e-4, 0.02, 0.2, 0.5, 0.75, 0.9999])
+def test_every_place_is_drawn_with_the_share(share: float) -> None:
+    n = 2_000_000
+    sample = draw(n, share, SEED, "sample 0")
+    assert sample.size == n
+    taken = round(share * 2**16) / 2**16
+    assert abs(sample.count() - n * taken) < 5 * np.sqrt(n * taken * (1 - taken))
+    assert abs((sample.count() / n) - share) < 5 * np.sqrt(share / n) + 2**-17
+    # And no place of a word is preferred.
+    by_place = sample.unpack()[: n // 64 * 64].reshape(-1, 64).sum(axis=0)
+    spread = n / 64 * taken * (1 - taken)
+    assert ((by_place - by_place.mean()) ** 2).sum() / spread < 63 + 5 * np.sqrt(2 * 63)
+
+
+def test_no_common_slots_give_nothing() -> None:
     for protocol in Protocol:
-        roles = assign(protocol, nothing, nothing, 0.2, SEED)
-        assert (roles.key.size, roles.test.size, sum(roles.parts)) == (0, 0, 0)
+        nothing = Choices(
+            PackedBits.zeros(0), PackedBits.zeros(0) if protocol is Protocol.E91 else None
+        )
+        found = sift(protocol, (nothing, nothing), PackedBits.zeros(0), 0.2, SEED)
+        assert (found.key.size, found.test.size, found.parts) == (0, 0, (0, 0))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
+from tests.reference.announcements import plane_of
 from tests.simulators.blocks import Recorder, opening, run, tags
 from tests.simulators.halves import halves
 
@@ -42,29 +43,34 @@ def packed(values: list[int]) -> bytes:
     return bytes(out)
 
 
-def slots_of(data: bytes, pulses: int) -> list[int]:
-    """Step 1: a bitmap, or gaps."""
-    width, rest = data[0], data[1:]
-    if width == 0:
-        return [slot for slot, bit in enumerate(bits(rest, pulses)) if bit]
-    found, at = [], -1
-    for i in range(0, len(rest), width):
-        at += int.from_bytes(rest[i : i + width], "little") + 1
-        found.append(at)
-    return found
+def ones(plane: list[int]) -> list[int]:
+    return [place for place, bit in enumerate(plane) if bit]
+
+
+def settings_of(low: bytes, high: bytes, count: int, protocol: Protocol) -> list[int]:
+    """Step 2: a plane of bit 0, and in E91 one of bit 1 where bit 0 is 0."""
+    plane = plane_of(low, count)
+    if protocol is not Protocol.E91:
+        assert high == b""
+        return plane
+    rest = iter(plane_of(high, count - sum(plane)))
+    return [1 if bit else 2 * next(rest) for bit in plane]
 
 
 def sampled_key(alice: list[int], bob: list[int], share: float, public_seed: bytes) -> list[int]:
     """Step 2: positions of the key among the common slots."""
-    label = b"bellwire stream sample"
-    key = hkdf(hkdf(public_seed, b"sample", 32), label, 32)
-    stream = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
     chosen: list[int] = []
     for basis in (0, 1):
         both = [i for i, pair in enumerate(zip(alice, bob, strict=True)) if pair == (basis, basis)]
-        words = struct.unpack(f"<{len(both)}Q", stream.update(bytes(8 * len(both))))
-        order = sorted((word >> 11, i) for i, word in enumerate(words))
-        chosen += sorted(both[i] for _, i in order[round(share * len(both)) :])
+        label = b"bellwire stream sample %d" % basis
+        key = hkdf(hkdf(public_seed, b"sample", 32), label, 32)
+        words = (len(both) + 63) // 64
+        stream = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
+        planes = [stream.update(bytes(8 * words)) for _ in range(16)]
+        for i, place in enumerate(both):
+            number = sum((planes[b][i // 8] >> i % 8 & 1) << b for b in range(16))
+            if number >= round(share * 2**16):
+                chosen.append(place)
     return chosen
 
 
@@ -89,7 +95,7 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
     lists = {}
     for side in Side:
         data, seen = read(said[side][1])
-        lists[side] = slots_of(data, block.pulses) if data else None
+        lists[side] = ones(plane_of(data, block.pulses)) if data else None
         text = b"bellwire received " + side.encode() + alice[0] + data
         one_time = keys.hash_keys[side].reveal() + keys.received_pads[side].reveal()
         assert Poly1305.generate_tag(one_time, text) == seen
@@ -102,14 +108,12 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
     low_a, high_a, nonce_a = read(alice[2])
     low_b, high_b, nonce_b = read(bob[2])
     n = len(common)
-    ours, theirs = bits(low_a, n), bits(low_b, n)
+    ours = settings_of(low_a, high_a, n, protocol)
+    theirs = settings_of(low_b, high_b, n, protocol)
     if protocol is Protocol.E91:
-        ours = [x + 2 * y for x, y in zip(ours, bits(high_a, n), strict=True)]
-        theirs = [x + 2 * y for x, y in zip(theirs, bits(high_b, n), strict=True)]
         pairs = list(zip(ours, theirs, strict=True))
         chosen = [i for part in ((1, 0), (2, 1)) for i, pair in enumerate(pairs) if pair == part]
     else:
-        assert high_a == high_b == b""
         chosen = sampled_key(ours, theirs, 0.2, nonce_a + nonce_b)
     outcomes = light[Side.ALICE].at(np.array(common, np.int64)).outcomes.tolist()
     key = [outcomes[i] for i in chosen]

@@ -19,11 +19,12 @@ from bellwire.base.bits import Bits, PackedBits, pack
 from bellwire.base.detections import Detections, Half, Protocol, Side
 from bellwire.distill import messages
 from bellwire.distill.amplification import amplify, seed_bits
-from bellwire.distill.cascade import Cascade, CascadeBudget
+from bellwire.distill.announcements import decode_slots
+from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import FetchHalf, Store
 from bellwire.distill.messages import Announced, decode
+from bellwire.distill.reconciliation import ReconciliationBudget
 from bellwire.distill.session import Session
-from bellwire.distill.sifting import decode_slots
 from bellwire.lab.pair import PairOutcome, distil
 from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
 from bellwire.link.config import LinkConfig
@@ -334,10 +335,11 @@ def announced(key: Bits, differences: list[Bits]) -> Bits:
     """All parities that a key announces when the peer's differ by `differences`."""
     engine = Cascade(
         PackedBits.of(key),
+        (key.size,),
         0.04,
         bytes(32),
         corrects=False,
-        budget=CascadeBudget(10 * key.size, 10_000),
+        budget=ReconciliationBudget(10 * key.size, 10_000),
     )
     message: bytes | None = engine.first()
     parities = []
@@ -355,9 +357,9 @@ def test_every_parity_is_counted_and_no_secret_bit_is_a_sum_of_parities() -> Non
     rng = np.random.default_rng(12)
     key = rng.integers(0, 2, n, np.uint8)
     errors = (rng.random(n) < 0.04).astype(np.uint8)
-    budget = CascadeBudget(10 * n, 10_000)
-    alice = Cascade(PackedBits.of(key), 0.04, bytes(32), corrects=False, budget=budget)
-    bob = Cascade(PackedBits.of(key ^ errors), 0.04, bytes(32), corrects=True, budget=budget)
+    budget = ReconciliationBudget(10 * n, 10_000)
+    alice = Cascade(PackedBits.of(key), (n,), 0.04, bytes(32), corrects=False, budget=budget)
+    bob = Cascade(PackedBits.of(key ^ errors), (n,), 0.04, bytes(32), corrects=True, budget=budget)
     ours: bytes | None = alice.first()
     theirs: bytes | None = bob.first()
     differences = []

@@ -14,7 +14,7 @@ from tests.simulators import halves
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError
 from bellwire.base.secret import Secret
-from bellwire.distill import cascade
+from bellwire.distill import announcements, cascade
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus
@@ -177,6 +177,7 @@ class Wire:
 @cache
 def ready() -> None:
     """Compile what blocks need before a peer's patience for a step runs, as a node's start does."""
+    announcements.warm()
     cascade.warm()
 
 

@@ -5,6 +5,7 @@ A bit string is an (n,) uint8 array of 0 and 1. Packed, bit i is bit i mod 8 of 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,71 @@ class PackedBits:
         """(size,) uint8 of 0/1."""
         octets = self.words.astype("<u8", copy=False).view(np.uint8)
         return np.unpackbits(octets, bitorder="little", count=self.size)
+
+    @classmethod
+    def zeros(cls, size: int) -> "PackedBits":
+        """So many zeros."""
+        return cls(np.zeros((size + 63) // 64, np.uint64), size)
+
+    @classmethod
+    def join(cls, parts: Sequence["PackedBits"]) -> "PackedBits":
+        """The parts, one after the other."""
+        size = sum(part.size for part in parts)
+        words = np.zeros((size + 63) // 64 + 1, np.uint64)
+        at = 0
+        for part in parts:
+            first, shift = divmod(at, 64)
+            held = words[first : first + part.words.size + 1]
+            held[: part.words.size] |= part.words << np.uint64(shift)
+            if shift:
+                held[1:] |= part.words[: held.size - 1] >> np.uint64(64 - shift)
+            at += part.size
+        return cls(words[:-1], size)
+
+    def cut(self, start: int, count: int) -> "PackedBits":
+        """Bits start … start + count − 1.
+
+        Raises:
+            ValueError: there are not so many.
+        """
+        if not 0 <= start <= start + count <= self.size:
+            raise ValueError(f"expected bits among {self.size}, got {count} from {start}")
+        first, shift = divmod(start, 64)
+        length = (count + 63) // 64
+        words = np.zeros(length, np.uint64)
+        held = self.words[first : first + length]
+        words[: held.size] = held >> np.uint64(shift)
+        if shift:
+            above = self.words[first + 1 : first + 1 + length]
+            words[: above.size] |= above << np.uint64(64 - shift)
+        return PackedBits(words, count)._masked()
+
+    def __and__(self, other: "PackedBits") -> "PackedBits":
+        return PackedBits(self.words & self._alike(other), self.size)
+
+    def __or__(self, other: "PackedBits") -> "PackedBits":
+        return PackedBits(self.words | self._alike(other), self.size)
+
+    def __xor__(self, other: "PackedBits") -> "PackedBits":
+        return PackedBits(self.words ^ self._alike(other), self.size)
+
+    def __invert__(self) -> "PackedBits":
+        return PackedBits(~self.words, self.size)._masked()
+
+    def count(self) -> int:
+        """How many ones there are."""
+        return int(np.bitwise_count(self.words).sum())
+
+    def _alike(self, other: "PackedBits") -> Words:
+        if other.size != self.size:
+            raise ValueError(f"expected {self.size} bits, got {other.size}")
+        return other.words
+
+    def _masked(self) -> "PackedBits":
+        """With the unused bits of the last word cleared, in place; only for words of our own."""
+        if self.size % 64:
+            self.words[-1] &= np.uint64((1 << self.size % 64) - 1)
+        return self
 
 
 def binary_entropy(p: float) -> float:

@@ -106,6 +106,8 @@ class Detections:
         Raises:
             KeyError: a slot is not ours.
         """
+        if slots is self.slots:
+            return self
         at = np.searchsorted(self.slots, slots)
         if (at >= self.slots.size).any() or (
             self.slots[np.minimum(at, self.slots.size - 1)] != slots

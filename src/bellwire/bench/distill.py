@@ -14,7 +14,8 @@ from bellwire.base.bits import Bits, PackedBits, binary_entropy
 from bellwire.bench.model import Figure
 from bellwire.bench.textbook import row_by_row_toeplitz, textbook_cascade
 from bellwire.distill.amplification import amplify, seed_bits
-from bellwire.distill.cascade import Cascade, CascadeBudget
+from bellwire.distill.cascade import Cascade
+from bellwire.distill.reconciliation import ReconciliationBudget
 from bellwire.distill.verification import HASH_KEY_BYTES, key_hash
 
 QBER = 0.02
@@ -85,11 +86,11 @@ def _pair(n: int, rng: np.random.Generator) -> tuple[Bits, Bits, float]:
 def _reconcile(n: int, rng: np.random.Generator) -> _Reconciled:
     alice, bob, needed = _pair(n, rng)
     seed = rng.bytes(32)
-    budget = CascadeBudget(max_leaked_bits=n, max_rounds=100_000)
+    budget = ReconciliationBudget(max_leaked_bits=n, max_rounds=100_000)
     packed_alice, packed_bob = PackedBits.of(alice), PackedBits.of(bob)
     start = time.process_time()
-    a = Cascade(packed_alice, QBER, seed, corrects=False, budget=budget)
-    b = Cascade(packed_bob, QBER, seed, corrects=True, budget=budget)
+    a = Cascade(packed_alice, (n,), QBER, seed, corrects=False, budget=budget)
+    b = Cascade(packed_bob, (n,), QBER, seed, corrects=True, budget=budget)
     from_a, from_b = a.first(), b.first()
     while True:
         next_a, next_b = a.receive(from_b), b.receive(from_a)

@@ -18,7 +18,7 @@ compilation of the former. Both are exact, so the two sides need not choose alik
 
 import numpy as np
 
-from bellwire.base.bits import PackedBits, Words
+from bellwire.base.bits import PackedBits
 from bellwire.base.limits import MAX_PULSES
 from bellwire.distill import additive, fourier
 from bellwire.distill.errors import SeedLengthError
@@ -60,10 +60,9 @@ def amplify(key: PackedBits, seed: PackedBits, m: int) -> PackedBits:
     if seed.size != seed_bits(n, m):
         raise SeedLengthError(expected=seed_bits(n, m), got=seed.size)
     if m in {0, n}:
-        return PackedBits(key.words[: (m + 63) // 64].copy(), m)
-    engine = additive if additive.AVAILABLE and n >= SMALL_BITS else fourier
-    hashed = engine.toeplitz(PackedBits(_bits(key.words, 0, n - m), n - m), seed, m)
-    return PackedBits(hashed.words ^ _bits(key.words, n - m, m), m)
+        return key.cut(0, m)
+    toeplitz = additive.toeplitz if additive.AVAILABLE and n >= SMALL_BITS else fourier.toeplitz
+    return toeplitz(key.cut(0, n - m), seed, m) ^ key.cut(n - m, m)
 
 
 def warm(bits: int) -> None:
@@ -74,17 +73,3 @@ def warm(bits: int) -> None:
     if bits >= SMALL_BITS:
         key = PackedBits(np.zeros(SMALL_BITS // 64, np.uint64), SMALL_BITS)
         amplify(key, PackedBits(key.words, seed_bits(SMALL_BITS, 1)), 1)
-
-
-def _bits(words: Words, start: int, count: int) -> Words:
-    """Bits start … start + count − 1 as words of their own."""
-    first, shift = divmod(start, 64)
-    length = (count + 63) // 64
-    cut = np.zeros(length + 1, np.uint64)
-    held = words[first : first + length + 1]
-    cut[: held.size] = held
-    if shift:
-        cut[:-1] = (cut[:-1] >> np.uint64(shift)) | (cut[1:] << np.uint64(64 - shift))
-    if count % 64:
-        cut[length - 1] &= np.uint64((1 << count % 64) - 1)
-    return cut[:length]

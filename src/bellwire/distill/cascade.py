@@ -23,7 +23,7 @@ Cost: 3 … 4 ns a bit and side at an error rate of 2 %, growing with the errors
 which only those are touched that searches need.
 """
 
-from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, Reco
 from bellwire.distill.kernels import cascade as kernels
 from bellwire.distill.kernels.cascade import COLOURS, SETS, Numbers
 from bellwire.distill.layout import ROWS, Layout, layout
+from bellwire.distill.reconciliation import ReconciliationBudget
 from bellwire.distill.sets import draw_sets
 
 MAX_BITS = MAX_PULSES
@@ -48,24 +49,12 @@ _Both = tuple[Words, Words]
 """Of the first order and of the second."""
 
 
-@dataclass(frozen=True, slots=True)
-class CascadeBudget:
-    """What a block may cost before it is given up.
-
-    Attributes:
-        max_leaked_bits: Parities of one side.
-        max_rounds: Messages of one side.
-    """
-
-    max_leaked_bits: int
-    max_rounds: int
-
-
 class Cascade:
     """One side's engine; see the module for the protocol.
 
     Args:
         key: Up to `MAX_BITS` bits. Secret. Not changed.
+        parts: Bits of each part of the key, one after the other.
         qber: Public estimate, the same float on both sides; it only sets block sizes.
         public_seed: 32 public bytes, the same on both sides, drawn after the quantum exchange, so
             that orders, colours and masks are independent of the errors.
@@ -73,23 +62,28 @@ class Cascade:
         budget: The same on both sides, so that both give up in the same round.
 
     Raises:
-        ValueError: the key is too long, qber is no probability, or the seed is not 32 bytes.
+        ValueError: the key is too long, or not of these parts, qber is no probability, or the seed
+            is not 32 bytes.
     """
 
     def __init__(
         self,
         key: PackedBits,
+        parts: tuple[int, ...],
         qber: float,
         public_seed: bytes,
         *,
         corrects: bool,
-        budget: CascadeBudget,
+        budget: ReconciliationBudget,
     ) -> None:
         if key.size > MAX_BITS:
             raise ValueError(f"expected at most {MAX_BITS} bits, got {key.size}")
+        if sum(parts) != key.size:
+            raise ValueError(f"expected parts of {key.size} bits in all, got {sum(parts)}")
         if len(public_seed) != SEED_BYTES:
             raise ValueError(f"expected a seed of {SEED_BYTES} bytes, got {len(public_seed)}")
         self._key = PackedBits(key.words.copy(), key.size)
+        self._parts = parts
         self._corrects = corrects
         self._budget = budget
         plan = layout(key.size, qber)
@@ -125,9 +119,11 @@ class Cascade:
         return self._finished
 
     @property
-    def errors(self) -> int:
-        """How many positions were found to differ so far; public."""
-        return int(np.bitwise_count(self._differing).sum())
+    def errors(self) -> tuple[int, ...]:
+        """How many positions of each part were found to differ so far; public."""
+        wrong = self.error_positions
+        below = [0, *(int((wrong < end).sum()) for end in np.cumsum(self._parts))]
+        return tuple(end - start for start, end in pairwise(below))
 
     @property
     def error_positions(self) -> Positions:
@@ -135,10 +131,6 @@ class Cascade:
         if self._search:
             return self._search.errors()
         return np.flatnonzero(PackedBits(self._bare, 64 * self._bare.size).unpack())
-
-    @property
-    def _differing(self) -> Words:
-        return self._search.found if self._search else self._bare
 
     @property
     def corrected(self) -> PackedBits:
@@ -198,6 +190,9 @@ class Cascade:
             raise self._fail(ReconciliationFailure.CONTRADICTION, "a position was found twice")
         if searches:
             return self._announce(self._search.parities(searches))
+        if (self.error_positions >= self._key.size).any():
+            # Places behind the key are zero on both sides.
+            raise self._fail(ReconciliationFailure.CONTRADICTION, "a place without a bit differs")
         self._finished = True
         return None
 
@@ -350,9 +345,16 @@ def warm() -> None:
     bob = alice.copy()
     bob[::_WARM_ERRORS_APART] ^= 1
     qber = 1 / _WARM_ERRORS_APART
-    budget = CascadeBudget(max_leaked_bits=_WARM_BITS, max_rounds=_WARM_BITS)
+    budget = ReconciliationBudget(max_leaked_bits=_WARM_BITS, max_rounds=_WARM_BITS)
     one, other = (
-        Cascade(PackedBits.of(key), qber, bytes(SEED_BYTES), corrects=corrects, budget=budget)
+        Cascade(
+            PackedBits.of(key),
+            (_WARM_BITS,),
+            qber,
+            bytes(SEED_BYTES),
+            corrects=corrects,
+            budget=budget,
+        )
         for key, corrects in ((alice, False), (bob, True))
     )
     to_other, to_one = one.first(), other.first()

@@ -8,6 +8,7 @@ Horne, Shimony and Holt, PRL 23, 880 (1969).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,14 @@ class Correlations:
 
     pairs: NDArray[np.int64]
     different: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, counts: Mapping[tuple[int, int], ErrorRate]) -> "Correlations":
+        """From how many outcomes differ for each pair of settings; nothing where none is given."""
+        pairs, different = np.zeros((3, 3), np.int64), np.zeros((3, 3), np.int64)
+        for cell, count in counts.items():
+            pairs[cell], different[cell] = count.bits, count.errors
+        return cls(pairs, different)
 
     @classmethod
     def count(

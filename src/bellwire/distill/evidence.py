@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bellwire.base.bits import Bits
-from bellwire.base.detections import Protocol, Settings
+from bellwire.base.bits import PackedBits
+from bellwire.base.detections import Protocol
 from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.estimation import (
     Correlations,
@@ -12,10 +12,19 @@ from bellwire.distill.estimation import (
     conjugate_phase_errors,
     e91_phase_errors,
 )
-from bellwire.distill.sifting import Roles
+from bellwire.distill.sifting import Sifted
 from bellwire.distill.verdict import TSIRELSON, Rejection, Rules, judge_e91, judge_qber
 
 NOTHING = ErrorRate(0, 0)
+
+
+def errors_of(wrong: PackedBits, parts: tuple[int, int]) -> tuple[ErrorRate, ErrorRate]:
+    """Errors of each of two parts, from where the bits of both, part after part, differ."""
+    first, second = parts
+    return (
+        ErrorRate(wrong.cut(0, first).count(), first),
+        ErrorRate(wrong.cut(first, second).count(), second),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +50,19 @@ class Evidence:
     def of(
         cls,
         protocol: Protocol,
-        settings: tuple[Settings, Settings],
-        roles: Roles,
-        tested: tuple[Bits, Bits],
+        sifted: Sifted,
+        tested: tuple[PackedBits, PackedBits],
         *,
         rare: int | None = None,
     ) -> "Evidence":
-        """Count the test slots: settings at all common slots, outcomes at the test slots."""
-        alice, bob = settings
-        alice_bits, bob_bits = tested
+        """Count both sides' outcomes at the test slots, which lie as in `sifted.test`."""
+        wrong = tested[0] ^ tested[1]
         if protocol.judged_on_chsh:
-            test = roles.test
-            counts = Correlations.count(alice[test], bob[test], alice_bits, bob_bits)
-            return cls(protocol, (NOTHING, NOTHING), counts)
-        basis = alice[roles.test]
-        wrong = alice_bits != bob_bits
-        first, second = (
-            ErrorRate(int(wrong[basis == b].sum()), int((basis == b).sum())) for b in (0, 1)
-        )
-        return cls(protocol, (first, second), None, rare)
+            counts = {
+                cell: ErrorRate((mask & wrong).count(), mask.count()) for cell, mask in sifted.cells
+            }
+            return cls(protocol, (NOTHING, NOTHING), Correlations.of(counts))
+        return cls(protocol, errors_of(wrong, sifted.tests), None, rare)
 
     @property
     def sample(self) -> ErrorRate:

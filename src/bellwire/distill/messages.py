@@ -93,7 +93,10 @@ class Received(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Announced(msgspec.Struct, frozen=True, array_like=True):
-    """Step 2. Settings at the common slots, two bit planes, and this side's public nonce."""
+    """Step 2. Settings at the common slots, as coded planes, and this side's public nonce.
+
+    E91's `high` has a bit for each slot whose bit of `low` is 0.
+    """
 
     low: Annotated[bytes, Meta(max_length=MAX_BODY)]
     high: Annotated[bytes, Meta(max_length=MAX_BODY)]

@@ -49,6 +49,7 @@ class BlockReport:
         message: The same in words, with the numbers.
         pulses: Pulses, or pairs, sent.
         detected: Common slots: Bob's detections in BB84, coincidences of pairs.
+        sifting_bytes: What both sides sent to say which slots clicked, and how they were set.
         sifted_bits: Bits with equal bases (BB84, BBM92), or of key settings (E91).
         sample_bits: Of these, opened to estimate; all of them if the block was opened.
         key_bits: What went into reconciliation, 0 if it came to none.
@@ -80,6 +81,7 @@ class BlockReport:
     reason: Reason | None = None
     message: str | None = None
     detected: int = 0
+    sifting_bytes: int = 0
     sifted_bits: int = 0
     sample_bits: int = 0
     key_bits: int = 0

@@ -1,112 +1,134 @@
-"""Which slots both sides registered, how the lists travel, and what each slot serves.
+"""What each common slot serves, by the announced settings: key, test, or nothing.
 
-A list of slots travels as a bitmap of the block, or as the gaps between slots in one, two or four
-bytes each, whichever is shortest; both sides can tell the forms apart by a leading byte.
+Everything is on packed bits: a plane of settings, or of outcomes, has a bit for each common slot.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bellwire.base.angles import KEY_PAIRS
-from bellwire.base.bits import PackedBitsError, unpack
-from bellwire.base.detections import Protocol, Settings, Slots
-from bellwire.crypto.stream import NoiseStream
-from bellwire.distill.errors import MalformedMessage
-from bellwire.distill.estimation import ErrorRate
+from bellwire.base.bits import PackedBits
+from bellwire.base.detections import Protocol
+from bellwire.crypto.stream import KeyStream
+from bellwire.distill.announcements import select
 
-_BITMAP = 0
-_GAP_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4")}
+SHARE_BITS = 16
+"""A share of slots is taken to the nearest of so many binary places."""
 
-
-def encode_slots(slots: Slots, pulses: int) -> bytes:
-    """Encode strictly increasing slots below `pulses` in the shortest form."""
-    gaps = np.diff(slots, prepend=-1) - 1
-    largest = int(gaps.max()) if gaps.size else 0
-    width = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
-    if width * slots.size < (pulses + 7) // 8:
-        return bytes([width]) + gaps.astype(_GAP_TYPES[width]).tobytes()
-    bitmap = np.zeros(pulses, np.uint8)
-    bitmap[slots] = 1
-    return bytes([_BITMAP]) + np.packbits(bitmap, bitorder="little").tobytes()
-
-
-def decode_slots(data: bytes, pulses: int) -> Slots:
-    """Decode a list of slots.
-
-    Raises:
-        MalformedMessage: unknown form, wrong length, or a slot at or beyond `pulses`.
-    """
-    form, body = data[:1], data[1:]
-    if form == bytes([_BITMAP]):
-        try:
-            return np.flatnonzero(unpack(body, pulses)).astype(np.int64)
-        except PackedBitsError as error:
-            raise MalformedMessage(f"list of slots: {error}") from error
-    dtype = _GAP_TYPES.get(form[0]) if form else None
-    if dtype is None:
-        raise MalformedMessage("list of slots: expected form 0, 1, 2 or 4")
-    if len(body) % dtype.itemsize or len(body) // dtype.itemsize > pulses:
-        raise MalformedMessage(f"list of slots: {len(body)} bytes are not a list of gaps")
-    gaps = np.frombuffer(body, dtype).astype(np.int64)
-    slots = np.cumsum(gaps + 1) - 1
-    if slots.size and slots[-1] >= pulses:
-        raise MalformedMessage(f"list of slots: expected slots below {pulses}, got {slots[-1]}")
-    return np.asarray(slots, np.int64)
+Cell = tuple[int, int]
+"""Alice's setting and Bob's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Roles:
-    """What each common slot serves, as positions into the list of common slots.
+class Choices:
+    """One side's settings at the common slots; public once announced.
 
     Attributes:
-        key: Positions whose outcomes stay secret and become key, part after part.
-        parts: Bits of `key` per part (basis of BB84 and BBM92, key setting of E91).
-        test: Positions whose outcomes are opened.
+        low: Bit 0 of each setting.
+        high: Bit 1, of E91's three settings; never set together with bit 0. Else None.
     """
 
-    key: NDArray[np.int64]
-    parts: tuple[int, ...]
-    test: NDArray[np.int64]
+    low: PackedBits
+    high: PackedBits | None = None
 
-    def errors(self, wrong: NDArray[np.integer[Any]]) -> tuple[ErrorRate, ErrorRate]:
-        """Errors of each of the two parts, from the positions in the key that differ."""
-        first, second = self.parts
-        of_first = int((wrong < first).sum())
-        return ErrorRate(of_first, first), ErrorRate(wrong.size - of_first, second)
+    def equal(self, setting: int) -> PackedBits:
+        """Where this setting was chosen."""
+        if self.high is None:
+            return self.low if setting else ~self.low
+        return (~(self.low | self.high), self.low, self.high)[setting]
 
 
-def assign(
+@dataclass(frozen=True, slots=True, eq=False)
+class Sifted:
+    """One side's outcomes at the common slots, by what they serve.
+
+    Attributes:
+        key: Outcomes that stay secret and become key, part after part. Secret.
+        parts: Bits of `key` per part (basis of BB84 and BBM92, key setting of E91).
+        test: Outcomes that are opened: in BB84 and BBM92 those of basis 0, then of basis 1.
+        tests: Bits of `test` per basis; (0, 0) in E91.
+        cells: E91: for each pair of settings that is tested, which bits of `test` are of it.
+    """
+
+    key: PackedBits
+    parts: tuple[int, int]
+    test: PackedBits
+    tests: tuple[int, int]
+    cells: tuple[tuple[Cell, PackedBits], ...] = ()
+
+
+def sift(
     protocol: Protocol,
-    alice: Settings,
-    bob: Settings,
+    settings: tuple[Choices, Choices],
+    outcomes: PackedBits,
     sample_share: float,
     seed: bytes,
     *,
     rare: int | None = None,
-) -> Roles:
-    """Divide the common slots by the announced settings of both sides.
+) -> Sifted:
+    """Divide this side's outcomes at the common slots by the settings of both, Alice's first.
 
     BB84 and BBM92 keep equal bases and test a random `sample_share` of each basis, drawn from the
     public `seed`. A `rare` basis, the other one being preferred, is tested whole: key comes from
     the preferred basis alone, and what the rare one shows limits Eve there. E91 keys on
     `KEY_PAIRS` and tests every other pair of settings. Unequal bases serve nothing.
     """
+    alice, bob = settings
     if protocol.judged_on_chsh:
-        parts = [np.flatnonzero((alice == a) & (bob == b)) for a, b in KEY_PAIRS]
-        used = np.zeros(alice.size, bool)
-        for part in parts:
-            used[part] = True
-        return Roles(np.concatenate(parts), tuple(p.size for p in parts), np.flatnonzero(~used))
-    noise = NoiseStream(seed, "sample")
-    keys: list[NDArray[np.int64]] = []
-    tests: list[NDArray[np.int64]] = []
+        return _by_settings(alice, bob, outcomes)
+    keys, tests = [], []
     for basis in (0, 1):
-        sifted = np.flatnonzero((alice == basis) & (bob == basis))
-        order = np.argsort(noise.uniform(sifted.size), kind="stable")
-        cut = sifted.size if basis == rare else round(sample_share * sifted.size)
-        tests.append(np.sort(sifted[order[:cut]]))
-        keys.append(np.sort(sifted[order[cut:]]))
-    return Roles(np.concatenate(keys), tuple(k.size for k in keys), np.concatenate(tests))
+        sifted = select(outcomes, alice.equal(basis) & bob.equal(basis))
+        if basis == rare:
+            keys.append(PackedBits.zeros(0))
+            tests.append(sifted)
+            continue
+        sample = draw(sifted.size, sample_share, seed, f"sample {basis}")
+        keys.append(select(sifted, ~sample))
+        tests.append(select(sifted, sample))
+    return Sifted(
+        PackedBits.join(keys),
+        (keys[0].size, keys[1].size),
+        PackedBits.join(tests),
+        (tests[0].size, tests[1].size),
+    )
+
+
+def _by_settings(alice: Choices, bob: Choices, outcomes: PackedBits) -> Sifted:
+    masks = {(a, b): alice.equal(a) & bob.equal(b) for a in range(3) for b in range(3)}
+    first, second = (select(outcomes, masks[pair]) for pair in KEY_PAIRS)
+    test = ~(masks[KEY_PAIRS[0]] | masks[KEY_PAIRS[1]])
+    cells = tuple((pair, select(m, test)) for pair, m in masks.items() if pair not in KEY_PAIRS)
+    return Sifted(
+        PackedBits.join([first, second]),
+        (first.size, second.size),
+        select(outcomes, test),
+        (0, 0),
+        cells,
+    )
+
+
+def draw(count: int, share: float, seed: bytes, label: str) -> PackedBits:
+    """A random subset of `count` places: each is in it with probability `share`, independently.
+
+    Given how many it has, every subset is as likely. A place's word of `SHARE_BITS` bits lies
+    across as many planes of the stream; it is in the subset if the word is below the share.
+
+    Args:
+        count: Places.
+        share: In [0, 1], taken to the nearest 2⁻¹⁶, but neither 0 nor 1.
+        seed: 32 bytes; public.
+        label: Of the stream.
+    """
+    limit = min(max(round(share * 2**SHARE_BITS), 1), 2**SHARE_BITS - 1)
+    words = (count + 63) // 64
+    stream = KeyStream(seed, label).at(0, 8 * words * SHARE_BITS).view("<u8")
+    planes = stream.reshape(SHARE_BITS, words)
+    below = np.zeros(words, np.uint64)
+    for place in range(SHARE_BITS):  # the lowest place decides least
+        if limit >> place & 1:
+            below |= ~planes[place]
+        else:
+            below &= ~planes[place]
+    return PackedBits(below, count).cut(0, count)

@@ -8,23 +8,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from bellwire.base.bits import (
-    Bits,
-    PackedBits,
-    PackedBitsError,
-    binary_entropy,
-    pack,
-    unpack,
-)
-from bellwire.base.detections import Half, Settings, Side, Slots
+from bellwire.base.bits import PackedBits, PackedBitsError, binary_entropy
+from bellwire.base.detections import Detections, Half, Protocol, Settings, Side, Slots
 from bellwire.base.errors import BellwireError
 from bellwire.base.matching import Matching, MatchingMalformed
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.one_time_mac import forgery_bound, tag
+from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.amplification import amplify, seed_bits
+from bellwire.distill.announcements import (
+    decode_plane,
+    decode_slots,
+    deposit,
+    encode_plane,
+    encode_slots,
+    select,
+)
 from bellwire.distill.bounds import EpsilonBudget, secret_length
-from bellwire.distill.cascade import Cascade, CascadeBudget
+from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import (
     BlockAuthentication,
     BlockRejected,
@@ -33,7 +35,8 @@ from bellwire.distill.conversation import (
     Talk,
 )
 from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
-from bellwire.distill.evidence import Evidence
+from bellwire.distill.estimation import ErrorRate
+from bellwire.distill.evidence import Evidence, errors_of
 from bellwire.distill.messages import (
     NONCE_BYTES,
     Announced,
@@ -45,8 +48,9 @@ from bellwire.distill.messages import (
     decode,
     encode,
 )
+from bellwire.distill.reconciliation import Reconciler, ReconciliationBudget
 from bellwire.distill.report import ASSUMPTIONS, BlockReport
-from bellwire.distill.sifting import Roles, assign, decode_slots, encode_slots
+from bellwire.distill.sifting import Choices, Sifted, sift
 from bellwire.distill.verdict import Reason, Rejection, Rules
 from bellwire.distill.verification import (
     HASH_BITS,
@@ -98,37 +102,22 @@ class Steps(Conversation):
                 )
         slots = yield from self._receive_slots(half)
         ours = half.at(slots)
-        highest = self._opening.protocol.settings - 1
-        if slots.size and (ours.settings.max() > highest or ours.outcomes.max() > 1):
-            raise BlockRejected(Reason.LINK, "settings or outcomes are out of range")
-        alice, bob, public_seed = yield from self._announce(ours.settings)
-        roles = assign(
-            self._opening.protocol,
-            alice,
-            bob,
-            self._opening.sample_share,
-            hkdf(public_seed, info=b"sample", length=32),
-            rare=self._opening.rare_basis,
-        )
-        tested = yield from self._test(ours.outcomes, roles)
+        sifted, public_seed = yield from self._sift(ours)
+        tested = yield from self._test(sifted)
         evidence = Evidence.of(
-            self._opening.protocol,
-            (alice, bob),
-            roles,
-            tested,
-            rare=self._opening.rare_basis,
+            self._opening.protocol, sifted, tested, rare=self._opening.rare_basis
         )
         self.report = replace(
             self.report,
             detected=slots.size,
-            sifted_bits=evidence.sample.bits + roles.key.size,
+            sifted_bits=evidence.sample.bits + sifted.key.size,
             sample_bits=evidence.sample.bits,
             **evidence.figures(self._budget),
         )
         rejection = evidence.judge(self._rules, self._budget)
         if rejection is not None or self._opening.probe:
-            return (yield from self._disclose(ours.outcomes[roles.key], roles, evidence, rejection))
-        return (yield from self._distil(ours.outcomes[roles.key], roles, evidence, public_seed))
+            return (yield from self._disclose(sifted, evidence, rejection))
+        return (yield from self._distil(sifted, evidence, public_seed))
 
     def _half(self) -> Talk[Half]:
         source = yield FetchHalf(self._opening)
@@ -149,10 +138,10 @@ class Steps(Conversation):
     def _receive_slots(self, half: Half) -> Talk[Slots]:
         own = half.received
         body = b"" if own is None else encode_slots(own, self._opening.pulses)
-        theirs = decode(
-            (yield from self._exchange(encode(Received(body, self._slots_tag(self._side, body))))),
-            Received,
-        )
+        said = encode(Received(body, self._slots_tag(self._side, body)))
+        heard = yield from self._exchange(said)
+        self._count_sifting(said, heard)
+        theirs = decode(heard, Received)
         # Bases open only for a list of slots that is known to be the peer's own.
         if self._authentication is not None:
             self._verify_peer_tag(
@@ -172,6 +161,10 @@ class Steps(Conversation):
             return peer
         return np.intersect1d(own, peer, assume_unique=True)
 
+    def _count_sifting(self, *messages: bytes) -> None:
+        total = self.report.sifting_bytes + sum(len(message) for message in messages)
+        self.report = replace(self.report, sifting_bytes=total)
+
     def _slots_tag(self, side: Side, body: bytes) -> bytes:
         if self._authentication is None:
             return b""
@@ -181,43 +174,65 @@ class Steps(Conversation):
             self._tag_context(b"received", side) + body,
         )
 
-    def _announce(self, settings: Settings) -> Talk[tuple[Settings, Settings, bytes]]:
-        nonce = self._random_bytes(NONCE_BYTES)
-        three = self._opening.protocol.settings > 2
-        low = pack(settings & np.uint8(1))
-        high = pack(settings >> np.uint8(1)) if three else b""
-        theirs = decode((yield from self._exchange(encode(Announced(low, high, nonce)))), Announced)
-        peer = _bits(theirs.low, settings.size)
-        if three:
-            peer = peer | (_bits(theirs.high, settings.size) << np.uint8(1))
-            if peer.size and peer.max() > 2:
-                raise MalformedMessage("expected settings 0, 1 or 2, got 3")
-        elif theirs.high:
-            raise MalformedMessage("expected one bit per basis, got two")
-        if self._side is Side.ALICE:
-            return settings, peer, nonce + theirs.nonce
-        return peer, settings, theirs.nonce + nonce
+    def _sift(self, ours: Detections) -> Talk[tuple[Sifted, bytes]]:
+        highest = self._opening.protocol.settings - 1
+        if ours.slots.size and (ours.settings.max() > highest or ours.outcomes.max() > 1):
+            raise BlockRejected(Reason.LINK, "settings or outcomes are out of range")
+        outcomes = PackedBits.of(ours.outcomes)
+        settings, public_seed = yield from self._announce(ours.settings)
+        sifted = sift(
+            self._opening.protocol,
+            settings,
+            outcomes,
+            self._opening.sample_share,
+            hkdf(public_seed, info=b"sample", length=32),
+            rare=self._opening.rare_basis,
+        )
+        return sifted, public_seed
 
-    def _test(self, outcomes: Bits, roles: Roles) -> Talk[tuple[Bits, Bits]]:
-        mine = outcomes[roles.test]
-        theirs = decode((yield from self._exchange(encode(Tested(pack(mine))))), Tested)
+    def _announce(self, settings: Settings) -> Talk[tuple[tuple[Choices, Choices], bytes]]:
+        nonce = self._random_bytes(NONCE_BYTES)
+        mine = _choices(self._opening.protocol, settings)
+        # Where bit 0 is set, E91's bit 1 is not, and need not be said.
+        high = b"" if mine.high is None else encode_plane(select(mine.high, ~mine.low))
+        said = encode(Announced(encode_plane(mine.low), high, nonce))
+        heard = yield from self._exchange(said)
+        self._count_sifting(said, heard)
+        theirs = decode(heard, Announced)
+        peer = self._peer_choices(theirs, settings.size)
+        if self._side is Side.ALICE:
+            return (mine, peer), nonce + theirs.nonce
+        return (peer, mine), theirs.nonce + nonce
+
+    def _peer_choices(self, announced: Announced, size: int) -> Choices:
+        low = decode_plane(announced.low, size, "settings")
+        if self._opening.protocol.settings == 2:
+            if announced.high:
+                raise MalformedMessage("settings: expected one bit per basis, got two")
+            return Choices(low)
+        rest = ~low
+        said = decode_plane(announced.high, rest.count(), "settings")
+        return Choices(low, deposit(said, rest))
+
+    def _test(self, sifted: Sifted) -> Talk[tuple[PackedBits, PackedBits]]:
+        mine = sifted.test
+        theirs = decode((yield from self._exchange(encode(Tested(mine.to_bytes())))), Tested)
         return self._alice_first(mine, _bits(theirs.outcomes, mine.size))
 
-    def _alice_first(self, mine: Bits, theirs: Bits) -> tuple[Bits, Bits]:
+    def _alice_first(self, mine: PackedBits, theirs: PackedBits) -> tuple[PackedBits, PackedBits]:
         return (mine, theirs) if self._side is Side.ALICE else (theirs, mine)
 
     def _disclose(
-        self, key: Bits, roles: Roles, evidence: Evidence, rejection: Rejection | None
+        self, sifted: Sifted, evidence: Evidence, rejection: Rejection | None
     ) -> Talk[BlockReport]:
         # These bits will never be key, so all of them may say how often they differ. A peer that
         # was led to another verdict cannot use the block: it will not get our transcript tag.
-        theirs = decode(
-            (yield from self._exchange(encode(Decided(go=False, body=pack(key))))), Decided
-        )
+        said = encode(Decided(go=False, body=sifted.key.to_bytes()))
+        theirs = decode((yield from self._exchange(said)), Decided)
         if theirs.go:
             raise BlockRejected(Reason.DISAGREED, "the peer accepts what we reject")
-        alice, bob = self._alice_first(key, _bits(theirs.body, key.size))
-        opened = evidence.with_key(roles.errors(np.flatnonzero(alice != bob)))
+        wrong = sifted.key ^ _bits(theirs.body, sifted.key.size)
+        opened = evidence.with_key(errors_of(wrong, sifted.parts))
         # E91 without a probe's full disclosure has no QBER; with it, its own limit applies too.
         rejection = rejection or opened.judge_bits(self._rules, self._budget)
         self.report = replace(
@@ -229,19 +244,23 @@ class Steps(Conversation):
             raise BlockRejected(rejection.reason, rejection.message)
         return self._concluded(epsilon=None)
 
-    def _distil(
-        self, key: Bits, roles: Roles, evidence: Evidence, public_seed: bytes
-    ) -> Talk[BlockReport]:
+    def _distil(self, sifted: Sifted, evidence: Evidence, public_seed: bytes) -> Talk[BlockReport]:
+        key = sifted.key
         engine = Cascade(
-            PackedBits.of(key),
+            key,
+            sifted.parts,
             evidence.expected_qber(),
             hkdf(public_seed, info=b"cascade", length=32),
             corrects=self._side is Side.BOB,
-            budget=CascadeBudget(max_leaked_bits=key.size, max_rounds=MAX_ROUNDS),
+            budget=ReconciliationBudget(max_leaked_bits=key.size, max_rounds=MAX_ROUNDS),
         )
         yield from self._reconcile(engine)
-        known = evidence.with_key(roles.errors(engine.error_positions))
-        ideal = key.size * binary_entropy(engine.errors / key.size) if key.size else 0.0
+        first, second = (
+            ErrorRate(wrong, bits) for wrong, bits in zip(engine.errors, sifted.parts, strict=True)
+        )
+        known = evidence.with_key((first, second))
+        errors = first.errors + second.errors
+        ideal = key.size * binary_entropy(errors / key.size) if key.size else 0.0
         self.report = replace(
             self.report,
             key_bits=key.size,
@@ -254,9 +273,9 @@ class Steps(Conversation):
         rejection = known.judge_bits(self._rules, self._budget)
         if rejection is not None:
             raise BlockRejected(rejection.reason, rejection.message)
-        limits = evidence.phase_errors(roles.parts, self._budget)
+        limits = evidence.phase_errors(sifted.parts, self._budget)
         length = secret_length(
-            list(zip(roles.parts, limits, strict=True)),
+            list(zip(sifted.parts, limits, strict=True)),
             engine.leaked_bits + HASH_BITS,
             self._budget,
         )
@@ -276,7 +295,7 @@ class Steps(Conversation):
         yield from self._keep(secret, report)
         return report
 
-    def _reconcile(self, engine: Cascade) -> Talk[None]:
+    def _reconcile(self, engine: Reconciler) -> Talk[None]:
         try:
             theirs = decode(
                 (yield from self._exchange(encode(Decided(go=True, body=engine.first())))), Decided
@@ -294,14 +313,14 @@ class Steps(Conversation):
         size = seed_bits(key.size, length)
         if self._side is Side.ALICE:
             hash_key = self._random_bytes(HASH_KEY_BYTES)
-            seed = _random_bits(self._random_bytes, size)
+            seed = _stretched(self._random_bytes(SEED_BYTES), size)
             proof = Proof(hash_key, key_hash(key, hash_key), seed.to_bytes())
             decode((yield from self._exchange(encode(proof))), Proof)
         else:
             proof = decode((yield from self._exchange(encode(Proof(b"", b"", b"")))), Proof)
             if len(proof.hash_key) != HASH_KEY_BYTES:
                 raise MalformedMessage(f"expected a hash key of {HASH_KEY_BYTES} bytes")
-            seed = _packed_bits(proof.seed, size)
+            seed = _bits(proof.seed, size)
             try:
                 verify_key_hash(key, proof.hash_key, proof.key_hash)
             except KeyMismatch as error:
@@ -315,22 +334,19 @@ class Steps(Conversation):
         return self._budget.secrecy + collision_bound(key_bits) + tags
 
 
-def _bits(data: bytes, count: int) -> Bits:
-    try:
-        return unpack(data, count)
-    except PackedBitsError as error:
-        raise MalformedMessage(str(error)) from error
+def _choices(protocol: Protocol, settings: Settings) -> Choices:
+    low = PackedBits.of(settings & np.uint8(1))
+    return Choices(low, PackedBits.of(settings >> np.uint8(1)) if protocol.settings > 2 else None)
 
 
-def _packed_bits(data: bytes, count: int) -> PackedBits:
+def _bits(data: bytes, count: int) -> PackedBits:
     try:
         return PackedBits.from_bytes(data, count)
     except PackedBitsError as error:
         raise MalformedMessage(str(error)) from error
 
 
-def _random_bits(random_bytes: Callable[[int], bytes], count: int) -> PackedBits:
-    data = bytearray(random_bytes((count + 7) // 8))
-    if count % 8:
-        data[-1] &= (1 << count % 8) - 1
-    return PackedBits.from_bytes(bytes(data), count)
+def _stretched(fresh: bytes, count: int) -> PackedBits:
+    """So many bits of a cryptographic stream, as all choices of a node are made."""
+    words = KeyStream(fresh, "amplification").at(0, 8 * ((count + 63) // 64)).view("<u8")
+    return PackedBits(words.astype(np.uint64, copy=False), count).cut(0, count)

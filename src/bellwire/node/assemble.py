@@ -14,7 +14,7 @@ from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
-from bellwire.distill import amplification, cascade
+from bellwire.distill import amplification, announcements, cascade
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
@@ -180,6 +180,7 @@ async def _material(
     source = await asyncio.to_thread(open_source, settings, side, options.link_dir, folder)
 
     def warm() -> None:
+        announcements.warm()
         cascade.warm()
         amplification.warm(settings.distill.pulses)
         source.warm()
