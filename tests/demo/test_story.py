@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.demo.example import story
 
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.demo.story import (
     PREVIEW_COLUMNS,
     PREVIEW_LINES,
@@ -68,7 +68,7 @@ def test_the_budget_adds_up_from_pulses_to_secret_bits(data: st.DataObject) -> N
     extracted = below(left)
     leaked = below(left - extracted)
     steps = key_budget(
-        protocol=data.draw(st.sampled_from(Protocol)),
+        protocol=data.draw(st.sampled_from(OF_PHOTONS)),
         accepted=True,
         pulses=pulses,
         detected=detected,

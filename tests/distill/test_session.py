@@ -9,7 +9,7 @@ from tests.simulators.blocks import Recorder, opening, reader, replacing, run, s
 from tests.simulators.halves import bb84, bbm92, e91, halves
 
 from bellwire.base.bits import PackedBits, pack
-from bellwire.base.detections import Detections, Half, Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
 from bellwire.distill import messages, steps
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import FetchHalf, Send
@@ -49,7 +49,7 @@ def test_two_hundred_thousand_pulses_at_two_percent_give_one_key(
         assert len(report.correlations) == 9
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_random_blocks_end_equal_at_both_sides(protocol: Protocol) -> None:
     rng = np.random.default_rng(8)
     accepted = 0
@@ -73,7 +73,7 @@ def test_random_blocks_end_equal_at_both_sides(protocol: Protocol) -> None:
 
 
 @pytest.mark.parametrize("pulses", [1, 2, 3, 50, 2_000])
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_a_tiny_block_is_too_few(protocol: Protocol, pulses: int) -> None:
     outcome = run(opening(protocol, pulses))
     assert reasons(outcome) == {Reason.TOO_FEW}
@@ -158,7 +158,7 @@ def test_a_block_that_does_not_pay_for_its_tags_gives_none() -> None:
 # --- probes
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_a_probe_opens_every_bit_and_carries_no_tags(protocol: Protocol) -> None:
     said = Recorder()
     outcome = run(opening(protocol, probe=True), wire=said)

@@ -5,7 +5,7 @@ import pytest
 
 from bellwire.base.angles import KEY_PAIRS
 from bellwire.base.bits import Bits, PackedBits
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.distill.sifting import Choices, Sifted, draw, sift
 
 SEED = bytes(range(32))
@@ -115,7 +115,7 @@ def test_every_place_is_drawn_with_the_share(share: float) -> None:
 
 
 def test_no_common_slots_give_nothing() -> None:
-    for protocol in Protocol:
+    for protocol in OF_PHOTONS:
         nothing = Choices(
             PackedBits.zeros(0), PackedBits.zeros(0) if protocol is Protocol.E91 else None
         )

@@ -17,7 +17,7 @@ from tests.reference.announcements import plane_of
 from tests.simulators.blocks import Recorder, opening, run, tags
 from tests.simulators.halves import halves
 
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 
 
 def hkdf(ikm: bytes, info: bytes, length: int) -> bytes:
@@ -74,7 +74,7 @@ def sampled_key(alice: list[int], bob: list[int], share: float, public_seed: byt
     return chosen
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Protocol) -> None:
     block, keys = opening(protocol), tags(1)
     light = halves(protocol, block.pulses, np.random.default_rng(0))

@@ -16,7 +16,7 @@ import pytest
 from tests.simulators.blocks import Recorder, opening, reader, tags
 
 from bellwire.base.bits import Bits, PackedBits, pack
-from bellwire.base.detections import Detections, Half, Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
 from bellwire.distill import messages
 from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.announcements import decode_slots
@@ -131,7 +131,7 @@ class Block:
         return half
 
 
-@pytest.fixture(scope="module", params=list(Protocol), ids=str)
+@pytest.fixture(scope="module", params=OF_PHOTONS, ids=str)
 def block(request: pytest.FixtureRequest) -> Block:
     protocol: Protocol = request.param
     alice, bob = simulate(

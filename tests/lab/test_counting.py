@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bellwire import lab
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.base.errors import UsageError
 from bellwire.lab import dispatch
 from bellwire.lab.counting import Counting, Statistics, run
@@ -23,7 +23,7 @@ def estimated(protocol: str, **words: Any) -> Statistics:
 
 
 @pytest.mark.parametrize("eve", ["none", "intercept-resend:0.4", "cloner:0.5"])
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_the_statistics_are_those_of_theory(protocol: Protocol, eve: str) -> None:
     found = estimated(protocol, pulses=4_000_000, eve=eve, seed=1)
     assert found.detections == found.pulses == 4_000_000
@@ -126,7 +126,7 @@ def test_a_trillion_windows_cost_their_coincidences_only() -> None:
 
 
 def test_a_handful_of_slots_decides_nothing() -> None:
-    for protocol in Protocol:
+    for protocol in OF_PHOTONS:
         found = estimated(protocol, pulses=3, seed=1)
         assert found.verdict == "abort"
         assert "too few" in str(found.reason)

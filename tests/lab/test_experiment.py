@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.base.errors import UsageError
 from bellwire.distill.report import ASSUMPTIONS
 from bellwire.lab.engines import Engine, Player
@@ -46,7 +46,7 @@ def assert_as_theory(
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("config", [LinkConfig(), LOSSY], ids=["ideal", "lossy"])
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_without_eve_both_accept_one_key_as_theory_says(
     protocol: Protocol, config: LinkConfig, seed: int
 ) -> None:
@@ -114,7 +114,7 @@ def test_a_small_share_of_eve_costs_key_and_is_paid_for() -> None:
     assert 0 < touched.secret_bits < 0.7 * clean.secret_bits
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_the_same_seed_gives_the_same_and_another_seed_another(protocol: Protocol) -> None:
     one, again, other = (
         timeless(run(Experiment(protocol=protocol, pulses=60_000, seed=seed))) for seed in (7, 7, 8)
@@ -289,7 +289,7 @@ def test_a_preferred_basis_is_refused_where_there_is_none(other: dict[str, Any])
         Experiment(**other, rectilinear=0.9)
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_detectors_with_dead_time_and_jitter_leave_the_statistics_of_theory(
     protocol: Protocol,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bellwire import lab
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.base.errors import UsageError
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.verdict import Reason
@@ -15,7 +15,7 @@ from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.middle import Interposed, Knows
 from bellwire.link.eve import Eve, EveKind
 
-PROTOCOLS = [protocol.value for protocol in Protocol]
+PROTOCOLS = [protocol.value for protocol in OF_PHOTONS]
 
 
 def run(protocol: str, knows: Knows = Knows.NOTHING, pulses: int = 40_000) -> Result:

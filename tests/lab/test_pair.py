@@ -3,7 +3,7 @@
 import pytest
 from tests.simulators.blocks import opening, run
 
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import derive_authentication
 
@@ -26,7 +26,7 @@ def test_sides_under_different_tag_keys_end_before_bases_open() -> None:
     assert not outcome.secrets
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_a_wire_that_carries_nothing_ends_both_sides_by_timeout(protocol: Protocol) -> None:
     outcome = run(opening(protocol), wire=lambda _sender, _step, _body: [])
     assert {r.reason for r in outcome.reports.values()} == {Reason.TIMEOUT}

@@ -57,6 +57,8 @@ def test_the_link_says_where_it_listens_and_ends_with_its_parent(
         (["--lab", "--eve-axis", "45"], "only where there is an Eve"),
         (["--misalignment", "0.6"], "misalignment"),
         (["--efficiency", "0"], "detector_efficiency"),
+        (["--afterpulse", "1"], "link.afterpulse"),
+        (["--lab", "--eve", "pns", "--eve-axis", "45"], "only for an Eve of photons"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_wrong(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bellwire.base.detections import Detections, Protocol
 from bellwire.base.limits import MAX_DETECTIONS
 from bellwire.link import messages
+from bellwire.link.attacks import AnyEve
 from bellwire.link.choices import PreparedPulses
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import LinkMisbehaved, Refusal
@@ -28,6 +29,7 @@ from bellwire.link.messages import (
     to_half,
     too_many_detections,
 )
+from bellwire.link.weak import WeakEve, WeakEveKind
 
 SEED = bytes(range(32))
 HALF = Detections(
@@ -95,9 +97,11 @@ def test_a_half_of_another_block_is_refused() -> None:
         Eve(EveKind.GHZ),
         Eve(EveKind.INTERCEPT_RESEND, 0.25, Axes.uniform()),
         Eve(EveKind.INTERCEPT_RESEND, 0.0, Axes((0.5, 1.0))),
+        WeakEve(WeakEveKind.PHOTON_NUMBER_SPLITTING, 0.5),
+        WeakEve(WeakEveKind.BLINDING),
     ],
 )
-def test_an_eve_survives_the_socket(eve: Eve | None) -> None:
+def test_an_eve_survives_the_socket(eve: AnyEve | None) -> None:
     state = LinkState(LinkConfig(fibre_km=3.0), Attack.of(eve))
     answer = messages.decode_control_answer(messages.encode(state))
     assert isinstance(answer, LinkState)
@@ -123,6 +127,10 @@ def test_arbitrary_bytes_decode_or_raise_what_is_documented(body: bytes) -> None
         [1, bytes(16), "e91", 0, SEED],
         [1, bytes(16), "e91", 2**26 + 1, SEED],
         [1, bytes(16), "b92", 10, SEED],
+        [1, bytes(16), "decoy-bb84", 10, SEED, 1.0],
+        [1, bytes(16), "decoy-bb84", 10, SEED, math.nan],
+        [1, bytes(16), "decoy-bb84", 10, SEED, 0.7, [[0.1, 0.2, 0.0], [0.3, 0.4, 0.3]]],
+        [1, bytes(16), "decoy-bb84", 10, SEED, 0.7, [[0.5, 0.2], [0.6, 0.4]]],
         [1, bytes(16), "e91", 10, SEED[1:]],
         [1, bytes(16), "e91", 10],
         [2],
@@ -143,6 +151,9 @@ def test_a_link_that_tells_of_the_impossible_is_not_believed() -> None:
     body = messages.encode(LinkState(LinkConfig(), Attack(EveKind.GHZ, 1.0, (math.inf,))))
     with pytest.raises(LinkMisbehaved, match="Eve's axes"):
         messages.decode_control_answer(body)
+    for attack in (Attack("mallory", 1.0, None), Attack("pns", 1.0, (0.5,))):
+        with pytest.raises(LinkMisbehaved, match="Eve's"):
+            messages.decode_control_answer(messages.encode(LinkState(LinkConfig(), attack)))
     broken = msgspec.msgpack.encode([7, {"fibre_km": -1.0}, None])
     with pytest.raises(LinkMisbehaved, match="fibre_km"):
         messages.decode_control_answer(broken)
@@ -168,6 +179,6 @@ def test_the_largest_block_fits_the_largest_answer() -> None:
 
 
 def test_a_block_is_too_large_by_its_detections_and_not_by_its_pulses() -> None:
-    assert too_many_detections(Protocol.E91, LinkConfig(), 2**24 + 1)
-    assert not too_many_detections(Protocol.E91, LinkConfig(), 2**24)
-    assert not too_many_detections(Protocol.BB84, LinkConfig(fibre_km=100.0), 2**26)
+    assert too_many_detections(1.0, 2**24 + 1)
+    assert not too_many_detections(1.0, 2**24)
+    assert not too_many_detections(0.01, 2**26)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.link.laws import assert_follows, assert_same_law, counted, law
 from tests.reference import packed as twin
 
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.crypto.counter import Generator
 from bellwire.lab.pair import derive_authentication, distil
 from bellwire.link import packed, theory
@@ -39,7 +39,7 @@ EVES = [
 ]
 ATTACKS = [
     (protocol, eve)
-    for protocol, eve in product(Protocol, EVES)
+    for protocol, eve in product(OF_PHOTONS, EVES)
     if protocol.entangled or eve is None or eve.kind is not EveKind.SUBSTITUTION
 ]
 attacks = pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def twin_slots(
 
 @pytest.mark.parametrize("misalignment", [0.0, 0.02])
 @pytest.mark.parametrize("eve", [None, INTERCEPT, Eve(EveKind.INTERCEPT_RESEND)])
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_every_bit_is_that_of_the_slow_twin(
     protocol: Protocol, eve: Eve | None, misalignment: float
 ) -> None:
@@ -113,7 +113,7 @@ def test_settings_and_outcomes_follow_theory(protocol: Protocol, eve: Eve | None
 
 @settings(deadline=None, max_examples=15)
 @given(
-    protocol=st.sampled_from(Protocol),
+    protocol=st.sampled_from(OF_PHOTONS),
     misalignment=st.floats(0.0, 0.5),
     share=st.one_of(st.none(), st.floats(0.0, 1.0)),
     number=st.integers(0, 2**32),
@@ -302,7 +302,7 @@ def test_one_seed_for_all_still_gives_independent_choices() -> None:
     assert abs(alike - (1 << 19)) < 5 * 512
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_each_half_can_be_distilled(protocol: Protocol) -> None:
     from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.reference import pairs as twin
 
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.link import pair_theory, theory
 from bellwire.link.click_stream import State
 from bellwire.link.config import LinkConfig
@@ -87,7 +87,7 @@ def test_the_law_has_the_closed_forms_of_theory(
         assert mean == pytest.approx(wanted, rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 @given(config=links, eve=eves)
 @settings(max_examples=25, deadline=None)
 def test_one_pair_a_window_is_the_link_that_everything_else_simulates(

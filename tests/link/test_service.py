@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from tests.link.laws import seeds
 
+from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Detections, Half, Protocol, Side
 from bellwire.base.frames import ConnectionEnded, read_frame, write_frame
-from bellwire.base.local import LocalServer, SocketUnusable
+from bellwire.base.local import LocalServer, SocketUnusable, ask
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.link import service as service_module
+from bellwire.link.attacks import AnyEve
 from bellwire.link.choices import PreparedPulses
 from bellwire.link.client import ControlClient, LinkClient
 from bellwire.link.config import LinkConfig
+from bellwire.link.detectors import Detectors
 from bellwire.link.errors import (
     LabOnly,
     LinkMisbehaved,
@@ -27,8 +30,11 @@ from bellwire.link.errors import (
     RunDirTaken,
 )
 from bellwire.link.eve import Axes, Eve, EveKind
-from bellwire.link.messages import BlockRequest, Prepared, encode
+from bellwire.link.messages import BlockRequest, Prepared, Refused, decode_block_answer, encode
 from bellwire.link.service import LinkService, socket_path
+from bellwire.link.weak import WeakEve, WeakEveKind, decoy_config
+from bellwire.link.weak_law import joint_law
+from bellwire.link.weak_nodes import WeakPulses
 
 IDEAL = LinkConfig(misalignment=0.0)
 ALICE, BOB, _ = seeds(100)
@@ -76,6 +82,126 @@ def test_two_clients_get_halves_of_one_e91_block(tmp_path: Path) -> None:
         key = (hers.settings == his.settings + 1) & (his.settings < 2)
         assert key.sum() > 300
         assert (hers.outcomes == his.outcomes)[key].all()
+
+    asyncio.run(scenario())
+
+
+DECOYS = Decoys((0.6, 0.2, 0.01), (0.5, 0.3, 0.2))
+FIBRE = LinkConfig(
+    fibre_km=5.0,
+    detector_efficiency=0.8,
+    dark_count_probability=1e-4,
+    detectors=Detectors(dead_gates=3),
+)
+
+
+async def decoy_block(
+    folder: Path, number: int, pulses: int, bob_decoys: Decoys = DECOYS, rectilinear: float = 0.8
+) -> tuple[Half, Half]:
+    alice = LinkClient(folder / "alice.sock", decoys=DECOYS, decoy_rectilinear=0.8)
+    bob = LinkClient(folder / "bob.sock", decoys=bob_decoys, decoy_rectilinear=rectilinear)
+    what = ticket(number), Protocol.DECOY, pulses
+    return await asyncio.gather(alice.block(*what, ALICE), bob.block(*what, BOB))
+
+
+@pytest.mark.parametrize(
+    ("eve", "weak"),
+    [
+        (None, None),
+        (
+            Eve(EveKind.INTERCEPT_RESEND, 0.5),
+            WeakEve(WeakEveKind.INTERCEPT_RESEND, 0.5),
+        ),
+        (
+            WeakEve(WeakEveKind.PHOTON_NUMBER_SPLITTING),
+            WeakEve(WeakEveKind.PHOTON_NUMBER_SPLITTING),
+        ),
+    ],
+    ids=str,
+)
+def test_two_clients_get_halves_of_one_block_of_decoy_states(
+    tmp_path: Path, eve: AnyEve | None, weak: WeakEve | None
+) -> None:
+    pulses = 400_000
+
+    async def scenario() -> tuple[Half, Half]:
+        async with LinkService(tmp_path / "run", FIBRE, lab=True, eve=eve, seed=3):
+            return await decoy_block(tmp_path / "run", 1, pulses)
+
+    alice, bob = asyncio.run(scenario())
+    assert isinstance(alice, WeakPulses)
+    assert isinstance(bob, Detections)
+    assert bob.intensities is None
+    assert np.diff(bob.slots).min() > 3
+    sent = alice.at(bob.slots)
+    assert sent.intensities is not None
+    # Which choices click how often is the law of that light, whatever the blind gates.
+    found = np.zeros((3, 2, 2, 2, 2), np.int64)
+    choices = sent.intensities, bob.settings, sent.settings, sent.outcomes
+    np.add.at(found, (*choices, bob.outcomes), 1)
+    law = joint_law(decoy_config(DECOYS, 0.8, FIBRE), weak)
+    law = law.reshape(2, 3, 2, 2, 2, 4).sum(axis=0)
+    wanted = np.stack([law[..., 1] + law[..., 3] / 2, law[..., 2] + law[..., 3] / 2], -1)
+    wanted *= bob.slots.size / wanted.sum()
+    likely = wanted > 5
+    chi_square = ((found - wanted) ** 2 / wanted)[likely].sum()
+    freedom = int(likely.sum()) - 1
+    assert abs(chi_square - freedom) < 5 * np.sqrt(2 * freedom)
+
+
+def test_sides_that_do_not_send_the_same_decoys_are_both_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        folder = tmp_path / "run"
+        async with LinkService(folder, FIBRE):
+            for number, others in enumerate([(Decoys(), 0.8), (DECOYS, 0.5)]):
+                with pytest.raises(LinkRefused, match=r"intensities 0\.6,0\.2,0\.01") as raised:
+                    await decoy_block(folder, number, 1_000, *others)
+                assert raised.value.refusal is Refusal.MISMATCH
+            await decoy_block(folder, 9, 1_000)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (BlockRequest(ticket(1), Protocol.DECOY, 1_000, BOB), "decoys"),
+        (BlockRequest(ticket(1), Protocol.BB84, 1_000, BOB, 0.7), "only in decoy-bb84"),
+        (BlockRequest(ticket(1), Protocol.E91, 1_000, BOB, 0.5, DECOYS), "only in decoy-bb84"),
+        (BlockRequest(ticket(1), Protocol.DECOY, 2**26, BOB, 0.7, DECOYS), "detections"),
+    ],
+)
+def test_a_block_whose_light_is_not_as_its_protocols_is_refused(
+    tmp_path: Path, request_: BlockRequest, words: str
+) -> None:
+    async def scenario() -> Refused:
+        async with LinkService(tmp_path / "run", IDEAL):
+            body = await ask(
+                tmp_path / "run" / "bob.sock", encode(request_), answer_limit=1024, timeout_s=10
+            )
+        answer = decode_block_answer(body)
+        assert isinstance(answer, Refused)
+        return answer
+
+    answer = asyncio.run(scenario())
+    assert answer.refusal in {Refusal.PARAMETER, Refusal.TOO_LARGE}
+    assert words in answer.message
+
+
+def test_an_eve_of_the_other_light_hinders_a_block_until_she_is_gone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        folder = tmp_path / "run"
+        async with LinkService(folder, FIBRE, lab=True):
+            control = ControlClient(folder / "control.sock")
+            await control.set_eve(Eve(EveKind.GHZ))
+            with pytest.raises(LinkRefused, match="on weak pulses as one of"):
+                await decoy_block(folder, 1, 1_000)
+            await control.set_eve(WeakEve(WeakEveKind.BEAM_SPLITTING))
+            await decoy_block(folder, 1, 1_000)
+            with pytest.raises(LinkRefused, match="only on weak pulses"):
+                await both(folder, 2, Protocol.BB84)
+            await control.set_eve(None)
+            await both(folder, 2, Protocol.BB84)
 
     asyncio.run(scenario())
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.link import theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Axes, Eve, EveKind
@@ -41,7 +41,7 @@ def test_the_bound_of_bbm92_is_never_that_of_e91() -> None:
     assert theory.key_fraction(Protocol.E91, IDEAL, eve) == 0.0
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_only_a_protocol_judged_on_s_has_one(protocol: Protocol) -> None:
     assert (theory.chsh(protocol, IDEAL) is not None) == (protocol is Protocol.E91)
     assert theory.qber(protocol, LinkConfig(misalignment=0.03)) == pytest.approx(0.03)

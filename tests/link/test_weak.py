@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bellwire.base.detections import Protocol
 from bellwire.link import weak_theory
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import ParameterError
 from bellwire.link.weak import (
     MAX_PULSES,
+    Undistilled,
     WeakConfig,
     WeakEve,
     WeakEveKind,
-    WeakProtocol,
     check_pulses,
     parse_weak_eve,
     several_photons,
@@ -95,8 +96,8 @@ def test_words_that_are_no_eve_are_refused(text: str) -> None:
 
 
 def test_the_number_of_intensities_names_the_protocol() -> None:
-    assert WeakConfig().protocol is WeakProtocol.DECOY
-    assert WeakConfig(intensities=(0.5,), shares=(1.0,)).protocol is WeakProtocol.WCP
+    assert WeakConfig().protocol is Protocol.DECOY
+    assert WeakConfig(intensities=(0.5,), shares=(1.0,)).protocol is Undistilled.WCP
 
 
 @given(

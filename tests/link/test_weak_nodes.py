@@ -45,9 +45,10 @@ def link(
 def table(alice: WeakPulses, bob: Detections) -> NDArray[np.int64]:
     """Counts by intensity, Bob's basis, Alice's, her bit, his outcome."""
     sent = alice.at(bob.slots)
+    assert sent.intensities is not None
     found = np.zeros((3, 2, 2, 2, 2), np.int64)
     where = (
-        alice.with_intensities(bob.slots)[1],
+        sent.intensities,
         bob.settings,
         sent.settings,
         sent.outcomes,
@@ -150,26 +151,26 @@ def test_each_sides_choices_come_from_its_own_seed_alone() -> None:
         seeds[place] = b"x" * 32
         alice, bob, _ = link(of, None, tuple(seeds)).block(State.start(), pulses)
         sent, was = alice.at(everywhere), before[0].at(everywhere)
-        for name in ("settings", "outcomes"):
+        for name in ("settings", "outcomes", "intensities"):
             assert np.array_equal(getattr(sent, name), getattr(was, name)) == (place != 0)
         bases = WeakBases(of, seeds[1])
         assert np.array_equal(bob.settings, bases.at(bob.slots))
         assert not np.array_equal(bob.slots, before[1].slots)
     # She needs no link to know them.
     alone = WeakPulses(of, ALICE_SEED, 0, pulses)
-    assert np.array_equal(alone.at(everywhere).outcomes, before[0].at(everywhere).outcomes)
-    assert np.array_equal(
-        alone.with_intensities(everywhere)[1], before[0].with_intensities(everywhere)[1]
-    )
+    for name in ("settings", "outcomes", "intensities"):
+        hers, was_hers = (getattr(half.at(everywhere), name) for half in (alone, before[0]))
+        assert np.array_equal(hers, was_hers)
 
 
 def test_choices_are_as_often_as_they_should_be() -> None:
     of = WeakConfig(shares=(0.55, 0.3, 0.15), rectilinear=0.8)
     n = 400_000
     alice, slots = WeakPulses(of, ALICE_SEED, 10**14, n), np.arange(10**14, 10**14 + n)
-    sent, shades = alice.with_intensities(slots)
+    sent = alice.at(slots)
+    assert sent.intensities is not None
     found = np.zeros((3, 2, 2), np.int64)
-    np.add.at(found, (shades, sent.settings, sent.outcomes), 1)
+    np.add.at(found, (sent.intensities, sent.settings, sent.outcomes), 1)
     wanted = n * np.einsum("k,a,b->kab", of.shares, (0.8, 0.2), (0.5, 0.5))
     assert_same(found, wanted)
     bases = WeakBases(of, BOB_SEED).at(slots)
@@ -184,8 +185,6 @@ def test_a_half_knows_its_block_only() -> None:
     for slot in (99, 150):
         with pytest.raises(KeyError):
             alice.at(np.array([slot]))
-        with pytest.raises(KeyError):
-            alice.with_intensities(np.array([slot]))
     assert alice.received is None
     assert repr(alice) == "WeakPulses(50 pulses)"
     assert repr(WeakBases(config(), BOB_SEED)) == "WeakBases()"

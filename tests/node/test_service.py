@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.node.nodes import PREPLACED, Pair, two_nodes
 
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 from bellwire.base.frames import read_frame
 from bellwire.distill.report import BlockReport
@@ -61,7 +61,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-@pytest.mark.parametrize("protocol", list(Protocol))
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_a_clean_block_gives_both_nodes_the_same_key_under_the_same_id(
     tmp_path: Path, protocol: Protocol
 ) -> None:

@@ -14,8 +14,9 @@ from bellwire.base.limits import (
     MAX_LOSS_DB_PER_KM,
     MAX_PULSES,
 )
-from bellwire.link.config import LinkConfig
+from bellwire.link.detectors import MAX_DEAD_GATES, MAX_DECAY_GATES, Detectors
 from bellwire.node.errors import ConfigError
+from bellwire.node.physics import link_config
 from bellwire.node.settings import MAX_FILE_BYTES, Origin, default_file, describe, load
 
 
@@ -183,7 +184,11 @@ def test_the_link_takes_every_link_that_the_settings_take(tmp_path: Path) -> Non
     file = written(
         tmp_path,
         f"[link]\nfibre_km = {MAX_FIBRE_KM}\nloss_db_per_km = {MAX_LOSS_DB_PER_KM}\n"
-        f"insertion_loss_db = {MAX_INSERTION_LOSS_DB}\nmisalignment = 0.5\n",
+        f"insertion_loss_db = {MAX_INSERTION_LOSS_DB}\nmisalignment = 0.5\n"
+        f"dead_gates = {MAX_DEAD_GATES}\nafterpulse = 0.99\nafterpulse_gates = {MAX_DECAY_GATES}\n",
     )
-    config = LinkConfig(**load(file).link.model_dump())
+    config = link_config(load(file).link)
     assert config.fibre_km == MAX_FIBRE_KM
+    assert config.detectors == Detectors(
+        dead_gates=MAX_DEAD_GATES, afterpulse=0.99, afterpulse_gates=MAX_DECAY_GATES
+    )

@@ -2,7 +2,7 @@
 
 A slot is the number of a pulse (BB84) or of a coincidence window (BBM92, E91); both sides name it
 alike. Settings are 0/1 in BB84 and BBM92 (rectilinear, diagonal) and 0/1/2 in E91 (see
-`bellwire.base.angles`).
+`bellwire.base.angles`). Whoever prepares decoy states also has the intensity of each pulse.
 Outcomes are 0/1 and secret until the protocol opens them: reprs never show them.
 """
 
@@ -16,18 +16,21 @@ from numpy.typing import NDArray
 Slots = NDArray[np.int64]
 Settings = NDArray[np.uint8]
 Outcomes = NDArray[np.uint8]
+Intensities = NDArray[np.uint8]
 
 
 class Protocol(StrEnum):
     """How photons become correlated bits.
 
     BB84: Bennett, Brassard (1984). BBM92: Bennett, Brassard, Mermin, PRL 68, 557 (1992). E91:
-    Ekert, PRL 67, 661 (1991).
+    Ekert, PRL 67, 661 (1991). Decoy BB84: Hwang, PRL 91, 057901 (2003); Lo, Ma, Chen, PRL 94,
+    230504 (2005).
     """
 
     BB84 = "bb84"
     BBM92 = "bbm92"
     E91 = "e91"
+    DECOY = "decoy-bb84"
 
     @property
     def entangled(self) -> bool:
@@ -44,19 +47,29 @@ class Protocol(StrEnum):
         """Whether S decides and bounds Eve; else the compared bits of conjugate bases do."""
         return _TRAITS[self].judged_on_chsh
 
+    @property
+    def weak(self) -> bool:
+        """Whether Alice's pulses are a laser's, of several intensities; else single photons."""
+        return _TRAITS[self].weak
+
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
     entangled: bool
     settings: int
     judged_on_chsh: bool
+    weak: bool = False
 
 
 _TRAITS = {
     Protocol.BB84: _Traits(entangled=False, settings=2, judged_on_chsh=False),
     Protocol.BBM92: _Traits(entangled=True, settings=2, judged_on_chsh=False),
     Protocol.E91: _Traits(entangled=True, settings=3, judged_on_chsh=True),
+    Protocol.DECOY: _Traits(entangled=False, settings=2, judged_on_chsh=False, weak=True),
 }
+
+OF_PHOTONS = tuple(each for each in Protocol if not each.weak)
+"""Protocols of single photons and of their pairs."""
 
 
 class Side(StrEnum):
@@ -79,16 +92,21 @@ class Detections:
         slots: (n,) int64, strictly increasing.
         settings: (n,) uint8.
         outcomes: (n,) uint8 of 0/1. Secret.
+        intensities: (n,) uint8, decoy states' numbers of Alice's intensities, 0 the signal; None
+            for everybody else.
     """
 
     slots: Slots
     settings: Settings
     outcomes: Outcomes
+    intensities: Intensities | None = None
 
     def __post_init__(self) -> None:
         n = self.slots.size
         if self.settings.shape != (n,) or self.outcomes.shape != (n,):
             raise ValueError("slots, settings and outcomes must have one length")
+        if self.intensities is not None and self.intensities.shape != (n,):
+            raise ValueError("every slot must have an intensity, or none")
         if n and (self.slots[0] < 0 or (np.diff(self.slots) <= 0).any()):
             raise ValueError("slots must be non-negative and strictly increasing")
 
@@ -113,14 +131,15 @@ class Detections:
             self.slots[np.minimum(at, self.slots.size - 1)] != slots
         ).any():
             raise KeyError("a slot is asked for that this side did not register")
-        return Detections(slots, self.settings[at], self.outcomes[at])
+        shades = None if self.intensities is None else self.intensities[at]
+        return Detections(slots, self.settings[at], self.outcomes[at], shades)
 
 
 class Half(Interface):
     """One side's half of a block.
 
     `received` is None for a side that prepares and detects nothing (Alice in BB84): it can say its
-    settings and bits at any slot of the block.
+    settings and bits, and of decoy states its intensities, at any slot of the block.
     """
 
     @property

@@ -101,11 +101,11 @@ def _nodes_realtime(pulses: int) -> float:
     engine.block(engine.start(), 1000)
     state, best, part = engine.start(), math.inf, pulses // NODES_BLOCKS
     for _ in range(3):
-        kept: list[tuple[Detections, object]] = []
+        kept: list[tuple[Detections, Detections]] = []
         began = time.process_time()
         for _ in range(NODES_BLOCKS):
             alice, bob, state = engine.block(state, part)
-            kept.append((bob, alice.with_intensities(bob.slots)))
+            kept.append((bob, alice.at(bob.slots)))
         best = min(best, time.process_time() - began)
     return part * NODES_BLOCKS / link.pulse_rate_hz / best
 

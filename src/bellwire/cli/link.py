@@ -21,8 +21,9 @@ def command(
         str | None,
         typer.Option(
             metavar="KIND[:SHARE]",
-            help="Attack from the start: intercept-resend, breidbart, ghz, cloner or substitution, "
-            "share 0 to 1; lab only.",
+            help="Attack from the start: intercept-resend, breidbart, ghz, cloner or substitution; "
+            "on weak pulses intercept-resend, pns, beam-splitting or blinding; share 0 to 1; lab "
+            "only.",
         ),
     ] = None,
     eve_axis: Annotated[
@@ -44,6 +45,15 @@ def command(
     misalignment: Annotated[
         float | None, typer.Option(help="QBER of the link without Eve, 0 to 0.5.")
     ] = None,
+    dead_gates: Annotated[
+        int | None, typer.Option(help="Slots that detectors are blind after a click.")
+    ] = None,
+    afterpulse: Annotated[
+        float | None, typer.Option(help="Chance that a click is followed by another, in [0, 1).")
+    ] = None,
+    afterpulse_gates: Annotated[
+        float | None, typer.Option(help="Decay time of these, slots.")
+    ] = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
@@ -58,12 +68,13 @@ def command(
     import asyncio
 
     from bellwire.base.lifetime import until_stopped
-    from bellwire.link.config import LinkConfig
-    from bellwire.link.eve import Eve, parse_axes, parse_eve
+    from bellwire.link.attacks import parse_any_eve
+    from bellwire.link.eve import parse_axes
     from bellwire.link.service import LinkService
+    from bellwire.node.physics import link_config
     from bellwire.node.settings import load
 
-    attack: Eve | None = parse_eve(eve or "none", parse_axes(eve_axis) if eve_axis else None)
+    attack = parse_any_eve(eve or "none", parse_axes(eve_axis) if eve_axis else None)
     physics = {
         "fibre_km": km,
         "loss_db_per_km": loss,
@@ -71,13 +82,16 @@ def command(
         "detector_efficiency": efficiency,
         "dark_count_probability": dark,
         "misalignment": misalignment,
+        "dead_gates": dead_gates,
+        "afterpulse": afterpulse,
+        "afterpulse_gates": afterpulse_gates,
     }
     settings = load(config, {"state": {"dir": state}, "link": physics})
     folder = run_dir or settings.state.dir / "link"
-    link_config = LinkConfig(**settings.link.model_dump())
+    light = link_config(settings.link)
 
     async def serve() -> None:
-        async with LinkService(folder, link_config, lab=lab, eve=attack, seed=seed) as service:
+        async with LinkService(folder, light, lab=lab, eve=attack, seed=seed) as service:
             stopped = asyncio.create_task(until_stopped(with_parent=with_parent))
             await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
             sockets = [str(path) for path in service.socket_paths]

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.base.errors import BellwireError, RefusedError
 from bellwire.crypto.kdf import hkdf
 from bellwire.demo.processes import Crew, Service, error_of
@@ -46,11 +46,11 @@ from bellwire.keys.delivery import DeliveryClient
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.status import Status
 from bellwire.link.client import ControlClient
-from bellwire.link.config import LinkConfig
 from bellwire.link.eve import Eve as EveOnLink
 from bellwire.link.eve import EveKind
 from bellwire.node.first_contact import new_authentication_key
 from bellwire.node.operator import OperatorClient
+from bellwire.node.physics import link_config
 from bellwire.node.settings import Settings
 
 E91_PAIRS = 200_000
@@ -151,7 +151,7 @@ class _Demo:
         self._told = _Told()
         link = options.settings.link
         self._recordings = options.recordings
-        self._config = LinkConfig(**link.model_dump()) if self._recordings is None else None
+        self._config = link_config(link) if self._recordings is None else None
 
     async def tell(self) -> Story:
         who = "two nodes" if self._recordings else "the link, two nodes"
@@ -466,7 +466,7 @@ class _Demo:
 def _of_light(recordings: Recordings | None) -> dict[str, Any]:
     """What the story says of its light: all of it follows from where that came from."""
     if recordings is None:
-        return {"assumptions": {protocol.value: ASSUMPTIONS[protocol] for protocol in Protocol}}
+        return {"assumptions": {protocol.value: ASSUMPTIONS[protocol] for protocol in OF_PHOTONS}}
     made = recordings.generated
     return {
         "source": KeySourceKind.SIMULATED if made else KeySourceKind.RECORDED,

@@ -17,7 +17,7 @@ from bellwire.lab.engines import Engine, Player, parse_engine
 from bellwire.lab.experiment import PULSE_RATE_HZ, Experiment, Result
 from bellwire.lab.middle import KIND, parse_middle
 from bellwire.lab.monitors import parse_monitors
-from bellwire.lab.parameters import AnyProtocol, numbers, protocol_of, settle
+from bellwire.lab.parameters import WEAK, AnyProtocol, numbers, protocol_of, settle
 from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.rows import AnyRow, Row, WeakRow
 from bellwire.lab.weak import Estimate, WeakExperiment
@@ -26,7 +26,7 @@ from bellwire.link.detectors import Detectors
 from bellwire.link.eve import Eve, parse_axes, parse_eve
 from bellwire.link.pairs import PairSource, parse_pair_source
 from bellwire.link.timing import Timing
-from bellwire.link.weak import DeadTime, WeakConfig, WeakProtocol, parse_weak_eve
+from bellwire.link.weak import DeadTime, Undistilled, WeakConfig, parse_weak_eve
 
 AnyExperiment = Experiment | Counting | WeakExperiment
 AnyResult = Result | Statistics | Estimate
@@ -52,7 +52,7 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
         dark_count_probability=plain["dark"],
         misalignment=plain["misalignment"],
     )
-    if isinstance(kind, WeakProtocol):
+    if isinstance(kind, Undistilled) or kind.weak:
         return _of_weak_pulses(kind, link, plain)
     link = replace(link, detectors=_detectors(kind, plain))
     axis, middle = plain["eve_axis"], parse_middle(plain["eve"])
@@ -130,7 +130,7 @@ def _counting(
 
 
 def _of_weak_pulses(
-    protocol: WeakProtocol, link: LinkConfig, plain: Mapping[str, Any]
+    protocol: AnyProtocol, link: LinkConfig, plain: Mapping[str, Any]
 ) -> WeakExperiment:
     until, dead_time = plain["until"], plain["dead_time"]
     if until != "estimate":
@@ -140,7 +140,7 @@ def _of_weak_pulses(
             hint="Add --until estimate: gains, error rates and what they prove.",
         )
     means, shares = numbers(plain["intensities"]), numbers(plain["intensity_shares"])
-    single = protocol is WeakProtocol.WCP
+    single = protocol is Undistilled.WCP
     if (len(means) == 1) != single or len(means) != len(shares):
         count = "one intensity and one share" if single else "three intensities and three shares"
         raise UsageError(f"expected {count} with {protocol}, got {len(means)} and {len(shares)}")
@@ -191,7 +191,7 @@ def predict(what: AnyExperiment) -> Prediction:
 
 def row_kind(protocol: str) -> type[Row] | type[WeakRow]:
     """The dataclass of a protocol's rows."""
-    return WeakRow if isinstance(protocol_of(protocol), WeakProtocol) else Row
+    return WeakRow if protocol_of(protocol) in WEAK else Row
 
 
 def row(protocol: str, words: Mapping[str, Any], repeat: int) -> AnyRow:
@@ -212,8 +212,8 @@ def row(protocol: str, words: Mapping[str, Any], repeat: int) -> AnyRow:
 
 def quantities(protocol: AnyProtocol) -> tuple[Quantity, ...]:
     """What a protocol has to show."""
-    if isinstance(protocol, Protocol):
+    if not (isinstance(protocol, Undistilled) or protocol.weak):
         judged = (Quantity.CHSH,) if protocol.judged_on_chsh else ()
         return (Quantity.QBER, *judged, Quantity.KEY)
-    gains = _OF_DECOYS if protocol is WeakProtocol.DECOY else _OF_DECOYS[:1]
+    gains = _OF_DECOYS if protocol is Protocol.DECOY else _OF_DECOYS[:1]
     return (*gains, Quantity.QBER, Quantity.SINGLE_PHOTON_YIELD, Quantity.KEY)

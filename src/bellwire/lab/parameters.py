@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypedDict
 
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.base.errors import UsageError
 from bellwire.lab.errors import UnknownParameter
 from bellwire.link.eve import EveKind
-from bellwire.link.weak import DeadTime, WeakProtocol
+from bellwire.link.weak import DeadTime, Undistilled
 
 Numbers = str | float | Sequence[float]
 """One number or several: `(0.5, 0.1, 0)` in Python, `0.5,0.1,0` as text."""
@@ -97,10 +97,10 @@ class Words(Settings, total=False):
     until: str | None
 
 
-AnyProtocol = Protocol | WeakProtocol
-PHOTONS: tuple[AnyProtocol, ...] = tuple(Protocol)
+AnyProtocol = Protocol | Undistilled
+PHOTONS: tuple[AnyProtocol, ...] = OF_PHOTONS
 ENTANGLED: tuple[AnyProtocol, ...] = tuple(each for each in Protocol if each.entangled)
-WEAK: tuple[AnyProtocol, ...] = tuple(WeakProtocol)
+WEAK: tuple[AnyProtocol, ...] = (Undistilled.WCP, Protocol.DECOY)
 CONJUGATE: tuple[AnyProtocol, ...] = (Protocol.BB84, Protocol.BBM92)
 ALL = (*PHOTONS, *WEAK)
 
@@ -135,7 +135,7 @@ class Word:
         return dict(self.defaults).get(protocol, self.default)
 
 
-_ONE = WeakProtocol.WCP
+_ONE = Undistilled.WCP
 
 WORDS: dict[str, Word] = {
     "pulses": Word(1_000_000, Kind.WHOLE),
@@ -214,7 +214,7 @@ def refuse_elsewhere(name: str, protocol: AnyProtocol, of: tuple[AnyProtocol, ..
 
 def protocol_of(name: str) -> AnyProtocol:
     """The protocol of that name; UsageError if there is none."""
-    for kind in (Protocol, WeakProtocol):
+    for kind in (Protocol, Undistilled):
         if name in list(kind):
             return kind(name)
     known = ", ".join(sorted(ALL, reverse=True))
@@ -243,7 +243,7 @@ class Sweepable:
     word: str | None = None
 
 
-_DECOY: tuple[AnyProtocol, ...] = (WeakProtocol.DECOY,)
+_DECOY: tuple[AnyProtocol, ...] = (Protocol.DECOY,)
 
 SWEEPABLE = {
     "eve": Sweepable("Eve’s share"),

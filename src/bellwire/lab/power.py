@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import OF_PHOTONS, Side
 from bellwire.base.errors import UsageError
 from bellwire.base.private import write_whole
 from bellwire.crypto.kdf import hkdf
@@ -243,11 +243,9 @@ def plan_of(
         raise RangeError(f"expected at most {MAX_PLACES} places, got {len(sizes) * len(places)}")
     if not 0 <= runs <= MAX_RUNS:
         raise RangeError(f"expected 0 to {MAX_RUNS} runs, got {runs}")
-    if protocol not in list(Protocol):
-        known = ", ".join(sorted(Protocol, reverse=True))
-        raise UsageError(
-            f"expected one of the protocols that are distilled, {known}, got {protocol}"
-        )
+    if protocol not in OF_PHOTONS:
+        known = ", ".join(sorted(OF_PHOTONS, reverse=True))
+        raise UsageError(f"expected one of the protocols {known}, got {protocol}")
     same = LinkWords.__annotations__
     given = {word(name, same): value for name, value in words.items()}
     plain = settle(protocol_of(protocol), given)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bellwire.base.detections import Protocol
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.errors import ParameterError
@@ -24,7 +25,7 @@ from bellwire.lab import tables
 from bellwire.lab.monitors import USUAL, Monitor, Reading, check_monitors, read
 from bellwire.lab.quantities import Measured, Prediction, Quantity
 from bellwire.link.blinding import check_blinding
-from bellwire.link.weak import WeakConfig, WeakEve, WeakProtocol, check_pulses
+from bellwire.link.weak import Undistilled, WeakConfig, WeakEve, check_pulses
 from bellwire.link.weak_counts import WeakCounts, WeakStream
 from bellwire.link.weak_theory import (
     Observed,
@@ -419,7 +420,7 @@ def _propagated(
 
 
 def _objection(
-    protocol: WeakProtocol,
+    protocol: Protocol | Undistilled,
     signal: IntensityEstimate,
     single: SinglePhotons,
     key: float,
@@ -432,7 +433,7 @@ def _objection(
         return (
             f"qber above limit: expected below {red_qber:.2%} of the signal, got {signal.qber:.2%}"
         )
-    if protocol is WeakProtocol.WCP:
+    if protocol is Undistilled.WCP:
         return None
     if not single.yield_lower:
         return "no single photons: the decoys' gains leave no yield of single photons"

@@ -6,10 +6,14 @@ a call that is cancelled takes its request back by hanging up.
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Half, Protocol
 from bellwire.base.local import AnswerMalformed, NotAnswered, ask
+from bellwire.link.attacks import AnyEve
 from bellwire.link.choices import PreparedPulses
-from bellwire.link.config import check_pulses
+from bellwire.link.config import LinkConfig, check_pulses
 from bellwire.link.errors import (
     LinkMisbehaved,
     LinkRefused,
@@ -18,7 +22,6 @@ from bellwire.link.errors import (
     ParameterError,
     Refusal,
 )
-from bellwire.link.eve import Eve
 from bellwire.link.messages import (
     ANSWER_LIMIT,
     REQUEST_LIMIT,
@@ -36,6 +39,8 @@ from bellwire.link.messages import (
     encode,
     to_half,
 )
+from bellwire.link.weak import decoy_config
+from bellwire.link.weak_nodes import WeakPulses
 
 ANSWER_WITHIN_S = 60.0
 
@@ -46,11 +51,22 @@ class LinkClient:
     Args:
         path: This side's socket.
         timeout_s: Seconds to wait for a whole answer, the other side's request included.
+        decoys: What Alice's laser sends in blocks of decoy states, the same at both sides.
+        decoy_rectilinear: Probability of the rectilinear basis in them, the same at both sides.
     """
 
-    def __init__(self, path: Path, *, timeout_s: float = ANSWER_WITHIN_S) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        timeout_s: float = ANSWER_WITHIN_S,
+        decoys: Decoys | None = None,
+        decoy_rectilinear: float = 0.5,
+    ) -> None:
         self._path = path
         self._timeout_s = timeout_s
+        self._decoys = decoys or Decoys()
+        self._rectilinear = decoy_rectilinear
 
     @property
     def spent(self) -> None:
@@ -79,8 +95,10 @@ class LinkClient:
         if len(ticket) != TICKET_BYTES:
             raise ParameterError("ticket", f"of {TICKET_BYTES} bytes", f"{len(ticket)} bytes")
         # Made before the link is asked: it also checks pulses and seed.
-        prepared = PreparedPulses(choice_seed, check_pulses(pulses))
+        prepared = self._prepared(protocol, check_pulses(pulses), choice_seed)
         request = BlockRequest(ticket, protocol, pulses, choice_seed)
+        if protocol.weak:
+            request = replace(request, rectilinear=self._rectilinear, decoys=self._decoys)
         answer = decode_block_answer(await _ask(self._path, request, ANSWER_LIMIT, self._timeout_s))
         if isinstance(answer, Refused):
             raise _refusal(answer)
@@ -89,6 +107,14 @@ class LinkClient:
         if protocol.entangled:
             raise LinkMisbehaved(f"expected detections in {protocol}, got prepared pulses")
         return prepared
+
+    def _prepared(self, protocol: Protocol, pulses: int, choice_seed: bytes) -> Half:
+        """Alice's half of pulses, which is hers before they are sent."""
+        if not protocol.weak:
+            return PreparedPulses(choice_seed, pulses)
+        # Her choices do not depend on what lies behind her laser.
+        config = decoy_config(self._decoys, self._rectilinear, LinkConfig())
+        return WeakPulses(config, choice_seed, 0, pulses)
 
 
 class ControlClient:
@@ -103,7 +129,7 @@ class ControlClient:
         self._path = path
         self._timeout_s = timeout_s
 
-    async def set_eve(self, eve: Eve | None) -> LinkState:
+    async def set_eve(self, eve: AnyEve | None) -> LinkState:
         """From the next block on, this attack, or none; how the link is set up now.
 
         Raises:

@@ -145,6 +145,8 @@ class Eve:
 
     def check(self, protocol: Protocol) -> None:
         """Raise ParameterError if there is no such attack on this protocol."""
+        if protocol.weak:
+            raise ParameterError("Eve", "of weak pulses", f"one of photons on {protocol}")
         if self.kind is EveKind.SUBSTITUTION and not protocol.entangled:
             raise ParameterError(
                 "Eve's substitution",

@@ -100,11 +100,9 @@ class Meeting:
         if len(self._spent) > SPENT_KEPT:
             del self._spent[next(iter(self._spent))]
         theirs = partner.request
-        if (theirs.protocol, theirs.pulses) != (request.protocol, request.pulses):
+        if theirs.what != request.what:
             asked = {partner.side: theirs, side: request}
-            words = ", ".join(
-                f"{who} for {asked[who].protocol} of {asked[who].pulses} pulses" for who in Side
-            )
+            words = ", ".join(f"{who} for {asked[who].described}" for who in Side)
             partner.met.set_exception(LinkRefused(Refusal.MISMATCH, f"asked: {words}"))
             raise LinkRefused(Refusal.MISMATCH, f"asked: {words}")
         task = asyncio.create_task(self._run({partner.side: theirs, side: request}))

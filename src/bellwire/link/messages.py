@@ -13,12 +13,14 @@ from msgspec import Meta
 
 from bellwire.base.bits import PackedBitsError, pack, unpack
 from bellwire.base.decoding import UNDECODABLE
+from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Detections, Half, Protocol
 from bellwire.base.limits import MAX_DETECTIONS, MAX_PULSES
 from bellwire.crypto.stream import SEED_BYTES
+from bellwire.link.attacks import AnyEve, any_eve
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import LinkMisbehaved, ParameterError, Refusal
-from bellwire.link.eve import MAX_AXES, Axes, Eve, EveKind
+from bellwire.link.eve import MAX_AXES, Axes, Eve
 
 TICKET_BYTES = 16
 REQUEST_LIMIT = 1024
@@ -39,6 +41,27 @@ class BlockRequest(msgspec.Struct, array_like=True, frozen=True, tag=1):
     protocol: Protocol
     pulses: Annotated[int, Meta(ge=1, le=MAX_PULSES)]
     choice_seed: Seed
+    rectilinear: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
+    decoys: Decoys | None = None
+
+    @property
+    def what(self) -> tuple[object, ...]:
+        """Which block is asked for: both sides must ask for the same."""
+        return self.protocol, self.pulses, self.rectilinear, self.decoys
+
+    @property
+    def described(self) -> str:
+        """The same in words."""
+        words = f"{self.protocol} of {self.pulses} pulses"
+        if self.rectilinear != 0.5:
+            words += f", {self.rectilinear:g} of them rectilinear"
+        if self.decoys is not None:
+            means, shares = (
+                ",".join(map("{:g}".format, each))
+                for each in (self.decoys.means, self.decoys.shares)
+            )
+            words += f", intensities {means} in shares {shares}"
+        return words
 
     def __repr__(self) -> str:
         return f"BlockRequest({self.protocol}, {self.pulses} pulses)"
@@ -71,7 +94,7 @@ class Refused(msgspec.Struct, array_like=True, frozen=True, tag=4):
 class Attack(msgspec.Struct, array_like=True, frozen=True):
     """An Eve, as part of a message; axes in radians, `uniform`, or nil for the obvious ones."""
 
-    kind: EveKind
+    kind: Annotated[str, Meta(max_length=32)]
     share: Annotated[float, Meta(ge=0.0, le=1.0)]
     axes: (
         Annotated[tuple[float, ...], Meta(min_length=1, max_length=MAX_AXES)]
@@ -80,18 +103,18 @@ class Attack(msgspec.Struct, array_like=True, frozen=True):
     )
 
     @classmethod
-    def of(cls, eve: Eve | None) -> "Attack | None":
+    def of(cls, eve: AnyEve | None) -> "Attack | None":
         """The wire's form of an Eve."""
         if eve is None:
             return None
-        if eve.axes is None:
+        if not isinstance(eve, Eve) or eve.axes is None:
             return cls(eve.kind, eve.share, None)
         return cls(eve.kind, eve.share, eve.axes.angles or "uniform")
 
-    def eve(self) -> Eve:
+    def eve(self) -> AnyEve:
         """The Eve that this is; ParameterError if there is none such."""
         axes = Axes(self.axes) if isinstance(self.axes, tuple) else None
-        return Eve(self.kind, self.share, Axes.uniform() if self.axes == "uniform" else axes)
+        return any_eve(self.kind, self.share, Axes.uniform() if self.axes == "uniform" else axes)
 
 
 class SetEve(msgspec.Struct, array_like=True, frozen=True, tag=5):
@@ -111,7 +134,7 @@ class LinkState(msgspec.Struct, array_like=True, frozen=True, tag=7):
     attack: Attack | None
 
     @property
-    def eve(self) -> Eve | None:
+    def eve(self) -> AnyEve | None:
         """Who is on the link."""
         return None if self.attack is None else self.attack.eve()
 
@@ -208,10 +231,10 @@ def to_half(answer: Detected, protocol: Protocol, pulses: int) -> Detections:
     return half
 
 
-def too_many_detections(protocol: Protocol, config: LinkConfig, pulses: int) -> bool:
-    """Whether a block could have more detections than a half may carry.
+def too_many_detections(often: float, pulses: int) -> bool:
+    """Whether a block could have more detections than a half may carry, from clicks per pulse.
 
     Ten standard deviations above the mean; chance exceeds that once in 10²³ blocks.
     """
-    mean = pulses * config.clicks(protocol).any
+    mean = pulses * often
     return min(mean + 10.0 * math.sqrt(mean), pulses) > MAX_DETECTIONS

@@ -13,15 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from bellwire.base.detections import Side
+from bellwire.base.detections import Half, Side
 from bellwire.base.limits import MAX_DETECTIONS
 from bellwire.base.local import LocalServer
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.link import sockets
+from bellwire.link.attacks import AnyEve, on_photons, on_weak_pulses
+from bellwire.link.click_stream import State
 from bellwire.link.config import LinkConfig
 from bellwire.link.errors import LabOnly, LinkRefused, ParameterError, Refusal
-from bellwire.link.eve import Eve
 from bellwire.link.meeting import Answers, Meeting
 from bellwire.link.messages import (
     REQUEST_LIMIT,
@@ -37,6 +38,9 @@ from bellwire.link.messages import (
     too_many_detections,
 )
 from bellwire.link.simulate import simulate
+from bellwire.link.weak import WeakConfig, decoy_config
+from bellwire.link.weak_law import joint_law
+from bellwire.link.weak_nodes import WeakLink
 
 PARTNER_TIMEOUT_S = 10.0
 _Answer = Callable[[bytes], Awaitable[bytes]]
@@ -68,7 +72,7 @@ class LinkService:
         config: LinkConfig,
         *,
         lab: bool = False,
-        eve: Eve | None = None,
+        eve: AnyEve | None = None,
         seed: int | None = None,
         partner_timeout_s: float = PARTNER_TIMEOUT_S,
     ) -> None:
@@ -136,16 +140,15 @@ class LinkService:
 
     async def _answer_side(self, side: Side, body: bytes) -> bytes:
         request = decode_block_request(body)
-        if too_many_detections(request.protocol, self._config, request.pulses):
+        try:
+            often = _clicks_per_pulse(request, self._config, self._eve)
+        except ParameterError as error:
+            return encode(Refused(Refusal.PARAMETER, str(error)))
+        if too_many_detections(often, request.pulses):
             words = (
                 f"expected at most {MAX_DETECTIONS} detections, {request.pulses} pulses mean more"
             )
             return encode(Refused(Refusal.TOO_LARGE, words))
-        try:
-            if self._eve is not None:
-                self._eve.check(request.protocol)
-        except ParameterError as error:
-            return encode(Refused(Refusal.PARAMETER, str(error)))
         try:
             return await self._meeting.answer(side, request)
         except LinkRefused as error:
@@ -172,10 +175,40 @@ class LinkService:
         return hkdf(root, info=b"link noise " + ticket, length=SEED_BYTES)
 
 
+def _clicks_per_pulse(request: BlockRequest, config: LinkConfig, eve: AnyEve | None) -> float:
+    """Upper limit of a side's clicks per pulse.
+
+    Raises:
+        ParameterError: a block that this link cannot give, or not while this Eve is on it.
+    """
+    if not request.protocol.weak:
+        if request.decoys is not None or request.rectilinear != 0.5:
+            raise ParameterError("decoys and a preferred basis", "only in decoy-bb84", "others")
+        on_photons(eve, request.protocol)
+        often = config.clicks(request.protocol).any
+    else:
+        law = joint_law(_weak(request, config), on_weak_pulses(eve))
+        often = float(law[:, 1:].sum())
+    # A click may release another, that one the next, and so on.
+    return min(1.0, often / (1.0 - config.detectors.afterpulse))
+
+
+def _weak(request: BlockRequest, config: LinkConfig) -> WeakConfig:
+    if request.decoys is None:
+        raise ParameterError("decoys", f"with {request.protocol}", "none")
+    return decoy_config(request.decoys, request.rectilinear, config)
+
+
 def _simulated(
-    requests: dict[Side, BlockRequest], config: LinkConfig, eve: Eve | None, noise: bytes
+    requests: dict[Side, BlockRequest], config: LinkConfig, eve: AnyEve | None, noise: bytes
 ) -> Answers:
     alice, bob = requests[Side.ALICE], requests[Side.BOB]
     seeds = alice.choice_seed, bob.choice_seed, noise
-    halves = simulate(alice.protocol, config, alice.pulses, *seeds, eve)
+    halves: tuple[Half, Half]
+    if alice.protocol.weak:
+        link = WeakLink(_weak(alice, config), on_weak_pulses(eve), *seeds)
+        halves = link.block(State.start(), alice.pulses)[:2]
+    else:
+        attack = on_photons(eve, alice.protocol)
+        halves = simulate(alice.protocol, config, alice.pulses, *seeds, attack)
     return {side: encode(to_answer(half)) for side, half in zip(Side, halves, strict=True)}

@@ -62,11 +62,13 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
         each lists every slot that this side registered, coincident or not.
 
     Raises:
-        ParameterError: pulses, rectilinear or chunk out of range, or an Eve that this protocol has
-            not.
+        ParameterError: weak pulses, pulses, rectilinear or chunk out of range, or an Eve that this
+            protocol has not.
         ValueError: a seed is not 32 bytes.
     """
     check_pulses(pulses)
+    if protocol.weak:
+        raise ParameterError("protocol", "of photons, or of pairs", protocol)
     if eve is not None:
         eve.check(protocol)
     if chunk < 1:

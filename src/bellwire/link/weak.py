@@ -7,9 +7,10 @@ who sees photons and not intentions, cannot tell them apart (docs/explanation/we
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from bellwire.base.decoys import MAX_MEAN_PHOTONS, Decoys
 from bellwire.base.detections import Protocol
 from bellwire.link.config import LinkConfig
 from bellwire.link.detectors import Detectors
@@ -19,14 +20,11 @@ from bellwire.link.timing import Timing
 MAX_PULSES = 10**15
 """Eleven days at 1 GHz."""
 
-MAX_MEAN_PHOTONS = 5.0
 
-
-class WeakProtocol(StrEnum):
-    """Protocols of weak coherent pulses, by the names of the command line."""
+class Undistilled(StrEnum):
+    """The protocol of weak pulses that ends with an estimate: without decoys there is no key."""
 
     WCP = "wcp-bb84"
-    DECOY = "decoy-bb84"
 
 
 class DeadTime(StrEnum):
@@ -148,9 +146,9 @@ class WeakConfig:
         )
 
     @property
-    def protocol(self) -> WeakProtocol:
+    def protocol(self) -> Protocol | Undistilled:
         """Which protocol has so many intensities."""
-        return WeakProtocol.WCP if len(self.intensities) == 1 else WeakProtocol.DECOY
+        return Undistilled.WCP if len(self.intensities) == 1 else Protocol.DECOY
 
     @property
     def transmittance(self) -> float:
@@ -177,6 +175,25 @@ class WeakConfig:
     def sifting(self) -> float:
         """Probability that the bases are alike."""
         return self.rectilinear**2 + (1.0 - self.rectilinear) ** 2
+
+
+def decoy_config(decoys: Decoys, rectilinear: float, link: LinkConfig) -> WeakConfig:
+    """Decoy states over a link whose detectors may have dead time and afterpulses.
+
+    Raises:
+        ParameterError: rectilinear is not in (0, 1), or the detectors have jitter.
+    """
+    detectors = link.detectors
+    _check("detectors", "without jitter", detectors, detectors.timing is None)
+    return WeakConfig(
+        intensities=decoys.means,
+        shares=decoys.shares,
+        rectilinear=rectilinear,
+        link=replace(link, detectors=Detectors()),
+        dead_gates=detectors.dead_gates,
+        afterpulse=detectors.afterpulse,
+        afterpulse_gates=detectors.afterpulse_gates,
+    )
 
 
 def check_pulses(pulses: int) -> int:

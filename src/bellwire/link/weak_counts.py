@@ -4,12 +4,12 @@ A click is one byte, choice·4 + 2·(both detectors) + bit read, its choice as `
 them. What a run leaves to be counted is in its state (`bellwire.link.click_stream`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bellwire.base.detections import Slots
+from bellwire.base.detections import Detections, Slots
 from bellwire.crypto.stream import KeyStream
 from bellwire.link.click_stream import Clicks, ClickStream, Memory, State
 from bellwire.link.coded import CodedHalf
@@ -65,9 +65,9 @@ class AlicePulses(CodedHalf):
     def __init__(self, clicks: Clicks) -> None:
         super().__init__(clicks, _SENT_BASIS, _SENT_BIT, None)
 
-    def intensities(self, slots: Slots) -> NDArray[np.uint8]:
-        """(n,) numbers of the intensities at `slots`, 0 the signal; KeyError as in `at`."""
-        return _INTENSITY[self.codes(slots)]
+    def at(self, slots: Slots) -> Detections:
+        """Bases, bits and intensities at `slots`; KeyError where nothing clicked."""
+        return replace(super().at(slots), intensities=_INTENSITY[self.codes(slots)])
 
 
 class BobClicks(CodedHalf):

@@ -53,26 +53,19 @@ class WeakPulses:
         return
 
     def at(self, slots: Slots) -> Detections:
-        """Bases and bits at `slots`, strictly increasing.
+        """Bases, bits and intensities at `slots`, strictly increasing.
 
         Raises:
             KeyError: a slot is outside the block.
             ValueError: the slots are not strictly increasing.
         """
-        return self._bits(slots, self._words(slots))
-
-    def _bits(self, slots: Slots, words: NDArray[np.uint64]) -> Detections:
+        words = self._words(slots)
         basis = (words >> np.uint64(1)) & np.uint64(0x7FFFFFFF) >= self._cuts[0]
         bits = (words & np.uint64(1)).astype(np.uint8)
-        return Detections(slots, basis.view(np.uint8), bits)
-
-    def with_intensities(self, slots: Slots) -> tuple[Detections, NDArray[np.uint8]]:
-        """What `at` gives, and (n,) numbers of the intensities, 0 the signal; KeyError as there."""
-        words = self._words(slots)
         shade = words >> np.uint64(32)
         second, third = self._cuts[1:3]
         shades = np.asarray(shade >= second, np.uint8) + np.asarray(shade >= third, np.uint8)
-        return self._bits(slots, words), shades
+        return Detections(slots, basis.view(np.uint8), bits, shades)
 
     def _words(self, slots: Slots) -> NDArray[np.uint64]:
         if slots.size and (slots.min() < self.first or slots.max() >= self.first + self.pulses):

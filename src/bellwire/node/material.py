@@ -6,7 +6,7 @@ this side's part. All that is beyond it is the same for both: numbers, tags, kee
 
 from typing import Protocol as Interface
 
-from bellwire.base.detections import Half, Protocol
+from bellwire.base.detections import OF_PHOTONS, Half, Protocol
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
@@ -107,7 +107,10 @@ class Photons:
         return self._link.spent
 
     def check_order(self, protocol: Protocol, pulses: int) -> None:
-        """A block must not be longer than the policy allows."""
+        """A block must not be longer than the policy allows, and of single photons or pairs."""
+        if protocol.weak:
+            known = ", ".join(OF_PHOTONS)
+            raise UsageError(f"expected one of the protocols {known}, got {protocol}")
         if not 1 <= pulses <= self._policy.max_pulses:
             raise UsageError(f"pulses: expected 1 to {self._policy.max_pulses}, got {pulses}")
 

@@ -68,4 +68,5 @@ class Policy:
             opening.chsh_floor,
         )
         even = opening.rectilinear == 0.5  # as the choices that this node hands to its source
-        return ours == theirs and even and opening.pulses <= self.max_pulses
+        known = not opening.protocol.weak
+        return ours == theirs and known and even and opening.pulses <= self.max_pulses

@@ -102,6 +102,18 @@ class LinkSettings(BaseModel):
         le=0.5,
         description="Chance that the optics turn a bit: the QBER without Eve.",
     )
+    dead_gates: int = Field(
+        default=0, ge=0, le=10**9, description="Slots that detectors are blind after a click."
+    )
+    afterpulse: float = Field(
+        default=0.0, ge=0, lt=1, description="Chance that a click releases another one later."
+    )
+    afterpulse_gates: float = Field(
+        default=100.0,
+        gt=0,
+        le=1e9,
+        description="Decay time of what releases it, in slots behind the blind ones.",
+    )
 
 
 class DistillSettings(BaseModel):

@@ -57,7 +57,7 @@ def test_people_see_theory_blocks_and_the_plain_rule(
         (("bb84", "--runs", "-1"), "0 to 10000 runs"),
         (("bb84", "--eve", "man-in-the-middle"), "who has a share"),
         (("bb84", "--until", "estimate"), "No such option"),
-        (("wcp-bb84",), "protocols that are distilled"),
+        (("wcp-bb84",), "one of the protocols"),
         (("bb84", "--out", "/proc/no/where", "--runs", "0", "--shares", "0:1:2"), "/proc/no/where"),
     ],
 )

@@ -11,7 +11,7 @@ from qiskit.quantum_info import Statevector
 from tests.lab.circuit.statistics import joint
 
 from bellwire.base.angles import KEY_PAIRS
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import OF_PHOTONS, Protocol
 from bellwire.lab.circuit.model import Circuit, Gate, Measure
 from bellwire.lab.circuit.protocols import Branch, angles, branches, cells, circuit
 from bellwire.link import theory
@@ -21,7 +21,7 @@ from bellwire.link.eve import BB84_ANGLES, Axes, Eve, EveKind
 KEPT = math.sqrt(1 / 8)
 ATTACKS = [
     (protocol, kind)
-    for protocol, kind in product(Protocol, EveKind)
+    for protocol, kind in product(OF_PHOTONS, EveKind)
     if protocol.entangled or kind is not EveKind.SUBSTITUTION
 ]
 
@@ -61,7 +61,7 @@ def test_every_circuit_has_the_correlation_of_theory(
         assert correlation(protocol, eve, alice, bob) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", OF_PHOTONS)
 def test_without_eve_the_correlation_is_the_cosine(protocol: Protocol) -> None:
     of_alice, of_bob = angles(protocol)
     for alice, bob in product(range(protocol.settings), repeat=2):

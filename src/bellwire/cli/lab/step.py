@@ -29,12 +29,12 @@ def command(
     ] = 5,
 ) -> None:
     """Follow a block photon by photon: choices, Eve, outcomes, what is kept, and the verdict."""
-    from bellwire.base.detections import Protocol
+    from bellwire.base.detections import OF_PHOTONS
     from bellwire.lab import dispatch
     from bellwire.lab.experiment import Experiment
     from bellwire.lab.walk import Walk
 
-    if protocol not in list(Protocol):
+    if protocol not in OF_PHOTONS:
         raise UsageError(f"expected single photons or pairs, e91, bbm92 or bb84, got {protocol}")
     seeded = {"pulses": PULSES, "seed": secrets.randbits(63), **words}
     planned = dispatch.experiment(protocol, seeded)

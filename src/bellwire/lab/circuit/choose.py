@@ -2,12 +2,12 @@
 
 import re
 
-from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
 from bellwire.lab.circuit.model import Circuit
 from bellwire.lab.circuit.protocols import branches, cells
 from bellwire.lab.parameters import protocol_of
 from bellwire.link.eve import parse_axes, parse_eve
+from bellwire.link.weak import Undistilled
 
 
 def circuits(
@@ -25,7 +25,7 @@ def circuits(
         UsageError: an unknown protocol, attack or setting, or an attack that has no circuit.
     """
     kind = protocol_of(protocol)
-    if not isinstance(kind, Protocol):
+    if isinstance(kind, Undistilled) or kind.weak:
         raise UsageError(f"expected e91, bbm92 or bb84, which have circuits of qubits, got {kind}")
     attack = parse_eve(eve, None if eve_axis is None else parse_axes(eve_axis))
     wanted = None if setting is None else _setting(setting, kind.settings)
