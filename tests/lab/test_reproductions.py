@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.reference import bell_circuits as circuits
 
+from bellwire.distill.theorems import acin_2007
 from bellwire.lab.reproductions import MAKERS, Fact, Reproduction, Row, eve_share, gys, thresholds
 from bellwire.lab.reproductions.optimum import Point, climb
 from bellwire.lab.tables import parse
@@ -98,7 +99,7 @@ def test_without_trust_eve_knows_as_much_as_of_the_pair_with_that_s(chsh: float)
     tensor = [[np.trace(np.kron(a, b) @ rho).real for b in paulis()] for a in paulis()]
     largest = np.sort(np.linalg.svd(np.array(tensor), compute_uv=False))[-2:]
     assert 2 * math.hypot(*largest) == pytest.approx(chsh)
-    found = theory.device_independent_key_fraction(0.0, chsh)
+    found = acin_2007.key_fraction(0.0, chsh)
     assert found == pytest.approx(devetak_winter(rho), abs=1e-12)
 
 
@@ -107,9 +108,9 @@ def paulis() -> list[circuits.Matrix]:
 
 
 def test_there_is_no_key_without_a_violation_or_with_coins() -> None:
-    assert theory.device_independent_key_fraction(0.0, 2.0) == 0.0
-    assert theory.device_independent_key_fraction(0.5, 2.8) == 0.0
-    assert theory.device_independent_key_fraction(0.0, 2 * math.sqrt(2) + 1e-12) == 1.0
+    assert acin_2007.key_fraction(0.0, 2.0) == 0.0
+    assert acin_2007.key_fraction(0.5, 2.8) == 0.0
+    assert acin_2007.key_fraction(0.0, 2 * math.sqrt(2) + 1e-12) == 1.0
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])

@@ -201,19 +201,6 @@ def biased_key_fraction(
     return detected * max(rectilinear, 1.0 - rectilinear) ** 2 * net
 
 
-def device_independent_key_fraction(qber: float, chsh: float) -> float:
-    """Secret bits per key bit of devices that nobody trusts, against collective attacks; from 0.
-
-    1 − h(Q) − h((1 + √((S/2)² − 1))/2), and 0 for S up to 2. Our nodes do not claim this.
-
-    Source: Acín, Brunner, Gisin, Massar, Pironio, Scarani, PRL 98, 230501 (2007).
-    """
-    if chsh <= 2.0 or qber >= 0.5:
-        return 0.0
-    root = math.sqrt(min(1.0, (chsh / 2.0) ** 2 - 1.0))
-    return max(0.0, 1.0 - binary_entropy(qber) - binary_entropy((1.0 - root) / 2.0))
-
-
 def key_fraction(protocol: Protocol, config: LinkConfig, eve: Eve | None = None) -> float:
     """Secret bits per pulse of long blocks.
 

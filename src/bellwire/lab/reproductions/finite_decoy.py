@@ -1,8 +1,9 @@
 """Finite keys from decoy states against distance: Lim, Curty, Walenta, Xu, Zbinden (2014).
 
-Their formulas are `bellwire.distill.decoy_bounds`. Their model of fibre and detectors is here, with
-the error rate in which the printed η_ch is read as η_sys, and λ_EC as n_X·f_EC·h(e): as printed,
-neither gives the curves that the text describes (docs/explanation/reproductions/finite-decoy.md).
+Their formulas are `bellwire.distill.theorems.lim_2014`. Their model of fibre and detectors is
+here, with the error rate in which the printed η_ch is read as η_sys, and λ_EC as n_X·f_EC·h(e): as
+printed, neither gives the curves that the text describes
+(docs/explanation/reproductions/finite-decoy.md).
 """
 
 import math
@@ -20,7 +21,7 @@ from bellwire.base.style import BLUE, INK, LOOK, MUTED
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.bounds import MAX_EPSILON, MIN_EPSILON
-from bellwire.distill.decoy_bounds import DecoyCounts, DecoyKey, Triple, decoy_key
+from bellwire.distill.theorems.lim_2014 import DecoyCounts, DecoyKey, Triple, decoy_key
 from bellwire.lab.figures import power_of_ten
 from bellwire.lab.reproductions.model import (
     Fact,

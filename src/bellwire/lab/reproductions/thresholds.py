@@ -1,7 +1,7 @@
 """The error rates at which key ends: 11 % for BB84, 7.1 % without trust in the devices.
 
-The curves are the closed forms of `bellwire.link.theory`; the points are its engine's error rates,
-and S, put into the same forms.
+The curves are closed forms, that without trust `bellwire.distill.theorems.acin_2007`; the points
+are the engine's error rates, and S, put into the same forms.
 """
 
 import math
@@ -14,12 +14,12 @@ from matplotlib.ticker import FuncFormatter
 from bellwire.base.bits import binary_entropy
 from bellwire.base.detections import Protocol
 from bellwire.base.style import BLUE, LOOK, MUTED, VERMILION
+from bellwire.distill.theorems import acin_2007
+from bellwire.distill.theorems.acin_2007 import TSIRELSON
 from bellwire.lab.experiment import Experiment, Result, run
 from bellwire.lab.reproductions.model import Fact, Reproduction, Row, in_standard_errors, panels
 from bellwire.link.config import LinkConfig
-from bellwire.link.theory import device_independent_key_fraction
 
-TSIRELSON = 2.0 * math.sqrt(2.0)
 _BB84, _DEVICES = "BB84", "device-independent"
 
 
@@ -30,7 +30,7 @@ def bb84(error: float) -> float:
 
 def device_independent(error: float) -> float:
     """The fraction of pairs of visibility 1 − 2e, whose S is 2√2(1 − 2e)."""
-    return device_independent_key_fraction(error, TSIRELSON * (1.0 - 2.0 * error))
+    return acin_2007.key_fraction(error, TSIRELSON * (1.0 - 2.0 * error))
 
 
 def threshold(fraction: Callable[[float], float]) -> float:
@@ -113,7 +113,7 @@ def _devices_row(error: float, pairs: int, seed: int) -> Row:
     root = math.sqrt((chsh / 2.0) ** 2 - 1.0)
     by_chsh = _slope((1.0 - root) / 2.0) * chsh / (8.0 * root)
     stderr = math.hypot(_slope(error) * result.qber_stderr, by_chsh * result.chsh_stderr)
-    found = device_independent_key_fraction(result.qber, result.chsh)
+    found = acin_2007.key_fraction(result.qber, result.chsh)
     return Row.of(_DEVICES, error, found, stderr, device_independent(error))
 
 

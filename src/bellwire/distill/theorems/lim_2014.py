@@ -7,16 +7,17 @@ have; pulses of several photons are Eve's.
 
 Source: Lim, Curty, Walenta, Xu, Zbinden, "Concise security bounds for practical decoy-state quantum
 key distribution", PRA 89, 022307 (2014), equations (1) to (5), named below. Deviations are
-Hoeffding's; the phase error follows by sampling without replacement (Fung, Ma, Chau, PRA 81, 012318
-(2010)). Assumed are random phases, equal efficiency in both bases, and counts as they were seen.
+Hoeffding's; the phase error follows by sampling without replacement (`fung_2010`). Assumed are
+random phases, equal efficiency in both bases, and counts as they were seen.
 """
 
 import math
 from dataclasses import dataclass
 
 from bellwire.base.bits import binary_entropy
-from bellwire.distill.bounds import MAX_EPSILON, MIN_EPSILON
 from bellwire.distill.errors import ParameterError
+from bellwire.distill.theorems.fung_2010 import sampling_deviation
+from bellwire.distill.theorems.ranges import check_counts, check_epsilon
 
 Triple = tuple[float, float, float]
 """One number for each intensity: signal, decoy, vacuum decoy."""
@@ -104,13 +105,8 @@ def decoy_key(
     Raises:
         ParameterError: an ε outside [1e-20, 1e-3], or less than nothing leaked.
     """
-    for name, value in (("secrecy", secrecy), ("correctness", correctness)):
-        if not MIN_EPSILON <= value <= MAX_EPSILON:
-            raise ParameterError(
-                f"{name}: expected {MIN_EPSILON:g} to {MAX_EPSILON:g}, got {value}"
-            )
-    if not 0.0 <= leaked_bits < math.inf:
-        raise ParameterError(f"leaked bits: expected from 0, got {leaked_bits}")
+    check_epsilon(secrecy=secrecy, correctness=correctness)
+    check_counts(leaked_bits=leaked_bits)
     vacuum, single = _lowest(counts, counts.key, secrecy)
     phase = _phase_error(counts, single, secrecy)
     entropy = vacuum + single * (1.0 - binary_entropy(phase))
@@ -164,7 +160,4 @@ def _phase_error(counts: DecoyCounts, single: float, secrecy: float) -> float:
     rate = max(wrong, 1.0) / compared
     if rate >= 0.5:
         return 0.5
-    sizes = (compared + single) / (compared * single)
-    spread = rate * (1.0 - rate)
-    inside = sizes / spread * (TERMS / secrecy) ** 2
-    return min(0.5, rate + math.sqrt(sizes * spread / math.log(2.0) * math.log2(inside)))
+    return min(0.5, rate + sampling_deviation(rate, single, compared, secrecy / TERMS))

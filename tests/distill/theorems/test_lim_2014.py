@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.reference import decoy_bounds as reference
 
 from bellwire.base.bits import binary_entropy
-from bellwire.distill.decoy_bounds import DecoyCounts, DecoyKey, decoy_key
 from bellwire.distill.errors import ParameterError
+from bellwire.distill.theorems.lim_2014 import DecoyCounts, DecoyKey, decoy_key
 from bellwire.link.weak_theory import Observed, decoy_bounds
 
 MEANS, SHARES = (0.45, 0.2, 2e-4), (0.5, 0.35, 0.15)
