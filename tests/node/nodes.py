@@ -24,7 +24,7 @@ from bellwire.node.service import NodeService, Schedule
 from bellwire.node.vault import StoreVault
 
 PREPLACED = bytes(range(256)) * ((preplaced_bytes(64) + 255) // 256)
-QUIET = Schedule(probe_interval_s=3600.0)
+QUIET = Schedule(probe_interval_s=3600.0, blocks_in_flight=3)
 
 
 class TwoHalves:

@@ -11,6 +11,9 @@ A block's work and memory grow with these, not with its pulses. How many there w
 the link's losses, so it is the link that refuses a block which could mean more.
 """
 
+MAX_IN_FLIGHT = 16
+"""Most blocks of one connection that may be under way at once; each has its own memory."""
+
 MAX_FIBRE_KM = 1000.0
 MAX_LOSS_DB_PER_KM = 10.0
 MAX_INSERTION_LOSS_DB = 60.0

@@ -70,6 +70,11 @@ class Store:
     report: BlockReport
 
 
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """What comes next takes long: call `resume`, best where nothing waits for it."""
+
+
 class BlockRejected(Exception):
     """The block ends here, from any depth of the steps; caught by the session, never beyond."""
 
@@ -80,7 +85,7 @@ class BlockRejected(Exception):
 
 Answer = bytes | Half | Matching | Secret | None
 _T = TypeVar("_T")
-Talk = Generator[Send | FetchHalf | FetchKeys | Store, Answer, _T]
+Talk = Generator[Send | FetchHalf | FetchKeys | Store | Compute, Answer, _T]
 
 
 class Conversation:
@@ -136,6 +141,7 @@ class Conversation:
         """
         keys = self._authentication
         assert keys is not None
+        yield Compute()
         said = bytes(self.transcript) + held
         mine = tag(
             keys.hash_keys[self._side],
@@ -143,6 +149,7 @@ class Conversation:
             self._tag_context(b"transcript", self._side) + said,
         )
         theirs = decode((yield from self._exchange(encode(Tagged(mine)))), Tagged)
+        yield Compute()
         self._verify_peer_tag(
             keys.hash_keys[self._side.peer],
             keys.transcript_pads[self._side.peer],

@@ -5,7 +5,8 @@ it has the peer's n − 1. The transcript is therefore the same on both sides, i
 step by step, Alice's message before Bob's, each with its length. Whatever a peer or Eve does ends
 the block with a named reason, never the process.
 
-The host feeds `receive`, `provide` and `stored`, and does what the returned effects ask for:
+The host feeds `receive`, `provide`, `stored` and `resume`, and does what the returned effects ask
+for:
 
     start ──> Send 0 ──receive──> FetchHalf ──provide──> Send 1 … n ──receive──> Store
           ──stored──> Send n+1 ──receive──> Finished
@@ -26,6 +27,7 @@ from bellwire.distill.conversation import (
     Answer,
     BlockAuthentication,
     BlockRejected,
+    Compute,
     FetchHalf,
     FetchKeys,
     Send,
@@ -53,7 +55,7 @@ class Finished:
     report: BlockReport
 
 
-Effect = Send | End | FetchHalf | FetchKeys | Store | Finished
+Effect = Send | End | FetchHalf | FetchKeys | Store | Compute | Finished
 
 
 class Session:
@@ -64,6 +66,7 @@ class Session:
         opening: What the block is; both sides must hold the same.
         authentication: Pre-shared key for the tags; None exactly for a probe, which carries none.
         random_bytes: Source of public randomness (nonces, hash keys, seeds).
+        pauses: Whether Compute is returned before anything that takes long; else it is just done.
 
     Raises:
         ParameterError: another version, limits out of range, tags where none belong or missing.
@@ -75,6 +78,8 @@ class Session:
         opening: Open | Supply,
         authentication: BlockAuthentication | None,
         random_bytes: Callable[[int], bytes],
+        *,
+        pauses: bool = False,
     ) -> None:
         if opening.version != VERSION:
             raise ParameterError(f"version: expected {VERSION}, got {opening.version}")
@@ -87,6 +92,7 @@ class Session:
         if isinstance(opening, Supply) and not opening.sound:
             raise ParameterError("a probe draws no keys, every other block a bounded number, once")
         self.opening = opening
+        self._pauses = pauses
         self._steps = (
             Steps(side, opening, authentication, random_bytes)
             if isinstance(opening, Open)
@@ -137,6 +143,12 @@ class Session:
             raise RuntimeError("the session did not ask for storage")
         return self._advance(None)
 
+    def resume(self) -> list[Effect]:
+        """Do what takes long, after Compute."""
+        if self._waiting is not Compute:
+            raise RuntimeError("the session did not ask for time to compute")
+        return self._advance(None)
+
     def end(self, reason: Reason, message: str, *, tell: bool = True) -> list[Effect]:
         """End the block from outside: time is up, the peer or the link gave up."""
         if self._finished:
@@ -174,6 +186,9 @@ class Session:
                 return effects + self._reject(
                     Reason.AUTHENTICATION, "a tag does not fit its message"
                 )
+            if isinstance(effect, Compute) and not self._pauses:
+                answer = None
+                continue
             effects.append(effect)
             self._waiting = type(effect)
             if self._early is None or self._waiting is not Send:

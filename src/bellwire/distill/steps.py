@@ -30,6 +30,7 @@ from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import (
     BlockAuthentication,
     BlockRejected,
+    Compute,
     Conversation,
     FetchHalf,
     Talk,
@@ -61,6 +62,9 @@ from bellwire.distill.verification import (
 )
 
 MAX_ROUNDS = 20_000  # a block at the QBER limit takes about a thousand
+
+BRIEF_BYTES = 2048
+"""A round's parities up to so many bytes are answered in about a millisecond."""
 
 
 class Steps(Conversation):
@@ -94,6 +98,7 @@ class Steps(Conversation):
         """
         yield from self._open()
         half = yield from self._half()
+        yield Compute()
         if half.received is not None and half.received.size > 0:
             last = int(half.received[-1])
             if last >= self._opening.pulses:
@@ -142,6 +147,7 @@ class Steps(Conversation):
         heard = yield from self._exchange(said)
         self._count_sifting(said, heard)
         theirs = decode(heard, Received)
+        yield Compute()
         # Bases open only for a list of slots that is known to be the peer's own.
         if self._authentication is not None:
             self._verify_peer_tag(
@@ -199,6 +205,7 @@ class Steps(Conversation):
         heard = yield from self._exchange(said)
         self._count_sifting(said, heard)
         theirs = decode(heard, Announced)
+        yield Compute()
         peer = self._peer_choices(theirs, settings.size)
         if self._side is Side.ALICE:
             return (mine, peer), nonce + theirs.nonce
@@ -246,6 +253,7 @@ class Steps(Conversation):
 
     def _distil(self, sifted: Sifted, evidence: Evidence, public_seed: bytes) -> Talk[BlockReport]:
         key = sifted.key
+        yield Compute()
         engine = Cascade(
             key,
             sifted.parts,
@@ -255,6 +263,7 @@ class Steps(Conversation):
             budget=ReconciliationBudget(max_leaked_bits=key.size, max_rounds=MAX_ROUNDS),
         )
         yield from self._reconcile(engine)
+        yield Compute()
         first, second = (
             ErrorRate(wrong, bits) for wrong, bits in zip(engine.errors, sifted.parts, strict=True)
         )
@@ -302,9 +311,14 @@ class Steps(Conversation):
             )
             if not theirs.go:
                 raise BlockRejected(Reason.DISAGREED, "the peer rejects what we accept")
-            answer = engine.receive(theirs.body)
-            while answer is not None:
-                answer = engine.receive((yield from self._exchange(answer)))
+            heard = theirs.body
+            while True:
+                if len(heard) > BRIEF_BYTES:
+                    yield Compute()
+                answer = engine.receive(heard)
+                if answer is None:
+                    return
+                heard = yield from self._exchange(answer)
         except ReconciliationFailed as error:
             raise BlockRejected(Reason.RECONCILIATION, str(error)) from error
 
@@ -316,8 +330,10 @@ class Steps(Conversation):
             seed = _stretched(self._random_bytes(SEED_BYTES), size)
             proof = Proof(hash_key, key_hash(key, hash_key), seed.to_bytes())
             decode((yield from self._exchange(encode(proof))), Proof)
+            yield Compute()
         else:
             proof = decode((yield from self._exchange(encode(Proof(b"", b"", b"")))), Proof)
+            yield Compute()
             if len(proof.hash_key) != HASH_KEY_BYTES:
                 raise MalformedMessage(f"expected a hash key of {HASH_KEY_BYTES} bytes")
             seed = _bits(proof.seed, size)

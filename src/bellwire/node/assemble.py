@@ -185,7 +185,8 @@ async def _material(
         amplification.warm(settings.distill.pulses)
         source.warm()
 
-    return Photons(source.link, _policy(settings, side, options), source.kind), warm
+    policy = _policy(settings, side, options)
+    return Photons(source.link, policy, source.kind, overlapping=source.overlapping), warm
 
 
 def _policy(settings: Settings, side: Side, options: NodeOptions) -> Policy:
@@ -228,5 +229,6 @@ def _assemble(settings: Settings, side: Side, store: KeyStore, material: Materia
             target_stock_bits=distill.target_stock_bits,
             probe_pulses=distill.probe_pulses,
             probe_interval_s=distill.probe_interval_s,
+            blocks_in_flight=distill.blocks_in_flight,
         ),
     )

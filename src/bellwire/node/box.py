@@ -151,6 +151,7 @@ class VendorKeys:
 
     kind = KeySourceKind.VENDOR
     watched = False
+    overlapping = False
     spent = None
 
     def __init__(self, box: Box) -> None:

@@ -1,15 +1,18 @@
 """One TCP connection of the classical channel: prove the peer, settle what is pending, run blocks.
 
-Alice's node opens blocks, Bob's answers; otherwise both do the same. A block that fails never takes
-the node with it. After a frame that is not the peer's, or a broken stream, the connection ends and
-Alice's node makes a new one; blocks that one side keeps and the other may not are settled then.
+Alice's node opens blocks, Bob's answers; otherwise both do the same. Several may be under way, each
+with its own messages in lockstep: while one waits for its peer, another computes. They begin in
+ascending order, and each is kept only when the one before it has ended, so that both sides' stores
+see them in one order. A block that fails never takes the node with it. After a frame that is not
+the peer's, or a broken stream, the connection ends and Alice's node makes a new one; blocks that
+one side keeps and the other may not are settled then.
 Steps are numbered in spec/classical-channel.md.
 """
 
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 from typing import Protocol as Interface
 
 import structlog
@@ -17,8 +20,16 @@ import structlog
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
+from bellwire.base.limits import MAX_IN_FLIGHT
 from bellwire.base.secret import Secret
-from bellwire.distill.conversation import BlockAuthentication, FetchHalf, FetchKeys, Send, Store
+from bellwire.distill.conversation import (
+    BlockAuthentication,
+    Compute,
+    FetchHalf,
+    FetchKeys,
+    Send,
+    Store,
+)
 from bellwire.distill.errors import FrameTampered, MalformedMessage
 from bellwire.distill.line import (
     MAX_FRAME,
@@ -37,6 +48,9 @@ from bellwire.distill.session import Effect, End, Finished, Session
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
 from bellwire.node.material import Material, NoPart, NotOpened, Opening
+
+MAX_WAITING = 4
+"""Messages of a block that may wait for us; the lockstep lets a peer be one ahead, and end it."""
 
 HELLO_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
@@ -82,6 +96,7 @@ class Classical:
         flowing: Whether keys may flow here now.
         step_timeout_s: How long the peer may take for a step.
         report: Called with every block's report, once.
+        in_flight: Blocks that Bob answers at once; further ones wait.
     """
 
     def __init__(
@@ -94,6 +109,7 @@ class Classical:
         flowing: Callable[[], bool],
         step_timeout_s: float,
         report: Callable[[BlockReport], None],
+        in_flight: int = 1,
     ) -> None:
         self._side = side
         self._reader, self._writer = streams
@@ -102,11 +118,16 @@ class Classical:
         self._flowing = flowing
         self._step_timeout_s = step_timeout_s
         self._report = report
-        self._frames: asyncio.Queue[Frame | BellwireError] = asyncio.Queue(4)
+        self._in_flight = in_flight
+        self._broken: BellwireError | None = None
         self._line: Line | None = None
         self._peer: Sync | None = None
         self._pending: list[int] = []
         self._reading: asyncio.Task[None] | None = None
+        self._blocks: dict[_Name, _Block] = {}
+        self._arrivals: asyncio.Queue[Step | BellwireError] = asyncio.Queue()
+        self._opening = asyncio.Lock()
+        self._last: asyncio.Future[None] | None = None
 
     async def establish(self) -> None:
         """HELLO, and the peer's SYNC, whose MAC proves that it holds the pre-placed key.
@@ -180,55 +201,101 @@ class Classical:
             ConnectionEnded, FrameTampered: the connection is over; the block is reported all the
                 same.
         """
-        if probe is not None:
-            try:
-                opening = await self._material.open(probe, protocol, pulses, probe=True)
-            except NotOpened as error:
-                return self._not_begun(error.opening, error.reason, str(error))
-            return await self._drive(Session(self._side, opening, None, secrets.token_bytes))
+        # Numbers must leave in ascending order: nothing is awaited between here and the first
+        # message, which is why the session begins inside.
+        async with self._opening:
+            opened = await self._open(protocol, pulses, probe)
+            if isinstance(opened, BlockReport):
+                return opened
+            block = self._enter(opened)
+            effects = opened.start()
+        return await self._drive(block, effects)
+
+    async def _open(
+        self, protocol: Protocol, pulses: int, probe: int | None
+    ) -> Session | BlockReport:
         assert self._peer is not None
         number = 1 + max(await self._vault.last_block(), self._peer.last_block)
+        authentication = None
         try:
-            opening = await self._material.open(number, protocol, pulses, probe=False)
+            opening = await self._material.open(
+                number if probe is None else probe, protocol, pulses, probe=probe is not None
+            )
         except NotOpened as error:
             return self._not_begun(error.opening, error.reason, str(error))
-        try:
-            authentication = await self._vault.authentication(number)
-        except ReserveExhausted as error:
-            return self._not_begun(opening, Reason.RESERVE, str(error))
-        return await self._drive(Session(self._side, opening, authentication, secrets.token_bytes))
+        if probe is None:
+            try:
+                authentication = await self._vault.authentication(number)
+            except ReserveExhausted as error:
+                return self._not_begun(opening, Reason.RESERVE, str(error))
+        return Session(self._side, opening, authentication, secrets.token_bytes, pauses=True)
 
     async def answer(self) -> None:
-        """Bob: wait for the peer's next block and run it.
+        """Bob: run the peer's blocks, until the connection is over.
 
         Raises:
-            ConnectionEnded, FrameTampered: the connection is over.
+            ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage: it is over.
         """
-        frame = await self._next(None)
-        if isinstance(frame, Ended):  # of a block that we ended before
-            return
-        if not isinstance(frame, Step):
-            raise MalformedMessage(f"expected a block, got {type(frame).__name__}")
-        if frame.step != 0:  # the rest of a block that we ended
-            return
-        opening = self._material.read(frame.body)
-        if opening.number != frame.number or opening.probe != frame.probe:
+        running: set[asyncio.Task[BlockReport]] = set()
+        try:
+            while True:
+                arrival = await self._arrivals.get()
+                if isinstance(arrival, BellwireError):
+                    raise arrival
+                while len(self._blocks) >= self._in_flight:
+                    over = {block.over for block in self._blocks.values()}
+                    await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+                session = await self._answered(arrival)
+                if session is None:
+                    continue
+                block = self._enter(session)
+                effects = session.start() + session.receive(arrival.step, arrival.body)
+                task = asyncio.create_task(self._drive(block, effects))
+                running.add(task)
+                task.add_done_callback(running.discard)
+        finally:
+            # What ended the connection ends them; each is reported before this returns.
+            left = list(running)
+            if self._broken is None:
+                for task in left:
+                    task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _answered(self, arrival: Step) -> Session | None:
+        """The session of a block that the peer opens, if we take part in it."""
+        opening = self._material.read(arrival.body)
+        if opening.number != arrival.number or opening.probe != arrival.probe:
             raise MalformedMessage("expected one number in a block's frame and opening")
-        if not self._material.accepts(opening):
-            await self._send(Ended(opening.probe, opening.number, Reason.DISAGREED))
-            self._not_begun(opening, Reason.DISAGREED, "the peer's settings are not ours")
-            return
+        refused: tuple[Reason, str] | None = None
         authentication = None
-        if not opening.probe:
+        if not self._material.accepts(opening):
+            refused = Reason.DISAGREED, "the peer's settings are not ours"
+        elif (opening.probe, opening.number) in self._blocks:
+            refused = Reason.DISAGREED, "a block of this number is under way already"
+        elif not opening.probe:
             try:
                 authentication = await self._vault.authentication(opening.number)
-            except (ReserveExhausted, BlockNumberUsed) as error:
-                reason = Reason.RESERVE if isinstance(error, ReserveExhausted) else Reason.DISAGREED
-                await self._send(Ended(False, opening.number, reason))
-                self._not_begun(opening, reason, str(error))
-                return
-        session = Session(self._side, opening, authentication, secrets.token_bytes)
-        await self._drive(session, frame)
+            except ReserveExhausted as error:
+                refused = Reason.RESERVE, str(error)
+            except BlockNumberUsed as error:
+                refused = Reason.DISAGREED, str(error)
+        if refused is not None:
+            reason, message = refused
+            await self._send(Ended(opening.probe, opening.number, reason))
+            self._not_begun(opening, reason, message)
+            return None
+        return Session(self._side, opening, authentication, secrets.token_bytes, pauses=True)
+
+    def _enter(self, session: Session) -> "_Block":
+        """From now on the peer's messages of this block are kept for it."""
+        opening = session.opening
+        block = _Block(session)
+        if not opening.probe:
+            block.before, self._last = self._last, block.over
+        self._blocks[opening.probe, opening.number] = block
+        if self._broken is not None:
+            block.inbox.put_nowait(self._broken)
+        return block
 
     def _not_begun(self, opening: Opening, reason: Reason, message: str) -> BlockReport:
         report = BlockReport(
@@ -242,21 +309,23 @@ class Classical:
         self._report(report)
         return report
 
-    async def _drive(self, session: Session, first: Step | None = None) -> BlockReport:
+    async def _drive(self, block: "_Block", effects: list[Effect]) -> BlockReport:
         """Run a session to its end, and report it; what ended the connection is raised after."""
+        session = block.session
         try:
-            return await self._run(session, first)
+            return await self._run(block, effects)
         except asyncio.CancelledError:
             for effect in session.end(Reason.LOST, "the connection was given up", tell=False):
                 if isinstance(effect, Finished):
                     self._report(effect.report)
             raise
+        finally:
+            block.over.set_result(None)
+            del self._blocks[session.opening.probe, session.opening.number]
 
-    async def _run(self, session: Session, first: Step | None) -> BlockReport:
+    async def _run(self, block: "_Block", effects: list[Effect]) -> BlockReport:
+        session = block.session
         failure: BellwireError | None = None
-        effects = session.start()
-        if first is not None:
-            effects += await self._receive(session, first)
         last = effects[-1]
         while True:
             last = effects[-1] if effects else last
@@ -264,7 +333,7 @@ class Classical:
             try:
                 await self._tell(session, effects)
                 if finished is None:
-                    effects = await self._go_on(session, last)
+                    effects = await self._go_on(block, last)
             except TimeoutError:
                 effects = session.end(Reason.TIMEOUT, "the peer did not answer in time")
             except (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage) as error:
@@ -284,31 +353,37 @@ class Classical:
             elif isinstance(effect, End):
                 await self._send(Ended(opening.probe, opening.number, effect.reason))
 
-    async def _go_on(self, session: Session, last: Effect) -> list[Effect]:
+    async def _go_on(self, block: "_Block", last: Effect) -> list[Effect]:
         """Wait for what the session's last effect asks for, and hand it over."""
+        session = block.session
+        if isinstance(last, Compute):
+            return await asyncio.to_thread(session.resume)
         if isinstance(last, FetchHalf | FetchKeys):
-            return await self._fetch(session)
+            return await self._fetch(block)
         if isinstance(last, Store):
+            if block.before is not None:
+                await asyncio.wait({block.before})
             try:
                 await _whole(self._vault.keep(last.report, last.secret))
             except StoreError as error:
                 return session.end(Reason.STORE, str(error))
             return session.stored()
-        return await self._take(session, await self._next(self._step_timeout_s))
+        return self._take(session, await block.next(self._step_timeout_s))
 
-    async def _fetch(self, session: Session) -> list[Effect]:
+    async def _fetch(self, block: "_Block") -> list[Effect]:
         """Get our half, or keys; a peer that gives up meanwhile need not wait for the link."""
+        session = block.session
         # Alice knows without a probe that she needs keys compared, and wants to hear of Bob's box.
         flowing = self._side is Side.ALICE or self._flowing()
         fetch = asyncio.create_task(self._material.fetch(session.opening, flowing=flowing))
         try:
             while not fetch.done():
-                arrival = asyncio.create_task(self._next(None))
+                arrival = asyncio.create_task(block.next(None))
                 await asyncio.wait({fetch, arrival}, return_when=asyncio.FIRST_COMPLETED)
                 if not arrival.done():
                     arrival.cancel()
                     await asyncio.gather(arrival, return_exceptions=True)
-                elif effects := await self._take(session, arrival.result()):
+                elif effects := self._take(session, arrival.result()):
                     return effects
         finally:
             if not fetch.done():
@@ -318,29 +393,14 @@ class Classical:
             got = fetch.result()
         except NoPart as error:
             return session.end(error.reason, str(error))
-        return await asyncio.to_thread(session.provide, got)
+        return session.provide(got)
 
-    async def _take(self, session: Session, frame: Frame) -> list[Effect]:
-        opening = session.opening
-        if isinstance(frame, Step | Ended) and (frame.probe, frame.number) != (
-            opening.probe,
-            opening.number,
-        ):
-            # The peer may have begun or ended something before it knew of this block.
-            return []
+    def _take(self, session: Session, frame: "_Said") -> list[Effect]:
         if isinstance(frame, Ended):
             return session.end(
                 frame.reason, f"the peer ended the block: {frame.reason}", tell=False
             )
-        if not isinstance(frame, Step):
-            return session.end(
-                Reason.MALFORMED, f"expected a step of the block, got {type(frame).__name__}"
-            )
-        return await self._receive(session, frame)
-
-    async def _receive(self, session: Session, frame: Step) -> list[Effect]:
-        # Reconciliation and amplification take long enough to starve everything else.
-        return await asyncio.to_thread(session.receive, frame.step, frame.body)
+        return session.receive(frame.step, frame.body)
 
     async def _conclude(self, report: BlockReport) -> None:
         if report.accepted and not report.probe:
@@ -351,25 +411,65 @@ class Classical:
                 log.warning("block not released", block=report.number, error=str(error))
         self._report(report)
 
-    async def _next(self, timeout_s: float | None) -> Frame:
-        async with asyncio.timeout(timeout_s):
-            item = await self._frames.get()
-        if isinstance(item, BellwireError):
-            self._frames.put_nowait(item)  # the connection stays broken for whoever asks next
-            raise item
-        return item
-
     async def _read(self) -> None:
         assert self._line is not None
         try:
             while True:
-                await self._frames.put(self._line.open(await read_frame(self._reader, MAX_FRAME)))
+                self._sort(self._line.open(await read_frame(self._reader, MAX_FRAME)))
         except (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage) as error:
-            await self._frames.put(error)
+            self._broken = error
+            for block in self._blocks.values():
+                block.inbox.put_nowait(error)
+            self._arrivals.put_nowait(error)
+
+    def _sort(self, frame: Frame) -> None:
+        """Hand a frame to its block; one of a block that we ended, or know nothing of, is dropped.
+
+        Raises:
+            MalformedMessage: no block's frame, or more than the lockstep lets a peer say.
+        """
+        if not isinstance(frame, Step | Ended):
+            raise MalformedMessage(f"expected a block's message, got {type(frame).__name__}")
+        block = self._blocks.get((frame.probe, frame.number))
+        if block is not None:
+            _put(block.inbox, frame, MAX_WAITING)
+        elif self._side is Side.BOB and isinstance(frame, Step) and frame.step == 0:
+            _put(self._arrivals, frame, MAX_IN_FLIGHT)
 
     async def _send(self, message: Frame) -> None:
         assert self._line is not None
         await write_frame(self._writer, self._line.seal(message))
+
+
+_T = TypeVar("_T")
+_Said = Step | Ended
+_Name = tuple[bool, int]
+"""Whether it is a probe, and its number."""
+
+
+class _Block:
+    """A block that is under way: what the peer said of it, and whose end it waits for."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.inbox: asyncio.Queue[_Said | BellwireError] = asyncio.Queue()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.before: asyncio.Future[None] | None = None
+
+    async def next(self, timeout_s: float | None) -> _Said:
+        """The peer's next message; what ended the connection is raised, also to who asks again."""
+        async with asyncio.timeout(timeout_s):
+            item = await self.inbox.get()
+        if isinstance(item, BellwireError):
+            self.inbox.put_nowait(item)
+            raise item
+        return item
+
+
+def _put(queue: "asyncio.Queue[_T]", item: _T, limit: int) -> None:
+    if queue.qsize() >= limit:
+        raise MalformedMessage(f"expected at most {limit} messages ahead of us")
+    queue.put_nowait(item)
 
 
 async def _whole(durable: Coroutine[Any, Any, None]) -> None:

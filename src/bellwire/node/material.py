@@ -47,6 +47,9 @@ class Material(Interface):
     watched: bool
     """Whether probes alone can tell that the link is good."""
 
+    overlapping: bool
+    """Whether a block may begin while an earlier one is under way."""
+
     @property
     def spent(self) -> str | None:
         """Why no further block can come, or None while one can."""
@@ -90,16 +93,23 @@ class Photons:
         link: Gives our half.
         policy: What blocks must be like.
         kind: Where the light comes from.
+        overlapping: Whether the link gives a further block before an earlier one is agreed on.
     """
 
     watched = True
 
     def __init__(
-        self, link: Link, policy: Policy, kind: KeySourceKind = KeySourceKind.SIMULATED
+        self,
+        link: Link,
+        policy: Policy,
+        kind: KeySourceKind = KeySourceKind.SIMULATED,
+        *,
+        overlapping: bool = True,
     ) -> None:
         self._link = link
         self._policy = policy
         self.kind = kind
+        self.overlapping = overlapping
 
     @property
     def spent(self) -> str | None:

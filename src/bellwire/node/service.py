@@ -10,6 +10,7 @@ import itertools
 import os
 from collections import Counter, deque
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -44,6 +45,7 @@ class Schedule:
         target_stock_bits: Blocks are run until the pool holds as much; 0 runs them on demand only.
         probe_pulses: Pulses, or pairs, of a probe: enough to decide.
         probe_interval_s: Idle time after which a probe is run.
+        blocks_in_flight: Blocks that are under way at once; probes are run alone.
     """
 
     protocol: Protocol = Protocol.E91
@@ -51,6 +53,7 @@ class Schedule:
     target_stock_bits: int = 0
     probe_pulses: int = 20_000
     probe_interval_s: float = 1.0
+    blocks_in_flight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,12 @@ class NodeService:
         self._reports: deque[tuple[int, float, BlockReport]] = deque(maxlen=REPORTS_KEPT)
         self._numbers = itertools.count(1)
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(16)
+        self._asked = asyncio.Event()
         self._probes = itertools.count(1)
         self._unproven: dict[asyncio.Task[None], str] = {}
         self._accepted: set[asyncio.Task[None]] = set()
         self._consumed_bits = 0
+        self._block_bits = 0
         self._resting = False
         self._doubted = False
         self._current: asyncio.Task[None] | None = None
@@ -132,6 +137,7 @@ class NodeService:
             self._jobs.put_nowait(job)
         except asyncio.QueueFull as error:
             raise UsageError("too many blocks are waiting already") from error
+        self._asked.set()
         return await job.done
 
     def reports(self, after: int = 0) -> list[tuple[int, float, BlockReport]]:
@@ -226,8 +232,7 @@ class NodeService:
             earlier.cancel()
             await asyncio.gather(earlier, return_exceptions=True)
         await connection.settle()
-        while True:
-            await connection.answer()
+        await connection.answer()
 
     async def run_alice(self, host: str, port: int) -> None:
         """Alice: connect, run blocks, connect again, for ever."""
@@ -242,8 +247,7 @@ class NodeService:
                     await connection.settle()
                     delays = iter(RECONNECT_S)
                     log.info("connected to the peer", host=host, port=port)
-                    while True:
-                        await self._one_block(connection)
+                    await self._work(connection)
                 finally:
                     await connection.close()
             except (OSError, TimeoutError, BellwireError) as error:
@@ -260,7 +264,12 @@ class NodeService:
             flowing=lambda: self._status.at(self._clock()).keys_may_flow,
             step_timeout_s=self._step_timeout_s,
             report=self._take_report,
+            in_flight=self._in_flight,
         )
+
+    @property
+    def _in_flight(self) -> int:
+        return self._schedule.blocks_in_flight if self._material.overlapping else 1
 
     async def _refuse_jobs(self, delay_s: float) -> None:
         """Wait before the next attempt; whoever asks for a block meanwhile hears why not."""
@@ -272,35 +281,74 @@ class NodeService:
         except TimeoutError:
             return
 
-    async def _one_block(self, connection: Classical) -> None:
-        """What is asked for comes first, then the stock; otherwise a probe after a while."""
-        schedule = self._schedule
-        if self._jobs.empty() and await self._wants_stock():
-            report = await connection.open_block(schedule.protocol, schedule.pulses, probe=None)
-            # A block that failed would fail again at once, and spend authentication key each time.
-            self._resting = not report.accepted
-            self._doubted = False
-            return
-        # With no light left there is nothing to watch, but who asks for a block hears why not.
-        patience = schedule.probe_interval_s if self._material.spent is None else None
+    async def _work(self, connection: Classical) -> None:
+        """Run blocks until the connection is over; what ended it is raised.
+
+        What is asked for comes first, then the stock; a probe after a while without either.
+        """
+        running: set[asyncio.Task[None]] = set()
+        asked: asyncio.Task[Any] | None = None
         try:
-            async with asyncio.timeout(patience):
-                job = await self._jobs.get()
-        except TimeoutError:
-            report = await connection.open_block(
-                schedule.protocol, schedule.probe_pulses, probe=next(self._probes)
-            )
-            self._doubted = report.reason is Reason.UNPROVEN
-            # While no probe comes through, neither does a block, and each would cost its tags.
-            self._resting &= report.reason not in (None, Reason.UNPROVEN, Reason.TOO_FEW)
-            return
+            while True:
+                self._asked.clear()
+                if len(running) < self._in_flight and await self._begin(connection, running):
+                    continue
+                if asked is None or asked.done():
+                    asked = asyncio.create_task(self._asked.wait())
+                # With no light left there is nothing to watch.
+                idle = not running and self._material.spent is None
+                patience = self._schedule.probe_interval_s if idle else None
+                done, _ = await asyncio.wait(
+                    {*running, asked}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    await self._probe(connection)
+                for task in done & running:
+                    running.discard(task)
+                    task.result()
+        finally:
+            left = [*running, *([asked] if asked else [])]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _begin(self, connection: Classical, running: "set[asyncio.Task[None]]") -> bool:
+        """Begin a block if there is reason to."""
+        if not self._jobs.empty():
+            work = self._asked_block(connection, self._jobs.get_nowait())
+        elif await self._wants_stock(len(running)):
+            work = self._stock_block(connection)
+        else:
+            return False
+        running.add(asyncio.create_task(work))
+        return True
+
+    async def _stock_block(self, connection: Classical) -> None:
+        schedule = self._schedule
+        report = await connection.open_block(schedule.protocol, schedule.pulses, probe=None)
+        # A block that failed would fail again at once, and spend authentication key each time.
+        self._resting = not report.accepted
+        self._doubted = False
+        if report.accepted:
+            self._block_bits = report.secret_bits
+
+    async def _asked_block(self, connection: Classical, job: _Job) -> None:
         try:
             job.succeed(await connection.open_block(job.protocol, job.pulses, probe=None))
         except BaseException as error:
             job.fail(f"the block was lost: {error}")
             raise
 
-    async def _wants_stock(self) -> bool:
+    async def _probe(self, connection: Classical) -> None:
+        schedule = self._schedule
+        report = await connection.open_block(
+            schedule.protocol, schedule.probe_pulses, probe=next(self._probes)
+        )
+        self._doubted = report.reason is Reason.UNPROVEN
+        # While no probe comes through, neither does a block, and each would cost its tags.
+        self._resting &= report.reason not in (None, Reason.UNPROVEN, Reason.TOO_FEW)
+
+    async def _wants_stock(self, under_way: int) -> bool:
         target = self._schedule.target_stock_bits
         if not target or self._resting or self._material.spent is not None:
             return False
@@ -310,7 +358,8 @@ class NodeService:
             return True
         if view.status is Status.RED:
             return False
-        return await asyncio.to_thread(self._store.stock_bits, self.side) < target
+        stock = await asyncio.to_thread(self._store.stock_bits, self.side)
+        return stock + under_way * self._block_bits < target
 
     # -- what every block leaves -------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from bellwire.base.limits import (
     MAX_FIBRE_KM,
+    MAX_IN_FLIGHT,
     MAX_INSERTION_LOSS_DB,
     MAX_LOSS_DB_PER_KM,
     MAX_PULSES,
@@ -149,6 +150,12 @@ class DistillSettings(BaseModel):
         ge=0,
         le=1 << 40,
         description="Stock to distil up to, in bits; 0 means only on demand.",
+    )
+    blocks_in_flight: int = Field(
+        default=2,
+        ge=1,
+        le=MAX_IN_FLIGHT,
+        description="Blocks of the simulated link that may be under way at once.",
     )
     probe_interval_s: float = Field(
         default=1.0,

@@ -27,11 +27,14 @@ class Source:
         link: Asked for each block.
         kind: What its light makes of a key.
         warm: Compiles what a block needs.
+        overlapping: Whether blocks may be asked for before earlier ones are agreed on; a recording
+            is read from where the block before ended.
     """
 
     link: Link
     kind: KeySourceKind
     warm: Callable[[], None]
+    overlapping: bool
 
 
 def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) -> Source:
@@ -49,8 +52,8 @@ def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) ->
     """
     where = folder_of(settings.distill.source)
     if where is None:
-        link = LinkClient(link_dir / f"{side}.sock")
-        return Source(link, KeySourceKind.SIMULATED, lambda: None)
+        simulated = LinkClient(link_dir / f"{side}.sock")
+        return Source(simulated, KeySourceKind.SIMULATED, lambda: None, overlapping=True)
     recording = Recording.load(where.expanduser())
     about = recording.about
     if about.side is not side:
@@ -63,7 +66,8 @@ def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) ->
     # What a program made up has the worth of simulated light.
     kind = KeySourceKind.SIMULATED if about.generated else KeySourceKind.RECORDED
     uses = Uses(folder / "tags.json")
-    return Source(TimeTagLink(recording, uses, _tell_matched, _tell_ended), kind, warm)
+    link = TimeTagLink(recording, uses, _tell_matched, _tell_ended)
+    return Source(link, kind, warm, overlapping=False)
 
 
 def _tell_matched(matched: Matched) -> None:
