@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from tests.crypto.randomness.fifos import fifo, good
 
 from bellwire.cli import doctor
 from bellwire.cli.doctor import Finding, Level
 from bellwire.cli.main import run
+from bellwire.node.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,3 +152,23 @@ def test_a_version_other_than_the_locked_one_is_noted(tmp_path: Path) -> None:
     finding = only(doctor.locked_versions(tmp_path))
     assert finding.level is Level.NOTE
     assert "numpy" in finding.found
+
+
+def test_a_random_device_passes_the_start_up_test_or_is_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from_system = only(doctor.randomness(load()))
+    assert from_system == Finding("randomness", Level.OK, "the operating system's generator")
+    with fifo(tmp_path / "rng", good()) as rng:
+        passed = only(doctor.randomness(load(None, {"random": {"source": f"device:{rng.path}"}})))
+    assert passed.level is Level.OK
+    assert "4,096 bytes passed the health tests; 1 bits of min-entropy a byte" in passed.found
+    for path, why, mend in (
+        ("/dev/zero", "repetition count", "replace the device"),
+        ("/dev/urandom", "operating system", "set random.source to os"),
+    ):
+        found = only(doctor.randomness(load(None, {"random": {"source": f"device:{path}"}})))
+        assert found.level is Level.PROBLEM
+        assert why in found.found
+        assert mend in (found.mend or "")
+    assert capsys.readouterr() == ("", "")

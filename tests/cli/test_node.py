@@ -260,3 +260,17 @@ def test_a_node_killed_while_blocks_run_goes_on_where_it_was_and_repeats_no_key(
             assert alice.state(block) is bob.state(block)
         for side in Side:
             assert alice.stock_bits(side) == bob.stock_bits(side)
+
+
+def test_a_random_device_that_does_not_pass_is_a_refusal_with_its_reason(
+    tmp_path: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["node", "--site", "b", "--state", tmp_path / "s", "--authentication-key", key]
+    assert run([str(word) for word in [*line, "--random", "device:/dev/zero"]]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "the repetition count test of the random device failed" in err
+    assert "Traceback" not in err
+    said = refused(capsys, *line[:-2], "--random", f"device:{tmp_path / 'none'}")
+    assert "expected a random device at" in said
+    assert "random.source" in refused(capsys, *line[:-2], "--random", "dice")

@@ -1,6 +1,8 @@
 """A block between two honest sides: both come to the same key, or both say why not."""
 
+import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,16 @@ from tests.simulators.halves import bb84, bbm92, e91, halves
 
 from bellwire.base.bits import PackedBits, pack
 from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
+from bellwire.crypto.errors import RandomnessFailed
 from bellwire.distill import messages, steps
 from bellwire.distill.cascade import Cascade
-from bellwire.distill.conversation import FetchHalf, Send
+from bellwire.distill.conversation import BlockAuthentication, FetchHalf, Send
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.messages import Decided, Stored, decode, encode
 from bellwire.distill.report import ASSUMPTIONS
 from bellwire.distill.session import End, Finished, Session
 from bellwire.distill.verdict import Reason
-from bellwire.lab.pair import PairOutcome, Wire
+from bellwire.lab.pair import PairOutcome, Wire, distil, faithful
 
 
 def reasons(outcome: PairOutcome) -> set[Reason | None]:
@@ -47,6 +50,41 @@ def test_two_hundred_thousand_pulses_at_two_percent_give_one_key(
     if protocol is Protocol.E91:
         assert report.chsh == pytest.approx(0.96 * 2 * math.sqrt(2), abs=0.05)
         assert len(report.correlations) == 9
+
+
+@pytest.mark.parametrize("side", Side)
+def test_random_bytes_that_end_end_the_block_wherever_that_is(side: Side) -> None:
+    def few(count: int) -> Callable[[int], bytes]:
+        left = iter(range(count))
+        ours = reader(0, side)
+
+        def draw(size: int) -> bytes:
+            if next(left, None) is None:
+                raise RandomnessFailed("the random device is closed")
+            return ours(size)
+
+        return draw
+
+    block = opening()
+    light = halves(Protocol.BB84, block.pulses, np.random.default_rng(0))
+    for count in itertools.count():
+        drawn = {side: few(count), side.peer: reader(0, side.peer)}
+        common: dict[Side, BlockAuthentication | None] = dict.fromkeys(Side, tags(1))
+        outcome = distil(dict.fromkeys(Side, block), light, common, drawn, faithful)
+        if outcome.accepted:
+            break
+        assert reasons(outcome) == {Reason.RANDOMNESS}
+        assert outcome.reports[side].message == "the random device is closed"
+        assert not outcome.secrets
+    assert count >= 1
+
+
+def test_a_report_says_what_is_drawn_from_where_that_says_more() -> None:
+    block = opening()
+    made = Session(Side.ALICE, block, tags(), reader(0, Side.ALICE), drawn_from="dice, well shaken")
+    (finished,) = made.end(Reason.LOST, "enough", tell=False)
+    assert isinstance(finished, Finished)
+    assert finished.report.assumptions == (*ASSUMPTIONS[Protocol.BB84], "dice, well shaken")
 
 
 @pytest.mark.parametrize("protocol", OF_PHOTONS)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tests.simulators import halves
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError
 from bellwire.base.secret import Secret
+from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.distill import announcements, cascade
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
@@ -82,6 +83,7 @@ def make_node(
     material: Material,
     *,
     schedule: Schedule = QUIET,
+    random: RandomSource | None = None,
     step_timeout_s: float = 5.0,
 ) -> NodeService:
     return NodeService(
@@ -89,6 +91,7 @@ def make_node(
         store=store,
         vault=StoreVault(store, material.kind, time.time),
         material=material,
+        random=random or OperatingSystem(),
         status=LinkStatus(expected_interval_s=schedule.probe_interval_s, now=time.time()),
         schedule=schedule,
         step_timeout_s=step_timeout_s,
@@ -190,15 +193,27 @@ async def two_nodes(
     step_timeout_s: float = 5.0,
     materials: dict[Side, Material] | None = None,
     preplaced: dict[Side, bytes] | None = None,
+    randoms: dict[Side, RandomSource] | None = None,
 ) -> AsyncIterator[Pair]:
     """Both nodes, connected through a wire; everything is closed afterwards."""
     ready()
     link, wire = TwoHalves(), Wire()
     preplaced = preplaced or dict.fromkeys(Side, PREPLACED)
     stores = {side: open_store(folder / side, side, preplaced[side]) for side in Side}
-    made = materials or {side: Photons(link.end(side), policy or Policy()) for side in Side}
+    drawn = {side: (randoms or {}).get(side, OperatingSystem()) for side in Side}
+    made = materials or {
+        side: Photons(link.end(side), replace(policy or Policy(), random=drawn[side]))
+        for side in Side
+    }
     alice, bob = (
-        make_node(side, stores[side], made[side], schedule=schedule, step_timeout_s=step_timeout_s)
+        make_node(
+            side,
+            stores[side],
+            made[side],
+            schedule=schedule,
+            random=drawn[side],
+            step_timeout_s=step_timeout_s,
+        )
         for side in Side
     )
     server = await bob.serve_peer("127.0.0.1", 0)

@@ -26,6 +26,25 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("source", "dice"),
+        ("source", "device:"),
+        ("entropy_per_byte", 0.4),
+        ("entropy_per_byte", 8.5),
+        ("false_alarm_log2", 19),
+        ("false_alarm_log2", 41),
+        ("reseed_s", -1),
+        ("timeout_s", 0),
+        ("timeout_s", 121),
+    ],
+)
+def test_a_random_device_is_described_within_bounds(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"random.{key}"):
+        load(None, {"random": {key: value}})
+
+
 def written(tmp_path: Path, text: str) -> Path:
     file = tmp_path / "given.toml"
     file.write_text(text)

@@ -11,6 +11,7 @@ from tests.simulators.recordings import recorded
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UnreachableError, UsageError
+from bellwire.crypto.randomness.source import OperatingSystem
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
 from bellwire.keys.model import KeySourceKind
@@ -53,6 +54,7 @@ async def two_nodes(
                     store=store,
                     vault=StoreVault(store, KeySourceKind.RECORDED, lambda: 1.0),
                     material=Photons(link, Policy(), KeySourceKind.RECORDED),
+                    random=OperatingSystem(),
                     status=LinkStatus(now=1.0),
                     schedule=QUIET,
                     clock=lambda: 1.0,

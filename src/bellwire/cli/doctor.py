@@ -88,6 +88,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
         extras,
         post_quantum,
         cpu,
+        lambda: randomness(settings),
         lambda: state_folder(settings.state.dir),
         lambda: disk(settings.state.dir),
         lambda: port(
@@ -159,6 +160,28 @@ def cpu() -> Iterator[Finding]:
         return
     found = f"{get_host_cpu_name()} without {', '.join(missing)}"
     yield Finding("CPU", Level.NOTE, found, "nothing to mend: it works, only slower")
+
+
+def randomness(settings: "Settings") -> Iterator[Finding]:
+    """What random bytes come from; a device passes the start-up test, or does not."""
+    from bellwire.crypto.errors import DeviceUnusable, RandomnessFailed
+    from bellwire.crypto.randomness.health import STARTUP_SAMPLES
+    from bellwire.node.randomness import open_random
+
+    name = "randomness"
+    try:
+        source = open_random(settings.random)
+    except (DeviceUnusable, RandomnessFailed) as error:
+        mend = error.hint or "mend or replace the device, or set random.source to os"
+        yield Finding(name, Level.PROBLEM, str(error), mend)
+        return
+    source.close()
+    if source.assumption is None:
+        yield Finding(name, Level.OK, "the operating system's generator")
+        return
+    stated = f"{settings.random.entropy_per_byte:g} bits of min-entropy a byte are stated"
+    found = f"{source.name}: {STARTUP_SAMPLES:,} bytes passed the health tests; {stated}"
+    yield Finding(name, Level.OK, found)
 
 
 def state_folder(folder: Path) -> Iterator[Finding]:

@@ -27,6 +27,14 @@ def command(
             "tags, or keys of a vendor's box.",
         ),
     ] = None,
+    random: Annotated[
+        str | None,
+        typer.Option(
+            metavar="os|device:PATH",
+            help="What random bytes come from: the operating system, or a hardware generator "
+            "beside it.",
+        ),
+    ] = None,
     listen: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Site b: where the classical channel listens."),
@@ -73,7 +81,10 @@ def command(
             "--seed makes this node's choices known in advance: it is for experiments only",
             hint="Add --lab to run an experiment.",
         )
-    settings = load(config, {"state": {"dir": state}, "distill": {"source": source}})
+    settings = load(
+        config,
+        {"state": {"dir": state}, "distill": {"source": source}, "random": {"source": random}},
+    )
     logs.setup(settings.log.level, settings.log.format)
     default = (settings.addresses.classical_host, settings.addresses.classical_port)
     options = assemble.NodeOptions(

@@ -3,11 +3,15 @@
 BellwireError
 ├── UsageError
 │   ├── LengthError           our own call: a key, nonce, seed or output of the wrong length
-│   └── GeneratorUnavailable  our own call: instructions that this machine has not
+│   ├── GeneratorUnavailable  our own call: instructions that this machine has not
+│   └── DeviceUnusable        what is named is no random device, or cannot be opened
 └── RefusedError
     ├── AuthenticationFailed  AES-GCM: not what was sealed under this key, nonce and data
     ├── TagMismatch           the one-time MAC of a message does not hold
-    └── KemRefused            the peer's public key or ciphertext gives no shared secret
+    ├── KemRefused            the peer's public key or ciphertext gives no shared secret
+    └── RandomnessFailed      a random device gives nothing more
+        ├── HealthTestFailed  its samples are not those of a source with the stated min-entropy
+        └── DeviceStopped     it ended, failed, or did not give enough in time
 
 No message of these errors carries a byte of its input.
 """
@@ -39,6 +43,10 @@ class GeneratorUnavailable(UsageError):
         super().__init__(f"expected a generator out of {', '.join(self.available)}, got {asked}")
 
 
+class DeviceUnusable(UsageError):
+    """A path does not name a character device or FIFO that can be read as a random device."""
+
+
 class AuthenticationFailed(RefusedError):
     """A sealed text, its nonce, its associated data or the key is not the sealer's."""
 
@@ -49,6 +57,28 @@ class TagMismatch(RefusedError):
 
 class KemRefused(RefusedError):
     """A public key or ciphertext is malformed, or of low order."""
+
+
+class RandomnessFailed(RefusedError):
+    """A random device gives nothing more, until it is opened anew."""
+
+
+class HealthTestFailed(RandomnessFailed):
+    """A health test of a random device failed.
+
+    Attributes:
+        test: Which.
+        cutoff: From which count on it fails.
+    """
+
+    def __init__(self, test: str, found: str, cutoff: int) -> None:
+        super().__init__(f"the {test} test of the random device failed: {found}, limit {cutoff}")
+        self.test = test
+        self.cutoff = cutoff
+
+
+class DeviceStopped(RandomnessFailed):
+    """A random device ended, failed, or did not give enough in time."""
 
 
 def require_length(what: str, data: bytes, length: int) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from bellwire.base.detections import Half, Side
 from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
-from bellwire.crypto.errors import TagMismatch
+from bellwire.crypto.errors import RandomnessFailed, TagMismatch
 from bellwire.distill.conversation import (
     Answer,
     BlockAuthentication,
@@ -65,7 +65,9 @@ class Session:
         side: Which side we are.
         opening: What the block is; both sides must hold the same.
         authentication: Pre-shared key for the tags; None exactly for a probe, which carries none.
-        random_bytes: Source of public randomness (nonces, hash keys, seeds).
+        random_bytes: Source of public randomness (nonces, hash keys, seeds); RandomnessFailed
+            ends the block.
+        drawn_from: What the report says of it, besides what every report assumes.
         pauses: Whether Compute is returned before anything that takes long; else it is just done.
 
     Raises:
@@ -79,6 +81,7 @@ class Session:
         authentication: BlockAuthentication | None,
         random_bytes: Callable[[int], bytes],
         *,
+        drawn_from: str | None = None,
         pauses: bool = False,
     ) -> None:
         if opening.version != VERSION:
@@ -98,6 +101,9 @@ class Session:
             if isinstance(opening, Open)
             else SupplySteps(side, opening, authentication)
         )
+        if drawn_from is not None and isinstance(opening, Open):  # of keys, nothing is drawn
+            report = self._steps.report
+            self._steps.report = replace(report, assumptions=(*report.assumptions, drawn_from))
         self._run = self._steps.run()
         self._waiting: type[Effect] | None = None
         self._early: bytes | None = None
@@ -182,6 +188,8 @@ class Session:
                 return effects + self._reject(rejected.reason, str(rejected))
             except MalformedMessage as error:
                 return effects + self._reject(Reason.MALFORMED, str(error))
+            except RandomnessFailed as error:
+                return effects + self._reject(Reason.RANDOMNESS, str(error))
             except TagMismatch:
                 return effects + self._reject(
                     Reason.AUTHENTICATION, "a tag does not fit its message"

@@ -326,6 +326,7 @@ class Steps(Conversation):
         # Alice draws the hash key and the seed only now, when both keys are fixed.
         size = seed_bits(key.size, length)
         if self._side is Side.ALICE:
+            yield Compute()  # a random device may have to be waited for
             hash_key = self._random_bytes(HASH_KEY_BYTES)
             seed = _stretched(self._random_bytes(SEED_BYTES), size)
             proof = Proof(hash_key, key_hash(key, hash_key), seed.to_bytes())

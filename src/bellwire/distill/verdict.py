@@ -36,6 +36,7 @@ class Reason(StrEnum):
     DIFFER = "boxes gave different keys"
     UNPROVEN = "keys not compared yet"
     RESERVE = "authentication key used up"
+    RANDOMNESS = "random device failed"
     LOST = "connection to the peer lost"
     STORE = "block could not be stored"
 

@@ -296,7 +296,7 @@ class LinkStatus:
         stale = self._stale(now)
         if stale and self._decided_at is not None and self._phase is not Phase.ALARM:
             status = Status.YELLOW
-            reason = f"no block decided within {self._limit_s:.1f} s"
+            reason = f"no block decided within {self._limit_s:.1f} s{self._latest_failure()}"
             since = self._decided_at + self._limit_s
         return StatusView(
             status=status,
@@ -333,6 +333,11 @@ class LinkStatus:
             green = mean < self.rules.yellow_qber
             self._level = Status.GREEN if green else Status.YELLOW
             self._reason = f"mean QBER {mean:.1%} of the last {len(self._accepted)} accepted"
+
+    def _latest_failure(self) -> str:
+        """Why the latest block was not decided, if there was one that failed."""
+        latest = self._history[-1] if self._history else None
+        return "" if latest is None or not latest.reason else f"; the last one: {latest.reason}"
 
     def _mean(self) -> float | None:
         return sum(self._accepted) / len(self._accepted) if self._accepted else None

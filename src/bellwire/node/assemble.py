@@ -13,6 +13,7 @@ from bellwire.base.lifetime import until_stopped
 from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.randomness.source import RandomSource
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill import amplification, announcements, cascade
 from bellwire.keys.delivery import DeliveryServer
@@ -23,6 +24,7 @@ from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
 from bellwire.node.policy import Policy
+from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
 from bellwire.node.source import open_source
@@ -122,8 +124,12 @@ async def run_node(
     store = open_store(folder, side, options.authentication_key)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
-        material, warm_source = await _material(settings, side, options, folder, stack)
-        node = _assemble(settings, side, store, material)
+        random = await asyncio.to_thread(open_random, settings.random, tell_failed)
+        stack.callback(random.close)
+        material, warm_source = await _material(
+            settings, side, options, folder, stack, random=random
+        )
+        node = _assemble(settings, side, store, material, random)
         warming = asyncio.create_task(asyncio.to_thread(warm_source))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
@@ -147,6 +153,7 @@ async def run_node(
             background = asyncio.create_task(node.run_alice(*options.peer))
         stop = asyncio.create_task(until_stopped(with_parent=options.with_parent))
         await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
+        tell_opened(random, settings.random)
         ready(about)
         tasks: set[asyncio.Task[None]] = {stop} | ({background} if background else set())
         try:
@@ -167,6 +174,8 @@ async def _material(
     options: NodeOptions,
     folder: Path,
     stack: contextlib.AsyncExitStack,
+    *,
+    random: RandomSource,
 ) -> tuple[Material, Callable[[], None]]:
     """What blocks are made from, and what compiles all that they need.
 
@@ -185,11 +194,11 @@ async def _material(
         amplification.warm(settings.distill.pulses)
         source.warm()
 
-    policy = _policy(settings, side, options)
+    policy = _policy(settings, side, options, random)
     return Photons(source.link, policy, source.kind, overlapping=source.overlapping), warm
 
 
-def _policy(settings: Settings, side: Side, options: NodeOptions) -> Policy:
+def _policy(settings: Settings, side: Side, options: NodeOptions, random: RandomSource) -> Policy:
     distill, rules = settings.distill, settings.status
     return Policy(
         sample_share=distill.sample_share,
@@ -201,16 +210,20 @@ def _policy(settings: Settings, side: Side, options: NodeOptions) -> Policy:
             if options.lab_seed is None
             else hkdf(str(options.lab_seed).encode(), info=side.encode(), length=SEED_BYTES)
         ),
+        random=random,
     )
 
 
-def _assemble(settings: Settings, side: Side, store: KeyStore, material: Material) -> NodeService:
+def _assemble(
+    settings: Settings, side: Side, store: KeyStore, material: Material, random: RandomSource
+) -> NodeService:
     distill, rules = settings.distill, settings.status
     return NodeService(
         side,
         store=store,
         vault=StoreVault(store, material.kind, system_clock),
         material=material,
+        random=random,
         status=LinkStatus(
             StatusRules(
                 yellow_qber=rules.yellow_qber,

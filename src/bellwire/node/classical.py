@@ -10,7 +10,6 @@ Steps are numbered in spec/classical-channel.md.
 """
 
 import asyncio
-import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 from typing import Protocol as Interface
@@ -22,6 +21,7 @@ from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
 from bellwire.base.limits import MAX_IN_FLIGHT
 from bellwire.base.secret import Secret
+from bellwire.crypto.randomness.source import RandomSource
 from bellwire.distill.conversation import (
     BlockAuthentication,
     Compute,
@@ -93,6 +93,7 @@ class Classical:
         streams: The TCP connection.
         vault: The key store.
         material: What blocks are made from.
+        random: What nonces and hash seeds are drawn from.
         flowing: Whether keys may flow here now.
         step_timeout_s: How long the peer may take for a step.
         report: Called with every block's report, once.
@@ -106,6 +107,7 @@ class Classical:
         *,
         vault: Vault,
         material: Material,
+        random: RandomSource,
         flowing: Callable[[], bool],
         step_timeout_s: float,
         report: Callable[[BlockReport], None],
@@ -115,6 +117,7 @@ class Classical:
         self._reader, self._writer = streams
         self._vault = vault
         self._material = material
+        self._random = random
         self._flowing = flowing
         self._step_timeout_s = step_timeout_s
         self._report = report
@@ -135,9 +138,11 @@ class Classical:
         Raises:
             ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage, PeerMismatch,
             TimeoutError: it is not the peer, or it went away.
+            RandomnessFailed: there is no nonce to say.
         """
+        nonce = await asyncio.to_thread(self._random.draw, NONCE_BYTES)
         async with asyncio.timeout(HELLO_TIMEOUT_S):
-            line = Line(self._side, await self._vault.mac_key(), secrets.token_bytes(NONCE_BYTES))
+            line = Line(self._side, await self._vault.mac_key(), nonce)
             await write_frame(self._writer, line.hello())
             line.receive_hello(await read_frame(self._reader, MAX_HELLO))
             self._line = line
@@ -228,7 +233,7 @@ class Classical:
                 authentication = await self._vault.authentication(number)
             except ReserveExhausted as error:
                 return self._not_begun(opening, Reason.RESERVE, str(error))
-        return Session(self._side, opening, authentication, secrets.token_bytes, pauses=True)
+        return self._session(opening, authentication)
 
     async def answer(self) -> None:
         """Bob: run the peer's blocks, until the connection is over.
@@ -272,6 +277,8 @@ class Classical:
             refused = Reason.DISAGREED, "the peer's settings are not ours"
         elif (opening.probe, opening.number) in self._blocks:
             refused = Reason.DISAGREED, "a block of this number is under way already"
+        elif self._random.failure is not None:
+            refused = Reason.RANDOMNESS, self._random.failure
         elif not opening.probe:
             try:
                 authentication = await self._vault.authentication(opening.number)
@@ -284,7 +291,17 @@ class Classical:
             await self._send(Ended(opening.probe, opening.number, reason))
             self._not_begun(opening, reason, message)
             return None
-        return Session(self._side, opening, authentication, secrets.token_bytes, pauses=True)
+        return self._session(opening, authentication)
+
+    def _session(self, opening: Opening, authentication: BlockAuthentication | None) -> Session:
+        return Session(
+            self._side,
+            opening,
+            authentication,
+            self._random.draw,
+            drawn_from=self._random.assumption,
+            pauses=True,
+        )
 
     def _enter(self, session: Session) -> "_Block":
         """From now on the peer's messages of this block are kept for it."""

@@ -4,13 +4,15 @@ A `Material` opens blocks (Alice), says which of the peer's blocks are acceptabl
 this side's part. All that is beyond it is the same for both: numbers, tags, keeping, status.
 """
 
+import asyncio
 from typing import Protocol as Interface
 
 from bellwire.base.detections import OF_PHOTONS, Half, Protocol
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
-from bellwire.distill.messages import Open, Supply, decode
+from bellwire.crypto.errors import RandomnessFailed
+from bellwire.distill.messages import TICKET_BYTES, Open, Supply, decode
 from bellwire.distill.verdict import Reason
 from bellwire.keys.model import KeySourceKind
 from bellwire.node.policy import Policy
@@ -126,7 +128,13 @@ class Photons:
 
     async def open(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
         """As the policy says, while there is light."""
-        opening = self._policy.opening(number, protocol, pulses, probe=probe)
+        nothing = bytes(TICKET_BYTES)  # of an opening that is never said
+        try:  # in a thread, because a random device may have to be waited for
+            ticket = await asyncio.to_thread(self._policy.ticket, number, probe=probe)
+        except RandomnessFailed as error:
+            opening = self._policy.opening(number, protocol, pulses, nothing, probe=probe)
+            raise NotOpened(opening, Reason.RANDOMNESS, str(error)) from error
+        opening = self._policy.opening(number, protocol, pulses, ticket, probe=probe)
         if self._link.spent is not None:
             raise NotOpened(opening, Reason.LINK, self._link.spent)
         return opening
@@ -142,7 +150,10 @@ class Photons:
     async def fetch(self, opening: Opening, *, flowing: bool) -> Half | Matching:
         """Our half, for choices of our own."""
         assert isinstance(opening, Open)
-        seed = self._policy.choice_seed(opening)
+        try:
+            seed = await asyncio.to_thread(self._policy.choice_seed, opening)
+        except RandomnessFailed as error:
+            raise NoPart(Reason.RANDOMNESS, str(error)) from error
         try:
             return await self._link.block(opening.ticket, opening.protocol, opening.pulses, seed)
         except BellwireError as error:

@@ -1,11 +1,11 @@
 """What a node proposes, or accepts, of a block, and where its choices come from."""
 
-import secrets
 from dataclasses import dataclass, field
 
 from bellwire.base.detections import Protocol
 from bellwire.base.limits import MAX_PULSES
 from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 
@@ -21,6 +21,7 @@ class Policy:
         chsh_floor: Blocks with S below this are rejected.
         max_pulses: Longest block.
         lab_seed: Makes choices reproducible, in the lab and the demo only.
+        random: What choice seeds and tickets are drawn from without it.
     """
 
     sample_share: float = 0.2
@@ -29,20 +30,32 @@ class Policy:
     chsh_floor: float = 2.2
     max_pulses: int = MAX_PULSES
     lab_seed: bytes | None = field(default=None, repr=False)
+    random: RandomSource = field(default_factory=OperatingSystem, repr=False, compare=False)
 
     def choice_seed(self, opening: Open) -> bytes:
-        """The seed of this side's choices in a block: fresh, or of the lab's making."""
+        """The seed of this side's choices in a block: fresh, or of the lab's making.
+
+        Raises:
+            RandomnessFailed: there are no random bytes.
+        """
         if self.lab_seed is None:
-            return secrets.token_bytes(SEED_BYTES)
+            return self.random.draw(SEED_BYTES)
         return hkdf(self.lab_seed, info=b"choices" + opening.ticket, length=SEED_BYTES)
 
-    def _ticket(self, number: int, *, probe: bool) -> bytes:
+    def ticket(self, number: int, *, probe: bool) -> bytes:
+        """What names a block of ours to the link: fresh, or of the lab's making.
+
+        Raises:
+            RandomnessFailed: there are no random bytes.
+        """
         if self.lab_seed is None:
-            return secrets.token_bytes(TICKET_BYTES)
+            return self.random.draw(TICKET_BYTES)
         label = f"{'probe' if probe else 'block'} {number}".encode()
         return hkdf(self.lab_seed, info=b"ticket" + label, length=TICKET_BYTES)
 
-    def opening(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
+    def opening(
+        self, number: int, protocol: Protocol, pulses: int, ticket: bytes, *, probe: bool
+    ) -> Open:
         """The first message of a block of ours."""
         return Open(
             VERSION,
@@ -50,7 +63,7 @@ class Policy:
             probe,
             protocol,
             pulses,
-            self._ticket(number, probe=probe),
+            ticket,
             self.sample_share,
             self.epsilon,
             self.red_qber,

@@ -17,6 +17,7 @@ import structlog
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
+from bellwire.crypto.randomness.source import RandomSource
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
 from bellwire.keys.service import KeyService
@@ -79,6 +80,7 @@ class NodeService:
         store: The key store, with a pre-placed authentication key.
         vault: The same store for the classical channel.
         material: What blocks are made from.
+        random: What the classical channel's nonces and hash seeds are drawn from.
         status: The link's status, fed by every block.
         schedule: What Alice's node does by itself.
         step_timeout_s: How long the peer may take for a step of a block.
@@ -92,6 +94,7 @@ class NodeService:
         store: KeyStore,
         vault: StoreVault,
         material: Material,
+        random: RandomSource,
         status: LinkStatus,
         schedule: Schedule,
         step_timeout_s: float = STEP_TIMEOUT_S,
@@ -101,6 +104,7 @@ class NodeService:
         self._store = store
         self._vault = vault
         self._material = material
+        self._random = random
         self._status = status
         self._schedule = schedule
         self._step_timeout_s = step_timeout_s
@@ -261,6 +265,7 @@ class NodeService:
             (reader, writer),
             vault=self._vault,
             material=self._material,
+            random=self._random,
             flowing=lambda: self._status.at(self._clock()).keys_may_flow,
             step_timeout_s=self._step_timeout_s,
             report=self._take_report,

@@ -202,6 +202,43 @@ class Etsi014Settings(BaseModel):
     )
 
 
+class RandomSettings(BaseModel):
+    """Where a node's random bytes come from."""
+
+    model_config = _SECTION
+
+    source: Annotated[str, Field(pattern=r"^(os|device:.+)$", max_length=4096)] = Field(
+        default="os",
+        description="What seeds choices, tickets, nonces and hash seeds: os, or device:PATH, a "
+        "hardware generator beside it.",
+    )
+    entropy_per_byte: float = Field(
+        default=1.0,
+        ge=0.5,
+        le=8,
+        description="Min-entropy that the device states for a raw byte, in bits.",
+    )
+    false_alarm_log2: int = Field(
+        default=40,
+        ge=20,
+        le=40,
+        description="k: a health test fails on a good device with a chance of at most 1/2^k.",
+    )
+    reseed_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=86_400,
+        description="Age at which a seed from the device is replaced, in s; 0: for every draw.",
+    )
+    timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=120,
+        description="Time in which the device must give what it is asked for, at most 4096 bytes, "
+        "in s.",
+    )
+
+
 class StatusSettings(BaseModel):
     """When a link counts as GREEN, YELLOW or RED."""
 
@@ -278,6 +315,7 @@ class Settings(BaseSettings):
     link: LinkSettings = Field(default_factory=LinkSettings)
     distill: DistillSettings = Field(default_factory=DistillSettings)
     etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
+    random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)
     addresses: AddressSettings = Field(default_factory=AddressSettings)
     log: LogSettings = Field(default_factory=LogSettings)
