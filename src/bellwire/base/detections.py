@@ -107,7 +107,7 @@ class Detections:
             raise ValueError("slots, settings and outcomes must have one length")
         if self.intensities is not None and self.intensities.shape != (n,):
             raise ValueError("every slot must have an intensity, or none")
-        if n and (self.slots[0] < 0 or (np.diff(self.slots) <= 0).any()):
+        if n and (self.slots[0] < 0 or (self.slots[1:] <= self.slots[:-1]).any()):
             raise ValueError("slots must be non-negative and strictly increasing")
 
     def __repr__(self) -> str:

@@ -32,16 +32,11 @@ def encode_plane(plane: PackedBits) -> bytes:
     """Encode a plane in its shortest form."""
     ones = plane.count()
     rare = min(ones, plane.size - ones)
-    if plane.size and rare <= _WORTH_CODING * plane.size:
-        form = _ONES if ones == rare else _ZEROS
-        numbers = positions(plane if form == _ONES else ~plane, rare)
-        k = _parameter(rare, plane.size)
-        size = int(kernels.rice_bits(numbers, k))
-        if _HEADER + (size + 7) // 8 <= (plane.size + 7) // 8:
-            code = np.zeros((size + 63) // 64 + 1, np.uint64)
-            kernels.rice_encode(numbers, k, code)
-            header = bytes([form]) + rare.to_bytes(4, "little") + bytes([k])
-            return header + PackedBits(code, size).to_bytes()
+    if rare <= _WORTH_CODING * plane.size:
+        form, rarer = (_ONES, plane) if ones == rare else (_ZEROS, ~plane)
+        coded = _code(form, positions(rarer, rare), plane.size)
+        if coded is not None:
+            return coded
     return bytes([_BITS]) + plane.to_bytes()
 
 
@@ -56,37 +51,22 @@ def decode_plane(data: bytes, size: int, what: str) -> PackedBits:
     Raises:
         MalformedMessage: unknown form, wrong length or padding, or a position beyond the end.
     """
-    form = data[0] if data else None
     try:
-        if form == _BITS:
+        if data[:1] == bytes([_BITS]):
             return PackedBits.from_bytes(data[1:], size)
-        if form in (_ONES, _ZEROS):
-            plane = _decode_code(data, size)
-            return plane if form == _ONES else ~plane
+        plane = PackedBits.zeros(size)
+        kernels.set_ones(_numbers(data, size), plane.words)
     except PackedBitsError as error:
         raise MalformedMessage(f"{what}: {error}") from error
-    raise MalformedMessage(f"{what}: expected form 0, 1 or 2")
-
-
-def _decode_code(data: bytes, size: int) -> PackedBits:
-    body = np.frombuffer(data, np.uint8)[_HEADER:]
-    count, k = int.from_bytes(data[1:5], "little"), data[5] if len(data) >= _HEADER else 255
-    if k > _MAX_PARAMETER or count > min(size, 8 * body.size // (k + 1)):
-        raise PackedBitsError("expected a code's count and parameter to fit its length")
-    code = np.zeros(body.size // 8 + 2, np.uint64)
-    code.view(np.uint8)[: body.size] = body
-    numbers = np.empty(count, np.int64)
-    used = int(kernels.rice_decode(code, 8 * body.size, k, size, numbers))
-    if used == kernels.MALFORMED:
-        raise PackedBitsError(f"expected a code of {count} positions below {size}")
-    PackedBits.from_bytes(data[_HEADER:], used)
-    plane = PackedBits.zeros(size)
-    kernels.set_ones(numbers, plane.words)
-    return plane
+    return plane if data[0] == _ONES else ~plane
 
 
 def encode_slots(slots: Slots, pulses: int) -> bytes:
     """Encode strictly increasing slots below `pulses`."""
+    if slots.size <= _WORTH_CODING * pulses:
+        coded = _code(_ONES, slots, pulses)
+        if coded is not None:
+            return coded
     plane = PackedBits.zeros(pulses)
     kernels.set_ones(slots, plane.words)
     return encode_plane(plane)
@@ -98,8 +78,44 @@ def decode_slots(data: bytes, pulses: int) -> Slots:
     Raises:
         MalformedMessage: as `decode_plane`.
     """
-    plane = decode_plane(data, pulses, "list of slots")
+    what = "list of slots"
+    if data[:1] == bytes([_ONES]):
+        try:
+            return _numbers(data, pulses)
+        except PackedBitsError as error:
+            raise MalformedMessage(f"{what}: {error}") from error
+    plane = decode_plane(data, pulses, what)
     return positions(plane, plane.count())
+
+
+def _code(form: int, numbers: Slots, size: int) -> bytes | None:
+    """The code of these places among `size`; None where the bits are shorter."""
+    k = _parameter(numbers.size, size)
+    bits = int(kernels.rice_bits(numbers, k))
+    if _HEADER + (bits + 7) // 8 > (size + 7) // 8:
+        return None
+    code = np.zeros((bits + 63) // 64 + 1, np.uint64)
+    kernels.rice_encode(numbers, k, code)
+    header = bytes([form]) + numbers.size.to_bytes(4, "little") + bytes([k])
+    return header + PackedBits(code, bits).to_bytes()
+
+
+def _numbers(data: bytes, size: int) -> Slots:
+    """The places below `size` that a code names; PackedBitsError if it is none."""
+    if len(data) < _HEADER or data[0] not in (_ONES, _ZEROS):
+        raise PackedBitsError("expected form 0, 1 or 2")
+    body = np.frombuffer(data, np.uint8)[_HEADER:]
+    count, k = int.from_bytes(data[1:5], "little"), data[5]
+    if k > _MAX_PARAMETER or count > min(size, 8 * body.size // (k + 1)):
+        raise PackedBitsError("expected a code's count and parameter to fit its length")
+    code = np.zeros(body.size // 8 + 2, np.uint64)
+    code.view(np.uint8)[: body.size] = body
+    numbers = np.empty(count, np.int64)
+    used = int(kernels.rice_decode(code, 8 * body.size, k, size, numbers))
+    if used == kernels.MALFORMED:
+        raise PackedBitsError(f"expected a code of {count} places below {size}")
+    PackedBits.from_bytes(data[_HEADER:], used)
+    return numbers
 
 
 def positions(plane: PackedBits, count: int) -> Slots:
