@@ -7,19 +7,28 @@ import pytest
 
 from bellwire.base.bits import Bits
 from bellwire.bench import distill
+from bellwire.bench.distill import stages
 from bellwire.bench.textbook import textbook_cascade
 from bellwire.distill.cascade import Cascade
 
 
 def test_a_quick_run_gives_every_named_figure() -> None:
     figures = {figure.name: figure for figure in distill.run(quick=True)}
-    assert list(figures) == ["cascade_efficiency", "cascade_rate", "amplify_rate", "verify_rate"]
+    assert figures.keys() >= {
+        *("secret_rate_per_party", "end_to_end_rate", "wire_bytes_per_secret_bit"),
+        *("cascade_efficiency", "cascade_rate", "cascade_rounds", "cascade_efficiency_5pc"),
+        *("amplify_rate", "amplify_vs_fft", "authenticate_rate", "verify_rate", "sift_rate"),
+        *("stage_sift_ns", "stage_cascade_ns", "stage_verify_ns", "stage_amplify_ns"),
+        *("latency_1ms_rate", "latency_1ms_rounds", "start_cold_s", "start_warm_s"),
+    }
     assert all(math.isfinite(figure.value) and figure.value > 0 for figure in figures.values())
+    rate, latency = figures["latency_1ms_rate"].value, figures["latency_1ms_rounds"].value
+    assert rate < 300_000 / (1e-3 * latency), "the latency was not there"
     efficiency = figures["cascade_efficiency"]
     assert 1.0 < efficiency.value < 1.06
     assert efficiency.ratio is not None
     assert efficiency.ratio < 1
-    for name in ("cascade_rate", "amplify_rate"):
+    for name in ("cascade_rate", "amplify_rate", "authenticate_rate", "sift_rate"):
         assert figures[name].against
         assert figures[name].ratio is not None
 
@@ -38,4 +47,4 @@ def test_the_textbook_cascade_corrects_and_counts(qber: float) -> None:
 def test_a_wrong_reconciliation_is_not_reported_as_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cascade, "corrected", property(lambda engine: engine._key))
     with pytest.raises(ArithmeticError, match="differ"):
-        distill.run(quick=True)
+        stages.run(quick=True)
