@@ -1,4 +1,4 @@
-"""One node of `wire`'s measurement, as a process of its own: `python -m … SIDE FOLDER JOB`.
+"""One node of `wire`'s measurement, as a process of its own, whose arguments are `main`'s.
 
 It is a node as `bellwire node` assembles it, with its store on disk and blocks of recorded light in
 the place of a link. Alice's connects, has warm-up blocks and measured ones distilled, and prints
@@ -20,6 +20,7 @@ from bellwire.base.errors import UnreachableError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.secret import Secret
 from bellwire.bench.distill import light
+from bellwire.crypto.randomness.source import OperatingSystem
 from bellwire.distill import amplification, announcements, cascade
 from bellwire.distill.messages import Open
 from bellwire.distill.report import BlockReport
@@ -127,6 +128,7 @@ async def run(side: Side, folder: Path, job: Job) -> None:
             store=store,
             vault=StoreVault(store, material.kind, time.time),
             material=material,
+            random=OperatingSystem(),
             status=LinkStatus(expected_interval_s=_NO_PROBES_S, now=time.time()),
             schedule=Schedule(probe_interval_s=_NO_PROBES_S, blocks_in_flight=job.in_flight),
             step_timeout_s=60.0,
@@ -181,8 +183,8 @@ async def _distil(node: NodeService, job: Job) -> BlockReport:
             return report
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Be the side that the arguments name."""
+    side, folder, job = sys.argv[1:]
     logs.setup("error")
-    asyncio.run(
-        run(Side(sys.argv[1]), Path(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=Job))
-    )
+    asyncio.run(run(Side(side), Path(folder), msgspec.json.decode(job, type=Job)))

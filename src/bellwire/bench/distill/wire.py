@@ -18,7 +18,7 @@ import msgspec
 from bellwire.base.detections import Side
 from bellwire.bench.distill.side import Done, Job
 
-_SIDE = "bellwire.bench.distill.side"
+_PROGRAM = "from bellwire.bench.distill.side import main; main()"
 
 
 def run(job: Job, one_way_s: float = 0.0) -> Done:
@@ -45,7 +45,7 @@ def run(job: Job, one_way_s: float = 0.0) -> Done:
 
 
 def _arguments(side: Side, folder: Path, job: Job) -> list[str]:
-    return [sys.executable, "-m", _SIDE, side, str(folder), msgspec.json.encode(job).decode()]
+    return [sys.executable, "-c", _PROGRAM, side, str(folder), msgspec.json.encode(job).decode()]
 
 
 @contextlib.contextmanager
