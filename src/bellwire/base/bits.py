@@ -60,7 +60,7 @@ class PackedBits:
     @classmethod
     def of(cls, bits: Bits) -> "PackedBits":
         """Pack (n,) uint8 of 0/1."""
-        return cls._padded(np.packbits(bits, bitorder="little"), bits.size)
+        return cls._padded(np.packbits(bits, bitorder="little").tobytes(), bits.size)
 
     @classmethod
     def from_bytes(cls, data: bytes, count: int) -> "PackedBits":
@@ -70,13 +70,13 @@ class PackedBits:
             PackedBitsError: data is not ceil(count / 8) bytes, or padding bits are set.
         """
         _check_packed(data, count)
-        return cls._padded(np.frombuffer(data, np.uint8), count)
+        return cls._padded(data, count)
 
     @classmethod
-    def _padded(cls, octets: NDArray[np.uint8], count: int) -> "PackedBits":
-        whole = np.zeros((count + 63) // 64 * 8, np.uint8)
-        whole[: octets.size] = octets
-        return cls(whole.view("<u8").astype(np.uint64, copy=False), count)
+    def _padded(cls, data: bytes, count: int) -> "PackedBits":
+        whole = bytearray((count + 63) // 64 * 8)
+        whole[: len(data)] = data
+        return cls(np.frombuffer(whole, "<u8").astype(np.uint64, copy=False), count)
 
     def __repr__(self) -> str:
         return f"PackedBits({self.size} bits)"

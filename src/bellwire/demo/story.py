@@ -237,7 +237,7 @@ class Authentication:
 
     consumed_bits: int
     refilled_bits: int
-    first_contact: str
+    first_contact: str = "pre-placed key"
 
 
 @dataclass(frozen=True, slots=True)

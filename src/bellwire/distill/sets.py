@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bellwire.crypto.stream import KeyStream
-from bellwire.distill.kernels import cascade as kernels
-from bellwire.distill.kernels.cascade import COLOURS, SETS, Words
+from bellwire.distill.kernels.intervals import Words
+from bellwire.distill.kernels.opening import COLOURS, SETS
+from bellwire.distill.kernels.transposing import columns
 
 _COLOUR_BITS = 4
 
@@ -46,7 +47,7 @@ def draw_sets(public_seed: bytes, n: int) -> Sets:
         planes[c] = np.bitwise_and.reduce(chosen)
     planes[COLOURS:] = masks
     members = np.empty(n, np.uint32)
-    kernels.columns(planes.ravel(), members)
+    columns(planes.ravel(), SETS, members)
     return Sets(planes.ravel(), members)
 
 

@@ -32,11 +32,49 @@ def _trailing_zeros(_typing: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
+@intrinsic
+def _leading_zeros(_typing: Any, word: Any) -> Any:
+    def generate(_context: Any, b: Any, _signature: Any, arguments: Any) -> Any:
+        return b.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
 popcount: Operation = _popcount
 """How many bits of a word are set."""
 
 trailing_zeros: Operation = _trailing_zeros
 """Number of the lowest bit that is set in a word; 64 if none is."""
+
+
+leading_zeros: Operation = _leading_zeros
+"""How many bits above the highest that is set in a word are not; 64 if none is set."""
+
+
+@intrinsic
+def _fetch_ahead(_typing: Any, array: Any, at: Any) -> Any:
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        kind, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        words, at = arguments
+        data = context.make_array(signature.args[0])(context, b, words).data
+        pointer = b.bitcast(b.gep(data, [at]), kind)
+        instruction = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            b.module,
+            ir.FunctionType(ir.VoidType(), [kind, number, number, number]),
+            "llvm.prefetch.p0",
+        )
+        to_write, near, data_not_code = 1, 3, 1
+        b.call(
+            instruction,
+            [pointer, *(ir.Constant(number, i) for i in (to_write, near, data_not_code))],
+        )
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
+fetch_ahead: Operation = _fetch_ahead
+"""fetch_ahead(array, at): have element `at` of the flat array in the cache soon, to be changed."""
 
 
 def _has_extract() -> bool:
