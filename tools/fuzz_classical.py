@@ -18,9 +18,9 @@ from tests.distill.test_hostile_peer import SPOILS, honest, spoilt, steps
 from tests.distill.test_line import FRAMES, connect
 from tests.distill.test_messages import EXAMPLES
 from tests.simulators.blocks import replacing
+from tests.simulators.slots import decode_slots
 
 from bellwire.base.detections import OF_PHOTONS, Side
-from bellwire.distill.announcements import decode_slots
 from bellwire.distill.errors import DistillError
 from bellwire.distill.messages import decode, encode
 

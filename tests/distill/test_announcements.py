@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference.announcements import plane_of
+from tests.simulators.slots import decode_slots, encode_slots
 
 from bellwire.base.bits import Bits, PackedBits, binary_entropy
 from bellwire.distill.announcements import (
     decode_plane,
-    decode_slots,
     deposit,
     encode_plane,
-    encode_slots,
     select,
 )
 from bellwire.distill.errors import MalformedMessage

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulators.blocks import Recorder, opening, received, replacing, run, session, tags
 from tests.simulators.halves import halves
+from tests.simulators.slots import encode_slots
 
 from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.distill import messages
-from bellwire.distill.announcements import encode_slots
 from bellwire.distill.conversation import FetchHalf, Send, Store
 from bellwire.distill.messages import (
     Announced,

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.simulators.blocks import Recorder, opening, reader, tags
+from tests.simulators.slots import decode_slots
 
 from bellwire.base.bits import Bits, PackedBits, pack
 from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
 from bellwire.distill import messages
 from bellwire.distill.amplification import amplify, seed_bits
-from bellwire.distill.announcements import decode_slots
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import FetchHalf, Store
 from bellwire.distill.messages import Announced, decode

@@ -1,7 +1,7 @@
 """A whole block between two sides in one process, reproducible, for tests to spoil at will."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from bellwire.base.detections import Half, Protocol, Side
 from bellwire.crypto.one_time_mac import tag
 from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open, Received, encode
+from bellwire.distill.planes import Planes
 from bellwire.distill.session import Session
 from bellwire.lab.pair import PairOutcome, Wire, derive_authentication, distil, faithful
 
@@ -47,7 +48,7 @@ def session(side: Side, block: Open, *, seed: int = 0) -> Session:
 
 def run(
     block: Open,
-    halves: dict[Side, Half] | None = None,
+    halves: Mapping[Side, Half | Planes] | None = None,
     *,
     seed: int = 0,
     wire: Wire = faithful,

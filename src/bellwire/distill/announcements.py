@@ -61,33 +61,6 @@ def decode_plane(data: bytes, size: int, what: str) -> PackedBits:
     return plane if data[0] == _ONES else ~plane
 
 
-def encode_slots(slots: Slots, pulses: int) -> bytes:
-    """Encode strictly increasing slots below `pulses`."""
-    if slots.size <= _WORTH_CODING * pulses:
-        coded = _code(_ONES, slots, pulses)
-        if coded is not None:
-            return coded
-    plane = PackedBits.zeros(pulses)
-    kernels.set_ones(slots, plane.words)
-    return encode_plane(plane)
-
-
-def decode_slots(data: bytes, pulses: int) -> Slots:
-    """Decode a list of slots, strictly increasing and below `pulses`.
-
-    Raises:
-        MalformedMessage: as `decode_plane`.
-    """
-    what = "list of slots"
-    if data[:1] == bytes([_ONES]):
-        try:
-            return _numbers(data, pulses)
-        except PackedBitsError as error:
-            raise MalformedMessage(f"{what}: {error}") from error
-    plane = decode_plane(data, pulses, what)
-    return positions(plane, plane.count())
-
-
 def _code(form: int, numbers: Slots, size: int) -> bytes | None:
     """The code of these places among `size`; None where the bits are shorter."""
     k = _parameter(numbers.size, size)
@@ -164,5 +137,5 @@ def warm() -> None:
     """Have every kernel compiled, or loaded from its cache; the first block would wait for it."""
     plane = PackedBits.zeros(64)
     kernels.set_ones(np.array([5], np.int64), plane.words)
-    decode_slots(encode_plane(plane), plane.size)
+    positions(decode_plane(encode_plane(plane), plane.size, "plane"), 1)
     select(plane, plane)

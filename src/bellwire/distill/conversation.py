@@ -16,6 +16,7 @@ from bellwire.base.secret import Secret
 from bellwire.crypto.one_time_mac import TAG_BYTES, tag, verify_tag
 from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.messages import Open, Stored, Supply, Tagged, decode, encode
+from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
 
@@ -83,7 +84,7 @@ class BlockRejected(Exception):
         self.reason = reason
 
 
-Answer = bytes | Half | Matching | Secret | None
+Answer = bytes | Half | Planes | Matching | Secret | None
 _T = TypeVar("_T")
 Talk = Generator[Send | FetchHalf | FetchKeys | Store | Compute, Answer, _T]
 

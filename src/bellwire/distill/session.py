@@ -35,6 +35,7 @@ from bellwire.distill.conversation import (
 )
 from bellwire.distill.errors import MalformedMessage, ParameterError
 from bellwire.distill.messages import VERSION, Open, Supply, decode, encode
+from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
 from bellwire.distill.steps import Steps
 from bellwire.distill.supply import SupplySteps
@@ -137,7 +138,7 @@ class Session:
             return []
         return self._advance(body)
 
-    def provide(self, got: Half | Matching | Secret) -> list[Effect]:
+    def provide(self, got: Half | Planes | Matching | Secret) -> list[Effect]:
         """Hand over our half, or what agrees on one, after FetchHalf; our keys after FetchKeys."""
         if self._waiting is not (FetchKeys if isinstance(got, Secret) else FetchHalf):
             raise RuntimeError("the session did not ask for a half, or for keys")

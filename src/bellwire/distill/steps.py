@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bellwire.base.bits import PackedBits, PackedBitsError, binary_entropy
-from bellwire.base.detections import Detections, Half, Protocol, Settings, Side, Slots
+from bellwire.base.detections import Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.matching import Matching, MatchingMalformed
 from bellwire.base.secret import Secret
@@ -19,10 +19,8 @@ from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.announcements import (
     decode_plane,
-    decode_slots,
     deposit,
     encode_plane,
-    encode_slots,
     select,
 )
 from bellwire.distill.bounds import EpsilonBudget, secret_length
@@ -38,6 +36,7 @@ from bellwire.distill.conversation import (
 from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
 from bellwire.distill.estimation import ErrorRate
 from bellwire.distill.evidence import Evidence, errors_of
+from bellwire.distill.halves import PackedHalf, packed
 from bellwire.distill.messages import (
     NONCE_BYTES,
     Announced,
@@ -98,23 +97,16 @@ class Steps(Conversation):
         """
         yield from self._open()
         half = yield from self._half()
-        yield Compute()
-        if half.received is not None and half.received.size > 0:
-            last = int(half.received[-1])
-            if last >= self._opening.pulses:
-                raise BlockRejected(
-                    Reason.LINK, f"expected slots below {self._opening.pulses}, got {last}"
-                )
         slots = yield from self._receive_slots(half)
-        ours = half.at(slots)
-        sifted, public_seed = yield from self._sift(ours)
+        settings, outcomes = half.at(slots)
+        sifted, public_seed = yield from self._sift(settings, outcomes)
         tested = yield from self._test(sifted)
         evidence = Evidence.of(
             self._opening.protocol, sifted, tested, rare=self._opening.rare_basis
         )
         self.report = replace(
             self.report,
-            detected=slots.size,
+            detected=slots.count(),
             sifted_bits=evidence.sample.bits + sifted.key.size,
             sample_bits=evidence.sample.bits,
             **evidence.figures(self._budget),
@@ -124,25 +116,28 @@ class Steps(Conversation):
             return (yield from self._disclose(sifted, evidence, rejection))
         return (yield from self._distil(sifted, evidence, public_seed))
 
-    def _half(self) -> Talk[Half]:
+    def _half(self) -> Talk[PackedHalf]:
         source = yield FetchHalf(self._opening)
         assert source is not None
         assert not isinstance(source, bytes | Secret)
+        protocol, pulses = self._opening.protocol, self._opening.pulses
         if not isinstance(source, Matching):
-            return source
+            yield Compute()
+            return packed(source, protocol, pulses)
         try:
             while True:
                 half = source.take((yield from self._exchange(source.message())))
                 if half is not None:
-                    return half
+                    yield Compute()
+                    return packed(half, protocol, pulses)
         except MatchingMalformed as error:
             raise MalformedMessage(str(error)) from error
         except BellwireError as error:
             raise BlockRejected(Reason.LINK, f"no detections: {error}") from error
 
-    def _receive_slots(self, half: Half) -> Talk[Slots]:
-        own = half.received
-        body = b"" if own is None else encode_slots(own, self._opening.pulses)
+    def _receive_slots(self, half: PackedHalf) -> Talk[PackedBits]:
+        own = half.detected
+        body = b"" if own is None else encode_plane(own)
         said = encode(Received(body, self._slots_tag(self._side, body)))
         heard = yield from self._exchange(said)
         self._count_sifting(said, heard)
@@ -162,10 +157,8 @@ class Steps(Conversation):
                 raise MalformedMessage("Alice registers no slots in BB84, got a list")
             assert own is not None
             return own
-        peer = decode_slots(theirs.slots, self._opening.pulses)
-        if own is None:
-            return peer
-        return np.intersect1d(own, peer, assume_unique=True)
+        peer = decode_plane(theirs.slots, self._opening.pulses, "list of slots")
+        return peer if own is None else own & peer
 
     def _count_sifting(self, *messages: bytes) -> None:
         total = self.report.sifting_bytes + sum(len(message) for message in messages)
@@ -180,12 +173,8 @@ class Steps(Conversation):
             self._tag_context(b"received", side) + body,
         )
 
-    def _sift(self, ours: Detections) -> Talk[tuple[Sifted, bytes]]:
-        highest = self._opening.protocol.settings - 1
-        if ours.slots.size and (ours.settings.max() > highest or ours.outcomes.max() > 1):
-            raise BlockRejected(Reason.LINK, "settings or outcomes are out of range")
-        outcomes = PackedBits.of(ours.outcomes)
-        settings, public_seed = yield from self._announce(ours.settings)
+    def _sift(self, mine: Choices, outcomes: PackedBits) -> Talk[tuple[Sifted, bytes]]:
+        settings, public_seed = yield from self._announce(mine)
         sifted = sift(
             self._opening.protocol,
             settings,
@@ -196,9 +185,8 @@ class Steps(Conversation):
         )
         return sifted, public_seed
 
-    def _announce(self, settings: Settings) -> Talk[tuple[tuple[Choices, Choices], bytes]]:
+    def _announce(self, mine: Choices) -> Talk[tuple[tuple[Choices, Choices], bytes]]:
         nonce = self._random_bytes(NONCE_BYTES)
-        mine = _choices(self._opening.protocol, settings)
         # Where bit 0 is set, E91's bit 1 is not, and need not be said.
         high = b"" if mine.high is None else encode_plane(select(mine.high, ~mine.low))
         said = encode(Announced(encode_plane(mine.low), high, nonce))
@@ -206,7 +194,7 @@ class Steps(Conversation):
         self._count_sifting(said, heard)
         theirs = decode(heard, Announced)
         yield Compute()
-        peer = self._peer_choices(theirs, settings.size)
+        peer = self._peer_choices(theirs, mine.low.size)
         if self._side is Side.ALICE:
             return (mine, peer), nonce + theirs.nonce
         return (peer, mine), theirs.nonce + nonce
@@ -349,11 +337,6 @@ class Steps(Conversation):
     def _epsilon(self, key_bits: int) -> float:
         tags = 4 * forgery_bound(len(self.transcript) + len(self._first) + 64)
         return self._budget.secrecy + collision_bound(key_bits) + tags
-
-
-def _choices(protocol: Protocol, settings: Settings) -> Choices:
-    low = PackedBits.of(settings & np.uint8(1))
-    return Choices(low, PackedBits.of(settings >> np.uint8(1)) if protocol.settings > 2 else None)
 
 
 def _bits(data: bytes, count: int) -> PackedBits:

@@ -4,7 +4,7 @@ Only the lab and tests do this; what comes out never enters a pool.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bellwire.base.detections import Half, Side
@@ -12,6 +12,7 @@ from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.distill.conversation import BlockAuthentication, FetchHalf, Send, Store
 from bellwire.distill.messages import Open
+from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
 from bellwire.distill.verdict import Reason
@@ -66,7 +67,7 @@ class PairOutcome:
 
 def distil(
     openings: dict[Side, Open],
-    halves: dict[Side, Half],
+    halves: Mapping[Side, Half | Planes],
     authentication: dict[Side, BlockAuthentication | None],
     random_bytes: dict[Side, Callable[[int], bytes]],
     wire: Wire = faithful,

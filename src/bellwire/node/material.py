@@ -13,6 +13,7 @@ from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
 from bellwire.crypto.errors import RandomnessFailed
 from bellwire.distill.messages import TICKET_BYTES, Open, Supply, decode
+from bellwire.distill.planes import Planes
 from bellwire.distill.verdict import Reason
 from bellwire.keys.model import KeySourceKind
 from bellwire.node.policy import Policy
@@ -71,7 +72,7 @@ class Material(Interface):
     def accepts(self, opening: Opening) -> bool:
         """Whether we take part in a block that the peer opens."""
 
-    async def fetch(self, opening: Opening, *, flowing: bool) -> Half | Matching | Secret:
+    async def fetch(self, opening: Opening, *, flowing: bool) -> Half | Planes | Matching | Secret:
         """Our part of a block; NoPart. `flowing`: Bob's status lets keys flow (Alice: true)."""
 
 

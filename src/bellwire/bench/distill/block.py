@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from bellwire.base.detections import Half, Side
+from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.bench.distill import light
 from bellwire.distill.conversation import FetchHalf, Send, Store
 from bellwire.distill.line import Line, Step
+from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, Finished, Session
 from bellwire.lab.pair import derive_authentication
@@ -33,7 +34,7 @@ class Cost(NamedTuple):
 class _Party:
     """One side: its session, its end of the line, and its clock."""
 
-    def __init__(self, side: Side, session: Session, half: Half) -> None:
+    def __init__(self, side: Side, session: Session, half: Planes) -> None:
         self.line = Line(side, Secret(bytes(32)), bytes([side is Side.ALICE]) * 32)
         self.session, self.half = session, half
         self.seconds = 0.0
@@ -72,7 +73,7 @@ class _Party:
         return said
 
 
-def run(halves: dict[Side, Half], detections: int, rectilinear: float) -> Cost:
+def run(halves: dict[Side, Planes], detections: int, rectilinear: float) -> Cost:
     """Distil one block.
 
     Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bellwire.base.detections import Half, Protocol, Side
+from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UnreachableError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.secret import Secret
@@ -23,6 +23,7 @@ from bellwire.bench.distill import light
 from bellwire.crypto.randomness.source import OperatingSystem
 from bellwire.distill import amplification, announcements, cascade
 from bellwire.distill.messages import Open
+from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
@@ -83,7 +84,7 @@ class Done(msgspec.Struct, frozen=True):
 class Recorded:
     """A `node.material.Material` of one recorded half, the same for every block."""
 
-    half: Half
+    half: Planes
     job: Job
 
     kind = KeySourceKind.SIMULATED
@@ -108,7 +109,7 @@ class Recorded:
             opening.number, self.job.detections, self.job.rectilinear
         )
 
-    async def fetch(self, opening: Opening, *, flowing: bool) -> Half:
+    async def fetch(self, opening: Opening, *, flowing: bool) -> Planes:
         """It is here already."""
         return self.half
 
