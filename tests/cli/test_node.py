@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tests.demo.runs import Place
 
 from bellwire.base.detections import Side
@@ -82,6 +85,14 @@ def test_a_port_in_use_is_a_sentence_and_costs_no_key(
         (["--site", "a"], "this node has no authentication key yet"),
         (["--site", "a", "--authentication-key", "nothing"], "got no file"),
         (["--new-authentication-key", "/proc/bellwire"], "/proc/bellwire"),
+        (["--identity"], "expected --site a or --site b"),
+        (["--site", "a", "--first-contact", "trust"], "expected 'preplaced' or 'signed'"),
+        (["--site", "a", "--first-contact", "signed"], "expected this node's identity in"),
+        (["--site", "a", "--peer-identity", "12"], "expected 64 hexadecimal digits, got '12'"),
+        (
+            ["--site", "a", "--first-contact", "signed", "--authentication-key", "k"],
+            "expected no --authentication-key",
+        ),
         (["--site", "a", "--config", "nothing.toml"], "got no file at nothing.toml"),
     ],
 )
@@ -120,6 +131,24 @@ def test_a_new_authentication_key_is_written_once(
         "bytes": path.stat().st_size,
     }
     assert "got one" in refused(capsys, "node", "--new-authentication-key", path)
+
+
+def test_an_identity_is_made_once_and_compared_by_its_fingerprint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["node", "--site", "a", "--identity", "--state", str(tmp_path / "s")]
+    assert run(line) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert run(line) == 0
+    assert json.loads(capsys.readouterr().out) == told
+    public = load_pem_public_key(Path(told["public_key"]).read_bytes())
+    assert isinstance(public, MLDSA65PublicKey)
+    assert told["identity"] == hashlib.sha256(public.public_bytes_raw()).hexdigest()
+    assert (told["site"], told["algorithm"]) == ("a", "ML-DSA-65")
+    signed = ["node", "--site", "a", "--state", tmp_path / "s", "--first-contact", "signed"]
+    assert "fingerprint of the peer's identity, got none" in refused(capsys, *signed)
+    own = refused(capsys, *signed, "--peer-identity", told["identity"])
+    assert "that of our own" in own
 
 
 # -- killed and started again ------------------------------------------------------------------

@@ -32,6 +32,8 @@ def test_status_shows_both_nodes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     rows = [line.split() for line in lines if line.split()[:2] in (["a", "GREEN"], ["b", "GREEN"])]
     assert len(rows) == 2
     assert all("bits" in row for row in rows)
+    for site in ("a", "b"):
+        assert f"  First contact of node {site}: pre-placed key." in lines
 
 
 def test_status_as_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +43,7 @@ def test_status_as_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [node["site"] for node in document["nodes"]] == ["a", "b"]
     assert all(node["running"] and node["keys_may_flow"] for node in document["nodes"])
     assert all(node["stock_bits"] > 0 for node in document["nodes"])
+    assert all(node["first_contact"] == "pre-placed key" for node in document["nodes"])
 
 
 def test_status_without_nodes_is_unreachable(

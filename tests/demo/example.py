@@ -167,7 +167,9 @@ def story() -> Story:
             readings_preview=preview(readings),
         ),
         timeline=timeline(),
-        authentication=Authentication(consumed_bits=4_096, refilled_bits=2_560),
+        authentication=Authentication(
+            consumed_bits=4_096, refilled_bits=2_560, first_contact="pre-placed key"
+        ),
         processes=tuple(
             Process(name, 4000 + i)
             for i, name in enumerate(("link", "node-a", "node-b", "cloud", "device"))

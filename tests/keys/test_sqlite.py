@@ -40,7 +40,14 @@ from bellwire.keys.errors import (
     StoreError,
     StoreRefused,
 )
-from bellwire.keys.model import BlockRecord, BlockState, KeyId, KeySourceKind
+from bellwire.keys.model import (
+    BlockRecord,
+    BlockState,
+    ContactMethod,
+    FirstContact,
+    KeyId,
+    KeySourceKind,
+)
 from bellwire.keys.reserve import TagPurpose
 from bellwire.keys.sealing import STORE_ID_BYTES
 from bellwire.keys.sqlite import DELIVERIES_PER_TRUNCATE, KeyStore
@@ -101,6 +108,64 @@ def test_a_pre_placed_key_is_installed_once(folder: Path) -> None:
     assert store.authentication_keys().mac_key.reveal() == PREPLACED.reveal()[:32]
     assert store.reserve_sets_left() == SETS
     store.close()
+
+
+SIGNED = FirstContact(ContactMethod.SIGNED, bytes(32), b"first")
+LATER = FirstContact(ContactMethod.SIGNED, bytes(32), b"later")
+OTHER = Secret(PREPLACED.reveal()[::-1])
+
+
+def test_a_store_says_how_its_first_key_was_come_by(folder: Path) -> None:
+    store = open_store(folder)
+    assert store.first_contact() is None
+    assert store.takes_preplaced()
+    store.install_preplaced(PREPLACED)
+    assert not store.takes_preplaced()
+    assert store.first_contact() == FirstContact(ContactMethod.PREPLACED)
+    store.close()
+    store = open_store(folder, Side.BOB)
+    store.install_preplaced(PREPLACED, SIGNED)
+    store.close()
+    assert open_store(folder, Side.BOB).first_contact() == SIGNED
+
+
+def test_a_key_of_an_exchange_gives_way_to_a_later_one_until_a_number_is_burnt(
+    folder: Path,
+) -> None:
+    store = open_store(folder)
+    store.install_preplaced(PREPLACED, SIGNED)
+    store.install_preplaced(OTHER, LATER, instead_of=SIGNED)
+    assert store.first_contact() == LATER
+    assert store.authentication_keys().mac_key.reveal() == OTHER.reveal()[:32]
+    assert store.reserve_sets_left() == SETS
+    assert store.takes_preplaced()
+    pads = store.burn(1)
+    assert not store.takes_preplaced()
+    assert pads.data.reveal() == OTHER.reveal()[64:128]
+    with pytest.raises(PreplacedKeyInvalid):
+        store.install_preplaced(PREPLACED, SIGNED, instead_of=LATER)
+    assert store.first_contact() == LATER
+    assert store.reserve_sets_left() == SETS - 1
+
+
+def test_an_exchange_is_void_once_another_has_ended_in_between(folder: Path) -> None:
+    store = open_store(folder)
+    store.install_preplaced(PREPLACED, SIGNED)
+    for began in (None, LATER):
+        with pytest.raises(PreplacedKeyInvalid):
+            store.install_preplaced(OTHER, LATER, instead_of=began)
+    assert store.first_contact() == SIGNED
+    empty = open_store(folder, Side.BOB)
+    with pytest.raises(PreplacedKeyInvalid):
+        empty.install_preplaced(OTHER, LATER, instead_of=SIGNED)
+    assert not empty.has_preplaced()
+
+
+def test_a_key_that_was_brought_never_gives_way(folder: Path) -> None:
+    store = new_store(folder)
+    with pytest.raises(PreplacedKeyInvalid):
+        store.install_preplaced(OTHER, SIGNED, instead_of=store.first_contact())
+    assert store.authentication_keys().mac_key.reveal() == PREPLACED.reveal()[:32]
 
 
 def test_a_block_goes_from_absent_over_pending_to_ready(alice: KeyStore) -> None:
@@ -379,8 +444,32 @@ def test_another_programs_database_or_version_is_refused(folder: Path) -> None:
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StoreRefused, match=r"schema version 2.*got 99"):
+    with pytest.raises(StoreRefused, match=r"schema version 3.*got 99"):
         open_store(folder)
+
+
+def as_version_2(old: sqlite3.Connection) -> None:
+    for column in ("contact", "contact_peer", "contact_exchange"):
+        old.execute(f"ALTER TABLE store DROP COLUMN {column}")
+    old.execute("PRAGMA user_version = 2")
+
+
+def test_a_store_of_the_second_version_had_its_key_brought_by_hand(folder: Path) -> None:
+    store = new_store(folder)
+    keys = store.authentication_keys()
+    store.close()
+    empty = open_store(folder, Side.BOB)
+    empty.close()
+    for side in Side:
+        old = sqlite3.connect(folder / side / "keys.db")
+        as_version_2(old)
+        old.commit()
+        old.close()
+    store = open_store(folder)
+    assert store.first_contact() == FirstContact(ContactMethod.PREPLACED)
+    assert store.authentication_keys() == keys
+    assert store.burn(1)
+    assert open_store(folder, Side.BOB).first_contact() is None
 
 
 def test_a_store_of_the_first_version_is_taken_over_with_all_that_it_holds(folder: Path) -> None:
@@ -396,10 +485,12 @@ def test_a_store_of_the_first_version_is_taken_over_with_all_that_it_holds(folde
         old.execute(f"UPDATE blocks SET old = {column}")
         old.execute(f"ALTER TABLE blocks DROP COLUMN {column}")
         old.execute(f"ALTER TABLE blocks RENAME COLUMN old TO {column}")
+    as_version_2(old)
     old.execute("PRAGMA user_version = 1")
     old.commit()
     old.close()
     store = open_store(folder)
+    assert store.first_contact() == FirstContact()
     assert (store.record(1), store.record(2)) == before
     store.mark_ready(2)
     store.burn(3)

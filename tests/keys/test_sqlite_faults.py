@@ -23,9 +23,10 @@ from tests.keys.stores import (
 )
 
 from bellwire.base.detections import Side
+from bellwire.base.secret import Secret
 from bellwire.keys import database
 from bellwire.keys.errors import StoreError
-from bellwire.keys.model import KeyId
+from bellwire.keys.model import ContactMethod, FirstContact, KeyId
 from bellwire.keys.sqlite import KeyStore
 
 BITS = 4096
@@ -97,6 +98,16 @@ def placed(folder: Path) -> KeyStore:
     return new_store(folder)
 
 
+SIGNED = FirstContact(ContactMethod.SIGNED, bytes(32), b"first")
+LATER = FirstContact(ContactMethod.SIGNED, bytes(32), b"later")
+
+
+def agreed(folder: Path) -> KeyStore:
+    store = empty(folder)
+    store.install_preplaced(Secret(PREPLACED.reveal()[::-1]), SIGNED)
+    return store
+
+
 def burnt(folder: Path) -> KeyStore:
     store = placed(folder)
     store.burn(1)
@@ -117,6 +128,7 @@ def with_ready(folder: Path) -> KeyStore:
 
 STEPS: dict[str, tuple[Callable[[Path], KeyStore], Callable[[KeyStore], object]]] = {
     "install": (empty, lambda store: store.install_preplaced(PREPLACED)),
+    "replace": (agreed, lambda store: store.install_preplaced(PREPLACED, LATER, instead_of=SIGNED)),
     "burn": (placed, lambda store: store.burn(1)),
     "put_pending": (burnt, lambda store: store.put_pending(record(1, BITS), secret(1, BITS))),
     "mark_ready": (with_pending, lambda store: store.mark_ready(1)),
@@ -133,7 +145,8 @@ def fingerprint(store: KeyStore) -> object:
             for table in ("pad_sets", "pending_bits", "units", "blocks")
         )
     return (
-        store.has_preplaced(),
+        store.first_contact(),
+        store.has_preplaced() and store.authentication_keys().mac_key.reveal(),
         store.last_block(),
         store.pending(),
         store.state(1),
@@ -256,6 +269,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from bellwire.base.detections import Side
+from bellwire.base.secret import Secret
 from tests.keys.stores import open_store
 store = open_store(Path(sys.argv[1]))
 while True:
@@ -273,7 +287,7 @@ def test_a_killed_process_never_lets_a_key_leave_twice(folder: Path) -> None:
             [sys.executable, "-c", CHILD, str(folder)],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": "."},
+            env={**os.environ, "PYTHONPATH": f".{os.pathsep}src"},
         ) as child:
             assert child.stdout is not None
             for _ in range(kill_after):

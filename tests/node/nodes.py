@@ -22,6 +22,7 @@ from bellwire.keys.status import LinkStatus
 from bellwire.node.material import Material, Photons
 from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService, Schedule
+from bellwire.node.signed_contact import SignedContact
 from bellwire.node.vault import StoreVault
 
 PREPLACED = bytes(range(256)) * ((preplaced_bytes(64) + 255) // 256)
@@ -69,9 +70,10 @@ class LinkEnd:
 
 
 def open_store(folder: Path, side: Side, preplaced: bytes = PREPLACED) -> KeyStore:
+    """A store with a pre-placed key; an empty `preplaced` leaves it without."""
     folder.mkdir(mode=0o700, exist_ok=True)
     store = KeyStore.open(folder / "keys.sqlite", Secret(bytes(32)), side)
-    if not store.has_preplaced():
+    if preplaced and not store.has_preplaced():
         size = preplaced_bytes((len(preplaced) - preplaced_bytes(0)) // 64)
         store.install_preplaced(Secret(preplaced[:size]))
     return store
@@ -85,6 +87,7 @@ def make_node(
     schedule: Schedule = QUIET,
     random: RandomSource | None = None,
     step_timeout_s: float = 5.0,
+    contact: SignedContact | None = None,
 ) -> NodeService:
     return NodeService(
         side,
@@ -95,6 +98,7 @@ def make_node(
         status=LinkStatus(expected_interval_s=schedule.probe_interval_s, now=time.time()),
         schedule=schedule,
         step_timeout_s=step_timeout_s,
+        contact=contact,
     )
 
 
@@ -194,11 +198,15 @@ async def two_nodes(
     materials: dict[Side, Material] | None = None,
     preplaced: dict[Side, bytes] | None = None,
     randoms: dict[Side, RandomSource] | None = None,
+    contact: Callable[[Side, KeyStore], SignedContact] | None = None,
 ) -> AsyncIterator[Pair]:
-    """Both nodes, connected through a wire; everything is closed afterwards."""
+    """Both nodes, connected through a wire; everything is closed afterwards.
+
+    With `contact`, no key is placed: the nodes have to come to one.
+    """
     ready()
     link, wire = TwoHalves(), Wire()
-    preplaced = preplaced or dict.fromkeys(Side, PREPLACED)
+    preplaced = preplaced or dict.fromkeys(Side, b"" if contact else PREPLACED)
     stores = {side: open_store(folder / side, side, preplaced[side]) for side in Side}
     drawn = {side: (randoms or {}).get(side, OperatingSystem()) for side in Side}
     made = materials or {
@@ -213,6 +221,7 @@ async def two_nodes(
             schedule=schedule,
             random=drawn[side],
             step_timeout_s=step_timeout_s,
+            contact=contact and contact(side, stores[side]),
         )
         for side in Side
     )

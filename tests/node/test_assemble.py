@@ -10,6 +10,7 @@ from bellwire.base.private import PathExposed
 from bellwire.keys.errors import PreplacedKeyInvalid, StoreBusy
 from bellwire.node.assemble import node_folder, open_store
 from bellwire.node.first_contact import new_authentication_key
+from bellwire.node.identity import load_identity, load_or_create_identity
 
 
 @pytest.fixture
@@ -93,3 +94,44 @@ def test_two_nodes_never_share_a_store(key: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreBusy):
         open_store(tmp_path / "n", Side.ALICE, None)
     store.close()
+
+
+# -- first contact by signatures ---------------------------------------------------------------
+
+
+def test_a_signed_node_starts_without_a_key_and_with_one(key: Path, tmp_path: Path) -> None:
+    folder = node_folder(tmp_path, "a")
+    store = open_store(folder, Side.ALICE, None, signed=True)
+    assert not store.has_preplaced()
+    store.close()
+    open_store(folder, Side.ALICE, key).close()
+    store = open_store(folder, Side.ALICE, None, signed=True)
+    assert store.has_preplaced()
+    store.close()
+
+
+def test_an_identity_is_made_once_is_its_owner_s_alone_and_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "n"
+    made = load_or_create_identity(folder)
+    seed, public = folder / "identity.seed", folder / "identity.pub"
+    assert seed.stat().st_mode & 0o777 == 0o600
+    assert seed.read_bytes() != b""
+    public.unlink()
+    again = load_or_create_identity(folder)
+    assert again.public_bytes == made.public_bytes
+    assert public.read_bytes() == made.public_pem
+    assert load_identity(folder, "").public_bytes == made.public_bytes
+
+
+def test_an_identity_that_others_could_read_or_of_another_size_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "n"
+    load_or_create_identity(folder)
+    seed = folder / "identity.seed"
+    seed.chmod(0o640)
+    with pytest.raises(PathExposed):
+        load_identity(folder, "")
+    seed.chmod(0o600)
+    seed.write_bytes(bytes(31))
+    with pytest.raises(UsageError, match="seed of 32 bytes"):
+        load_or_create_identity(folder)
+    assert seed.read_bytes() == bytes(31)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.crypto.randomness.fifos import fifo, good
 from tests.node.nodes import Pair, two_nodes
 from tests.simulators.kme import Authority, Handler, Kme, Reply, Vendor, VendorLink, vendor
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UsageError
 from bellwire.base.private import PathExposed
+from bellwire.crypto.randomness.source import RandomSource
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import KeyNotReady, LinkRed, NotEnoughKey
@@ -21,8 +23,9 @@ from bellwire.keys.status import Status
 from bellwire.node import box as box_module
 from bellwire.node.box import VendorKeys, open_box
 from bellwire.node.errors import ConfigError
+from bellwire.node.randomness import open_random
 from bellwire.node.service import Schedule
-from bellwire.node.settings import Etsi014Settings
+from bellwire.node.settings import Etsi014Settings, RandomSettings
 
 SOON = Schedule(target_stock_bits=4_000, probe_interval_s=0.05)
 
@@ -52,7 +55,11 @@ def settings_of(boxes: Vendor, side: Side, **changes: Any) -> Etsi014Settings:
 
 @contextlib.asynccontextmanager
 async def vendor_nodes(
-    folder: Path, boxes: Vendor, schedule: Schedule = SOON, **changes: Any
+    folder: Path,
+    boxes: Vendor,
+    schedule: Schedule = SOON,
+    randoms: dict[Side, RandomSource] | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Pair]:
     async with contextlib.AsyncExitStack() as stack:
         materials = {}
@@ -60,7 +67,7 @@ async def vendor_nodes(
             opened = open_box(settings_of(boxes, side, **changes))
             materials[side] = VendorKeys(await stack.enter_async_context(opened))
         yield await stack.enter_async_context(
-            two_nodes(folder, schedule=schedule, materials=dict(materials))
+            two_nodes(folder, schedule=schedule, materials=dict(materials), randoms=randoms)
         )
 
 
@@ -105,6 +112,22 @@ def test_a_consumer_gets_the_same_key_at_both_nodes_and_it_is_called_a_vendors(
                 assert (record.protocol, record.qber, record.epsilon) == (None, None, None)
                 # The block paid for its tags and for more.
                 assert (await pair.bob.accounts()).refilled_bits >= 512
+
+    run(test)
+
+
+def test_blocks_of_boxes_draw_nothing_and_outlive_a_random_device(tmp_path: Path) -> None:
+    async def test() -> None:
+        with vendor(tmp_path / "vendor") as boxes, fifo(tmp_path / "rng", good()) as rng:
+            words = {"source": f"device:{rng.path}", "entropy_per_byte": 7.0}
+            source = open_random(RandomSettings.model_validate(words))
+            async with vendor_nodes(tmp_path, boxes, randoms={Side.BOB: source}) as pair:
+                await until(lambda: flows(pair))
+                source.close()
+                last = pair.stores[Side.BOB].last_block()
+                while pair.stores[Side.BOB].last_block() == last or not flows(pair):
+                    await spend(pair)
+                assert not reason(pair, Reason.RANDOMNESS)
 
     run(test)
 

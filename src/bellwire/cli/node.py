@@ -54,6 +54,28 @@ def command(
             metavar="FILE", help="Write a new pre-placed key for both sites to FILE, and exit."
         ),
     ] = None,
+    first_contact: Annotated[
+        str | None,
+        typer.Option(
+            metavar="preplaced|signed",
+            help="How the first authentication key is come by. Default: as the settings say.",
+        ),
+    ] = None,
+    peer_identity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FINGERPRINT",
+            help="What the other site's `bellwire node --identity` says; for signed first contact.",
+        ),
+    ] = None,
+    identity: Annotated[
+        bool,
+        typer.Option(
+            "--identity",
+            help="Print this node's identity for signed first contact, made if there is none; "
+            "and exit.",
+        ),
+    ] = False,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
@@ -67,11 +89,12 @@ def command(
     """Run one site's node: distillation, key pool, link status, keys for local consumers."""
     import asyncio
 
-    from bellwire.node import assemble, first_contact, logs
+    from bellwire.node import assemble, logs
+    from bellwire.node.first_contact import new_authentication_key as make_key
     from bellwire.node.settings import load
 
     if new_authentication_key is not None:
-        size = first_contact.new_authentication_key(new_authentication_key)
+        size = make_key(new_authentication_key)
         output.emit({"written": str(new_authentication_key), "bytes": size})
         return
     if site not in assemble.SITES:
@@ -83,8 +106,16 @@ def command(
         )
     settings = load(
         config,
-        {"state": {"dir": state}, "distill": {"source": source}, "random": {"source": random}},
+        {
+            "state": {"dir": state},
+            "distill": {"source": source},
+            "random": {"source": random},
+            "first_contact": {"method": first_contact, "peer_identity": peer_identity},
+        },
     )
+    if identity:
+        _print_identity(assemble.node_folder(settings.state.dir, site), site)
+        return
     logs.setup(settings.log.level, settings.log.format)
     default = (settings.addresses.classical_host, settings.addresses.classical_port)
     options = assemble.NodeOptions(
@@ -97,3 +128,18 @@ def command(
         lab_seed=seed,
     )
     asyncio.run(assemble.run_node(settings, options, output.emit))
+
+
+def _print_identity(folder: Path, site: str) -> None:
+    from bellwire.crypto.signatures import ALGORITHM, fingerprint
+    from bellwire.node.identity import PUBLIC_FILE, load_or_create_identity
+
+    key = load_or_create_identity(folder)
+    output.emit(
+        {
+            "site": site,
+            "identity": fingerprint(key.public_bytes).hex(),
+            "algorithm": ALGORITHM,
+            "public_key": folder / PUBLIC_FILE,
+        }
+    )

@@ -28,6 +28,10 @@ def command(json: JsonFlag = False, state: StateOption = None, config: ConfigOpt
         output.emit({"nodes": nodes})
         return
     output.stdout().print(_table(nodes))
+    for node in nodes:
+        if node["running"]:
+            made = node["first_contact"] or "not made yet"
+            output.stdout().print(f"  First contact of node {node['site']}: {made}.")
 
 
 async def _ask_all(folder: Path) -> list[dict[str, Any]]:

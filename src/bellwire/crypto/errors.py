@@ -9,6 +9,7 @@ BellwireError
     ├── AuthenticationFailed  AES-GCM: not what was sealed under this key, nonce and data
     ├── TagMismatch           the one-time MAC of a message does not hold
     ├── KemRefused            the peer's public key or ciphertext gives no shared secret
+    ├── SignatureInvalid      a signature is not that of this text, context and key
     └── RandomnessFailed      a random device gives nothing more
         ├── HealthTestFailed  its samples are not those of a source with the stated min-entropy
         └── DeviceStopped     it ended, failed, or did not give enough in time
@@ -79,6 +80,10 @@ class HealthTestFailed(RandomnessFailed):
 
 class DeviceStopped(RandomnessFailed):
     """A random device ended, failed, or did not give enough in time."""
+
+
+class SignatureInvalid(RefusedError):
+    """A text is not the one that the holder of this key signed in this context."""
 
 
 def require_length(what: str, data: bytes, length: int) -> None:

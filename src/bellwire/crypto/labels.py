@@ -10,4 +10,7 @@ XWING: Final = b"\\.//^\\"
 
 CHANNEL_ALERT: Final = b"bellwire channel alert"
 CHANNEL_SPLIT: Final = b"bellwire channel split"
+FIRST_CONTACT: Final = b"bellwire first contact 1"
+"""Begins every context and label of the signed exchange (spec/first-contact.md)."""
+
 KEY_IDS: Final = b"bellwire key ids"

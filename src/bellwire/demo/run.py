@@ -133,6 +133,7 @@ def _environment(options: DemoOptions) -> dict[str, str]:
     environment = dict(os.environ)
     environment["BELLWIRE_STATE__DIR"] = str(options.settings.state.dir / "demo")
     environment["BELLWIRE_LOG__FORMAT"] = "json"
+    environment["BELLWIRE_FIRST_CONTACT__METHOD"] = "preplaced"
     # The story's blocks are asked for one by one; nothing else may come between.
     environment["BELLWIRE_DISTILL__TARGET_STOCK_BITS"] = "0"
     if options.recordings is not None:
@@ -446,7 +447,9 @@ class _Demo:
                 readings_preview=preview(received),
             ),
             timeline=tuple(told.events),
-            authentication=Authentication(accounts.consumed_bits, accounts.refilled_bits),
+            authentication=Authentication(
+                accounts.consumed_bits, accounts.refilled_bits, accounts.first_contact or "none"
+            ),
             processes=tuple(processes),
             wall_s=time.monotonic() - told.began,
             versions=_versions(),

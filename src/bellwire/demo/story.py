@@ -237,7 +237,7 @@ class Authentication:
 
     consumed_bits: int
     refilled_bits: int
-    first_contact: str = "pre-placed key"
+    first_contact: str
 
 
 @dataclass(frozen=True, slots=True)

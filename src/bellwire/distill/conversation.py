@@ -30,12 +30,17 @@ class BlockAuthentication:
         received_pads: One-time pad of each sender's tag on its list of slots.
         transcript_pads: One-time pad of each sender's tag on the transcript.
         consumed_bits: What the block uses up, whatever becomes of it.
+        first_contact: How the two sides came by the first key of all this, in words; None where
+            nobody asks (the lab).
+        assumptions: What that way adds to a block's.
     """
 
     hash_keys: dict[Side, Secret]
     received_pads: dict[Side, Secret]
     transcript_pads: dict[Side, Secret]
     consumed_bits: int
+    first_contact: str | None = None
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,14 @@ class Conversation:
         self._authentication = authentication
         self.transcript = bytearray()
         self.step = 0
-        consumed = authentication.consumed_bits if authentication else 0
-        self.report = replace(report, authentication_bits=consumed)
+        if authentication is not None:
+            report = replace(
+                report,
+                authentication_bits=authentication.consumed_bits,
+                first_contact=authentication.first_contact,
+                assumptions=report.assumptions + authentication.assumptions,
+            )
+        self.report = report
 
     def _open(self) -> Talk[None]:
         if (yield from self._exchange(self._first)) != self._first:

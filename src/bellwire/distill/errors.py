@@ -8,12 +8,13 @@ DistillError
 ├── KeyMismatch            the reconciled keys differ (also a RefusedError: exit 3)
 ├── FrameTampered          a frame of the classical channel is not the peer's (also a RefusedError)
 ├── PeerMismatch           the other end is not the peer this node expects (also a RefusedError)
+├── ContactRefused         a signed exchange of first contact is refused (also a RefusedError)
 └── ParameterError         a setting of a block is outside its range (also a UsageError: exit 2)
 
 All of them end the block; none of them says anything about key bits.
 """
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from bellwire.base.errors import BellwireError, RefusedError, UsageError
 
@@ -70,6 +71,29 @@ class FrameTampered(DistillError, RefusedError):
 
 class PeerMismatch(DistillError, RefusedError):
     """The other end speaks another version, or is not the side that it should be."""
+
+
+class Refusal(IntEnum):
+    """What Bob tells of why he refuses first contact: one byte, for which nobody vouches."""
+
+    VERSION = 1
+    IDENTITY = 2
+    KEY_HELD = 3
+    NOT_ACCEPTED = 4
+
+
+class ContactRefused(DistillError, RefusedError):
+    """A signed exchange of first contact ended; this side has stored nothing of it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Refusal = Refusal.NOT_ACCEPTED,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class ParameterError(DistillError, UsageError):

@@ -35,6 +35,13 @@ SUPPLY_ASSUMPTIONS = (
 """Of keys that a vendor's boxes gave."""
 
 
+SIGNED_CONTACT_ASSUMPTION = (
+    "the first authentication key came from a signed exchange: ML-DSA-65 held when it was made, "
+    "and X25519 or ML-KEM-768 until this block ended"
+)
+"""Of blocks whose nodes met by signatures."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockReport:
     """How a block went.
@@ -66,6 +73,8 @@ class BlockReport:
         verification_bits: Of the hash that crossed the channel.
         extracted_bits: What amplification gave, or a vendor's boxes.
         authentication_bits: Pre-shared key that the block's tags used up.
+        first_contact: How the two sides came by the first of that key, in words; None of a probe,
+            which uses none, and in the lab.
         secret_bits: Net: extracted less used up; 0 unless accepted.
         epsilon: Upper limit of the probability that anything stated fails.
         transcript_bytes: What both sides sent inside the block.
@@ -98,6 +107,7 @@ class BlockReport:
     verification_bits: int = 0
     extracted_bits: int = 0
     authentication_bits: int = 0
+    first_contact: str | None = None
     secret_bits: int = 0
     epsilon: float | None = None
     transcript_bytes: int = 0

@@ -19,7 +19,7 @@ from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefus
 APPLICATION_ID = 0x62776B31
 """Marks the file as a key store of bellwire ('bwk1')."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 BUSY_TIMEOUT_S = 1.0
 """How long to wait for a predecessor that is just ending."""
@@ -28,7 +28,9 @@ SCHEMA = (
     """CREATE TABLE store (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         store_id BLOB NOT NULL, side TEXT NOT NULL, kek_check BLOB NOT NULL,
-        last_block INTEGER NOT NULL, last_set INTEGER NOT NULL, fixed_keys BLOB
+        last_block INTEGER NOT NULL, last_set INTEGER NOT NULL, fixed_keys BLOB,
+        contact TEXT NOT NULL DEFAULT 'pre-placed key',
+        contact_peer BLOB NOT NULL DEFAULT x'', contact_exchange BLOB NOT NULL DEFAULT x''
     ) STRICT""",
     """CREATE TABLE blocks (
         number INTEGER PRIMARY KEY,
@@ -63,6 +65,16 @@ _FROM_VERSION_1 = tuple(
     )
 )
 """Version 1 had these NOT NULL; keys of a vendor's box have none of them."""
+
+_FROM_VERSION_2 = (
+    "ALTER TABLE store ADD COLUMN contact TEXT NOT NULL DEFAULT 'pre-placed key'",
+    "ALTER TABLE store ADD COLUMN contact_peer BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE store ADD COLUMN contact_exchange BLOB NOT NULL DEFAULT x''",
+)
+"""Up to version 2 every authentication key was brought by hand."""
+
+_TAKEN_OVER = {1: _FROM_VERSION_1 + _FROM_VERSION_2, 2: _FROM_VERSION_2}
+"""What makes a store of an earlier version one of ours."""
 
 _PRAGMAS = (
     "PRAGMA locking_mode = EXCLUSIVE",
@@ -162,8 +174,8 @@ class Database:
             cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif application != APPLICATION_ID:
             raise StoreRefused(f"expected a key store in {self._path}, got another's database")
-        elif version == 1:
-            for statement in _FROM_VERSION_1:
+        elif version in _TAKEN_OVER:
+            for statement in _TAKEN_OVER[version]:
                 cursor.execute(statement)
             cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:

@@ -46,6 +46,28 @@ class KeySourceKind(StrEnum):
     LOCAL = "local"
 
 
+class ContactMethod(StrEnum):
+    """How two nodes came by their first authentication key."""
+
+    PREPLACED = "pre-placed key"
+    SIGNED = "ML-DSA-65 signed exchange"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContact:
+    """Where the authentication key of a store came from; public.
+
+    Attributes:
+        method: Brought by hand, or agreed on by a signed exchange.
+        peer: Fingerprint of the peer's identity (SIGNED), else empty.
+        exchange: Name of the exchange (SIGNED), else empty.
+    """
+
+    method: ContactMethod = ContactMethod.PREPLACED
+    peer: bytes = b""
+    exchange: bytes = b""
+
+
 class BlockState(StrEnum):
     """What a node holds of a block."""
 

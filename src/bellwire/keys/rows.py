@@ -6,7 +6,13 @@ from typing import TypeVar
 
 from bellwire.base.detections import Protocol
 from bellwire.keys.errors import BlockConflict, StoreCorrupt
-from bellwire.keys.model import MAX_BLOCK, BlockRecord, KeySourceKind
+from bellwire.keys.model import (
+    MAX_BLOCK,
+    BlockRecord,
+    ContactMethod,
+    FirstContact,
+    KeySourceKind,
+)
 
 Found = TypeVar("Found")
 
@@ -22,6 +28,15 @@ def fixed_keys(cursor: sqlite3.Cursor) -> bytes | None:
     """The sealed part of the pre-placed key that stays; None before it was installed."""
     (sealed,) = there(cursor.execute("SELECT fixed_keys FROM store").fetchone(), "fixed keys")
     return None if sealed is None else bytes(sealed)
+
+
+def first_contact(cursor: sqlite3.Cursor) -> FirstContact | None:
+    """How the authentication key was come by; None before there is one."""
+    row = cursor.execute(
+        "SELECT fixed_keys IS NOT NULL, contact, contact_peer, contact_exchange FROM store"
+    ).fetchone()
+    placed, method, peer, exchange = there(row, "first contact")
+    return FirstContact(ContactMethod(method), peer, exchange) if placed else None
 
 
 def block_row(cursor: sqlite3.Cursor, block: int) -> sqlite3.Row | None:

@@ -20,19 +20,16 @@ class KeyService:
     """Draws and fetches keys of one link.
 
     Args:
-        store: This side's store, with a pre-placed key.
+        store: This side's store; without a pre-placed key, which comes before every other, there
+            is no key to draw.
         status: The link's status; read in the event loop's thread only.
         clock: Seconds since the epoch.
-
-    Raises:
-        PreplacedKeyInvalid: none was installed in the store.
     """
 
     def __init__(self, store: KeyStore, status: LinkStatus, clock: Clock) -> None:
         self._store = store
         self._status = status
         self._clock = clock
-        self._ids = KeyIdCipher(store.authentication_keys().mac_key)
 
     def status(self) -> StatusView:
         """The status of the link now."""
@@ -46,9 +43,9 @@ class KeyService:
             KeySizeUnsupported, NotEnoughKey: as `KeyStore.draw`.
         """
         self._require_flow()
-        delivered = await asyncio.to_thread(self._store.draw, bits)
+        delivered = await asyncio.to_thread(self._draw, bits)
         self._require_flow()
-        return self._outside(delivered)
+        return delivered
 
     async def fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
         """Hand out the key that the peer drew.
@@ -60,16 +57,24 @@ class KeyService:
         """
         self._require_flow()
         try:
-            delivered = await asyncio.to_thread(self._store.fetch, self._ids.find(key_id))
+            delivered = await asyncio.to_thread(self._fetch, key_id)
         except KeyGone as error:
             raise KeyGone(str(key_id), error.why) from error
         except KeyNotReady as error:
             raise KeyNotReady(str(key_id)) from error
         self._require_flow()
-        return self._outside(delivered)
+        return delivered
 
-    def _outside(self, delivered: DeliveredKey[KeyId]) -> DeliveredKey[OpaqueKeyId]:
-        return DeliveredKey(self._ids.hide(delivered.key_id), delivered.key, delivered.source)
+    def _draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
+        return _outside(self._store.draw(bits), self._ids())
+
+    def _fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
+        ids = self._ids()
+        return _outside(self._store.fetch(ids.find(key_id)), ids)
+
+    def _ids(self) -> KeyIdCipher:
+        # Not kept: before the first block the pre-placed key may be missing, or give way.
+        return KeyIdCipher(self._store.authentication_keys().mac_key)
 
     def _require_flow(self) -> None:
         view = self.status()
@@ -78,3 +83,7 @@ class KeyService:
                 f"no key leaves: the link is {view.status.value}{', stale' if view.stale else ''}: "
                 f"{view.reason}"
             )
+
+
+def _outside(delivered: DeliveredKey[KeyId], ids: KeyIdCipher) -> DeliveredKey[OpaqueKeyId]:
+    return DeliveredKey(ids.hide(delivered.key_id), delivered.key, delivered.source)

@@ -37,18 +37,31 @@ from bellwire.keys.model import (
     UNIT_BITS,
     BlockRecord,
     BlockState,
+    ContactMethod,
     DeliveredKey,
+    FirstContact,
     KeyId,
     KeySourceKind,
     check_key_bits,
 )
 from bellwire.keys.pool import ReadyBlock, carve, master_units, plan
 from bellwire.keys.reserve import AuthenticationKeys, Pads, cut_preplaced
-from bellwire.keys.rows import block_row, check_order, fixed_keys, marks, there, to_record
+from bellwire.keys.rows import (
+    block_row,
+    check_order,
+    first_contact,
+    fixed_keys,
+    marks,
+    there,
+    to_record,
+)
 from bellwire.keys.sealing import STORE_ID_BYTES, Sealer
 
 DELIVERIES_PER_TRUNCATE = 32
 """Keys delivered before the log is emptied of their sealed copies; emptying costs two syncs."""
+
+BROUGHT = FirstContact()
+"""A pre-placed key that was brought by hand."""
 
 _CHECK = b"this key-encryption key opens this store"
 
@@ -106,22 +119,54 @@ class KeyStore:
         with self._database.transaction() as cursor:
             return fixed_keys(cursor) is not None
 
-    def install_preplaced(self, key: Secret) -> None:
-        """Take in the pre-placed key, laid out as `reserve` says; possible once in a store's life.
+    def first_contact(self) -> FirstContact | None:
+        """How the authentication key was come by; None before there is one."""
+        with self._database.transaction() as cursor:
+            return first_contact(cursor)
+
+    def takes_preplaced(self) -> bool:
+        """Whether `install_preplaced` may take a key: there is none, or one that gives way."""
+        with self._database.transaction() as cursor:
+            return _takes_key(cursor)
+
+    def install_preplaced(
+        self,
+        key: Secret,
+        contact: FirstContact = BROUGHT,
+        *,
+        instead_of: FirstContact | None = None,
+    ) -> None:
+        """Take in the pre-placed key, laid out as `reserve` says.
+
+        Possible once in a store's life, but for one case: a key of a signed exchange under which no
+        block number was ever burnt gives way to that of a later exchange. Nothing was tagged or
+        distilled with it, and the peer may never have stored it.
+
+        Args:
+            key: Secret.
+            contact: Where it comes from.
+            instead_of: What `first_contact` said before the exchange began. Whatever changed the
+                store since then, an exchange that ended meanwhile, makes this one void.
 
         Raises:
-            PreplacedKeyInvalid: wrong size, or there is one already.
+            PreplacedKeyInvalid: wrong size, or there is one already that does not give way.
         """
         fixed, sets = cut_preplaced(key)
         with self._database.transaction() as cursor:
-            if fixed_keys(cursor) is not None:
+            if not _takes_key(cursor) or first_contact(cursor) != instead_of:
                 raise PreplacedKeyInvalid(
                     "expected a store without a pre-placed key, got one that has it",
                     hint="A new key needs a new state folder, at both nodes.",
                 )
             sealed = self._sealer.box("fixed_keys", 0).seal(0, fixed)
-            cursor.execute("UPDATE store SET fixed_keys = ?", (sealed,))
+            cursor.execute("DELETE FROM pad_sets")
+            cursor.execute(
+                "UPDATE store SET fixed_keys = ?, last_set = 0, contact = ?, contact_peer = ?, "
+                "contact_exchange = ?",
+                (sealed, contact.method.value, contact.peer, contact.exchange),
+            )
             self._append_sets(cursor, sets)
+        self._database.truncate()
 
     def authentication_keys(self) -> AuthenticationKeys:
         """The part of the pre-placed key that stays: MAC key and hash keys.
@@ -400,6 +445,11 @@ class KeyStore:
         return None if row is None else self._sealer.box("pending_bits", block).open(0, row[0])
 
 
+def _takes_key(cursor: sqlite3.Cursor) -> bool:
+    held = first_contact(cursor)
+    return held is None or (held.method is ContactMethod.SIGNED and marks(cursor)[0] == 0)
+
+
 def _identify(cursor: sqlite3.Cursor, kek: Secret, side: Side) -> Sealer:
     """Check that key and side are those of the store; give a new store its identity."""
     row = cursor.execute("SELECT store_id, side, kek_check FROM store").fetchone()
@@ -407,7 +457,8 @@ def _identify(cursor: sqlite3.Cursor, kek: Secret, side: Side) -> Sealer:
         store_id = secrets.token_bytes(STORE_ID_BYTES)
         sealer = Sealer(kek, store_id, side)
         cursor.execute(
-            "INSERT INTO store VALUES (1, ?, ?, ?, 0, 0, NULL)",
+            "INSERT INTO store (id, store_id, side, kek_check, last_block, last_set) "
+            "VALUES (1, ?, ?, ?, 0, 0)",
             (store_id, side.value, sealer.box("store", 0).seal(0, _CHECK)),
         )
         return sealer

@@ -12,9 +12,12 @@ class Accounts:
         reserve_sets: Blocks that the authentication key is still good for.
         consumed_bits: Authentication key burnt.
         refilled_bits: Authentication key cut from new blocks.
+        first_contact: How the first authentication key was come by (`keys.model.ContactMethod`);
+            None before there is one.
     """
 
     stock_bits: int
     reserve_sets: int
     consumed_bits: int
     refilled_bits: int
+    first_contact: str | None

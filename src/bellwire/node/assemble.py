@@ -14,6 +14,7 @@ from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.randomness.source import RandomSource
+from bellwire.crypto.signatures import SigningKey
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill import amplification, announcements, cascade
 from bellwire.keys.delivery import DeliveryServer
@@ -21,12 +22,14 @@ from bellwire.keys.kek import load_or_create
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
+from bellwire.node.identity import load_identity
 from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
 from bellwire.node.policy import Policy
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
+from bellwire.node.signed_contact import SignedContact
 from bellwire.node.source import open_source
 from bellwire.node.vault import StoreVault
 
@@ -61,11 +64,13 @@ def node_folder(state: Path, site: str) -> Path:
     return state / f"node-{site}"
 
 
-def open_store(folder: Path, side: Side, authentication_key: Path | None) -> KeyStore:
+def open_store(
+    folder: Path, side: Side, authentication_key: Path | None, *, signed: bool = False
+) -> KeyStore:
     """Open a node's key store, taking in the pre-placed authentication key if it has none.
 
     The file of the key is removed once it rests, encrypted, in the store: also at a later start,
-    if a crash left it there.
+    if a crash left it there. Where first contact is `signed`, the store may be without a key.
 
     Raises:
         UsageError: there is no key in the store and no file of it, or another key than the file's,
@@ -74,6 +79,8 @@ def open_store(folder: Path, side: Side, authentication_key: Path | None) -> Key
     own_folder(folder)
     store = KeyStore.open(folder / "keys.sqlite", load_or_create(folder / "kek"), side)
     try:
+        if signed and authentication_key is None:
+            return store
         if not store.has_preplaced():
             store.install_preplaced(_read_key(authentication_key))
         elif authentication_key is not None and authentication_key.exists():
@@ -87,7 +94,10 @@ def open_store(folder: Path, side: Side, authentication_key: Path | None) -> Key
 
 
 def _read_key(path: Path | None) -> Secret:
-    hint = "Make one with: bellwire node --new-authentication-key FILE, and copy it to both sites."
+    hint = (
+        "Make one with: bellwire node --new-authentication-key FILE, and copy it to both sites. Or "
+        "let the nodes meet by signatures: docs/how-to/first-contact.md"
+    )
     if path is None:
         raise UsageError("this node has no authentication key yet", hint=hint)
     data = read_own_file(path, preplaced_bytes(MAX_PREPLACED_SETS) + 1)
@@ -121,7 +131,8 @@ async def run_node(
     """
     side = SITES[options.site]
     folder = node_folder(settings.state.dir, options.site)
-    store = open_store(folder, side, options.authentication_key)
+    identities = _identities(settings, options, folder)
+    store = open_store(folder, side, options.authentication_key, signed=identities is not None)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
         random = await asyncio.to_thread(open_random, settings.random, tell_failed)
@@ -129,7 +140,8 @@ async def run_node(
         material, warm_source = await _material(
             settings, side, options, folder, stack, random=random
         )
-        node = _assemble(settings, side, store, material, random)
+        contact = SignedContact(side, store, *identities, random) if identities else None
+        node = _assemble(settings, side, store, material, random=random, contact=contact)
         warming = asyncio.create_task(asyncio.to_thread(warm_source))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
@@ -214,8 +226,41 @@ def _policy(settings: Settings, side: Side, options: NodeOptions, random: Random
     )
 
 
+def _identities(
+    settings: Settings, options: NodeOptions, folder: Path
+) -> tuple[SigningKey, bytes] | None:
+    """Our identity and the peer's fingerprint, where first contact is a signed exchange.
+
+    Raises:
+        UsageError: one of the two is missing, or two ways were asked for.
+        PathUnusable, PathExposed: as `load_identity`.
+    """
+    if settings.first_contact.method != "signed":
+        return None
+    if options.authentication_key is not None:
+        raise UsageError(
+            "expected no --authentication-key with first_contact.method signed, got one",
+            hint="Leave one of the two out: a pre-placed key needs no signatures.",
+        )
+    make = f"Make it with: bellwire node --site {options.site} --identity"
+    identity = load_identity(folder, make)
+    peer = settings.first_contact.peer_identity
+    if not peer:
+        raise UsageError(
+            "expected the fingerprint of the peer's identity, got none",
+            hint="Give what the other site's `bellwire node --identity` says as --peer-identity.",
+        )
+    return identity, bytes.fromhex(peer)
+
+
 def _assemble(
-    settings: Settings, side: Side, store: KeyStore, material: Material, random: RandomSource
+    settings: Settings,
+    side: Side,
+    store: KeyStore,
+    material: Material,
+    *,
+    random: RandomSource,
+    contact: SignedContact | None,
 ) -> NodeService:
     distill, rules = settings.distill, settings.status
     return NodeService(
@@ -244,4 +289,5 @@ def _assemble(
             probe_interval_s=distill.probe_interval_s,
             blocks_in_flight=distill.blocks_in_flight,
         ),
+        contact=contact,
     )

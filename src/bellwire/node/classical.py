@@ -10,9 +10,9 @@ Steps are numbered in spec/classical-channel.md.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
 from typing import Protocol as Interface
+from typing import TypeVar
 
 import structlog
 
@@ -47,6 +47,7 @@ from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
+from bellwire.node.durable import whole
 from bellwire.node.material import Material, NoPart, NotOpened, Opening
 
 MAX_WAITING = 4
@@ -85,8 +86,17 @@ class Vault(Interface):
         """The peer does not keep it and never will."""
 
 
+class Contact(Interface):
+    """What stands before HELLO."""
+
+    async def meet(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes | None:
+        """Come to a pre-placed key if there is none; the peer's HELLO, if it was read here."""
+
+
 class Classical:
-    """One connection, from HELLO to its end.
+    """One connection, from first contact or HELLO to its end.
 
     Args:
         side: Which side this node is.
@@ -98,6 +108,7 @@ class Classical:
         step_timeout_s: How long the peer may take for a step.
         report: Called with every block's report, once.
         in_flight: Blocks that Bob answers at once; further ones wait.
+        contact: Stands before HELLO; None where the pre-placed key was brought.
     """
 
     def __init__(
@@ -112,6 +123,7 @@ class Classical:
         step_timeout_s: float,
         report: Callable[[BlockReport], None],
         in_flight: int = 1,
+        contact: Contact | None = None,
     ) -> None:
         self._side = side
         self._reader, self._writer = streams
@@ -123,6 +135,7 @@ class Classical:
         self._report = report
         self._in_flight = in_flight
         self._broken: BellwireError | None = None
+        self._contact = contact
         self._line: Line | None = None
         self._peer: Sync | None = None
         self._pending: list[int] = []
@@ -139,12 +152,16 @@ class Classical:
             ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage, PeerMismatch,
             TimeoutError: it is not the peer, or it went away.
             RandomnessFailed: there is no nonce to say.
+            ContactRefused, StoreError, PreplacedKeyInvalid: first contact came to nothing.
         """
+        first = None
+        if self._contact is not None:
+            first = await self._contact.meet(self._reader, self._writer)
         nonce = await asyncio.to_thread(self._random.draw, NONCE_BYTES)
         async with asyncio.timeout(HELLO_TIMEOUT_S):
             line = Line(self._side, await self._vault.mac_key(), nonce)
             await write_frame(self._writer, line.hello())
-            line.receive_hello(await read_frame(self._reader, MAX_HELLO))
+            line.receive_hello(first or await read_frame(self._reader, MAX_HELLO))
             self._line = line
             if self._side is Side.ALICE:
                 await self._sync()
@@ -173,7 +190,7 @@ class Classical:
                 raise MalformedMessage(f"expected SETTLED, got {type(settled).__name__}")
         for block in self._pending:
             kept = block in settled.kept
-            await _whole(self._vault.release(block) if kept else self._vault.discard(block))
+            await whole(self._vault.release(block) if kept else self._vault.discard(block))
             log.info("block settled", block=block, kept=kept)
         self._reading = asyncio.create_task(self._read())
 
@@ -277,7 +294,7 @@ class Classical:
             refused = Reason.DISAGREED, "the peer's settings are not ours"
         elif (opening.probe, opening.number) in self._blocks:
             refused = Reason.DISAGREED, "a block of this number is under way already"
-        elif self._random.failure is not None:
+        elif isinstance(opening, Open) and self._random.failure is not None:
             refused = Reason.RANDOMNESS, self._random.failure
         elif not opening.probe:
             try:
@@ -381,7 +398,7 @@ class Classical:
             if block.before is not None:
                 await asyncio.wait({block.before})
             try:
-                await _whole(self._vault.keep(last.report, last.secret))
+                await whole(self._vault.keep(last.report, last.secret))
             except StoreError as error:
                 return session.end(Reason.STORE, str(error))
             return session.stored()
@@ -422,7 +439,7 @@ class Classical:
     async def _conclude(self, report: BlockReport) -> None:
         if report.accepted and not report.probe:
             try:
-                await _whole(self._vault.release(report.number))
+                await whole(self._vault.release(report.number))
             except StoreError as error:
                 # It stays pending; the next SYNC settles it.
                 log.warning("block not released", block=report.number, error=str(error))
@@ -487,16 +504,6 @@ def _put(queue: "asyncio.Queue[_T]", item: _T, limit: int) -> None:
     if queue.qsize() >= limit:
         raise MalformedMessage(f"expected at most {limit} messages ahead of us")
     queue.put_nowait(item)
-
-
-async def _whole(durable: Coroutine[Any, Any, None]) -> None:
-    """Let a durable step run to its end even if we are cancelled: what follows relies on it."""
-    task = asyncio.ensure_future(durable)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 def _reason(error: BellwireError) -> Reason:

@@ -51,6 +51,7 @@ class Balance(msgspec.Struct, frozen=True, array_like=True, tag="balance"):
     reserve_sets: int
     consumed_bits: int
     refilled_bits: int
+    first_contact: Annotated[str, Meta(max_length=64)] | None
 
 
 class Reports(msgspec.Struct, frozen=True, array_like=True, tag="reported"):

@@ -24,7 +24,7 @@ from bellwire.keys.service import KeyService
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
 from bellwire.node.accounts import Accounts
-from bellwire.node.classical import Classical
+from bellwire.node.classical import Classical, Contact
 from bellwire.node.material import Material
 from bellwire.node.vault import StoreVault
 
@@ -77,7 +77,7 @@ class NodeService:
 
     Args:
         side: Alice's opens blocks and connects; Bob's listens and answers.
-        store: The key store, with a pre-placed authentication key.
+        store: The key store, with a pre-placed authentication key or a `contact` to come to one.
         vault: The same store for the classical channel.
         material: What blocks are made from.
         random: What the classical channel's nonces and hash seeds are drawn from.
@@ -85,6 +85,7 @@ class NodeService:
         schedule: What Alice's node does by itself.
         step_timeout_s: How long the peer may take for a step of a block.
         clock: Time.
+        contact: How the node comes by its first authentication key; None: it was brought.
     """
 
     def __init__(
@@ -99,8 +100,10 @@ class NodeService:
         schedule: Schedule,
         step_timeout_s: float = STEP_TIMEOUT_S,
         clock: Clock = system_clock,
+        contact: Contact | None = None,
     ) -> None:
         self.side = side
+        self._contact = contact
         self._store = store
         self._vault = vault
         self._material = material
@@ -149,12 +152,14 @@ class NodeService:
         return [entry for entry in self._reports if entry[0] > after]
 
     async def accounts(self) -> Accounts:
-        """Key that this node holds, spent on tags, and won back."""
+        """Key that this node holds, spent on tags, and won back; and where the first came from."""
+        contact = await asyncio.to_thread(self._store.first_contact)
         return Accounts(
             stock_bits=await asyncio.to_thread(self._store.stock_bits, self.side),
             reserve_sets=await asyncio.to_thread(self._store.reserve_sets_left),
             consumed_bits=self._consumed_bits,
             refilled_bits=self._vault.refilled_bits,
+            first_contact=None if contact is None else contact.method.value,
         )
 
     # -- services ----------------------------------------------------------------------------
@@ -270,6 +275,7 @@ class NodeService:
             step_timeout_s=self._step_timeout_s,
             report=self._take_report,
             in_flight=self._in_flight,
+            contact=self._contact,
         )
 
     @property

@@ -7,6 +7,7 @@ is the only reader of the environment; other packages get values, in their own t
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -46,6 +47,12 @@ _SECTION = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 Port = Annotated[int, Field(ge=0, le=65535)]
 OptionalFile = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
 Host = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+def _fingerprint(text: str) -> str:
+    if text and not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise ValueError(f"expected 64 hexadecimal digits, got {text!r:.70}")
+    return text
 
 
 class Origin(StrEnum):
@@ -276,6 +283,20 @@ class StatusSettings(BaseModel):
         return self
 
 
+class FirstContactSettings(BaseModel):
+    """How two nodes that never met come to their first authentication key."""
+
+    model_config = _SECTION
+
+    method: Literal["preplaced", "signed"] = Field(
+        default="preplaced",
+        description="By a pre-placed key that is brought to both sites, or by a signed exchange.",
+    )
+    peer_identity: Annotated[str, AfterValidator(_fingerprint)] = Field(
+        default="", description="Fingerprint of the peer's identity, 64 hexadecimal digits."
+    )
+
+
 class AddressSettings(BaseModel):
     """Where services listen and are found."""
 
@@ -317,6 +338,7 @@ class Settings(BaseSettings):
     etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
     random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)
+    first_contact: FirstContactSettings = Field(default_factory=FirstContactSettings)
     addresses: AddressSettings = Field(default_factory=AddressSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

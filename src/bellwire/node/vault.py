@@ -6,8 +6,8 @@ from bellwire.base.clock import Clock
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.distill.conversation import BlockAuthentication
-from bellwire.distill.report import BlockReport
-from bellwire.keys.model import BlockRecord, BlockState, KeySourceKind
+from bellwire.distill.report import SIGNED_CONTACT_ASSUMPTION, BlockReport
+from bellwire.keys.model import BlockRecord, BlockState, ContactMethod, KeySourceKind
 from bellwire.keys.reserve import SET_BYTES, TagPurpose
 from bellwire.keys.sqlite import KeyStore
 
@@ -46,12 +46,17 @@ class StoreVault:
             ReserveExhausted: no pads are left for it.
         """
         keys = await asyncio.to_thread(self._store.authentication_keys)
+        contact = await asyncio.to_thread(self._store.first_contact)
+        assert contact is not None
+        signed = contact.method is ContactMethod.SIGNED
         pads = await asyncio.to_thread(self._store.burn, block)
         return BlockAuthentication(
             hash_keys={side: keys.hash_key(side) for side in Side},
             received_pads={side: pads.pad(side, TagPurpose.RECEIVED) for side in Side},
             transcript_pads={side: pads.pad(side, TagPurpose.TRANSCRIPT) for side in Side},
             consumed_bits=8 * SET_BYTES,
+            first_contact=contact.method.value,
+            assumptions=(SIGNED_CONTACT_ASSUMPTION,) if signed else (),
         )
 
     async def keep(self, report: BlockReport, secret: Secret) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import socket
 import tty
 from collections.abc import Iterator
@@ -46,6 +47,25 @@ def test_a_device_that_is_too_slow_has_stopped(tmp_path: Path) -> None:
 def test_a_fifo_without_a_writer_is_a_device_that_is_silent(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "rng")
     with Device(tmp_path / "rng", SHORT) as device, pytest.raises(DeviceStopped):
+        device.read(1)
+
+
+def test_a_device_that_is_ready_and_has_nothing_is_given_time_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As /dev/hwrng is, whose driver knows no waiting: an empty FIFO that is always looked into.
+    class Ready:
+        def register(self, descriptor: int, events: int) -> None: ...
+
+        def poll(self, timeout_ms: float) -> list[tuple[int, int]]:
+            return [(0, select.POLLIN)]
+
+    monkeypatch.setattr(select, "poll", Ready)
+    with (
+        fifo(tmp_path / "rng", b"") as rng,
+        Device(rng.path, SHORT) as device,
+        pytest.raises(DeviceStopped, match="gave 0 of 1 bytes"),
+    ):
         device.read(1)
 
 

@@ -84,14 +84,15 @@ class Device:
         poll.register(self._descriptor, select.POLLIN)
         deadline = time.monotonic() + self._timeout_s
         while len(got) < count:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            # What is there is taken, however late we are to look.
+            left = max(0.0, deadline - time.monotonic())
+            some = self._some(count - len(got), len(got)) if poll.poll(left * 1000) else b""
+            if not some and not left:
                 raise DeviceStopped(
                     f"the random device {self.path} gave {len(got)} of {count} bytes within "
                     f"{self._timeout_s:g} s"
                 )
-            if poll.poll(left * 1000):
-                got += self._some(count - len(got), len(got))
+            got += some
         return bytes(got)
 
     def _some(self, count: int, before: int) -> bytes:
