@@ -7,6 +7,7 @@
     curve.to_pandas(); curve.plot(quantity="qber")
     many = lab.run("e91", pulses=1e10, until="estimate")
     caught = lab.power("bb84", pulses=(512, 20_000), seed=1)
+    proved = lab.bounds("bbm92", pulses="1e4:1e10:13:log", qber=0.03)
     weak = lab.run("decoy-bb84", km=50, pulses=1e9, until="estimate")
 
 The words are those of `bellwire lab run`. Results are frozen dataclasses; nothing global changes.
@@ -15,6 +16,7 @@ The words are those of `bellwire lab run`. Results are frozen dataclasses; nothi
 from typing import Literal, Unpack, overload
 
 from bellwire.lab import dispatch as _dispatch
+from bellwire.lab.bounds import BoundsResult, Proved, bounds
 from bellwire.lab.circuit.choose import circuits
 from bellwire.lab.compare import Comparison, Configuration, compare, configuration, read
 from bellwire.lab.counting import Counting, Statistics
@@ -31,6 +33,7 @@ from bellwire.lab.weak import Estimate, WeakExperiment
 
 __all__ = [
     "Axis",
+    "BoundsResult",
     "ChainRow",
     "ChainWords",
     "Comparison",
@@ -43,6 +46,7 @@ __all__ = [
     "PowerPoint",
     "PowerResult",
     "Prediction",
+    "Proved",
     "Quantity",
     "RepeaterResult",
     "Result",
@@ -53,6 +57,7 @@ __all__ = [
     "WeakExperiment",
     "WeakRow",
     "Words",
+    "bounds",
     "circuits",
     "compare",
     "configuration",

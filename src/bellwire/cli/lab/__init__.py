@@ -11,6 +11,7 @@ import typer
 
 from bellwire.cli.lab import (
     align,
+    bounds,
     circuit,
     compare,
     des,
@@ -39,6 +40,7 @@ app.command("step")(step.command)
 app.command("compare")(compare.command)
 app.command("des")(des.command)
 app.command("power")(power.command)
+app.command("bounds")(bounds.command)
 app.command("repeater")(repeater.command)
 app.command("reproduce")(reproduce.command)
 app.command("circuit")(circuit.command)

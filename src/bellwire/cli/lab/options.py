@@ -98,6 +98,18 @@ def takes_words_of_photons(command: Callable[..., None]) -> Callable[..., None]:
     return _with(command, _OF_PHOTONS)
 
 
+_OF_LIGHT = (
+    *("km", "loss", "insertion_loss", "efficiency", "dark", "misalignment"),
+    *("intensities", "intensity_shares", "rectilinear"),
+)
+"""Words of a verb that asks what a link's light allows, and sends none."""
+
+
+def takes_words_of_light(command: Callable[..., None]) -> Callable[..., None]:
+    """The words that say what light arrives."""
+    return _with(command, _OF_LIGHT)
+
+
 def _with(command: Callable[..., None], which: tuple[str, ...]) -> Callable[..., None]:
     own = [p for p in inspect.signature(command).parameters.values() if p.name != "words"]
     names = [name for name in which if name not in {each.name for each in own}]

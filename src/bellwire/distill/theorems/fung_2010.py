@@ -17,7 +17,11 @@ def sampling_deviation(rate: float, key: float, tested: float, epsilon: float) -
         key: c, its size.
         tested: d, the size of the compared part.
         epsilon: ε.
+
+    Beyond some 10¹⁴ bits the bracket falls below what a normal law's tail asks for, 2 ln(1/ε); then
+    that is taken.
     """
     sizes = (key + tested) / (key * tested)
     spread = rate * (1.0 - rate)
-    return math.sqrt(sizes * spread / math.log(2.0) * math.log2(sizes / spread / epsilon**2))
+    printed = math.log2(sizes / spread / epsilon**2) / math.log(2.0)
+    return math.sqrt(sizes * spread * max(printed, -2.0 * math.log(epsilon)))

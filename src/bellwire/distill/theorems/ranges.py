@@ -5,18 +5,19 @@ import math
 from bellwire.distill.bounds import MAX_EPSILON, MIN_EPSILON
 from bellwire.distill.errors import ParameterError
 
+LEAST_PART = MIN_EPSILON / 100.0
+"""Least ε of a part, such as ε_cor, of the least ε of a block."""
+
 
 def check_epsilon(**given: float) -> None:
-    """Each an ε that blocks may have.
+    """Each an ε that a block, or a part of its security, may have.
 
     Raises:
-        ParameterError: one outside [1e-20, 1e-3], by name.
+        ParameterError: one outside [1e-22, 1e-3], by name.
     """
     for name, value in given.items():
-        if not MIN_EPSILON <= value <= MAX_EPSILON:
-            raise ParameterError(
-                f"{name}: expected {MIN_EPSILON:g} to {MAX_EPSILON:g}, got {value}"
-            )
+        if not LEAST_PART <= value <= MAX_EPSILON:
+            raise ParameterError(f"{name}: expected {LEAST_PART:g} to {MAX_EPSILON:g}, got {value}")
 
 
 def check_counts(**given: float) -> None:

@@ -97,7 +97,7 @@ def one_decoy_key(
         correctness: ε_cor, for which log₂(2/ε_cor) bits of a hash are announced.
 
     Raises:
-        ParameterError: an ε outside [1e-20, 1e-3], or less than nothing leaked.
+        ParameterError: an ε outside [1e-22, 1e-3], or less than nothing leaked.
     """
     check_epsilon(secrecy=secrecy, correctness=correctness)
     check_counts(leaked_bits=leaked_bits)

@@ -125,7 +125,7 @@ def best_length(block: Block, secrecy: float) -> int:
     """Secret bits with ε_sec = ε_pe + ε_pa divided for the most of them; ε_cor is 2⁻ᵗ.
 
     Raises:
-        ParameterError: an ε outside [1e-20, 1e-3].
+        ParameterError: an ε outside [1e-22, 1e-3].
     """
     check_epsilon(secrecy=secrecy)
     m, k = block.rounds, block.tested
