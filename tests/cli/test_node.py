@@ -161,6 +161,7 @@ class Site:
         self.place = place
         self.running: dict[str, subprocess.Popen[str]] = {}
         self.address = ""
+        self.more: dict[str, list[str]] = {}
         self.environment = place.environment(
             BELLWIRE_DISTILL__PROTOCOL="bb84",
             BELLWIRE_DISTILL__PULSES="50000",
@@ -175,6 +176,7 @@ class Site:
             line += ["--listen", self.address or "127.0.0.1:0"]
         if name == "a":
             line += ["--peer", self.address]
+        line += self.more.get(name, [])
         key = self.place.root / f"key-{name}"
         if key.exists():
             line += ["--authentication-key", str(key)]
@@ -289,6 +291,47 @@ def test_a_node_killed_while_blocks_run_goes_on_where_it_was_and_repeats_no_key(
             assert alice.state(block) is bob.state(block)
         for side in Side:
             assert alice.stock_bits(side) == bob.stock_bits(side)
+
+
+def test_nodes_meet_by_signatures_though_one_is_killed_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def met(site: Site) -> list[str]:
+        ends = [OperatorClient(site.place.state / f"node-{s}" / "operator.sock") for s in "ab"]
+        async with asyncio.timeout(60):
+            while True:
+                told = [(await until_it_works(end.accounts)).first_contact for end in ends]
+                if None not in told:
+                    return told
+                await asyncio.sleep(0.02)
+
+    with Place.fresh() as place:
+        site, identities = Site(place), {}
+        for name in "ab":
+            assert run(["node", "--site", name, "--identity", "--state", str(place.state)]) == 0
+            identities[name] = json.loads(capsys.readouterr().out)["identity"]
+        for name, peer in ("ab", "ba"):
+            site.more[name] = ["--first-contact", "signed", "--peer-identity", identities[peer]]
+        try:
+            for name in ("b", "a"):
+                site.begin(name)
+            site.end("b", signal.SIGKILL)
+            site.begin("b")
+            assert asyncio.run(met(site)) == ["ML-DSA-65 signed exchange"] * 2
+            assert [site.end(name, signal.SIGTERM) for name in ("a", "b")] == [0, 0]
+        finally:
+            for name in list(site.running):
+                site.end(name, signal.SIGKILL)
+        with (
+            contextlib.closing(site.store("a")) as alice,
+            contextlib.closing(site.store("b")) as bob,
+        ):
+            assert alice.authentication_keys() == bob.authentication_keys()
+            contacts = [store.first_contact() for store in (alice, bob)]
+            assert [contact and contact.peer.hex() for contact in contacts] == [
+                identities["b"],
+                identities["a"],
+            ]
 
 
 def test_a_random_device_that_does_not_pass_is_a_refusal_with_its_reason(

@@ -79,7 +79,7 @@ def open_store(
     own_folder(folder)
     store = KeyStore.open(folder / "keys.sqlite", load_or_create(folder / "kek"), side)
     try:
-        if signed and authentication_key is None:
+        if signed:
             return store
         if not store.has_preplaced():
             store.install_preplaced(_read_key(authentication_key))
