@@ -1,6 +1,6 @@
 """The authentication reserve: what the tags of the classical channel are made from.
 
-A pre-placed key, brought to both nodes by hand, is laid out as
+A pre-placed key, brought to both nodes by hand or agreed on at first contact, is laid out as
 
     mac key (32) ‖ hash key Alice to Bob (16) ‖ hash key Bob to Alice (16) ‖ pad sets (64 each)
 
