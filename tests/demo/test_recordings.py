@@ -83,6 +83,7 @@ def test_of_recorded_light_the_visibility_is_that_of_its_s() -> None:
     report = {
         "protocol": "e91", "accepted": False, "message": "x", "qber": 0.02, "qber_stderr": 0.001,
         "chsh": 2.0**1.5 * 0.9, "chsh_stderr": 0.01, "secret_bits": 0, "epsilon": None,
+        "epsilon_secrecy": None, "epsilon_correctness": None, "epsilon_authentication": None,
         "pulses": 10, "detected": 9, "sifted_bits": 2, "key_bits": 0, "leaked_bits": 0,
         "verification_bits": 0, "extracted_bits": 0, "authentication_bits": 0,
         "correlations": [

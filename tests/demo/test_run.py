@@ -42,7 +42,9 @@ def test_every_stage_has_what_scripts_build_on_and_agrees_with_theory(told: Told
             assert abs(stage["chsh"] - chsh) <= 4 * stage["chsh_stderr"], name
         assert stage["wall_s"] > 0
         if stage["verdict"] == "accept":
-            assert 0 < stage["epsilon"] <= 1e-10
+            parts = [stage[f"epsilon_{part}"] for part in ("secrecy", "correctness")]
+            parts.append(stage["epsilon_authentication"])
+            assert 0 < stage["epsilon"] == sum(parts) <= 1e-10
 
 
 def test_eve_is_caught_each_time_on_red_and_nothing_is_distilled_from_her_blocks(

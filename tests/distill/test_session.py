@@ -13,7 +13,9 @@ from tests.simulators.halves import bb84, bbm92, e91, halves
 from bellwire.base.bits import PackedBits, pack
 from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
 from bellwire.crypto.errors import RandomnessFailed
+from bellwire.crypto.one_time_mac import forgery_bound
 from bellwire.distill import messages, steps
+from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import BlockAuthentication, FetchHalf, Send
 from bellwire.distill.errors import ParameterError
@@ -21,6 +23,7 @@ from bellwire.distill.messages import Decided, Stored, decode, encode
 from bellwire.distill.report import ASSUMPTIONS
 from bellwire.distill.session import End, Finished, Session
 from bellwire.distill.verdict import Reason
+from bellwire.distill.verification import collision_bound
 from bellwire.lab.pair import PairOutcome, Wire, distil, faithful
 
 
@@ -43,7 +46,14 @@ def test_two_hundred_thousand_pulses_at_two_percent_give_one_key(
     assert report.secret_bits == report.extracted_bits - report.authentication_bits
     assert len(outcome.secrets[Side.ALICE]) == (report.extracted_bits + 7) // 8
     assert report.epsilon is not None
-    assert report.epsilon <= 1e-10
+    assert report.epsilon_secrecy == EpsilonBudget.divide(1e-10).secrecy
+    assert report.epsilon_correctness == collision_bound(report.key_bits)
+    assert report.epsilon_authentication is not None
+    # Four tags over this transcript, and what surrounds it.
+    tags_alone = 4 * forgery_bound(report.transcript_bytes)
+    assert tags_alone < report.epsilon_authentication < 2 * tags_alone
+    parts = report.epsilon_secrecy, report.epsilon_correctness, report.epsilon_authentication
+    assert report.epsilon == sum(parts) <= 1e-10
     assert report.qber == pytest.approx(0.02, abs=0.005)
     assert report.assumptions == ASSUMPTIONS[protocol]
     assert report.to_dict()["secret_bits"] == report.secret_bits

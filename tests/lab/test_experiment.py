@@ -58,8 +58,9 @@ def test_without_eve_both_accept_one_key_as_theory_says(
     efficiency = result.reconciliation["efficiency"]
     assert efficiency is not None
     assert 1.0 < efficiency < 1.2
-    assert result.epsilon is not None
-    assert result.epsilon <= 1e-10
+    parts = result.epsilon_secrecy, result.epsilon_correctness, result.epsilon_authentication
+    assert result.epsilon == sum(part or 0.0 for part in parts) <= 1e-10
+    assert all(parts)
     assert_as_theory(result, protocol, config, None)
 
 

@@ -51,6 +51,9 @@ def to_stage(
         chsh_expected=None if config is None else theory.chsh(protocol, config, eve),
         secret_bits=report["secret_bits"],
         epsilon=report["epsilon"],
+        epsilon_secrecy=report["epsilon_secrecy"],
+        epsilon_correctness=report["epsilon_correctness"],
+        epsilon_authentication=report["epsilon_authentication"],
         wall_s=wall_s,
         status=status,
         budget=key_budget(

@@ -130,6 +130,9 @@ class Stage:
         chsh_expected: What theory says.
         secret_bits: Net of what the block's authentication used up; 0 if aborted.
         epsilon: Upper limit of the probability that anything stated of the key fails.
+        epsilon_secrecy: Its parts, which add up to it.
+        epsilon_correctness: See above.
+        epsilon_authentication: See above.
         wall_s: Duration, seconds.
         status: Status of the link after the block.
         budget: From `key_budget`.
@@ -150,6 +153,9 @@ class Stage:
     chsh_expected: float | None = None
     secret_bits: int = 0
     epsilon: float | None = None
+    epsilon_secrecy: float | None = None
+    epsilon_correctness: float | None = None
+    epsilon_authentication: float | None = None
     wall_s: float
     status: Status
     budget: tuple[BudgetStep, ...] = ()

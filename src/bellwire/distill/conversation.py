@@ -14,6 +14,7 @@ from bellwire.base.detections import Half, Side
 from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
 from bellwire.crypto.one_time_mac import TAG_BYTES, tag, verify_tag
+from bellwire.distill.bounds import Epsilon
 from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.messages import Open, Stored, Supply, Tagged, decode, encode
 from bellwire.distill.planes import Planes
@@ -183,11 +184,14 @@ class Conversation:
         if decode((yield from self._exchange(stored)), Stored).number != report.number:
             raise MalformedMessage(f"expected block {report.number} to be stored")
 
-    def _concluded(self, epsilon: float | None) -> BlockReport:
+    def _concluded(self, epsilon: Epsilon | None) -> BlockReport:
         self.report = replace(
             self.report,
             accepted=True,
-            epsilon=epsilon,
+            epsilon=None if epsilon is None else epsilon.total,
+            epsilon_secrecy=None if epsilon is None else epsilon.secrecy,
+            epsilon_correctness=None if epsilon is None else epsilon.correctness,
+            epsilon_authentication=None if epsilon is None else epsilon.authentication,
             transcript_bytes=len(self.transcript),
             steps=self.step,
         )

@@ -76,7 +76,10 @@ class BlockReport:
         first_contact: How the two sides came by the first of that key, in words; None of a probe,
             which uses none, and in the lab.
         secret_bits: Net: extracted less used up; 0 unless accepted.
-        epsilon: Upper limit of the probability that anything stated fails.
+        epsilon: Upper limit of the probability that anything stated fails; None unless it is key.
+        epsilon_secrecy: Part of it: how far the key is from one that Eve knows nothing of.
+        epsilon_correctness: Part of it: probability that both sides accepted different keys.
+        epsilon_authentication: Part of it: probability that a forged tag passed.
         transcript_bytes: What both sides sent inside the block.
         steps: Messages that each side sent.
         assumptions: What the security statement rests on.
@@ -110,6 +113,9 @@ class BlockReport:
     first_contact: str | None = None
     secret_bits: int = 0
     epsilon: float | None = None
+    epsilon_secrecy: float | None = None
+    epsilon_correctness: float | None = None
+    epsilon_authentication: float | None = None
     transcript_bytes: int = 0
     steps: int = 0
     assumptions: tuple[str, ...] = ()

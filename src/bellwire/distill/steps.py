@@ -23,7 +23,7 @@ from bellwire.distill.announcements import (
     encode_plane,
     select,
 )
-from bellwire.distill.bounds import EpsilonBudget, secret_length
+from bellwire.distill.bounds import Epsilon, EpsilonBudget, secret_length
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import (
     BlockAuthentication,
@@ -334,9 +334,12 @@ class Steps(Conversation):
                 ) from error
         return Secret(amplify(key, seed, length).to_bytes())
 
-    def _epsilon(self, key_bits: int) -> float:
-        tags = 4 * forgery_bound(len(self.transcript) + len(self._first) + 64)
-        return self._budget.secrecy + collision_bound(key_bits) + tags
+    def _epsilon(self, key_bits: int) -> Epsilon:
+        return Epsilon(
+            secrecy=self._budget.secrecy,
+            correctness=collision_bound(key_bits),
+            authentication=4 * forgery_bound(len(self.transcript) + len(self._first) + 64),
+        )
 
 
 def _bits(data: bytes, count: int) -> PackedBits:

@@ -145,6 +145,9 @@ class Result:
     assumptions: tuple[str, ...]
     sides: tuple[SideOutcome, ...] | None = None
     backend: str | None = None
+    epsilon_secrecy: float | None = None
+    epsilon_correctness: float | None = None
+    epsilon_authentication: float | None = None
 
     def measured(self) -> dict[Quantity, Measured]:
         """What was measured, each with its standard error; the key's is not known from one run."""
@@ -318,6 +321,9 @@ def _result(
         assumptions=report.assumptions + assumed(experiment.protocol, experiment.source),
         sides=sides,
         backend=experiment.player.backend,
+        epsilon_secrecy=report.epsilon_secrecy,
+        epsilon_correctness=report.epsilon_correctness,
+        epsilon_authentication=report.epsilon_authentication,
     )
 
 

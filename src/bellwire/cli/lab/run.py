@@ -94,6 +94,14 @@ def _story(result: "Result") -> list[tuple[str, str]]:
                 f"ε ≤ {result.epsilon:.2g}, {result.secret_rate_bps:,.0f} bit/s of simulated time",
             )
         )
+        rows.append(
+            (
+                "ε",
+                f"secrecy {result.epsilon_secrecy:.2g}, correctness "
+                f"{result.epsilon_correctness:.2g}, authentication "
+                f"{result.epsilon_authentication:.2g}",
+            )
+        )
     else:
         rows.append(("Verdict", f"[red]abort[/red]: {result.reason}"))
     seed = "drawn by the system" if result.seed is None else str(result.seed)
