@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.crypto.randomness.fifos import Fifo, fifo, good
-from tests.node.nodes import Pair, two_nodes
+from tests.node.nodes import Pair, ready, two_nodes
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UnreachableError
@@ -35,9 +35,10 @@ def device(path: Path, **changed: float) -> RandomSettings:
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             await test()
 
+    ready()  # compiling is no part of what is bounded
     asyncio.run(bounded())
 
 
@@ -105,7 +106,7 @@ def broken_at(side: Side, folder: Path, spoil: Callable[[Fifo], None], seen: lis
     async def test() -> None:
         with fifo(folder / "rng", good()) as rng:
             source: RandomSource = open_random(device(rng.path, timeout_s=0.3))
-            async with two_nodes(folder, randoms={side: source}) as pair:
+            async with two_nodes(folder, step_timeout_s=60.0, randoms={side: source}) as pair:
                 first = await distil(pair)
                 assert first.accepted
                 mine = (await reported_by(pair, side, first.number)).assumptions
@@ -161,7 +162,9 @@ def test_a_node_says_in_its_status_why_nothing_is_decided(tmp_path: Path) -> Non
     async def test() -> None:
         with fifo(tmp_path / "rng", good()) as rng:
             source = open_random(device(rng.path))
-            async with two_nodes(tmp_path, randoms={Side.ALICE: source}) as pair:
+            async with two_nodes(
+                tmp_path, step_timeout_s=60.0, randoms={Side.ALICE: source}
+            ) as pair:
                 assert (await distil(pair)).accepted
                 stuck(rng)
                 assert not (await distil(pair)).accepted
