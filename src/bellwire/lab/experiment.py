@@ -22,7 +22,7 @@ from bellwire.distill.verdict import Rules
 from bellwire.lab import middle, tables
 from bellwire.lab.engines import Engine, Player
 from bellwire.lab.middle import Knows, SideOutcome, interpose
-from bellwire.lab.pair import PairOutcome, derive_authentication, distil
+from bellwire.lab.pair import PairOutcome, Wire, derive_authentication, distil, faithful
 from bellwire.lab.quantities import Measured, Prediction, Quantity
 from bellwire.link import pair_theory, theory
 from bellwire.link.config import LinkConfig, check_rectilinear
@@ -254,7 +254,11 @@ def halves(experiment: Experiment, seed: Callable[[str], bytes]) -> tuple[Half, 
 
 
 def distil_halves(
-    experiment: Experiment, alice: Half, bob: Half, seed: Callable[[str], bytes]
+    experiment: Experiment,
+    alice: Half,
+    bob: Half,
+    seed: Callable[[str], bytes],
+    wire: Wire = faithful,
 ) -> PairOutcome:
     """Distil an experiment's halves; what is random in public comes from its seeds."""
     tags = derive_authentication(seed("authentication"))
@@ -263,6 +267,7 @@ def distil_halves(
         {Side.ALICE: alice, Side.BOB: bob},
         dict.fromkeys(Side, tags),
         {side: public_reader(seed(f"public {side}")) for side in Side},
+        wire,
     )
 
 

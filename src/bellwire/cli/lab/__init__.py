@@ -15,6 +15,7 @@ from bellwire.cli.lab import (
     circuit,
     compare,
     des,
+    follow,
     power,
     repeater,
     reproduce,
@@ -37,6 +38,7 @@ def _group() -> None:
 app.command("run")(run.command)
 app.command("sweep")(sweep.command)
 app.command("step")(step.command)
+app.command("follow")(follow.command)
 app.command("compare")(compare.command)
 app.command("des")(des.command)
 app.command("power")(power.command)
