@@ -12,14 +12,12 @@ from typing import Any
 from bellwire.base.angles import KEY_PAIRS
 from bellwire.base.bits import binary_entropy
 from bellwire.base.detections import Protocol, Side
-from bellwire.crypto.one_time_mac import TAG_BYTES, forgery_bound
 from bellwire.distill.amplification import seed_bits
 from bellwire.distill.bounds import EpsilonBudget, lower_mean, upper_mean
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.estimation import COMPLEMENT, Correlations, ErrorRate
 from bellwire.distill.layout import Layout, layout
 from bellwire.distill.report import BlockReport
-from bellwire.distill.verification import collision_bound
 from bellwire.lab.experiment import Experiment, distil_halves, halves, opening, seeds
 from bellwire.lab.overheard import PARTS, FirstSlot, Overheard, Round, Tap
 
@@ -31,7 +29,6 @@ SHOWN_PARITIES = 32
 
 _NAMES = ("Open", "Received", "Announced", "Tested", "Decided")
 _LAST = ("Proof", "Tagged", "Stored")
-_MESSAGE_OVERHEAD = 4 + 2 * 4  # of a step in the transcript: its number, two lengths
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +204,9 @@ def follow(experiment: Experiment) -> Followed:
     if heard.accepted:
         told |= _distillation(heard, experiment, report)
     if report.accepted:
-        told["collision"] = collision_bound(report.key_bits)
+        told["collision"] = report.epsilon_correctness
         told["seed_bits"] = seed_bits(report.key_bits, report.extracted_bits)
-        told["epsilon"] = _epsilon(experiment, report, messages)
+        told["epsilon"] = _epsilon(experiment, report)
         told["keys_match"] = outcome.secrets[Side.ALICE] == outcome.secrets[Side.BOB]
     return Followed(experiment=experiment, report=report, messages=messages, **told)
 
@@ -308,21 +305,15 @@ def complementary(correlations: Correlations, pair: tuple[int, int]) -> float:
     return 0.5 * (1.0 - total / math.sqrt(2.0))
 
 
-def _epsilon(
-    experiment: Experiment, report: BlockReport, messages: tuple[Message, ...]
-) -> tuple[Spent, ...]:
+def _epsilon(experiment: Experiment, report: BlockReport) -> tuple[Spent, ...]:
+    assert report.epsilon_correctness is not None
+    assert report.epsilon_authentication is not None
     budget = EpsilonBudget.divide(experiment.epsilon)
-    # What the longest tag covers: every step before the tags, and the context.
-    covered = sum(
-        _MESSAGE_OVERHEAD + each.alice_bytes + each.bob_bytes
-        for each in messages
-        if each.name not in _LAST[1:]
-    )
-    context = messages[0].alice_bytes + 4 * TAG_BYTES
+    _agree("secrecy", budget.secrecy, report.epsilon_secrecy)
     return (
-        Spent("four limits of correlations", 4 * budget.estimation),
-        Spent("twice the smoothing", 2 * budget.smoothing),
-        Spent("amplification", budget.amplification),
-        Spent("verification", collision_bound(report.key_bits)),
-        Spent("four tags", 4 * forgery_bound(covered + context)),
+        Spent("secrecy: four limits of correlations", 4 * budget.estimation),
+        Spent("secrecy: twice the smoothing", 2 * budget.smoothing),
+        Spent("secrecy: amplification", budget.amplification),
+        Spent("correctness: verification", report.epsilon_correctness),
+        Spent("authentication: four tags", report.epsilon_authentication),
     )

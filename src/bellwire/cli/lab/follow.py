@@ -36,7 +36,8 @@ def command(
 
     planned = dispatch.experiment(protocol, words)
     if not isinstance(planned, Experiment):
-        raise UsageError("expected e91, bbm92 or bb84 up to the key, got an estimate")
+        end = words.get("until", "key")
+        raise UsageError(f"expected e91, bbm92 or bb84 until the key, got {protocol} until {end}")
     with output.progress(f"{protocol} with {planned.pulses:,} pulses"):
         followed = follow(planned)
     written = [] if markdown is None else write(followed, markdown)
