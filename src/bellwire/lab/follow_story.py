@@ -76,6 +76,9 @@ def _degrees(angles: Iterable[float]) -> tuple[float, ...]:
 
 
 def _light_word(followed: Followed) -> str:
+    source = followed.experiment.source
+    if source is not None:
+        return f"windows of {source.mean_pairs:g} pairs on average"
     return "pairs" if followed.protocol.entangled else "pulses"
 
 
@@ -89,8 +92,9 @@ def _light(followed: Followed) -> Section:
         "The light",
         (
             f"The block has {report.pulses:,} {_light_word(followed)} over {link.fibre_km:g} km of "
-            f"fibre; the optics alone turn {link.misalignment:.1%} of the bits. On the line: "
-            f"{eve_is(given.eve)}. The seed is {seed}. {report.detected:,} slots were detected"
+            f"fibre, to detectors of efficiency {link.detector_efficiency:g}; the optics alone "
+            f"turn {link.misalignment:.1%} of the bits. On the line: {eve_is(given.eve)}. The seed "
+            f"is {seed}. {report.detected:,} slots were detected"
             + (" at both sides" if followed.protocol.entangled else " by Bob")
             + f", {share:.1%} of what was sent. From here on each side has its own half, and all "
             "else is said aloud.",
@@ -257,11 +261,14 @@ def _decided(followed: Followed) -> Section | None:
     if followed.step("Decided") is None:
         return None
     report, rules = followed.report, followed.experiment
-    judged = (
-        f"S against {rules.chsh_floor:g}, its lower limit against {CLASSICAL:g}"
-        if followed.protocol.judged_on_chsh
-        else f"the QBER against {rules.red_qber:.0%}"
-    )
+    if report.chsh is not None:
+        judged = (
+            f"S = {report.chsh:.3f} against {rules.chsh_floor:g}, its lower limit "
+            f"{report.chsh_lower:.3f} against {CLASSICAL:g}"
+        )
+    else:
+        basis = " of each basis" if rules.rectilinear != 0.5 else ""
+        judged = f"the QBER{basis} against {rules.red_qber:.0%}"
     if followed.rounds:
         verdict = f"Both judge {judged}: **go on**."
     else:
