@@ -183,6 +183,16 @@ def test_a_block_whose_tags_cost_more_than_it_gives_is_followed_to_its_length() 
     assert set(figures(found)) == {"bits", "rounds"}
 
 
+def test_a_block_that_its_whole_error_rate_rejects_is_followed_to_there() -> None:
+    words = {"pulses": 40_000, "misalignment": 0.11, "sample_share": 0.1, "seed": 1}
+    found = follow(experiment("bb84", **words))
+    assert found.report.reason == "qber above limit"
+    assert found.rounds
+    last = [each for each in story(found) if each.name != "wire"][-1]
+    assert last.name == "reconciliation"
+    assert f"rejected: {found.report.message}" in str(last.text[-1])
+
+
 def test_a_key_too_short_for_cascade_is_said_bit_by_bit() -> None:
     words = {"pulses": 4000, "sample_share": 0.99, "misalignment": 0.05, "seed": 1}
     found = follow(experiment("bb84", **words))

@@ -316,8 +316,8 @@ def _reconciliation(followed: Followed) -> Section | None:
             + f". The QBER of all bits whose error is known is now {report.qber or 0.0:.3%} ± "
             f"{report.qber_stderr or 0.0:.3%}."
         )
-    else:
-        text.append(f"It ends without a result: {report.message}.")
+    if not report.accepted and not followed.parts:
+        text.append(f"The block ends here, rejected: {report.message}.")
     shown = "Parities announced, and errors found, by round"
     return Section(
         "reconciliation",
