@@ -20,7 +20,7 @@ from tests.distill.test_messages import EXAMPLES
 from tests.simulators.blocks import replacing
 from tests.simulators.slots import decode_slots
 
-from bellwire.base.detections import OF_PHOTONS, Side
+from bellwire.base.detections import Protocol, Side
 from bellwire.distill.errors import DistillError
 from bellwire.distill.messages import decode, encode
 
@@ -53,7 +53,7 @@ def frames(rng: random.Random) -> None:
 
 def blocks(rng: random.Random) -> None:
     """A block with one spoilt message is not accepted by who received it."""
-    protocol, side = rng.choice(OF_PHOTONS), rng.choice(list(Side))
+    protocol, side = rng.choice(list(Protocol)), rng.choice(list(Side))
     at = rng.randrange(steps(protocol))
     body = honest(protocol)[side][at]
     instead = rng.choice(SPOILS)(body, rng)

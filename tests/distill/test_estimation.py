@@ -152,11 +152,12 @@ def test_the_bound_of_conjugate_bases_is_never_used_for_e91() -> None:
     counts = Correlations(np.full((3, 3), n), np.rint(n * (1 - cosines) / 2).astype(np.int64))
     sample = ErrorRate(round(0.0732 * n), n)
     nothing, beside = (
-        Evidence(Protocol.E91, samples, counts).phase_errors((n, n), BUDGET)
+        Evidence(Protocol.E91, samples, counts).key_length((n, n), 0, BUDGET)[1]["phase_errors"]
         for samples in ((ErrorRate(0, 0), ErrorRate(0, 0)), (sample, sample))
     )
     assert nothing == beside == e91_phase_errors(counts, (n, n), BUDGET)
-    of_bases = Evidence(Protocol.BBM92, (sample, sample), None).phase_errors((n, n), BUDGET)
+    bases = Evidence(Protocol.BBM92, (sample, sample), None)
+    of_bases = bases.key_length((n, n), 0, BUDGET)[1]["phase_errors"]
     assert of_bases == conjugate_phase_errors((sample, sample), (n, n), BUDGET)
     assert max(of_bases) < 0.13
     assert min(nothing) > 0.42

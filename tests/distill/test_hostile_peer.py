@@ -9,11 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.simulators.blocks import Recorder, opening, received, replacing, run, session, tags
+from tests.simulators.blocks import (
+    Recorder,
+    clean_halves,
+    opening,
+    received,
+    replacing,
+    run,
+    session,
+    tags,
+)
 from tests.simulators.halves import halves
 from tests.simulators.slots import encode_slots
 
-from bellwire.base.detections import OF_PHOTONS, Protocol, Side
+from bellwire.base.detections import Protocol, Side
 from bellwire.distill import messages
 from bellwire.distill.conversation import FetchHalf, Send, Store
 from bellwire.distill.messages import (
@@ -169,7 +178,7 @@ SPOILS: list[Spoil] = [flip, truncate, extend, replace]
     position=st.one_of(st.integers(0, 5), st.integers(-6, -1), st.integers(0, 1_000)),
     spoil=st.sampled_from(SPOILS),
     seed=st.integers(0, 1 << 32),
-    protocol=st.sampled_from(OF_PHOTONS),
+    protocol=st.sampled_from(Protocol),
 )
 def test_a_spoilt_message_is_never_accepted(
     side: Side, position: int, spoil: Spoil, seed: int, protocol: Protocol
@@ -351,11 +360,11 @@ def test_thousands_of_random_messages_end_sessions_and_raise_nothing() -> None:
     finished: list[int] = []
     cases = 0
     light = {
-        protocol: halves(protocol, opening(protocol).pulses, np.random.default_rng(1))
-        for protocol in OF_PHOTONS
+        protocol: clean_halves(protocol, opening(protocol).pulses, np.random.default_rng(1))
+        for protocol in Protocol
     }
     while cases < 2_000:
-        protocol, side = rng.choice(OF_PHOTONS), rng.choice(list(Side))
+        protocol, side = rng.choice(list(Protocol)), rng.choice(list(Side))
         said = honest(protocol)[side.peer]
         one = session(side, opening(protocol), seed=1)
         effects = one.start()

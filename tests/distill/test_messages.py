@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulators.blocks import opening
 
+from bellwire.base.detections import Protocol
 from bellwire.distill import messages  # pytest would collect a bare `Tested`
 from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.messages import (
@@ -30,6 +31,8 @@ EXAMPLES: list[msgspec.Struct] = [
     opening(),
     Received(b"\1abc", bytes(16)),
     Announced(b"\1", b"", bytes(NONCE_BYTES)),
+    opening(Protocol.DECOY),
+    Announced(b"\1", b"", bytes(NONCE_BYTES), b"\2", b"\3"),
     messages.Tested(b"xyz"),
     Decided(True, b"\7"),
     Proof(bytes(16), bytes(16), b"seed"),

@@ -7,7 +7,7 @@ from tests.simulators.halves import halves
 
 from bellwire.base.bits import PackedBits
 from bellwire.base.detections import Detections, Half, Protocol, Side
-from bellwire.distill.halves import choices
+from bellwire.distill.choices import Choices
 from bellwire.distill.planes import Planes, PreparedPlanes, Registered
 from bellwire.distill.verdict import Reason
 
@@ -23,7 +23,10 @@ def planes(half: Half, protocol: Protocol, pulses: int) -> Planes:
         found = half.at(np.arange(pulses))
         return PreparedPlanes(PackedBits.of(found.settings), PackedBits.of(found.outcomes))
     found = half.at(half.received)
-    settings, outcomes = choices(found.settings, protocol), PackedBits.of(found.outcomes)
+    settings, outcomes = (
+        Choices.of(found.settings, protocol.settings),
+        PackedBits.of(found.outcomes),
+    )
     return Registered(mask(half.received, pulses), settings, outcomes)
 
 
@@ -69,7 +72,7 @@ def test_planes_of_another_block_end_it(side: Side) -> None:
 def test_a_slot_that_was_not_registered_is_refused() -> None:
     half = Registered(
         PackedBits.of(np.array([1, 0, 1], np.uint8)),
-        choices(np.array([0, 1], np.uint8), Protocol.BB84),
+        Choices.of(np.array([0, 1], np.uint8), 2),
         PackedBits.of(np.array([1, 1], np.uint8)),
     )
     with pytest.raises(KeyError):
@@ -82,5 +85,5 @@ def test_a_slot_that_was_not_registered_is_refused() -> None:
 def test_halves_show_no_bit() -> None:
     bits = PackedBits.of(np.ones(9, np.uint8))
     assert repr(PreparedPlanes(bits, bits)) == "PreparedPlanes(9 slots)"
-    half = Registered(bits, choices(bits.unpack(), Protocol.BB84), bits)
+    half = Registered(bits, Choices.of(bits.unpack(), 2), bits)
     assert repr(half) == "Registered(9 detections)"

@@ -121,7 +121,7 @@ def test_random_blocks_end_equal_at_both_sides(protocol: Protocol) -> None:
 
 
 @pytest.mark.parametrize("pulses", [1, 2, 3, 50, 2_000])
-@pytest.mark.parametrize("protocol", OF_PHOTONS)
+@pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_tiny_block_is_too_few(protocol: Protocol, pulses: int) -> None:
     outcome = run(opening(protocol, pulses))
     assert reasons(outcome) == {Reason.TOO_FEW}
@@ -206,7 +206,7 @@ def test_a_block_that_does_not_pay_for_its_tags_gives_none() -> None:
 # --- probes
 
 
-@pytest.mark.parametrize("protocol", OF_PHOTONS)
+@pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_probe_opens_every_bit_and_carries_no_tags(protocol: Protocol) -> None:
     said = Recorder()
     outcome = run(opening(protocol, probe=True), wire=said)

@@ -6,7 +6,8 @@ import pytest
 from bellwire.base.angles import KEY_PAIRS
 from bellwire.base.bits import Bits, PackedBits
 from bellwire.base.detections import OF_PHOTONS, Protocol
-from bellwire.distill.sifting import Choices, Sifted, draw, sift
+from bellwire.distill.choices import Choices
+from bellwire.distill.sifting import Sifted, draw, sift
 
 SEED = bytes(range(32))
 N = 8_000
@@ -25,21 +26,24 @@ def choices(settings: Bits, protocol: Protocol) -> Choices:
 
 
 def sifted(
-    protocol: Protocol, outcomes: Bits | None = None, share: float = 0.25, **other: int
+    protocol: Protocol, outcomes: Bits | None = None, share: float = 0.25, rare: int | None = None
 ) -> tuple[Bits, Bits, Bits, Sifted]:
     alice, bob, chance = drawn(protocol)
     outcomes = chance if outcomes is None else outcomes
     both = (choices(alice, protocol), choices(bob, protocol))
-    return alice, bob, outcomes, sift(protocol, both, PackedBits.of(outcomes), share, SEED, **other)
+    found = sift(protocol, both, PackedBits.of(outcomes), share, SEED, rare=rare)
+    return alice, bob, outcomes, found
 
 
-def places(protocol: Protocol, share: float = 0.25, **other: int) -> tuple[list[int], list[int]]:
+def places(
+    protocol: Protocol, share: float = 0.25, rare: int | None = None
+) -> tuple[list[int], list[int]]:
     """Which common slots are key, and which are tested: each place's number, bit by bit."""
     key: list[int] = []
     test: list[int] = []
     for bit in range(13):
         numbers = ((np.arange(N) >> bit) & 1).astype(np.uint8)
-        found = sifted(protocol, numbers, share, **other)[3]
+        found = sifted(protocol, numbers, share, rare)[3]
         for into, got in ((key, found.key), (test, found.test)):
             into.extend([0] * (got.size - len(into)))
             for i, one in enumerate(got.unpack().tolist()):

@@ -14,10 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 from tests.reference.announcements import plane_of
-from tests.simulators.blocks import Recorder, opening, run, tags
-from tests.simulators.halves import halves
+from tests.simulators.blocks import Recorder, clean_halves, opening, run, tags
 
-from bellwire.base.detections import OF_PHOTONS, Protocol, Side
+from bellwire.base.detections import Protocol, Side
 
 
 def hkdf(ikm: bytes, info: bytes, length: int) -> bytes:
@@ -53,6 +52,12 @@ def settings_of(low: bytes, high: bytes, count: int, protocol: Protocol) -> list
     if protocol is not Protocol.E91:
         assert high == b""
         return plane
+    return numbers_of(low, high, count)
+
+
+def numbers_of(low: bytes, high: bytes, count: int) -> list[int]:
+    """Step 2: settings of E91, intensities of decoy states."""
+    plane = plane_of(low, count)
     rest = iter(plane_of(high, count - sum(plane)))
     return [1 if bit else 2 * next(rest) for bit in plane]
 
@@ -74,10 +79,10 @@ def sampled_key(alice: list[int], bob: list[int], share: float, public_seed: byt
     return chosen
 
 
-@pytest.mark.parametrize("protocol", OF_PHOTONS)
+@pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Protocol) -> None:
     block, keys = opening(protocol), tags(1)
-    light = halves(protocol, block.pulses, np.random.default_rng(0))
+    light = clean_halves(protocol, block.pulses, np.random.default_rng(0))
     recorder = Recorder()
     outcome = run(block, light, wire=recorder)
     assert outcome.accepted
@@ -89,7 +94,8 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
     assert alice[0] == bob[0]
     assert read(alice[0]) == [
         *(1, 1, False, protocol.value, block.pulses, bytes(16)),
-        *(0.2, 1e-10, 0.11, 2.2, 0.5),
+        *(0.2, 1e-10, 0.11, 2.2),
+        *((0.7, [[0.5, 0.2, 0.0], [0.3, 0.4, 0.3]]) if protocol is Protocol.DECOY else (0.5, None)),
     ]
     # Step 1: slots and their tags
     lists = {}
@@ -105,14 +111,20 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
     if (alices := lists[Side.ALICE]) is not None:
         common = sorted(set(alices) & set(bobs))
     # Step 2: settings, public seed, key positions
-    low_a, high_a, nonce_a = read(alice[2])
-    low_b, high_b, nonce_b = read(bob[2])
+    low_a, high_a, nonce_a, *shades = read(alice[2])
+    low_b, high_b, nonce_b, *none = read(bob[2])
+    assert none == [b"", b""]
     n = len(common)
     ours = settings_of(low_a, high_a, n, protocol)
     theirs = settings_of(low_b, high_b, n, protocol)
     if protocol is Protocol.E91:
         pairs = list(zip(ours, theirs, strict=True))
         chosen = [i for part in ((1, 0), (2, 1)) for i, pair in enumerate(pairs) if pair == part]
+    elif protocol is Protocol.DECOY:
+        chosen = [i for i, pair in enumerate(zip(ours, theirs, strict=True)) if pair == (0, 0)]
+        sent = light[Side.ALICE].at(np.array(common)).intensities
+        assert sent is not None
+        assert numbers_of(shades[0], shades[1], n) == sent.tolist()
     else:
         chosen = sampled_key(ours, theirs, 0.2, nonce_a + nonce_b)
     outcomes = light[Side.ALICE].at(np.array(common, np.int64)).outcomes.tolist()

@@ -173,6 +173,15 @@ def test_a_block_too_small_to_decide_leaves_everything_as_it_is() -> None:
     assert status.at(7.1).stale
 
 
+def test_decoys_that_show_no_single_photons_are_red_whatever_the_errors() -> None:
+    starved = BlockOutcome(
+        protocol=Protocol.DECOY, accepted=False, qber=0.02, starved=True, decided_at=2.0
+    )
+    view = view_after(bb84(1.0), starved)
+    assert view.status is Status.RED
+    assert view.reason == "decoy states show no single photons"
+
+
 def test_tampering_with_the_classical_channel_is_red() -> None:
     view = view_after(bb84(1.0), tampered(2.0))
     assert view.status is Status.RED
@@ -259,6 +268,7 @@ def test_rules_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
         {"decided_at": float("nan")},
         {"too_few": True},
         {"tampered": True},
+        {"starved": True},
         {"reason": "x" * 501},
     ],
 )

@@ -128,4 +128,4 @@ def test_weak_pulses_are_compared_by_their_gains_and_with_other_protocols() -> N
     assert both["qber"].in_stderrs is not None
     assert json.loads(other.to_json())["b_result"]["until"] == "estimate"
     with pytest.raises(UsageError, match="until estimate"):
-        lab.configuration("x", {"protocol": "decoy-bb84"})
+        lab.configuration("x", {"protocol": "wcp-bb84"})

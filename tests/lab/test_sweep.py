@@ -337,8 +337,8 @@ def test_an_unknown_parameter_names_the_known_ones() -> None:
 def test_a_word_of_another_protocol_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match=r"dead-time only with wcp-bb84 or decoy-bb84, .* bb84"):
         lab.run("bb84", dead_time="common")
-    with pytest.raises(UsageError, match=r"epsilon only with .*, got it with decoy-bb84"):
-        lab.run("decoy-bb84", until="estimate", epsilon=1e-9)
+    with pytest.raises(UsageError, match=r"epsilon only with .*, got it with wcp-bb84"):
+        lab.run("wcp-bb84", until="estimate", epsilon=1e-9)
     with pytest.raises(UsageError, match=r"decoy only with decoy-bb84, got it with wcp-bb84"):
         lab.sweep("wcp-bb84", "decoy=0.1:0.2:2")
     with pytest.raises(UsageError, match=r"signal only with wcp-bb84 or decoy-bb84"):

@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from tests.simulators.halves import halves as clean_halves
+from tests.simulators.decoys import RECTILINEAR, decoy_light
+from tests.simulators.halves import halves as photons
 
+from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Half, Protocol, Side
 from bellwire.crypto.one_time_mac import tag
 from bellwire.distill.conversation import BlockAuthentication
@@ -17,7 +19,12 @@ from bellwire.distill.planes import Planes
 from bellwire.distill.session import Session
 from bellwire.lab.pair import PairOutcome, Wire, derive_authentication, distil, faithful
 
-SMALL = {Protocol.BB84: 20_000, Protocol.BBM92: 20_000, Protocol.E91: 60_000}
+SMALL = {
+    Protocol.BB84: 20_000,
+    Protocol.BBM92: 20_000,
+    Protocol.E91: 60_000,
+    Protocol.DECOY: 500_000,
+}
 """Pulses of a block that still gives key."""
 
 STANDARD = Open(
@@ -28,7 +35,16 @@ STANDARD = Open(
 def opening(protocol: Protocol = Protocol.BB84, pulses: int | None = None, **changes: Any) -> Open:
     """An opening with everything at its default but what is named."""
     size = SMALL[protocol] if pulses is None else pulses
+    if protocol.weak:
+        changes = {"rectilinear": RECTILINEAR, "decoys": Decoys(), **changes}
     return msgspec.structs.replace(STANDARD, protocol=protocol, pulses=size, **changes)
+
+
+def clean_halves(protocol: Protocol, pulses: int, rng: np.random.Generator) -> dict[Side, Half]:
+    """A clean block of any protocol at 2 % QBER."""
+    if protocol.weak:
+        return decoy_light(pulses, rng).halves
+    return photons(protocol, pulses, rng)
 
 
 def tags(seed: int = 0) -> BlockAuthentication:

@@ -7,17 +7,20 @@ from bellwire.base.detections import Detections, Half, Protocol, Side, Slots
 
 
 class Prepared:
-    """Alice's half in BB84: she can say basis and bit of any slot."""
+    """Alice's half of what she prepares: she can say basis, bit and intensity of any slot."""
 
-    def __init__(self, settings: np.ndarray, outcomes: np.ndarray) -> None:
-        self._settings, self._outcomes = settings, outcomes
+    def __init__(
+        self, settings: np.ndarray, outcomes: np.ndarray, intensities: np.ndarray | None = None
+    ) -> None:
+        self._settings, self._outcomes, self._intensities = settings, outcomes, intensities
 
     @property
     def received(self) -> Slots | None:
         return None
 
     def at(self, slots: Slots) -> Detections:
-        return Detections(slots, self._settings[slots], self._outcomes[slots])
+        shades = None if self._intensities is None else self._intensities[slots]
+        return Detections(slots, self._settings[slots], self._outcomes[slots], shades)
 
 
 def bb84(pulses: int, qber: float, rng: np.random.Generator, loss: float = 0.0) -> dict[Side, Half]:

@@ -68,6 +68,9 @@ _TRAITS = {
     Protocol.DECOY: _Traits(entangled=False, settings=2, judged_on_chsh=False, weak=True),
 }
 
+INTENSITIES = 3
+"""Of decoy states: signal, decoy, vacuum decoy."""
+
 OF_PHOTONS = tuple(each for each in Protocol if not each.weak)
 """Protocols of single photons and of their pairs."""
 

@@ -1,11 +1,13 @@
 """What the opened outcomes of a block say, for any protocol: to judge it, and to bound Eve."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bellwire.base.bits import PackedBits
+from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Protocol
-from bellwire.distill.bounds import EpsilonBudget
+from bellwire.distill.bounds import EpsilonBudget, secret_length
+from bellwire.distill.decoys import DecoySample
 from bellwire.distill.estimation import (
     Correlations,
     ErrorRate,
@@ -39,12 +41,14 @@ class Evidence:
         rare: The basis that gives no key because the other is preferred. Then each basis is
             judged by itself: an Eve who measures in the preferred one disturbs the few bits of the
             other, and the many of the preferred one would hide it.
+        decoys: Of decoy states, what each intensity showed, else None.
     """
 
     protocol: Protocol
     samples: tuple[ErrorRate, ErrorRate]
     correlations: Correlations | None
     rare: int | None = None
+    decoys: DecoySample | None = None
 
     @classmethod
     def of(
@@ -54,6 +58,7 @@ class Evidence:
         tested: tuple[PackedBits, PackedBits],
         *,
         rare: int | None = None,
+        decoys: Decoys | None = None,
     ) -> "Evidence":
         """Count both sides' outcomes at the test slots, which lie as in `sifted.test`."""
         wrong = tested[0] ^ tested[1]
@@ -62,7 +67,11 @@ class Evidence:
                 cell: ErrorRate((mask & wrong).count(), mask.count()) for cell, mask in sifted.cells
             }
             return cls(protocol, (NOTHING, NOTHING), Correlations.of(counts))
-        return cls(protocol, errors_of(wrong, sifted.tests), None, rare)
+        sample = None
+        if decoys is not None:
+            assert sifted.shades is not None
+            sample = DecoySample.of(decoys, sifted.shades, wrong)
+        return cls(protocol, errors_of(wrong, sifted.tests), None, rare, sample)
 
     @property
     def sample(self) -> ErrorRate:
@@ -75,17 +84,26 @@ class Evidence:
         correlations = self.correlations
         if correlations is not None:
             correlations = correlations.with_key(*parts)
-        return Evidence(self.protocol, (first, second), correlations, self.rare)
+        return replace(self, samples=(first, second), correlations=correlations)
 
-    def judge(self, rules: Rules, budget: EpsilonBudget) -> Rejection | None:
-        """Judge the block by what is open; None lets it go on."""
+    def judge(
+        self, rules: Rules, budget: EpsilonBudget, *, probe: bool = False
+    ) -> Rejection | None:
+        """Judge the block, or probe, by what is open; None lets it go on."""
         if self.correlations is not None:
             return judge_e91(self.correlations, rules, budget)
-        return self.judge_bits(rules, budget)
+        rejection = self.judge_bits(rules, budget)
+        if rejection is None and self.decoys is not None:
+            return self.decoys.judge(budget, probe=probe)
+        return rejection
 
     def judge_bits(self, rules: Rules, budget: EpsilonBudget) -> Rejection | None:
         """Judge the block by the error rate of all bits whose error is known."""
-        judged = (self.sample,) if self.rare is None else self.samples
+        judged = [self.sample]
+        if self.rare is not None:
+            key = self.samples[1 - self.rare]
+            # Decoy states open nothing of the key's basis: it is judged once its errors are known.
+            judged = [self.samples[self.rare], *([key] if key.bits or not self.decoys else [])]
         for sample in judged:
             rejection = judge_qber(sample, rules, budget)
             if rejection is not None:
@@ -95,15 +113,35 @@ class Evidence:
     def expected_qber(self) -> float:
         """What reconciliation should prepare for; in E91 the visibility that S shows says it."""
         if self.correlations is None:
-            compared = self.sample if self.rare is None else self.samples[1 - self.rare]
-            return compared.value
+            if self.rare is None or self.decoys is not None:
+                return self.sample.value
+            return self.samples[1 - self.rare].value
         return max(0.0, 0.5 * (1.0 - self.correlations.chsh / TSIRELSON))
 
-    def phase_errors(self, parts: tuple[int, ...], budget: EpsilonBudget) -> tuple[float, ...]:
-        """Upper limit of the phase error rate of each key part."""
-        if self.correlations is not None:
-            return e91_phase_errors(self.correlations, parts, budget)
-        return conjugate_phase_errors(self.samples, parts, budget)
+    def key_length(
+        self, parts: tuple[int, int], leaked_bits: int, budget: EpsilonBudget
+    ) -> tuple[int, dict[str, Any]]:
+        """Bits that may be extracted, and the fields of `BlockReport` that say why.
+
+        Args:
+            parts: Bits of each key part.
+            leaked_bits: Everything about the key that crossed the classical channel, a hash too.
+            budget: Of the block.
+        """
+        if self.decoys is not None:
+            length, found = self.decoys.key_length(leaked_bits, budget)
+            return length, {
+                "phase_errors": (found.phase_error,),
+                "vacuum_bits": found.vacuum,
+                "single_photon_bits": found.single,
+            }
+        limits = (
+            conjugate_phase_errors(self.samples, parts, budget)
+            if self.correlations is None
+            else e91_phase_errors(self.correlations, parts, budget)
+        )
+        length = secret_length(list(zip(parts, limits, strict=True)), leaked_bits, budget)
+        return length, {"phase_errors": limits}
 
     def figures(self, budget: EpsilonBudget) -> dict[str, Any]:
         """The fields of `BlockReport` that these counts fill."""

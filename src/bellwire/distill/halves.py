@@ -6,15 +6,13 @@ or planes from the first (`distill.planes`).
 
 from typing import Protocol as Interface
 
-import numpy as np
-
 from bellwire.base.bits import PackedBits
-from bellwire.base.detections import Half, Protocol, Settings
+from bellwire.base.detections import INTENSITIES, Half, Intensities, Protocol
 from bellwire.distill.announcements import positions
+from bellwire.distill.choices import Choices
 from bellwire.distill.conversation import BlockRejected
 from bellwire.distill.kernels import sifting as kernels
 from bellwire.distill.planes import Planes, Registered
-from bellwire.distill.sifting import Choices
 from bellwire.distill.verdict import Reason
 
 
@@ -66,14 +64,23 @@ class Listed:
         settings, outcomes = found.settings, found.outcomes
         if asked.size and (settings.max() >= self._protocol.settings or outcomes.max() > 1):
             raise BlockRejected(Reason.LINK, "settings or outcomes are out of range")
-        return choices(settings, self._protocol), PackedBits.of(outcomes)
+        return Choices.of(settings, self._protocol.settings), PackedBits.of(outcomes)
+
+    def intensities(self, slots: PackedBits) -> Intensities | None:
+        """(n,) intensities at the slots of a mask, where the half says any."""
+        return self._half.at(positions(slots, slots.count())).intensities
 
 
-def choices(settings: Settings, protocol: Protocol) -> Choices:
-    """Planes of (n,) settings."""
-    low = PackedBits.of(settings & np.uint8(1))
-    high = PackedBits.of(settings >> np.uint8(1)) if protocol.settings > 2 else None
-    return Choices(low, high)
+def intensities(half: PackedHalf, slots: PackedBits) -> Choices:
+    """Alice's intensities of decoy states at the slots of a mask.
+
+    Raises:
+        BlockRejected: her half says none, or impossible ones.
+    """
+    found = half.intensities(slots) if isinstance(half, Listed) else None
+    if found is None or (found.size and found.max() >= INTENSITIES):
+        raise BlockRejected(Reason.LINK, "intensities are missing or out of range")
+    return Choices.of(found, INTENSITIES)
 
 
 def packed(half: Half | Planes, protocol: Protocol, pulses: int) -> PackedHalf:

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Protocol
 from bellwire.base.limits import MAX_PULSES
 from bellwire.distill.errors import MalformedMessage
@@ -37,16 +38,25 @@ class Open(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=F
     red_qber: Fraction
     chsh_floor: Annotated[float, Meta(ge=2.0, lt=2.83)]
     rectilinear: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
+    decoys: Decoys | None = None
 
     @property
     def rare_basis(self) -> int | None:
         """The basis that gives no key because the other is preferred; None if neither is.
 
-        E91 has settings, none of them preferred.
+        E91 has settings, none of them preferred. Of decoy states one basis is always for the test,
+        the diagonal one if both are as likely.
         """
+        if self.protocol.weak:
+            return 1 if self.rectilinear >= 0.5 else 0
         if self.rectilinear == 0.5 or self.protocol.judged_on_chsh:
             return None
         return 1 if self.rectilinear > 0.5 else 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether decoy states say what they are, and nothing else does."""
+        return self.protocol.weak == (self.decoys is not None)
 
 
 MAX_SUPPLY_KEYS = 1024
@@ -95,12 +105,15 @@ class Received(msgspec.Struct, frozen=True, array_like=True):
 class Announced(msgspec.Struct, frozen=True, array_like=True):
     """Step 2. Settings at the common slots, as coded planes, and this side's public nonce.
 
-    E91's `high` has a bit for each slot whose bit of `low` is 0.
+    E91's `high` has a bit for each slot whose bit of `low` is 0. Alice's intensities of decoy
+    states, 0 the signal, are said alike.
     """
 
     low: Annotated[bytes, Meta(max_length=MAX_BODY)]
     high: Annotated[bytes, Meta(max_length=MAX_BODY)]
     nonce: Nonce
+    intensity_low: Annotated[bytes, Meta(max_length=MAX_BODY)] = b""
+    intensity_high: Annotated[bytes, Meta(max_length=MAX_BODY)] = b""
 
 
 class Tested(msgspec.Struct, frozen=True, array_like=True):

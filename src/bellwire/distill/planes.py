@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bellwire.base.bits import PackedBits
 from bellwire.distill.announcements import select
-from bellwire.distill.sifting import Choices
+from bellwire.distill.choices import Choices
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

@@ -25,6 +25,15 @@ ASSUMPTIONS = {
         "Alice's bits and both sides' choices are computationally random, for as long as the key "
         "is to be secret",
     ),
+    Protocol.DECOY: (
+        "the phase of every pulse is random, and its intensity shows in nothing but its photons",
+        "intensities and their shares are as stated",
+        "Bob measures a qubit of every single photon (a double click gives a random bit)",
+        "each basis detects with the same efficiency, and a click blinds both detectors",
+        "Bob's detectors answer to single photons: nobody holds them blind",
+        "Alice's bits and both sides' choices are computationally random, for as long as the key "
+        "is to be secret",
+    ),
 }
 
 
@@ -49,8 +58,8 @@ class BlockReport:
     Attributes:
         number: Block number; probes are counted apart.
         probe: True for a block that watches and never yields key.
-        protocol: E91, BBM92 or BB84; None for keys of a vendor's boxes: nothing is measured of
-            them here.
+        protocol: E91, BBM92, BB84 or decoy states; None for keys of a vendor's boxes: nothing is
+            measured of them here.
         accepted: Whether it became key (a probe: whether it would have been let through).
         reason: Why not, None if accepted.
         message: The same in words, with the numbers.
@@ -66,7 +75,12 @@ class BlockReport:
         chsh_stderr: See above.
         chsh_lower: See above.
         correlations: E91: E(a, b) of each setting pair (`Correlations.table`).
-        phase_errors: Upper limit of each key part's phase error rate.
+        phase_errors: Upper limit of each key part's phase error rate; of decoy states that of the
+            single photons.
+        intensities: Decoy states: what each intensity showed (`DecoySample.table`).
+        vacuum_bits: Decoy states: at least so many key bits came from empty pulses.
+        single_photon_bits: Decoy states: at least so many came from single photons, which alone
+            give key.
         leaked_bits: Parities of reconciliation.
         efficiency: Leaked bits over n·h(QBER); None without errors.
         rounds: Of reconciliation.
@@ -104,6 +118,9 @@ class BlockReport:
     chsh_lower: float | None = None
     correlations: list[dict[str, float]] = field(default_factory=list)
     phase_errors: tuple[float, ...] = ()
+    intensities: list[dict[str, float]] = field(default_factory=list)
+    vacuum_bits: float | None = None
+    single_photon_bits: float | None = None
     leaked_bits: int = 0
     efficiency: float | None = None
     rounds: int = 0

@@ -95,6 +95,8 @@ class Session:
             raise ParameterError("a probe carries no tags, every other block does")
         if isinstance(opening, Supply) and not opening.sound:
             raise ParameterError("a probe draws no keys, every other block a bounded number, once")
+        if isinstance(opening, Open) and not opening.sound:
+            raise ParameterError("intensities belong to decoy states, and to nothing else")
         self.opening = opening
         self._pauses = pauses
         self._steps = (

@@ -12,6 +12,7 @@ from bellwire.base.bits import PackedBits
 from bellwire.base.detections import Protocol
 from bellwire.crypto.stream import KeyStream
 from bellwire.distill.announcements import select
+from bellwire.distill.choices import Choices
 
 SHARE_BITS = 16
 """A share of slots is taken to the nearest of so many binary places."""
@@ -21,22 +22,18 @@ Cell = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choices:
-    """One side's settings at the common slots; public once announced.
+class Shade:
+    """The common slots of one intensity of decoy states.
 
     Attributes:
-        low: Bit 0 of each setting.
-        high: Bit 1, of E91's three settings; never set together with bit 0. Else None.
+        detected: How many, in whatever bases.
+        key: How many of them become key.
+        tested: Which bits of the test slots are of them.
     """
 
-    low: PackedBits
-    high: PackedBits | None = None
-
-    def equal(self, setting: int) -> PackedBits:
-        """Where this setting was chosen."""
-        if self.high is None:
-            return self.low if setting else ~self.low
-        return (~(self.low | self.high), self.low, self.high)[setting]
+    detected: int
+    key: int
+    tested: PackedBits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +46,7 @@ class Sifted:
         test: Outcomes that are opened: in BB84 and BBM92 those of basis 0, then of basis 1.
         tests: Bits of `test` per basis; (0, 0) in E91.
         cells: E91: for each pair of settings that is tested, which bits of `test` are of it.
+        shades: Decoy states: the slots of each intensity, the signal's first.
     """
 
     key: PackedBits
@@ -56,6 +54,7 @@ class Sifted:
     test: PackedBits
     tests: tuple[int, int]
     cells: tuple[tuple[Cell, PackedBits], ...] = ()
+    shades: tuple[Shade, Shade, Shade] | None = None
 
 
 def sift(
@@ -66,17 +65,22 @@ def sift(
     seed: bytes,
     *,
     rare: int | None = None,
+    intensities: Choices | None = None,
 ) -> Sifted:
     """Divide this side's outcomes at the common slots by the settings of both, Alice's first.
 
     BB84 and BBM92 keep equal bases and test a random `sample_share` of each basis, drawn from the
     public `seed`. A `rare` basis, the other one being preferred, is tested whole: key comes from
-    the preferred basis alone, and what the rare one shows limits Eve there. E91 keys on
+    the preferred basis alone, and what the rare one shows limits Eve there. So it is of decoy
+    states, whose `intensities` Alice said; nothing of their key's basis is tested. E91 keys on
     `KEY_PAIRS` and tests every other pair of settings. Unequal bases serve nothing.
     """
     alice, bob = settings
     if protocol.judged_on_chsh:
         return _by_settings(alice, bob, outcomes)
+    if intensities is not None:
+        assert rare is not None
+        return _by_intensities(alice, bob, outcomes, rare, intensities)
     keys, tests = [], []
     for basis in (0, 1):
         sifted = select(outcomes, alice.equal(basis) & bob.equal(basis))
@@ -107,6 +111,22 @@ def _by_settings(alice: Choices, bob: Choices, outcomes: PackedBits) -> Sifted:
         (0, 0),
         cells,
     )
+
+
+def _by_intensities(
+    alice: Choices, bob: Choices, outcomes: PackedBits, rare: int, intensities: Choices
+) -> Sifted:
+    basis = 1 - rare
+    of_key = alice.equal(basis) & bob.equal(basis)
+    of_test = alice.equal(rare) & bob.equal(rare)
+    key, test = select(outcomes, of_key), select(outcomes, of_test)
+    signal, decoy, vacuum = (
+        Shade(where.count(), (where & of_key).count(), select(where, of_test))
+        for where in (intensities.equal(k) for k in range(3))
+    )
+    sizes = (key.size, 0), (0, test.size)
+    parts, tests = sizes if rare else (sizes[0][::-1], sizes[1][::-1])
+    return Sifted(key, parts, test, tests, shades=(signal, decoy, vacuum))
 
 
 def draw(count: int, share: float, seed: bytes, label: str) -> PackedBits:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bellwire.base.bits import PackedBits, PackedBitsError, binary_entropy
-from bellwire.base.detections import Side
+from bellwire.base.detections import INTENSITIES, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.matching import Matching, MatchingMalformed
 from bellwire.base.secret import Secret
@@ -17,14 +17,10 @@ from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.one_time_mac import forgery_bound, tag
 from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.amplification import amplify, seed_bits
-from bellwire.distill.announcements import (
-    decode_plane,
-    deposit,
-    encode_plane,
-    select,
-)
-from bellwire.distill.bounds import Epsilon, EpsilonBudget, secret_length
+from bellwire.distill.announcements import decode_plane, encode_plane
+from bellwire.distill.bounds import Epsilon, EpsilonBudget
 from bellwire.distill.cascade import Cascade
+from bellwire.distill.choices import Choices
 from bellwire.distill.conversation import (
     BlockAuthentication,
     BlockRejected,
@@ -36,7 +32,7 @@ from bellwire.distill.conversation import (
 from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
 from bellwire.distill.estimation import ErrorRate
 from bellwire.distill.evidence import Evidence, errors_of
-from bellwire.distill.halves import PackedHalf, packed
+from bellwire.distill.halves import PackedHalf, intensities, packed
 from bellwire.distill.messages import (
     NONCE_BYTES,
     Announced,
@@ -50,7 +46,7 @@ from bellwire.distill.messages import (
 )
 from bellwire.distill.reconciliation import Reconciler, ReconciliationBudget
 from bellwire.distill.report import ASSUMPTIONS, BlockReport
-from bellwire.distill.sifting import Choices, Sifted, sift
+from bellwire.distill.sifting import Sifted, sift
 from bellwire.distill.verdict import Reason, Rejection, Rules
 from bellwire.distill.verification import (
     HASH_BITS,
@@ -99,10 +95,16 @@ class Steps(Conversation):
         half = yield from self._half()
         slots = yield from self._receive_slots(half)
         settings, outcomes = half.at(slots)
-        sifted, public_seed = yield from self._sift(settings, outcomes)
+        sends = self._opening.protocol.weak and self._side is Side.ALICE
+        shades = intensities(half, slots) if sends else None
+        sifted, public_seed = yield from self._sift(settings, outcomes, shades)
         tested = yield from self._test(sifted)
         evidence = Evidence.of(
-            self._opening.protocol, sifted, tested, rare=self._opening.rare_basis
+            self._opening.protocol,
+            sifted,
+            tested,
+            rare=self._opening.rare_basis,
+            decoys=self._opening.decoys,
         )
         self.report = replace(
             self.report,
@@ -110,8 +112,9 @@ class Steps(Conversation):
             sifted_bits=evidence.sample.bits + sifted.key.size,
             sample_bits=evidence.sample.bits,
             **evidence.figures(self._budget),
+            intensities=evidence.decoys.table(self._opening.pulses) if evidence.decoys else [],
         )
-        rejection = evidence.judge(self._rules, self._budget)
+        rejection = evidence.judge(self._rules, self._budget, probe=self._opening.probe)
         if rejection is not None or self._opening.probe:
             return (yield from self._disclose(sifted, evidence, rejection))
         return (yield from self._distil(sifted, evidence, public_seed))
@@ -154,7 +157,7 @@ class Steps(Conversation):
         prepares = not self._opening.protocol.entangled
         if prepares and self._side is Side.BOB:
             if theirs.slots:
-                raise MalformedMessage("Alice registers no slots in BB84, got a list")
+                raise MalformedMessage("Alice, who prepares, registers no slots, got a list")
             assert own is not None
             return own
         peer = decode_plane(theirs.slots, self._opening.pulses, "list of slots")
@@ -173,8 +176,10 @@ class Steps(Conversation):
             self._tag_context(b"received", side) + body,
         )
 
-    def _sift(self, mine: Choices, outcomes: PackedBits) -> Talk[tuple[Sifted, bytes]]:
-        settings, public_seed = yield from self._announce(mine)
+    def _sift(
+        self, mine: Choices, outcomes: PackedBits, shades: Choices | None
+    ) -> Talk[tuple[Sifted, bytes]]:
+        settings, intensities, public_seed = yield from self._announce(mine, shades)
         sifted = sift(
             self._opening.protocol,
             settings,
@@ -182,32 +187,35 @@ class Steps(Conversation):
             self._opening.sample_share,
             hkdf(public_seed, info=b"sample", length=32),
             rare=self._opening.rare_basis,
+            intensities=intensities,
         )
         return sifted, public_seed
 
-    def _announce(self, mine: Choices) -> Talk[tuple[tuple[Choices, Choices], bytes]]:
+    def _announce(
+        self, mine: Choices, shades: Choices | None
+    ) -> Talk[tuple[tuple[Choices, Choices], Choices | None, bytes]]:
         nonce = self._random_bytes(NONCE_BYTES)
-        # Where bit 0 is set, E91's bit 1 is not, and need not be said.
-        high = b"" if mine.high is None else encode_plane(select(mine.high, ~mine.low))
-        said = encode(Announced(encode_plane(mine.low), high, nonce))
+        told = (b"", b"") if shades is None else shades.encoded()
+        said = encode(Announced(*mine.encoded(), nonce, *told))
         heard = yield from self._exchange(said)
         self._count_sifting(said, heard)
         theirs = decode(heard, Announced)
         yield Compute()
-        peer = self._peer_choices(theirs, mine.low.size)
+        size, kinds = mine.low.size, self._opening.protocol.settings
+        peer = Choices.decode((theirs.low, theirs.high), size, kinds, "settings")
+        heard_of = self._peer_intensities(theirs, size)
+        shades = heard_of if shades is None else shades
         if self._side is Side.ALICE:
-            return (mine, peer), nonce + theirs.nonce
-        return (peer, mine), theirs.nonce + nonce
+            return (mine, peer), shades, nonce + theirs.nonce
+        return (peer, mine), shades, theirs.nonce + nonce
 
-    def _peer_choices(self, announced: Announced, size: int) -> Choices:
-        low = decode_plane(announced.low, size, "settings")
-        if self._opening.protocol.settings == 2:
-            if announced.high:
-                raise MalformedMessage("settings: expected one bit per basis, got two")
-            return Choices(low)
-        rest = ~low
-        said = decode_plane(announced.high, rest.count(), "settings")
-        return Choices(low, deposit(said, rest))
+    def _peer_intensities(self, announced: Announced, size: int) -> Choices | None:
+        planes = announced.intensity_low, announced.intensity_high
+        if self._opening.protocol.weak and self._side is Side.BOB:
+            return Choices.decode(planes, size, INTENSITIES, "intensities")
+        if any(planes):
+            raise MalformedMessage("expected intensities of Alice's decoy states only, got others")
+        return None
 
     def _test(self, sifted: Sifted) -> Talk[tuple[PackedBits, PackedBits]]:
         mine = sifted.test
@@ -270,15 +278,12 @@ class Steps(Conversation):
         rejection = known.judge_bits(self._rules, self._budget)
         if rejection is not None:
             raise BlockRejected(rejection.reason, rejection.message)
-        limits = evidence.phase_errors(sifted.parts, self._budget)
-        length = secret_length(
-            list(zip(sifted.parts, limits, strict=True)),
-            engine.leaked_bits + HASH_BITS,
-            self._budget,
+        length, proved = evidence.key_length(
+            sifted.parts, engine.leaked_bits + HASH_BITS, self._budget
         )
         assert self._authentication is not None
         net = length - self._authentication.consumed_bits
-        self.report = replace(self.report, phase_errors=limits, extracted_bits=max(0, length))
+        self.report = replace(self.report, **proved, extracted_bits=length)
         if net <= 0:
             raise BlockRejected(
                 Reason.NO_NET_KEY,

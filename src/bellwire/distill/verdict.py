@@ -22,6 +22,7 @@ class Reason(StrEnum):
     TOO_FEW = "too few"
     QBER = "qber above limit"
     CHSH = "chsh below limit"
+    SINGLE_PHOTONS = "no single photons"
     NO_NET_KEY = "no net key"
     RECONCILIATION = "reconciliation failed"
     VERIFICATION = "verification failed"

@@ -110,6 +110,7 @@ class BlockOutcome:
         decided_at: Seconds since the epoch.
         probe: True for a block that was never to yield key.
         too_few: True if it was too small to decide anything.
+        starved: True if decoy states showed that no single photons arrive: Eve keeps them.
         tampered: True if an authentication tag of the classical channel did not verify, or a
             vendor's boxes gave different keys.
     """
@@ -123,6 +124,7 @@ class BlockOutcome:
     reason: str | None = None
     probe: bool = False
     too_few: bool = False
+    starved: bool = False
     tampered: bool = False
 
     def __post_init__(self) -> None:
@@ -135,8 +137,8 @@ class BlockOutcome:
             raise ValueError(f"expected a finite time, got {self.decided_at}")
         if self.reason is not None and len(self.reason) > REASON_LIMIT:
             raise ValueError(f"expected a reason of at most {REASON_LIMIT} characters")
-        if self.accepted and (self.too_few or self.tampered):
-            raise ValueError("an accepted block is neither too small nor tampered with")
+        if self.accepted and (self.too_few or self.starved or self.tampered):
+            raise ValueError("an accepted block is neither too small, starved nor tampered with")
         if self.protocol is None:
             if self.qber is not None or self.chsh is not None:
                 raise ValueError("nothing is measured of a vendor's link")
@@ -212,6 +214,8 @@ class StatusRules:
             and outcome.chsh < self.chsh_floor
         ):
             return f"S = {outcome.chsh:.2f} in one block, RED below {self.chsh_floor:.2f}"
+        if outcome.starved:
+            return "decoy states show no single photons"
         if outcome.qber is not None and outcome.qber >= self.red_qber:
             return f"QBER {outcome.qber:.1%} of one block, RED from {self.red_qber:.1%}"
         return None

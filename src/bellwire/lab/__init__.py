@@ -9,6 +9,7 @@
     caught = lab.power("bb84", pulses=(512, 20_000), seed=1)
     proved = lab.bounds("bbm92", pulses="1e4:1e10:13:log", qber=0.03)
     weak = lab.run("decoy-bb84", km=50, pulses=1e9, until="estimate")
+    key = lab.run("decoy-bb84", km=5, pulses=1e7, intensities=(0.5, 0.2, 0), rectilinear=0.7)
 
 The words are those of `bellwire lab run`. Results are frozen dataclasses; nothing global changes.
 """
@@ -20,6 +21,7 @@ from bellwire.lab.bounds import BoundsResult, Proved, bounds
 from bellwire.lab.circuit.choose import circuits
 from bellwire.lab.compare import Comparison, Configuration, compare, configuration, read
 from bellwire.lab.counting import Counting, Statistics
+from bellwire.lab.decoys import DecoyExperiment, DecoyResult
 from bellwire.lab.dispatch import AnyResult, predict
 from bellwire.lab.experiment import Experiment, Result
 from bellwire.lab.parameters import Settings, Words
@@ -27,7 +29,7 @@ from bellwire.lab.power import PowerPoint, PowerResult, power
 from bellwire.lab.quantities import Prediction, Quantity
 from bellwire.lab.repeater import ChainRow, ChainWords, Crossing, RepeaterResult, repeater
 from bellwire.lab.results import Point, SweepResult
-from bellwire.lab.rows import Row, WeakRow
+from bellwire.lab.rows import DecoyRow, Row, WeakRow
 from bellwire.lab.sweep import Axis, sweep
 from bellwire.lab.weak import Estimate, WeakExperiment
 
@@ -40,6 +42,9 @@ __all__ = [
     "Configuration",
     "Counting",
     "Crossing",
+    "DecoyExperiment",
+    "DecoyResult",
+    "DecoyRow",
     "Estimate",
     "Experiment",
     "Point",
@@ -80,7 +85,14 @@ def run(
     **words: Unpack[Settings],
 ) -> Statistics: ...
 @overload
-def run(protocol: Literal["wcp-bb84", "decoy-bb84"], **words: Unpack[Words]) -> Estimate: ...
+def run(
+    protocol: Literal["wcp-bb84", "decoy-bb84"],
+    *,
+    until: Literal["estimate"],
+    **words: Unpack[Settings],
+) -> Estimate: ...
+@overload
+def run(protocol: Literal["decoy-bb84"], **words: Unpack[Settings]) -> DecoyResult: ...
 @overload
 def run(protocol: str, **words: Unpack[Words]) -> AnyResult: ...
 def run(protocol: str, **words: Unpack[Words]) -> AnyResult:

@@ -10,16 +10,17 @@ from typing import Any
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
-from bellwire.lab import counting, weak
+from bellwire.lab import counting, decoys, weak
 from bellwire.lab import experiment as distilled
 from bellwire.lab.counting import Counting, Statistics
+from bellwire.lab.decoys import DecoyExperiment
 from bellwire.lab.engines import Engine, Player, parse_engine
 from bellwire.lab.experiment import PULSE_RATE_HZ, Experiment, Result
 from bellwire.lab.middle import KIND, parse_middle
 from bellwire.lab.monitors import parse_monitors
-from bellwire.lab.parameters import WEAK, AnyProtocol, numbers, protocol_of, settle
+from bellwire.lab.parameters import WEAK, WORDS, AnyProtocol, numbers, protocol_of, settle
 from bellwire.lab.quantities import Prediction, Quantity
-from bellwire.lab.rows import AnyRow, Row, WeakRow
+from bellwire.lab.rows import AnyRow, DecoyRow, Row, WeakRow
 from bellwire.lab.weak import Estimate, WeakExperiment
 from bellwire.link.config import LinkConfig
 from bellwire.link.detectors import Detectors
@@ -28,8 +29,11 @@ from bellwire.link.pairs import PairSource, parse_pair_source
 from bellwire.link.timing import Timing
 from bellwire.link.weak import DeadTime, Undistilled, WeakConfig, parse_weak_eve
 
-AnyExperiment = Experiment | Counting | WeakExperiment
+AnyExperiment = Experiment | Counting | WeakExperiment | DecoyExperiment
 AnyResult = Result | Statistics | Estimate
+
+ESTIMATE, KEY = "estimate", "key"
+"""Where an experiment ends; None is the key."""
 
 _OF_DECOYS = (Quantity.GAIN_SIGNAL, Quantity.GAIN_DECOY, Quantity.GAIN_VACUUM)
 
@@ -61,7 +65,7 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
     axes = None if axis is None else parse_axes(axis)
     eve = parse_eve(plain["eve"], axes) if middle is None else None
     source = parse_pair_source(plain.get("mean_pairs"), plain.get("pair_statistics"))
-    if plain["until"] is not None:
+    if plain["until"] not in {None, KEY}:
         return _counting(kind, link, source, eve, plain)
     return Experiment(
         protocol=kind,
@@ -99,11 +103,7 @@ def _counting(
     eve: Eve | None,
     plain: Mapping[str, Any],
 ) -> Counting:
-    if plain["until"] != "estimate":
-        raise UsageError(
-            f"expected --until estimate, got {plain['until']}",
-            hint="Leave --until out to go on to the key.",
-        )
+    _check_until(plain["until"])
     if plain["backend"] is not None or parse_engine(plain["engine"]) is not Engine.FAST:
         raise UsageError(f"expected engine fast with --until estimate, got {plain['engine']}")
     if parse_middle(plain["eve"]) is not None:
@@ -131,13 +131,16 @@ def _counting(
 
 def _of_weak_pulses(
     protocol: AnyProtocol, link: LinkConfig, plain: Mapping[str, Any]
-) -> WeakExperiment:
+) -> WeakExperiment | DecoyExperiment:
     until, dead_time = plain["until"], plain["dead_time"]
-    if until != "estimate":
+    if until is not None:
+        _check_until(until)
+    if protocol is Undistilled.WCP and until != ESTIMATE:
         raise UsageError(
-            f"expected --until estimate with {protocol}, which this lab does not distil, "
+            f"expected --until estimate with {protocol}, which has no key: without decoys every "
+            "loss may have been a single photon, and what is left be Eve's, "
             f"got {'none' if until is None else until}",
-            hint="Add --until estimate: gains, error rates and what they prove.",
+            hint="Add --until estimate, or take decoy-bb84.",
         )
     means, shares = numbers(plain["intensities"]), numbers(plain["intensity_shares"])
     single = protocol is Undistilled.WCP
@@ -158,14 +161,44 @@ def _of_weak_pulses(
         jitter_ps=plain["jitter"],
         gate_ps=plain["gate"],
     )
+    eve = parse_weak_eve(plain["eve"], plain["threshold_width"])
+    _refuse_beyond(until, plain)
+    if until != ESTIMATE:
+        return DecoyExperiment(
+            pulses=plain["pulses"],
+            config=config,
+            eve=eve,
+            seed=plain["seed"],
+            epsilon=plain["epsilon"],
+        )
     return WeakExperiment(
         pulses=plain["pulses"],
         config=config,
-        eve=parse_weak_eve(plain["eve"], plain["threshold_width"]),
+        eve=eve,
         seed=plain["seed"],
         monitors=parse_monitors(plain["monitor"]),
         false_alarm=plain["false_alarm"],
     )
+
+
+def _check_until(until: str) -> None:
+    if until not in {ESTIMATE, KEY}:
+        raise UsageError(
+            f"expected --until estimate or key, got {until}",
+            hint="Leave --until out to go on to the key.",
+        )
+
+
+def _refuse_beyond(until: str | None, plain: Mapping[str, Any]) -> None:
+    """UsageError for a word that an experiment with this end has no use for."""
+    unused = ("epsilon",) if until == ESTIMATE else ("monitor", "false_alarm")
+    for name in unused:
+        if name in plain and plain[name] != WORDS[name].default:
+            where = "estimate" if until == ESTIMATE else "key"
+            raise UsageError(
+                f"expected no {name.replace('_', '-')} on the way to the {where} of weak pulses, "
+                f"got {plain[name]}"
+            )
 
 
 def run(what: AnyExperiment, progress: Callable[[int], None] | None = None) -> AnyResult:
@@ -179,6 +212,8 @@ def run(what: AnyExperiment, progress: Callable[[int], None] | None = None) -> A
         return weak.estimate(what, progress)
     if isinstance(what, Counting):
         return counting.run(what, progress)
+    if isinstance(what, DecoyExperiment):
+        return decoys.run(what)
     return distilled.run(what)
 
 
@@ -186,12 +221,16 @@ def predict(what: AnyExperiment) -> Prediction:
     """Closed forms of `bellwire.link.theory` and `weak_theory` for an experiment."""
     if isinstance(what, WeakExperiment):
         return weak.predict(what)
+    if isinstance(what, DecoyExperiment):
+        return decoys.predict(what)
     return counting.predict(what) if isinstance(what, Counting) else distilled.predict(what)
 
 
-def row_kind(protocol: str) -> type[Row] | type[WeakRow]:
-    """The dataclass of a protocol's rows."""
-    return WeakRow if protocol_of(protocol) in WEAK else Row
+def row_kind(protocol: str, words: Mapping[str, Any]) -> type[AnyRow]:
+    """The dataclass of the rows of a protocol's experiments with these words."""
+    if protocol_of(protocol) not in WEAK:
+        return Row
+    return WeakRow if words.get("until") == ESTIMATE else DecoyRow
 
 
 def row(protocol: str, words: Mapping[str, Any], repeat: int) -> AnyRow:
@@ -206,14 +245,18 @@ def row(protocol: str, words: Mapping[str, Any], repeat: int) -> AnyRow:
     plain = settle(protocol_of(protocol), words)
     if isinstance(what, WeakExperiment):
         return WeakRow.of(plain, repeat, weak.estimate(what), weak.predict(what))
+    if isinstance(what, DecoyExperiment):
+        return DecoyRow.of(plain, repeat, decoys.run(what), decoys.predict(what))
     assert isinstance(what, Experiment)  # a sweep takes no others
     return Row.of(plain, repeat, distilled.run(what), distilled.predict(what))
 
 
-def quantities(protocol: AnyProtocol) -> tuple[Quantity, ...]:
-    """What a protocol has to show."""
+def quantities(protocol: AnyProtocol, words: Mapping[str, Any]) -> tuple[Quantity, ...]:
+    """What experiments of a protocol with these words have to show."""
     if not (isinstance(protocol, Undistilled) or protocol.weak):
         judged = (Quantity.CHSH,) if protocol.judged_on_chsh else ()
         return (Quantity.QBER, *judged, Quantity.KEY)
+    if words.get("until") != ESTIMATE:
+        return (Quantity.QBER, Quantity.KEY)
     gains = _OF_DECOYS if protocol is Protocol.DECOY else _OF_DECOYS[:1]
     return (*gains, Quantity.QBER, Quantity.SINGLE_PHOTON_YIELD, Quantity.KEY)

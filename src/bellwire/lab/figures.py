@@ -182,7 +182,7 @@ def _curve(axes: Axes, result: SweepResult, panel: Panel) -> None:
 def _theory(axes: Axes, result: SweepResult, panel: Panel, at: NDArray[np.float64]) -> float:
     """Theory's line of each quantity of a panel; gives its highest value."""
     highest = 0.0
-    distilled = protocol_of(result.protocol) not in WEAK
+    distilled = not result.estimated
     for quantity in panel:
         expected = np.array([_expected(result.theory((float(x),)), quantity) for x in at])
         known = np.flatnonzero(expected > 0.0)
@@ -406,8 +406,7 @@ def power_of_ten(value: float, _position: int = 0) -> str:
 
 
 def _by_verdict(result: SweepResult, points: Iterable[Point]) -> list[tuple[Verdict, list[Point]]]:
-    weak = protocol_of(result.protocol) in WEAK
-    accepted, divided, rejected = _ESTIMATED if weak else _DISTILLED
+    accepted, divided, rejected = _ESTIMATED if result.estimated else _DISTILLED
     groups: dict[Verdict, list[Point]] = {accepted: [], divided: [], rejected: []}
     for p in points:
         verdict = accepted if p.accepted == 1.0 else rejected if p.accepted == 0.0 else divided

@@ -14,13 +14,14 @@ import numpy as np
 from bellwire.base.bits import PackedBits
 from bellwire.base.detections import Protocol, Side, Slots
 from bellwire.crypto.kdf import hkdf
-from bellwire.distill.announcements import decode_plane, deposit, positions
+from bellwire.distill.announcements import decode_plane, positions
 from bellwire.distill.cascade import Cascade
+from bellwire.distill.choices import Choices
 from bellwire.distill.errors import ReconciliationFailed
 from bellwire.distill.evidence import Evidence
 from bellwire.distill.messages import Announced, Decided, Open, Received, Tested, decode
 from bellwire.distill.reconciliation import ReconciliationBudget
-from bellwire.distill.sifting import Choices, Sifted, sift
+from bellwire.distill.sifting import Sifted, sift
 from bellwire.distill.steps import MAX_ROUNDS
 from bellwire.lab.pair import faithful
 
@@ -196,11 +197,9 @@ class Overheard:
         return decode_plane(received.slots, self._opening.pulses, "list of slots")
 
     def _choices(self, announced: Announced) -> Choices:
-        low = decode_plane(announced.low, self.slots.size, "settings")
-        if self._opening.protocol.settings == 2:
-            return Choices(low)
-        rest = ~low
-        return Choices(low, deposit(decode_plane(announced.high, rest.count(), "settings"), rest))
+        kinds = self._opening.protocol.settings
+        planes = announced.low, announced.high
+        return Choices.decode(planes, self.slots.size, kinds, "settings")
 
     def _sift(self, outcomes: PackedBits) -> Sifted:
         return sift(

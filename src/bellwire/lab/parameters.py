@@ -37,7 +37,7 @@ class Settings(TypedDict, total=False):
             with weak pulses.
         seed: Makes it reproducible; None draws from the operating system.
         sample_share: Share of the sifted bits that is compared; not in E91, nor with weak pulses.
-        epsilon: Total failure probability; not with weak pulses.
+        epsilon: Total failure probability; of weak pulses only where decoy states go on to a key.
         mean_pairs: E91, BBM92: pairs per window; None for exactly one.
         pair_statistics: Law of their number, `thermal` (where None) or `poisson`.
         engine: `fast`, or `qiskit` or `pennylane` for circuits of qubits; not with weak pulses.
@@ -91,7 +91,8 @@ class Words(Settings, total=False):
     """All parameters of `lab run` but for the protocol.
 
     Attributes:
-        until: `estimate` ends with the statistics; weak pulses are not distilled and need it.
+        until: `estimate` ends with the statistics, `key` or None goes on to the key; `wcp-bb84` has
+            none, and a sweep of `decoy-bb84` ends with the estimate unless it is `key`.
     """
 
     until: str | None
@@ -149,7 +150,7 @@ WORDS: dict[str, Word] = {
     "eve_axis": Word(None, Kind.TEXT, PHOTONS),
     "seed": Word(None, Kind.WHOLE),
     "sample_share": Word(0.2, of=PHOTONS),
-    "epsilon": Word(1e-10, of=PHOTONS),
+    "epsilon": Word(1e-10, of=(*PHOTONS, Protocol.DECOY)),
     "mean_pairs": Word(None, of=ENTANGLED),
     "pair_statistics": Word(None, Kind.TEXT, ENTANGLED),
     "engine": Word("fast", Kind.TEXT, PHOTONS),
@@ -254,7 +255,7 @@ SWEEPABLE = {
     "efficiency": Sweepable("efficiency of the detectors"),
     "pulses": Sweepable("pulses, or pairs, of a block", whole=True),
     "sample_share": Sweepable("share of the sifted bits that is compared", of=PHOTONS),
-    "epsilon": Sweepable("total failure probability ε", of=PHOTONS),
+    "epsilon": Sweepable("total failure probability ε", of=(*PHOTONS, Protocol.DECOY)),
     "mean_pairs": Sweepable("pairs per window, μ", of=ENTANGLED),
     "signal": Sweepable("photons per signal pulse, μ", of=WEAK, word="intensities"),
     "decoy": Sweepable("photons per decoy pulse, ν", of=_DECOY, word="intensities"),

@@ -93,7 +93,12 @@ class SweepResult:
     @property
     def quantities(self) -> tuple[Quantity, ...]:
         """What this protocol has to show."""
-        return quantities(protocol_of(self.protocol))
+        return quantities(protocol_of(self.protocol), self.fixed)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether its experiments end with estimates, and give no key."""
+        return self.fixed.get("until") == "estimate"
 
     def points(self) -> list[Point]:
         """The places of the sweep, in order."""
@@ -150,7 +155,7 @@ class SweepResult:
         """
         from bellwire.base.style import save  # noqa: PLC0415 - Matplotlib takes a second to load
 
-        written = write_table(folder, "sweep", row_kind(self.protocol), self.rows)
+        written = write_table(folder, "sweep", row_kind(self.protocol, self.fixed), self.rows)
         try:
             return [*written, *save({"sweep": self.figure()}, folder)]
         except OSError as error:

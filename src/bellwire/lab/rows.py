@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bellwire.lab.decoys import DecoyResult
 from bellwire.lab.experiment import Result
 from bellwire.lab.parameters import numbers
 from bellwire.lab.quantities import Measured, Prediction, Quantity
@@ -208,6 +209,7 @@ class WeakRow:
         """The row of an experiment with these settled words."""
         given = {**plain, **_eve(result)}
         del given["until"]
+        given.pop("epsilon", None)  # of keys
         shares = numbers(given.pop("intensity_shares"))
         means = numbers(given.pop("intensities"))
         for k, name in enumerate(NAMES):
@@ -246,4 +248,116 @@ class WeakRow:
         }
 
 
-AnyRow = Row | WeakRow
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoyRow:
+    """One experiment with decoy states that was distilled.
+
+    Attributes:
+        eve: Her kind, or `none`.
+        eve_share: Her share; 0 without her.
+        signal, decoy, vacuum: Photons per pulse of each intensity.
+        signal_share, decoy_share, vacuum_share: How often each.
+        repeat: Number among the experiments with these parameters.
+        seed: This experiment's own, for `lab run`.
+        gain_signal, gain_decoy, gain_vacuum: Detections per pulse of each intensity, blind gates
+            included; None where the block ended before.
+        qber: Of all sifted bits whose error is known.
+        single_photon_bits: Lower bound of the key bits from single photons.
+        phase_error: Upper bound of their phase error rate.
+        key_per_pulse: Secret bits over pulses.
+        key_theory: The same for long blocks.
+
+    The others are those of `lab run`.
+    """
+
+    protocol: str
+    pulses: int
+    km: float
+    loss: float
+    insertion_loss: float
+    efficiency: float
+    dark: float
+    misalignment: float
+    eve: str
+    eve_share: float
+    epsilon: float
+    signal: float
+    decoy: float
+    vacuum: float
+    signal_share: float
+    decoy_share: float
+    vacuum_share: float
+    rectilinear: float
+    dead_gates: int
+    afterpulse: float
+    afterpulse_gates: float
+    threshold_width: float
+    jitter: float
+    gate: float | None
+    repeat: int
+    seed: int
+    detections: int
+    sifted_bits: int
+    gain_signal: float | None
+    gain_decoy: float | None
+    gain_vacuum: float | None
+    qber: float | None
+    qber_stderr: float | None
+    qber_theory: float | None
+    single_photon_bits: float | None
+    phase_error: float | None
+    leaked_bits: int | None
+    secret_bits: int
+    key_per_pulse: float
+    key_theory: float | None
+    verdict: str
+    reason: str | None
+    keys_match: bool | None
+
+    @classmethod
+    def of(
+        cls, plain: Mapping[str, Any], repeat: int, result: DecoyResult, expected: Prediction
+    ) -> "DecoyRow":
+        """The row of an experiment with these settled words."""
+        given = {**plain, **_eve(result)}
+        for name in ("until", "monitor", "false_alarm", "dead_time"):  # the same in all of them
+            del given[name]
+        shares = numbers(given.pop("intensity_shares"))
+        means = numbers(given.pop("intensities"))
+        for k, name in enumerate(NAMES):
+            given[name], given[f"{name}_share"] = means[k], shares[k]
+            given[f"gain_{name}"] = result.intensities[k]["gain"] if result.intensities else None
+        leaked = (result.reconciliation or {}).get("leaked_bits")
+        return cls(
+            protocol=result.protocol,
+            **given,
+            repeat=repeat,
+            detections=result.detections,
+            sifted_bits=result.sifted_bits,
+            qber=result.qber,
+            qber_stderr=result.qber_stderr,
+            qber_theory=expected.qber,
+            single_photon_bits=result.single_photon_bits,
+            phase_error=result.phase_error,
+            leaked_bits=None if leaked is None else int(leaked),
+            secret_bits=result.secret_bits,
+            key_per_pulse=result.secret_bits / result.pulses,
+            key_theory=expected.key,
+            verdict=result.verdict,
+            reason=result.reason,
+            keys_match=result.keys_match,
+        )
+
+    def swept(self, name: str) -> float:
+        """Value of a swept parameter."""
+        return _swept(self, name)
+
+    def measured(self) -> dict[Quantity, Measured]:
+        """What it measured, with standard errors; the key's is not known from one run."""
+        return {
+            Quantity.QBER: (self.qber, self.qber_stderr),
+            Quantity.KEY: (self.key_per_pulse, None),
+        }
+
+
+AnyRow = Row | WeakRow | DecoyRow

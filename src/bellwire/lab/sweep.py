@@ -163,7 +163,7 @@ class Plan:
             if either(name) and said_by(name) in given:
                 raise RangeError(f"expected {name} either as a range or as a value, got both")
         fixed = fixed_words(kind, words, names)
-        if kind not in WEAK and fixed["until"] is not None:
+        if kind not in WEAK and fixed["until"] not in {None, "key"}:
             raise UsageError(
                 f"expected no until in a sweep of {kind}, which goes on to the key, "
                 f"got {fixed['until']}"
@@ -226,7 +226,7 @@ def sweep(
 
     Args:
         protocol: `e91`, `bbm92`, `bb84`, `wcp-bb84` or `decoy-bb84`; the last two up to the
-            estimate.
+            estimate, `decoy-bb84` to the key with `until="key"`.
         over: `PARAM=FROM:TO:N`, with `:log` behind it where steps are factors, or an `Axis`; one
             or two of them.
         repeat: Experiments per place.
@@ -255,7 +255,7 @@ def sweep(
     if out is None:
         root = secrets.randbits(63) if seed is None else seed
         return _result(plan, root, _work(plan, root, [], do, _Watch(progress)))
-    with folders.opened(Path(out), row_kind(protocol)) as folder:
+    with folders.opened(Path(out), row_kind(protocol, plan.fixed)) as folder:
         known = folder.identity()
         root = _root(known, seed)
         if known is not None:

@@ -41,7 +41,7 @@ class Job:
 
     def read(self, plain: Mapping[str, Any]) -> AnyRow:
         """The row that somebody else made, from its plain values."""
-        return dispatch.row_kind(self.protocol)(**plain)
+        return dispatch.row_kind(self.protocol, self.words)(**plain)
 
 
 def rows(jobs: Sequence[Job], workers: int) -> Generator[AnyRow, None, None]:

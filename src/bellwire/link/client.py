@@ -61,7 +61,7 @@ class LinkClient:
         *,
         timeout_s: float = ANSWER_WITHIN_S,
         decoys: Decoys | None = None,
-        decoy_rectilinear: float = 0.5,
+        decoy_rectilinear: float = 0.7,
     ) -> None:
         self._path = path
         self._timeout_s = timeout_s

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bellwire.base.detections import Detections, Settings, Slots
 from bellwire.crypto.counter import Generator, available, counter_key
 from bellwire.crypto.kernels.aes import Key
-from bellwire.crypto.stream import KeyStream
+from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.link.click_stream import RARE_WORDS, ROWS, Kept, Run, State
 from bellwire.link.kernels import clicks as kernel
 from bellwire.link.kernels.thinning import halves_at, thin, words_at
@@ -177,6 +177,11 @@ class WeakLink:
                 *kept.room(),
             )
             kept.size += n
+
+
+def warm() -> None:
+    """Have what Alice's look-ups take compiled, or loaded from its cache."""
+    WeakPulses(WeakConfig(), bytes(SEED_BYTES), 0, 1).at(np.zeros(1, np.int64))
 
 
 def choices_key(seed: bytes, label: str) -> Key:

@@ -217,6 +217,8 @@ def _policy(settings: Settings, side: Side, options: NodeOptions, random: Random
         epsilon=distill.epsilon,
         red_qber=rules.red_qber,
         chsh_floor=rules.chsh_floor,
+        decoys=settings.weak.decoys,
+        decoy_rectilinear=settings.weak.rectilinear,
         lab_seed=(
             None
             if options.lab_seed is None

@@ -7,7 +7,7 @@ this side's part. All that is beyond it is the same for both: numbers, tags, kee
 import asyncio
 from typing import Protocol as Interface
 
-from bellwire.base.detections import OF_PHOTONS, Half, Protocol
+from bellwire.base.detections import Half, Protocol
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
@@ -120,10 +120,7 @@ class Photons:
         return self._link.spent
 
     def check_order(self, protocol: Protocol, pulses: int) -> None:
-        """A block must not be longer than the policy allows, and of single photons or pairs."""
-        if protocol.weak:
-            known = ", ".join(OF_PHOTONS)
-            raise UsageError(f"expected one of the protocols {known}, got {protocol}")
+        """A block must not be longer than the policy allows."""
         if not 1 <= pulses <= self._policy.max_pulses:
             raise UsageError(f"pulses: expected 1 to {self._policy.max_pulses}, got {pulses}")
 

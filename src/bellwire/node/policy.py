@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Protocol
 from bellwire.base.limits import MAX_PULSES
 from bellwire.crypto.kdf import hkdf
@@ -19,6 +20,8 @@ class Policy:
         epsilon: Total ε of a block.
         red_qber: Blocks from this QBER on are rejected.
         chsh_floor: Blocks with S below this are rejected.
+        decoys: What Alice's laser sends in blocks of decoy states.
+        decoy_rectilinear: Probability of the rectilinear basis in them; ½ in all other blocks.
         max_pulses: Longest block.
         lab_seed: Makes choices reproducible, in the lab and the demo only.
         random: What choice seeds and tickets are drawn from without it.
@@ -28,6 +31,8 @@ class Policy:
     epsilon: float = 1e-10
     red_qber: float = 0.11
     chsh_floor: float = 2.2
+    decoys: Decoys = field(default_factory=Decoys)
+    decoy_rectilinear: float = 0.7
     max_pulses: int = MAX_PULSES
     lab_seed: bytes | None = field(default=None, repr=False)
     random: RandomSource = field(default_factory=OperatingSystem, repr=False, compare=False)
@@ -68,7 +73,12 @@ class Policy:
             self.epsilon,
             self.red_qber,
             self.chsh_floor,
+            *self._light(protocol),
         )
+
+    def _light(self, protocol: Protocol) -> tuple[float, Decoys | None]:
+        """Probability of the rectilinear basis, and decoys: as this node tells its source."""
+        return (self.decoy_rectilinear, self.decoys) if protocol.weak else (0.5, None)
 
     def accepts(self, opening: Open) -> bool:
         """Whether a block that the peer opens is as this node is set."""
@@ -80,6 +90,6 @@ class Policy:
             opening.red_qber,
             opening.chsh_floor,
         )
-        even = opening.rectilinear == 0.5  # as the choices that this node hands to its source
-        known = not opening.protocol.weak
-        return ours == theirs and known and even and opening.pulses <= self.max_pulses
+        light = opening.rectilinear, opening.decoys
+        same = ours == theirs and light == self._light(opening.protocol)
+        return same and opening.pulses <= self.max_pulses

@@ -390,6 +390,7 @@ class NodeService:
                 decided_at=now,
                 probe=report.probe,
                 too_few=report.reason in (Reason.TOO_FEW, Reason.UNPROVEN),
+                starved=report.reason is Reason.SINGLE_PHOTONS,
                 tampered=report.reason in (Reason.AUTHENTICATION, Reason.DIFFER),
             )
         )

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from bellwire.base.decoys import MAX_MEAN_PHOTONS, Decoys
 from bellwire.base.limits import (
     MAX_FIBRE_KM,
     MAX_IN_FLIGHT,
@@ -129,7 +130,7 @@ class DistillSettings(BaseModel):
 
     model_config = _SECTION
 
-    protocol: Literal["e91", "bbm92", "bb84"] = Field(
+    protocol: Literal["e91", "bbm92", "bb84", "decoy-bb84"] = Field(
         default="e91", description="How photons become correlated bits."
     )
     source: Annotated[str, Field(pattern=r"^(link|timetags:.+|etsi014)$", max_length=4096)] = Field(
@@ -173,6 +174,53 @@ class DistillSettings(BaseModel):
     probe_pulses: int = Field(
         default=20_000, ge=1_000, le=MAX_PULSES, description="Pulses, or pairs, of a probe block."
     )
+
+
+class WeakSettings(BaseModel):
+    """The pulses of Alice's laser in decoy-bb84; both nodes must have the same."""
+
+    model_config = _SECTION
+
+    signal: float = Field(
+        default=0.5, gt=0, le=MAX_MEAN_PHOTONS, description="Mean photons of a signal pulse."
+    )
+    decoy: float = Field(
+        default=0.2, gt=0, le=MAX_MEAN_PHOTONS, description="Mean photons of a decoy pulse."
+    )
+    vacuum: float = Field(
+        default=0.0, ge=0, le=MAX_MEAN_PHOTONS, description="Mean photons of a vacuum decoy."
+    )
+    decoy_share: float = Field(
+        default=0.4, gt=0, lt=1, description="Share of the pulses that are decoys."
+    )
+    vacuum_share: float = Field(
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="Share of the pulses that are vacuum decoys; the rest are signals.",
+    )
+    rectilinear: float = Field(
+        default=0.7,
+        gt=0,
+        lt=1,
+        description="Probability of the rectilinear basis, Alice's and Bob's. Key comes from the "
+        "more probable basis, the other one is compared whole.",
+    )
+
+    @model_validator(mode="after")
+    def _decoys_can_be_sent(self) -> Self:
+        _ = self.decoys
+        return self
+
+    @property
+    def decoys(self) -> Decoys:
+        """Intensities and shares as both nodes and the link tell each other."""
+        # The rounded share is the same number at both nodes, whoever adds it up.
+        signal_share = round(1.0 - self.decoy_share - self.vacuum_share, 12)
+        return Decoys(
+            (self.signal, self.decoy, self.vacuum),
+            (signal_share, self.decoy_share, self.vacuum_share),
+        )
 
 
 class Etsi014Settings(BaseModel):
@@ -335,6 +383,7 @@ class Settings(BaseSettings):
     state: StateSettings = Field(default_factory=StateSettings)
     link: LinkSettings = Field(default_factory=LinkSettings)
     distill: DistillSettings = Field(default_factory=DistillSettings)
+    weak: WeakSettings = Field(default_factory=WeakSettings)
     etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
     random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)

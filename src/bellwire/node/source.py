@@ -6,9 +6,10 @@ from pathlib import Path
 
 import structlog
 
-from bellwire.base.detections import Side
+from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UsageError
 from bellwire.keys.model import KeySourceKind
+from bellwire.link import weak_nodes
 from bellwire.link.client import LinkClient
 from bellwire.link.timetags.matching import Matched
 from bellwire.link.timetags.recording import Recording
@@ -52,8 +53,14 @@ def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) ->
     """
     where = folder_of(settings.distill.source)
     if where is None:
-        simulated = LinkClient(link_dir / f"{side}.sock")
-        return Source(simulated, KeySourceKind.SIMULATED, lambda: None, overlapping=True)
+        simulated = LinkClient(
+            link_dir / f"{side}.sock",
+            decoys=settings.weak.decoys,
+            decoy_rectilinear=settings.weak.rectilinear,
+        )
+        alice = Protocol(settings.distill.protocol).weak and side is Side.ALICE
+        ready = weak_nodes.warm if alice else _nothing
+        return Source(simulated, KeySourceKind.SIMULATED, ready, overlapping=True)
     recording = Recording.load(where.expanduser())
     about = recording.about
     if about.side is not side:
@@ -68,6 +75,10 @@ def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) ->
     uses = Uses(folder / "tags.json")
     link = TimeTagLink(recording, uses, _tell_matched, _tell_ended)
     return Source(link, kind, warm, overlapping=False)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _tell_matched(matched: Matched) -> None:

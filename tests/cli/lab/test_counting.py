@@ -47,7 +47,7 @@ def test_people_get_a_table_beside_theory(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("bb84", "--until", "key"), "expected --until estimate, got key"),
+        (("bb84", "--until", "soon"), "estimate or key, got soon"),
         (("bb84", *UNTIL, "--mean-pairs", "0.1"), "mean-pairs only with"),
         (("bb84", *UNTIL, "--pulses", "1e14"), "1 … 10000000000000"),
         (("b92", *UNTIL), "bbm92"),

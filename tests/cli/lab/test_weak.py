@@ -75,8 +75,15 @@ def test_people_get_a_table_and_the_story(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("decoy-bb84",), "expected --until estimate with decoy-bb84"),
+        (("wcp-bb84",), "expected --until estimate with wcp-bb84, which has no key"),
         (("wcp-bb84", "--until", "key"), "got key"),
+        (("decoy-bb84", "--until", "soon"), "estimate or key, got soon"),
+        (("decoy-bb84", "--monitor", "counts"), "no monitor on the way to the key"),
+        (("decoy-bb84", "--dead-time", "per-detector"), "expected common to a key"),
+        (("decoy-bb84", "--pulses", "1e8"), "expected 1 to 67108864 to a key"),
+        (("decoy-bb84", "--pulses", "6e7"), "expected at most 16777216 detections"),
+        (("decoy-bb84", "--epsilon", "0.1"), "epsilon: expected"),
+        (("decoy-bb84", *UNTIL, "--epsilon", "1e-5"), "no epsilon on the way to the estimate"),
         (("e91", "--dead-time", "common"), "dead-time only with"),
         (("e91", *UNTIL, "--dead-gates", "5"), "no dead time, afterpulse, jitter, gate"),
         (("bbm92", "--jitter", "200001"), "jitter in [0, 200000] ps"),
@@ -98,6 +105,23 @@ def test_what_cannot_be_is_refused_in_a_sentence(
 ) -> None:
     answer = document(capsys, *words, code=2)
     assert expected in answer["error"]["message"]
+
+
+def test_without_an_end_decoy_states_go_on_to_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    words = (
+        *("decoy-bb84", "--pulses", "1e6", "--intensities", "0.5,0.2,0", "--seed", "1"),
+        *("--intensity-shares", "0.3,0.4,0.3", "--rectilinear", "0.7"),
+    )
+    answer = document(capsys, *words)
+    assert (answer["verdict"], answer["keys_match"]) == ("accept", True)
+    assert answer["secret_bits"] > 10_000
+    assert answer["single_photon_bits"] > answer["secret_bits"]
+    assert len(answer["intensities"]) == 3
+    out, _ = lab(capsys, *words)
+    assert "secret bits, equal at both sides" in out
+    assert "Single photons" in out
+    out, _ = lab(capsys, *words[:2], "4e6", *words[3:], "--km", "40", "--eve", "pns")
+    assert "decoys show no single photons" in out
 
 
 def test_a_sweep_of_weak_pulses_ends_with_estimates_of_itself(

@@ -8,9 +8,9 @@ import numpy as np
 
 from bellwire.base.bits import Bits, PackedBits
 from bellwire.base.detections import Protocol, Side
+from bellwire.distill.choices import Choices
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 from bellwire.distill.planes import Planes, PreparedPlanes, Registered
-from bellwire.distill.sifting import Choices
 
 SLOTS_A_DETECTION = 2
 SAMPLE_SHARE = 0.01

@@ -20,8 +20,9 @@ from bellwire.crypto.one_time_mac import tag
 from bellwire.distill import fourier
 from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.cascade import Cascade
+from bellwire.distill.choices import Choices
 from bellwire.distill.reconciliation import ReconciliationBudget
-from bellwire.distill.sifting import Choices, sift
+from bellwire.distill.sifting import sift
 from bellwire.distill.verification import HASH_KEY_BYTES, key_hash
 
 QBER = 0.02

@@ -80,7 +80,9 @@ WORDS: dict[str, Any] = {
     ),
     "jitter": _option(float, "Scatter of clicks in time, FWHM, ps.", "0"),
     "gate": _option(float, "Width of a gate, ps; without it a whole period."),
-    "until": _option(str, "End with the statistics, before any key.", metavar="estimate"),
+    "until": _option(
+        str, "End with the statistics, before any key.", "key", metavar="estimate|key"
+    ),
 }
 
 

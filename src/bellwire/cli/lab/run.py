@@ -76,6 +76,7 @@ def _story(result: "Result") -> list[tuple[str, str]]:
         )
     if result.qber is not None and result.qber_stderr is not None:
         rows.append(("QBER", f"{result.qber:.2%} ± {result.qber_stderr:.2%}"))
+    rows += _decoys(result)
     if result.reconciliation is not None:
         leaked, efficiency = (
             result.reconciliation["leaked_bits"],
@@ -106,6 +107,28 @@ def _story(result: "Result") -> list[tuple[str, str]]:
         rows.append(("Verdict", f"[red]abort[/red]: {result.reason}"))
     seed = "drawn by the system" if result.seed is None else str(result.seed)
     rows.append(("Run", f"{result.wall_s:.2f} s, seed {seed}, {_engine(result)}"))
+    return rows
+
+
+def _decoys(result: "Result") -> list[tuple[str, str]]:
+    """What decoys proved, if there were any."""
+    from bellwire.lab.decoys import DecoyResult
+
+    if not isinstance(result, DecoyResult) or not result.intensities:
+        return []
+    names = ("signal", "decoy", "vacuum")
+    gains = ", ".join(
+        f"{name} {each['gain']:.4g}" for name, each in zip(names, result.intensities, strict=True)
+    )
+    rows = [("Gains", f"{gains} detections per pulse")]
+    if result.single_photon_bits is not None and result.phase_error is not None:
+        rows.append(
+            (
+                "Single photons",
+                f"at least {result.single_photon_bits:,.0f} key bits, phase errors up to "
+                f"{result.phase_error:.2%}",
+            )
+        )
     return rows
 
 

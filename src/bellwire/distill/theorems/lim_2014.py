@@ -70,19 +70,33 @@ class DecoyCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecoyKey:
-    """What is proved, except with probability ε.
+class DecoyBounds:
+    """What is proved of the key's bits, except with probability ε.
 
     Attributes:
         vacuum: Key bits from empty pulses, at least (2).
         single: Key bits from single photons, at least (3).
         phase_error: Of the single photons, at most (5); at most ½.
-        bits: Length of the key (1) before it is cut to whole bits; negative if costs exceed it.
     """
 
     vacuum: float
     single: float
     phase_error: float
+
+    @property
+    def single_entropy(self) -> float:
+        """Bits of the single photons that Eve does not know, s₁(1 − h(φ))."""
+        return self.single * (1.0 - binary_entropy(self.phase_error))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoyKey(DecoyBounds):
+    """How long the key is.
+
+    Attributes:
+        bits: Length of the key (1) before it is cut to whole bits; negative if costs exceed it.
+    """
+
     bits: float
 
     @property
@@ -107,12 +121,24 @@ def decoy_key(
     """
     check_epsilon(secrecy=secrecy, correctness=correctness)
     check_counts(leaked_bits=leaked_bits)
+    found = decoy_bounds(counts, secrecy)
+    costs = smoothing_cost(secrecy) + math.log2(2.0 / correctness)
+    bits = found.vacuum + found.single_entropy - leaked_bits - costs
+    return DecoyKey(
+        vacuum=found.vacuum, single=found.single, phase_error=found.phase_error, bits=bits
+    )
+
+
+def decoy_bounds(counts: DecoyCounts, secrecy: float) -> DecoyBounds:
+    """What the counts of a run prove of its key, whatever is made of it; `secrecy` is ε_sec."""
     vacuum, single = _lowest(counts, counts.key, secrecy)
     phase = _phase_error(counts, single, secrecy)
-    entropy = vacuum + single * (1.0 - binary_entropy(phase))
-    costs = 6.0 * math.log2(TERMS / secrecy) + math.log2(2.0 / correctness)
-    bits = entropy - leaked_bits - costs
-    return DecoyKey(vacuum=vacuum, single=single, phase_error=phase, bits=bits)
+    return DecoyBounds(vacuum=vacuum, single=single, phase_error=phase)
+
+
+def smoothing_cost(secrecy: float) -> float:
+    """Bits that (1) takes off for its chain rules and for hashing, 6 log₂(21/ε_sec)."""
+    return 6.0 * math.log2(TERMS / secrecy)
 
 
 def _chance(counts: DecoyCounts, photons: int) -> float:
