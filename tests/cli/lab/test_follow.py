@@ -46,8 +46,9 @@ def test_a_page_is_written_and_its_files_are_named(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("decoy-bb84", "--until", "estimate"), "until the key, got decoy-bb84 until estimate"),
-        (("e91", "--until", "estimate"), "got e91 until estimate"),
+        (("decoy-bb84", "--until", "estimate"), "bb84 here, got decoy-bb84"),
+        (("decoy-bb84",), "bb84 here, got decoy-bb84"),
+        (("e91", "--until", "estimate"), "got --until estimate"),
         (("e91", "--eve", "man-in-the-middle"), "in the middle"),
         (("e91", "--pulses", "0"), "pulses"),
     ],

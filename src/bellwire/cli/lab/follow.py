@@ -28,6 +28,7 @@ def command(
     json: JsonFlag = False,
 ) -> None:
     """Follow one block from light to key: what crosses the wire, and what comes of it."""
+    from bellwire.base.detections import OF_PHOTONS
     from bellwire.lab import dispatch
     from bellwire.lab.experiment import Experiment
     from bellwire.lab.follow import follow
@@ -35,9 +36,10 @@ def command(
     from bellwire.lab.follow_story import story
 
     planned = dispatch.experiment(protocol, words)
+    if protocol not in OF_PHOTONS:
+        raise UsageError(f"expected e91, bbm92 or bb84 here, got {protocol}")
     if not isinstance(planned, Experiment):
-        end = words.get("until", "key")
-        raise UsageError(f"expected e91, bbm92 or bb84 until the key, got {protocol} until {end}")
+        raise UsageError(f"expected to follow it to the key, got --until {words['until']}")
     with output.progress(f"{protocol} with {planned.pulses:,} pulses"):
         followed = follow(planned)
     written = [] if markdown is None else write(followed, markdown)
