@@ -109,7 +109,7 @@ class SlowFrame:
             colours = [s for s in odd if s < COLOURS]
             if not odd:
                 return
-            yield from self.search_sets(colours[: -(-len(colours) // 2)] or odd[:1])
+            yield from self.search_sets(colours or odd[:1])
 
     def search_order(self, at: int) -> Talk:
         order = self.orders[at]

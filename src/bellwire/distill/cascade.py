@@ -9,7 +9,7 @@ The key is cut into frames that are searched side by side, each at its own pace.
 put into a random public order (errors come in bursts), and from there into a second one. The
 opening message has the parities of all blocks of both orders, and of random colours and masks of
 the places. Then, batch by batch in every frame: all odd intervals of the first order are halved
-until each is one place; when there are none, those of the second; when there are none, some odd
+until each is one place; when there are none, those of the second; when there are none, all odd
 colours, then an odd mask. When all is even, both sides have finished.
 
 Always: whatever the peer sends, every batch either finds places that were not found before or

@@ -6,9 +6,10 @@ places; their parities are announced with the opening and kept, as errors are fo
 Two hidden errors show in the colours unless they have the same one, and a residue that is
 independent of the masks keeps all of them even with probability 2⁻¹⁶.
 
-A set is searched by halving the whole frame, counting members only. That is dear, log₂ n parities,
-so only half of the odd colours are searched at a time: with its partner found, the other error of a
-pair makes its small interval of the first order odd, which is cheap.
+A set is searched by halving the whole frame, counting members only. That is dear, log₂ n parities.
+Of a pair one error would do, since its partner then makes a small interval of the first order odd;
+yet all odd colours are searched at once. It costs 0.2 % of what is leaked and saves a tenth of the
+rounds at an error rate of 2 %, and four tenths at 8 %.
 """
 
 from dataclasses import dataclass
@@ -42,13 +43,17 @@ def draw_sets(public_seed: bytes, n: int) -> Sets:
     colour = _planes(public_seed, "cascade colours", _COLOUR_BITS, n)
     masks = _planes(public_seed, "cascade masks", SETS - COLOURS, n)
     planes = np.empty((SETS, n // 64), np.uint64)
-    for c in range(COLOURS):
-        chosen = [plane if c >> b & 1 else ~plane for b, plane in enumerate(colour)]
-        planes[c] = np.bitwise_and.reduce(chosen)
+    low, high = _quarters(colour[0], colour[1]), _quarters(colour[2], colour[3])
+    planes[:COLOURS] = (high[:, None] & low).reshape(COLOURS, -1)
     planes[COLOURS:] = masks
     members = np.empty(n, np.uint32)
     columns(planes.ravel(), SETS, members)
     return Sets(planes.ravel(), members)
+
+
+def _quarters(low: Words, high: Words) -> Words:
+    """Where two bits of a colour are 0, 1, 2 and 3; as (4, …)."""
+    return np.stack([~(low | high), low & ~high, high & ~low, low & high])
 
 
 def _planes(public_seed: bytes, label: str, count: int, n: int) -> Words:

@@ -232,12 +232,11 @@ def _open(
             kept, hits = gather(places, dirty, kind, f, origin, searches, found, hits)
         if kept == _0 and hits == before:
             kind = _2
-            syndrome = _U(frames[f, SYNDROME])
-            colours = popcount(syndrome & _ALL_COLOURS)
-            wanted = (colours + _1) >> _1 if colours else _U(syndrome != _0)
-            while kept < wanted:
-                searches[f, kept] = _U(n - 1) << _16 | _U(trailing_zeros(syndrome)) << _32
-                syndrome &= syndrome - _1
+            odd = _U(frames[f, SYNDROME])
+            odd &= _ALL_COLOURS if odd & _ALL_COLOURS else _0 - odd  # all colours, or one mask
+            while odd:
+                searches[f, kept] = _U(n - 1) << _16 | _U(trailing_zeros(odd)) << _32
+                odd &= odd - _1
                 kept += _1
         frames[f, OPEN], frames[f, KIND] = np.uint32(kept), np.uint32(kind)
         pending[again] = np.uint32(f)
