@@ -20,7 +20,7 @@ both sides' parities are public, a key-rate proof must allow two-way announcemen
 Lütkenhaus, "Using Cascade in quantum key distribution", 2023).
 
 Cost: 2 ns a bit and side at an error rate of 2 % in keys of millions of bits, growing with the
-errors; 5 bytes a bit, of which only a fifth and those that searches need are touched.
+errors. Memory: 1.6 bytes a bit; 4 more are reserved, of which only what searches need is used.
 """
 
 from itertools import accumulate

@@ -1,11 +1,13 @@
 """The frames of a key that Cascade searches: the arrays that its kernels work on."""
 
+from mmap import mmap
+
 import numpy as np
 
 from bellwire.base.bits import PackedBits
 from bellwire.crypto.stream import KeyStream
 from bellwire.distill.kernels import cascade as kernels
-from bellwire.distill.kernels.intervals import BITS, FOUND, Numbers
+from bellwire.distill.kernels.intervals import BITS, FOUND, Numbers, Words
 from bellwire.distill.kernels.opening import opening
 from bellwire.distill.kernels.transposing import rearrange, restore
 from bellwire.distill.layout import ROWS, Layout
@@ -53,7 +55,7 @@ class Frames:
             self._row,
             np.zeros((2, frames, (n // 64 + 63) // 64), np.uint64),
             np.zeros((frames, 3), np.uint32),
-            np.zeros((frames, n // 2), np.uint64),
+            _mostly_untouched(frames, n // 2),
             np.zeros(min(frames, kernels.GROUP) * n + 1, np.uint32),
         )
 
@@ -82,6 +84,14 @@ class Frames:
         words = np.zeros(found.size + 1, np.uint64)
         restore(found, self._plan.frame, ROWS, self._turns, words)
         return PackedBits(words[:-1], 64 * found.size)
+
+
+def _mostly_untouched(rows: int, columns: int) -> Words:
+    """Zeros for lists of which only the beginnings will be used.
+
+    NumPy asks for huge pages, of which each list's first entry would have one cleared and kept.
+    """
+    return np.frombuffer(mmap(-1, 8 * rows * columns), np.uint64).reshape(rows, columns)
 
 
 def _turns(public_seed: bytes, label: str, rows: int, n: int) -> Numbers:
