@@ -12,10 +12,12 @@ from bellwire.base.detections import Protocol
 from bellwire.crypto.one_time_mac import TAG_BYTES
 from bellwire.distill.sifting import SHARE_BITS
 from bellwire.distill.verdict import CLASSICAL
-from bellwire.lab.follow import Followed, Message, Part
+from bellwire.lab.follow import Followed, Message
 from bellwire.lab.narration import eve_is, setting
 
 ROUNDS_TOLD = (1, 2, 3, 5, 10, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000)
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Row = tuple[str, ...]
 
@@ -82,6 +84,14 @@ def _light_word(followed: Followed) -> str:
     return "pairs" if followed.protocol.entangled else "pulses"
 
 
+def _tiny(value: float) -> str:
+    """A small probability, to three digits, such as 1.25·10⁻¹¹."""
+    digits, exponent = f"{value:.2e}".split("e")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    digits = digits.rstrip("0").rstrip(".")
+    return power if digits == "1" else f"{digits}·{power}"
+
+
 def _light(followed: Followed) -> Section:
     given, report = followed.experiment, followed.report
     link = given.config
@@ -109,9 +119,9 @@ def _open(followed: Followed) -> Section:
         "Step 0: what block this is",
         (
             f"Alice says and Bob repeats, {message.alice_bytes} bytes each: number and size of the "
-            f"block, a sample share of {given.sample_share:g}, ε = {given.epsilon:g}, the limits "
-            f"QBER {given.red_qber:.0%} and S {given.chsh_floor:g}. So neither side can be led to "
-            "judge by other rules.",
+            f"block, a sample share of {given.sample_share:g}, ε = {_tiny(given.epsilon)}, the "
+            f"limits QBER {given.red_qber:.0%} and S {given.chsh_floor:g}. So neither side can be "
+            "led to judge by other rules.",
         ),
     )
 
@@ -231,8 +241,8 @@ def _tested(followed: Followed) -> Section | None:
         (
             opened,
             Table(("", "compared", "wrong", "QBER ± std. error", "limits"), rows),
-            f"Each limit is wrong with probability ε₁ = {followed.budget.estimation:.3g} at most "
-            "(Hoeffding).",
+            f"Each limit is wrong with probability ε₁ = {_tiny(followed.budget.estimation)} at "
+            "most (Hoeffding).",
         ),
     )
 
@@ -252,8 +262,8 @@ def _bell(followed: Followed) -> Iterator[str | Table]:
     if report.chsh is not None:
         yield (
             f"S = {report.chsh:.4f} ± {report.chsh_stderr:.4f}; except with probability "
-            f"4·{followed.budget.estimation:.3g} it is above {report.chsh_lower:.4f}. Without "
-            f"entanglement it is at most {CLASSICAL:g}."
+            f"4·ε₁, ε₁ = {_tiny(followed.budget.estimation)}, it is above {report.chsh_lower:.4f}. "
+            f"Without entanglement it is at most {CLASSICAL:g}."
         )
 
 
@@ -375,13 +385,13 @@ def _length(followed: Followed) -> Section | None:
         ("Σ n·(1 − h(e))", f"{whole:,.1f}"),
         ("− leaked", f"−{report.leaked_bits:,}"),
         ("− hash of the verification", f"−{report.verification_bits}"),
-        (f"− 2·log₂(1 / 2ε_PA), ε_PA = {followed.budget.amplification:.3g}", f"−{cost:.1f}"),
+        (f"− 2·log₂(1 / 2ε_PA), ε_PA = {_tiny(followed.budget.amplification)}", f"−{cost:.1f}"),
         ("= length, rounded down, not below 0", f"{report.extracted_bits:,}"),
         ("− pads of the four tags", f"−{report.authentication_bits}"),
         ("= net", f"{report.extracted_bits - report.authentication_bits:,}".replace("-", "−")),
     )
     text: list[str | Table] = [
-        _phase_errors(followed, parts),
+        _phase_errors(followed),
         Table(("part of the key", "n", "seen", "e", "n·(1 − h(e))"), rows),
         "From there the length, term by term:",
         Table(("", "bits"), sums),
@@ -392,22 +402,21 @@ def _length(followed: Followed) -> Section | None:
     return Section("length", "How much key", tuple(text), figure)
 
 
-def _phase_errors(followed: Followed, parts: tuple[Part, ...]) -> str:
-    smoothing = followed.budget.smoothing
+def _phase_errors(followed: Followed) -> str:
+    smoothing = _tiny(followed.budget.smoothing)
     if followed.protocol.judged_on_chsh:
         return (
             "What Eve may know follows from the phase errors: what the same pairs would have shown "
             "in the complement of their setting. Two of the opened correlations give it "
             "(*seen*: ½(1 − E) of the complement). Both at their limits, enlarged by what n bits "
             "may exceed their mean by except with probability ε′² / 2, give e; "
-            f"ε′ = {smoothing:.3g}."
+            f"ε′ = {smoothing}."
         )
-    names = " and ".join(each.name for each in parts)
     return (
         "What Eve may know follows from the phase errors: what the same bits would have shown in "
         "the other basis. There the sample was compared (*seen*), and by drawing without "
-        f"replacement (Serfling) the {names} have no more than e, except with probability "
-        f"ε′² / 2 each, ε′ = {smoothing:.3g}."
+        "replacement (Serfling) each part of the key has no more than e, except with probability "
+        f"ε′² / 2; ε′ = {smoothing}."
     )
 
 
@@ -422,8 +431,9 @@ def _proof(followed: Followed) -> Section | None:
             f"Alice, in {message.alice_bytes:,} bytes: a fresh hash key, the "
             f"{report.verification_bits} bits of her key’s hash, and {followed.seed_bits:,} bits "
             "of seed. Bob’s key hashes alike; keys that differ would do so with probability "
-            f"{followed.collision:.1e} at most. Both then multiply their {report.key_bits:,} bits "
-            f"with the matrix that the seed writes, and keep {report.extracted_bits:,}.",
+            f"{_tiny(followed.collision or 0.0)} at most. Both then multiply their "
+            f"{report.key_bits:,} bits with the matrix that the seed writes, and keep "
+            f"{report.extracted_bits:,}.",
         ),
     )
 
@@ -449,15 +459,15 @@ def _tagged(followed: Followed) -> Section | None:
 def _epsilon(followed: Followed) -> Section | None:
     if not followed.epsilon:
         return None
-    rows = tuple((each.name, f"{each.epsilon:.3g}") for each in followed.epsilon)
+    rows = tuple((each.name, _tiny(each.epsilon)) for each in followed.epsilon)
     total = followed.report.epsilon or 0.0
     return Section(
         "epsilon",
         "How sure",
         (
             "What may go wrong, part by part; the parts add:",
-            Table(("", "ε"), (*rows, ("all", f"{total:.3g}"))),
-            f"{followed.experiment.epsilon:g} was allowed."
+            Table(("", "ε"), (*rows, ("all", _tiny(total)))),
+            f"{_tiny(followed.experiment.epsilon)} was allowed."
             + (
                 ""
                 if followed.protocol.judged_on_chsh
