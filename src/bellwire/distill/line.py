@@ -26,6 +26,8 @@ MAC_BYTES = 16
 MAX_FRAME = MAX_BODY + 1024
 MAX_HELLO = 256
 MAX_PENDING = 64
+MAX_SYNC = 1024
+"""Of SYNC and SETTLED, with room: until SYNC has shown who sends it, no more is taken in."""
 
 BlockNumber = Annotated[int, Meta(ge=0, le=1 << 62)]
 

@@ -10,6 +10,7 @@ Steps are numbered in spec/classical-channel.md.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Protocol as Interface
 from typing import TypeVar
@@ -35,6 +36,7 @@ from bellwire.distill.line import (
     MAX_FRAME,
     MAX_HELLO,
     MAX_PENDING,
+    MAX_SYNC,
     Ended,
     Frame,
     Line,
@@ -53,8 +55,17 @@ from bellwire.node.material import Material, NoPart, NotOpened, Opening
 MAX_WAITING = 4
 """Messages of a block that may wait for us; the lockstep lets a peer be one ahead, and end it."""
 
+MAX_OPENING = 1 << 19
+"""Bytes of a message that opens a block: the longest names a vendor's keys."""
+
 HELLO_TIMEOUT_S = 5.0
+BLOCK_TIMEOUT_S = 3600.0
+"""Of all steps together, for a peer that takes all the time that it has for each."""
+
 CLOSE_TIMEOUT_S = 1.0
+_ENDINGS = (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage)
+"""What ends a connection."""
+
 log = structlog.get_logger()
 
 
@@ -165,7 +176,7 @@ class Classical:
             self._line = line
             if self._side is Side.ALICE:
                 await self._sync()
-            sync = line.open(await read_frame(self._reader, MAX_FRAME))
+            sync = line.open(await read_frame(self._reader, MAX_SYNC))
             if not isinstance(sync, Sync):
                 raise MalformedMessage(f"expected SYNC, got {type(sync).__name__}")
             self._peer = sync
@@ -185,7 +196,7 @@ class Classical:
             if self._side is Side.BOB:
                 await self._sync()
             await self._send(Settled(await self._vault.kept(self._peer.pending)))
-            settled = self._line.open(await read_frame(self._reader, MAX_FRAME))
+            settled = self._line.open(await read_frame(self._reader, MAX_SYNC))
             if not isinstance(settled, Settled):
                 raise MalformedMessage(f"expected SETTLED, got {type(settled).__name__}")
         for block in self._pending:
@@ -233,6 +244,17 @@ class Classical:
             effects = opened.start()
         return await self._drive(block, effects)
 
+    async def watch(self) -> None:
+        """Wait until the connection is over.
+
+        Raises:
+            ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage: it is over.
+        """
+        assert self._reading is not None
+        await asyncio.wait({self._reading})
+        assert self._broken is not None
+        raise self._broken
+
     async def _open(
         self, protocol: Protocol, pulses: int, probe: int | None
     ) -> Session | BlockReport:
@@ -258,7 +280,7 @@ class Classical:
         Raises:
             ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage: it is over.
         """
-        running: set[asyncio.Task[BlockReport]] = set()
+        running: set[asyncio.Task[None]] = set()
         try:
             while True:
                 arrival = await self._arrivals.get()
@@ -272,7 +294,7 @@ class Classical:
                     continue
                 block = self._enter(session)
                 effects = session.start() + session.receive(arrival.step, arrival.body)
-                task = asyncio.create_task(self._drive(block, effects))
+                task = asyncio.create_task(self._answer_block(block, effects))
                 running.add(task)
                 task.add_done_callback(running.discard)
         finally:
@@ -282,6 +304,11 @@ class Classical:
                 for task in left:
                     task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+
+    async def _answer_block(self, block: "_Block", effects: list[Effect]) -> None:
+        # What ends the connection ends its reading too, and `answer` hears of it there.
+        with contextlib.suppress(*_ENDINGS):
+            await self._drive(block, effects)
 
     async def _answered(self, arrival: Step) -> Session | None:
         """The session of a block that the peer opens, if we take part in it."""
@@ -370,7 +397,7 @@ class Classical:
                     effects = await self._go_on(block, last)
             except TimeoutError:
                 effects = session.end(Reason.TIMEOUT, "the peer did not answer in time")
-            except (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage) as error:
+            except _ENDINGS as error:
                 failure = error
                 effects = session.end(_reason(error), str(error), tell=False)
             if finished is not None:
@@ -402,7 +429,8 @@ class Classical:
             except StoreError as error:
                 return session.end(Reason.STORE, str(error))
             return session.stored()
-        return self._take(session, await block.next(self._step_timeout_s))
+        left = block.deadline - asyncio.get_running_loop().time()
+        return self._take(session, await block.next(min(self._step_timeout_s, left)))
 
     async def _fetch(self, block: "_Block") -> list[Effect]:
         """Get our half, or keys; a peer that gives up meanwhile need not wait for the link."""
@@ -410,19 +438,18 @@ class Classical:
         # Alice knows without a probe that she needs keys compared, and wants to hear of Bob's box.
         flowing = self._side is Side.ALICE or self._flowing()
         fetch = asyncio.create_task(self._material.fetch(session.opening, flowing=flowing))
+        arrival: asyncio.Task[_Said] | None = None
         try:
             while not fetch.done():
                 arrival = asyncio.create_task(block.next(None))
                 await asyncio.wait({fetch, arrival}, return_when=asyncio.FIRST_COMPLETED)
-                if not arrival.done():
-                    arrival.cancel()
-                    await asyncio.gather(arrival, return_exceptions=True)
-                elif effects := self._take(session, arrival.result()):
+                if arrival.done() and (effects := self._take(session, arrival.result())):
                     return effects
         finally:
-            if not fetch.done():
-                fetch.cancel()
-            await asyncio.gather(fetch, return_exceptions=True)
+            left = [task for task in (fetch, arrival) if task is not None]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
         try:
             got = fetch.result()
         except NoPart as error:
@@ -450,7 +477,7 @@ class Classical:
         try:
             while True:
                 self._sort(self._line.open(await read_frame(self._reader, MAX_FRAME)))
-        except (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage) as error:
+        except _ENDINGS as error:
             self._broken = error
             for block in self._blocks.values():
                 block.inbox.put_nowait(error)
@@ -468,11 +495,21 @@ class Classical:
         if block is not None:
             _put(block.inbox, frame, MAX_WAITING)
         elif self._side is Side.BOB and isinstance(frame, Step) and frame.step == 0:
+            if len(frame.body) > MAX_OPENING:
+                raise MalformedMessage(
+                    f"expected an opening of at most {MAX_OPENING} bytes, got {len(frame.body)}"
+                )
             _put(self._arrivals, frame, MAX_IN_FLIGHT)
 
     async def _send(self, message: Frame) -> None:
         assert self._line is not None
-        await write_frame(self._writer, self._line.seal(message))
+        try:
+            async with asyncio.timeout(self._step_timeout_s):
+                await write_frame(self._writer, self._line.seal(message))
+        except TimeoutError as error:
+            # The peer may be there and not read: no block of this connection would go on.
+            self._writer.transport.abort()
+            raise ConnectionEnded("the peer takes nothing of what we send") from error
 
 
 _T = TypeVar("_T")
@@ -487,7 +524,9 @@ class _Block:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.inbox: asyncio.Queue[_Said | BellwireError] = asyncio.Queue()
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[None] = loop.create_future()
+        self.deadline = loop.time() + BLOCK_TIMEOUT_S
         self.before: asyncio.Future[None] | None = None
 
     async def next(self, timeout_s: float | None) -> _Said:

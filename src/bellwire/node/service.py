@@ -299,6 +299,7 @@ class NodeService:
         """
         running: set[asyncio.Task[None]] = set()
         asked: asyncio.Task[Any] | None = None
+        watch = asyncio.create_task(connection.watch())
         try:
             while True:
                 self._asked.clear()
@@ -309,16 +310,21 @@ class NodeService:
                 # With no light left there is nothing to watch.
                 idle = not running and self._material.spent is None
                 patience = self._schedule.probe_interval_s if idle else None
+                # Blocks that are under way find for themselves what ended the connection.
                 done, _ = await asyncio.wait(
-                    {*running, asked}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                    {asked, *(running or {watch})},
+                    timeout=patience,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
-                if not done:
-                    await self._probe(connection)
+                if not done or watch in done:
+                    await self._probe(connection)  # it reports why the connection is over
+                if watch in done:
+                    watch.result()
                 for task in done & running:
                     running.discard(task)
                     task.result()
         finally:
-            left = [*running, *([asked] if asked else [])]
+            left = [watch, *running, *([asked] if asked else [])]
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
