@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from tests.simulators.any_block import AnyBlock, Wire, check, draw, run
 
-from bellwire.base.detections import OF_PHOTONS, Side
+from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import PairOutcome
@@ -26,7 +26,7 @@ def test_keys_are_equal_or_the_block_is_rejected_and_both_sides_say_why() -> Non
         ends.update(reasons)
         if reasons == (None, None):
             protocols.add(drawn.block.protocol)
-    assert protocols == set(OF_PHOTONS)
+    assert protocols == set(Protocol)
     assert ends[None] >= BLOCKS / 4
     assert set(ends) >= {
         Reason.TOO_FEW,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.simulators import halves
 from tests.simulators.blocks import opening, reader, tags
+from tests.simulators.decoys import RECTILINEAR, Channel, decoy_light
 
 from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES
 from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
@@ -21,8 +22,18 @@ from bellwire.distill.messages import Open, Stored, encode
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import PairOutcome, distil
 
-LONGEST = {Protocol.BB84: 60_000, Protocol.BBM92: 60_000, Protocol.E91: 120_000}
-SHORTEST_WITH_KEY = {Protocol.BB84: 12_000, Protocol.BBM92: 12_000, Protocol.E91: 40_000}
+LONGEST = {
+    Protocol.BB84: 60_000,
+    Protocol.BBM92: 60_000,
+    Protocol.E91: 120_000,
+    Protocol.DECOY: 800_000,
+}
+SHORTEST_WITH_KEY = {
+    Protocol.BB84: 12_000,
+    Protocol.BBM92: 12_000,
+    Protocol.E91: 40_000,
+    Protocol.DECOY: 300_000,
+}
 TAGGED = b"\x91\xc4\x10"
 AFTER_RECONCILIATION = (TAGGED, b"\x93\xc4\x10", b"\x93\xc4\0")
 """How the messages begin that have a tag alone, or a hash key, or nothing in its place."""
@@ -93,8 +104,9 @@ class AnyBlock:
 def draw(seed: int) -> AnyBlock:
     """The block of this number."""
     rng = np.random.default_rng([seed, 0])
-    protocol = _one_of(rng, *OF_PHOTONS)
-    pairs = protocol is Protocol.E91
+    # Blocks of decoy states are long, and so they are few.
+    protocol = _one_of(rng, *OF_PHOTONS * 4, Protocol.DECOY)
+    usual = RECTILINEAR if protocol.weak else 0.5
     block = opening(
         protocol,
         _pulses(protocol, rng),
@@ -105,7 +117,9 @@ def draw(seed: int) -> AnyBlock:
         epsilon=_mostly(rng, 1e-10, 1e-3, 1e-6, 1e-20),
         red_qber=_mostly(rng, 0.11, 0.05, 0.2, 0.5),
         chsh_floor=_mostly(rng, 2.2, 2.0, 2.6),
-        rectilinear=0.5 if pairs else _mostly(rng, 0.5, 0.9, 0.2, rng.uniform(0.02, 0.98)),
+        rectilinear=0.5
+        if protocol.judged_on_chsh
+        else _mostly(rng, usual, 0.9, 0.2, rng.uniform(0.02, 0.98)),
     )
     bobs, wrong_key, fault = block, None, None
     if rng.random() < 0.4:
@@ -178,6 +192,8 @@ def _of(keys: BlockAuthentication, what: str) -> list[tuple[Side, Secret]]:
 def light(drawn: AnyBlock) -> dict[Side, Half]:
     """Both halves: without errors, but for those that the block is drawn to have."""
     rng = np.random.default_rng([drawn.seed, 1])
+    if drawn.block.protocol.weak:
+        return _weak_light(drawn, rng)
     pulses = drawn.block.pulses
     settings = _settings(drawn, rng)
     outcomes = rng.integers(0, 2, pulses, np.uint8)
@@ -190,6 +206,23 @@ def light(drawn: AnyBlock) -> dict[Side, Half]:
         alice = alice.at(clicked[0])
     bob = Detections(clicked[1], settings[Side.BOB][clicked[1]], theirs[clicked[1]])
     return {Side.ALICE: alice, Side.BOB: bob}
+
+
+def _weak_light(drawn: AnyBlock, rng: np.random.Generator) -> dict[Side, Half]:
+    """Eve lets no single photon pass; other errors are as with single photons."""
+    eve = drawn.errors is Errors.EVE
+    channel = Channel(1.0 - drawn.loss, dark=1e-4, flips=(0.0, 0.0), single=0.0 if eve else 1.0)
+    made = decoy_light(
+        drawn.block.pulses, rng, channel, drawn.block.decoys, drawn.block.rectilinear
+    ).halves
+    bob = made[Side.BOB]
+    assert isinstance(bob, Detections)
+    outcomes = bob.outcomes
+    if not eve:
+        outcomes = outcomes ^ _errors(drawn, bob.settings, rng).astype(np.uint8)
+    if drawn.errors is Errors.SHIFTED:
+        outcomes = np.roll(outcomes, 1)
+    return {**made, Side.BOB: Detections(bob.slots, bob.settings, outcomes)}
 
 
 def _settings(drawn: AnyBlock, rng: np.random.Generator) -> dict[Side, NDArray[np.uint8]]:
