@@ -203,8 +203,7 @@ class WeakSettings(BaseModel):
         default=0.7,
         gt=0,
         lt=1,
-        description="Probability of the rectilinear basis, Alice's and Bob's. Key comes from the "
-        "more probable basis, the other one is compared whole.",
+        description="Probability of the rectilinear basis on both sides; the rarer basis is compared.",
     )
 
     @model_validator(mode="after")
