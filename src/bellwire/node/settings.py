@@ -203,7 +203,8 @@ class WeakSettings(BaseModel):
         default=0.7,
         gt=0,
         lt=1,
-        description="Probability of the rectilinear basis on both sides; the rarer basis is compared.",
+        description="Probability of the rectilinear basis on both sides; the rarer basis is "
+        "compared.",
     )
 
     @model_validator(mode="after")
