@@ -17,6 +17,8 @@ def test_a_quick_run_gives_every_named_figure() -> None:
     assert figures.keys() >= {
         *("secret_rate_per_party", "end_to_end_rate", "wire_bytes_per_secret_bit"),
         *("cascade_efficiency", "cascade_rate", "cascade_rounds", "cascade_efficiency_5pc"),
+        *("ldpc_efficiency", "ldpc_efficiency_first", "ldpc_rate", "ldpc_rounds"),
+        *("ldpc_alice_ns", "ldpc_efficiency_5pc", "ldpc_rate_5pc"),
         *("amplify_rate", "amplify_vs_fft", "authenticate_rate", "verify_rate", "sift_rate"),
         *("stage_sift_ns", "stage_cascade_ns", "stage_verify_ns", "stage_amplify_ns"),
         *("latency_1ms_rate", "latency_1ms_rounds", "start_cold_s", "start_warm_s"),
@@ -28,6 +30,7 @@ def test_a_quick_run_gives_every_named_figure() -> None:
     assert 1.0 < efficiency.value < 1.06
     assert efficiency.ratio is not None
     assert efficiency.ratio < 1
+    assert 1.0 < figures["ldpc_efficiency"].value < 1.25
     for name in ("cascade_rate", "amplify_rate", "authenticate_rate", "sift_rate"):
         assert figures[name].against
         assert figures[name].ratio is not None

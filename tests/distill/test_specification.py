@@ -96,6 +96,7 @@ def test_a_block_read_by_the_page_gives_the_same_secret_and_tags(protocol: Proto
         *(1, 1, False, protocol.value, block.pulses, bytes(16)),
         *(0.2, 1e-10, 0.11, 2.2),
         *((0.7, [[0.5, 0.2, 0.0], [0.3, 0.4, 0.3]]) if protocol is Protocol.DECOY else (0.5, None)),
+        "cascade",
     ]
     # Step 1: slots and their tags
     lists = {}

@@ -242,3 +242,8 @@ def test_the_document_is_plain_json() -> None:
         "protocol": "e91", "pulses": 80_000, "seed": 1, "misalignment": 0.02, "km": 0.0,
         "sample_share": 0.2, "epsilon": 1e-10, "eve": None,
     }  # fmt: skip
+
+
+def test_codes_are_not_told() -> None:
+    with pytest.raises(ParameterError, match="expected cascade here, got ldpc"):
+        follow(experiment("bb84", pulses=1000, reconciliation="ldpc"))

@@ -11,6 +11,7 @@ from tests.node.test_service import connected, reports_agree, run
 
 from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Protocol, Side
+from bellwire.distill.choice import Conditions
 from bellwire.distill.messages import Open
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
@@ -117,8 +118,8 @@ def test_nodes_that_do_not_send_the_same_decoys_make_no_block(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "opening",
     [
-        Policy().opening(1, Protocol.DECOY, 1_000, bytes(16), probe=False),
-        Policy().opening(1, Protocol.BB84, 1_000, bytes(16), probe=False),
+        Policy().opening(1, Protocol.DECOY, 1_000, bytes(16), Conditions(), probe=False),
+        Policy().opening(1, Protocol.BB84, 1_000, bytes(16), Conditions(), probe=False),
     ],
 )
 def test_a_policy_accepts_what_it_would_open_and_nothing_beside_it(opening: Open) -> None:

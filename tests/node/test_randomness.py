@@ -16,6 +16,7 @@ from bellwire.crypto.errors import DeviceUnusable, HealthTestFailed, RandomnessF
 from bellwire.crypto.randomness.hardware import HardwareSource
 from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.crypto.stream import SEED_BYTES
+from bellwire.distill.choice import Conditions
 from bellwire.distill.messages import TICKET_BYTES
 from bellwire.distill.report import ASSUMPTIONS, BlockReport
 from bellwire.distill.verdict import Reason
@@ -90,7 +91,7 @@ def test_a_policy_draws_from_its_source(tmp_path: Path) -> None:
         policy = Policy(random=source)
         tickets = {policy.ticket(1, probe=False) for _ in range(5)}
         assert {len(each) for each in tickets} == {TICKET_BYTES}
-        opening = policy.opening(1, Protocol.E91, 1000, min(tickets), probe=False)
+        opening = policy.opening(1, Protocol.E91, 1000, min(tickets), Conditions(), probe=False)
         seeds = {policy.choice_seed(opening) for _ in range(5)}
         assert (len(tickets), len(seeds)) == (5, 5)
         assert {len(each) for each in seeds} == {SEED_BYTES}

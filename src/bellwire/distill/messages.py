@@ -13,6 +13,7 @@ from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Protocol
 from bellwire.base.limits import MAX_PULSES
 from bellwire.distill.errors import MalformedMessage
+from bellwire.distill.reconciliation import Method
 
 VERSION = 1
 MAX_BODY = 32 << 20
@@ -39,6 +40,7 @@ class Open(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=F
     chsh_floor: Annotated[float, Meta(ge=2.0, lt=2.83)]
     rectilinear: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
     decoys: Decoys | None = None
+    reconciliation: Method = Method.CASCADE
 
     @property
     def rare_basis(self) -> int | None:

@@ -6,9 +6,17 @@ in tests.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol as Interface
 
 from bellwire.base.bits import PackedBits
+
+
+class Method(StrEnum):
+    """How a block is reconciled."""
+
+    CASCADE = "cascade"
+    LDPC = "ldpc"
 
 
 @dataclass(frozen=True, slots=True)

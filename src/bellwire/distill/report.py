@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bellwire.base.detections import Protocol
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.verdict import Reason
 
 ASSUMPTIONS = {
@@ -81,7 +82,9 @@ class BlockReport:
         vacuum_bits: Decoy states: at least so many key bits came from empty pulses.
         single_photon_bits: Decoy states: at least so many came from single photons, which alone
             give key.
-        leaked_bits: Parities of reconciliation.
+        reconciliation: By which method; None if it came to none. Where a code was asked for and
+            there is none for so short a key, it is Cascade.
+        leaked_bits: What reconciliation announced about the key.
         efficiency: Leaked bits over n·h(QBER); None without errors.
         rounds: Of reconciliation.
         verification_bits: Of the hash that crossed the channel.
@@ -121,6 +124,7 @@ class BlockReport:
     intensities: list[dict[str, float]] = field(default_factory=list)
     vacuum_bits: float | None = None
     single_photon_bits: float | None = None
+    reconciliation: Method | None = None
     leaked_bits: int = 0
     efficiency: float | None = None
     rounds: int = 0

@@ -19,7 +19,7 @@ from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.announcements import decode_plane, encode_plane
 from bellwire.distill.bounds import Epsilon, EpsilonBudget
-from bellwire.distill.cascade import Cascade
+from bellwire.distill.choice import reconciler
 from bellwire.distill.choices import Choices
 from bellwire.distill.conversation import (
     BlockAuthentication,
@@ -250,7 +250,8 @@ class Steps(Conversation):
     def _distil(self, sifted: Sifted, evidence: Evidence, public_seed: bytes) -> Talk[BlockReport]:
         key = sifted.key
         yield Compute()
-        engine = Cascade(
+        method, engine = reconciler(
+            self._opening.reconciliation,
             key,
             sifted.parts,
             evidence.expected_qber(),
@@ -270,6 +271,7 @@ class Steps(Conversation):
             self.report,
             key_bits=key.size,
             **known.figures(self._budget),
+            reconciliation=method,
             leaked_bits=engine.leaked_bits,
             efficiency=engine.leaked_bits / ideal if ideal else None,
             rounds=engine.rounds,

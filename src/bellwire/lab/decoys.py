@@ -129,7 +129,12 @@ def run(experiment: DecoyExperiment) -> DecoyResult:
         chsh=None,
         chsh_stderr=None,
         reconciliation=(
-            {"leaked_bits": report.leaked_bits, "efficiency": report.efficiency}
+            {
+                "method": report.reconciliation,
+                "leaked_bits": report.leaked_bits,
+                "efficiency": report.efficiency,
+                "rounds": report.rounds,
+            }
             if report.key_bits
             else None
         ),

@@ -10,6 +10,7 @@ from typing import Any
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
+from bellwire.distill.reconciliation import Method
 from bellwire.lab import counting, decoys, weak
 from bellwire.lab import experiment as distilled
 from bellwire.lab.counting import Counting, Statistics
@@ -79,7 +80,18 @@ def experiment(protocol: str, words: Mapping[str, Any]) -> AnyExperiment:
         sample_share=plain["sample_share"],
         rectilinear=plain.get("rectilinear", 0.5),
         epsilon=plain["epsilon"],
+        reconciliation=_reconciliation(plain["reconciliation"]),
     )
+
+
+def _reconciliation(name: str | None) -> Method:
+    if name is None:
+        return Method.CASCADE
+    try:
+        return Method(name)
+    except ValueError:
+        known = " or ".join(Method)
+        raise UsageError(f"expected reconciliation {known}, got {name}") from None
 
 
 def _detectors(protocol: Protocol, plain: Mapping[str, Any]) -> Detectors:

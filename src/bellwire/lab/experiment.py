@@ -17,6 +17,7 @@ from bellwire.crypto.stream import SEED_BYTES, KeyStream
 from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Rules
 from bellwire.lab import middle, tables
@@ -56,6 +57,7 @@ class Experiment:
         epsilon: Total ε.
         red_qber: Blocks from this QBER on are rejected.
         chsh_floor: Blocks with S below this are rejected.
+        reconciliation: By which method.
 
     Raises:
         ParameterError: a value outside its range, by name.
@@ -74,6 +76,7 @@ class Experiment:
     epsilon: float = 1e-10
     red_qber: float = 0.11
     chsh_floor: float = 2.2
+    reconciliation: Method = Method.CASCADE
 
     def __post_init__(self) -> None:
         if not 1 <= self.pulses <= MAX_PULSES:
@@ -132,7 +135,7 @@ class Result:
     qber_stderr: float | None
     chsh: float | None
     chsh_stderr: float | None
-    reconciliation: dict[str, float | None] | None
+    reconciliation: dict[str, Any] | None
     secret_bits: int
     secret_rate_bps: float
     epsilon: float | None
@@ -285,6 +288,7 @@ def opening(experiment: Experiment) -> Open:
         experiment.red_qber,
         experiment.chsh_floor,
         experiment.rectilinear,
+        reconciliation=experiment.reconciliation,
     )
 
 
@@ -310,7 +314,12 @@ def _result(
         chsh=report.chsh,
         chsh_stderr=report.chsh_stderr,
         reconciliation=(
-            {"leaked_bits": report.leaked_bits, "efficiency": report.efficiency}
+            {
+                "method": report.reconciliation,
+                "leaked_bits": report.leaked_bits,
+                "efficiency": report.efficiency,
+                "rounds": report.rounds,
+            }
             if report.key_bits
             else None
         ),

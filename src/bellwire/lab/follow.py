@@ -17,6 +17,7 @@ from bellwire.distill.bounds import EpsilonBudget, lower_mean, upper_mean
 from bellwire.distill.errors import ParameterError
 from bellwire.distill.estimation import COMPLEMENT, Correlations, ErrorRate
 from bellwire.distill.layout import Layout, layout
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.report import BlockReport
 from bellwire.lab.experiment import Experiment, distil_halves, halves, opening, seeds
 from bellwire.lab.overheard import PARTS, FirstSlot, Overheard, Round, Tap
@@ -183,10 +184,15 @@ def follow(experiment: Experiment) -> Followed:
     """Run a block and follow it.
 
     Raises:
-        ParameterError: an Eve in the middle, who makes two blocks of it.
+        ParameterError: an Eve in the middle, who makes two blocks of it; codes, whose rounds tell
+            nothing.
     """
     if experiment.middle is not None:
         raise ParameterError("eve: expected one on the light here, got one in the middle")
+    if experiment.reconciliation is not Method.CASCADE:
+        raise ParameterError(
+            f"reconciliation: expected cascade here, got {experiment.reconciliation}"
+        )
     seed, tap = seeds(experiment.seed), Tap()
     outcome = distil_halves(experiment, *halves(experiment, seed), seed, tap)
     report = outcome.reports[Side.ALICE]

@@ -55,6 +55,7 @@ class Settings(TypedDict, total=False):
         false_alarm: Weak pulses: probability that they reject a run without Eve.
         jitter: Full width at half maximum by which clicks scatter in time, ps.
         gate: Width of a gate, ps; None for a whole period.
+        reconciliation: `cascade` (where None) or `ldpc`; not with weak pulses, nor in a sweep.
     """
 
     pulses: float
@@ -85,6 +86,7 @@ class Settings(TypedDict, total=False):
     false_alarm: float
     jitter: float
     gate: float | None
+    reconciliation: str | None
 
 
 class Words(Settings, total=False):
@@ -167,6 +169,7 @@ WORDS: dict[str, Word] = {
     "false_alarm": Word(1e-6, of=WEAK),
     "jitter": Word(0.0),
     "gate": Word(None),
+    "reconciliation": Word(None, Kind.TEXT, PHOTONS),
     "until": Word(None, Kind.TEXT),
 }
 

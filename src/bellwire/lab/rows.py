@@ -92,7 +92,7 @@ class Row:
         """The row of an experiment with these settled words."""
         leaked = (result.reconciliation or {}).get("leaked_bits")
         given = {**plain, **_eve(result)}
-        del given["until"], given["backend"]  # which no sweep has
+        del given["until"], given["backend"], given["reconciliation"]  # which no sweep has
         return cls(
             protocol=result.protocol,
             **given,

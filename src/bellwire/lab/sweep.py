@@ -156,8 +156,9 @@ class Plan:
         if kind in WEAK:
             words = {"until": "estimate", **words}
         given = {word(name, WORDS) for name in words}
-        if words.get("backend") is not None:
-            raise RangeError(f"expected no backend in a sweep, got {words['backend']}")
+        for name in ("backend", "reconciliation"):
+            if words.get(name) is not None:
+                raise RangeError(f"expected no {name} in a sweep, got {words[name]}")
         for name in names:
             refuse_elsewhere(name, kind, SWEEPABLE[name].of)
             if either(name) and said_by(name) in given:

@@ -16,7 +16,8 @@ from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.randomness.source import RandomSource
 from bellwire.crypto.signatures import SigningKey
 from bellwire.crypto.stream import SEED_BYTES
-from bellwire.distill import amplification, announcements, cascade
+from bellwire.distill import amplification, announcements, cascade, ldpc
+from bellwire.distill.reconciliation import Method
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek import load_or_create
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
@@ -203,6 +204,7 @@ async def _material(
     def warm() -> None:
         announcements.warm()
         cascade.warm()
+        ldpc.warm()
         amplification.warm(settings.distill.pulses)
         source.warm()
 
@@ -219,6 +221,9 @@ def _policy(settings: Settings, side: Side, options: NodeOptions, random: Random
         chsh_floor=rules.chsh_floor,
         decoys=settings.weak.decoys,
         decoy_rectilinear=settings.weak.rectilinear,
+        reconciliation=(
+            None if distill.reconciliation == "auto" else Method(distill.reconciliation)
+        ),
         lab_seed=(
             None
             if options.lab_seed is None

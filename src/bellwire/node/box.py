@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.secret import Secret
+from bellwire.distill.choice import Conditions
 from bellwire.distill.messages import MAX_SUPPLY_KEYS, VERSION, Supply
 from bellwire.distill.verdict import Reason
 from bellwire.etsi014.client import AsyncClient, check_url
@@ -162,7 +163,9 @@ class VendorKeys:
         """Nobody orders photons of a vendor's box."""
         raise UsageError("this node draws keys from a vendor's box: it has no photons to measure")
 
-    async def open(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Supply:
+    async def open(
+        self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
+    ) -> Supply:
         """Draw keys, and name them."""
         if probe:
             return Supply(VERSION, number, True, 0, [])

@@ -11,6 +11,7 @@ Steps are numbered in spec/classical-channel.md.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Protocol as Interface
 from typing import TypeVar
@@ -23,6 +24,7 @@ from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, wri
 from bellwire.base.limits import MAX_IN_FLIGHT
 from bellwire.base.secret import Secret
 from bellwire.crypto.randomness.source import RandomSource
+from bellwire.distill.choice import Conditions
 from bellwire.distill.conversation import (
     BlockAuthentication,
     Compute,
@@ -149,6 +151,7 @@ class Classical:
         self._contact = contact
         self._line: Line | None = None
         self._peer: Sync | None = None
+        self._conditions = Conditions()
         self._pending: list[int] = []
         self._reading: asyncio.Task[None] | None = None
         self._blocks: dict[_Name, _Block] = {}
@@ -174,12 +177,15 @@ class Classical:
             await write_frame(self._writer, line.hello())
             line.receive_hello(first or await read_frame(self._reader, MAX_HELLO))
             self._line = line
+            asked = time.monotonic()
             if self._side is Side.ALICE:
                 await self._sync()
             sync = line.open(await read_frame(self._reader, MAX_SYNC))
             if not isinstance(sync, Sync):
                 raise MalformedMessage(f"expected SYNC, got {type(sync).__name__}")
             self._peer = sync
+            # Bob says his only when he has ours: of Alice, who decides, it is a whole round trip.
+            self._conditions = Conditions(round_trip_s=time.monotonic() - asked)
 
     async def settle(self) -> None:
         """SETTLED: both sides agree on every block that an earlier connection left pending.
@@ -263,7 +269,11 @@ class Classical:
         authentication = None
         try:
             opening = await self._material.open(
-                number if probe is None else probe, protocol, pulses, probe=probe is not None
+                number if probe is None else probe,
+                protocol,
+                pulses,
+                self._conditions,
+                probe=probe is not None,
             )
         except NotOpened as error:
             return self._not_begun(error.opening, error.reason, str(error))
@@ -401,6 +411,7 @@ class Classical:
                 failure = error
                 effects = session.end(_reason(error), str(error), tell=False)
             if finished is not None:
+                self._conditions = self._conditions.after(finished.report)
                 await self._conclude(finished.report)
                 if failure is not None:
                     raise failure

@@ -12,6 +12,7 @@ from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
 from bellwire.crypto.errors import RandomnessFailed
+from bellwire.distill.choice import Conditions
 from bellwire.distill.messages import TICKET_BYTES, Open, Supply, decode
 from bellwire.distill.planes import Planes
 from bellwire.distill.verdict import Reason
@@ -60,10 +61,12 @@ class Material(Interface):
     def check_order(self, protocol: Protocol, pulses: int) -> None:
         """Let a block that an operator asks for pass; UsageError."""
 
-    async def open(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Opening:
+    async def open(
+        self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
+    ) -> Opening:
         """The first message of a block of ours; NotOpened.
 
-        Protocol and pulses are of a block of photons; a vendor's box has neither.
+        Protocol, pulses and conditions are of a block of photons; a vendor's box has none.
         """
 
     def read(self, body: bytes) -> Opening:
@@ -124,18 +127,22 @@ class Photons:
         if not 1 <= pulses <= self._policy.max_pulses:
             raise UsageError(f"pulses: expected 1 to {self._policy.max_pulses}, got {pulses}")
 
-    async def open(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Open:
+    async def open(
+        self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
+    ) -> Open:
         """As the policy says, while there is light."""
-        nothing = bytes(TICKET_BYTES)  # of an opening that is never said
+
+        def opening(ticket: bytes) -> Open:
+            return self._policy.opening(number, protocol, pulses, ticket, conditions, probe=probe)
+
         try:  # in a thread, because a random device may have to be waited for
             ticket = await asyncio.to_thread(self._policy.ticket, number, probe=probe)
         except RandomnessFailed as error:
-            opening = self._policy.opening(number, protocol, pulses, nothing, probe=probe)
-            raise NotOpened(opening, Reason.RANDOMNESS, str(error)) from error
-        opening = self._policy.opening(number, protocol, pulses, ticket, probe=probe)
+            nothing = bytes(TICKET_BYTES)  # of an opening that is never said
+            raise NotOpened(opening(nothing), Reason.RANDOMNESS, str(error)) from error
         if self._link.spent is not None:
-            raise NotOpened(opening, Reason.LINK, self._link.spent)
-        return opening
+            raise NotOpened(opening(ticket), Reason.LINK, self._link.spent)
+        return opening(ticket)
 
     def read(self, body: bytes) -> Opening:
         """An `Open`, or the `Supply` of a peer that is set otherwise."""

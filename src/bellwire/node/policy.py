@@ -8,7 +8,9 @@ from bellwire.base.limits import MAX_PULSES
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.crypto.stream import SEED_BYTES
+from bellwire.distill.choice import Conditions, choose
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
+from bellwire.distill.reconciliation import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Policy:
         decoys: What Alice's laser sends in blocks of decoy states.
         decoy_rectilinear: Probability of the rectilinear basis in them; ½ in all other blocks.
         max_pulses: Longest block.
+        reconciliation: How keys are made equal; None for either, chosen by the channel's latency.
         lab_seed: Makes choices reproducible, in the lab and the demo only.
         random: What choice seeds and tickets are drawn from without it.
     """
@@ -34,6 +37,7 @@ class Policy:
     decoys: Decoys = field(default_factory=Decoys)
     decoy_rectilinear: float = 0.7
     max_pulses: int = MAX_PULSES
+    reconciliation: Method | None = None
     lab_seed: bytes | None = field(default=None, repr=False)
     random: RandomSource = field(default_factory=OperatingSystem, repr=False, compare=False)
 
@@ -59,7 +63,14 @@ class Policy:
         return hkdf(self.lab_seed, info=b"ticket" + label, length=TICKET_BYTES)
 
     def opening(
-        self, number: int, protocol: Protocol, pulses: int, ticket: bytes, *, probe: bool
+        self,
+        number: int,
+        protocol: Protocol,
+        pulses: int,
+        ticket: bytes,
+        conditions: Conditions,
+        *,
+        probe: bool,
     ) -> Open:
         """The first message of a block of ours."""
         return Open(
@@ -74,6 +85,7 @@ class Policy:
             self.red_qber,
             self.chsh_floor,
             *self._light(protocol),
+            reconciliation=self.reconciliation or choose(conditions),
         )
 
     def _light(self, protocol: Protocol) -> tuple[float, Decoys | None]:
@@ -92,4 +104,5 @@ class Policy:
         )
         light = opening.rectilinear, opening.decoys
         same = ours == theirs and light == self._light(opening.protocol)
-        return same and opening.pulses <= self.max_pulses
+        equal = self.reconciliation in (None, opening.reconciliation)
+        return same and equal and opening.pulses <= self.max_pulses

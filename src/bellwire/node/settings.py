@@ -159,6 +159,11 @@ class DistillSettings(BaseModel):
         le=1 << 40,
         description="Stock to distil up to, in bits; 0 means only on demand.",
     )
+    reconciliation: Literal["auto", "cascade", "ldpc"] = Field(
+        default="auto",
+        description="How keys are made equal: cascade, ldpc for few rounds, or auto, which Alice's "
+        "node chooses by the latency of the channel.",
+    )
     blocks_in_flight: int = Field(
         default=2,
         ge=1,

@@ -54,7 +54,8 @@ def test_e91_accepts_and_prints_the_documented_fields_first(
     assert answer["eve"] is None
     assert answer["chsh"] == pytest.approx(2.715, abs=0.05)
     assert answer["secret_bits"] == pytest.approx(20_000, rel=0.3)
-    assert set(answer["reconciliation"]) == {"leaked_bits", "efficiency"}
+    assert set(answer["reconciliation"]) == {"method", "leaked_bits", "efficiency", "rounds"}
+    assert answer["reconciliation"]["method"] == "cascade"
 
 
 def test_intercepted_bb84_aborts_and_exits_zero(capsys: pytest.CaptureFixture[str]) -> None:
@@ -231,3 +232,11 @@ def test_a_man_in_the_middle_is_named_and_refused_by_both_sides(
     assert "abort: authentication failed" in out
     assert "slots detected" not in out
     assert "frame-key" in lab(capsys, *words, "man-in-the-middle:0.5", code=2)[1]
+
+
+def test_codes_are_asked_for_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("bb84", "--pulses", "120000", "--seed", "1", "--reconciliation")
+    answer = document(capsys, *words, "ldpc")
+    assert (answer["verdict"], answer["keys_match"]) == ("accept", True)
+    assert answer["reconciliation"]["method"] == "ldpc"
+    assert answer["reconciliation"]["rounds"] <= 10

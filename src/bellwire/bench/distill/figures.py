@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from bellwire.base.detections import Side
-from bellwire.bench.distill import block, light, stages, start, wire
+from bellwire.bench.distill import block, ldpc, light, stages, start, wire
 from bellwire.bench.distill.side import Done, Job
 from bellwire.bench.model import Figure
 
@@ -56,7 +56,7 @@ def run(quick: bool = False) -> list[Figure]:
         quick: Smaller blocks and fewer of them, for a first impression.
     """
     size = _QUICK if quick else _FULL
-    figures = stages.run(quick)
+    figures = [*stages.run(quick), *ldpc.run(quick)]
     whole = _block(size, stages.QBER)
     figures = [whole[0], *figures, *whole[1:]]
     for qber in size.qbers:

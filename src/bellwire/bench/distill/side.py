@@ -22,6 +22,7 @@ from bellwire.base.secret import Secret
 from bellwire.bench.distill import light
 from bellwire.crypto.randomness.source import OperatingSystem
 from bellwire.distill import amplification, announcements, cascade
+from bellwire.distill.choice import Conditions
 from bellwire.distill.messages import Open
 from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
@@ -95,7 +96,9 @@ class Recorded:
     def check_order(self, protocol: Protocol, pulses: int) -> None:
         """Every order is of the same blocks."""
 
-    async def open(self, number: int, protocol: Protocol, pulses: int, *, probe: bool) -> Opening:
+    async def open(
+        self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
+    ) -> Opening:
         """A block of this light."""
         return light.opening(number, self.job.detections, self.job.rectilinear)
 

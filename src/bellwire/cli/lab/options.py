@@ -80,6 +80,9 @@ WORDS: dict[str, Any] = {
     ),
     "jitter": _option(float, "Scatter of clicks in time, FWHM, ps.", "0"),
     "gate": _option(float, "Width of a gate, ps; without it a whole period."),
+    "reconciliation": _option(
+        str, "How keys are made equal; ldpc needs few rounds.", "cascade", "cascade|ldpc"
+    ),
     "until": _option(
         str, "End with the statistics, before any key.", "key", metavar="estimate|key"
     ),

@@ -83,7 +83,8 @@ def _story(result: "Result") -> list[tuple[str, str]]:
             result.reconciliation["efficiency"],
         )
         limit = "" if efficiency is None else f", {efficiency:.3f} times the Shannon limit"
-        rows.append(("Reconciliation", f"{leaked:,} bits leaked{limit}"))
+        method = result.reconciliation["method"]
+        rows.append(("Reconciliation", f"{method}, {leaked:,} bits leaked{limit}"))
     if result.sides is not None:
         rows += [(f"Key of {each.side}", _seen(each)) for each in result.sides]
     elif result.verdict == "accept":
