@@ -26,7 +26,7 @@ from tests.distill.test_messages import EXAMPLES
 from tests.node.rogue import deaf
 from tests.simulators.blocks import opening, replacing, session
 
-from bellwire.base.bits import PackedBits
+from bellwire.base.bits import Bits, PackedBits
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.limits import MAX_IN_FLIGHT
@@ -34,6 +34,7 @@ from bellwire.distill import contact_frames
 from bellwire.distill.announcements import decode_plane, encode_plane
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.errors import MalformedMessage
+from bellwire.distill.ldpc import Ldpc
 from bellwire.distill.line import Ended, Frame, Settled, Step, Sync
 from bellwire.distill.messages import Answered, Supply, decode, encode
 from bellwire.distill.reconciliation import ReconciliationBudget
@@ -152,6 +153,33 @@ def parities(rng: random.Random) -> None:
     assert sum(engine.errors) <= n
 
 
+def codes(rng: random.Random) -> None:
+    """Checks, and what is asked for, spoilt on the way: refused, or the engines end in budget."""
+    numbers = np.random.default_rng(rng.randrange(1 << 32))
+    n, qber = rng.choice([(12_500, 0.11), (16_001, 0.08), (40_000, 0.02)])
+    alice: Bits = numbers.integers(0, 2, n, np.uint8)
+    wrong = numbers.random(n) < qber * rng.choice([0, 1, 1, 2, 9])
+    bob: Bits = alice ^ np.asarray(wrong, np.uint8)
+    budget = ReconciliationBudget(max_leaked_bits=n, max_rounds=rng.choice([3, 300]))
+    seed = numbers.bytes(32)
+    one, other = (
+        Ldpc(PackedBits.of(key), (n,), qber, seed, corrects=corrects, budget=budget)
+        for key, corrects in ((alice, False), (bob, True))
+    )
+    to_other, to_one = one.first(), other.first()
+    while True:
+        if rng.random() < 0.3:
+            to_other = rng.choice(SPOILS)(to_other or b"\0", rng)
+        if rng.random() < 0.3:
+            to_one = rng.choice([rng.choice(SPOILS)(to_one or b"\0", rng), b"\0\xff\xff", b"\1"])
+        from_one, from_other = one.receive(to_one), other.receive(to_other)
+        assert max(one.leaked_bits, other.leaked_bits) <= n
+        if from_one is None or from_other is None:
+            break
+        to_other, to_one = from_one, from_other
+    assert one.rounds <= budget.max_rounds
+
+
 def frames(rng: random.Random) -> None:
     """A spoilt frame is refused."""
     lines = connect()
@@ -220,6 +248,7 @@ TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
     "frames": (frames, 20),
     "envelopes": (envelopes, 20),
     "parities": (parities, 4),
+    "codes": (codes, 1),
     "sessions": (sessions, 4),
     "floods": (floods, 1),
     "blocks": (blocks, 1),

@@ -11,21 +11,25 @@ from tests.simulators.any_block import AnyBlock, Wire, check, draw, run
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import PairOutcome
 
-BLOCKS = 300
+BLOCKS = 200
 
 
 def test_keys_are_equal_or_the_block_is_rejected_and_both_sides_say_why() -> None:
     ends: Counter[Reason | None] = Counter()
-    protocols = set()
+    protocols, methods = set(), set()
     for seed in range(BLOCKS):
         drawn = draw(seed)
-        reasons = check(drawn, *run(drawn))
+        outcome, wire = run(drawn)
+        reasons = check(drawn, outcome, wire)
         ends.update(reasons)
         if reasons == (None, None):
             protocols.add(drawn.block.protocol)
+            methods.add(outcome.reports[Side.BOB].reconciliation)
+    assert methods >= set(Method)
     assert protocols == set(Protocol)
     assert ends[None] >= BLOCKS / 4
     assert set(ends) >= {

@@ -25,5 +25,5 @@ def test_whatever_crosses_the_channel_is_taken_or_refused_by_name(name: str) -> 
         assert taken == 0
     else:
         assert taken > 0
-    if name in {"bodies", "planes", "matching", "contact", "envelopes", "parities"}:
+    if name in {"bodies", "planes", "matching", "contact", "envelopes", "parities", "codes"}:
         assert refused > 0

@@ -13,6 +13,7 @@ from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.errors import UnreachableError
 from bellwire.base.frames import read_frame, write_frame
 from bellwire.crypto.randomness.source import OperatingSystem
+from bellwire.distill.choice import Conditions
 from bellwire.distill.conversation import BlockAuthentication, FetchHalf, Send, Store
 from bellwire.distill.line import MAX_FRAME, Ended, Frame, Line, Settled, Step, Sync
 from bellwire.distill.messages import NONCE_BYTES, TICKET_BYTES, Open, decode
@@ -115,7 +116,7 @@ class Rogue:
         number = 1 + max(await self.vault.last_block(), self.peer.last_block)
         ticket = RANDOM.draw(TICKET_BYTES)
         words: dict[str, Any] = {"protocol": Protocol.BB84, "pulses": PULSES, "probe": False}
-        return Policy().opening(number, ticket=ticket, **(words | changes))
+        return Policy().opening(number, ticket=ticket, conditions=Conditions(), **(words | changes))
 
     async def block(
         self, opening: Open | None = None, change: Change = as_said, twist: Twist | None = None

@@ -19,6 +19,7 @@ from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Sid
 from bellwire.base.secret import Secret
 from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.messages import Open, Stored, encode
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.verdict import Reason
 from bellwire.lab.pair import PairOutcome, distil
 
@@ -27,6 +28,12 @@ LONGEST = {
     Protocol.BBM92: 60_000,
     Protocol.E91: 120_000,
     Protocol.DECOY: 800_000,
+}
+LONG_ENOUGH_FOR_CODES = {
+    Protocol.BB84: 110_000,
+    Protocol.BBM92: 110_000,
+    Protocol.E91: 250_000,
+    Protocol.DECOY: 600_000,
 }
 SHORTEST_WITH_KEY = {
     Protocol.BB84: 12_000,
@@ -107,9 +114,10 @@ def draw(seed: int) -> AnyBlock:
     # Blocks of decoy states are long, and so they are few.
     protocol = _one_of(rng, *OF_PHOTONS * 4, Protocol.DECOY)
     usual = RECTILINEAR if protocol.weak else 0.5
+    method = Method.LDPC if rng.random() < 0.1 else Method.CASCADE
     block = opening(
         protocol,
-        _pulses(protocol, rng),
+        _pulses(protocol, method, rng),
         number=_one_of(rng, 1, 2, 255, 1 << 40, (1 << 62) - 1),
         probe=_mostly(rng, False, True),
         ticket=rng.bytes(16),
@@ -120,6 +128,7 @@ def draw(seed: int) -> AnyBlock:
         rectilinear=0.5
         if protocol.judged_on_chsh
         else _mostly(rng, usual, 0.9, 0.2, rng.uniform(0.02, 0.98)),
+        reconciliation=method,
     )
     bobs, wrong_key, fault = block, None, None
     if rng.random() < 0.4:
@@ -152,7 +161,9 @@ def _mostly(rng: np.random.Generator, usual: _T, *others: _T) -> _T:
     return usual if rng.random() < 0.8 else _one_of(rng, *others)
 
 
-def _pulses(protocol: Protocol, rng: np.random.Generator) -> int:
+def _pulses(protocol: Protocol, method: Method, rng: np.random.Generator) -> int:
+    if method is Method.LDPC:
+        return int(LONG_ENOUGH_FOR_CODES[protocol] * rng.uniform(0.9, 1.3))
     shortest, longest = SHORTEST_WITH_KEY[protocol], LONGEST[protocol]
     low, high = _mostly(rng, (shortest, longest), (1, 200), (200, shortest))
     return int(np.exp(rng.uniform(np.log(low), np.log(high))))
