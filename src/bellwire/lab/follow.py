@@ -118,8 +118,9 @@ class Followed:
         first_slots: What became of the first common slots.
         cells: Common slots by both settings, as `[alice, bob, slots]`.
         compared: Opened bits of each basis; none in E91.
-        expected_qber: What reconciliation prepares for.
-        layout: Frames and blocks of Cascade; None where every bit is said, or nothing.
+        method: Of reconciliation.
+        expected_qber: What it prepares for.
+        layout: Frames and blocks of Cascade; None where every bit is said, and of codes.
         first_parities: Of Alice's opening and of Bob's, as digits; None without a layout.
         rounds: Of reconciliation.
         parts: Of the key.
@@ -137,6 +138,7 @@ class Followed:
     first_slots: tuple[FirstSlot, ...] = ()
     cells: tuple[tuple[int, int, int], ...] = ()
     compared: tuple[Compared, ...] = ()
+    method: Method | None = None
     expected_qber: float | None = None
     layout: Layout | None = None
     first_parities: tuple[str, str] | None = None
@@ -184,15 +186,10 @@ def follow(experiment: Experiment) -> Followed:
     """Run a block and follow it.
 
     Raises:
-        ParameterError: an Eve in the middle, who makes two blocks of it; codes, whose rounds tell
-            nothing.
+        ParameterError: an Eve in the middle, who makes two blocks of it.
     """
     if experiment.middle is not None:
         raise ParameterError("eve: expected one on the light here, got one in the middle")
-    if experiment.reconciliation is not Method.CASCADE:
-        raise ParameterError(
-            f"reconciliation: expected cascade here, got {experiment.reconciliation}"
-        )
     seed, tap = seeds(experiment.seed), Tap()
     outcome = distil_halves(experiment, *halves(experiment, seed), seed, tap)
     report = outcome.reports[Side.ALICE]
@@ -248,11 +245,12 @@ def _sifting(heard: Overheard, experiment: Experiment) -> dict[str, Any]:
 
 
 def _distillation(heard: Overheard, experiment: Experiment, report: BlockReport) -> dict[str, Any]:
-    engine = heard.engine()
-    rounds = tuple(heard.rounds(engine))
+    method, engine = heard.engine()
+    rounds = tuple(heard.rounds(method, engine))
     expected = heard.evidence.expected_qber()
-    plan = layout(heard.sifted.key.size, expected)
+    plan = layout(heard.sifted.key.size, expected) if method is Method.CASCADE else None
     told: dict[str, Any] = {
+        "method": method,
         "expected_qber": expected,
         "layout": plan,
         "first_parities": None if plan is None else heard.first_parities(SHOWN_PARITIES),
@@ -261,6 +259,7 @@ def _distillation(heard: Overheard, experiment: Experiment, report: BlockReport)
     if not report.key_bits:
         return told  # reconciliation came to no end
     _agree("bits of the key", heard.sifted.key.size, report.key_bits)
+    _agree("method", method, report.reconciliation)
     _agree("leaked bits", engine.leaked_bits, report.leaked_bits)
     _agree("rounds", engine.rounds, report.rounds)
     if not report.phase_errors:

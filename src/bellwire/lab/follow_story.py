@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES
 from bellwire.base.detections import Protocol
 from bellwire.crypto.one_time_mac import TAG_BYTES
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.sifting import SHARE_BITS
 from bellwire.distill.verdict import CLASSICAL
 from bellwire.lab.follow import Followed, Message
@@ -297,7 +298,14 @@ def _reconciliation(followed: Followed) -> Section | None:
     plan = followed.layout
     expected = followed.expected_qber or 0.0
     text: list[str | Table] = []
-    if plan is None:
+    if followed.method is Method.LDPC:
+        text.append(
+            f"A low-density code is chosen for {expected:.2%} errors. Alice announces checks of "
+            "her key in the odd rounds; in the even ones Bob says of which frames he needs more, "
+            "and at last how many bits were wrong. Where, he alone knows."
+        )
+        text.append(_check_table(followed))
+    elif plan is None:
         text.append(
             f"So short or so noisy a key ({expected:.1%} of its bits expected wrong) is said bit "
             "by bit."
@@ -320,8 +328,8 @@ def _reconciliation(followed: Followed) -> Section | None:
         wrong = rounds[-1].found
         text.append(
             f"Steps 4 to {3 + len(rounds)}, {len(rounds)} rounds: {wrong:,} errors found in "
-            f"{report.key_bits:,} bits, {wrong / report.key_bits:.2%}. Alice’s announced parities "
-            f"are what leaked: **{report.leaked_bits:,} bits**"
+            f"{report.key_bits:,} bits, {wrong / report.key_bits:.2%}. What Alice announced of "
+            f"them leaked: **{report.leaked_bits:,} bits**"
             + (f", f = {report.efficiency:.4f} times n·h(QBER)" if report.efficiency else "")
             + f". The QBER of all bits whose error is known is now {report.qber or 0.0:.3%} ± "
             f"{report.qber_stderr or 0.0:.3%}."
@@ -345,6 +353,14 @@ def _first_parities(followed: Followed) -> Table:
     return Table(("", f"first {len(alice)} parities"), tuple((n, f"`{p}`") for n, p in rows), 2)
 
 
+def _check_table(followed: Followed) -> Table:
+    rows = tuple(
+        (f"{each.number}", f"{each.parities:,}", f"{each.found:,}" if each.found else "–")
+        for each in followed.rounds
+    )
+    return Table(("round", "checks", "errors known"), rows, words=0)
+
+
 def _round_table(followed: Followed) -> Table:
     rounds = followed.rounds
     told = [each for each in rounds if each.number in ROUNDS_TOLD or each is rounds[-1]]
@@ -354,7 +370,7 @@ def _round_table(followed: Followed) -> Table:
         (
             f"{each.number}",
             f"{each.parities:,}",
-            f"{each.different:,}",
+            f"{each.different or 0:,}",
             f"{announced[each.number - 1]:,}",
             f"{each.found:,}",
         )

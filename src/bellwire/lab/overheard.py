@@ -3,7 +3,8 @@
 Bases, slots, opened outcomes and parities are public, and so is everything that follows from them:
 which slots serve what, the error rates, and every error that reconciliation finds. The functions
 are those of the two sessions. The key is not among what is said: where an engine asks for one, it
-gets zeros, and a message of the peer's is the difference of what both sides said.
+gets zeros. To Cascade a message of the peer's is then the difference of what both sides said; of
+low-density codes Alice's engine listens, which asks of Bob's messages only what they say.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +16,12 @@ from bellwire.base.bits import PackedBits
 from bellwire.base.detections import Protocol, Side, Slots
 from bellwire.crypto.kdf import hkdf
 from bellwire.distill.announcements import decode_plane, positions
-from bellwire.distill.cascade import Cascade
+from bellwire.distill.choice import reconciler
 from bellwire.distill.choices import Choices
 from bellwire.distill.errors import ReconciliationFailed
 from bellwire.distill.evidence import Evidence
 from bellwire.distill.messages import Announced, Decided, Open, Received, Tested, decode
-from bellwire.distill.reconciliation import ReconciliationBudget
+from bellwire.distill.reconciliation import Method, Reconciler, ReconciliationBudget
 from bellwire.distill.sifting import Sifted, sift
 from bellwire.distill.steps import MAX_ROUNDS
 from bellwire.lab.pair import faithful
@@ -68,14 +69,14 @@ class Round:
 
     Attributes:
         number: From 1, the opening.
-        parities: That each side announced.
-        different: How many of them differ.
-        found: Errors found by now.
+        parities: That each side announced; of codes, Alice alone.
+        different: How many of them differ; None of codes, where only Bob knows.
+        found: Errors known by now.
     """
 
     number: int
     parities: int
-    different: int
+    different: int | None
     found: int
 
 
@@ -114,9 +115,10 @@ class Overheard:
         verdicts = [body[_DECIDED] for body in self._said.values() if len(body) > _DECIDED]
         return len(verdicts) == 2 and all(decode(each, Decided).go for each in verdicts)
 
-    def engine(self) -> Cascade:
-        """An engine as both sides have, but of zeros; only for a block that was accepted."""
-        return Cascade(
+    def engine(self) -> tuple[Method, Reconciler]:
+        """The method, and Alice's engine but of zeros; only for a block that was accepted."""
+        return reconciler(
+            self._opening.reconciliation,
             PackedBits.zeros(self.sifted.key.size),
             self.sifted.parts,
             self.evidence.expected_qber(),
@@ -125,21 +127,22 @@ class Overheard:
             budget=ReconciliationBudget(self.sifted.key.size, MAX_ROUNDS),
         )
 
-    def rounds(self, engine: Cascade) -> Iterator[Round]:
+    def rounds(self, method: Method, engine: Reconciler) -> Iterator[Round]:
         """What each round found; the engine is at its end after the last one."""
         said = zip(*(self._said[side][_DECIDED:] for side in Side), strict=False)
         engine.first()
         leaked = 0
         for number, both in enumerate(said, 1):
-            bodies = (decode(each, Decided).body if number == 1 else each for each in both)
-            alice, bob = (np.frombuffer(body, np.uint8) for body in bodies)
-            differs = alice ^ bob
+            alice, bob = (decode(each, Decided).body if number == 1 else each for each in both)
             parities, leaked = engine.leaked_bits - leaked, engine.leaked_bits
+            heard, wrong = bob, None
+            if method is Method.CASCADE:
+                differs = np.frombuffer(alice, np.uint8) ^ np.frombuffer(bob, np.uint8)
+                heard, wrong = differs.tobytes(), int(np.bitwise_count(differs).sum())
             try:
-                answer = engine.receive(differs.tobytes())
+                answer = engine.receive(heard)
             except ReconciliationFailed:
                 return
-            wrong = int(np.bitwise_count(differs).sum())
             yield Round(number, parities, wrong, sum(engine.errors))
             if answer is None:
                 return
