@@ -356,6 +356,8 @@ def test_more_blocks_than_may_wait_end_the_connection(tmp_path: Path) -> None:
                 for number in range(1, 60):
                     other = encode(msgspec.structs.replace(opening, number=number))
                     await rogue.say(Step(False, number, 0, other))
+                    if number == 1:
+                        assert await rogue.hear() == Step(False, 1, 0, other)  # it is under way
                 await cut_off(rogue)
                 assert (await bob.reported(1)).reason is Reason.MALFORMED
             del bob.light.holds[Side.BOB]
