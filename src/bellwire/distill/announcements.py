@@ -3,9 +3,9 @@
 A plane is a bit string whose length both sides know. A list of slots is the plane that has ones
 there. One byte says the form: 0 the bits, packed; 1 a Rice code of where the ones are; 2 of where
 the zeros are. Both have a header of 5 bytes: how many (4 bytes, little-endian) and the parameter.
-The shortest form is sent.
+A code is sent where it halves the bits at least: it costs some 5 ns a place and side.
 
-Cost: for independent bits of probability p the code takes within 5 % of p⁻¹·h(p) bits for each one,
+For independent bits of probability p the code takes within 5 % of p⁻¹·h(p) bits for each one,
 Shannon's limit, where p is below ¼ (`tests/distill/test_announcements.py` measures it).
 
 Source: Rice and Plaunt, "Adaptive variable-length coding for efficient compression of spacecraft
@@ -24,12 +24,12 @@ from bellwire.distill.kernels import sifting as kernels
 _BITS, _ONES, _ZEROS = 0, 1, 2
 _HEADER = 6
 _MAX_PARAMETER = 31
-_WORTH_CODING = 0.4
-"""Above this share of the rarer value no parameter makes a code shorter than the bits."""
+_WORTH_CODING = 0.11
+"""Above this share of the rarer value h(p) exceeds ½, so that no code halves the bits."""
 
 
 def encode_plane(plane: PackedBits) -> bytes:
-    """Encode a plane in its shortest form."""
+    """Encode a plane: as its bits, or as a code of half of them or less."""
     ones = plane.count()
     rare = min(ones, plane.size - ones)
     if rare <= _WORTH_CODING * plane.size:
@@ -62,10 +62,10 @@ def decode_plane(data: bytes, size: int, what: str) -> PackedBits:
 
 
 def _code(form: int, numbers: Slots, size: int) -> bytes | None:
-    """The code of these places among `size`; None where the bits are shorter."""
+    """The code of these places among `size`; None where it does not halve the bits."""
     k = _parameter(numbers.size, size)
     bits = int(kernels.rice_bits(numbers, k))
-    if _HEADER + (bits + 7) // 8 > (size + 7) // 8:
+    if 2 * (_HEADER + (bits + 7) // 8) > (size + 7) // 8:
         return None
     code = np.zeros((bits + 63) // 64 + 1, np.uint64)
     kernels.rice_encode(numbers, k, code)
