@@ -96,8 +96,21 @@ def test_more_data_gives_tighter_limits() -> None:
         values = [limit(0.02, n, 1e-10) for n in sizes]
         assert values == sorted(values, reverse=True)
         assert values[-1] < 0.025
-    rests = [upper_rest(0.02, n, 1000, 1e-10) for n in sizes]
-    assert rests == sorted(rests, reverse=True)
+    for rest in (100, 100_000):  # the samples are the larger part, and the smaller
+        rests = [upper_rest(0.02, n, rest, 1e-10) for n in sizes]
+        assert rests == sorted(rests, reverse=True)
+
+
+@FEW
+@given(sample=st.integers(1, 10**7), rest=st.integers(1, 10**7), share=st.floats(0, 1))
+def test_the_limit_of_the_rest_is_above_what_was_seen(sample: int, rest: int, share: float) -> None:
+    assert share <= upper_rest(share, sample, rest, 1e-10) <= 1.0
+
+
+def test_few_errors_in_a_small_sample_are_worth_more_than_serfling_knows() -> None:
+    sample, rest = 100_000, 400_000
+    serfling = math.sqrt(1.25 * 100_001 / 100_000 * math.log(1e20) / (2 * sample))
+    assert upper_rest(0.02, sample, rest, 1e-20) - 0.02 < 0.36 * serfling
 
 
 @FEW

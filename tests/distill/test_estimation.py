@@ -124,8 +124,9 @@ def test_the_lower_limit_of_s_is_below_s_and_at_most_hoeffdings_deviations_below
 def test_a_basis_is_bounded_by_the_sample_of_the_other_one() -> None:
     quiet, loud = ErrorRate(10, 2_000), ErrorRate(200, 2_000)
     first, second = conjugate_phase_errors((quiet, loud), (4_000, 4_000), BUDGET)
-    assert first - second == pytest.approx(loud.value - quiet.value)
-    assert first > loud.value
+    assert first > loud.value > second > quiet.value
+    # Fewer errors vary less: theirs is the smaller surplus.
+    assert second - quiet.value < 0.6 * (first - loud.value)
     assert binary_entropy(second) < binary_entropy(first)
 
 

@@ -3,10 +3,10 @@
 Every function states the failure probability it is given and the theorem behind it. All lengths are
 in bits, rates are fractions. The chain of reasoning is in docs/explanation/finite-keys.md.
 
-Sources: Hoeffding, JASA 58, 13 (1963), theorem 1 in its relative-entropy form; Serfling, Ann. Stat.
-2, 39 (1974), in the form for two parts of one population used by Tomamichel, Lim, Gisin and Renner,
-Nat. Commun. 3, 634 (2012); leftover hashing: Tomamichel, Schaffner, Smith and Renner, IEEE Trans.
-Inf. Theory 57, 5524 (2011).
+Sources: Hoeffding, JASA 58, 13 (1963), theorems 1 and 4 in their relative-entropy form; Serfling,
+Ann. Stat. 2, 39 (1974), in the form for two parts of one population used by Tomamichel, Lim, Gisin
+and Renner, Nat. Commun. 3, 634 (2012); leftover hashing: Tomamichel, Schaffner, Smith and Renner,
+IEEE Trans. Inf. Theory 57, 5524 (2011).
 """
 
 import math
@@ -76,14 +76,21 @@ def upper_sample(mean: float, n: int, epsilon: float) -> float:
 def upper_rest(observed: float, sample: int, rest: int, epsilon: float) -> float:
     """Limit of the share of ones in the `rest` of a population of which a random `sample` was seen.
 
-    Fails with probability at most epsilon: Serfling's bound for drawing without replacement,
-    Pr[rest ≥ observed + μ] ≤ exp(−2 μ² n k² / ((n + k)(k + 1))), n = rest, k = sample.
-    One if the sample is empty.
+    Fails with probability at most epsilon. One if the sample is empty.
+
+    A sample that is the smaller part limits the share of the population, and so of the rest, by
+    Hoeffding's inequality, which holds for drawing without replacement as for independent throws
+    (his theorem 4): it knows that few ones vary little. A larger sample than the rest is worth more
+    than that; then it is Serfling's Pr[rest ≥ observed + μ] ≤ exp(−2 μ² n k² / ((n + k)(k + 1))),
+    n = rest, k = sample. Which one depends on the sizes alone.
     """
     if sample == 0:
         return 1.0
     if rest == 0:
         return 0.0
+    if sample <= rest:
+        population = upper_mean(observed, sample, epsilon)
+        return min(1.0, population + sample / rest * (population - observed))
     n, k = rest, sample
     deviation = math.sqrt((n + k) * (k + 1) * math.log(1.0 / epsilon) / (2.0 * n * k * k))
     return min(1.0, observed + deviation)

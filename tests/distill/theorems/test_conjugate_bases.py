@@ -16,10 +16,19 @@ from bellwire.distill.theorems.peak import log_peak, peak
 EPSILONS = {"secrecy": 1e-10, "correctness": 1e-12}
 
 
-def test_the_deviation_is_the_limit_that_our_blocks_use_with_epsilon_squared() -> None:
-    for n, k, secrecy in ((1e4, 3e3, 1e-10), (10**6, 10**5, 1e-12), (200, 20_000, 1e-3)):
+def test_a_sample_larger_than_the_key_is_limited_by_the_papers_deviation() -> None:
+    for n, k, secrecy in ((1e4, 3e4, 1e-10), (10**5, 10**6, 1e-12), (200, 20_000, 1e-3)):
         mine = upper_rest(0.0, int(k), int(n), (secrecy / 4) ** 2)
         assert bb84.deviation(n, k, secrecy) == pytest.approx(mine, rel=1e-12)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.01, 0.05, 0.11])
+def test_a_smaller_sample_is_never_worth_less_to_our_blocks_than_to_the_paper(
+    error: float,
+) -> None:
+    for n, k, secrecy in ((1e4, 3e3, 1e-10), (10**6, 10**5, 1e-12), (10**7, 10**4, 1e-10)):
+        mine = upper_rest(error, int(k), int(n), (secrecy / 4) ** 2)
+        assert mine < error + bb84.deviation(n, k, secrecy)
 
 
 @pytest.mark.parametrize("error", [0.0, 0.01, 0.05, 0.1])

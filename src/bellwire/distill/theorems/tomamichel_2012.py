@@ -13,8 +13,9 @@ detecting does not depend on the basis. The error term is supplementary equation
 ε_sec/4, and ε̃ = ε_sec/2.
 
 Our blocks are shortened by the same relation with the errors that were found in the place of a
-tolerated share (`bellwire.distill.bounds.upper_rest` is μ, with ε′² where the paper has ε²), and
-with the error pattern in Eve's hands.
+tolerated share, with `bellwire.distill.bounds.upper_rest` in the place of μ (which it is, with ε′²
+where the paper has ε², for a sample larger than the key), and with the error pattern in Eve's
+hands.
 
 Source: Tomamichel, Lim, Gisin, Renner, "Tight finite-key analysis for quantum cryptography", Nat.
 Commun. 3, 634 (2012).
