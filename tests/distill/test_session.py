@@ -32,7 +32,7 @@ def reasons(outcome: PairOutcome) -> set[Reason | None]:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "least", "most"), [(Protocol.E91, 17_000, 26_000), (Protocol.BB84, 30_000, 45_000)]
+    ("protocol", "least", "most"), [(Protocol.E91, 17_000, 26_000), (Protocol.BB84, 40_000, 55_000)]
 )
 def test_two_hundred_thousand_pulses_at_two_percent_give_one_key(
     protocol: Protocol, least: int, most: int
@@ -194,7 +194,7 @@ def test_key_settings_at_random_fail_reconciliation_and_not_the_process() -> Non
 
 
 def test_a_block_that_does_not_pay_for_its_tags_gives_none() -> None:
-    outcome = run(opening(pulses=17_000))
+    outcome = run(opening(pulses=20_000), bb84(20_000, 0.05, np.random.default_rng(1)))
     assert reasons(outcome) == {Reason.NO_NET_KEY}
     assert not outcome.secrets
     report = outcome.reports[Side.ALICE]
@@ -434,3 +434,21 @@ def test_a_peer_that_goes_on_where_we_reject_is_contradicted_and_the_other_way_r
     stop = encode(Decided(False, b""))
     outcome = run(opening(), wire=replacing(Side.ALICE, 4, lambda _: stop))
     assert outcome.reports[Side.BOB].reason is Reason.DISAGREED
+
+
+@pytest.mark.parametrize("probe", [False, True])
+def test_a_block_that_was_judged_keeps_its_verdict_whatever_ends_it(probe: bool) -> None:
+    block = opening(Protocol.E91, 40, probe=probe)
+    light = halves(Protocol.E91, 40, np.random.default_rng(1))
+    alice, bob = (session(side, block) for side in Side)
+    to_bob = alice.start()
+    to_alice = bob.start()
+    for step in range(4):
+        heard, said = ([e.body for e in es if isinstance(e, Send)] for es in (to_alice, to_bob))
+        to_bob, to_alice = alice.receive(step, heard[-1]), bob.receive(step, said[-1])
+        if step == 0:
+            to_bob = alice.provide(light[Side.ALICE])
+            to_alice = bob.provide(light[Side.BOB])
+    (*_, finished) = alice.end(Reason.LOST, "the peer went away", tell=False)
+    assert isinstance(finished, Finished)
+    assert finished.report.reason is Reason.TOO_FEW

@@ -19,7 +19,7 @@ from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.messages import Open, Stored, Supply, Tagged, decode, encode
 from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
-from bellwire.distill.verdict import Reason
+from bellwire.distill.verdict import Reason, Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,9 @@ Talk = Generator[Send | FetchHalf | FetchKeys | Store | Compute, Answer, _T]
 class Conversation:
     """One side's run through a block; `transcript`, `step` and `report` grow as it goes.
 
-    A kind of block adds `run`, a generator that returns the block's report and raises
-    BlockRejected, MalformedMessage or TagMismatch where it ends without key.
+    `rejection` is the verdict, once it is that there is no key. A kind of block adds `run`, a
+    generator that returns the block's report and raises BlockRejected, MalformedMessage or
+    TagMismatch where it ends without key.
 
     Args:
         side: Which side we are.
@@ -120,6 +121,7 @@ class Conversation:
         self._authentication = authentication
         self.transcript = bytearray()
         self.step = 0
+        self.rejection: Rejection | None = None
         if authentication is not None:
             report = replace(
                 report,

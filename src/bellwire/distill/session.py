@@ -159,9 +159,15 @@ class Session:
         return self._advance(None)
 
     def end(self, reason: Reason, message: str, *, tell: bool = True) -> list[Effect]:
-        """End the block from outside: time is up, the peer or the link gave up."""
+        """End the block from outside: time is up, the peer or the link gave up.
+
+        A block that was judged already is reported by that verdict: what its few open bits show is
+        not to be read without it.
+        """
         if self._finished:
             return []
+        if self._steps.rejection is not None:
+            reason, message = self._steps.rejection.reason, self._steps.rejection.message
         effects = self._reject(reason, message)
         return effects if tell else effects[1:]
 

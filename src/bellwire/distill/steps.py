@@ -228,6 +228,7 @@ class Steps(Conversation):
     def _disclose(
         self, sifted: Sifted, evidence: Evidence, rejection: Rejection | None
     ) -> Talk[BlockReport]:
+        self.rejection = rejection
         # These bits will never be key, so all of them may say how often they differ. A peer that
         # was led to another verdict cannot use the block: it will not get our transcript tag.
         said = encode(Decided(go=False, body=sifted.key.to_bytes()))
