@@ -26,10 +26,10 @@ def at(protocol: str, pulses: int, eve: str, **words: Any) -> Experiment:
 
 
 PLACES = [
-    at("bb84", 16_384, "none"),
+    at("bb84", 11_000, "none"),
     at("bb84", 16_384, "intercept-resend:0.35"),
     at("bb84", 12_000, "intercept-resend:0.37"),
-    at("bb84", 65_536, "intercept-resend:0.165"),
+    at("bb84", 65_536, "intercept-resend:0.21"),
     at("bb84", 40_000, "ghz:0.36"),
     at("bb84", 30_000, "breidbart:0.36", sample_share=0.4),
     at("bbm92", 60_000, "cloner:0.6", efficiency=0.7, dark=1e-3),
@@ -61,7 +61,7 @@ def test_sums_and_lattice_are_what_drawn_counts_do(what: Experiment) -> None:
     "what",
     [
         at("bb84", 16_384, "intercept-resend:0.35"),
-        at("bb84", 65_536, "intercept-resend:0.165"),
+        at("bb84", 65_536, "intercept-resend:0.21"),
         at("e91", 16_384, "intercept-resend:0.4"),
     ],
     ids=place,
