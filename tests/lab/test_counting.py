@@ -174,7 +174,7 @@ def test_eves_known_bits_are_told_where_her_data_are_kept() -> None:
         ("e91", {"pair_statistics": "poisson"}, "only with a number of mean pairs"),
         ("bb84", {"pulses": 0}, "1 … 10000000000000, got 0"),
         ("bb84", {"pulses": 2e13}, "1 … 10000000000000"),
-        ("bb84", {"until": "key"}, "expected --until estimate, got key"),
+        ("bb84", {"until": "dawn"}, "expected --until estimate or key, got dawn"),
         ("bb84", {"seed": -1}, "seed"),
         ("bb84", {"epsilon": 1.0}, "epsilon"),
         ("bb84", {"eve": "substitution"}, "substitution"),

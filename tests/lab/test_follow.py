@@ -174,7 +174,7 @@ def test_a_rejected_block_is_followed_to_its_verdict() -> None:
 
 
 def test_a_block_whose_tags_cost_more_than_it_gives_is_followed_to_its_length() -> None:
-    found = follow(experiment("bb84", pulses=16_000, misalignment=0.03, seed=3))
+    found = follow(experiment("bb84", pulses=16_000, misalignment=0.05, seed=3))
     assert found.report.reason == "no net key"
     assert found.stages[-1].left == 0
     told = {each.name: each for each in story(found)}
