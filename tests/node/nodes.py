@@ -38,6 +38,7 @@ class TwoHalves:
         self.eve: float | None = None
         self.fails: BellwireError | None = None
         self.holds: dict[Side, asyncio.Event] = {}
+        self.held = 0
 
     def end(self, side: Side) -> "LinkEnd":
         return LinkEnd(self, side)
@@ -46,6 +47,7 @@ class TwoHalves:
         if self.fails is not None:
             raise self.fails
         if side in self.holds:
+            self.held += 1
             await self.holds[side].wait()
         if ticket not in self._made:
             if self.eve is not None and protocol is Protocol.E91:

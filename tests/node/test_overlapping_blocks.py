@@ -91,11 +91,12 @@ def test_a_peer_that_answers_one_block_at_a_time_makes_the_others_wait(tmp_path:
 
 def test_a_block_that_stalls_ends_alone(tmp_path: Path) -> None:
     async def test() -> None:
-        async with two_nodes(tmp_path, step_timeout_s=1.0) as pair:
+        async with two_nodes(tmp_path, step_timeout_s=4.0) as pair:
             await connected(pair)
             pair.link.holds[Side.BOB] = hold = asyncio.Event()
             first = asyncio.create_task(pair.alice.distil(Protocol.BB84, PULSES))
-            await asyncio.sleep(0.1)
+            while not pair.link.held:
+                await asyncio.sleep(0.01)
             del pair.link.holds[Side.BOB]
             rest = await blocks(pair, 3)
             report = await first
