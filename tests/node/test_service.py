@@ -373,6 +373,20 @@ def test_strangers_who_hold_connections_open_do_not_lock_the_peer_out(
     run(test)
 
 
+def test_an_idle_node_notices_at_once_that_its_connection_is_gone(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with two_nodes(tmp_path) as pair:  # whose next probe is an hour away
+            await connected(pair)
+            before = pair.wire.connections
+            pair.wire.cut()
+            while pair.wire.connections == before:
+                await asyncio.sleep(0.01)
+            await connected(pair)
+            assert (await distil(pair)).accepted
+
+    run(test)
+
+
 def test_a_stock_that_cannot_be_filled_is_not_hammered(tmp_path: Path) -> None:
     async def test() -> None:
         # 3,000 pairs are too few for E91: every block fails, and spends a set of pads.
