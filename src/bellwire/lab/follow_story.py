@@ -431,7 +431,7 @@ def _phase_errors(followed: Followed) -> str:
     return (
         "What Eve may know follows from the phase errors: what the same bits would have shown in "
         "the other basis. There the sample was compared (*seen*), and by drawing without "
-        "replacement (Serfling) each part of the key has no more than e, except with probability "
+        "replacement (Hoeffding) each part of the key has no more than e, except with probability "
         f"ε′² / 2; ε′ = {smoothing}."
     )
 

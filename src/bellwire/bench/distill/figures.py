@@ -6,6 +6,7 @@ from bellwire.base.detections import Side
 from bellwire.bench.distill import block, ldpc, light, stages, start, wire
 from bellwire.bench.distill.side import Done, Job
 from bellwire.bench.model import Figure
+from bellwire.distill.reconciliation import Method
 
 _CORES = 2
 """Of the machine that the goal is set for; a party's rate is that of so many."""
@@ -64,7 +65,8 @@ def run(quick: bool = False) -> list[Figure]:
         figures.append(Figure(f"{rate.name}_{100 * qber:.0f}pc", rate.value, rate.unit))
     figures += _wire(size)
     for latency in size.latencies_ms:
-        figures += _far(size, latency)
+        for method in Method:
+            figures += _far(size, latency, method)
     return [*figures, *start.run()]
 
 
@@ -98,10 +100,19 @@ def _wire(size: _Size) -> list[Figure]:
     ]
 
 
-def _far(size: _Size, latency_ms: int) -> list[Figure]:
-    job = Job(size.far_detections, stages.QBER, size.rectilinear, size.far_blocks, size.far_blocks)
-    done: Done = wire.run(job, latency_ms / 1e3)
-    at = f"latency_{latency_ms}ms"
+def _far(size: _Size, latency_ms: int, method: Method) -> list[Figure]:
+    done: Done = wire.run(
+        Job(
+            size.far_detections,
+            stages.QBER,
+            size.rectilinear,
+            size.far_blocks,
+            size.far_blocks,
+            method,
+        ),
+        latency_ms / 1e3,
+    )
+    at = f"latency_{latency_ms}ms_{method}"
     return [
         Figure(f"{at}_rate", done.secret_bits / done.seconds, "bit/s"),
         Figure(f"{at}_rounds", done.rounds, "messages of a side"),

@@ -11,6 +11,7 @@ from bellwire.base.detections import Protocol, Side
 from bellwire.distill.choices import Choices
 from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 from bellwire.distill.planes import Planes, PreparedPlanes, Registered
+from bellwire.distill.reconciliation import Method
 
 SLOTS_A_DETECTION = 2
 SAMPLE_SHARE = 0.01
@@ -45,7 +46,9 @@ def _bases(count: int, rectilinear: float, rng: np.random.Generator) -> Bits:
     return (rng.random(count, np.float32) >= rectilinear).astype(np.uint8)
 
 
-def opening(number: int, detections: int, rectilinear: float) -> Open:
+def opening(
+    number: int, detections: int, rectilinear: float, method: Method = Method.CASCADE
+) -> Open:
     """The first message of such a block."""
     return Open(
         VERSION,
@@ -59,4 +62,5 @@ def opening(number: int, detections: int, rectilinear: float) -> Open:
         0.11,
         2.2,
         rectilinear,
+        reconciliation=method,
     )

@@ -25,6 +25,7 @@ from bellwire.distill import amplification, announcements, cascade
 from bellwire.distill.choice import Conditions
 from bellwire.distill.messages import Open
 from bellwire.distill.planes import Planes
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.report import BlockReport
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
@@ -50,6 +51,7 @@ class Job(msgspec.Struct, frozen=True):
         rectilinear: Probability of the preferred basis.
         blocks: Measured, after `WARM_BLOCKS` small ones.
         in_flight: Under way at once.
+        method: How keys are made equal.
         port: Where Alice finds Bob; 0 for Bob.
     """
 
@@ -58,6 +60,7 @@ class Job(msgspec.Struct, frozen=True):
     rectilinear: float
     blocks: int
     in_flight: int
+    method: Method = Method.CASCADE
     port: int = 0
 
 
@@ -100,7 +103,7 @@ class Recorded:
         self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
     ) -> Opening:
         """A block of this light."""
-        return light.opening(number, self.job.detections, self.job.rectilinear)
+        return self._opening(number)
 
     def read(self, body: bytes) -> Opening:
         """As every node does."""
@@ -108,9 +111,11 @@ class Recorded:
 
     def accepts(self, opening: Opening) -> bool:
         """Blocks of this light."""
-        return isinstance(opening, Open) and opening == light.opening(
-            opening.number, self.job.detections, self.job.rectilinear
-        )
+        return isinstance(opening, Open) and opening == self._opening(opening.number)
+
+    def _opening(self, number: int) -> Open:
+        job = self.job
+        return light.opening(number, job.detections, job.rectilinear, job.method)
 
     async def fetch(self, opening: Opening, *, flowing: bool) -> Planes:
         """It is here already."""
