@@ -69,11 +69,11 @@ def sampled_key(alice: list[int], bob: list[int], share: float, public_seed: byt
         both = [i for i, pair in enumerate(zip(alice, bob, strict=True)) if pair == (basis, basis)]
         label = b"bellwire stream sample %d" % basis
         key = hkdf(hkdf(public_seed, b"sample", 32), label, 32)
-        words = (len(both) + 63) // 64
         stream = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
-        planes = [stream.update(bytes(8 * words)) for _ in range(16)]
+        groups = [stream.update(bytes(8192)) for _ in range(len(both) // 4096 + 1)]
         for i, place in enumerate(both):
-            number = sum((planes[b][i // 8] >> i % 8 & 1) << b for b in range(16))
+            group, m = groups[i // 4096], i % 4096
+            number = sum((group[512 * j + m // 8] >> m % 8 & 1) << j for j in range(16))
             if number >= round(share * 2**16):
                 chosen.append(place)
     return chosen

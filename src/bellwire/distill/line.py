@@ -1,7 +1,7 @@
 """The classical channel between two nodes: who is at the other end, and nothing altered unnoticed.
 
-Every frame after the first carries HMAC-SHA256, cut to 16 bytes, over its number and body, under
-keys of this connection. That is early detection only: it stops tampering, dropping, repeating and
+Every frame after the first carries a tag of AES-256-GCM over its number and body, under keys of
+this connection. That is early detection only: it stops tampering, dropping, repeating and
 reordering before they waste a block. What makes a block's bits safe are the one-time tags inside
 it (`distill.session`).
 
@@ -9,7 +9,6 @@ A connection begins with one HELLO each way (version, side, nonce), then one SYN
 settles blocks that an earlier end left pending. Wire format: spec/classical-channel.md.
 """
 
-import hmac
 from typing import Annotated
 
 import msgspec
@@ -17,12 +16,14 @@ from msgspec import Meta
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
+from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, open_sealed, seal
+from bellwire.crypto.errors import AuthenticationFailed
 from bellwire.crypto.kdf import hkdf
 from bellwire.distill.errors import FrameTampered, MalformedMessage, PeerMismatch
 from bellwire.distill.messages import MAX_BODY, VERSION, Nonce, decode, encode
 from bellwire.distill.verdict import Reason
 
-MAC_BYTES = 16
+MAC_BYTES = TAG_BYTES
 MAX_FRAME = MAX_BODY + 1024
 MAX_HELLO = 256
 MAX_PENDING = 64
@@ -124,7 +125,7 @@ class Line:
         """
         self._require_hello()
         body = encode(message)
-        frame = body + _mac(self._send_key, self._sent, body)
+        frame = body + seal(self._send_key, _nonce(self._sent), b"", body)
         self._sent += 1
         return frame
 
@@ -138,8 +139,12 @@ class Line:
         """
         self._require_hello()
         body, mac = frame[:-MAC_BYTES], frame[-MAC_BYTES:]
-        if not hmac.compare_digest(mac, _mac(self._receive_key, self._received, body)):
-            raise FrameTampered(f"frame {self._received} from the peer was altered or is not next")
+        try:
+            open_sealed(self._receive_key, _nonce(self._received), mac, body)
+        except AuthenticationFailed as error:
+            raise FrameTampered(
+                f"frame {self._received} from the peer was altered or is not next"
+            ) from error
         self._received += 1
         try:
             return _decoder.decode(body)
@@ -152,5 +157,6 @@ class Line:
             raise RuntimeError("no frames before the peer's HELLO")
 
 
-def _mac(key: bytes, number: int, body: bytes) -> bytes:
-    return hmac.digest(key, number.to_bytes(8, "big") + body, "sha256")[:MAC_BYTES]
+def _nonce(number: int) -> bytes:
+    """A frame's number serves once under a key, which is of one connection and direction."""
+    return number.to_bytes(NONCE_BYTES, "big")

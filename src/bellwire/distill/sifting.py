@@ -17,6 +17,9 @@ from bellwire.distill.choices import Choices
 SHARE_BITS = 16
 """A share of slots is taken to the nearest of so many binary places."""
 
+_GROUP_WORDS = 64
+_GROUPS_AT_ONCE = 64
+
 Cell = tuple[int, int]
 """Alice's setting and Bob's."""
 
@@ -133,7 +136,9 @@ def draw(count: int, share: float, seed: bytes, label: str) -> PackedBits:
     """A random subset of `count` places: each is in it with probability `share`, independently.
 
     Given how many it has, every subset is as likely. A place's word of `SHARE_BITS` bits lies
-    across as many planes of the stream; it is in the subset if the word is below the share.
+    across as many planes of its group's stretch of the stream; it is in the subset if the word is
+    below the share. The stream is read a few groups at a time: memory that is new costs more than
+    the bits in it.
 
     Args:
         count: Places.
@@ -142,13 +147,18 @@ def draw(count: int, share: float, seed: bytes, label: str) -> PackedBits:
         label: Of the stream.
     """
     limit = min(max(round(share * 2**SHARE_BITS), 1), 2**SHARE_BITS - 1)
-    words = (count + 63) // 64
-    stream = KeyStream(seed, label).at(0, 8 * words * SHARE_BITS).view("<u8")
-    planes = stream.reshape(SHARE_BITS, words)
-    below = np.zeros(words, np.uint64)
-    for place in range(SHARE_BITS):  # the lowest place decides least
-        if limit >> place & 1:
-            below |= ~planes[place]
-        else:
-            below &= ~planes[place]
-    return PackedBits(below, count).cut(0, count)
+    stream = KeyStream(seed, label)
+    groups = -(-count // (64 * _GROUP_WORDS))
+    below = np.zeros((groups, _GROUP_WORDS), np.uint64)
+    buffer = np.empty(min(groups, _GROUPS_AT_ONCE) * SHARE_BITS * _GROUP_WORDS, np.uint64)
+    for first in range(0, groups, _GROUPS_AT_ONCE):
+        part = below[first : first + _GROUPS_AT_ONCE]
+        room = buffer[: SHARE_BITS * part.size]
+        stream.into(8 * SHARE_BITS * _GROUP_WORDS * first, room.view(np.uint8))
+        planes = room.astype("<u8", copy=False).reshape(-1, SHARE_BITS, _GROUP_WORDS)
+        for place in range(SHARE_BITS):  # the lowest place decides least
+            if limit >> place & 1:
+                part |= ~planes[:, place]
+            else:
+                part &= ~planes[:, place]
+    return PackedBits(below.ravel(), 64 * below.size).cut(0, count)
