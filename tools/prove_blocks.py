@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run blocks of any kind: never unequal keys.")
     parser.add_argument("--blocks", type=float, default=1e4, help="how many, 1e4 by default")
     parser.add_argument("--seed", type=int, default=0, help="number of the first block")
-    parser.add_argument("--longest", action="store_true", help="one block of 2²⁶ pulses")
+    parser.add_argument("--longest", action="store_true", help="one block of 2²⁷ pulses")
     arguments = parser.parse_args()
     if arguments.longest:
         longest(arguments.seed)

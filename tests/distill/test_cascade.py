@@ -246,7 +246,7 @@ def test_block_sizes_follow_the_error_rate(qber: float, plan: Layout) -> None:
     assert layout(400_000, qber) == plan
 
 
-@given(size=st.integers(1, 1 << 26), qber=st.floats(0, 1))
+@given(size=st.integers(1, 1 << 27), qber=st.floats(0, 1))
 @settings(derandomize=True)
 def test_a_layout_has_room_for_the_key_and_little_more(size: int, qber: float) -> None:
     plan = layout(size, qber)

@@ -126,7 +126,7 @@ def test_theory_is_left_out_where_it_does_not_hold() -> None:
     ("changes", "words"),
     [
         ({"pulses": 0}, "pulses"),
-        ({"pulses": 2**26 + 1}, "pulses"),
+        ({"pulses": 2**27 + 1}, "pulses"),
         ({"pulses": 2**26, "config": BRIGHT}, "at most 16777216 detections"),
         ({"seed": -1}, "seed"),
         ({"epsilon": 1.0}, "epsilon"),

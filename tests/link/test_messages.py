@@ -125,7 +125,7 @@ def test_arbitrary_bytes_decode_or_raise_what_is_documented(body: bytes) -> None
     [
         [1, bytes(15), "e91", 10, SEED],
         [1, bytes(16), "e91", 0, SEED],
-        [1, bytes(16), "e91", 2**26 + 1, SEED],
+        [1, bytes(16), "e91", 2**27 + 1, SEED],
         [1, bytes(16), "b92", 10, SEED],
         [1, bytes(16), "decoy-bb84", 10, SEED, 1.0],
         [1, bytes(16), "decoy-bb84", 10, SEED, math.nan],

@@ -166,7 +166,7 @@ def test_sides_that_do_not_send_the_same_decoys_are_both_refused(tmp_path: Path)
     ("request_", "words"),
     [
         (BlockRequest(ticket(1), Protocol.DECOY, 1_000, BOB), "decoys"),
-        (BlockRequest(ticket(1), Protocol.BB84, 1_000, BOB, 0.7), "only in decoy-bb84"),
+        (BlockRequest(ticket(1), Protocol.E91, 1_000, BOB, 0.7), "rectilinear"),
         (BlockRequest(ticket(1), Protocol.E91, 1_000, BOB, 0.5, DECOYS), "only in decoy-bb84"),
         (BlockRequest(ticket(1), Protocol.DECOY, 2**26, BOB, 0.7, DECOYS), "detections"),
     ],
@@ -356,7 +356,7 @@ def test_a_client_that_speaks_out_of_turn_is_cut_off(tmp_path: Path) -> None:
 def test_a_failed_simulation_is_told_and_the_link_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> tuple[Half, Half]:
+    def fails(*_: object, **__: object) -> tuple[Half, Half]:
         raise MemoryError
 
     async def scenario() -> None:

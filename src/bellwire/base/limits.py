@@ -1,6 +1,6 @@
 """How large a block may be, and how long a link: one place for settings, messages and engines."""
 
-MAX_PULSES = 2**26
+MAX_PULSES = 2**27
 """Most pulses, or pairs, of one block, whoever asks for it: the finite-key bounds are proved for so
 many, a key of so many bits is the longest that kernels take, and a slot fits four bytes."""
 

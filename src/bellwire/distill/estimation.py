@@ -43,6 +43,13 @@ class ErrorRate:
         """Standard error of `value`; 0 where nothing was compared."""
         return math.sqrt(self.value * (1.0 - self.value) / self.bits) if self.bits else 0.0
 
+    def limits(self, epsilon: float) -> tuple[float, float]:
+        """Limits of the rate behind independent errors, each wrong with probability epsilon."""
+        return (
+            lower_mean(self.value, self.bits, epsilon),
+            upper_mean(self.value, self.bits, epsilon),
+        )
+
     def __add__(self, other: "ErrorRate") -> "ErrorRate":
         return ErrorRate(self.errors + other.errors, self.bits + other.bits)
 

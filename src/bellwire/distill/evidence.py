@@ -148,7 +148,11 @@ class Evidence:
         compared = self.sample
         figures: dict[str, Any] = {}
         if compared.bits:
-            figures |= {"qber": compared.value, "qber_stderr": compared.stderr}
+            figures |= {
+                "qber": compared.value,
+                "qber_stderr": compared.stderr,
+                "qber_limits": compared.limits(budget.estimation),
+            }
         if self.correlations is not None:
             figures |= {
                 "chsh": self.correlations.chsh,

@@ -72,6 +72,8 @@ class BlockReport:
         key_bits: What went into reconciliation, 0 if it came to none.
         qber: Error rate of all sifted bits that were compared or reconciled, with its error.
         qber_stderr: See above.
+        qber_limits: Between them the source's error rate lies, each wrong with probability ε/8 if
+            errors are independent (Hoeffding).
         chsh: S, with its standard error and lower limit; E91, else None.
         chsh_stderr: See above.
         chsh_lower: See above.
@@ -116,6 +118,7 @@ class BlockReport:
     key_bits: int = 0
     qber: float | None = None
     qber_stderr: float | None = None
+    qber_limits: tuple[float, float] | None = None
     chsh: float | None = None
     chsh_stderr: float | None = None
     chsh_lower: float | None = None

@@ -31,7 +31,7 @@ class DecoyExperiment:
     """A block of decoy states to be distilled.
 
     Attributes:
-        pulses: 1 to 2²⁶, with at most 2²⁴ detections to be expected.
+        pulses: 1 to 2²⁷, with at most 2²⁴ detections to be expected.
         config: The link; three intensities, a dead time common to both detectors.
         eve: Who is on it.
         seed: Makes the run reproducible; None draws from the operating system.
@@ -126,6 +126,7 @@ def run(experiment: DecoyExperiment) -> DecoyResult:
         sifted_bits=report.sifted_bits,
         qber=report.qber,
         qber_stderr=report.qber_stderr,
+        qber_limits=report.qber_limits,
         chsh=None,
         chsh_stderr=None,
         reconciliation=(

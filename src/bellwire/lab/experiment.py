@@ -148,6 +148,7 @@ class Result:
     assumptions: tuple[str, ...]
     sides: tuple[SideOutcome, ...] | None = None
     backend: str | None = None
+    qber_limits: tuple[float, float] | None = None
     epsilon_secrecy: float | None = None
     epsilon_correctness: float | None = None
     epsilon_authentication: float | None = None
@@ -311,6 +312,7 @@ def _result(
         sifted_bits=report.sifted_bits,
         qber=report.qber,
         qber_stderr=report.qber_stderr,
+        qber_limits=report.qber_limits,
         chsh=report.chsh,
         chsh_stderr=report.chsh_stderr,
         reconciliation=(

@@ -33,7 +33,7 @@ class PreparedPulses:
 
     Args:
         seed: 32 bytes. Secret.
-        pulses: 1 … 2²⁶.
+        pulses: 1 … 2²⁷.
         rectilinear: Probability of the rectilinear basis.
 
     Raises:

@@ -13,7 +13,7 @@ from bellwire.base.detections import Half, Protocol
 from bellwire.base.local import AnswerMalformed, NotAnswered, ask
 from bellwire.link.attacks import AnyEve
 from bellwire.link.choices import PreparedPulses
-from bellwire.link.config import LinkConfig, check_pulses
+from bellwire.link.config import LinkConfig, check_pulses, check_rectilinear
 from bellwire.link.errors import (
     LinkMisbehaved,
     LinkRefused,
@@ -51,6 +51,8 @@ class LinkClient:
     Args:
         path: This side's socket.
         timeout_s: Seconds to wait for a whole answer, the other side's request included.
+        rectilinear: Probability of the rectilinear basis in blocks of BB84 and BBM92, the same at
+            both sides.
         decoys: What Alice's laser sends in blocks of decoy states, the same at both sides.
         decoy_rectilinear: Probability of the rectilinear basis in them, the same at both sides.
     """
@@ -60,13 +62,15 @@ class LinkClient:
         path: Path,
         *,
         timeout_s: float = ANSWER_WITHIN_S,
+        rectilinear: float = 0.5,
         decoys: Decoys | None = None,
         decoy_rectilinear: float = 0.7,
     ) -> None:
         self._path = path
         self._timeout_s = timeout_s
         self._decoys = decoys or Decoys()
-        self._rectilinear = decoy_rectilinear
+        self._rectilinear = check_rectilinear(rectilinear)
+        self._decoy_rectilinear = decoy_rectilinear
 
     @property
     def spent(self) -> None:
@@ -81,7 +85,7 @@ class LinkClient:
         Args:
             ticket: 16 bytes, the same at both sides, new for every block.
             protocol: The same at both sides.
-            pulses: 1 … 2²⁶, the same at both sides.
+            pulses: 1 … 2²⁷, the same at both sides.
             choice_seed: 32 bytes, this side's alone, new for every block. Secret.
 
         Raises:
@@ -98,7 +102,9 @@ class LinkClient:
         prepared = self._prepared(protocol, check_pulses(pulses), choice_seed)
         request = BlockRequest(ticket, protocol, pulses, choice_seed)
         if protocol.weak:
-            request = replace(request, rectilinear=self._rectilinear, decoys=self._decoys)
+            request = replace(request, rectilinear=self._decoy_rectilinear, decoys=self._decoys)
+        elif not protocol.judged_on_chsh:
+            request = replace(request, rectilinear=self._rectilinear)
         answer = decode_block_answer(await _ask(self._path, request, ANSWER_LIMIT, self._timeout_s))
         if isinstance(answer, Refused):
             raise _refusal(answer)
@@ -111,9 +117,9 @@ class LinkClient:
     def _prepared(self, protocol: Protocol, pulses: int, choice_seed: bytes) -> Half:
         """Alice's half of pulses, which is hers before they are sent."""
         if not protocol.weak:
-            return PreparedPulses(choice_seed, pulses)
+            return PreparedPulses(choice_seed, pulses, self._rectilinear)
         # Her choices do not depend on what lies behind her laser.
-        config = decoy_config(self._decoys, self._rectilinear, LinkConfig())
+        config = decoy_config(self._decoys, self._decoy_rectilinear, LinkConfig())
         return WeakPulses(config, choice_seed, 0, pulses)
 
 

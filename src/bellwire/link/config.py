@@ -106,7 +106,7 @@ class LinkConfig:
 
 
 def check_pulses(pulses: int) -> int:
-    """`pulses` if it is in 1 … 2²⁶, else ParameterError."""
+    """`pulses` if it is in 1 … 2²⁷, else ParameterError."""
     _check("pulses", f"in 1 … {MAX_PULSES}", pulses, 1 <= pulses <= MAX_PULSES)
     return pulses
 

@@ -182,8 +182,10 @@ def _clicks_per_pulse(request: BlockRequest, config: LinkConfig, eve: AnyEve | N
         ParameterError: a block that this link cannot give, or not while this Eve is on it.
     """
     if not request.protocol.weak:
-        if request.decoys is not None or request.rectilinear != 0.5:
-            raise ParameterError("decoys and a preferred basis", "only in decoy-bb84", "others")
+        if request.decoys is not None:
+            raise ParameterError("decoys", "only in decoy-bb84", f"them in {request.protocol}")
+        if request.protocol.judged_on_chsh and request.rectilinear != 0.5:
+            raise ParameterError("rectilinear", "½ in e91", f"{request.rectilinear:g}")
         on_photons(eve, request.protocol)
         often = config.clicks(request.protocol).any
     else:
@@ -210,5 +212,7 @@ def _simulated(
         halves = link.block(State.start(), alice.pulses)[:2]
     else:
         attack = on_photons(eve, alice.protocol)
-        halves = simulate(alice.protocol, config, alice.pulses, *seeds, attack)
+        halves = simulate(
+            alice.protocol, config, alice.pulses, *seeds, attack, rectilinear=alice.rectilinear
+        )
     return {side: encode(to_answer(half)) for side, half in zip(Side, halves, strict=True)}

@@ -48,7 +48,7 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
     Args:
         protocol: BB84, BBM92 or E91.
         config: The link's physics.
-        pulses: 1 … 2²⁶.
+        pulses: 1 … 2²⁷.
         alice_seed: 32 bytes, Alice's choices. Secret.
         bob_seed: 32 bytes, Bob's choices. Secret.
         noise_seed: 32 bytes, everything nature and Eve decide. Secret.

@@ -219,6 +219,7 @@ def _policy(settings: Settings, side: Side, options: NodeOptions, random: Random
         epsilon=distill.epsilon,
         red_qber=rules.red_qber,
         chsh_floor=rules.chsh_floor,
+        rectilinear=distill.rectilinear,
         decoys=settings.weak.decoys,
         decoy_rectilinear=settings.weak.rectilinear,
         reconciliation=(

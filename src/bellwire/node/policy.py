@@ -23,7 +23,8 @@ class Policy:
         red_qber: Blocks from this QBER on are rejected.
         chsh_floor: Blocks with S below this are rejected.
         decoys: What Alice's laser sends in blocks of decoy states.
-        decoy_rectilinear: Probability of the rectilinear basis in them; ½ in all other blocks.
+        decoy_rectilinear: Probability of the rectilinear basis in them.
+        rectilinear: The same in blocks of BB84 and BBM92.
         max_pulses: Longest block.
         reconciliation: How keys are made equal; None for either, chosen by the channel's latency.
         lab_seed: Makes choices reproducible, in the lab and the demo only.
@@ -36,6 +37,7 @@ class Policy:
     chsh_floor: float = 2.2
     decoys: Decoys = field(default_factory=Decoys)
     decoy_rectilinear: float = 0.7
+    rectilinear: float = 0.5
     max_pulses: int = MAX_PULSES
     reconciliation: Method | None = None
     lab_seed: bytes | None = field(default=None, repr=False)
@@ -90,7 +92,9 @@ class Policy:
 
     def _light(self, protocol: Protocol) -> tuple[float, Decoys | None]:
         """Probability of the rectilinear basis, and decoys: as this node tells its source."""
-        return (self.decoy_rectilinear, self.decoys) if protocol.weak else (0.5, None)
+        if protocol.weak:
+            return self.decoy_rectilinear, self.decoys
+        return (0.5 if protocol.judged_on_chsh else self.rectilinear), None
 
     def accepts(self, opening: Open) -> bool:
         """Whether a block that the peer opens is as this node is set."""

@@ -147,6 +147,12 @@ class DistillSettings(BaseModel):
         lt=1,
         description="Share of the sifted bits that BB84 and BBM92 compare in the open and give up.",
     )
+    rectilinear: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Probability of the rectilinear basis on both sides, in BB84 and BBM92.",
+    )
     epsilon: float = Field(
         default=1e-10,
         ge=1e-20,

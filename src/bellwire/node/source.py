@@ -55,6 +55,7 @@ def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) ->
     if where is None:
         simulated = LinkClient(
             link_dir / f"{side}.sock",
+            rectilinear=settings.distill.rectilinear,
             decoys=settings.weak.decoys,
             decoy_rectilinear=settings.weak.rectilinear,
         )

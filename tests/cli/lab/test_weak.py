@@ -80,7 +80,7 @@ def test_people_get_a_table_and_the_story(capsys: pytest.CaptureFixture[str]) ->
         (("decoy-bb84", "--until", "soon"), "estimate or key, got soon"),
         (("decoy-bb84", "--monitor", "counts"), "no monitor on the way to the key"),
         (("decoy-bb84", "--dead-time", "per-detector"), "expected common to a key"),
-        (("decoy-bb84", "--pulses", "1e8"), "expected 1 to 67108864 to a key"),
+        (("decoy-bb84", "--pulses", "2e8"), "expected 1 to 134217728 to a key"),
         (("decoy-bb84", "--pulses", "6e7"), "expected at most 16777216 detections"),
         (("decoy-bb84", "--epsilon", "0.1"), "epsilon: expected"),
         (("decoy-bb84", *UNTIL, "--epsilon", "1e-5"), "no epsilon on the way to the estimate"),

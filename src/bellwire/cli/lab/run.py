@@ -64,6 +64,12 @@ def _tell(result: "Result", km: float) -> None:
     output.stdout().print(table)
 
 
+def _error_rate(result: "Result") -> str:
+    assert result.qber_limits is not None
+    low, high = result.qber_limits
+    return f"{result.qber:.2%} ± {result.qber_stderr:.2%}, surely {low:.2%} to {high:.2%}"
+
+
 def _story(result: "Result") -> list[tuple[str, str]]:
     rows = [("Eve", _eve(result))]
     # A side that refuses its peer has named no slot.
@@ -74,8 +80,8 @@ def _story(result: "Result") -> list[tuple[str, str]]:
         rows.append(
             ("S", f"{result.chsh:.3f} ± {result.chsh_stderr:.3f} (without entanglement at most 2)")
         )
-    if result.qber is not None and result.qber_stderr is not None:
-        rows.append(("QBER", f"{result.qber:.2%} ± {result.qber_stderr:.2%}"))
+    if None not in (result.qber, result.qber_stderr, result.qber_limits):
+        rows.append(("QBER", _error_rate(result)))
     rows += _decoys(result)
     if result.reconciliation is not None:
         leaked, efficiency = (

@@ -58,7 +58,7 @@ def light(  # noqa: PLR0917 - all that a block depends on
     Args:
         sample: Runs them.
         protocol: BB84, BBM92 or E91.
-        pulses: 1 … 2²⁶.
+        pulses: 1 … 2²⁷.
         alice_seed: 32 bytes, Alice's choices. Secret.
         bob_seed: 32 bytes, Bob's choices. Secret.
         noise_seed: 32 bytes: Eve's choices, and the seeds of the tasks. Secret.

@@ -123,7 +123,7 @@ class TimeTagLink:
         Args:
             ticket: The block's name; the peer's stretch is found by its times instead.
             protocol: Must be the recording's.
-            pulses: Coincidences of the block at most, 1 … 2²⁶.
+            pulses: Coincidences of the block at most, 1 … 2²⁷.
             choice_seed: 32 bytes, this side's alone: decides between tags of one event. Secret.
 
         Raises:
