@@ -184,7 +184,7 @@ def test_a_block_whose_tags_cost_more_than_it_gives_is_followed_to_its_length() 
 
 
 def test_a_block_that_its_whole_error_rate_rejects_is_followed_to_there() -> None:
-    words = {"pulses": 40_000, "misalignment": 0.11, "sample_share": 0.1, "seed": 1}
+    words = {"pulses": 40_000, "misalignment": 0.11, "sample_share": 0.1, "seed": 3}
     found = follow(experiment("bb84", **words))
     assert found.report.reason == "qber above limit"
     assert found.rounds

@@ -1,9 +1,10 @@
 """Which way of reconciling a block is the better one, by a stated rule.
 
 Cascade leaks the least and computes the least, but talks for hundreds of rounds. Low-density codes
-need two to ten rounds, leak some tenth of Shannon's limit more and compute ten times as long. So
-the latency of the channel decides, and the length of the block. The rule takes what gives more
-secret bits a second, for a block that has the channel to itself:
+need two to ten rounds, leak a tenth to a third of Shannon's limit more and compute ten times as
+long. Photons are dear, and while one block waits another can go on: so it is Cascade as long as a
+block's rounds take no more than `PATIENCE_S`. Beyond that the rule takes what gives more secret
+bits a second, for a block that has the channel to itself:
 
     secret bits / (rounds · one-way latency + key bits · time a bit)
 
@@ -22,6 +23,9 @@ from bellwire.distill.ldpc import Ldpc
 from bellwire.distill.ldpc_code import plan
 from bellwire.distill.reconciliation import Method, Reconciler, ReconciliationBudget
 from bellwire.distill.report import BlockReport
+
+PATIENCE_S = 5.0
+"""How long the rounds of a block may take before bits are given up for time."""
 
 _RATES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.11)
 
@@ -71,10 +75,13 @@ class Conditions:
 
 
 def choose(conditions: Conditions) -> Method:
-    """The method that gives more secret bits a second.
+    """Cascade within `PATIENCE_S`, then the method that gives more secret bits a second.
 
     Where neither gives any, or there is no code for such a key, it is Cascade.
     """
+    rounds = float(np.interp(conditions.qber, _RATES, _MEASURED[Method.CASCADE].rounds))
+    if rounds * conditions.round_trip_s / 2.0 <= PATIENCE_S:
+        return Method.CASCADE
     if plan(conditions.key_bits, conditions.qber) is None:
         return Method.CASCADE
     return max(Method, key=lambda method: _secret_rate(method, conditions))

@@ -14,6 +14,7 @@ from bellwire.distill.estimation import (
     conjugate_phase_errors,
     e91_phase_errors,
 )
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.sifting import Sifted
 from bellwire.distill.verdict import TSIRELSON, Rejection, Rules, judge_e91, judge_qber
 
@@ -110,13 +111,21 @@ class Evidence:
                 return rejection
         return None
 
-    def expected_qber(self) -> float:
-        """What reconciliation should prepare for; in E91 the visibility that S shows says it."""
-        if self.correlations is None:
-            if self.rare is None or self.decoys is not None:
-                return self.sample.value
-            return self.samples[1 - self.rare].value
-        return max(0.0, 0.5 * (1.0 - self.correlations.chsh / TSIRELSON))
+    def expected_qber(self, method: Method = Method.CASCADE) -> float:
+        """What reconciliation should prepare for; in E91 the visibility that S shows says it.
+
+        Cascade forgives an estimate that is too low. A code that was chosen for fewer errors than
+        there are may find none of them, so it is chosen for two standard errors more.
+        """
+        if self.correlations is not None:
+            value = max(0.0, 0.5 * (1.0 - self.correlations.chsh / TSIRELSON))
+            stderr = 0.5 * self.correlations.chsh_stderr / TSIRELSON
+        else:
+            sample = self.sample
+            if self.rare is not None and self.decoys is None:
+                sample = self.samples[1 - self.rare]
+            value, stderr = sample.value, sample.stderr
+        return min(0.5, value + 2.0 * stderr) if method is Method.LDPC else value
 
     def key_length(
         self, parts: tuple[int, int], leaked_bits: int, budget: EpsilonBudget

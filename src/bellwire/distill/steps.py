@@ -255,7 +255,7 @@ class Steps(Conversation):
             self._opening.reconciliation,
             key,
             sifted.parts,
-            evidence.expected_qber(),
+            evidence.expected_qber(self._opening.reconciliation),
             hkdf(public_seed, info=b"cascade", length=32),
             corrects=self._side is Side.BOB,
             budget=ReconciliationBudget(max_leaked_bits=key.size, max_rounds=MAX_ROUNDS),

@@ -247,7 +247,7 @@ def _sifting(heard: Overheard, experiment: Experiment) -> dict[str, Any]:
 def _distillation(heard: Overheard, experiment: Experiment, report: BlockReport) -> dict[str, Any]:
     method, engine = heard.engine()
     rounds = tuple(heard.rounds(method, engine))
-    expected = heard.evidence.expected_qber()
+    expected = heard.estimate
     plan = layout(heard.sifted.key.size, expected) if method is Method.CASCADE else None
     told: dict[str, Any] = {
         "method": method,

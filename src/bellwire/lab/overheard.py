@@ -115,13 +115,18 @@ class Overheard:
         verdicts = [body[_DECIDED] for body in self._said.values() if len(body) > _DECIDED]
         return len(verdicts) == 2 and all(decode(each, Decided).go for each in verdicts)
 
+    @property
+    def estimate(self) -> float:
+        """The error rate that reconciliation prepares for."""
+        return self.evidence.expected_qber(self._opening.reconciliation)
+
     def engine(self) -> tuple[Method, Reconciler]:
         """The method, and Alice's engine but of zeros; only for a block that was accepted."""
         return reconciler(
             self._opening.reconciliation,
             PackedBits.zeros(self.sifted.key.size),
             self.sifted.parts,
-            self.evidence.expected_qber(),
+            self.estimate,
             hkdf(self._public_seed, info=b"cascade", length=32),
             corrects=False,
             budget=ReconciliationBudget(self.sifted.key.size, MAX_ROUNDS),
