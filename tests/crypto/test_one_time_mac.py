@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,3 +100,16 @@ def test_forgery_bound_grows_with_each_16_bytes() -> None:
     assert forgery_bound(16 * 2**20) == 2.0**-83
     with pytest.raises(LengthError):
         forgery_bound(-1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(message=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=4))
+def test_a_message_in_pieces_has_the_tag_of_the_whole(message: bytes, cuts: list[int]) -> None:
+    key, pad = Secret(bytes(range(16))), Secret(bytes(range(16, 32)))
+    ends = [0, *sorted(cuts), len(message)]
+    view = memoryview(bytearray(message))
+    pieces = [view[start:end] for start, end in itertools.pairwise(ends)]
+    assert tag(key, pad, pieces) == tag(key, pad, message)
+    verify_tag(key, pad, pieces, tag(key, pad, message))
+    with pytest.raises(TagMismatch):
+        verify_tag(key, pad, [*pieces, b"x"], tag(key, pad, message))

@@ -10,11 +10,15 @@ Wegman and Carter, "New hash functions and their use in authentication and set e
 (one hash with fresh pads); RFC 8439, 2.5 (encoding).
 """
 
+from collections.abc import Sequence
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from bellwire.base.secret import Secret
 from bellwire.crypto.errors import LengthError, TagMismatch, require_length
+
+Message = bytes | Sequence[bytes | memoryview]
 
 HASH_KEY_BYTES = 16
 PAD_BYTES = 16
@@ -29,23 +33,29 @@ def _poly1305(hash_key: Secret, pad: Secret) -> Poly1305:
     return Poly1305(hash_key.reveal() + pad.reveal())
 
 
-def tag(hash_key: Secret, pad: Secret, message: bytes) -> bytes:
+def _hashed(hash_key: Secret, pad: Secret, message: Message) -> Poly1305:
+    mac = _poly1305(hash_key, pad)
+    for piece in (message,) if isinstance(message, bytes) else message:
+        mac.update(piece)
+    return mac
+
+
+def tag(hash_key: Secret, pad: Secret, message: Message) -> bytes:
     """Tag `message` with 16 bytes.
 
     Args:
         hash_key: 16 bytes, r; may serve again. 22 of its bits are cleared by Poly1305.
         pad: 16 bytes, s; must never serve again.
-        message: Any length; `forgery_bound` says what the length costs.
+        message: Any length, in one piece or several that follow each other; `forgery_bound` says
+            what the length costs.
 
     Raises:
         LengthError: hash key or pad has another length.
     """
-    mac = _poly1305(hash_key, pad)
-    mac.update(message)
-    return mac.finalize()
+    return _hashed(hash_key, pad, message).finalize()
 
 
-def verify_tag(hash_key: Secret, pad: Secret, message: bytes, tag: bytes) -> None:
+def verify_tag(hash_key: Secret, pad: Secret, message: Message, tag: bytes) -> None:
     """Return only if `tag` is that of `message`; compared in constant time.
 
     Raises:
@@ -53,8 +63,7 @@ def verify_tag(hash_key: Secret, pad: Secret, message: bytes, tag: bytes) -> Non
         TagMismatch: message or tag was altered, or the keys are not those of the tag.
     """
     require_length("a tag", tag, TAG_BYTES)
-    mac = _poly1305(hash_key, pad)
-    mac.update(message)
+    mac = _hashed(hash_key, pad, message)
     try:
         mac.verify(tag)
     except InvalidSignature as error:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from bellwire.base.detections import Half, Side
 from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
-from bellwire.crypto.one_time_mac import TAG_BYTES, tag, verify_tag
+from bellwire.crypto.one_time_mac import TAG_BYTES, Message, tag, verify_tag
 from bellwire.distill.bounds import Epsilon
 from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.messages import Open, Stored, Supply, Tagged, decode, encode
@@ -157,23 +157,26 @@ class Conversation:
         keys = self._authentication
         assert keys is not None
         yield Compute()
-        said = bytes(self.transcript) + held
-        mine = tag(
-            keys.hash_keys[self._side],
-            keys.transcript_pads[self._side],
-            self._tag_context(b"transcript", self._side) + said,
-        )
+        length = len(self.transcript)
+        # It has megabytes, so it is hashed where it lies.
+        with memoryview(self.transcript) as said:
+            mine = tag(
+                keys.hash_keys[self._side],
+                keys.transcript_pads[self._side],
+                (self._tag_context(b"transcript", self._side), said, held),
+            )
         theirs = decode((yield from self._exchange(encode(Tagged(mine)))), Tagged)
         yield Compute()
-        self._verify_peer_tag(
-            keys.hash_keys[self._side.peer],
-            keys.transcript_pads[self._side.peer],
-            self._tag_context(b"transcript", self._side.peer) + said,
-            theirs.tag,
-        )
+        with memoryview(self.transcript) as whole, whole[:length] as said:
+            self._verify_peer_tag(
+                keys.hash_keys[self._side.peer],
+                keys.transcript_pads[self._side.peer],
+                (self._tag_context(b"transcript", self._side.peer), said, held),
+                theirs.tag,
+            )
 
     def _verify_peer_tag(
-        self, hash_key: Secret, pad: Secret, message: bytes, theirs: bytes
+        self, hash_key: Secret, pad: Secret, message: Message, theirs: bytes
     ) -> None:
         # A short tag is the peer's mistake, not a misuse of the primitive by us.
         if len(theirs) != TAG_BYTES:

@@ -10,6 +10,7 @@ from bellwire.base.clock import system_clock
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
+from bellwire.base.memory import keep_freed_memory
 from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
@@ -130,6 +131,7 @@ async def run_node(
     Raises:
         BellwireError: it cannot start, or a part of it failed.
     """
+    keep_freed_memory()
     side = SITES[options.site]
     folder = node_folder(settings.state.dir, options.site)
     identities = _identities(settings, options, folder)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from bellwire.base.detections import Side
+from bellwire.base.memory import keep_freed_memory
 from bellwire.bench.distill import block, ldpc, light, stages, start, wire
 from bellwire.bench.distill.side import Done, Job
 from bellwire.bench.model import Figure
@@ -27,8 +28,8 @@ class _Size(NamedTuple):
 
 
 _FULL = _Size(
-    detections=16_000_000,
-    rectilinear=0.9,
+    detections=8_000_000,
+    rectilinear=0.87,
     repeats=3,
     blocks=6,
     in_flight=2,
@@ -72,6 +73,7 @@ def run(quick: bool = False) -> list[Figure]:
 
 def _block(size: _Size, qber: float) -> list[Figure]:
     """A party's rate, then what goes with it."""
+    keep_freed_memory()  # as a node does
     halves = light.halves(size.detections, qber, size.rectilinear, seed=1)
     block.run(halves, size.detections, size.rectilinear)  # compiles, and has its memory given
     costs = [block.run(halves, size.detections, size.rectilinear) for _ in range(size.repeats)]
