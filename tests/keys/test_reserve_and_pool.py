@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import PreplacedKeyInvalid
-from bellwire.keys.pool import carve, master_units, plan
+from bellwire.keys.pool import carve, cut_units, master_units, plan
 from bellwire.keys.reserve import (
     MAX_PREPLACED_SETS,
     TARGET_SETS,
@@ -66,7 +66,8 @@ def test_every_bit_of_a_block_has_one_use(block: int, bits: int, ahead: int) -> 
     assert ready.refill_bits + 256 * ready.units + ready.dropped_bits == bits
     assert ready.dropped_bits < 256
     data = bytes(i % 251 for i in range(-(-bits // 8)))
-    sets, units = carve(ready, data)
+    sets, together = carve(ready, data)
+    units = cut_units(together)
     whole = b"".join(sets) + b"".join(units)
     assert whole == data[: len(whole)]
     assert [len(part) for part in sets + units] == [64] * len(sets) + [32] * len(units)

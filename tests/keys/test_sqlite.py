@@ -52,6 +52,9 @@ from bellwire.keys.reserve import TagPurpose
 from bellwire.keys.sealing import STORE_ID_BYTES
 from bellwire.keys.sqlite import DELIVERIES_PER_TRUNCATE, KeyStore
 
+LONG = 180_000
+"""Gives 699 units, in three pages."""
+
 BITS = 4096
 """Pays two sets (1024 bits) and gives twelve units, six a side."""
 
@@ -444,11 +447,74 @@ def test_another_programs_database_or_version_is_refused(folder: Path) -> None:
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StoreRefused, match=r"schema version 3.*got 99"):
+    with pytest.raises(StoreRefused, match=r"schema version 4.*got 99"):
         open_store(folder)
 
 
+def as_version_3(old: sqlite3.Connection) -> None:
+    old.execute("DROP TABLE pages")
+    old.execute("PRAGMA user_version = 3")
+
+
+def test_a_store_of_the_third_version_had_every_unit_by_itself(folder: Path) -> None:
+    store = new_store(folder)
+    add_ready(store, 1, BITS)
+    store.close()
+    old = sqlite3.connect(folder / "alice" / "keys.db")
+    as_version_3(old)
+    old.commit()
+    old.close()
+    store = open_store(folder)
+    assert store.draw(512).key == Secret(secret(1, BITS).reveal()[128 : 128 + 64])
+    add_ready(store, 2, LONG)
+    assert store.stock_bits(Side.ALICE) > BITS
+
+
+def test_a_long_block_lies_in_pages_until_its_units_are_asked_for(folder: Path) -> None:
+    alice, bob = pair(folder)
+    for store in (alice, bob):
+        add_ready(store, 1, LONG)
+        assert lying(store) == (3, 0)
+    units = alice.mark_ready(1).units
+    assert 512 < units < 768
+    first = alice.draw(512)
+    assert lying(alice) == (2, 254)
+    assert bob.fetch(first.key_id).key == first.key
+    last = KeyId(1, units - 1, 256)
+    assert alice.fetch(last).key == Secret(secret(1, LONG).reveal()[128 + 32 * (units - 1) :][:32])
+    assert lying(alice)[0] == 1
+    with pytest.raises(KeyGone):
+        alice.fetch(last)
+    # A key may lie across two pages.
+    bobs = [bob.draw(65_536), bob.draw(8_192)]
+    assert [alice.fetch(key.key_id).key for key in bobs] == [key.key for key in bobs]
+    for store in (alice, bob):
+        store.close()
+
+
+def test_a_page_that_was_changed_or_cut_gives_no_key(folder: Path) -> None:
+    for change in ("sealed = zeroblob(8220)", "stop = stop - 1"):
+        store = new_store(folder / change[:4])
+        add_ready(store, 1, LONG)
+        with store._database.transaction() as cursor:
+            cursor.execute(f"UPDATE pages SET {change} WHERE first = 0")
+        with pytest.raises(StoreCorrupt, match="block 1"):
+            store.draw(256)
+        store.close()
+
+
+def lying(store: KeyStore) -> tuple[int, int]:
+    """Pages, and units by themselves."""
+    with store._database.transaction() as cursor:
+        pages, units = (
+            cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+            for table in ("pages", "units")
+        )
+    return pages, units
+
+
 def as_version_2(old: sqlite3.Connection) -> None:
+    as_version_3(old)
     for column in ("contact", "contact_peer", "contact_exchange"):
         old.execute(f"ALTER TABLE store DROP COLUMN {column}")
     old.execute("PRAGMA user_version = 2")

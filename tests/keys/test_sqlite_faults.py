@@ -25,6 +25,7 @@ from tests.keys.stores import (
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.keys import database
+from bellwire.keys import sqlite as store_module
 from bellwire.keys.errors import StoreError
 from bellwire.keys.model import ContactMethod, FirstContact, KeyId
 from bellwire.keys.sqlite import KeyStore
@@ -142,7 +143,7 @@ def fingerprint(store: KeyStore) -> object:
     with store._database.transaction() as cursor:
         counts = tuple(
             cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
-            for table in ("pad_sets", "pending_bits", "units", "blocks")
+            for table in ("pad_sets", "pending_bits", "units", "pages", "blocks")
         )
     return (
         store.first_contact(),
@@ -162,6 +163,19 @@ def reopened(folder: Path) -> object:
         return fingerprint(store)
     finally:
         store.close()
+
+
+PAGED = ("mark_ready", "draw", "fetch")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), Crash()])
+@pytest.mark.parametrize("step", PAGED)
+def test_a_fault_at_any_statement_of_a_block_in_pages_leaves_before_or_after(
+    folder: Path, step: str, error: BaseException, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "PAGE_BYTES", 5 * 32)
+    test_a_fault_at_any_statement_leaves_before_or_after(folder, step, error, after)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -27,6 +27,7 @@ from tests.keys.stores import (
 )
 
 from bellwire.base.detections import Side
+from bellwire.keys import sqlite
 from bellwire.keys.errors import KeyGone, KeyNotReady, NotEnoughKey, ReserveExhausted
 from bellwire.keys.model import BlockState, DeliveredKey, KeyId
 from bellwire.keys.pool import master_units, plan
@@ -181,3 +182,21 @@ class TwoStores(RuleBasedStateMachine):
 
 TestTwoStores = TwoStores.TestCase
 TestTwoStores.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class TwoStoresOnPages(TwoStores):
+    """The same, with pages of three units."""
+
+    @initialize()
+    def start(self) -> None:
+        self.page_bytes, sqlite.PAGE_BYTES = sqlite.PAGE_BYTES, 3 * 32
+        super().start()
+
+    def teardown(self) -> None:
+        if hasattr(self, "page_bytes"):
+            sqlite.PAGE_BYTES = self.page_bytes
+        super().teardown()
+
+
+TestTwoStoresOnPages = TwoStoresOnPages.TestCase
+TestTwoStoresOnPages.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

@@ -19,10 +19,15 @@ from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefus
 APPLICATION_ID = 0x62776B31
 """Marks the file as a key store of bellwire ('bwk1')."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 BUSY_TIMEOUT_S = 1.0
 """How long to wait for a predecessor that is just ending."""
+
+_PAGES = """CREATE TABLE pages (
+        block INTEGER NOT NULL REFERENCES blocks (number), first INTEGER NOT NULL,
+        stop INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (block, first)
+    ) STRICT"""
 
 SCHEMA = (
     """CREATE TABLE store (
@@ -52,6 +57,7 @@ SCHEMA = (
         sealed BLOB NOT NULL, PRIMARY KEY (block, number)
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE pad_sets (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
+    _PAGES,
 )
 
 _FROM_VERSION_1 = tuple(
@@ -73,7 +79,14 @@ _FROM_VERSION_2 = (
 )
 """Up to version 2 every authentication key was brought by hand."""
 
-_TAKEN_OVER = {1: _FROM_VERSION_1 + _FROM_VERSION_2, 2: _FROM_VERSION_2}
+_FROM_VERSION_3 = (_PAGES,)
+"""Up to version 3 every unit lay by itself from the first."""
+
+_TAKEN_OVER = {
+    1: _FROM_VERSION_1 + _FROM_VERSION_2 + _FROM_VERSION_3,
+    2: _FROM_VERSION_2 + _FROM_VERSION_3,
+    3: _FROM_VERSION_3,
+}
 """What makes a store of an earlier version one of ours."""
 
 _PRAGMAS = (

@@ -48,10 +48,13 @@ def plan(block: int, secret_bits: int, sets_ahead: int) -> ReadyBlock:
     return ReadyBlock(block, sets, units, dropped)
 
 
-def carve(ready: ReadyBlock, data: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Cut a block's packed bits as planned: pad sets of 64 bytes, then units of 32."""
+def carve(ready: ReadyBlock, data: bytes) -> tuple[list[bytes], bytes]:
+    """Cut a block's packed bits as planned: pad sets of 64 bytes, then all units."""
     start = ready.refill_sets * SET_BYTES
-    units = [
-        data[start + UNIT_BYTES * i : start + UNIT_BYTES * (i + 1)] for i in range(ready.units)
-    ]
+    units = data[start : start + UNIT_BYTES * ready.units]
     return cut_sets(data, ready.refill_sets), units
+
+
+def cut_units(data: bytes) -> list[bytes]:
+    """Units of 32 bytes."""
+    return [data[start : start + UNIT_BYTES] for start in range(0, len(data), UNIT_BYTES)]

@@ -35,6 +35,7 @@ from bellwire.keys.kek import KEK_BYTES
 from bellwire.keys.model import (
     MAX_BLOCK,
     UNIT_BITS,
+    UNIT_BYTES,
     BlockRecord,
     BlockState,
     ContactMethod,
@@ -44,7 +45,7 @@ from bellwire.keys.model import (
     KeySourceKind,
     check_key_bits,
 )
-from bellwire.keys.pool import ReadyBlock, carve, master_units, plan
+from bellwire.keys.pool import ReadyBlock, carve, cut_units, master_units, plan
 from bellwire.keys.reserve import AuthenticationKeys, Pads, cut_preplaced
 from bellwire.keys.rows import (
     block_row,
@@ -56,6 +57,11 @@ from bellwire.keys.rows import (
     to_record,
 )
 from bellwire.keys.sealing import STORE_ID_BYTES, Sealer
+
+PAGE_BYTES = 256 * UNIT_BYTES
+"""Units of a long block are sealed so many together: one by one they cost more than distilling. A
+page is taken apart when the first of its units is asked for, so that each can be erased by itself.
+"""
 
 DELIVERIES_PER_TRUNCATE = 32
 """Keys delivered before the log is emptied of their sealed copies; emptying costs two syncs."""
@@ -305,11 +311,7 @@ class KeyStore:
             ready = plan(block, row["secret_bits"], marks(cursor)[1] - block)
             sets, units = carve(ready, data)
             self._append_sets(cursor, sets)
-            box = self._sealer.box("units", block)
-            cursor.executemany(
-                "INSERT INTO units VALUES (?, ?, ?)",
-                [(block, number, box.seal(number, unit)) for number, unit in enumerate(units)],
-            )
+            self._put_units(cursor, block, units)
             own = master_units(self.side, block, ready.units)
             cursor.execute(
                 "UPDATE blocks SET state = 'ready', refill_sets = ?, units = ?, dropped_bits = ?, "
@@ -412,6 +414,7 @@ class KeyStore:
     def _take(self, cursor: sqlite3.Cursor, key_id: KeyId) -> bytes | None:
         """Open and delete the units of `key_id`; None, and nothing deleted, if one is missing."""
         wanted = key_id.units
+        self._open_pages(cursor, key_id.block, wanted)
         where = "WHERE block = ? AND number >= ? AND number < ?"
         at = (key_id.block, wanted.start, wanted.stop)
         rows = cursor.execute(f"SELECT number, sealed FROM units {where} ORDER BY number", at)  # noqa: S608 - a literal
@@ -422,6 +425,49 @@ class KeyStore:
         data = b"".join(box.open(number, sealed) for number, sealed in found)
         cursor.execute(f"DELETE FROM units {where}", at)  # noqa: S608 - a literal
         return data[: key_id.bits // 8]
+
+    def _put_units(self, cursor: sqlite3.Cursor, block: int, units: bytes) -> None:
+        """Keep a ready block's units, of a long block in pages."""
+        if len(units) <= PAGE_BYTES:
+            self._insert_units(cursor, block, 0, units)
+            return
+        box = self._sealer.box("pages", block)
+        cursor.executemany(
+            "INSERT INTO pages VALUES (?, ?, ?, ?)",
+            [
+                (
+                    block,
+                    start // UNIT_BYTES,
+                    min(start + PAGE_BYTES, len(units)) // UNIT_BYTES,
+                    box.seal(start // UNIT_BYTES, units[start : start + PAGE_BYTES]),
+                )
+                for start in range(0, len(units), PAGE_BYTES)
+            ],
+        )
+
+    def _open_pages(self, cursor: sqlite3.Cursor, block: int, wanted: range) -> None:
+        """Lay the units of every page that holds one of those wanted by themselves."""
+        rows = cursor.execute(
+            "SELECT first, stop, sealed FROM pages WHERE block = ? AND first < ? AND stop > ?",
+            (block, wanted.stop, wanted.start),
+        ).fetchall()
+        box = self._sealer.box("pages", block)
+        for first, stop, sealed in rows:
+            units = box.open(first, sealed)
+            if len(units) != UNIT_BYTES * (stop - first):
+                raise StoreCorrupt(f"expected {stop - first} units in a page of block {block}")
+            self._insert_units(cursor, block, first, units)
+            cursor.execute("DELETE FROM pages WHERE block = ? AND first = ?", (block, first))
+
+    def _insert_units(self, cursor: sqlite3.Cursor, block: int, first: int, units: bytes) -> None:
+        box = self._sealer.box("units", block)
+        cursor.executemany(
+            "INSERT INTO units VALUES (?, ?, ?)",
+            [
+                (block, number, box.seal(number, unit))
+                for number, unit in enumerate(cut_units(units), first)
+            ],
+        )
 
     def _delivered(self, key_id: KeyId, data: bytes, source: str) -> DeliveredKey[KeyId]:
         self._deliveries += 1
