@@ -8,7 +8,7 @@ changes.
 
 import ctypes
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENAS = -1, -2, -3, -8  # of mallopt(3)
 _KEPT_BYTES = 1 << 30
 _GROWN_BY_BYTES = 1 << 24
 
@@ -23,5 +23,6 @@ def keep_freed_memory() -> None:
         (_MMAP_THRESHOLD, _KEPT_BYTES),
         (_TRIM_THRESHOLD, _KEPT_BYTES),
         (_TOP_PAD, _GROWN_BY_BYTES),
+        (_ARENAS, 1),  # what one thread frees, another takes
     ):
         mallopt(parameter, value)

@@ -28,11 +28,11 @@ class _Size(NamedTuple):
 
 
 _FULL = _Size(
-    detections=8_000_000,
+    detections=16_000_000,
     rectilinear=0.87,
     repeats=3,
     blocks=6,
-    in_flight=2,
+    in_flight=3,
     far_detections=2_000_000,
     far_blocks=4,
     latencies_ms=(0, 50, 200),
