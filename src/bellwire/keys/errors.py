@@ -13,11 +13,16 @@ BellwireError
 ├── KeyGone                   these bits left before, or never were here
 ├── KeyNotReady               these bits are here, and the block is not agreed ready yet
 ├── DeliveryFailed            the node answered that it failed, or not as the protocol says
+├── SlaveUnknown              (UsageError) no KME that we reach has this SAE
 ├── KeySizeUnsupported        (UsageError) not a multiple of 8 bits, or too many
 ├── KeyIdMalformed            (UsageError) not a key id
 ├── StatusRulesInvalid        (UsageError) thresholds that contradict each other
 ├── PreplacedKeyInvalid       (UsageError) pre-placed key of the wrong size, or placed twice
 ├── LinkRed                   (RefusedError) no key leaves while the link is not trusted
+├── SaeUnknown                (RefusedError) the caller is none of this KME's SAEs
+├── KeyNotGranted             (RefusedError) a key was granted to others
+├── QuotaReached              (RefusedError) an SAE has had what it may have for now
+├── PeerAbsent                (UnreachableError) the peer's KME is needed and does not answer
 └── NodeUnreachable           (UnreachableError) no node answers on the delivery socket
 """
 
@@ -141,3 +146,23 @@ class LinkRed(RefusedError):
 
 class NodeUnreachable(UnreachableError):
     """No node answers on the delivery socket."""
+
+
+class SlaveUnknown(UsageError):
+    """No KME that we reach has this SAE, or it cannot be a slave here."""
+
+
+class SaeUnknown(RefusedError):
+    """The caller is none of the SAEs that this KME serves."""
+
+
+class KeyNotGranted(RefusedError):
+    """A key that was asked for by its id was not granted to the caller."""
+
+
+class QuotaReached(RefusedError):
+    """An SAE has had as much as it may have for now; it may ask again later."""
+
+
+class PeerAbsent(UnreachableError):
+    """The peer's KME must agree first, and does not answer."""
