@@ -4,6 +4,8 @@ import asyncio
 import base64
 import json
 import os
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -362,6 +364,66 @@ def test_a_server_that_does_not_know_our_authority_refuses_us(
     ):
         alice.status("sae-bob")
     assert boxes.alice.served == []
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_hangs_up_without_an_alert_has_refused_us(
+    boxes: Vendor, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    """As servers on asyncio do; one that takes us and then breaks down has not."""
+    strangers = Authority(tmp_path, "strangers")
+    server = boxes.alice.context
+    server.maximum_version = version
+
+    async def ask(ours: tuple[Path, Path]) -> None:
+        async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.close()
+
+        async with (
+            asyncio.timeout(30),
+            await asyncio.start_server(leave, "127.0.0.1", 0, ssl=server) as door,
+        ):
+            port = door.sockets[0].getsockname()[1]
+            credentials = Credentials(*ours, boxes.authority.file)
+            async with AsyncClient(f"https://127.0.0.1:{port}", credentials) as alice:
+                await alice.get_keys("sae-bob")
+
+    with pytest.raises(KmeUntrusted, match="hangs up"):
+        asyncio.run(ask(strangers.issue("sae-alice")))
+    with pytest.raises(KmeUnreachable, match="broke off"):
+        asyncio.run(ask(boxes.sae["sae-alice"]))
+
+
+def test_what_a_server_adds_to_a_key_or_a_status_is_handed_on(boxes: Vendor) -> None:
+    with client(boxes, "sae-alice") as alice:
+        assert alice.get_keys("sae-bob")[0].extension == {"hops": 1}
+        assert alice.status("sae-bob").status_extension == {"vendor_of": "nothing"}
+
+
+def test_requests_leave_at_once_without_waiting_for_more(boxes: Vendor) -> None:
+    """Nagle's algorithm would hold a request of two pieces back for 40 ms (RFC 896)."""
+    found: list[int] = []
+    connect = asyncio.BaseEventLoop.create_connection
+
+    async def ask() -> None:
+        async with AsyncClient(boxes.alice.url, credentials(boxes, "sae-alice")) as alice:
+            await alice.status("sae-bob")
+            for transport in set(transports):
+                plain = transport.get_extra_info("socket")
+                found.append(plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    transports: list[asyncio.Transport] = []
+
+    async def watched(loop: Any, *args: Any, **more: Any) -> Any:
+        made = await connect(loop, *args, **more)
+        transports.append(made[0])
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.BaseEventLoop, "create_connection", watched)
+        asyncio.run(ask())
+    assert found == [1]
 
 
 def test_what_the_environment_trusts_is_not_asked(

@@ -2,14 +2,21 @@
 
 import contextlib
 import json
+from base64 import b64encode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bellwire.etsi014.errors import Etsi014Error, RequestUnusable, printable
+from bellwire.etsi014.errors import (
+    Etsi014Error,
+    KmeMisbehaved,
+    RequestUnusable,
+    printable,
+)
 from bellwire.etsi014.exchange import (
     Answer,
+    Extras,
     ask_keys,
     ask_keys_with_ids,
     ask_status,
@@ -41,7 +48,49 @@ def test_requests_are_the_standards_to_the_letter() -> None:
     assert (ids.method, ids.path) == ("POST", "/api/v1/keys/a/dec_keys")
     assert json.loads(ids.body or b"") == {"key_IDs": [{"key_ID": "x"}, {"key_ID": "y"}]}
     assert not keys.repeatable
+    sizeless = ask_keys("b", 1)
+    assert json.loads(sizeless.body or b"") == {"number": 1}
     assert not ids.repeatable
+
+
+def test_further_slaves_and_extensions_are_asked_for_in_the_standards_words() -> None:
+    extras = Extras(["c", "d/e"], [{"x_route": "direct"}], [{"x_hops": 2, "y": [None]}])
+    assert json.loads(ask_keys("b", 1, 64, extras).body or b"") == {
+        "number": 1,
+        "size": 64,
+        "additional_slave_SAE_IDs": ["c", "d/e"],
+        "extension_mandatory": [{"x_route": "direct"}],
+        "extension_optional": [{"x_hops": 2, "y": [None]}],
+    }
+
+
+@pytest.mark.parametrize(
+    "extras",
+    [
+        Extras(["b"]),
+        Extras(["c", "c"]),
+        Extras([".."]),
+        Extras([f"s{i}" for i in range(300)]),
+        Extras(mandatory=[{"x": i} for i in range(100)]),
+        Extras(optional=[{"x": object()}]),
+    ],
+)
+def test_extras_that_are_none_are_never_sent(extras: Extras) -> None:
+    with pytest.raises(RequestUnusable):
+        ask_keys("b", 1, 64, extras)
+
+
+def test_keys_of_the_servers_own_size_are_taken_if_they_are_alike() -> None:
+    def answer(*sizes: int) -> Answer:
+        keys = [
+            {"key_ID": str(i), "key": b64encode(bytes(n)).decode()} for i, n in enumerate(sizes)
+        ]
+        return Answer(200, json.dumps({"keys": keys}).encode())
+
+    assert [len(each.key) for each in read_keys(answer(44, 44), 2)] == [44, 44]
+    for sizes in ((44, 43), (0, 0), (44, 0)):
+        with pytest.raises(KmeMisbehaved):
+            read_keys(answer(*sizes), 2)
 
 
 @given(code=st.sampled_from([200, 200, 200, 301, 400, 401, 404, 500, 503]), body=BODIES)

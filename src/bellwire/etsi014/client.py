@@ -10,6 +10,7 @@ whether they are gone. A key may so be lost; it is never used twice.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Sequence
 from types import TracebackType
@@ -21,7 +22,9 @@ import httpx
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.errors import KmeMisbehaved, KmeUnreachable, KmeUntrusted, RequestUnusable
 from bellwire.etsi014.exchange import (
+    NO_EXTRAS,
     Answer,
+    Extras,
     Key,
     Request,
     ask_keys,
@@ -32,11 +35,15 @@ from bellwire.etsi014.exchange import (
     read_status,
 )
 from bellwire.etsi014.messages import MAX_ANSWER, Status
+from bellwire.etsi014.refusal import hangs_up
 
 ANSWER_WITHIN_S = 5.0
 """For a whole exchange, connecting included: servers answer in milliseconds, over any distance."""
 
 KEEP_ALIVE_S = 30.0
+
+_BROKEN = (httpx.TransportError, OSError)
+"""What a connection may end with; failures of TLS are among them."""
 
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "bellwire"}
 
@@ -78,8 +85,9 @@ class AsyncClient:
         self._url = check_url(url)
         self._timeout_s = timeout_s
         self._exchanges: set[asyncio.Task[Answer]] = set()
+        self._tls = credentials.context()
         self._http = httpx.AsyncClient(
-            verify=credentials.context(),
+            verify=self._tls,
             # Before the time for the whole: a handshake that is cancelled leaves its socket open.
             timeout=0.9 * timeout_s,
             follow_redirects=False,
@@ -112,14 +120,23 @@ class AsyncClient:
         """
         return read_status(await self._exchange(ask_status(slave)), slave)
 
-    async def get_keys(self, slave: str, number: int, bits: int) -> list[Key]:
+    async def get_keys(
+        self,
+        slave: str,
+        number: int = 1,
+        bits: int | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> list[Key]:
         """Get key: `number` new keys of `bits` bits, which `slave` can get by their ids.
+
+        Without `bits` the server gives keys of its own size; `extras` has what else 014 knows.
 
         Raises:
             Etsi014Error: see `errors`; the server may have consumed the keys all the same, unless
                 it is RequestUnusable.
         """
-        return read_keys(await self._exchange(ask_keys(slave, number, bits)), number, bits)
+        request = ask_keys(slave, number, bits, extras)
+        return read_keys(await self._exchange(request), number, bits)
 
     async def get_keys_with_ids(self, master: str, key_ids: Sequence[str]) -> list[Key]:
         """Get key with key IDs: what `master` drew under these ids, in their order.
@@ -144,11 +161,13 @@ class AsyncClient:
 
     async def _ask(self, request: Request) -> Answer:
         if request.repeatable:
-            try:
+            # A connection kept alive may have died meanwhile.
+            with contextlib.suppress(KmeUnreachable, *_BROKEN):
                 return await self._once(request)
-            except KmeUnreachable:
-                pass  # a connection kept alive may have died meanwhile
-        return await self._once(request)
+        try:
+            return await self._once(request)
+        except _BROKEN as error:
+            raise await self._no_connection(error) from error
 
     async def _once(self, request: Request) -> Answer:
         headers = {} if request.body is None else {"Content-Type": "application/json"}
@@ -167,10 +186,8 @@ class AsyncClient:
             raise KmeUnreachable(
                 f"no whole answer of the key server {self._url} within {self._timeout_s:g} s"
             ) from error
-        except (httpx.TransportError, ssl.SSLError, OSError) as error:
-            raise self._no_connection(error) from error
 
-    def _no_connection(self, error: BaseException) -> KmeUnreachable | KmeUntrusted:
+    async def _no_connection(self, error: BaseException) -> KmeUnreachable | KmeUntrusted:
         tls = _tls_failure(error)
         if isinstance(tls, ssl.SSLCertVerificationError):
             return KmeUntrusted(
@@ -181,6 +198,12 @@ class AsyncClient:
             return KmeUntrusted(
                 f"no TLS with {self._url}: {tls.reason or 'it ended the handshake'}",
                 hint="Does the key server know the authority that signed our certificate?",
+            )
+        if await hangs_up(self._url, self._tls, self._timeout_s):
+            return KmeUntrusted(
+                f"the key server {self._url} hangs up while TLS is made, as many do which do not "
+                "take a certificate",
+                hint="Is ours valid, not revoked, and of an authority that the key server knows?",
             )
         return KmeUnreachable(
             f"no connection to the key server {self._url}, or it broke off "
@@ -220,9 +243,15 @@ class Client:
         """As `AsyncClient.status`."""
         return self._runner.run(self._client.status(slave))
 
-    def get_keys(self, slave: str, number: int, bits: int) -> list[Key]:
+    def get_keys(
+        self,
+        slave: str,
+        number: int = 1,
+        bits: int | None = None,
+        extras: Extras = NO_EXTRAS,
+    ) -> list[Key]:
         """As `AsyncClient.get_keys`."""
-        return self._runner.run(self._client.get_keys(slave, number, bits))
+        return self._runner.run(self._client.get_keys(slave, number, bits, extras))
 
     def get_keys_with_ids(self, master: str, key_ids: Sequence[str]) -> list[Key]:
         """As `AsyncClient.get_keys_with_ids`."""

@@ -5,8 +5,9 @@ instead. The three methods of the standard and nothing else; keys are asked for 
 cannot carry several ids and leaves ids in logs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -69,10 +70,32 @@ class Key:
     Attributes:
         key_id: As the server wrote it; not secret.
         key: Secret.
+        id_extension: What the server adds to the id (`key_ID_extension`), as it came.
+        extension: What it adds to the key (`key_extension`), as it came.
     """
 
     key_id: str
     key: Secret
+    id_extension: object = None
+    extension: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What Get key may be asked beside number and size (table 10).
+
+    Attributes:
+        slaves: SAEs that get the same keys, beside the one of the request.
+        mandatory: Extensions that the server must meet, or refuse with 400.
+        optional: Extensions that it may ignore.
+    """
+
+    slaves: Sequence[str] = ()
+    mandatory: Sequence[Mapping[str, Any]] = ()
+    optional: Sequence[Mapping[str, Any]] = ()
+
+
+NO_EXTRAS = Extras()
 
 
 def ask_status(slave: str) -> Request:
@@ -96,24 +119,35 @@ def read_status(answer: Answer, slave: str) -> Status:
     return status
 
 
-def ask_keys(slave: str, number: int, bits: int) -> Request:
+def ask_keys(
+    slave: str, number: int, bits: int | None = None, extras: Extras = NO_EXTRAS
+) -> Request:
     """Get key: `number` new keys of `bits` bits to share with `slave` (5.2).
 
+    Without `bits` the server gives keys of its own size.
+
     Raises:
-        RequestUnusable: number or bits out of range, or bits no multiple of 8.
+        RequestUnusable: number or bits out of range, bits no multiple of 8, an SAE twice, or an
+            extension that is none.
     """
-    if bits % 8:
+    if bits is not None and bits % 8:
         raise RequestUnusable(f"bits: expected a multiple of 8, got {bits}")
-    body = encode(KeyRequest(number, bits))
-    if number * bits > MAX_REQUEST_BITS:
+    slaves = [check_sae(each) for each in extras.slaves]
+    if len({slave, *slaves}) != 1 + len(slaves):
+        raise RequestUnusable("additional_slave_SAE_IDs: expected each SAE once, got one twice")
+    mandatory = [dict(each) for each in extras.mandatory]
+    optional = [dict(each) for each in extras.optional]
+    body = encode(KeyRequest(number, bits, slaves, mandatory, optional))
+    if number * (bits or 0) > MAX_REQUEST_BITS:
         raise RequestUnusable(
-            f"number: expected at most {MAX_REQUEST_BITS} bits in one request, got {number * bits}"
+            f"number: expected at most {MAX_REQUEST_BITS} bits in one request, "
+            f"got {number * (bits or 0)}"
         )
     return Request("POST", _path(slave, "enc_keys"), body, repeatable=False)
 
 
-def read_keys(answer: Answer, number: int, bits: int) -> list[Key]:
-    """The new keys.
+def read_keys(answer: Answer, number: int, bits: int | None = None) -> list[Key]:
+    """The new keys, all of one size.
 
     Raises:
         KmeMisbehaved: another number or size than asked for, or an id twice.
@@ -122,9 +156,10 @@ def read_keys(answer: Answer, number: int, bits: int) -> list[Key]:
     keys = _keys(answer)
     if len(keys) != number:
         raise KmeMisbehaved(f"expected {number} keys, got {len(keys)}")
+    wanted = bits or 8 * len(keys[0].key)
     for each in keys:
-        if 8 * len(each.key) != bits:
-            raise KmeMisbehaved(f"expected a key of {bits} bits, got {8 * len(each.key)}")
+        if 8 * len(each.key) != wanted:
+            raise KmeMisbehaved(f"expected a key of {wanted} bits, got {8 * len(each.key)}")
     return keys
 
 
@@ -193,7 +228,10 @@ def _words(answer: Answer) -> str:
 
 def _keys(answer: Answer) -> list[Key]:
     container = decode(_content(answer), KeyContainer)
-    keys = [Key(each.key_id, each.bits()) for each in container.keys]
+    keys = [
+        Key(each.key_id, each.bits(), each.key_id_extension, each.key_extension)
+        for each in container.keys
+    ]
     if len({each.key_id.lower() for each in keys}) != len(keys):
         raise KmeMisbehaved("expected keys with different ids, got one twice")
     return keys

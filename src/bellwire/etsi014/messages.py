@@ -1,17 +1,18 @@
 """What 014 puts into JSON, with the limits that we set (ETSI GS QKD 014 V1.1.1, clause 6).
 
-Members that we do not know, extensions among them, are ignored, as the standard's own growth needs.
+Members that we do not know are ignored, as the standard's own growth needs; what servers put into
+extensions is handed on as it came.
 """
 
 import base64
 import binascii
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from bellwire.base.secret import Secret
-from bellwire.etsi014.errors import KmeMisbehaved, RequestUnusable
+from bellwire.etsi014.errors import KmeMisbehaved, RequestUnusable, printable
 
 MAX_KEYS = 1024
 """Keys of one request: far above what servers allow (the standard's example: 128)."""
@@ -23,6 +24,8 @@ MAX_REQUEST_BITS = 1 << 23
 MAX_ANSWER = 2 << 20
 MAX_ERROR = 64 << 10
 MAX_ID = 256
+MAX_SLAVES = 256
+MAX_EXTENSIONS = 64
 
 Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
@@ -38,6 +41,8 @@ _ACRONYMS = {
     "max_sae_id_count": "max_SAE_ID_count",
     "key_id": "key_ID",
     "key_ids": "key_IDs",
+    "additional_slave_sae_ids": "additional_slave_SAE_IDs",
+    "key_id_extension": "key_ID_extension",
 }
 """Our names, and the standard's, where they differ: in the case of letters alone."""
 
@@ -56,13 +61,23 @@ class Status(msgspec.Struct, frozen=True, rename=_ACRONYMS):
     max_key_size: Count
     min_key_size: Count
     max_sae_id_count: Count
+    status_extension: object = None
 
 
-class KeyRequest(msgspec.Struct, frozen=True):
-    """Table 10, as far as we use it: no further slaves, no extensions."""
+Extension = dict[str, Any]
+"""Names and values that a vendor, or a later edition, gave a meaning."""
+
+Extensions = Annotated[list[Extension], Meta(max_length=MAX_EXTENSIONS)]
+
+
+class KeyRequest(msgspec.Struct, frozen=True, rename=_ACRONYMS, omit_defaults=True):
+    """Table 10; the server chooses a size where none is given."""
 
     number: Annotated[int, Meta(ge=1, le=MAX_KEYS)]
-    size: Annotated[int, Meta(ge=8, le=MAX_KEY_BITS)]
+    size: Annotated[int, Meta(ge=8, le=MAX_KEY_BITS)] | None = None
+    additional_slave_sae_ids: Annotated[list[Identifier], Meta(max_length=MAX_SLAVES)] = []
+    extension_mandatory: Extensions = []
+    extension_optional: Extensions = []
 
 
 class KeyId(msgspec.Struct, frozen=True, rename=_ACRONYMS):
@@ -82,6 +97,8 @@ class WireKey(msgspec.Struct, frozen=True, rename=_ACRONYMS):
 
     key_id: KeyIdentifier
     key: Annotated[str, Meta(max_length=MAX_KEY_BITS // 8 * 4 // 3 + 4)]
+    key_id_extension: object = None
+    key_extension: object = None
 
     def __repr__(self) -> str:
         return f"WireKey({self.key_id})"
@@ -96,7 +113,7 @@ class WireKey(msgspec.Struct, frozen=True, rename=_ACRONYMS):
             data = base64.b64decode(self.key, validate=True)
         except (binascii.Error, ValueError):
             data = None
-        if data is None or base64.b64encode(data).decode() != self.key:
+        if not data or base64.b64encode(data).decode() != self.key:
             raise KmeMisbehaved(f"expected base64 as the key {self.key_id}, got something else")
         return Secret(data)
 
@@ -138,6 +155,6 @@ def encode(message: msgspec.Struct) -> bytes:
     """
     try:
         msgspec.convert(msgspec.to_builtins(message), type(message))
-    except msgspec.ValidationError as error:
-        raise RequestUnusable(f"{type(message).__name__}: {error}") from error
-    return msgspec.json.encode(message)
+        return msgspec.json.encode(message)
+    except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
+        raise RequestUnusable(f"{type(message).__name__}: {printable(str(error))}") from error

@@ -1,0 +1,405 @@
+"""The authority of a site: issues, replaces and revokes the certificates of its SAEs and its KME.
+
+A folder, `ca-SITE`, open to its owner alone: the index, the key of the authority that signs, the
+certificates of all that signed, and the KME's own certificate with its key. Any number of processes
+may use it: whoever changes it holds its lock. What always holds: an entry is durable in the index
+before its certificate leaves; a crash at any point leaves the folder usable as it is.
+
+A new authority is vouched for by the one before it, so whoever trusts only the old one believes
+certificates of the new one, too, as long as the old one is believed (RFC 4210, 4.4, has the same
+idea); the old one's key is removed, as nothing needs it any more.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bellwire.base.clock import Clock, system_clock
+from bellwire.base.private import own_file, own_folder, read_own_file, unusable, write_whole
+from bellwire.base.secret import Secret
+from bellwire.pki import index as entries
+from bellwire.pki.certificates import (
+    DAY_S,
+    Signer,
+    begin_of,
+    certify_kme,
+    certify_sae,
+    end_of,
+    fingerprint,
+    key_pem,
+    new_authority,
+    new_key,
+    pem,
+    vouch,
+)
+from bellwire.pki.errors import (
+    AuthorityDamaged,
+    AuthorityMissing,
+    CertificateUnknown,
+    LifetimeUnusable,
+    NameUnusable,
+)
+from bellwire.pki.index import Began, Certificate, Index, Issued, Revoked, State
+from bellwire.pki.names import MAX_HOST_NAMES, check_id, host_name
+
+MAX_FILE = 1 << 20
+MAX_DAYS = 3650.0
+SAE_DAYS = 365.0
+KME_DAYS = 397.0
+"""The longest that clients which hold to the rules of browsers take from a server."""
+
+OVERLAP_DAYS = 90.0
+"""How long the authority before is believed beside its successor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What an SAE needs.
+
+    Attributes:
+        certificate: PEM: its own, and while an older authority is believed, what leads to that one.
+        key: PEM, not encrypted. Secret.
+        authorities: PEM: whom it believes to sign its KME's certificate.
+        record: What the index says of it.
+    """
+
+    certificate: bytes
+    key: Secret
+    authorities: bytes
+    record: Certificate
+
+
+def authority_folder(state: Path, site: str) -> Path:
+    """Where the authority of a site lies."""
+    return state / f"ca-{site}"
+
+
+def index_file(folder: Path) -> Path:
+    """The index of the authority in `folder`."""
+    return folder / "index.jsonl"
+
+
+class Authority:
+    """The authority in a folder.
+
+    Args:
+        folder: As `authority_folder` says.
+        site: Name of the site, for people: it stands in the authority's certificate.
+        clock: Seconds since the epoch.
+
+    All methods raise PathUnusable and PathExposed where the folder cannot be used or is open to
+    others, and AuthorityDamaged where it has not what the index says.
+    """
+
+    def __init__(self, folder: Path, site: str, clock: Clock = system_clock) -> None:
+        self._folder = folder
+        self._site = site
+        self._clock = clock
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._folder
+
+    def create(self) -> bool:
+        """Make the authority if there is none; whether it was made."""
+        with self._locked(create=True) as index:
+            if index.generation:
+                return False
+            self._begin(index, self._now())
+            return True
+
+    def certificates(self) -> list[Certificate]:
+        """All that was ever issued, oldest first.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+        """
+        return list(self._read().certificates.values())
+
+    def trusted(self) -> bytes:
+        """PEM of the authorities that are believed now, newest first: what clients shall trust.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+        """
+        index, now = self._read(), self._now()
+        believed = [each for each, until in index.authorities.items() if now <= until]
+        if not believed:
+            raise AuthorityMissing(
+                f"no authority in {self._folder} is valid any more",
+                hint="Make a new one: bellwire keys ca rotate --authority",
+            )
+        return pem(self._certificate(each) for each in sorted(believed, reverse=True))
+
+    def issue(self, name: str, *, days: float = SAE_DAYS) -> Issue:
+        """A new certificate for the SAE `name`; those that it has stay as they are.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+            NameUnusable: it is no SAE's id.
+            LifetimeUnusable: days out of range.
+        """
+        check_id(name)
+        with self._locked() as index:
+            now = self._now()
+            signer, key = self._signer(index), new_key()
+            until = _until(now, days, end_of(signer.certificate))
+            made = certify_sae(signer, name, key.public_key(), now=now, not_after=until)
+            record = self._enter(index, "sae", name, made)
+            chain = [made, *self._vouched(index, now)]
+            return Issue(pem(chain), key_pem(key), self.trusted(), record)
+
+    def revoke(self, *, name: str | None = None, serial: str | None = None) -> list[Certificate]:
+        """Revoke all certificates of an SAE, or the one with a serial number.
+
+        Returns:
+            Those that were not revoked before.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+            CertificateUnknown: there is none of that name or number.
+        """
+        with self._locked() as index:
+            if serial is not None:
+                number = serial.lower().replace(":", "").lstrip("0")
+                found = [each for each in [index.find(number)] if each is not None]
+            else:
+                found = [each for each in index.certificates.values() if _is_sae(each, name)]
+            if not found:
+                raise CertificateUnknown(
+                    f"expected the id of an SAE with a certificate of site {self._site}, or a "
+                    f"serial number, got {(serial or name or '')[:80]!r}",
+                    hint="bellwire keys ca list shows them all.",
+                )
+            return self._revoke(index, found)
+
+    def revoke_older(self, newest: Certificate) -> list[Certificate]:
+        """Revoke the other certificates of an SAE, those that were issued before `newest`."""
+        with self._locked() as index:
+            older = []
+            for each in index.certificates.values():
+                if each.issued.serial == newest.issued.serial:
+                    break
+                older.append(each)
+            mine = [each for each in older if _is_sae(each, newest.issued.name)]
+            return self._revoke(index, mine)
+
+    def rotate(self, *, overlap_days: float = OVERLAP_DAYS) -> int:
+        """Let a new authority sign from now on; the others are believed for `overlap_days` more.
+
+        Returns:
+            When they end.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+            LifetimeUnusable: days out of range.
+        """
+        if not 0 <= overlap_days <= MAX_DAYS:
+            raise LifetimeUnusable(f"expected 0 to {MAX_DAYS:g} days, got {overlap_days:g}")
+        with self._locked() as index:
+            now = self._now()
+            # Its last second belongs to a validity.
+            ends = now + round(overlap_days * DAY_S) if overlap_days else now - 1
+            self._begin(index, ends)
+            return ends
+
+    def kme(self, name: str, hosts: Sequence[str]) -> Path:
+        """The KME's certificate with its key, in one PEM file; made or renewed where needed.
+
+        It is renewed in the last third of its life, for other hosts, and under a new authority.
+
+        Args:
+            name: The KME's id.
+            hosts: Names and addresses under which it is reached.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+            NameUnusable: no id, no host, or too many.
+        """
+        check_id(name)
+        names = list(dict.fromkeys(host_name(each) for each in hosts))
+        if not 1 <= len(names) <= MAX_HOST_NAMES:
+            raise NameUnusable(f"expected 1 to {MAX_HOST_NAMES} host names, got {len(names)}")
+        path = self._folder / "kme.pem"
+        with self._locked() as index:
+            now = self._now()
+            if not self._kme_is_good(read_own_file(path, MAX_FILE), (name, names), index):
+                signer, key = self._signer(index), new_key()
+                until = min(now + round(KME_DAYS * DAY_S), end_of(signer.certificate))
+                made = certify_kme(
+                    signer, name, key.public_key(), hosts=names, now=now, not_after=until
+                )
+                self._enter(index, "kme", name, made)
+                # One file: a crash between two would leave a key and another key's certificate.
+                content = key_pem(key).reveal() + pem([made, *self._vouched(index, now)])
+                write_whole(path, content, replace=True)
+        return path
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    @contextlib.contextmanager
+    def _locked(self, *, create: bool = False) -> Iterator[Index]:
+        if not create and not self._folder.exists():
+            raise self._missing()
+        own_folder(self._folder)
+        lock = self._folder / "lock"
+        own_file(lock)
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise unusable(lock, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                index = self._read()
+            except AuthorityMissing:
+                if not create:
+                    raise
+                index = Index()
+            yield index
+        finally:
+            os.close(descriptor)
+
+    def _read(self) -> Index:
+        index = Index()
+        try:
+            index.take(entries.read(index_file(self._folder))[0])
+        except AuthorityMissing:
+            raise self._missing() from None
+        if not index.generation:
+            raise self._missing()
+        return index
+
+    def _missing(self) -> AuthorityMissing:
+        return AuthorityMissing(
+            f"expected the authority of site {self._site} in {self._folder}, got none",
+            hint="bellwire keys ca issue makes it with the first certificate; or name the folder "
+            "of state with --state.",
+        )
+
+    def _begin(self, index: Index, others_end: int) -> None:
+        now, generation = self._now(), index.generation + 1
+        signer = new_authority(f"bellwire site {self._site[:20]} {generation}", now)
+        write_whole(self._key_file(generation), key_pem(signer.key).reveal(), replace=True)
+        write_whole(self._file(generation), pem([signer.certificate]), replace=True)
+        if index.generation and now <= min(others_end, index.authorities[index.generation]):
+            voucher = vouch(self._signer(index), signer, now)
+            write_whole(self._file(generation, vouched=True), pem([voucher]), replace=True)
+        began = Began(generation, end_of(signer.certificate), others_end)
+        entries.append(index_file(self._folder), [began])
+        index.take([began])
+        with contextlib.suppress(OSError):
+            self._key_file(generation - 1).unlink(missing_ok=True)
+
+    def _file(self, generation: int, *, vouched: bool = False) -> Path:
+        return self._folder / f"authority-{generation}{'-vouched' if vouched else ''}.crt"
+
+    def _key_file(self, generation: int) -> Path:
+        return self._folder / f"authority-{generation}.key"
+
+    def _certificate(self, generation: int, *, vouched: bool = False) -> x509.Certificate:
+        path = self._file(generation, vouched=vouched)
+        content = read_own_file(path, MAX_FILE)
+        try:
+            return x509.load_pem_x509_certificate(content or b"")
+        except ValueError as error:
+            raise AuthorityDamaged(f"expected an authority's certificate in {path}") from error
+
+    def _signer(self, index: Index) -> Signer:
+        path = self._key_file(index.generation)
+        content = read_own_file(path, MAX_FILE)
+        try:
+            key = serialization.load_pem_private_key(content or b"", None)
+        except (ValueError, TypeError) as error:
+            raise AuthorityDamaged(f"expected the authority's private key in {path}") from error
+        certificate = self._certificate(index.generation)
+        if (
+            not isinstance(key, ec.EllipticCurvePrivateKey)
+            or key.public_key() != certificate.public_key()
+        ):
+            raise AuthorityDamaged(f"expected in {path} the key of the authority's certificate")
+        if self._now() > end_of(certificate):
+            raise LifetimeUnusable(
+                f"the authority of site {self._site} has ended",
+                hint="Make a new one: bellwire keys ca rotate --authority",
+            )
+        return Signer(certificate, key)
+
+    def _vouched(self, index: Index, now: int) -> list[x509.Certificate]:
+        """What leads from the authority that signs to the one before it, while that is believed."""
+        before = index.generation - 1
+        if before not in index.authorities or now > index.authorities[before]:
+            return []
+        return [self._certificate(index.generation, vouched=True)]
+
+    def _enter(self, index: Index, kind: str, name: str, made: x509.Certificate) -> Certificate:
+        issued = Issued(
+            kind="sae" if kind == "sae" else "kme",
+            name=name,
+            serial=f"{made.serial_number:x}",
+            fingerprint=fingerprint(made).hex(),
+            generation=index.generation,
+            not_before=begin_of(made),
+            not_after=end_of(made),
+        )
+        entries.append(index_file(self._folder), [issued])
+        index.take([issued])
+        return index.certificates[fingerprint(made)]
+
+    def _revoke(self, index: Index, found: list[Certificate]) -> list[Certificate]:
+        now = self._now()
+        left = [each for each in found if each.revoked_at is None]
+        revoked = [Revoked(each.issued.serial, now) for each in left]
+        if revoked:
+            entries.append(index_file(self._folder), revoked)
+            index.take(revoked)
+        return [index.certificates[bytes.fromhex(each.issued.fingerprint)] for each in left]
+
+    def _kme_is_good(
+        self, content: bytes | None, wanted: tuple[str, list[x509.GeneralName]], index: Index
+    ) -> bool:
+        """Whether what `kme` made before serves on, under this name and for these hosts."""
+        name, hosts = wanted
+        now = self._now()
+        try:
+            leaf, *chain = x509.load_pem_x509_certificates(content or b"")
+        except ValueError:
+            return False
+        known = index.certificates.get(fingerprint(leaf))
+        if known is None or known.state(now) is not State.VALID:
+            return False
+        issued = known.issued
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return (
+            issued.generation == index.generation
+            and issued.name == name
+            and set(hosts) <= set(names)
+            and chain == self._vouched(index, now)
+            and now < issued.not_after - (issued.not_after - issued.not_before) // 3
+        )
+
+
+def _is_sae(certificate: Certificate, name: str | None) -> bool:
+    return certificate.issued.kind == "sae" and certificate.issued.name == name
+
+
+def _until(now: int, days: float, end: int) -> int:
+    if not 0 < days <= MAX_DAYS:
+        raise LifetimeUnusable(f"expected more than 0 and at most {MAX_DAYS:g} days, got {days:g}")
+    until = now + max(1, round(days * DAY_S))
+    if until > end:
+        raise LifetimeUnusable(
+            f"expected at most {(end - now) / DAY_S:.0f} days, until the authority's own end, "
+            f"got {days:g}",
+            hint="A new authority lasts longer: bellwire keys ca rotate --authority",
+        )
+    return until
