@@ -34,10 +34,11 @@ from bellwire.distill import contact_frames
 from bellwire.distill.announcements import decode_plane, encode_plane
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.errors import MalformedMessage
+from bellwire.distill.layout import layout
 from bellwire.distill.ldpc import Ldpc
+from bellwire.distill.ldpc_frames import MOST_REQUESTS
 from bellwire.distill.line import Ended, Frame, Settled, Step, Sync
 from bellwire.distill.messages import Answered, Supply, decode, encode
-from bellwire.distill.reconciliation import ReconciliationBudget
 from bellwire.distill.verdict import Reason
 from bellwire.link.timetags import messages as timetags
 from bellwire.node.classical import MAX_WAITING
@@ -130,14 +131,15 @@ def parities(rng: random.Random) -> None:
     n = rng.choice([64, 100, 640, 3_000, 70_000])
     numbers = np.random.default_rng(rng.randrange(1 << 32))
     key = PackedBits.of(numbers.integers(0, 2, n, np.uint8))
-    budget = ReconciliationBudget(max_leaked_bits=n, max_rounds=rng.choice([3, 300, 20_000]))
+    estimate = rng.choice([0.0, 0.001, 0.02, 0.11, 0.25, 0.5, 1.0])
+    plan = layout(n, estimate)
+    limit = 1 if plan is None else plan.max_rounds + 1
     engine = Cascade(
         key,
         (n // 3, n - n // 3),
-        rng.choice([0.0, 0.001, 0.02, 0.11, 0.25, 0.5, 1.0]),
+        estimate,
         numbers.bytes(32),
         corrects=rng.random() < 0.5,
-        budget=budget,
     )
     density = 10 ** -rng.uniform(0, 3)
     said: bytes | None = engine.first()
@@ -147,7 +149,7 @@ def parities(rng: random.Random) -> None:
         for place in np.flatnonzero(numbers.random(size) < density):
             theirs[place >> 3] ^= 1 << (place & 7)
         assert engine.leaked_bits <= n
-        assert engine.rounds <= budget.max_rounds
+        assert engine.rounds <= limit
         said = engine.receive(bytes(theirs))
     assert engine.corrected.size == n
     assert sum(engine.errors) <= n
@@ -160,10 +162,9 @@ def codes(rng: random.Random) -> None:
     alice: Bits = numbers.integers(0, 2, n, np.uint8)
     wrong = numbers.random(n) < qber * rng.choice([0, 1, 1, 2, 9])
     bob: Bits = alice ^ np.asarray(wrong, np.uint8)
-    budget = ReconciliationBudget(max_leaked_bits=n, max_rounds=rng.choice([3, 300]))
     seed = numbers.bytes(32)
     one, other = (
-        Ldpc(PackedBits.of(key), (n,), qber, seed, corrects=corrects, budget=budget)
+        Ldpc(PackedBits.of(key), (n,), qber, seed, corrects=corrects)
         for key, corrects in ((alice, False), (bob, True))
     )
     to_other, to_one = one.first(), other.first()
@@ -177,7 +178,7 @@ def codes(rng: random.Random) -> None:
         if from_one is None or from_other is None:
             break
         to_other, to_one = from_one, from_other
-    assert one.rounds <= budget.max_rounds
+    assert one.rounds <= 2 + 2 * MOST_REQUESTS
 
 
 def frames(rng: random.Random) -> None:

@@ -16,13 +16,11 @@ from bellwire.bench.textbook import textbook_cascade
 from bellwire.distill import cascade
 from bellwire.distill import layout as layouts
 from bellwire.distill.cascade import Cascade
-from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
+from bellwire.distill.errors import MalformedMessage, ReconciliationFailed
 from bellwire.distill.kernels.opening import SETS
 from bellwire.distill.kernels.transposing import columns, rearrange, restore
 from bellwire.distill.layout import Layout, layout
-from bellwire.distill.reconciliation import ReconciliationBudget
 
-AMPLE = ReconciliationBudget(max_leaked_bits=10**9, max_rounds=10**6)
 SEED = bytes(range(32))
 
 
@@ -38,11 +36,10 @@ def engines(
     bob: Bits,
     estimate: float,
     seed: bytes = SEED,
-    budget: ReconciliationBudget = AMPLE,
 ) -> tuple[Cascade, Cascade]:
     return (
-        Cascade(PackedBits.of(alice), (alice.size,), estimate, seed, corrects=False, budget=budget),
-        Cascade(PackedBits.of(bob), (bob.size,), estimate, seed, corrects=True, budget=budget),
+        Cascade(PackedBits.of(alice), (alice.size,), estimate, seed, corrects=False),
+        Cascade(PackedBits.of(bob), (bob.size,), estimate, seed, corrects=True),
     )
 
 
@@ -304,7 +301,7 @@ def check_against_the_twin(alice: Bits, bob: Bits, estimate: float, public: byte
     assert ours == theirs == (None, None)
     assert b.corrected.unpack().tolist() == twin_b.corrected
     assert (a.rounds, a.errors) == (twin_a.rounds, (len(twin_a.errors),))
-    assert a.leaked_bits == min(twin_a.sent, alice.size)
+    assert a.leaked_bits == twin_a.leaked
 
 
 @pytest.mark.parametrize(
@@ -352,11 +349,9 @@ def test_whatever_the_peer_sends_the_engine_ends_within_its_budget(
     n: int, corrects: bool, peer: str
 ) -> None:
     alice, _ = keys(n, 0.0, seed=1)
+    plan = layout(n, 0.02)
     for seed in range(12):
-        budget = ReconciliationBudget(max_leaked_bits=n, max_rounds=300)
-        engine = Cascade(
-            PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=corrects, budget=budget
-        )
+        engine = Cascade(PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=corrects)
         rng = np.random.default_rng(seed)
         ours: bytes | None = engine.first()
         try:
@@ -372,80 +367,149 @@ def test_whatever_the_peer_sends_the_engine_ends_within_its_budget(
         except ReconciliationFailed:
             assert not engine.finished
         assert engine.leaked_bits <= n
-        assert engine.rounds <= 300
+        assert engine.rounds <= (1 if plan is None else plan.max_rounds + 1)
         assert sum(engine.errors) <= n
 
 
-def test_a_lying_peer_cannot_make_the_engine_run_for_ever_even_without_budgets() -> None:
+def test_parities_that_contradict_each_other_end_the_block() -> None:
     alice, _ = keys(600, 0.0, seed=1)
-    reasons: set[ReconciliationFailure | None] = set()
+    failed = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        engine = Cascade(
-            PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=True, budget=AMPLE
-        )
+        engine = Cascade(PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=True)
         ours: bytes | None = engine.first()
         try:
             while ours is not None:
                 ours = engine.receive(mask_padding(rng.bytes(len(ours)), engine._ours.size))
-            reasons.add(None)
-        except ReconciliationFailed as failure:
-            reasons.add(failure.reason)
-        assert engine.rounds < 20_000
-    assert ReconciliationFailure.CONTRADICTION in reasons
+        except ReconciliationFailed:
+            failed += 1
+            with pytest.raises(ReconciliationFailed):
+                engine.receive(bytes(1))
+            with pytest.raises(ValueError, match="not finished"):
+                _ = engine.corrected
+    assert failed
 
 
-def test_the_leak_budget_ends_both_sides_in_the_same_round() -> None:
-    alice, bob = keys(20_000, 0.05, seed=2)
-    budget = ReconciliationBudget(max_leaked_bits=4000, max_rounds=1000)
-    a, b = engines(alice, bob, 0.05, budget=budget)
-    from_a, from_b = a.first(), b.first()
-    failures: list[ReconciliationFailed] = []
-    while not failures:
-        replies = []
-        for engine, message in ((a, from_b), (b, from_a)):
-            try:
-                replies.append(engine.receive(message))
-            except ReconciliationFailed as failure:
-                failures.append(failure)
-        if not failures:
-            from_a, from_b = (reply or b"" for reply in replies)
-    assert [f.reason for f in failures] == [ReconciliationFailure.LEAK_BUDGET] * 2
-    assert a.rounds == b.rounds
-    assert a.leaked_bits <= 4000
-    with pytest.raises(ReconciliationFailed):
-        a.receive(from_b)
-    with pytest.raises(ValueError, match="not finished"):
-        _ = b.corrected
+# --- the budget of a frame
 
 
-def test_the_round_budget_ends_the_block() -> None:
-    alice, bob = keys(5000, 0.02, seed=2)
-    a, b = engines(
-        alice, bob, 0.02, budget=ReconciliationBudget(max_leaked_bits=5000, max_rounds=3)
-    )
-    with pytest.raises(ReconciliationFailed) as failure:
-        reconcile(a, b)
-    assert failure.value.reason is ReconciliationFailure.ROUND_BUDGET
-    assert a.rounds == 3
+def frame_of_errors(plan: Layout, frame: int, share: float) -> Bits:
+    """Errors in a share of one frame's bits, 1 % of all others."""
+    rng = np.random.default_rng(frame)
+    rate = np.full(plan.frames * plan.frame, 0.01)
+    rate[frame * plan.frame : (frame + 1) * plan.frame] = share
+    return (rng.random(rate.size) < rate).astype(np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("budget", "reason"),
-    [
-        (ReconciliationBudget(10, 100), ReconciliationFailure.LEAK_BUDGET),
-        (ReconciliationBudget(10**6, 0), ReconciliationFailure.ROUND_BUDGET),
-    ],
-)
-def test_a_budget_too_small_for_the_opening_says_so_and_sends_nothing(
-    budget: ReconciliationBudget, reason: ReconciliationFailure
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_a_hopeless_frame_costs_its_own_bits_and_no_other_frames(
+    share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice, _ = keys(5000, 0.02, seed=2)
-    engine = Cascade(PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=True, budget=budget)
-    with pytest.raises(ReconciliationFailed) as failure:
-        engine.first()
-    assert failure.value.reason is reason
-    assert (engine.leaked_bits, engine.rounds) == (0, 0)
+    monkeypatch.setattr(layouts, "FRAME_BITS", 2048)
+    plan = layout(20_480, 0.02)
+    assert plan is not None
+    n, hopeless = plan.frames * plan.frame, 3
+    alice, _ = keys(n, 0.0, seed=4)
+    leaked = []
+    for rate in (share, 0.0):
+        bob = alice ^ frame_of_errors(plan, hopeless, rate)
+        a, b = engines(alice, bob, 0.02)
+        reconcile(a, b)
+        np.testing.assert_array_equal(b.corrected.unpack(), alice)
+        assert a.errors == (int((alice ^ bob).sum()),)
+        leaked.append(a.leaked_bits)
+    assert leaked[0] - leaked[1] == plan.frame - plan.opening // plan.frames
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_frame_is_told_bit_by_bit_exactly_after_its_last_round(
+    short: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = keys(5000, 0.02, seed=2)
+    a, b = engines(alice, bob, 0.02)
+    reconcile(a, b)
+    usual = a.rounds, a.leaked_bits
+    monkeypatch.setattr(Layout, "max_rounds", usual[0] - short)
+    a, b = engines(alice, bob, 0.02)
+    reconcile(a, b)
+    np.testing.assert_array_equal(b.corrected.unpack(), alice)
+    assert (a.rounds, a.leaked_bits) == ((usual[0], 5000) if short else usual)
+
+
+@pytest.mark.parametrize("n", [300, 5000, 70_001])
+def test_keys_that_never_agree_are_told_once_and_counted_once(n: int) -> None:
+    alice, bob = keys(n, 0.5, seed=3)
+    plan = layout(n, 0.02)
+    assert plan is not None
+    a, b = engines(alice, bob, 0.02)
+    sent = reconcile(a, b)
+    np.testing.assert_array_equal(b.corrected.unpack(), alice)
+    assert a.leaked_bits == n
+    assert a.rounds <= plan.max_rounds + 1
+    assert 8 * sent <= 2 * plan.frames * plan.frame + 7 * a.rounds
+
+
+@given(
+    n=st.integers(100, 1500),
+    qber=st.sampled_from([0.02, 0.1, 0.3, 0.5]),
+    rounds=st.integers(1, 60),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_frames_beyond_their_budget_are_told_as_the_slow_twin_tells_them(
+    n: int, qber: float, rounds: int, seed: int
+) -> None:
+    alice, bob = keys(n, qber, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layouts, "FRAME_BITS", 256)
+        patch.setattr(Layout, "max_rounds", rounds)
+        check_against_the_twin(alice, bob, 0.02, hashlib.sha256(seed.to_bytes(8, "big")).digest())
+
+
+def test_bits_told_that_contradict_what_was_found_end_both_sides_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, bob = keys(5000, 0.02, seed=2)
+    monkeypatch.setattr(Layout, "max_rounds", 30)
+    a, b = engines(alice, bob, 0.02)
+    from_a, from_b = a.first(), b.first()
+    while a.rounds <= 30:
+        next_a, next_b = a.receive(from_b), b.receive(from_a)
+        assert next_a is not None
+        assert next_b is not None
+        from_a, from_b = next_a, next_b
+    assert a._ours.size == b._ours.size >= 5000
+    assert sum(a.errors) > 0
+    with pytest.raises(ReconciliationFailed, match="found twice"):
+        a.receive(bytes(x ^ 0xFF for x in from_a))
+    with pytest.raises(ReconciliationFailed, match="found twice"):
+        b.receive(bytes(x ^ 0xFF for x in from_b))
+
+
+def test_a_lie_told_of_a_place_behind_the_key_ends_the_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, bob = keys(5001, 0.02, seed=2)
+    monkeypatch.setattr(Layout, "max_rounds", 1)
+    a, b = engines(alice, bob, 0.02)
+    opened = a.first(), b.first()
+    assert a.receive(opened[1]) is not None
+    from_b = b.receive(opened[0])
+    assert from_b is not None
+    assert b._ours.size > 5001
+    with pytest.raises(ReconciliationFailed, match="without a bit"):
+        b.receive(bytes(x ^ 0xFF for x in from_b))
+
+
+def test_a_last_frame_of_one_bit_leaks_one_bit() -> None:
+    n = 15 * 65_536 + 1
+    plan = layout(n, 0.0)
+    assert plan is not None
+    assert n - (plan.frames - 1) * plan.frame == 1
+    alice, _ = keys(n, 0.0, seed=1)
+    a, b = engines(alice, alice, 0.0)
+    reconcile(a, b)
+    assert a.leaked_bits == plan.opening // 16 * 15 + 1
 
 
 @pytest.mark.parametrize("spoil", ["empty", "truncated", "overlong", "padded"])
@@ -484,9 +548,8 @@ def test_a_message_after_the_end_is_refused() -> None:
 
 def test_different_public_seeds_leave_different_keys_or_fail_but_never_crash() -> None:
     alice, bob = keys(3000, 0.02, seed=2)
-    budget = ReconciliationBudget(3000, 500)
-    a = Cascade(PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=False, budget=budget)
-    b = Cascade(PackedBits.of(bob), (bob.size,), 0.02, bytes(32), corrects=True, budget=budget)
+    a = Cascade(PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=False)
+    b = Cascade(PackedBits.of(bob), (bob.size,), 0.02, bytes(32), corrects=True)
     with pytest.raises((ReconciliationFailed, MalformedMessage)):
         reconcile_loosely(a, b)
 
@@ -505,7 +568,7 @@ def reconcile_loosely(a: Cascade, b: Cascade) -> None:
 
 def test_the_order_of_calls_is_held() -> None:
     alice, _ = keys(200, 0.03, seed=2)
-    engine = Cascade(PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=True, budget=AMPLE)
+    engine = Cascade(PackedBits.of(alice), (alice.size,), 0.02, SEED, corrects=True)
     with pytest.raises(ValueError, match="opening"):
         engine.receive(b"")
     with pytest.raises(ValueError, match="not finished"):
@@ -518,22 +581,22 @@ def test_the_order_of_calls_is_held() -> None:
 @pytest.mark.parametrize("qber", [-0.1, 1.1, float("nan"), float("inf")])
 def test_an_estimate_that_is_no_probability_is_refused(qber: float) -> None:
     with pytest.raises(ValueError, match="QBER"):
-        Cascade(PackedBits.zeros(8), (8,), qber, SEED, corrects=True, budget=AMPLE)
+        Cascade(PackedBits.zeros(8), (8,), qber, SEED, corrects=True)
 
 
 def test_a_key_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cascade, "MAX_BITS", 100)
     with pytest.raises(ValueError, match="at most 100"):
-        Cascade(PackedBits.zeros(101), (101,), 0.02, SEED, corrects=True, budget=AMPLE)
+        Cascade(PackedBits.zeros(101), (101,), 0.02, SEED, corrects=True)
 
 
 def test_a_seed_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        Cascade(PackedBits.zeros(8), (8,), 0.02, b"short", corrects=True, budget=AMPLE)
+        Cascade(PackedBits.zeros(8), (8,), 0.02, b"short", corrects=True)
 
 
 def test_the_repr_shows_no_bit() -> None:
-    engine = Cascade(~PackedBits.zeros(8), (8,), 0.02, SEED, corrects=True, budget=AMPLE)
+    engine = Cascade(~PackedBits.zeros(8), (8,), 0.02, SEED, corrects=True)
     assert repr(engine) == "Cascade(8 bits, round 0, 0 leaked)"
 
 
@@ -545,7 +608,6 @@ from bellwire.distill.cascade import Cascade, warm
 from bellwire.distill.kernels.cascade import advance
 from bellwire.distill.kernels.opening import opening
 from bellwire.distill.kernels.transposing import columns, rearrange, restore
-from bellwire.distill.reconciliation import ReconciliationBudget
 
 def ready():
     return [len(k.signatures) for k in (advance, opening, columns, rearrange, restore)]
@@ -556,9 +618,8 @@ assert all(before), before
 rng = np.random.default_rng(1)
 alice = rng.integers(0, 2, 50_000, np.uint8)
 bob = alice ^ (rng.random(alice.size) < 0.03).astype(np.uint8)
-budget = ReconciliationBudget(max_leaked_bits=10**6, max_rounds=10**6)
 a, b = (
-    Cascade(PackedBits.of(k), (k.size,), 0.03, bytes(32), corrects=c, budget=budget)
+    Cascade(PackedBits.of(k), (k.size,), 0.03, bytes(32), corrects=c)
     for k, c in ((alice, False), (bob, True))
 )
 to_b, to_a = a.first(), b.first()

@@ -9,7 +9,7 @@ from tests.simulators.blocks import opening, run
 from bellwire.base.bits import PackedBits
 from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.distill.choice import Conditions, choose, reconciler
-from bellwire.distill.reconciliation import Method, ReconciliationBudget
+from bellwire.distill.reconciliation import Method
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,7 @@ def test_more_latency_never_turns_to_the_method_of_more_rounds(
 @pytest.mark.parametrize("size", [5_000, 60_000])
 def test_the_engine_is_the_methods_or_cascade_where_no_code_fits(method: Method, size: int) -> None:
     key = PackedBits.of(np.zeros(size, np.uint8))
-    budget = ReconciliationBudget(size, 1000)
-    used, made = reconciler(method, key, (size,), 0.02, bytes(32), corrects=True, budget=budget)
+    used, made = reconciler(method, key, (size,), 0.02, bytes(32), corrects=True)
     assert used is (method if size == 60_000 else Method.CASCADE)
     assert type(made).__name__.lower() == used.value
 

@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 
 from bellwire.base.bits import Bits, PackedBits, binary_entropy
 from bellwire.distill import ldpc
-from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
+from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.ldpc import Ldpc
 from bellwire.distill.ldpc_code import plan
-from bellwire.distill.ldpc_frames import CHECKSUM_BITS, WHOLE, _deal
-from bellwire.distill.reconciliation import ReconciliationBudget
+from bellwire.distill.ldpc_frames import CHECKSUM_BITS, MOST_REQUESTS, WHOLE, _deal
 
-AMPLE = ReconciliationBudget(max_leaked_bits=10**9, max_rounds=10**6)
 SEED = bytes(range(32))
 
 
@@ -32,13 +30,12 @@ def engines(
     bob: Bits,
     estimate: float,
     seed: bytes = SEED,
-    budget: ReconciliationBudget = AMPLE,
     parts: tuple[int, ...] | None = None,
 ) -> tuple[Ldpc, Ldpc]:
     parts = (alice.size,) if parts is None else parts
     return (
-        Ldpc(PackedBits.of(alice), parts, estimate, seed, corrects=False, budget=budget),
-        Ldpc(PackedBits.of(bob), parts, estimate, seed, corrects=True, budget=budget),
+        Ldpc(PackedBits.of(alice), parts, estimate, seed, corrects=False),
+        Ldpc(PackedBits.of(bob), parts, estimate, seed, corrects=True),
     )
 
 
@@ -194,48 +191,56 @@ def test_further_checks_are_counted_and_a_whole_frame_counts_its_bits_once() -> 
 # --- it ends, in step
 
 
-@pytest.mark.parametrize("short", [0, 1])
-def test_a_spent_budget_of_leaked_bits_ends_both_sides_in_the_same_round(short: int) -> None:
-    alice, bob = keys(60_000, 0.04, 8)
-    whole = agree(alice, bob, 0.02)
-    limit = whole.leaked_bits - short
-    a, b = engines(alice, bob, 0.02, budget=ReconciliationBudget(limit, 100))
-    if not short:
-        reconcile(a, b)
-        return
-    ended = fail_together(a, b)
-    assert ended == ReconciliationFailure.LEAK_BUDGET
-    with pytest.raises(ReconciliationFailed):
+def test_a_frame_that_asks_too_often_gets_its_bits_or_nothing() -> None:
+    alice, bob = keys(60_000, 0.02, 8)
+    a, _ = engines(alice, bob, 0.02)
+    a.first()
+    a.receive(b"")
+    for _ in range(MOST_REQUESTS - 1):
+        assert a.receive(b"\x00" + (1).to_bytes(2, "little")) is not None
         a.receive(b"")
+    with pytest.raises(MalformedMessage, match="at most 0 more"):
+        a.receive(b"\x00" + (1).to_bytes(2, "little"))
+    told = a.receive(b"\x00" + WHOLE.to_bytes(2, "little"))
+    assert told is not None
+    assert len(told) == 8 * -(-60_000 // 64)
+    assert a.leaked_bits == 60_000
+    a.receive(b"")
+    with pytest.raises(MalformedMessage):
+        a.receive(b"\x00" + (1).to_bytes(2, "little"))
+    assert a.rounds <= 2 + 2 * MOST_REQUESTS
 
 
-def test_a_spent_budget_of_rounds_ends_both_sides_in_the_same_round() -> None:
-    alice, bob = keys(60_000, 0.04, 8)
-    a, b = engines(alice, bob, 0.02, budget=ReconciliationBudget(10**9, 3))
-    assert fail_together(a, b) == ReconciliationFailure.ROUND_BUDGET
+def test_other_frames_go_on_when_one_has_asked_for_its_bits() -> None:
+    alice, bob = keys(130_000, 0.02, 8)
+    a, _ = engines(alice, bob, 0.02)
+    before = 8 * len(a.first())
+    a.receive(b"")
+    assert a.receive(b"\x00" + WHOLE.to_bytes(2, "little") + b"\x01\x00") is not None
+    assert a.leaked_bits == 65_024 + before // 2 + 64
+    a.receive(b"")
+    assert a.receive(b"\x00\x02\x00") is not None
+    assert a.leaked_bits == 65_024 + before // 2 + 3 * 64
 
 
-def fail_together(a: Ldpc, b: Ldpc) -> ReconciliationFailure:
-    from_a, from_b = a.first(), b.first()
-    for _ in range(100):
-        try:
-            next_a = a.receive(from_b)
-        except ReconciliationFailed as error:
-            with pytest.raises(ReconciliationFailed, match=str(error.reason)):
-                b.receive(from_a)
-            return error.reason
-        next_b = b.receive(from_a)
-        assert next_a is not None
-        assert next_b is not None
-        from_a, from_b = next_a, next_b
-    raise AssertionError("neither side failed")
-
-
-def test_an_opening_over_the_budget_is_not_made() -> None:
-    alice, bob = keys(60_000, 0.02, 9)
-    for engine in engines(alice, bob, 0.02, budget=ReconciliationBudget(100, 100)):
-        with pytest.raises(ReconciliationFailed, match="leak budget"):
-            engine.first()
+@pytest.mark.parametrize("false", ["noise", "of another frame"])
+def test_a_decoder_that_never_succeeds_asks_for_the_bits_within_its_budget(false: str) -> None:
+    alice, bob = keys(40_000, 0.02, 9)
+    other, _ = keys(40_000, 0.02, 10)
+    rng = np.random.default_rng(3)
+    a, b = engines(alice, bob, 0.02)
+    liar, _ = engines(other, bob, 0.02)
+    said, _ = liar.first(), a.first()
+    b.first()
+    while True:
+        liar.receive(b"")
+        answer = b.receive(rng.bytes(len(said)) if false == "noise" else said)
+        assert answer is not None
+        if b.receive(b"") is None:
+            break
+        said = liar.receive(answer) or b""
+    assert b.leaked_bits == 40_000
+    assert b.rounds <= 2 + 2 * MOST_REQUESTS
 
 
 # --- a hostile peer
@@ -370,8 +375,8 @@ def test_the_key_is_not_shown_and_not_changed() -> None:
     alice, bob = keys(40_000, 0.02, 15)
     packed = PackedBits.of(bob)
     before = packed.words.copy()
-    engine = Ldpc(packed, (40_000,), 0.02, SEED, corrects=True, budget=AMPLE)
-    other = Ldpc(PackedBits.of(alice), (40_000,), 0.02, SEED, corrects=False, budget=AMPLE)
+    engine = Ldpc(packed, (40_000,), 0.02, SEED, corrects=True)
+    other = Ldpc(PackedBits.of(alice), (40_000,), 0.02, SEED, corrects=False)
     reconcile(other, engine)
     assert (packed.words == before).all()
     assert repr(engine).startswith("Ldpc(40000 bits, round 2, ")

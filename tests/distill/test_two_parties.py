@@ -23,7 +23,6 @@ from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import FetchHalf, Store
 from bellwire.distill.messages import Announced, decode
-from bellwire.distill.reconciliation import ReconciliationBudget
 from bellwire.distill.session import Session
 from bellwire.lab.pair import PairOutcome, distil
 from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
@@ -339,7 +338,6 @@ def announced(key: Bits, differences: list[Bits]) -> Bits:
         0.04,
         bytes(32),
         corrects=False,
-        budget=ReconciliationBudget(10 * key.size, 10_000),
     )
     message: bytes | None = engine.first()
     parities = []
@@ -357,9 +355,8 @@ def test_every_parity_is_counted_and_no_secret_bit_is_a_sum_of_parities() -> Non
     rng = np.random.default_rng(12)
     key = rng.integers(0, 2, n, np.uint8)
     errors = (rng.random(n) < 0.04).astype(np.uint8)
-    budget = ReconciliationBudget(10 * n, 10_000)
-    alice = Cascade(PackedBits.of(key), (n,), 0.04, bytes(32), corrects=False, budget=budget)
-    bob = Cascade(PackedBits.of(key ^ errors), (n,), 0.04, bytes(32), corrects=True, budget=budget)
+    alice = Cascade(PackedBits.of(key), (n,), 0.04, bytes(32), corrects=False)
+    bob = Cascade(PackedBits.of(key ^ errors), (n,), 0.04, bytes(32), corrects=True)
     ours: bytes | None = alice.first()
     theirs: bytes | None = bob.first()
     differences = []

@@ -42,9 +42,12 @@ class SlowFrame:
     """One frame: its orders, its sets, and what is known of them."""
 
     def __init__(
-        self, bits: list[int], sizes: tuple[int, int], seed: bytes, *, corrects: bool
+        self, bits: list[int], sizes: tuple[int, int], seed: bytes, key_bits: int, *, corrects: bool
     ) -> None:
         self.corrects = corrects
+        self.key_bits = key_bits
+        self.sent = 0
+        self.told = False
         n = self.n = len(bits)
         self.first = by_columns(n, ROWS, turns_of(seed, "cascade order 1", ROWS, n))
         self.bits = [bits[p] for p in self.first]
@@ -99,6 +102,22 @@ class SlowFrame:
         colours = sets[: COLOURS - 1]
         self.set_known = [*colours, (total + sum(colours)) % 2, *sets[COLOURS - 1 :]]
 
+    def within_budget(self, parities: list[int], *, last: bool) -> list[int]:
+        """What to announce: the parities, or every bit if that is more than is left."""
+        if last or self.sent + len(parities) > self.key_bits:
+            self.told = True
+            return [self.said([p]) for p in range(self.n)]
+        return parities
+
+    def take(self, talk: Talk, differs: list[int]) -> list[int] | None:
+        if self.told:
+            self.found ^= {p for p, d in enumerate(differs) if d}
+            return None
+        try:
+            return talk.send(differs)
+        except StopIteration:
+            return None
+
     def talk(self) -> Talk:
         while True:
             uneven = [at for at in range(2) if self.odd(at)]
@@ -114,9 +133,9 @@ class SlowFrame:
     def search_order(self, at: int) -> Talk:
         order = self.orders[at]
         spans = self.odd(at)
-        hits = []
         while spans:
-            hits += [order[lo] for lo, hi in spans if hi - lo == 1]
+            # Those of the same batch do not meet, so what is left to search has not changed.
+            self.found ^= {order[lo] for lo, hi in spans if hi - lo == 1}
             spans = [s for s in spans if s[1] - s[0] > 1]
             if not spans:
                 break
@@ -131,11 +150,9 @@ class SlowFrame:
                 self.known[at][mid] = whole ^ differs
                 halves.append((lo, mid) if remains else (mid, hi))
             spans = halves
-        self.found ^= set(hits)
 
     def search_sets(self, chosen: list[int]) -> Talk:
         searches = [(s, (0, self.n)) for s in chosen]
-        hits = []
         while searches:
             lefts = [
                 [p for p in self.sets[s] if lo <= p < middle(lo, hi)] for s, (lo, hi) in searches
@@ -145,9 +162,8 @@ class SlowFrame:
             for (s, (lo, hi)), remains in zip(searches, differences, strict=True):
                 half = (lo, middle(lo, hi)) if remains else (middle(lo, hi), hi)
                 halves.append((s, self.members_only(s, *half)))
-            hits += [lo for _, (lo, hi) in halves if hi - lo == 1]
+            self.found ^= {lo for _, (lo, hi) in halves if hi - lo == 1}
             searches = [each for each in halves if each[1][1] - each[1][0] > 1]
-        self.found ^= set(hits)
 
     def members_only(self, s: int, lo: int, hi: int) -> tuple[int, int]:
         while 1 < hi - lo <= 64:
@@ -168,23 +184,27 @@ def middle(lo: int, hi: int) -> int:
 
 
 class SlowCascade:
-    """One side's engine without budgets, driven like the real one."""
+    """One side's engine, driven like the real one by a peer that does not lie."""
 
     def __init__(self, key: Bits, qber: float, seed: bytes, *, corrects: bool) -> None:
         self.key = key.tolist()
         self.corrects = corrects
         plan = layout(key.size, qber)
+        self.max_rounds = 1 if plan is None else plan.max_rounds
         self.frames: list[SlowFrame] = []
         if plan is not None:
             bits = self.key + [0] * (plan.frames * plan.frame - key.size)
             self.frames = [
                 SlowFrame(
-                    bits[at : at + plan.frame], (plan.first, plan.second), seed, corrects=corrects
+                    bits[at : at + plan.frame],
+                    (plan.first, plan.second),
+                    seed,
+                    max(0, min(plan.frame, key.size - at)),
+                    corrects=corrects,
                 )
                 for at in range(0, len(bits), plan.frame)
             ]
         self.bare: list[int] = []
-        self.sent = 0
         self.rounds = 0
         self.messages = self._messages()
         self.inbox = b""
@@ -195,6 +215,12 @@ class SlowCascade:
     def receive(self, message: bytes) -> bytes | None:
         self.inbox = message
         return next(self.messages, None)
+
+    @property
+    def leaked(self) -> int:
+        if not self.frames:
+            return len(self.key)
+        return sum(min(frame.sent, frame.key_bits) for frame in self.frames)
 
     @property
     def errors(self) -> set[int]:
@@ -209,7 +235,6 @@ class SlowCascade:
         return [bit ^ (p in errors) for p, bit in enumerate(self.key)]
 
     def _exchange(self, parities: list[int]) -> Generator[bytes, None, list[int]]:
-        self.sent += len(parities)
         self.rounds += 1
         value = sum(bit << i for i, bit in enumerate(parities))
         count = len(parities)
@@ -229,19 +254,16 @@ class SlowCascade:
         talks = []
         for f, frame in enumerate(self.frames):
             frame.take_opening(*(part[f] for part in taken))
+            frame.sent = sum(lengths)
             talk = frame.talk()
             talks.append((frame, talk, next(talk, None)))
         while asked := [each for each in talks if each[2] is not None]:
-            ours = [parities or [] for _, _, parities in asked]
+            last = self.rounds == self.max_rounds
+            ours = [frame.within_budget(parities or [], last=last) for frame, _, parities in asked]
+            for (frame, _, _), part in zip(asked, ours, strict=True):
+                frame.sent += len(part)
             differences = iter((yield from self._exchange([bit for part in ours for bit in part])))
             talks = [
-                (frame, talk, self._next(talk, [next(differences) for _ in part]))
+                (frame, talk, frame.take(talk, [next(differences) for _ in part]))
                 for (frame, talk, _), part in zip(asked, ours, strict=True)
             ]
-
-    @staticmethod
-    def _next(talk: Talk, differs: list[int]) -> list[int] | None:
-        try:
-            return talk.send(differs)
-        except StopIteration:
-            return None

@@ -12,8 +12,14 @@ the places. Then, batch by batch in every frame: all odd intervals of the first 
 until each is one place; when there are none, those of the second; when there are none, all odd
 colours, then an odd mask. When all is even, both sides have finished.
 
+A frame has a budget of its own: it announces no more parities than it has bits, and takes part in
+no more than `Layout.max_rounds` messages. Where the next message would exceed one of them, that
+frame alone is told bit by bit. It stays in the key, and counts as leaked whole, so estimate and
+proof see the same key as ever.
+
 Always: whatever the peer sends, every batch either finds places that were not found before or
-ends the block, so the engine ends, at the latest when a budget is spent.
+ends the block, and every frame ends with its budget, so the engine ends, one round after
+`Layout.max_rounds` at the latest.
 
 Source: Brassard and Salvail, "Secret-key reconciliation by public discussion", EUROCRYPT '93. Since
 both sides' parities are public, a key-rate proof must allow two-way announcements (Tupkary and
@@ -30,10 +36,9 @@ import numpy as np
 from bellwire.base.bits import PackedBits, PackedBitsError
 from bellwire.base.limits import MAX_PULSES
 from bellwire.crypto.stream import SEED_BYTES, KeyStream
-from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
+from bellwire.distill.errors import MalformedMessage, ReconciliationFailed
 from bellwire.distill.frames import Frames
 from bellwire.distill.layout import layout
-from bellwire.distill.reconciliation import ReconciliationBudget
 
 MAX_BITS = MAX_PULSES
 """Longest key of one engine: a bit for every pulse of the longest block."""
@@ -52,7 +57,6 @@ class Cascade:
         public_seed: 32 public bytes, the same on both sides, drawn after the quantum exchange, so
             that orders, colours and masks are independent of the errors.
         corrects: True for the one side that flips its bits (Bob).
-        budget: The same on both sides, so that both give up in the same round.
 
     Raises:
         ValueError: the key is too long, or not of these parts, qber is no probability, or the seed
@@ -67,7 +71,6 @@ class Cascade:
         public_seed: bytes,
         *,
         corrects: bool,
-        budget: ReconciliationBudget,
     ) -> None:
         if key.size > MAX_BITS:
             raise ValueError(f"expected at most {MAX_BITS} bits, got {key.size}")
@@ -78,28 +81,29 @@ class Cascade:
         self._key = PackedBits(key.words.copy(), key.size)
         self._parts = parts
         self._corrects = corrects
-        self._budget = budget
         plan = layout(key.size, qber)
         self._frames = None if plan is None else Frames(key, plan, public_seed, corrects=corrects)
         self._differing = PackedBits.zeros(key.size)  # known once we have finished
         self._ours = PackedBits(np.zeros(0, np.uint64), 0)  # what we announced in this round
-        self._leaked = 0
+        self._leaked = key.size  # where there are frames, known when they are done
         self._rounds = 0
         self._finished = False
         self._failure: ReconciliationFailed | None = None
 
     def __repr__(self) -> str:
-        return f"Cascade({self._key.size} bits, round {self._rounds}, {self._leaked} leaked)"
+        return f"Cascade({self._key.size} bits, round {self._rounds}, {self.leaked_bits} leaked)"
 
     @property
     def leaked_bits(self) -> int:
-        """Parities announced so far by one side, but never more than there are key bits.
+        """Parities announced so far by one side, but of no frame more than it has key bits.
 
         Parities that earlier ones fix (the second half of an interval, the last block of the
         second order, the last colour) are not announced and not counted. n bits have no more than
         n linearly independent parities.
         """
-        return min(self._leaked, self._key.size)
+        if not self._rounds:
+            return 0
+        return self._frames.leaked if self._frames else self._leaked
 
     @property
     def rounds(self) -> int:
@@ -136,10 +140,9 @@ class Cascade:
         """The opening message: parities of all blocks, colours and masks, packed.
 
         Raises:
-            ReconciliationFailed: the opening alone exceeds the budget.
             ValueError: the opening was made already.
         """
-        if self._rounds or self._failure:
+        if self._rounds:
             raise ValueError("the opening message was made already")
         return self._announce(self._frames.opening() if self._frames else self._key)
 
@@ -149,8 +152,8 @@ class Cascade:
         Raises:
             MalformedMessage: the message has not the length or padding that this round asks for,
                 or comes after the end. Nothing has changed.
-            ReconciliationFailed: a budget is spent, or the parities contradict each other; the
-                peer, if honest, fails in the same round for the same reason.
+            ReconciliationFailed: the parities contradict each other; the peer, if honest, fails in
+                the same round for the same reason.
             ValueError: our own opening message was not made yet.
         """
         if self._failure:
@@ -167,40 +170,31 @@ class Cascade:
         if not self._frames:
             self._finish(differs)
             return None
-        parities = self._frames.take(differs, opening=self._rounds == 1)
+        parities = self._frames.take(differs, self._rounds)
         if parities is None:
-            detail = "a position was found twice"
-            raise self._fail(ReconciliationFailure.CONTRADICTION, detail)
+            raise self._fail("a position was found twice")
         if parities.size:
             return self._announce(parities)
         found = self._frames.found()
         differing = found.cut(0, self._key.size)
         if differing.count() < found.count():
             # Places behind the key are zero on both sides.
-            raise self._fail(ReconciliationFailure.CONTRADICTION, "a place without a bit differs")
+            raise self._fail("a place without a bit differs")
         self._finish(differing)
         return None
 
     def _finish(self, differing: PackedBits) -> None:
         """Keep nothing but the key and what differs."""
+        self._leaked = self.leaked_bits
         self._differing, self._frames, self._finished = differing, None, True
 
     def _announce(self, parities: PackedBits) -> bytes:
-        leaked = self._leaked + parities.size
-        if leaked > self._budget.max_leaked_bits:
-            limit = self._budget.max_leaked_bits
-            detail = f"expected at most {limit} parities, got {leaked}"
-            raise self._fail(ReconciliationFailure.LEAK_BUDGET, detail)
-        if self._rounds >= self._budget.max_rounds:
-            detail = f"expected at most {self._budget.max_rounds} rounds"
-            raise self._fail(ReconciliationFailure.ROUND_BUDGET, detail)
-        self._leaked = leaked
         self._rounds += 1
         self._ours = parities
         return parities.to_bytes()
 
-    def _fail(self, reason: ReconciliationFailure, detail: str) -> ReconciliationFailed:
-        self._failure = ReconciliationFailed(reason, detail)
+    def _fail(self, detail: str) -> ReconciliationFailed:
+        self._failure = ReconciliationFailed(detail)
         return self._failure
 
 
@@ -214,7 +208,6 @@ def warm() -> None:
     bob = alice.copy()
     bob[::_WARM_ERRORS_APART] ^= 1
     qber = 1 / _WARM_ERRORS_APART
-    budget = ReconciliationBudget(max_leaked_bits=_WARM_BITS, max_rounds=_WARM_BITS)
     one, other = (
         Cascade(
             PackedBits.of(key),
@@ -222,7 +215,6 @@ def warm() -> None:
             qber,
             bytes(SEED_BYTES),
             corrects=corrects,
-            budget=budget,
         )
         for key, corrects in ((alice, False), (bob, True))
     )

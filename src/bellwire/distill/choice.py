@@ -21,7 +21,7 @@ from bellwire.base.bits import PackedBits, binary_entropy
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.ldpc import Ldpc
 from bellwire.distill.ldpc_code import plan
-from bellwire.distill.reconciliation import Method, Reconciler, ReconciliationBudget
+from bellwire.distill.reconciliation import Method, Reconciler
 from bellwire.distill.report import BlockReport
 
 PATIENCE_S = 5.0
@@ -111,7 +111,6 @@ def reconciler(
     public_seed: bytes,
     *,
     corrects: bool,
-    budget: ReconciliationBudget,
 ) -> tuple[Method, Reconciler]:
     """The engine of a method, or Cascade's where a code was named and none fits this key.
 
@@ -122,6 +121,6 @@ def reconciler(
         Which method it is, and the engine.
     """
     if method is Method.LDPC and plan(key.size, qber) is not None:
-        return method, Ldpc(key, parts, qber, public_seed, corrects=corrects, budget=budget)
-    cascade = Cascade(key, parts, qber, public_seed, corrects=corrects, budget=budget)
+        return method, Ldpc(key, parts, qber, public_seed, corrects=corrects)
+    cascade = Cascade(key, parts, qber, public_seed, corrects=corrects)
     return Method.CASCADE, cascade

@@ -1,7 +1,7 @@
 """What can go wrong between two halves and one secret.
 
 DistillError
-├── ReconciliationFailed   the keys could not be made equal within the budgets
+├── ReconciliationFailed   what the peer announced of its key cannot be true of any
 ├── MalformedMessage       the peer's message is not what this step asks for
 ├── SeedLengthError        the hash seed does not fit the lengths of key and output
 ├── HashKeyLengthError     the verification key has the wrong length
@@ -14,7 +14,7 @@ DistillError
 All of them end the block; none of them says anything about key bits.
 """
 
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 
 from bellwire.base.errors import BellwireError, RefusedError, UsageError
 
@@ -23,20 +23,11 @@ class DistillError(BellwireError):
     """A block could not be distilled."""
 
 
-class ReconciliationFailure(StrEnum):
-    """Why reconciliation gave up."""
-
-    LEAK_BUDGET = "leak budget"
-    ROUND_BUDGET = "round budget"
-    CONTRADICTION = "contradicting parities"
-
-
 class ReconciliationFailed(DistillError):
-    """Reconciliation ended without equal keys; `reason` says which limit was met."""
+    """Reconciliation ended without equal keys: parities that contradict each other."""
 
-    def __init__(self, reason: ReconciliationFailure, detail: str) -> None:
-        super().__init__(f"reconciliation failed ({reason}): {detail}")
-        self.reason = reason
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"reconciliation failed (contradicting parities): {detail}")
 
 
 class MalformedMessage(DistillError):

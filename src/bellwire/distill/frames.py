@@ -8,7 +8,7 @@ from bellwire.base.bits import PackedBits
 from bellwire.crypto.stream import KeyStream
 from bellwire.distill.kernels import cascade as kernels
 from bellwire.distill.kernels.intervals import BITS, FOUND, Numbers, Words
-from bellwire.distill.kernels.opening import opening
+from bellwire.distill.kernels.opening import LIMIT, SPENT, opening
 from bellwire.distill.kernels.transposing import rearrange, restore
 from bellwire.distill.layout import ROWS, Layout
 from bellwire.distill.sets import draw_sets
@@ -42,8 +42,13 @@ class Frames:
         self._places[1, :, BITS] = second
         self._row = first[:words]
         self._sizes = n, plan.first, plan.second
-        # Searches of a frame at a time are disjoint and of two places at least. So announcements
-        # have at most half as many parities as there are bits, but for the opening.
+        # A frame that has announced as many parities as it has bits costs nothing more when told.
+        self._budgets = np.clip(key.size - n * np.arange(frames), 0, n).astype(np.uint32)
+        self._table = np.zeros((frames, 5), np.uint32)
+        self._table[:, SPENT] = plan.opening // frames
+        self._table[:, LIMIT] = self._budgets
+        # Searches of a frame at a time are disjoint and of two places at least, so they have half
+        # as many parities as it has places. A frame that is told has as many bits.
         self._out = np.zeros(words + 1, np.uint64)
         self._arguments = (
             corrects,
@@ -54,7 +59,7 @@ class Frames:
             self._places,
             self._row,
             np.zeros((2, frames, (n // 64 + 63) // 64), np.uint64),
-            np.zeros((frames, 3), np.uint32),
+            self._table,
             _mostly_untouched(frames, n // 2),
             np.zeros(min(frames, kernels.GROUP) * n + 1, np.uint32),
         )
@@ -64,15 +69,25 @@ class Frames:
         opening(self._sizes, self._places, self._row, self._sets.planes, self._out)
         return self._announced(self._plan.opening)
 
-    def take(self, differs: PackedBits, *, opening: bool) -> PackedBits | None:
+    @property
+    def leaked(self) -> int:
+        """Parities announced, but of no frame more than it has bits."""
+        return int(np.minimum(self._table[:, SPENT], self._budgets).sum())
+
+    def take(self, differs: PackedBits, rounds: int) -> PackedBits | None:
         """Take how two announcements differ; gives our parities of the searches open now.
+
+        Args:
+            differs: Packed.
+            rounds: How many announcements these are, the opening included.
 
         Returns:
             None if a place was found twice: an honest peer's difference, once corrected, never
             shows again.
         """
-        searches = kernels.advance(opening, *self._arguments, differs.words, self._out)
-        return None if searches == kernels.CONTRADICTION else self._announced(int(searches))
+        first, last = rounds == 1, rounds == self._plan.max_rounds
+        said = kernels.advance(first, last, *self._arguments, differs.words, self._out)
+        return None if said == kernels.CONTRADICTION else self._announced(int(said))
 
     def _announced(self, count: int) -> PackedBits:
         """The first parities written; they stand until the next are."""

@@ -4,7 +4,9 @@ Alice announces parities of her key, a sparse code's *syndrome* for each frame o
 from the parities of Bob's key is the syndrome of the errors, and Bob finds the errors by
 belief propagation. He answers which frames he could not decode and how many more checks he wants
 for each; Alice announces these, and so on. A frame for which no more checks are left is announced
-bit by bit. When Bob has them all he says so, and how many bits of each part of the key were wrong.
+bit by bit, and so is one that has asked `ldpc_frames.MOST_REQUESTS` times: leak and rounds of a
+frame have a limit that both sides know. When Bob has them all he says so, and how many bits of each
+part of the key were wrong.
 
     round 1      Alice: checks of all frames           Bob: nothing
     round 2      Alice: nothing                        Bob: what more, or that he is done
@@ -26,11 +28,10 @@ import numpy as np
 from bellwire.base.bits import PackedBits
 from bellwire.base.limits import MAX_PULSES
 from bellwire.crypto.stream import SEED_BYTES, KeyStream
-from bellwire.distill.errors import MalformedMessage, ReconciliationFailed, ReconciliationFailure
+from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.ldpc_code import plan
 from bellwire.distill.ldpc_decoder import Decoder
 from bellwire.distill.ldpc_frames import Frames
-from bellwire.distill.reconciliation import ReconciliationBudget
 
 MAX_BITS = MAX_PULSES
 """Longest key of one engine: a bit for every pulse of the longest block."""
@@ -51,7 +52,6 @@ class Ldpc:
         public_seed: 32 public bytes, the same on both sides, drawn after the quantum exchange, so
             that the frames are independent of the errors.
         corrects: True for the one side that flips its bits (Bob).
-        budget: The same on both sides, so that both give up in the same round.
 
     Raises:
         ValueError: the key is too long, not of these parts, or there is no code for it; qber is no
@@ -66,7 +66,6 @@ class Ldpc:
         public_seed: bytes,
         *,
         corrects: bool,
-        budget: ReconciliationBudget,
     ) -> None:
         if key.size > MAX_BITS:
             raise ValueError(f"expected at most {MAX_BITS} bits, got {key.size}")
@@ -79,7 +78,6 @@ class Ldpc:
             raise ValueError(f"expected a key that a code fits, got {key.size} bits at {qber}")
         self._key = key
         self._parts = parts
-        self._budget = budget
         self._plan = chosen
         self._frames = Frames(key, chosen, public_seed)
         self._decoder = Decoder(self._frames, key.size, qber) if corrects else None
@@ -87,7 +85,6 @@ class Ldpc:
         self._errors: tuple[int, ...] = (0,) * len(parts)
         self._rounds = 0
         self._finished = False
-        self._failure: ReconciliationFailed | None = None
 
     def __repr__(self) -> str:
         return f"Ldpc({self._key.size} bits, round {self._rounds}, {self.leaked_bits} leaked)"
@@ -122,10 +119,9 @@ class Ldpc:
         """Alice's checks of all frames; nothing from Bob.
 
         Raises:
-            ReconciliationFailed: the checks alone exceed the budget.
             ValueError: the opening was made already.
         """
-        if self._rounds or self._failure:
+        if self._rounds:
             raise ValueError("the opening message was made already")
         return self._announce([self._plan.checks] * self._plan.frames)
 
@@ -135,12 +131,8 @@ class Ldpc:
         Raises:
             MalformedMessage: the message has not the length or the values that this round asks
                 for, or comes after the end.
-            ReconciliationFailed: a budget is spent; the peer fails in the same round for the same
-                reason.
             ValueError: our own opening message was not made yet.
         """
-        if self._failure:
-            raise self._failure
         if not self._rounds:
             raise ValueError("make the opening message first")
         if self._finished:
@@ -197,22 +189,11 @@ class Ldpc:
 
     def _announce(self, asked: list[int]) -> bytes:
         self._frames.grant(asked)
-        if self.leaked_bits > self._budget.max_leaked_bits:
-            limit = self._budget.max_leaked_bits
-            detail = f"expected at most {limit} checks, got {self.leaked_bits}"
-            raise self._fail(ReconciliationFailure.LEAK_BUDGET, detail)
         return self._say(self._frames.message() if self._decoder is None else b"")
 
     def _say(self, message: bytes) -> bytes:
-        if self._rounds >= self._budget.max_rounds:
-            detail = f"expected at most {self._budget.max_rounds} rounds"
-            raise self._fail(ReconciliationFailure.ROUND_BUDGET, detail)
         self._rounds += 1
         return message
-
-    def _fail(self, reason: ReconciliationFailure, detail: str) -> ReconciliationFailed:
-        self._failure = ReconciliationFailed(reason, detail)
-        return self._failure
 
 
 def warm() -> None:
@@ -224,7 +205,6 @@ def warm() -> None:
     alice = (stream.words(0, _WARM_BITS) & 1).astype(np.uint8)
     bob = alice.copy()
     bob[::_WARM_ERRORS_APART] ^= 1
-    budget = ReconciliationBudget(max_leaked_bits=_WARM_BITS, max_rounds=_WARM_BITS)
     one, other = (
         Ldpc(
             PackedBits.of(key),
@@ -232,7 +212,6 @@ def warm() -> None:
             1 / _WARM_ERRORS_APART,
             bytes(SEED_BYTES),
             corrects=corrects,
-            budget=budget,
         )
         for key, corrects in ((alice, False), (bob, True))
     )

@@ -20,6 +20,10 @@ CHECKSUM_BITS = 32
 """Of a frame, announced with its first checks: codes as sparse as these have a few errors that no
 check shows, and one in a thousand frames would be corrected wrongly without."""
 
+MOST_REQUESTS = 8
+"""Times that a frame may ask; the last time for its bits. Bob's decoder asks for as much at the
+seventh as was announced at first, and no honest frame of thousands asked more than four times."""
+
 WHOLE = 0xFFFF
 """Asked for in place of a number of words of checks: the frame bit by bit."""
 
@@ -52,6 +56,7 @@ class Frames:
         self.checks = [0] * plan.frames
         self.asked = [0] * plan.frames
         self._whole = [False] * plan.frames
+        self._requests = [-1] * plan.frames  # the first announcement is not asked for
 
     def __repr__(self) -> str:
         return f"Frames({self.plan.frames} of {self._key.size} bits)"
@@ -73,13 +78,19 @@ class Frames:
         """Announce more: of each frame so many words of checks, WHOLE or 0."""
         self.asked = list(asked)
         for j, words in enumerate(asked):
+            self._requests[j] += words > 0
             if words == WHOLE:
                 self._whole[j] = True
             else:
                 self.checks[j] += words
 
     def room(self, j: int) -> int:
-        """Words of checks that frame j may still ask for; with more it might as well be told."""
+        """Words of checks that frame j may still ask for; with more it might as well be told.
+
+        None, if it may ask only once more.
+        """
+        if self._requests[j] >= MOST_REQUESTS - 1:
+            return 0
         enough = (self.sizes[j] - CHECKSUM_BITS - 1) // 64
         return min(self.plan.most_checks, enough) - self.checks[j]
 

@@ -5,7 +5,6 @@ that is told the peer's messages and gives its own, so the same code runs over T
 in tests.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol as Interface
 
@@ -19,21 +18,13 @@ class Method(StrEnum):
     LDPC = "ldpc"
 
 
-@dataclass(frozen=True, slots=True)
-class ReconciliationBudget:
-    """What a block may cost before it is given up; the same on both sides.
-
-    Attributes:
-        max_leaked_bits: What one side may announce about its key.
-        max_rounds: Messages of one side.
-    """
-
-    max_leaked_bits: int
-    max_rounds: int
-
-
 class Reconciler(Interface):
-    """One side of a reconciliation."""
+    """One side of a reconciliation.
+
+    Every frame of the key has a budget of leaked bits and of rounds, a function of what is public.
+    A frame that would go beyond it is told bit by bit. So whatever the peer says, an engine ends
+    after a number of rounds that is known beforehand, and never leaks more than the key has bits.
+    """
 
     @property
     def leaked_bits(self) -> int:
@@ -55,7 +46,7 @@ class Reconciler(Interface):
         """Our message of the first round.
 
         Raises:
-            ReconciliationFailed: a budget does not allow for it.
+            ValueError: it was made already.
         """
 
     def receive(self, message: bytes) -> bytes | None:
@@ -63,6 +54,6 @@ class Reconciler(Interface):
 
         Raises:
             MalformedMessage: it is not what this round asks for.
-            ReconciliationFailed: the keys cannot be made equal within the budget. An honest peer
-                finds so in the same round.
+            ReconciliationFailed: what the peer said contradicts itself. An honest peer finds so in
+                the same round.
         """

@@ -44,7 +44,7 @@ from bellwire.distill.messages import (
     decode,
     encode,
 )
-from bellwire.distill.reconciliation import Reconciler, ReconciliationBudget
+from bellwire.distill.reconciliation import Reconciler
 from bellwire.distill.report import ASSUMPTIONS, BlockReport
 from bellwire.distill.sifting import Sifted, sift
 from bellwire.distill.verdict import Reason, Rejection, Rules
@@ -55,8 +55,6 @@ from bellwire.distill.verification import (
     key_hash,
     verify_key_hash,
 )
-
-MAX_ROUNDS = 20_000  # a block at the QBER limit takes about a thousand
 
 BRIEF_BYTES = 2048
 """A round's parities up to so many bytes are answered in about a millisecond."""
@@ -258,7 +256,6 @@ class Steps(Conversation):
             evidence.expected_qber(self._opening.reconciliation),
             hkdf(public_seed, info=b"cascade", length=32),
             corrects=self._side is Side.BOB,
-            budget=ReconciliationBudget(max_leaked_bits=key.size, max_rounds=MAX_ROUNDS),
         )
         yield from self._reconcile(engine)
         yield Compute()

@@ -21,9 +21,8 @@ from bellwire.distill.choices import Choices
 from bellwire.distill.errors import ReconciliationFailed
 from bellwire.distill.evidence import Evidence
 from bellwire.distill.messages import Announced, Decided, Open, Received, Tested, decode
-from bellwire.distill.reconciliation import Method, Reconciler, ReconciliationBudget
+from bellwire.distill.reconciliation import Method, Reconciler
 from bellwire.distill.sifting import Sifted, sift
-from bellwire.distill.steps import MAX_ROUNDS
 from bellwire.lab.pair import faithful
 
 _OPENED, _RECEIVED, _ANNOUNCED, _TESTED, _DECIDED = range(5)
@@ -129,7 +128,6 @@ class Overheard:
             self.estimate,
             hkdf(self._public_seed, info=b"cascade", length=32),
             corrects=False,
-            budget=ReconciliationBudget(self.sifted.key.size, MAX_ROUNDS),
         )
 
     def rounds(self, method: Method, engine: Reconciler) -> Iterator[Round]:

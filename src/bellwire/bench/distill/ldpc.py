@@ -12,7 +12,7 @@ import numpy as np
 from bellwire.base.bits import PackedBits, binary_entropy
 from bellwire.bench.model import Figure
 from bellwire.distill.choice import reconciler
-from bellwire.distill.reconciliation import Method, ReconciliationBudget
+from bellwire.distill.reconciliation import Method
 
 _QBER = 0.02
 _CASCADE = "Cascade"
@@ -78,12 +78,11 @@ def _reconcile(method: Method, n: int, qber: float, rng: np.random.Generator) ->
     errors = (rng.random(n) < qber).astype(np.uint8)
     keys = PackedBits.of(alice), PackedBits.of(alice ^ errors)
     seed = rng.bytes(32)
-    budget = ReconciliationBudget(max_leaked_bits=n, max_rounds=100_000)
     spent = [0.0, 0.0]
     engines, messages = [], []
     for i, key in enumerate(keys):
         start = time.process_time()
-        _, made = reconciler(method, key, (n,), qber, seed, corrects=i == 1, budget=budget)
+        _, made = reconciler(method, key, (n,), qber, seed, corrects=i == 1)
         messages.append(made.first())
         spent[i] += time.process_time() - start
         engines.append(made)

@@ -21,7 +21,6 @@ from bellwire.distill import fourier
 from bellwire.distill.amplification import amplify, seed_bits
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.choices import Choices
-from bellwire.distill.reconciliation import ReconciliationBudget
 from bellwire.distill.sifting import sift
 from bellwire.distill.verification import HASH_KEY_BYTES, key_hash
 
@@ -148,11 +147,10 @@ def _pair(n: int, qber: float, rng: np.random.Generator) -> tuple[Bits, Bits, fl
 def _reconcile(n: int, qber: float, rng: np.random.Generator) -> _Reconciled:
     alice, bob, needed = _pair(n, qber, rng)
     seed = rng.bytes(32)
-    budget = ReconciliationBudget(max_leaked_bits=n, max_rounds=100_000)
     packed_alice, packed_bob = PackedBits.of(alice), PackedBits.of(bob)
     start = time.process_time()
-    a = Cascade(packed_alice, (n,), qber, seed, corrects=False, budget=budget)
-    b = Cascade(packed_bob, (n,), qber, seed, corrects=True, budget=budget)
+    a = Cascade(packed_alice, (n,), qber, seed, corrects=False)
+    b = Cascade(packed_bob, (n,), qber, seed, corrects=True)
     from_a, from_b = a.first(), b.first()
     while True:
         next_a, next_b = a.receive(from_b), b.receive(from_a)

@@ -1,7 +1,8 @@
 """Rounds of Cascade over many frames at once; the protocol is in `bellwire.distill.cascade`.
 
 Per frame there is a list of open searches, all of the same kind: 0 and 1 for intervals of the two
-orders, 2 for sets. A search is one word:
+orders, 2 for sets. A frame that would go beyond its budget is told instead, which is kind 3: every
+place of it is asked for, and it has no list. A search is one word:
 
     bits 0 … 15    start
     bits 16 … 31   half the length; of a set's search, its last place
@@ -36,14 +37,22 @@ from bellwire.distill.kernels.intervals import (
     taken,
     toggle,
 )
-from bellwire.distill.kernels.opening import COLOURS, KIND, OPEN, SYNDROME, begin
+from bellwire.distill.kernels.opening import (
+    COLOURS,
+    KIND,
+    LIMIT,
+    OPEN,
+    SPENT,
+    SYNDROME,
+    begin,
+)
 
 GROUP = 16
 CONTRADICTION = -1
 
 _BATCH = 64
 _U = np.uint64
-_0, _1, _2, _6, _16, _32, _63, _64 = (_U(i) for i in (0, 1, 2, 6, 16, 32, 63, 64))
+_0, _1, _2, _3, _6, _16, _32, _63, _64 = (_U(i) for i in (0, 1, 2, 3, 6, 16, 32, 63, 64))
 _LOW = _U(0xFFFF)
 _ALL_COLOURS = _U((1 << COLOURS) - 1)
 
@@ -79,6 +88,31 @@ def _only_half_with_members(
 
 
 @njit(cache=True, nogil=True)
+def _hear(
+    n: int,
+    places: Words,
+    dirty: Words,
+    frames: Numbers,
+    f: np.uint64,
+    differs: Words,
+    heard: np.uint64,
+) -> Any:
+    """Take all errors left in a frame, which ends it; gives those that were found before."""
+    W, at, twice = _U(n >> 6), heard & _63, _0
+    for i in range(W):
+        w = (heard >> _6) + _U(i)
+        word = differs[w] >> at
+        if at:
+            word |= differs[w + _1] << (_64 - at)
+        twice |= places[0, f * W + _U(i), FOUND] & word
+        places[0, f * W + _U(i), FOUND] |= word
+    frames[f, SYNDROME] = np.uint32(0)
+    for order in range(2):
+        dirty[order, f, :] = _0
+    return twice
+
+
+@njit(cache=True, nogil=True)
 def _halve(
     n: int,
     planes: Words,
@@ -89,15 +123,17 @@ def _halve(
     searches: Words,
     found: Numbers,
     pending: Numbers,
+    dirty: Words,
     differs: Words,
     heard: np.uint64,
-) -> tuple[np.uint64, np.uint64, np.uint64]:
+) -> tuple[np.uint64, np.uint64, np.uint64, bool]:
     """Take a bit for each search of these frames.
 
-    Gives the hits, how many frames have ended their batch, and how many bits are taken by now.
+    Gives the hits, how many frames have ended their batch, how many bits are taken by now, and
+    False if a frame that was told has an error that was found before.
     """
     W = _U(n >> 6)
-    hits, ended = _0, _0
+    hits, ended, twice = _0, _0, _0
     for each in range(first, end):
         f = _U(each)
         count, kind = _U(frames[f, OPEN]), _U(frames[f, KIND])
@@ -117,6 +153,9 @@ def _halve(
                 one = _U(after - start == _1)
                 hits += one
                 kept += _1 - one
+        elif kind == _3:
+            twice |= _hear(n, places, dirty, frames, f, differs, heard)
+            heard += count
         else:
             for i in range(count):
                 search = searches[f, _U(i)]
@@ -139,7 +178,7 @@ def _halve(
         frames[f, OPEN] = np.uint32(kept)
         pending[ended] = np.uint32(f)
         ended += _U(kept == _0) & _U(count != _0)
-    return hits, ended, heard
+    return hits, ended, heard, bool(twice == _0)
 
 
 @njit(cache=True, nogil=True)
@@ -256,13 +295,28 @@ def _announce(
     searches: Words,
     out: Words,
     told: np.uint64,
+    last: bool,
 ) -> Any:
-    """Write our parity of each search's left part behind what is told; gives how much is now."""
+    """Write our parity of each search's left part behind what is told; gives how much is now.
+
+    A frame that its budget does not allow this, or any in the last round, is told.
+    """
     W = _U(n >> 6)
     word = out[told >> _6] if told & _63 else _0
     for each in range(first, end):
         f = _U(each)
+        if frames[f, OPEN] and (last or frames[f, SPENT] + frames[f, OPEN] > frames[f, LIMIT]):
+            frames[f, OPEN], frames[f, KIND] = np.uint32(n), np.uint32(3)
+        frames[f, SPENT] += frames[f, OPEN]
         origin, kind = f * W, _U(frames[f, KIND])
+        if kind == _3 and frames[f, OPEN]:
+            at = told & _63
+            for i in range(W):
+                ours = row[origin + _U(i)]
+                out[told >> _6] = word | ours << at
+                word = ours >> (_64 - at) if at else _0
+                told += _64
+            continue
         for i in range(frames[f, OPEN]):
             search = searches[f, _U(i)]
             start, other, inside = search & _LOW, search >> _16 & _LOW, search >> _32
@@ -287,6 +341,7 @@ def _announce(
 @njit(cache=True, nogil=True)
 def advance(
     first: bool,
+    last: bool,
     corrects: bool,
     sizes: tuple[int, int, int],
     turns: Numbers,
@@ -305,6 +360,7 @@ def advance(
 
     Args:
         first: There are no searches yet: what differs is that of the openings.
+        last: No frame has a round left but the next: what is open is told.
         corrects: Whether our bits are flipped where an error is found.
         sizes: n, k₁ and k₂.
         turns: (k₂,) of the second order.
@@ -313,15 +369,17 @@ def advance(
         places: (2, F·W + 1, 4), row: (F·W,); see the module.
         row: See places.
         dirty: (2, F, ⌈W/64⌉) which words of ODD are not zero.
-        frames: (F, 3): how many searches are open, of which kind, and which sets are odd.
+        frames: (F, 5): how many searches are open, of which kind, which sets are odd, how many
+            parities were announced, and how many may be.
         searches: (F, n/2) of each frame: disjoint, and each of two places at least; or of sets.
         found: (GROUP·n + 1,) room for places.
         differs: The two sides' parities differ; packed.
-        out: Our parity of the left part of each open search, packed, frame by frame; written.
+        out: Our parity of the left part of each open search, or every bit of a frame that is told,
+            packed, frame by frame; written.
 
     Returns:
-        Open searches, or CONTRADICTION: a place was found twice, which an honest peer's parities
-        never lead to.
+        Parities and bits written, or CONTRADICTION: a place was found twice, which an honest peer's
+        parities never lead to.
     """
     n = sizes[0]
     if first:
@@ -336,14 +394,27 @@ def advance(
                 pending[ended] = f
                 ended += _1
         else:
-            hits, ended, heard = _halve(
-                n, planes, places, frames, start, end, searches, found, pending, differs, heard
+            hits, ended, heard, once = _halve(
+                n,
+                planes,
+                places,
+                frames,
+                start,
+                end,
+                searches,
+                found,
+                pending,
+                dirty,
+                differs,
+                heard,
             )
+            if not once:
+                return CONTRADICTION
         while hits or ended:
             if not _correct(
                 corrects, sizes, turns, members, places, row, dirty, frames, found, hits
             ):
                 return CONTRADICTION
             hits, ended = _open(n, places, dirty, frames, searches, found, pending, ended)
-        told = _announce(n, planes, places, row, frames, start, end, searches, out, told)
+        told = _announce(n, planes, places, row, frames, start, end, searches, out, told, last)
     return np.int64(told)

@@ -20,7 +20,7 @@ from bellwire.distill.kernels.intervals import (
 
 COLOURS = 16
 SETS = 32
-OPEN, KIND, SYNDROME = 0, 1, 2
+OPEN, KIND, SYNDROME, SPENT, LIMIT = 0, 1, 2, 3, 4
 
 _U = np.uint64
 _0, _1, _6, _63 = (_U(i) for i in (0, 1, 6, 63))
