@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -128,11 +128,14 @@ def headings(page: str) -> dict[str, str]:
 
 
 def command_names() -> list[str]:
-    names = []
-    for name in main.COMMANDS:
-        verbs = getattr(main.load(name), "commands", {})
-        names += [f"{name} {verb}" for verb in verbs] or [name]
-    return names
+    return [name for each in main.COMMANDS for name in verbs_of(each, main.load(each))]
+
+
+def verbs_of(name: str, command: Any) -> list[str]:
+    """The command's name, or of a group those of all that is below it."""
+    verbs = getattr(command, "commands", {})
+    below = [each for verb in verbs for each in verbs_of(f"{name} {verb}", verbs[verb])]
+    return below or [name]
 
 
 def test_every_command_has_its_heading_and_no_other() -> None:

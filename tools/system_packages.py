@@ -1,23 +1,31 @@
 """Programs outside Python that the checks need, and how they get here.
 
 As root on a system with apt, missing ones are installed; elsewhere they are named. Nothing of the
-product needs any of them.
+product needs any of them, but for what a user chooses: a token, for instance.
 """
 
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 PACKAGES: dict[str, str] = {
     "openssl": "openssl",  # a second opinion on certificates
     "curl": "curl",  # a client of ETSI 014 that is not ours
+    "softhsm2-util": "softhsm2",  # a PKCS #11 token
+    "/usr/lib/softhsm/libsofthsm2.so": "libsofthsm2",
 }
-"""Program → Debian package that brings it."""
+"""Program on PATH, or a file by its whole path → Debian package that brings it."""
 
 
 def missing(packages: dict[str, str]) -> list[str]:
-    """Debian packages whose program is not on PATH."""
-    return sorted({name for program, name in packages.items() if shutil.which(program) is None})
+    """Debian packages whose program is not on PATH, or whose file is not there."""
+    return sorted({name for program, name in packages.items() if not _is_there(program)})
+
+
+def _is_there(program: str) -> bool:
+    path = Path(program)
+    return path.exists() if path.is_absolute() else shutil.which(program) is not None
 
 
 def provide(packages: dict[str, str]) -> None:

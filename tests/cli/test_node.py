@@ -17,13 +17,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tests.demo.runs import Place
+from tests.keys.stores import data_key
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.secret import Secret
 from bellwire.cli.main import run
 from bellwire.keys.delivery import DeliveryClient
-from bellwire.keys.kek import load_or_create
 from bellwire.keys.sqlite import KeyStore
 from bellwire.node.assemble import SITES
 from bellwire.node.first_contact import new_authentication_key
@@ -68,7 +68,7 @@ def test_a_port_in_use_is_a_sentence_and_costs_no_key(
     assert "in use" in said
     store = tmp_path / "s" / "node-b"
     with contextlib.closing(
-        KeyStore.open(store / "keys.sqlite", load_or_create(store / "kek"), Side.BOB)
+        KeyStore.open(store / "keys.sqlite", data_key(store), Side.BOB)
     ) as kept:
         assert kept.has_preplaced()
 
@@ -211,7 +211,7 @@ class Site:
     def store(self, name: str) -> KeyStore:
         """The store of a node that does not run."""
         folder = self.place.state / f"node-{name}"
-        return KeyStore.open(folder / "keys.sqlite", load_or_create(folder / "kek"), SITES[name])
+        return KeyStore.open(folder / "keys.sqlite", data_key(folder), SITES[name])
 
     async def stock(self, at_least: int) -> None:
         client = OperatorClient(self.place.state / "node-a" / "operator.sock")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
+from bellwire.keys.kek.envelope import Envelope
+from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.keys.model import BlockRecord, KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
@@ -21,6 +23,11 @@ def some_bytes(count: int, seed: int = 0) -> bytes:
 
 
 PREPLACED = Secret(some_bytes(preplaced_bytes(SETS), 4711))
+
+
+def data_key(folder: Path) -> Secret:
+    """The data key of a node's store, wrapped by a file beside it."""
+    return Envelope(folder, KeyFiles(folder)).unlock(fresh=False)
 
 
 def record(block: int, secret_bits: int) -> BlockRecord:

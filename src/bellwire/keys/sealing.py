@@ -1,6 +1,6 @@
 """How what the store keeps is sealed: AES-256-GCM, a key of its own for each table and block.
 
-The key of a box is HKDF-SHA256(key-encryption key, salt = the store's random id, info = table,
+The key of a box is HKDF-SHA256(data key, salt = the store's random id, info = table,
 side, block). A sealed value is `nonce (12, random) ‖ ciphertext ‖ tag (16)`, with table, side,
 block and index as associated data, so that a value moved to another row, table, block, side or
 store does not open.
@@ -20,6 +20,7 @@ from bellwire.crypto.errors import AuthenticationFailed
 from bellwire.crypto.kdf import hkdf
 from bellwire.keys.errors import StoreCorrupt
 
+DATA_KEY_BYTES = 32
 STORE_ID_BYTES = 32
 
 _LABEL = b"bellwire keys at rest 1"
@@ -65,10 +66,10 @@ class Box:
 class Sealer:
     """Makes the boxes of one store."""
 
-    __slots__ = ("_kek", "_side", "_store_id")
+    __slots__ = ("_data_key", "_side", "_store_id")
 
-    def __init__(self, kek: Secret, store_id: bytes, side: Side) -> None:
-        self._kek = kek
+    def __init__(self, data_key: Secret, store_id: bytes, side: Side) -> None:
+        self._data_key = data_key
         self._store_id = store_id
         self._side = side
 
@@ -79,5 +80,5 @@ class Sealer:
         """The box of `table` and `block`."""
         context = b"\0".join((_LABEL, table.encode(), self._side.value.encode(), b""))
         context += block.to_bytes(8, "big")
-        key = hkdf(self._kek.reveal(), salt=self._store_id, info=context, length=KEY_BYTES)
+        key = hkdf(self._data_key.reveal(), salt=self._store_id, info=context, length=KEY_BYTES)
         return Box(key, context, f"{table} of block {block}")

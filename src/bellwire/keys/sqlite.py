@@ -31,7 +31,6 @@ from bellwire.keys.errors import (
     StoreCorrupt,
     StoreRefused,
 )
-from bellwire.keys.kek import KEK_BYTES
 from bellwire.keys.model import (
     MAX_BLOCK,
     UNIT_BITS,
@@ -56,7 +55,7 @@ from bellwire.keys.rows import (
     there,
     to_record,
 )
-from bellwire.keys.sealing import STORE_ID_BYTES, Sealer
+from bellwire.keys.sealing import DATA_KEY_BYTES, STORE_ID_BYTES, Sealer
 
 PAGE_BYTES = 256 * UNIT_BYTES
 """Units of a long block are sealed so many together: one by one they cost more than distilling. A
@@ -85,27 +84,27 @@ class KeyStore:
         return f"KeyStore({self.side.value})"
 
     @classmethod
-    def open(cls, path: Path, kek: Secret, side: Side) -> "KeyStore":
+    def open(cls, path: Path, data_key: Secret, side: Side) -> "KeyStore":
         """Open the store at `path`, or make an empty one.
 
         Args:
             path: The file; its folder is the node's own (0700, made if missing).
-            kek: 32 bytes, from `kek.load_or_create`. Secret.
+            data_key: 32 bytes, from `kek.envelope`. Secret.
             side: Whose store this is.
 
         Raises:
             PathUnusable, StoreUnusable: folder or file cannot be made, read or written.
             PathExposed: others may read the files.
-            StoreRefused: wrong key-encryption key or side.
+            StoreRefused: wrong data key or side.
             StoreCorrupt: the file is not a store, or damaged; it is left as it is.
             StoreBusy: another process has it open.
         """
-        if len(kek) != KEK_BYTES:
-            raise StoreRefused(f"expected a key of {KEK_BYTES} bytes, got {len(kek)}")
+        if len(data_key) != DATA_KEY_BYTES:
+            raise StoreRefused(f"expected a key of {DATA_KEY_BYTES} bytes, got {len(data_key)}")
         database = Database.open(path)
         try:
             with database.transaction() as cursor:
-                sealer = _identify(cursor, kek, side)
+                sealer = _identify(cursor, data_key, side)
             # What a crash left in the log is copied and cleared now, not at some later delivery.
             database.truncate()
         except BaseException:
@@ -496,12 +495,12 @@ def _takes_key(cursor: sqlite3.Cursor) -> bool:
     return held is None or (held.method is ContactMethod.SIGNED and marks(cursor)[0] == 0)
 
 
-def _identify(cursor: sqlite3.Cursor, kek: Secret, side: Side) -> Sealer:
+def _identify(cursor: sqlite3.Cursor, data_key: Secret, side: Side) -> Sealer:
     """Check that key and side are those of the store; give a new store its identity."""
     row = cursor.execute("SELECT store_id, side, kek_check FROM store").fetchone()
     if row is None:
         store_id = secrets.token_bytes(STORE_ID_BYTES)
-        sealer = Sealer(kek, store_id, side)
+        sealer = Sealer(data_key, store_id, side)
         cursor.execute(
             "INSERT INTO store (id, store_id, side, kek_check, last_block, last_set) "
             "VALUES (1, ?, ?, ?, 0, 0)",
@@ -511,12 +510,12 @@ def _identify(cursor: sqlite3.Cursor, kek: Secret, side: Side) -> Sealer:
     store_id, stored_side, kek_check = row
     if stored_side != side.value:
         raise StoreRefused(f"expected the store of {side.value}, got that of {stored_side}")
-    sealer = Sealer(kek, store_id, side)
+    sealer = Sealer(data_key, store_id, side)
     try:
         sealer.box("store", 0).open(0, kek_check)
     except StoreCorrupt as error:
         raise StoreRefused(
-            "expected the key-encryption key that this store was made with, got another",
-            hint="Put the right key file back; nothing in the store was changed.",
+            "expected the data key that this store was made with, got another",
+            hint="Put the right key.wrapped back; nothing in the store was changed.",
         ) from error
     return sealer

@@ -20,11 +20,14 @@ from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill import amplification, announcements, cascade, ldpc
 from bellwire.distill.reconciliation import Method
 from bellwire.keys.delivery import DeliveryServer
-from bellwire.keys.kek import load_or_create
+from bellwire.keys.kek.envelope import Envelope
+from bellwire.keys.kek.key_file import KeyFiles
+from bellwire.keys.kek.source import KekSource
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.node.identity import load_identity
+from bellwire.node.kek import kek_source
 from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
 from bellwire.node.policy import Policy
@@ -67,20 +70,30 @@ def node_folder(state: Path, site: str) -> Path:
 
 
 def open_store(
-    folder: Path, side: Side, authentication_key: Path | None, *, signed: bool = False
+    folder: Path,
+    side: Side,
+    authentication_key: Path | None,
+    *,
+    signed: bool = False,
+    kek: KekSource | None = None,
 ) -> KeyStore:
     """Open a node's key store, taking in the pre-placed authentication key if it has none.
 
     The file of the key is removed once it rests, encrypted, in the store: also at a later start,
-    if a crash left it there. Where first contact is `signed`, the store may be without a key.
+    if a crash left it there. Where first contact is `signed`, the store may be without a key. The
+    store's data key opens with a key of `kek`, which are files in the folder if nothing is said.
 
     Raises:
         UsageError: there is no key in the store and no file of it, or another key than the file's,
             or the folder is unusable.
     """
     own_folder(folder)
-    store = KeyStore.open(folder / "keys.sqlite", load_or_create(folder / "kek"), side)
+    path = folder / "keys.sqlite"
+    envelope = Envelope(folder, kek or KeyFiles(folder))
+    data_key = envelope.unlock(fresh=not path.exists())
+    store = KeyStore.open(path, data_key, side)
     try:
+        envelope.settle(data_key)
         if signed:
             return store
         if not store.has_preplaced():
@@ -135,7 +148,13 @@ async def run_node(
     side = SITES[options.site]
     folder = node_folder(settings.state.dir, options.site)
     identities = _identities(settings, options, folder)
-    store = open_store(folder, side, options.authentication_key, signed=identities is not None)
+    store = open_store(
+        folder,
+        side,
+        options.authentication_key,
+        signed=identities is not None,
+        kek=kek_source(settings, folder),
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
         random = await asyncio.to_thread(open_random, settings.random, tell_failed)

@@ -56,6 +56,23 @@ def _fingerprint(text: str) -> str:
     return text
 
 
+def _kek_source(text: str) -> str:
+    from bellwire.keys.kek.errors import KekUnusable  # noqa: PLC0415 - other settings go without
+    from bellwire.keys.kek.sources import parse_source  # noqa: PLC0415
+
+    try:
+        parse_source(text, Path())
+    except KekUnusable as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def credentials_folder() -> Path | None:
+    """Where systemd lays this service's credentials; None outside of such a service."""
+    name = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    return Path(name) if name else None
+
+
 class Origin(StrEnum):
     """Where a value came from."""
 
@@ -73,6 +90,19 @@ class StateSettings(BaseModel):
     dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
         default_factory=lambda: user_data_path("bellwire", appauthor=False),
         description="Folder of all state, with one folder per service and site below it.",
+    )
+
+
+class KekSettings(BaseModel):
+    """The key-encryption key of each node's store."""
+
+    model_config = _SECTION
+
+    source: Annotated[str, AfterValidator(_kek_source)] = Field(
+        default="file",
+        max_length=4096,
+        description="Where it comes from: file[:FOLDER], passphrase[:FILE], passphrase:fd:N, "
+        "keyring, or a token, pkcs11:….",
     )
 
 
@@ -392,6 +422,7 @@ class Settings(BaseSettings):
     )
 
     state: StateSettings = Field(default_factory=StateSettings)
+    kek: KekSettings = Field(default_factory=KekSettings)
     link: LinkSettings = Field(default_factory=LinkSettings)
     distill: DistillSettings = Field(default_factory=DistillSettings)
     weak: WeakSettings = Field(default_factory=WeakSettings)

@@ -1,0 +1,4 @@
+"""How a store's data key is kept: wrapped under a key-encryption key that comes from elsewhere.
+
+`envelope` is the way in; `sources` turns a setting into where the key-encryption key comes from.
+"""
