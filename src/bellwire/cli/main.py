@@ -48,7 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "lab": Entry("bellwire.cli.lab", "Experiments with light, Eve and two sides in one process."),
     "link": Entry("bellwire.cli.link", "Run the quantum link, simulated."),
     "node": Entry("bellwire.cli.node", "Run one site's node."),
-    "keys": Entry("bellwire.cli.keys", "Keys of a site, and what protects them."),
+    "keys": Entry("bellwire.cli.keys", "Keys by ETSI 014, certificates, and what protects keys."),
     "status": Entry("bellwire.cli.status", "The nodes on this machine, and how their link is."),
     "cloud": Entry("bellwire.cli.cloud", "Take readings from enrolled devices."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),

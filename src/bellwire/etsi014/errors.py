@@ -8,6 +8,7 @@ Etsi014Error
 ├── KmeRejected          (UsageError) 400: it does not do what was asked
 ├── RequestUnusable      (UsageError) we were asked for what 014, or our limits, do not allow
 ├── CredentialsUnusable  (UsageError) certificate, key or authority cannot be used
+├── ProfileUnusable      (UsageError) no such profile, or its file is none
 └── KmeMisbehaved        its answer is not what 014 says; nothing of it was used
 
 Words of the server are repeated in messages only in print: cut to `MAX_QUOTE` characters, without
@@ -55,6 +56,10 @@ class RequestUnusable(Etsi014Error, UsageError):
 
 class CredentialsUnusable(Etsi014Error, UsageError):
     """Certificate, private key or authority cannot be read, or do not belong together."""
+
+
+class ProfileUnusable(Etsi014Error, UsageError):
+    """A profile is not there, is one of several, or is not what a profile must be."""
 
 
 class KmeMisbehaved(Etsi014Error):

@@ -42,6 +42,7 @@ from bellwire.pki.certificates import (
 from bellwire.pki.errors import (
     AuthorityDamaged,
     AuthorityMissing,
+    AuthorityUnusable,
     CertificateUnknown,
     LifetimeUnusable,
     NameUnusable,
@@ -138,6 +139,21 @@ class Authority:
                 hint="Make a new one: bellwire keys ca rotate --authority",
             )
         return pem(self._certificate(each) for each in sorted(believed, reverse=True))
+
+    def bundle(self, there: bytes) -> bytes:
+        """PEM of whoever `there` has, with this site's authorities as they are believed now.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+            AuthorityUnusable: `there` is not certificates in PEM.
+        """
+        trusted = self.trusted()
+        try:
+            others = x509.load_pem_x509_certificates(there) if there else []
+        except ValueError as error:
+            raise AuthorityUnusable("expected certificates in PEM, got something else") from error
+        ours = {self._certificate(each) for each in self._read().authorities}
+        return trusted + pem(each for each in others if each not in ours)
 
     def issue(self, name: str, *, days: float = SAE_DAYS) -> Issue:
         """A new certificate for the SAE `name`; those that it has stay as they are.

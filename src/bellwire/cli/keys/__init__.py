@@ -1,13 +1,25 @@
-"""`bellwire keys`: the keys that a site keeps, and what protects them."""
+"""`bellwire keys`: keys by ETSI GS QKD 014, who may have them, and what protects them at rest.
+
+A verb is a module here with a function `command`, and a line below; `ca` and `kek` are groups.
+"""
 
 import typer
 
-from bellwire.cli.keys import kek
+from bellwire.cli.keys import ca, fetch, get, kek, status
 
-app = typer.Typer(no_args_is_help=True, help="Keys of a site, and what protects them.")
-app.add_typer(kek.app, name="kek")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Keys by ETSI 014, who may have them, and what protects them at rest.",
+)
 
 
 @app.callback()
 def _group() -> None:
-    """Keys of a site, and what protects them."""
+    """Keys by ETSI 014, who may have them, and what protects them at rest."""
+
+
+app.command("status")(status.command)
+app.command("get")(get.command)
+app.command("fetch")(fetch.command)
+app.add_typer(ca.app, name="ca")
+app.add_typer(kek.app, name="kek")

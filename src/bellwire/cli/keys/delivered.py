@@ -1,0 +1,78 @@
+"""What `keys get` and `keys fetch` print, or write: keys, in the form of ETSI 014's container."""
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bellwire.base.errors import UsageError
+from bellwire.cli import output
+
+if TYPE_CHECKING:
+    from bellwire.etsi014.exchange import Key
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        help="Write the keys to a new FILE of mode 0600, and print their ids alone.",
+    ),
+]
+
+
+def check_out(out: Path | None) -> None:
+    """Let a file to be written pass, before a key is asked for that could then only be lost.
+
+    Raises:
+        UsageError: it is there already, or its folder is not, or is not ours to write to.
+    """
+    if out is None:
+        return
+    if out.exists() or out.is_symlink():
+        raise UsageError(f"--out: expected the name of a new file, got {out}, which is there")
+    if not os.access(out.absolute().parent, os.W_OK | os.X_OK):
+        raise UsageError(f"--out: expected a folder to write to, got {out.absolute().parent}")
+
+
+def deliver(keys: Sequence["Key"], out: Path | None, *, as_json: bool) -> None:
+    """Print the keys, or write them to `out` and print their ids.
+
+    Raises:
+        PathUnusable: `out` cannot be written.
+        UsageError: `out` has come to be there meanwhile.
+    """
+    from bellwire.base.private import write_whole
+
+    whole = {"keys": [_element(each) for each in keys]}
+    if out is not None:
+        content = json.dumps(whole, ensure_ascii=False).encode() + b"\n"
+        if not write_whole(out, content, replace=False):
+            raise UsageError(f"--out: expected the name of a new file, got {out}, which is there")
+    if as_json and out is not None:
+        output.emit({"keys": [{"key_ID": each.key_id} for each in keys], "file": out})
+    elif as_json:
+        output.emit(whole)
+    else:
+        console = output.stdout()
+        for each in whole["keys"]:
+            shown = each["key_ID"] if out is not None else f"{each['key_ID']}  {each['key']}"
+            console.print(shown, markup=False, soft_wrap=True)
+        if out is not None:
+            output.stderr().print(f"{len(keys)} keys are in {out}.", markup=False)
+
+
+def _element(key: "Key") -> dict[str, object]:
+    found: dict[str, object] = {
+        "key_ID": key.key_id,
+        "key": b64encode(key.key.reveal()).decode("ascii"),
+    }
+    if key.id_extension is not None:
+        found["key_ID_extension"] = key.id_extension
+    if key.extension is not None:
+        found["key_extension"] = key.extension
+    return found
