@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.reference.sampling import sample_of
 
 from bellwire.base.angles import KEY_PAIRS
 from bellwire.base.bits import Bits, PackedBits
@@ -116,6 +117,15 @@ def test_every_place_is_drawn_with_the_share(share: float) -> None:
     by_place = sample.unpack()[: n // 64 * 64].reshape(-1, 64).sum(axis=0)
     spread = n / 64 * taken * (1 - taken)
     assert ((by_place - by_place.mean()) ** 2).sum() / spread < 63 + 5 * np.sqrt(2 * 63)
+
+
+@pytest.mark.parametrize(
+    ("count", "share"),
+    [(1, 0.5), (4096, 0.01), (4097, 0.999), (9000, 2**-16), (270_000, 0.2), (5000, 1.0)],
+)
+def test_the_sample_is_that_of_the_slow_twin(count: int, share: float) -> None:
+    taken = draw(count, share, SEED, "sample 1")
+    assert taken.unpack().tolist() == sample_of(count, share, SEED, "sample 1")
 
 
 def test_no_common_slots_give_nothing() -> None:

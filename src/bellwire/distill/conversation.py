@@ -95,8 +95,11 @@ _T = TypeVar("_T")
 Talk = Generator[Send | FetchHalf | FetchKeys | Store | Compute, Answer, _T]
 
 
+_SHORT_BYTES = 1 << 12
+
+
 class Conversation:
-    """One side's run through a block; `transcript`, `step` and `report` grow as it goes.
+    """One side's run through a block; `transcript_bytes`, `step` and `report` grow as it goes.
 
     `rejection` is the verdict, once it is that there is no key. A kind of block adds `run`, a
     generator that returns the block's report and raises BlockRejected, MalformedMessage or
@@ -119,7 +122,8 @@ class Conversation:
         self._side = side
         self._first = first
         self._authentication = authentication
-        self.transcript = bytearray()
+        self._said: list[bytes] = []  # the transcript, in pieces as they were said
+        self.transcript_bytes = 0
         self.step = 0
         self.rejection: Rejection | None = None
         if authentication is not None:
@@ -139,11 +143,23 @@ class Conversation:
         step, self.step = self.step, self.step + 1
         theirs = yield Send(step, body)
         assert isinstance(theirs, bytes)
-        both = (body, theirs) if self._side is Side.ALICE else (theirs, body)
-        self.transcript += step.to_bytes(4, "big")
-        for message in both:
-            self.transcript += len(message).to_bytes(4, "big") + message
+        alice, bob = (body, theirs) if self._side is Side.ALICE else (theirs, body)
+        pieces = (
+            step.to_bytes(4, "big") + len(alice).to_bytes(4, "big"),
+            alice,
+            len(bob).to_bytes(4, "big"),
+            bob,
+        )
+        size = sum(map(len, pieces))
+        self.transcript_bytes += size
+        # Long messages are kept as they are, for megabytes are dear to copy; short ones together.
+        self._said += (b"".join(pieces),) if size < _SHORT_BYTES else pieces
         return theirs
+
+    @property
+    def transcript(self) -> bytes:
+        """All that was said so far, in its order."""
+        return b"".join(self._said)
 
     def _tag_context(self, purpose: bytes, side: Side) -> bytes:
         return b"bellwire " + purpose + b" " + side.encode() + self._first
@@ -157,23 +173,20 @@ class Conversation:
         keys = self._authentication
         assert keys is not None
         yield Compute()
-        length = len(self.transcript)
-        # It has megabytes, so it is hashed where it lies.
-        with memoryview(self.transcript) as said:
-            mine = tag(
-                keys.hash_keys[self._side],
-                keys.transcript_pads[self._side],
-                (self._tag_context(b"transcript", self._side), said, held),
-            )
+        said = tuple(self._said)
+        mine = tag(
+            keys.hash_keys[self._side],
+            keys.transcript_pads[self._side],
+            (self._tag_context(b"transcript", self._side), *said, held),
+        )
         theirs = decode((yield from self._exchange(encode(Tagged(mine)))), Tagged)
         yield Compute()
-        with memoryview(self.transcript) as whole, whole[:length] as said:
-            self._verify_peer_tag(
-                keys.hash_keys[self._side.peer],
-                keys.transcript_pads[self._side.peer],
-                (self._tag_context(b"transcript", self._side.peer), said, held),
-                theirs.tag,
-            )
+        self._verify_peer_tag(
+            keys.hash_keys[self._side.peer],
+            keys.transcript_pads[self._side.peer],
+            (self._tag_context(b"transcript", self._side.peer), *said, held),
+            theirs.tag,
+        )
 
     def _verify_peer_tag(
         self, hash_key: Secret, pad: Secret, message: Message, theirs: bytes
@@ -197,7 +210,7 @@ class Conversation:
             epsilon_secrecy=None if epsilon is None else epsilon.secrecy,
             epsilon_correctness=None if epsilon is None else epsilon.correctness,
             epsilon_authentication=None if epsilon is None else epsilon.authentication,
-            transcript_bytes=len(self.transcript),
+            transcript_bytes=self.transcript_bytes,
             steps=self.step,
         )
         return self.report

@@ -120,7 +120,7 @@ class Session:
     @property
     def transcript(self) -> bytes:
         """Everything both sides have said so far, in canonical order; public."""
-        return bytes(self._steps.transcript)
+        return self._steps.transcript
 
     def start(self) -> list[Effect]:
         """Begin: the first effects."""
@@ -180,7 +180,7 @@ class Session:
             reason=reason,
             message=message,
             secret_bits=0,
-            transcript_bytes=len(self._steps.transcript),
+            transcript_bytes=self._steps.transcript_bytes,
             steps=self._steps.step,
         )
         return [End(reason), Finished(report)]

@@ -13,6 +13,7 @@ from bellwire.base.detections import Protocol
 from bellwire.crypto.stream import KeyStream
 from bellwire.distill.announcements import select
 from bellwire.distill.choices import Choices
+from bellwire.distill.kernels import sifting as kernels
 
 SHARE_BITS = 16
 """A share of slots is taken to the nearest of so many binary places."""
@@ -149,16 +150,12 @@ def draw(count: int, share: float, seed: bytes, label: str) -> PackedBits:
     limit = min(max(round(share * 2**SHARE_BITS), 1), 2**SHARE_BITS - 1)
     stream = KeyStream(seed, label)
     groups = -(-count // (64 * _GROUP_WORDS))
-    below = np.zeros((groups, _GROUP_WORDS), np.uint64)
+    below = np.empty((groups, _GROUP_WORDS), np.uint64)
     buffer = np.empty(min(groups, _GROUPS_AT_ONCE) * SHARE_BITS * _GROUP_WORDS, np.uint64)
     for first in range(0, groups, _GROUPS_AT_ONCE):
         part = below[first : first + _GROUPS_AT_ONCE]
         room = buffer[: SHARE_BITS * part.size]
         stream.into(8 * SHARE_BITS * _GROUP_WORDS * first, room.view(np.uint8))
         planes = room.astype("<u8", copy=False).reshape(-1, SHARE_BITS, _GROUP_WORDS)
-        for place in range(SHARE_BITS):  # the lowest place decides least
-            if limit >> place & 1:
-                part |= ~planes[:, place]
-            else:
-                part &= ~planes[:, place]
+        kernels.below(planes, limit, part)
     return PackedBits(below.ravel(), 64 * below.size).cut(0, count)

@@ -61,7 +61,7 @@ BRIEF_BYTES = 2048
 
 
 class Steps(Conversation):
-    """One side's run through a block; `transcript`, `step` and `report` grow as it goes."""
+    """One side's run through a block; `transcript_bytes`, `step` and `report` grow as it goes."""
 
     def __init__(
         self,
@@ -343,7 +343,7 @@ class Steps(Conversation):
         return Epsilon(
             secrecy=self._budget.secrecy,
             correctness=collision_bound(key_bits),
-            authentication=4 * forgery_bound(len(self.transcript) + len(self._first) + 64),
+            authentication=4 * forgery_bound(self.transcript_bytes + len(self._first) + 64),
         )
 
 

@@ -49,6 +49,28 @@ def compress(bits: Words, mask: Words, out: Words) -> int:
 
 
 @njit(cache=True, nogil=True)
+def below(planes: Words, limit: int, out: Words) -> None:
+    """Mark the numbers below a limit, which lie across planes: bit j of each in the j-th.
+
+    Args:
+        planes: (groups, places, w) uint64; bit b of word i of all planes of a group are a number.
+        limit: 0 … 2**places - 1.
+        out: (groups, w) uint64, written: a bit for each number.
+    """
+    for g in range(planes.shape[0]):
+        marks = out[g]
+        marks[:] = _U(0)
+        for place in range(planes.shape[1]):  # the lowest place decides least
+            plane = planes[g, place]
+            if limit >> place & 1:
+                for i in range(marks.size):
+                    marks[i] |= ~plane[i]
+            else:
+                for i in range(marks.size):
+                    marks[i] &= ~plane[i]
+
+
+@njit(cache=True, nogil=True)
 def ones(bits: Words, out: Numbers) -> None:
     """Numbers of the bits that are set, for which there is room."""
     n = 0
