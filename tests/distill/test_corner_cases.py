@@ -1,5 +1,7 @@
 """Blocks at the edges of statistics: no errors, nothing but errors, the limit itself, very long."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from tests.simulators.halves import Prepared, bb84, bbm92, e91
 
 from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
 from bellwire.bench.distill import light as planes
+from bellwire.distill import layout as layouts
 from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.estimation import ErrorRate
 from bellwire.distill.verdict import Reason, Rules, judge_qber
@@ -47,6 +50,30 @@ def test_where_every_bit_is_wrong_there_is_no_key(protocol: Protocol) -> None:
     assert not outcome.secrets
     if protocol is not Protocol.E91:
         assert outcome.reports[Side.ALICE].qber == 1.0
+
+
+def test_a_stretch_of_noise_costs_its_own_frames_and_the_block_gives_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layouts, "FRAME_BITS", 2048)
+    block = opening(Protocol.BB84, 300_000)
+    halves = light(Protocol.BB84, block.pulses, 0.01)
+    whole = run(block, halves).reports[Side.ALICE]
+    bob = halves[Side.BOB]
+    assert isinstance(bob, Detections)
+    noise = bob.outcomes.copy()
+    rng = np.random.default_rng(5)
+    stretch = slice(noise.size // 2, noise.size // 2 + noise.size // 16)
+    noise[stretch] = rng.integers(0, 2, noise[stretch].size)
+    outcome = run(block, halves | {Side.BOB: replace(bob, outcomes=noise)})
+    assert outcome.accepted
+    assert outcome.secrets[Side.ALICE] == outcome.secrets[Side.BOB]
+    report = outcome.reports[Side.BOB]
+    assert report == outcome.reports[Side.ALICE]
+    # What is told: a sixteenth of the key, in two stretches, and what shares their frames.
+    assert 0 < report.leaked_bits - whole.leaked_bits < whole.key_bits / 16 + 4 * 2048
+    assert report.qber is not None
+    assert 0.03 < report.qber < 0.05
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
