@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pkcs11
@@ -48,6 +49,21 @@ def test_the_token_has_one_aes_key_that_cannot_leave_it(hsm: Hsm) -> None:
     finally:
         pkcs11.unload(MODULE)
     assert secret.reveal().hex() not in kek.wrapped
+
+
+def test_a_token_that_cannot_wrap_keeps_nothing(hsm: Hsm, monkeypatch: pytest.MonkeyPatch) -> None:
+    # SoftHSM can, so it is asked for what it cannot.
+    unknown = SimpleNamespace(AES_KEY_WRAP=pkcs11.Mechanism.BLOWFISH_CBC)
+    with monkeypatch.context() as patch:
+        patch.setattr(pkcs11, "Mechanism", unknown)
+        with pytest.raises(KekUnavailable, match="expected the token to answer, got Mechanism"):
+            hsm.source().new()
+    library = pkcs11.lib(MODULE)
+    try:
+        with library.get_token(token_label="bellwire-test").open(user_pin=PIN) as session:
+            assert list(session.get_objects()) == []
+    finally:
+        pkcs11.unload(MODULE)
 
 
 def test_a_wrong_pin_is_refused_and_told_nowhere(hsm: Hsm) -> None:

@@ -26,7 +26,7 @@ MIN_MEMORY_KIB = 8 << 10
 MAX_MEMORY_KIB = 1 << 20
 MAX_ITERATIONS = 16
 MAX_LANES = 16
-"""Bounds of Argon2id's parameters: a record from elsewhere costs at most 1 GiB and some seconds."""
+"""Bounds of Argon2id's parameters: a foreign record costs at most 1 GiB and half a minute."""
 
 
 def _hex(size: int) -> msgspec.Meta:

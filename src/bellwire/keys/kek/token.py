@@ -50,15 +50,6 @@ class Token:
         """See `KekSource`."""
         key, secret = secrets.token_hex(ID_BYTES), Secret(secrets.token_bytes(KEK_BYTES))
         with self._session() as (pkcs11, session):
-            wrapping = session.generate_key(
-                pkcs11.KeyType.AES,
-                256,
-                id=bytes.fromhex(key),
-                label=self.uri.label,
-                store=True,
-                capabilities=pkcs11.MechanismFlag.WRAP | pkcs11.MechanismFlag.UNWRAP,
-                template={pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False},
-            )
             passing = session.create_object(
                 {
                     pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY,
@@ -69,7 +60,21 @@ class Token:
                     pkcs11.Attribute.TOKEN: False,
                 }
             )
-            wrapped = wrapping.wrap_key(passing, mechanism=pkcs11.Mechanism.AES_KEY_WRAP)
+            wrapping = session.generate_key(
+                pkcs11.KeyType.AES,
+                256,
+                id=bytes.fromhex(key),
+                label=self.uri.label,
+                store=True,
+                capabilities=pkcs11.MechanismFlag.WRAP | pkcs11.MechanismFlag.UNWRAP,
+                template={pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False},
+            )
+            try:
+                wrapped = wrapping.wrap_key(passing, mechanism=pkcs11.Mechanism.AES_KEY_WRAP)
+            except BaseException:
+                # A token that cannot wrap so is not left with a key of no use.
+                wrapping.destroy()
+                raise
         return secret, TokenKek(key, bytes(wrapped).hex())
 
     def recover(self, kek: Kek) -> Secret:
