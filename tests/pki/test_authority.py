@@ -18,7 +18,7 @@ from tests.pki.conftest import Now
 
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.pki import index as entries
-from bellwire.pki.authority import Authority, authority_folder, index_file
+from bellwire.pki.authority import Authority, authority_folder
 from bellwire.pki.certificates import DAY_S, fingerprint
 from bellwire.pki.errors import (
     AuthorityDamaged,
@@ -27,6 +27,7 @@ from bellwire.pki.errors import (
     LifetimeUnusable,
     NameUnusable,
 )
+from bellwire.pki.folder import index_file
 from bellwire.pki.index import State
 from bellwire.pki.names import check_id, common_names, file_stem, host_name, uris
 
@@ -362,6 +363,25 @@ def test_an_authority_without_its_key_says_so(authority: Authority) -> None:
         authority.issue("vpn")
     authority.rotate(overlap_days=0)  # needs no word of the old one
     authority.issue("vpn")
+
+
+def test_two_who_use_one_authority_see_what_the_other_does(authority: Authority, now: Now) -> None:
+    other = Authority(authority.folder, "a", now)
+    for turn, (one, two) in enumerate([(authority, other), (other, authority)] * 2):
+        one.issue(f"sae-{turn}")
+        one.rotate(overlap_days=10)
+        two.issue(f"sae-{turn}")
+        two.revoke(name=f"sae-{turn}")
+        one.issue(f"sae-{turn}")
+        assert one.certificates() == two.certificates()
+        assert one.trusted() == two.trusted()
+    path = index_file(authority.folder)
+    fresh = Authority(authority.folder, "a", now)
+    assert fresh.certificates() == authority.certificates()
+    shorter = path.read_bytes().splitlines(keepends=True)[:-1]
+    path.write_bytes(b"".join(shorter))  # an older copy was brought back
+    assert authority.certificates() == fresh.certificates() == other.certificates()
+    assert len(fresh.certificates()) == 11
 
 
 def issue_some(folder: Path, mark: int) -> None:

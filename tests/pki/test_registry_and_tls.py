@@ -16,7 +16,7 @@ from tests.pki.handshakes import client_of, only, shake
 
 from bellwire.base.secret import Secret
 from bellwire.pki import registry as polling
-from bellwire.pki.authority import Authority, Issue, authority_folder, index_file
+from bellwire.pki.authority import Authority, Issue, authority_folder
 from bellwire.pki.certificates import (
     DAY_S,
     Signer,
@@ -27,6 +27,7 @@ from bellwire.pki.certificates import (
     pem,
 )
 from bellwire.pki.errors import AuthorityDamaged, AuthorityMissing, AuthorityUnusable, NameUnusable
+from bellwire.pki.folder import index_file
 from bellwire.pki.registry import OperatorAuthority, Registry
 from bellwire.pki.tls import KmeTls, client_context, local_names, server_context
 

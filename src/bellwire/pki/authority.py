@@ -1,56 +1,44 @@
 """The authority of a site: issues, replaces and revokes the certificates of its SAEs and its KME.
 
-A folder, `ca-SITE`, open to its owner alone: the index, the key of the authority that signs, the
-certificates of all that signed, and the KME's own certificate with its key. Any number of processes
-may use it: whoever changes it holds its lock. What always holds: an entry is durable in the index
-before its certificate leaves; a crash at any point leaves the folder usable as it is.
+Any number of processes may use its folder (`folder`). What always holds: an entry is durable in the
+index before its certificate leaves.
 
 A new authority is vouched for by the one before it, so whoever trusts only the old one believes
 certificates of the new one, too, as long as the old one is believed (RFC 4210, 4.4, has the same
 idea); the old one's key is removed, as nothing needs it any more.
 """
 
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bellwire.base.clock import Clock, system_clock
-from bellwire.base.private import own_file, own_folder, read_own_file, unusable, write_whole
+from bellwire.base.private import read_own_file, write_whole
 from bellwire.base.secret import Secret
-from bellwire.pki import index as entries
 from bellwire.pki.certificates import (
     DAY_S,
-    Signer,
     begin_of,
     certify_kme,
     certify_sae,
     end_of,
     fingerprint,
     key_pem,
-    new_authority,
     new_key,
     pem,
-    vouch,
 )
 from bellwire.pki.errors import (
-    AuthorityDamaged,
     AuthorityMissing,
     AuthorityUnusable,
     CertificateUnknown,
     LifetimeUnusable,
     NameUnusable,
 )
-from bellwire.pki.index import Began, Certificate, Index, Issued, Revoked, State
+from bellwire.pki.folder import MAX_FILE, AuthorityFolder
+from bellwire.pki.index import Certificate, Index, Issued, Revoked, State
 from bellwire.pki.names import MAX_HOST_NAMES, check_id, host_name
 
-MAX_FILE = 1 << 20
 MAX_DAYS = 3650.0
 SAE_DAYS = 365.0
 KME_DAYS = 397.0
@@ -82,11 +70,6 @@ def authority_folder(state: Path, site: str) -> Path:
     return state / f"ca-{site}"
 
 
-def index_file(folder: Path) -> Path:
-    """The index of the authority in `folder`."""
-    return folder / "index.jsonl"
-
-
 class Authority:
     """The authority in a folder.
 
@@ -100,21 +83,21 @@ class Authority:
     """
 
     def __init__(self, folder: Path, site: str, clock: Clock = system_clock) -> None:
-        self._folder = folder
+        self._kept = AuthorityFolder(folder, site)
         self._site = site
         self._clock = clock
 
     @property
     def folder(self) -> Path:
         """Where it lies."""
-        return self._folder
+        return self._kept.path
 
     def create(self) -> bool:
         """Make the authority if there is none; whether it was made."""
-        with self._locked(create=True) as index:
+        with self._kept.locked(create=True) as index:
             if index.generation:
                 return False
-            self._begin(index, self._now())
+            self._kept.begin(index, self._now(), self._now())
             return True
 
     def certificates(self) -> list[Certificate]:
@@ -123,7 +106,7 @@ class Authority:
         Raises:
             AuthorityMissing: there is no authority.
         """
-        return list(self._read().certificates.values())
+        return list(self._kept.read().certificates.values())
 
     def trusted(self) -> bytes:
         """PEM of the authorities that are believed now, newest first: what clients shall trust.
@@ -131,14 +114,14 @@ class Authority:
         Raises:
             AuthorityMissing: there is no authority.
         """
-        index, now = self._read(), self._now()
+        index, now = self._kept.read(), self._now()
         believed = [each for each, until in index.authorities.items() if now <= until]
         if not believed:
             raise AuthorityMissing(
-                f"no authority in {self._folder} is valid any more",
+                f"no authority in {self.folder} is valid any more",
                 hint="Make a new one: bellwire keys ca rotate --authority",
             )
-        return pem(self._certificate(each) for each in sorted(believed, reverse=True))
+        return pem(self._kept.certificate(each) for each in sorted(believed, reverse=True))
 
     def bundle(self, there: bytes) -> bytes:
         """PEM of whoever `there` has, with this site's authorities as they are believed now.
@@ -152,7 +135,7 @@ class Authority:
             others = x509.load_pem_x509_certificates(there) if there else []
         except ValueError as error:
             raise AuthorityUnusable("expected certificates in PEM, got something else") from error
-        ours = {self._certificate(each) for each in self._read().authorities}
+        ours = {self._kept.certificate(each) for each in self._kept.read().authorities}
         return trusted + pem(each for each in others if each not in ours)
 
     def issue(self, name: str, *, days: float = SAE_DAYS) -> Issue:
@@ -164,13 +147,13 @@ class Authority:
             LifetimeUnusable: days out of range.
         """
         check_id(name)
-        with self._locked() as index:
+        with self._kept.locked() as index:
             now = self._now()
-            signer, key = self._signer(index), new_key()
+            signer, key = self._kept.signer(index, now), new_key()
             until = _until(now, days, end_of(signer.certificate))
             made = certify_sae(signer, name, key.public_key(), now=now, not_after=until)
             record = self._enter(index, "sae", name, made)
-            chain = [made, *self._vouched(index, now)]
+            chain = [made, *self._kept.vouched(index, now)]
             return Issue(pem(chain), key_pem(key), self.trusted(), record)
 
     def revoke(self, *, name: str | None = None, serial: str | None = None) -> list[Certificate]:
@@ -183,7 +166,7 @@ class Authority:
             AuthorityMissing: there is no authority.
             CertificateUnknown: there is none of that name or number.
         """
-        with self._locked() as index:
+        with self._kept.locked() as index:
             if serial is not None:
                 number = serial.lower().replace(":", "").lstrip("0")
                 found = [each for each in [index.find(number)] if each is not None]
@@ -199,7 +182,7 @@ class Authority:
 
     def revoke_older(self, newest: Certificate) -> list[Certificate]:
         """Revoke the other certificates of an SAE, those that were issued before `newest`."""
-        with self._locked() as index:
+        with self._kept.locked() as index:
             older = []
             for each in index.certificates.values():
                 if each.issued.serial == newest.issued.serial:
@@ -220,11 +203,11 @@ class Authority:
         """
         if not 0 <= overlap_days <= MAX_DAYS:
             raise LifetimeUnusable(f"expected 0 to {MAX_DAYS:g} days, got {overlap_days:g}")
-        with self._locked() as index:
+        with self._kept.locked() as index:
             now = self._now()
             # Its last second belongs to a validity.
             ends = now + round(overlap_days * DAY_S) if overlap_days else now - 1
-            self._begin(index, ends)
+            self._kept.begin(index, now, ends)
             return ends
 
     def kme(self, name: str, hosts: Sequence[str]) -> Path:
@@ -244,118 +227,23 @@ class Authority:
         names = list(dict.fromkeys(host_name(each) for each in hosts))
         if not 1 <= len(names) <= MAX_HOST_NAMES:
             raise NameUnusable(f"expected 1 to {MAX_HOST_NAMES} host names, got {len(names)}")
-        path = self._folder / "kme.pem"
-        with self._locked() as index:
+        path = self.folder / "kme.pem"
+        with self._kept.locked() as index:
             now = self._now()
             if not self._kme_is_good(read_own_file(path, MAX_FILE), (name, names), index):
-                signer, key = self._signer(index), new_key()
+                signer, key = self._kept.signer(index, now), new_key()
                 until = min(now + round(KME_DAYS * DAY_S), end_of(signer.certificate))
                 made = certify_kme(
                     signer, name, key.public_key(), hosts=names, now=now, not_after=until
                 )
                 self._enter(index, "kme", name, made)
                 # One file: a crash between two would leave a key and another key's certificate.
-                content = key_pem(key).reveal() + pem([made, *self._vouched(index, now)])
+                content = key_pem(key).reveal() + pem([made, *self._kept.vouched(index, now)])
                 write_whole(path, content, replace=True)
         return path
 
     def _now(self) -> int:
         return int(self._clock())
-
-    @contextlib.contextmanager
-    def _locked(self, *, create: bool = False) -> Iterator[Index]:
-        if not create and not self._folder.exists():
-            raise self._missing()
-        own_folder(self._folder)
-        lock = self._folder / "lock"
-        own_file(lock)
-        try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-        except OSError as error:
-            raise unusable(lock, error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            try:
-                index = self._read()
-            except AuthorityMissing:
-                if not create:
-                    raise
-                index = Index()
-            yield index
-        finally:
-            os.close(descriptor)
-
-    def _read(self) -> Index:
-        index = Index()
-        try:
-            index.take(entries.read(index_file(self._folder))[0])
-        except AuthorityMissing:
-            raise self._missing() from None
-        if not index.generation:
-            raise self._missing()
-        return index
-
-    def _missing(self) -> AuthorityMissing:
-        return AuthorityMissing(
-            f"expected the authority of site {self._site} in {self._folder}, got none",
-            hint="bellwire keys ca issue makes it with the first certificate; or name the folder "
-            "of state with --state.",
-        )
-
-    def _begin(self, index: Index, others_end: int) -> None:
-        now, generation = self._now(), index.generation + 1
-        signer = new_authority(f"bellwire site {self._site[:20]} {generation}", now)
-        write_whole(self._key_file(generation), key_pem(signer.key).reveal(), replace=True)
-        write_whole(self._file(generation), pem([signer.certificate]), replace=True)
-        if index.generation and now <= min(others_end, index.authorities[index.generation]):
-            voucher = vouch(self._signer(index), signer, now)
-            write_whole(self._file(generation, vouched=True), pem([voucher]), replace=True)
-        began = Began(generation, end_of(signer.certificate), others_end)
-        entries.append(index_file(self._folder), [began])
-        index.take([began])
-        with contextlib.suppress(OSError):
-            self._key_file(generation - 1).unlink(missing_ok=True)
-
-    def _file(self, generation: int, *, vouched: bool = False) -> Path:
-        return self._folder / f"authority-{generation}{'-vouched' if vouched else ''}.crt"
-
-    def _key_file(self, generation: int) -> Path:
-        return self._folder / f"authority-{generation}.key"
-
-    def _certificate(self, generation: int, *, vouched: bool = False) -> x509.Certificate:
-        path = self._file(generation, vouched=vouched)
-        content = read_own_file(path, MAX_FILE)
-        try:
-            return x509.load_pem_x509_certificate(content or b"")
-        except ValueError as error:
-            raise AuthorityDamaged(f"expected an authority's certificate in {path}") from error
-
-    def _signer(self, index: Index) -> Signer:
-        path = self._key_file(index.generation)
-        content = read_own_file(path, MAX_FILE)
-        try:
-            key = serialization.load_pem_private_key(content or b"", None)
-        except (ValueError, TypeError) as error:
-            raise AuthorityDamaged(f"expected the authority's private key in {path}") from error
-        certificate = self._certificate(index.generation)
-        if (
-            not isinstance(key, ec.EllipticCurvePrivateKey)
-            or key.public_key() != certificate.public_key()
-        ):
-            raise AuthorityDamaged(f"expected in {path} the key of the authority's certificate")
-        if self._now() > end_of(certificate):
-            raise LifetimeUnusable(
-                f"the authority of site {self._site} has ended",
-                hint="Make a new one: bellwire keys ca rotate --authority",
-            )
-        return Signer(certificate, key)
-
-    def _vouched(self, index: Index, now: int) -> list[x509.Certificate]:
-        """What leads from the authority that signs to the one before it, while that is believed."""
-        before = index.generation - 1
-        if before not in index.authorities or now > index.authorities[before]:
-            return []
-        return [self._certificate(index.generation, vouched=True)]
 
     def _enter(self, index: Index, kind: str, name: str, made: x509.Certificate) -> Certificate:
         issued = Issued(
@@ -367,17 +255,14 @@ class Authority:
             not_before=begin_of(made),
             not_after=end_of(made),
         )
-        entries.append(index_file(self._folder), [issued])
-        index.take([issued])
-        return index.certificates[fingerprint(made)]
+        return self._kept.append([issued]).certificates[fingerprint(made)]
 
     def _revoke(self, index: Index, found: list[Certificate]) -> list[Certificate]:
         now = self._now()
         left = [each for each in found if each.revoked_at is None]
         revoked = [Revoked(each.issued.serial, now) for each in left]
         if revoked:
-            entries.append(index_file(self._folder), revoked)
-            index.take(revoked)
+            self._kept.append(revoked)
         return [index.certificates[bytes.fromhex(each.issued.fingerprint)] for each in left]
 
     def _kme_is_good(
@@ -399,7 +284,7 @@ class Authority:
             issued.generation == index.generation
             and issued.name == name
             and set(hosts) <= set(names)
-            and chain == self._vouched(index, now)
+            and chain == self._kept.vouched(index, now)
             and now < issued.not_after - (issued.not_after - issued.not_before) // 3
         )
 

@@ -23,9 +23,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.errors import BellwireError
 from bellwire.pki import index as entries
-from bellwire.pki.authority import index_file
 from bellwire.pki.certificates import begin_of, end_of
 from bellwire.pki.errors import AuthorityDamaged, AuthorityUnusable
+from bellwire.pki.folder import index_file
 from bellwire.pki.index import Certificate, Index, Place, State
 from bellwire.pki.names import check_id, common_names, uris
 

@@ -76,9 +76,10 @@ class KmeTls:
     def renew(self) -> bool:
         """Renew what is due, in the same contexts: connections made from now on have it.
 
-        Call it every hour, and when the command line may have changed something. An authority that
-        is not trusted any more leaves the contexts with the next start; the registry refuses what
-        it signed at once.
+        Call it every hour, and when the command line may have changed something, in the thread that
+        makes connections: contexts must not change while they are used. An authority that is not
+        trusted any more leaves the contexts with the next start; the registry refuses what it
+        signed at once.
 
         Returns:
             Whether anything changed.
