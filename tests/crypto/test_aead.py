@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.crypto.wycheproof import cases
 
-from bellwire.crypto.aead import TAG_BYTES, open_sealed, seal
+from bellwire.crypto.aead import TAG_BYTES, AesGcm, open_sealed, seal
 from bellwire.crypto.errors import AuthenticationFailed, LengthError
 
 KEY = bytes(range(32))
@@ -70,3 +70,19 @@ def test_keys_and_nonces_have_one_length(key: bytes, nonce: bytes) -> None:
         seal(key, nonce, b"", b"")
     with pytest.raises(LengthError):
         open_sealed(key, nonce, bytes(16), b"")
+
+
+def test_one_cipher_serves_again_and_again_and_shows_no_key() -> None:
+    cipher = AesGcm(KEY)
+    for number in range(3):
+        nonce = number.to_bytes(12, "big")
+        sealed = cipher.seal(nonce, b"text", b"aad")
+        assert sealed == seal(KEY, nonce, b"text", b"aad")
+        assert cipher.open(nonce, sealed, b"aad") == b"text"
+        with pytest.raises(AuthenticationFailed):
+            cipher.open(nonce, sealed[:-1], b"aad")
+        with pytest.raises(AuthenticationFailed):
+            cipher.open(bytes([9] * 12), sealed, b"aad")
+    assert repr(cipher) == "AesGcm()"
+    with pytest.raises(LengthError, match="32 bytes"):
+        AesGcm(KEY[:-1])

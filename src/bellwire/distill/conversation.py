@@ -96,6 +96,7 @@ Talk = Generator[Send | FetchHalf | FetchKeys | Store | Compute, Answer, _T]
 
 
 _SHORT_BYTES = 1 << 12
+"""Up to here a message is cheaper to copy than to keep as pieces of its own."""
 
 
 class Conversation:

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
-from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, open_sealed, seal
+from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, AesGcm
 from bellwire.crypto.errors import AuthenticationFailed
 from bellwire.crypto.kdf import hkdf
 from bellwire.distill.errors import FrameTampered, MalformedMessage, PeerMismatch
@@ -89,7 +89,7 @@ class Line:
         self._side = side
         self._mac_key = mac_key
         self._nonce = nonce
-        self._send_key = self._receive_key = b""
+        self._ciphers: tuple[AesGcm, AesGcm] | None = None  # of our frames, and of the peer's
         self._sent = self._received = 0
 
     def hello(self) -> bytes:
@@ -103,7 +103,7 @@ class Line:
             PeerMismatch: another version, or a peer that says it is on our own side.
             RuntimeError: there was one already; new keys would count frames anew.
         """
-        if self._receive_key:
+        if self._ciphers is not None:
             raise RuntimeError("the peer's HELLO was taken already")
         hello = decode(frame[:MAX_HELLO], Hello)
         if hello.version != VERSION:
@@ -112,10 +112,11 @@ class Line:
             raise PeerMismatch(f"expected {self._side.peer} at the other end, got {hello.side}")
         ours, theirs = self._nonce, hello.nonce
         salt = ours + theirs if self._side is Side.ALICE else theirs + ours
-        self._send_key, self._receive_key = (
+        ours_key, theirs_key = (
             hkdf(self._mac_key.reveal(), salt=salt, info=b"line from " + side.encode(), length=32)
             for side in (self._side, self._side.peer)
         )
+        self._ciphers = AesGcm(ours_key), AesGcm(theirs_key)
 
     def seal(self, message: Frame) -> bytes:
         """Encode a message as our next frame.
@@ -123,9 +124,9 @@ class Line:
         Raises:
             RuntimeError: before the peer's HELLO there are no keys.
         """
-        self._require_hello()
+        ours, _ = self._after_hello()
         body = encode(message)
-        frame = body + seal(self._send_key, _nonce(self._sent), b"", body)
+        frame = body + ours.seal(_nonce(self._sent), b"", body)
         self._sent += 1
         return frame
 
@@ -137,10 +138,10 @@ class Line:
             MalformedMessage: the peer itself sent what no peer sends.
             RuntimeError: before the peer's HELLO there are no keys.
         """
-        self._require_hello()
+        _, theirs = self._after_hello()
         body, mac = frame[:-MAC_BYTES], frame[-MAC_BYTES:]
         try:
-            open_sealed(self._receive_key, _nonce(self._received), mac, body)
+            theirs.open(_nonce(self._received), mac, body)
         except AuthenticationFailed as error:
             raise FrameTampered(
                 f"frame {self._received} from the peer was altered or is not next"
@@ -151,10 +152,10 @@ class Line:
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise MalformedMessage(f"expected a frame: {error}") from error
 
-    def _require_hello(self) -> None:
-        # An empty key would let anybody in.
-        if not self._receive_key:
+    def _after_hello(self) -> tuple[AesGcm, AesGcm]:
+        if self._ciphers is None:
             raise RuntimeError("no frames before the peer's HELLO")
+        return self._ciphers
 
 
 def _nonce(number: int) -> bytes:

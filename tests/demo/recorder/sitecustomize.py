@@ -8,7 +8,6 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,14 +42,13 @@ def _kdf(module: ModuleType) -> None:
 
 
 def _aead(module: ModuleType) -> None:
-    for name in ("seal", "open_sealed"):
-        work: Callable[..., bytes] = getattr(module, name)
+    made = module.AesGcm.__init__
 
-        def wrapped(key: bytes, *more: bytes, work: Callable[..., bytes] = work) -> bytes:
-            record("aead-key", key)
-            return work(key, *more)
+    def init(self: Any, key: bytes) -> None:
+        made(self, key)
+        record("aead-key", key)
 
-        setattr(module, name, wrapped)
+    module.AesGcm.__init__ = init
 
 
 def _boxes(module: ModuleType) -> None:
