@@ -1,0 +1,102 @@
+"""ETSI GS QKD 014 V1.1.1 in front of a `KeyServer`: what is asked, and what an error is called.
+
+Sans-I/O. It decides nothing about keys: it reads, bounds, asks and translates. The order of checks
+is that of `docs/reference/etsi014.md`.
+"""
+
+import asyncio
+import math
+
+from bellwire.base.errors import BellwireError
+from bellwire.keys.errors import (
+    KeyGone,
+    KeyNotGranted,
+    KeyNotReady,
+    LinkRed,
+    NotEnoughKey,
+    PeerAbsent,
+    QuotaReached,
+    SaeUnknown,
+    SlaveUnknown,
+    StoreError,
+)
+from bellwire.keys.kme import Delivery, KeyServer
+from bellwire.web import answers
+from bellwire.web.errors import RequestRefused
+from bellwire.web.requests import Call, Method, key_request, read_key_ids, read_key_request
+
+NOT_FOUND = "one or more keys specified are not found on KME"
+NO_ACCESS = "key data access error"
+UNKNOWN = "the slave SAE is not known"
+UNAUTHORISED = "the SAE is not authorised"
+
+_NOT_NOW: dict[type[BellwireError], tuple[str, int | None]] = {
+    LinkRed: ("", None),
+    NotEnoughKey: ("", None),
+    KeyNotReady: ("a key asked for is not ready yet", 1),
+    QuotaReached: ("the SAE has had as many keys as it may have for now", 60),
+    PeerAbsent: ("the KME of the other SAE does not answer", None),
+    StoreError: ("the store of keys failed", None),
+}
+"""Why, and after how many seconds to ask again. Own words where an error's may name files or
+addresses; an empty text stands for the error's own."""
+
+
+def call(
+    server: KeyServer, caller: str, asked: Call, *, verb: bytes, query: bytes, body: bytes
+) -> "bytes | asyncio.Future[Delivery]":
+    """Do what an authenticated SAE of `server` asks for.
+
+    Returns:
+        The body of a 200, or what will be delivered.
+
+    Raises:
+        RequestRefused: it is refused.
+        BellwireError: what `KeyServer` raises; `refusal` says what to answer.
+    """
+    if verb not in asked.method.verbs:
+        allowed = ", ".join(each.decode() for each in asked.method.verbs)
+        raise RequestRefused(
+            405, f"this method is asked for by {allowed}", headers=[("allow", allowed)]
+        )
+    match asked.method:
+        case Method.STATUS:
+            if body:
+                raise RequestRefused(400, "a GET has its parameters in the query, got a body")
+            if asked.about == caller:
+                raise RequestRefused(400, "a slave SAE is another than the caller")
+            return answers.status(server.status(caller, asked.about), server.limits)
+        case Method.NEW:
+            wire = read_key_request(verb, query, body)
+            request = key_request(wire, caller, asked.about, server.limits)
+            return server.get_keys(caller, request)
+        case Method.BY_ID:
+            ids = read_key_ids(verb, query, body, server.limits)
+            if asked.about == caller:
+                raise RequestRefused(400, "a master SAE is another than the caller")
+            return server.get_keys_with_ids(caller, asked.about, ids)
+
+
+def refusal(error: BaseException, method: Method) -> RequestRefused | None:
+    """What to answer to an error of a `KeyServer`; None if it is a fault of ours."""
+    if isinstance(error, SlaveUnknown):
+        # No key can have come from a master whom nobody knows.
+        return RequestRefused(400, NOT_FOUND if method is Method.BY_ID else UNKNOWN)
+    if isinstance(error, SaeUnknown | KeyNotGranted):
+        return RequestRefused(401, UNAUTHORISED)
+    if isinstance(error, KeyGone):
+        return RequestRefused(400, NOT_FOUND)
+    for kind, (reason, retry_s) in _NOT_NOW.items():
+        if isinstance(error, kind):
+            return _not_now(reason or str(error), retry_s)
+    return None
+
+
+def too_fast(wait_s: float) -> RequestRefused:
+    """More requests than an SAE may make; the standard has no code of its own for it."""
+    return _not_now("the SAE asks more often than it may", max(1, math.ceil(wait_s)))
+
+
+def _not_now(reason: str, retry_s: int | None = None) -> RequestRefused:
+    headers = [] if retry_s is None else [("retry-after", str(retry_s))]
+    return RequestRefused(503, NO_ACCESS, details=[{"reason": reason}], headers=headers)
