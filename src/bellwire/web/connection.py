@@ -244,14 +244,14 @@ class Connection(asyncio.Protocol):
             raise kme.too_fast(wait_s)
         self._call = read_path(path)
         if self._call is None:
-            raise RequestRefused(404, "there is nothing at this path")
+            raise _nothing_here()
         return kme.call(
             self._door.server, name, self._call, verb=asked.verb, query=query, body=asked.body
         )
 
     def _name(self) -> str:
         if self._peer is None:
-            raise RequestRefused(404, "there is nothing at this path")
+            raise _nothing_here()
         name = self._peer.name()
         if name is None or not self._door.server.serves(name):
             raise RequestRefused(401, kme.UNAUTHORISED)
@@ -266,7 +266,7 @@ class Connection(asyncio.Protocol):
 
     def _hand_over(self, asked: Asked, page: str, query: bytes) -> None:
         if not self._permitted(page):
-            raise RequestRefused(401, kme.UNAUTHORISED)
+            raise _nothing_here() if self._peer is None else RequestRefused(401, kme.UNAUTHORISED)
         if asked.verb != b"GET":
             raise RequestRefused(405, "this page is asked for by GET", headers=[("allow", "GET")])
         upgrade = asked.upgrade and self._door.pages.streams(page)
@@ -344,3 +344,7 @@ class Connection(asyncio.Protocol):
     def _end(self, reason: str) -> None:
         self._door.figures.connections_ended[reason] += 1
         self.abort()
+
+
+def _nothing_here() -> RequestRefused:
+    return RequestRefused(404, "there is nothing at this path")
