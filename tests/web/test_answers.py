@@ -5,12 +5,17 @@ import json
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bellwire.base.secret import Secret
 from bellwire.keys.kme import Delivery, Limits, PairStatus
 from bellwire.web import answers
+
+
+anyhow = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # on a busy machine
 
 
 def plain(ids: bytes, keys: bytes, lengths: list[int]) -> bytes:
@@ -22,6 +27,7 @@ def plain(ids: bytes, keys: bytes, lengths: list[int]) -> bytes:
     return json.dumps({"keys": made}, separators=(",", ":")).encode()
 
 
+@anyhow
 @given(st.data(), st.integers(1, 40), st.integers(1, 70))
 def test_keys_of_one_length(data: st.DataObject, count: int, length: int) -> None:
     ids = data.draw(st.binary(min_size=16 * count, max_size=16 * count))
@@ -31,6 +37,7 @@ def test_keys_of_one_length(data: st.DataObject, count: int, length: int) -> Non
     assert not any(delivery.keys.reveal())
 
 
+@anyhow
 @given(st.data(), st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_keys_of_several_lengths(data: st.DataObject, lengths: list[int]) -> None:
     ids = data.draw(st.binary(min_size=16 * len(lengths), max_size=16 * len(lengths)))
