@@ -12,7 +12,6 @@ from bellwire.base.secret import Secret
 from bellwire.keys.kme import Delivery, Limits, PairStatus
 from bellwire.web import answers
 
-
 anyhow = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )  # on a busy machine
