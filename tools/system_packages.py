@@ -11,6 +11,7 @@ from pathlib import Path
 
 PACKAGES: dict[str, str] = {
     "openssl": "openssl",  # a second opinion on certificates
+    "nats-server": "nats-server",  # the bus between nodes, with JetStream
     "curl": "curl",  # a client of ETSI 014 that is not ours
     "softhsm2-util": "softhsm2",  # a PKCS #11 token
     "/usr/lib/softhsm/libsofthsm2.so": "libsofthsm2",

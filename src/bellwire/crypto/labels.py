@@ -14,3 +14,6 @@ FIRST_CONTACT: Final = b"bellwire first contact 1"
 """Begins every context and label of the signed exchange (spec/first-contact.md)."""
 
 KEY_IDS: Final = b"bellwire key ids"
+
+KEY_RELAY: Final = b"bellwire key relay 1"
+"""Begins every context, label and tagged text of relayed keys (spec/key-relay.md)."""
