@@ -127,7 +127,23 @@ def test_a_size_of_odd_bits_has_the_words_of_the_standard(
     assert refused(answer, 400)["message"] == "size shall be a multiple of 8"
 
 
-BAD_ITEMS: list[Any] = [0, -1, -8, 10**30, -(10**30), True, False, 1.0, 8.5, "3", "", None, [], {}]
+BAD_ITEMS: list[Any] = [
+    0,
+    -1,
+    -8,
+    10**30,
+    -(10**30),
+    True,
+    False,
+    8.5,
+    0.0,
+    1e300,
+    "3",
+    "",
+    None,
+    [],
+    {},
+]
 
 
 @pytest.mark.parametrize("value", BAD_ITEMS, ids=repr)
@@ -136,6 +152,12 @@ def test_a_count_that_is_none_is_a_bad_request(
     alice: httpx.Client, item: str, value: object
 ) -> None:
     refused(alice.post(f"{BOB}/enc_keys", json={item: value}), 400, item)
+
+
+def test_numbers_of_json_are_integers_by_value(alice: httpx.Client) -> None:
+    answer = alice.post(f"{BOB}/enc_keys", content=b'{"number": 2.0, "size": 1.28e2}')
+    keys = answer.json()["keys"]
+    assert [len(base64.b64decode(each["key"])) for each in keys] == [16, 16]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "", "3.0", "1e3", "true", "+1", "0x10", "٣", "01"])

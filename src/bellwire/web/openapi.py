@@ -106,7 +106,6 @@ def _schemas(bounds: Limits, number: dict[str, Any], size: dict[str, Any]) -> di
     named = {"type": "string", "minLength": 1, "maxLength": MAX_SAE_ID}
     any_object = {"type": "object"}
     maybe_object = {"type": ["object", "null"]}
-    extensions = {"type": "array", "items": any_object}
     status = {
         **dict.fromkeys(("source_KME_ID", "target_KME_ID", "master_SAE_ID", "slave_SAE_ID"), words),
         **dict.fromkeys(
@@ -139,8 +138,12 @@ def _schemas(bounds: Limits, number: dict[str, Any], size: dict[str, Any]) -> di
                     "maxItems": bounds.max_additional_slaves,
                     "uniqueItems": True,
                 },
-                "extension_mandatory": extensions,
-                "extension_optional": extensions,
+                "extension_mandatory": {
+                    "type": "array",
+                    "items": {"type": "object", "maxProperties": 0},
+                    "description": "No extension is supported.",
+                },
+                "extension_optional": {"type": "array", "items": any_object},
             },
         },
         "KeyIDs": {

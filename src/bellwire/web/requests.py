@@ -103,11 +103,12 @@ def key_request(wire: "WireKeyRequest", caller: str, slave: str, limits: Limits)
     Raises:
         RequestRefused: 400, with the message of the standard where it prescribes one.
     """
-    size = limits.key_bits if wire.size is msgspec.UNSET else wire.size
+    number = _integer("number", wire.number)
+    size = limits.key_bits if wire.size is msgspec.UNSET else _integer("size", wire.size)
     if size % 8:
         raise RequestRefused(400, "size shall be a multiple of 8")
     _within("size", size, limits.min_key_bits, limits.max_key_bits)
-    _within("number", wire.number, 1, limits.max_keys_per_request)
+    _within("number", number, 1, limits.max_keys_per_request)
     further = wire.additional_slaves
     if len(further) > limits.max_additional_slaves:
         raise RequestRefused(
@@ -130,7 +131,7 @@ def key_request(wire: "WireKeyRequest", caller: str, slave: str, limits: Limits)
                 for name in unsupported[:MAX_DETAILS]
             ],
         )
-    return KeyRequest(slaves, wire.number, size)
+    return KeyRequest(slaves, number, size)
 
 
 def read_key_ids(verb: bytes, query: bytes, body: bytes, limits: Limits) -> bytes:
@@ -157,10 +158,10 @@ def read_key_ids(verb: bytes, query: bytes, body: bytes, limits: Limits) -> byte
 class WireKeyRequest(
     msgspec.Struct, frozen=True, rename={"additional_slaves": "additional_slave_SAE_IDs"}
 ):
-    """Table 10 as it came."""
+    """Table 10 as it came. JSON knows one kind of number: 1.0 is an integer as well."""
 
-    number: int = 1
-    size: int | msgspec.UnsetType = msgspec.UNSET
+    number: int | float = 1
+    size: int | float | msgspec.UnsetType = msgspec.UNSET
     additional_slaves: list[str] = []
     extension_mandatory: list[dict[str, Any]] = []
     extension_optional: list[dict[str, Any]] = []
@@ -260,6 +261,12 @@ def _decimal(name: str, text: str) -> int:
     if _DECIMAL.fullmatch(text) is None:
         raise RequestRefused(400, f"{name}: expected an integer, got {printable(text)!r}")
     return int(text)
+
+
+def _integer(name: str, value: int | float) -> int:  # a bool is refused before
+    if isinstance(value, float) and not value.is_integer():
+        raise RequestRefused(400, f"{name}: expected an integer, got a fraction")
+    return int(value)
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:
