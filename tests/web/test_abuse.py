@@ -53,6 +53,13 @@ def test_pipelined_requests_are_answered_in_their_order(pair: Pair) -> None:
         refused(wire.answer(), 404)
 
 
+def test_thousands_of_requests_at_once_are_answered_in_their_order(pair: Pair) -> None:
+    with pair.a.wire(ALICE) as wire:
+        wire.send(b"".join(request(STATUS) + request("/x") for _ in range(1500)))
+        codes = [wire.answer()[0] for _ in range(3000)]
+    assert codes == [200, 404] * 1500
+
+
 def test_a_request_may_come_byte_by_byte(pair: Pair) -> None:
     with pair.a.wire(ALICE) as wire:
         for byte in request(NEW, "POST", b'{"number": 2}'):

@@ -1,7 +1,6 @@
 """What a KME answers, as JSON: ETSI GS QKD 014 V1.1.1, tables 9, 11 and 13.
 
-Containers are filled into a template: one call of base64 and one table of hexadecimal digits for
-all keys of a request.
+Containers are filled into a template, with one call of base64 for all keys of a request.
 """
 
 import binascii
@@ -13,10 +12,11 @@ import numpy.typing as npt
 
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery, Limits, PairStatus
 
-_HEX = np.array([list(f"{value:02x}".encode()) for value in range(256)], np.uint8)
-_START, _ID_END, _END = b'{"key_ID":"', b'","key":"', b'"},'
-_GROUPS = (4, 2, 2, 2, 6)  # bytes between the hyphens of a UUID
-_UUID_CHARACTERS = 36
+_START, _END = b'{"key_ID":"', b'"},'
+_GROUPS = (8, 4, 4, 4, 12)  # digits between the hyphens of a UUID
+_HEAD = np.frombuffer(_START + b"-".join(b"0" * each for each in _GROUPS) + b'","key":"', np.uint8)
+_TAIL = np.frombuffer(_END, np.uint8)
+_BEFORE_KEY = len(_HEAD)
 
 
 def container(delivery: Delivery) -> bytes:
@@ -80,25 +80,16 @@ def _even(ids: bytes, keys: bytes, count: int) -> bytes:
     """Keys of one length: a row of the same width for each."""
     length = len(keys) // count
     characters = 4 * -(-length // 3)
-    width = len(_START) + _UUID_CHARACTERS + len(_ID_END) + characters + len(_END)
-    rows = np.empty((count, width), np.uint8)
-    at = _put(rows, 0, _START)
-    digits = _HEX[np.frombuffer(ids, np.uint8)].reshape(count, 2 * KEY_ID_BYTES)
-    taken = 0
+    rows = np.empty((count, _BEFORE_KEY + characters + len(_END)), np.uint8)
+    rows[:, :_BEFORE_KEY] = _HEAD
+    digits = np.frombuffer(ids.hex().encode(), np.uint8).reshape(count, 2 * KEY_ID_BYTES)
+    taken, at = 0, len(_START)
     for group in _GROUPS:
-        if taken:
-            at = _put(rows, at, b"-")
-        rows[:, at : at + 2 * group] = digits[:, 2 * taken : 2 * (taken + group)]
-        at, taken = at + 2 * group, taken + group
-    at = _put(rows, at, _ID_END)
-    rows[:, at : at + characters] = _base64(keys, count, length, characters)
-    _put(rows, at + characters, _END)
+        rows[:, at : at + group] = digits[:, taken : taken + group]
+        taken, at = taken + group, at + group + 1
+    rows[:, _BEFORE_KEY : -len(_END)] = _base64(keys, count, length, characters)
+    rows[:, -len(_END) :] = _TAIL
     return b'{"keys":[' + rows.tobytes()[:-1] + b"]}"
-
-
-def _put(rows: npt.NDArray[np.uint8], at: int, text: bytes) -> int:
-    rows[:, at : at + len(text)] = np.frombuffer(text, np.uint8)
-    return at + len(text)
 
 
 def _base64(keys: bytes, count: int, length: int, characters: int) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,6 @@ hands the connection over to uvicorn, whose answer is its last.
 
 import asyncio
 import math
-from http import HTTPStatus
 from time import perf_counter
 from typing import cast
 
@@ -18,6 +17,7 @@ from bellwire.web import answers, kme
 from bellwire.web.door import Door
 from bellwire.web.errors import RequestRefused
 from bellwire.web.handover import Handed, head_of
+from bellwire.web.heads import head_of_answer
 from bellwire.web.identity import Peer
 from bellwire.web.reader import Asked, Part, RequestReader
 from bellwire.web.requests import Call, read_path, split_target
@@ -26,8 +26,8 @@ log = structlog.get_logger()
 
 _NOBODY = "certificate without a name"
 _LOOPBACK = "loopback"
-_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\n"
-_LINES = {code.value: f"HTTP/1.1 {code.value} {code.phrase}\r\n".encode() for code in HTTPStatus}
+_AT_ONCE = 16 << 10
+"""Bytes that are parsed before what they ask for is begun: small requests grow as objects."""
 
 
 class Connection(asyncio.Protocol):
@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._began = 0.0
         self._handed: Handed | None = None
         self._advancing = False
+        self._unparsed = bytearray()
         self._paused = False
         self._stalled = False
         self._unread = 0
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
         return (
             self._asked is None
             and not self._reader.asked
+            and not self._unparsed
             and self._reader.part is Part.NOTHING
             and not self._stalled
             and self._handed is None
@@ -92,10 +94,10 @@ class Connection(asyncio.Protocol):
             return
         if self._over:
             return  # lingering: what is in the way is read and forgotten
-        self._reader.feed(data)
-        if self._reader.expecting and self._asked is None and not self._reader.asked:
-            self._reader.expecting = False
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._unparsed or len(data) > _AT_ONCE:
+            self._unparsed += data
+        else:
+            self._reader.feed(data)
         self._advance()
 
     def eof_received(self) -> None:
@@ -180,18 +182,30 @@ class Connection(asyncio.Protocol):
             return
         self._advancing = True
         waiting = self._reader.asked
-        while waiting and self._asked is None and not self._over and not self._stalled:
-            if self._handed is not None:
+        while True:
+            while waiting and self._asked is None and self._may_begin():
+                self._begin(waiting.popleft())
+            if not self._unparsed or len(waiting) > self._door.limits.waiting:
                 break
-            self._begin(waiting.popleft())
+            if not self._may_begin():
+                break
+            self._reader.feed(bytes(self._unparsed[:_AT_ONCE]))
+            del self._unparsed[:_AT_ONCE]
         self._advancing = False
         if self._over or self._handed is not None:
+            self._unparsed.clear()
             return
-        full = len(waiting) > self._door.limits.waiting
+        if self._reader.expecting and self._asked is None and not waiting:
+            self._reader.expecting = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        full = bool(self._unparsed) or len(waiting) > self._door.limits.waiting
         if full is not self._paused:
             self._paused = full
             (self._transport.pause_reading if full else self._transport.resume_reading)()
         self._arm()
+
+    def _may_begin(self) -> bool:
+        return not self._over and not self._stalled and self._handed is None
 
     def _arm(self) -> None:
         """Set the deadline of what the client is to do next."""
@@ -200,7 +214,7 @@ class Connection(asyncio.Protocol):
         part = self._reader.part
         limits = self._door.limits
         if part is Part.NOTHING:
-            busy = self._asked is not None or bool(self._reader.asked)
+            busy = self._asked is not None or bool(self._reader.asked) or bool(self._unparsed)
             self.deadline = math.inf if busy else self._loop.time() + limits.idle_s
             self._armed = (part, 0)
         elif self._paused:
@@ -315,20 +329,12 @@ class Connection(asyncio.Protocol):
         if asked is None:
             return
         self._asked = None
-        done = (self._door.closing or self._reader.ended) and not self._reader.asked
+        final = self._reader.ended or (self._door.closing and not self._unparsed)
+        done = final and not self._reader.asked
         last = done or not asked.keep_alive
-        parts = (
-            _OK
-            if code == 200
-            else _LINES[code] + b"content-type: application/json\r\ncache-control: no-store\r\n",
-            self._door.dated,
-            fields,
-            b"connection: close\r\ncontent-length: " if last else b"content-length: ",
-            str(len(body)).encode(),
-            b"\r\n\r\n",
-            b"" if asked.verb == b"HEAD" else body,
-        )
-        self._transport.write(b"".join(parts))
+        shown = b"" if asked.verb == b"HEAD" else body
+        head = head_of_answer(code, len(body), self._door.dated, fields, last=last)
+        self._transport.write(head + shown)
         route = "none" if self._call is None else self._call.method.segment
         self._door.figures.answered(route, code, perf_counter() - self._began)
         if not last:

@@ -279,10 +279,9 @@ def _ids(texts: list[str]) -> bytes:
     ids = _one_id(texts[0]) if len(texts) == 1 else _many_ids(texts)
     if ids is None:
         raise RequestRefused(400, "key_ID: expected a UUID (8-4-4-4-12 hexadecimal digits)")
-    if len(texts) > 1:
-        rows = np.frombuffer(ids, np.dtype((np.void, KEY_ID_BYTES)))
-        if len(set(rows.tolist())) != len(texts):
-            raise RequestRefused(400, "key_IDs: expected each key_ID once, got one twice")
+    rows = np.frombuffer(ids, np.dtype((np.void, KEY_ID_BYTES)))
+    if len(texts) > 1 and len(set(rows.tolist())) != len(texts):
+        raise RequestRefused(400, "key_IDs: expected each key_ID once, got one twice")
     return ids
 
 
