@@ -13,6 +13,7 @@ from tests.network.conftest import Open
 from tests.simulators.mesh import Mesh, identities, random_links, running, until
 
 from bellwire.base.secret import Secret
+from bellwire.keys.errors import StoreError
 from bellwire.keys.status import Status
 from bellwire.network.bus import InProcessBus
 from bellwire.network.control import Control, Done, hear
@@ -360,5 +361,24 @@ def test_many_blocks_at_once_between_many_pairs_all_come_about() -> None:
             )
             for record in records:
                 await settled(mesh, record)
+
+    asyncio.run(story())
+
+
+def test_a_store_that_fails_is_not_said_to_hold_the_block() -> None:
+    async def story() -> None:
+        async with running(DIAMOND, InProcessBus(), patience_s=0.2) as mesh:
+            ours, theirs = mesh.shelves["a"], mesh.shelves["b"]
+            theirs.failing = 1
+            record = await mesh.nodes["a"].make("b", BLOCK, routes=1)
+            await settled(mesh, record)
+            assert set(ours.blocks) == set(theirs.blocks) == {record.transfer}, "the second try"
+            ours.failing = 1
+            with pytest.raises(StoreError, match="the disk failed"):
+                await mesh.nodes["a"].make("b", BLOCK, routes=1)
+            assert theirs.is_ready == ours.is_ready == {record.transfer}
+            theirs.blocks = {record.transfer: theirs.blocks[record.transfer]}
+            theirs.ready_failing = 2
+            await settled(mesh, await mesh.nodes["a"].make("b", BLOCK, routes=1))
 
     asyncio.run(story())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bellwire.base.secret import Secret
 from bellwire.crypto.signatures import SigningKey, fingerprint
-from bellwire.keys.errors import KeyGone, LinkRed, NotEnoughKey
+from bellwire.keys.errors import KeyGone, LinkRed, NotEnoughKey, StoreError
 from bellwire.keys.status import Status
 from bellwire.network.bus import Bus, Handler
 from bellwire.network.hop import LinkKey, LinkKeys, ShareFrame, read_frame
@@ -95,15 +95,23 @@ class Shelf:
     def __init__(self) -> None:
         self.blocks: dict[bytes, RelayedBlock] = {}
         self.is_ready: set[bytes] = set()
+        self.failing = 0
+        self.ready_failing = 0
 
     async def pending(self, block: RelayedBlock) -> None:
         await asyncio.sleep(0)
+        if self.failing:
+            self.failing -= 1
+            raise StoreError("the disk failed")
         assert block.record.transfer not in self.blocks
         self.blocks[block.record.transfer] = block
 
     async def ready(self, transfer: bytes) -> None:
         await asyncio.sleep(0)
         assert transfer in self.blocks
+        if self.ready_failing:
+            self.ready_failing -= 1
+            raise StoreError("the disk failed")
         self.is_ready.add(transfer)
 
 

@@ -150,6 +150,11 @@ class ShareFrame:
             NotAuthentic: the frame, or the key, is another.
         """
         frame = self._frame
+        if len(key) != self.key_bytes:
+            # Whoever drew less than the share takes has left a part of it without a pad.
+            raise NotAuthentic(
+                f"expected link key of {self.key_bytes} bytes for this share, got {len(key)}"
+            )
         hash_key, pad, stream = _cut(key)
         try:
             verify_tag(hash_key, pad, _text(frame.header, frame.ids, frame.sealed), frame.tag)

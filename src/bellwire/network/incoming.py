@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from bellwire.base.clock import Clock
+from bellwire.base.errors import BellwireError
 from bellwire.base.secret import Secret
 from bellwire.network.control import Check, Confirm, Done
 from bellwire.network.errors import MessageRefused
@@ -99,15 +100,25 @@ class Incoming:
         await self._wire.tell(origin, confirm, meeting)
 
     async def done(self, origin: str, message: Done) -> None:
-        """The origin holds the block as well (step 7)."""
-        found = self._open.get((origin, message.transfer))
+        """The origin holds the block as well (step 7).
+
+        Raises:
+            StoreError: the block could not be made ready; the verdict is repeated, and so is this.
+        """
+        place = (origin, message.transfer)
+        found = self._open.get(place)
         if found is None or found.verdict is None:
             return
         agreed = found.verdict.agreed
-        await self._store.ready(message.transfer)
+        # Taken out before the store is waited for: the same word may come again meanwhile.
+        del self._open[place]
+        try:
+            await self._store.ready(message.transfer)
+        except BellwireError:
+            self._open[place] = found
+            raise
         if not agreed.block.record.knowers:
             self._meetings.settled(origin, agreed.meeting)
-        del self._open[origin, message.transfer]
         log.info("relayed block ready", origin=origin, bits=8 * agreed.block.record.block_bytes)
 
     async def repeat(self) -> None:
