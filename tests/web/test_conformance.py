@@ -13,7 +13,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from tests.web.doors import ALICE, BOB, CAROL, DAVE, ODD, STRANGER, Pair
+from tests.web.doors import ALICE, BOB, CAROL, DAVE, ODD, STRANGER, Pair, Site
+
+from bellwire.etsi014.client import Client
+from bellwire.etsi014.credentials import Credentials
+from bellwire.etsi014.errors import KmeRejected
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOT_FOUND = {"message": "one or more keys specified are not found on KME"}
@@ -501,3 +505,18 @@ def test_a_certificate_of_no_sae_is_unauthorised_at_every_request(pair: Pair, me
 def test_an_sae_of_the_other_site_is_unauthorised_here(pair: Pair) -> None:
     with pair.b.keys(ALICE) as lost:
         refused(lost.get(f"{BOB}/status"), 401)
+
+
+def test_our_own_client_gets_the_same_keys_at_both_sites(pair: Pair) -> None:
+    def client(site: Site, name: str) -> Client:
+        pair.clients.context(name)
+        files = (*pair.clients.issued[name], pair.clients.authority.file)
+        return Client("https://{}:{}".format(*site.address), Credentials(*files))
+
+    with client(pair.a, ALICE) as master, client(pair.b, ODD) as slave:
+        assert master.status(ODD).slave_sae_id == ODD
+        drawn = master.get_keys(ODD, 3, 512)
+        fetched = slave.get_keys_with_ids(ALICE, [each.key_id for each in drawn])
+        assert [each.key for each in fetched] == [each.key for each in drawn]
+        with pytest.raises(KmeRejected, match="not found on KME"):
+            slave.get_keys_with_ids(ALICE, [drawn[0].key_id])

@@ -161,7 +161,7 @@ class RequestReader:
             self.refuse(400, "the request is to name its host once")
         else:
             self.part = Part.BODY
-            self._keep_alive = self._parser.should_keep_alive()
+            self._keep_alive = version == "1.1" and self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         """A piece of its content."""
