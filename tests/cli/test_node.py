@@ -24,7 +24,7 @@ from bellwire.base.errors import BellwireError
 from bellwire.base.secret import Secret
 from bellwire.cli.main import run
 from bellwire.keys.delivery import DeliveryClient
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.node.assemble import SITES
 from bellwire.node.first_contact import new_authentication_key
 from bellwire.node.operator import OperatorClient

@@ -10,7 +10,7 @@ from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.keys.model import BlockRecord, KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 

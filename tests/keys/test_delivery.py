@@ -42,11 +42,11 @@ from bellwire.keys.messages import (
     decode_request,
     encode,
 )
-from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind, OpaqueKeyId
+from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind, KeyId
 from bellwire.keys.opaque import KeyIdCipher
 from bellwire.keys.reserve import AuthenticationKeys
 from bellwire.keys.service import KeyService
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.keys.status import HISTORY, BlockOutcome, LinkStatus
 from bellwire.keys.status import Status as Level
 
@@ -54,7 +54,7 @@ BITS = 512 * 64
 IDS = KeyIdCipher(AuthenticationKeys.from_bytes(PREPLACED.reveal()).mac_key)
 
 
-def outside(block: int, first_unit: int, bits: int) -> OpaqueKeyId:
+def outside(block: int, first_unit: int, bits: int) -> KeyId:
     """The id of a place in the pool, as consumers see it."""
     return IDS.hide(KeyId(block, first_unit, bits))
 
@@ -208,7 +208,7 @@ def test_what_goes_wrong_in_the_store_is_reported_as_the_nodes_failure(folder: P
 def test_a_key_id_that_was_made_up_leads_to_nothing_and_is_said_to_be_gone(folder: Path) -> None:
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
         for place in (KeyId(1, 70, 256), KeyId(3, 0, 256)):
-            made_up = OpaqueKeyId(place.to_bytes())
+            made_up = KeyId(place.to_bytes())
             with pytest.raises(KeyGone, match=str(made_up)):
                 await client.fetch(made_up)
         assert (await client.fetch(outside(1, 70, 256))).key_id == outside(1, 70, 256)

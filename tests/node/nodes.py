@@ -17,7 +17,7 @@ from bellwire.base.secret import Secret
 from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.distill import announcements, cascade
 from bellwire.keys.reserve import preplaced_bytes
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.keys.status import LinkStatus
 from bellwire.node.material import Material, Photons
 from bellwire.node.policy import Policy
@@ -242,6 +242,7 @@ async def two_nodes(
         await wire.close()
         server.close()
         await bob.close()
+        await alice.close()
         for _ in range(3):  # transports that were closed leave the loop on its next turns
             await asyncio.sleep(0)
         for store in stores.values():

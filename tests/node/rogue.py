@@ -19,8 +19,9 @@ from bellwire.distill.line import MAX_FRAME, Ended, Frame, Line, Settled, Step, 
 from bellwire.distill.messages import NONCE_BYTES, TICKET_BYTES, Open, decode
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
+from bellwire.keys.peering.line import is_hello
 from bellwire.keys.model import KeySourceKind
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.node.classical import Classical
 from bellwire.node.material import Photons
 from bellwire.node.policy import Policy
@@ -57,6 +58,10 @@ def deaf(side: Side) -> Classical:
     )
 
 
+Call = tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]
+"""A connection that the node made, and its first frame."""
+
+
 @dataclass
 class Rogue:
     """The peer of a node on one connection.
@@ -69,6 +74,7 @@ class Rogue:
         writer: To it.
         peer: The node's SYNC, once they have met.
         sent: What it has sent, frame by frame, if it is to remember.
+        first: The node's first frame, if it was read already.
     """
 
     side: Side
@@ -78,12 +84,13 @@ class Rogue:
     writer: asyncio.StreamWriter
     peer: Sync = field(default_factory=lambda: Sync(0, []))
     sent: list[bytes] | None = None
+    first: bytes | None = None
 
     async def hello(self) -> None:
         """HELLO alone."""
         self.line = Line(self.side, await self.vault.mac_key(), RANDOM.draw(NONCE_BYTES))
         await self.send(self.line.hello())
-        self.line.receive_hello(await read_frame(self.reader, MAX_FRAME))
+        self.line.receive_hello(self.first or await read_frame(self.reader, MAX_FRAME))
 
     async def meet(self, sync: Sync | None = None) -> None:
         """HELLO, SYNC and SETTLED; `sync` in place of the honest one."""
@@ -191,18 +198,19 @@ class Against:
     stores: dict[Side, KeyStore]
     light: TwoHalves
     server: asyncio.Server
-    calls: "asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"
+    calls: "asyncio.Queue[Call]"
 
     @contextlib.asynccontextmanager
     async def peer(self, vault: StoreVault | None = None) -> AsyncIterator[Rogue]:
         """A connection of the peer's: made (Alice), or taken (Bob)."""
         side = self.node.side.peer
+        first = None
         if side is Side.ALICE:
             streams = await asyncio.open_connection(*self.server.sockets[0].getsockname())
         else:
-            streams = await self.calls.get()
+            *streams, first = await self.calls.get()
         held = vault or StoreVault(self.stores[side], KeySourceKind.SIMULATED, lambda: 0.0)
-        rogue = Rogue(side, held, self.light, *streams)
+        rogue = Rogue(side, held, self.light, *streams, first=first)
         try:
             yield rogue
         finally:
@@ -258,14 +266,20 @@ async def against(
         schedule=QUIET,
         step_timeout_s=step_timeout_s,
     )
-    calls: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    calls: asyncio.Queue[Call] = asyncio.Queue()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await read_frame(reader, MAX_FRAME)
+        if is_hello(first):  # the KMEs' own connection is not what is tried here
+            writer.close()
+        else:
+            calls.put_nowait((reader, writer, first))
+
     calling: asyncio.Task[None] | None = None
     if side is Side.BOB:
         server = await node.serve_peer("127.0.0.1", 0)
     else:
-        server = await asyncio.start_server(
-            lambda reader, writer: calls.put_nowait((reader, writer)), "127.0.0.1", 0
-        )
+        server = await asyncio.start_server(take, "127.0.0.1", 0)
         calling = asyncio.create_task(node.run_alice(*server.sockets[0].getsockname()))
     try:
         yield Against(node, stores, light, server, calls)

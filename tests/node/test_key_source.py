@@ -18,29 +18,29 @@ from bellwire.keys.errors import (
     NodeUnreachable,
     NotEnoughKey,
 )
-from bellwire.keys.model import DeliveredKey, KeySourceKind, OpaqueKeyId
+from bellwire.keys.model import DeliveredKey, KeySourceKind, KeyId
 from bellwire.node.key_source import NodeKeySource
 
-KEY_ID = OpaqueKeyId(bytes(range(16)))
+KEY_ID = KeyId(bytes(range(16)))
 DELIVERED = DeliveredKey(KEY_ID, Secret(b"k" * 32), KeySourceKind.SIMULATED)
 
 
 class Node(DeliveryClient):
     """A node that answers as told, in this order."""
 
-    def __init__(self, *answers: DeliveredKey[OpaqueKeyId] | BellwireError) -> None:
+    def __init__(self, *answers: DeliveredKey | BellwireError) -> None:
         super().__init__(Path("unused"))
         self.answers = list(answers)
 
-    async def draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
+    async def draw(self, bits: int) -> DeliveredKey:
         assert bits == 256
         return self._answer()
 
-    async def fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
+    async def fetch(self, key_id: KeyId) -> DeliveredKey:
         assert key_id == KEY_ID
         return self._answer()
 
-    def _answer(self) -> DeliveredKey[OpaqueKeyId]:
+    def _answer(self) -> DeliveredKey:
         answer = self.answers.pop(0)
         if isinstance(answer, BellwireError):
             raise answer

@@ -36,7 +36,7 @@ from bellwire.distill.report import SIGNED_CONTACT_ASSUMPTION, BlockReport
 from bellwire.keys.errors import PreplacedKeyInvalid
 from bellwire.keys.model import ContactMethod, FirstContact
 from bellwire.keys.reserve import preplaced_bytes
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.node import signed_contact
 from bellwire.node.signed_contact import SignedContact
 
@@ -134,7 +134,7 @@ async def meet(ends: Ends, tamper: Tamper = unharmed) -> Outcome:
     async def run(side: Side) -> None:
         writer = connection.writer(side)
         try:
-            outcome[side] = await ends[side].meet(connection.readers[side], writer)
+            outcome[side] = await ends[side].meet(connection.readers[side], writer, None)
             if side is Side.ALICE:
                 await write_frame(writer, b"the line")
         except Exception as error:
@@ -371,7 +371,7 @@ def test_a_peer_that_stays_silent_is_given_up(
     async def test(stores: Stores) -> None:
         silence = Connection()
         with pytest.raises(TimeoutError):
-            await ends(stores)[side].meet(silence.readers[side], silence.writer(side))
+            await ends(stores)[side].meet(silence.readers[side], silence.writer(side), None)
 
     with stores_in(folder) as stores:
         asyncio.run(test(stores))

@@ -17,3 +17,6 @@ KEY_IDS: Final = b"bellwire key ids"
 
 KEY_RELAY: Final = b"bellwire key relay 1"
 """Begins every context, label and tagged text of relayed keys (spec/key-relay.md)."""
+
+KME_PEERING: Final = b"bellwire kme peering 1 "
+"""Keys of the connection between two KMEs (spec/kme-peering.md), followed by the sender's side."""

@@ -19,15 +19,50 @@ from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefus
 APPLICATION_ID = 0x62776B31
 """Marks the file as a key store of bellwire ('bwk1')."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 BUSY_TIMEOUT_S = 1.0
 """How long to wait for a predecessor that is just ending."""
 
-_PAGES = """CREATE TABLE pages (
-        block INTEGER NOT NULL REFERENCES blocks (number), first INTEGER NOT NULL,
-        stop INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (block, first)
+_BLOCKS = """CREATE TABLE blocks (
+        number INTEGER PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
+        protocol TEXT, source TEXT NOT NULL, secret_bits INTEGER NOT NULL,
+        qber REAL, chsh REAL, epsilon REAL, decided_at REAL NOT NULL,
+        refill_sets INTEGER NOT NULL DEFAULT 0, first_unit INTEGER NOT NULL DEFAULT 0,
+        units INTEGER NOT NULL DEFAULT 0, dropped_bits INTEGER NOT NULL DEFAULT 0
     ) STRICT"""
+
+_POOL = (
+    # Small rows that change, apart from large ones that do not.
+    """CREATE TABLE marks (
+        first INTEGER PRIMARY KEY, units INTEGER NOT NULL,
+        block INTEGER NOT NULL REFERENCES blocks (number),
+        outgoing INTEGER NOT NULL, taken INTEGER NOT NULL DEFAULT 0, gone BLOB NOT NULL,
+        dirty INTEGER NOT NULL DEFAULT 0, offered INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    "CREATE INDEX marks_dirty ON marks (first) WHERE dirty = 1",
+    "CREATE INDEX marks_to_take ON marks (first) WHERE outgoing = 1 AND taken < units",
+    """CREATE TABLE segments (
+        first INTEGER PRIMARY KEY REFERENCES marks (first), sealed BLOB NOT NULL
+    ) STRICT""",
+    """CREATE TABLE issued (
+        first INTEGER PRIMARY KEY, stop INTEGER NOT NULL, at REAL NOT NULL
+    ) STRICT""",
+    """CREATE TABLE grants (
+        own INTEGER NOT NULL, number INTEGER NOT NULL, master TEXT NOT NULL, slaves TEXT NOT NULL,
+        agreed INTEGER NOT NULL, keys INTEGER NOT NULL DEFAULT 0, bits INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (own, number)
+    ) STRICT""",
+    """CREATE TABLE copies (
+        id BLOB PRIMARY KEY, master TEXT NOT NULL, slaves TEXT NOT NULL, waiting TEXT NOT NULL,
+        linked INTEGER NOT NULL, sealed BLOB NOT NULL, at REAL NOT NULL
+    ) STRICT""",
+    """CREATE TABLE handed (
+        first INTEGER NOT NULL, slave TEXT NOT NULL, PRIMARY KEY (first, slave)
+    ) STRICT""",
+)
+"""What `segments` and its neighbours keep."""
 
 SCHEMA = (
     """CREATE TABLE store (
@@ -35,29 +70,17 @@ SCHEMA = (
         store_id BLOB NOT NULL, side TEXT NOT NULL, kek_check BLOB NOT NULL,
         last_block INTEGER NOT NULL, last_set INTEGER NOT NULL, fixed_keys BLOB,
         contact TEXT NOT NULL DEFAULT 'pre-placed key',
-        contact_peer BLOB NOT NULL DEFAULT x'', contact_exchange BLOB NOT NULL DEFAULT x''
+        contact_peer BLOB NOT NULL DEFAULT x'', contact_exchange BLOB NOT NULL DEFAULT x'',
+        epoch INTEGER NOT NULL DEFAULT 0, next_unit INTEGER NOT NULL DEFAULT 0,
+        sequence INTEGER NOT NULL DEFAULT 0, peer_sequence INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
-    """CREATE TABLE blocks (
-        number INTEGER PRIMARY KEY,
-        state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
-        protocol TEXT, source TEXT NOT NULL, secret_bits INTEGER NOT NULL,
-        qber REAL, chsh REAL, epsilon REAL, decided_at REAL NOT NULL,
-        refill_sets INTEGER NOT NULL DEFAULT 0, units INTEGER NOT NULL DEFAULT 0,
-        dropped_bits INTEGER NOT NULL DEFAULT 0,
-        own_next INTEGER NOT NULL DEFAULT 0, own_end INTEGER NOT NULL DEFAULT 0,
-        peer_left INTEGER NOT NULL DEFAULT 0
-    ) STRICT""",
-    "CREATE INDEX blocks_with_own_units ON blocks (number) WHERE own_next < own_end",
+    _BLOCKS,
     "CREATE INDEX blocks_pending ON blocks (number) WHERE state = 'pending'",
     """CREATE TABLE pending_bits (
         block INTEGER PRIMARY KEY REFERENCES blocks (number), sealed BLOB NOT NULL
     ) STRICT""",
-    """CREATE TABLE units (
-        block INTEGER NOT NULL REFERENCES blocks (number), number INTEGER NOT NULL,
-        sealed BLOB NOT NULL, PRIMARY KEY (block, number)
-    ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE pad_sets (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
-    _PAGES,
+    *_POOL,
 )
 
 _FROM_VERSION_1 = tuple(
@@ -79,13 +102,29 @@ _FROM_VERSION_2 = (
 )
 """Up to version 2 every authentication key was brought by hand."""
 
-_FROM_VERSION_3 = (_PAGES,)
-"""Up to version 3 every unit lay by itself from the first."""
+_FROM_VERSION_4 = (
+    "DROP TABLE IF EXISTS pages",
+    "DROP TABLE units",
+    "DROP INDEX blocks_with_own_units",
+    "ALTER TABLE blocks DROP COLUMN own_next",
+    "ALTER TABLE blocks DROP COLUMN own_end",
+    "ALTER TABLE blocks DROP COLUMN peer_left",
+    "ALTER TABLE blocks ADD COLUMN first_unit INTEGER NOT NULL DEFAULT 0",
+    "UPDATE blocks SET units = 0",
+    *(
+        f"ALTER TABLE store ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
+        for column in ("epoch", "next_unit", "sequence", "peer_sequence")
+    ),
+    *_POOL,
+)
+"""Up to version 4 bits lay in units of 256. What no key was made of is given up, at both sides: the
+link makes new key, and ids of that time cannot be read any more."""
 
 _TAKEN_OVER = {
-    1: _FROM_VERSION_1 + _FROM_VERSION_2 + _FROM_VERSION_3,
-    2: _FROM_VERSION_2 + _FROM_VERSION_3,
-    3: _FROM_VERSION_3,
+    1: _FROM_VERSION_1 + _FROM_VERSION_2 + _FROM_VERSION_4,
+    2: _FROM_VERSION_2 + _FROM_VERSION_4,
+    3: _FROM_VERSION_4,
+    4: _FROM_VERSION_4,
 }
 """What makes a store of an earlier version one of ours."""
 
@@ -101,6 +140,10 @@ _PRAGMAS = (
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+
+
+Cursor = sqlite3.Cursor
+"""What a transaction is written with."""
 
 
 class Database:
@@ -164,6 +207,14 @@ class Database:
                 self._abandon()
                 raise
             cursor.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no other thread is in a transaction; it may be a moment later."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._lock.release()
+        return True
 
     def truncate(self) -> None:
         """Move the write-ahead log into the file and empty it, so that nothing deleted stays."""

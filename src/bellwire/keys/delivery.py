@@ -35,7 +35,7 @@ from bellwire.keys.messages import (
     decode_request,
     encode,
 )
-from bellwire.keys.model import DeliveredKey, OpaqueKeyId, check_key_bits
+from bellwire.keys.model import DeliveredKey, KeyId, check_key_bits
 from bellwire.keys.service import KeyService
 from bellwire.keys.status import StatusView
 
@@ -59,7 +59,7 @@ class DeliveryServer(LocalServer):
                 case Draw(bits):
                     return _to_key(await self._keys.draw(bits))
                 case Fetch(key_id):
-                    return _to_key(await self._keys.fetch(OpaqueKeyId(key_id)))
+                    return _to_key(await self._keys.fetch(KeyId(key_id)))
                 case GetStatus():
                     return Status(self._keys.status())
         except BellwireError as error:
@@ -78,7 +78,7 @@ class DeliveryClient:
         self._path = path
         self._timeout_s = timeout_s
 
-    async def draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
+    async def draw(self, bits: int) -> DeliveredKey:
         """A new key of `bits` bits.
 
         Raises:
@@ -100,7 +100,7 @@ class DeliveryClient:
             raise _refusal(answer)
         raise _unexpected()
 
-    async def fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
+    async def fetch(self, key_id: KeyId) -> DeliveredKey:
         """The key that the peer's consumer drew under `key_id`.
 
         Raises:
@@ -151,12 +151,12 @@ class DeliveryClient:
             raise _unexpected() from error
 
 
-def _to_key(delivered: DeliveredKey[OpaqueKeyId]) -> Key:
+def _to_key(delivered: DeliveredKey) -> Key:
     return Key(delivered.key_id.data, delivered.key.reveal(), delivered.source)
 
 
-def _from_key(answer: Key) -> DeliveredKey[OpaqueKeyId]:
-    return DeliveredKey(OpaqueKeyId(answer.key_id), Secret(answer.key), answer.source)
+def _from_key(answer: Key) -> DeliveredKey:
+    return DeliveredKey(KeyId(answer.key_id), Secret(answer.key), answer.source)
 
 
 def _to_refused(error: BellwireError) -> Refused:

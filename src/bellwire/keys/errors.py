@@ -12,6 +12,7 @@ BellwireError
 ├── NotEnoughKey              the pool cannot make a key of that size now
 ├── KeyGone                   these bits left before, or never were here
 ├── KeyNotReady               these bits are here, and the block is not agreed ready yet
+├── PeeringBroken             what the peer's KME sent is not what the peering allows
 ├── DeliveryFailed            the node answered that it failed, or not as the protocol says
 ├── SlaveUnknown              (UsageError) no KME that we reach has this SAE
 ├── KeySizeUnsupported        (UsageError) not a multiple of 8 bits, or too many
@@ -111,6 +112,10 @@ class KeyNotReady(BellwireError):
     def __init__(self, key_id: str) -> None:
         super().__init__(f"key {key_id} lies in a block that is still pending", hint="Ask again.")
         self.key_id = key_id
+
+
+class PeeringBroken(BellwireError):
+    """The connection between the two KMEs carries something else than it should; it ends."""
 
 
 class DeliveryFailed(BellwireError):

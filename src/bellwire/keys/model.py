@@ -1,30 +1,23 @@
-"""What the key store speaks of: a block's record, a key's id, a delivered key.
-
-A key id says where the key's bits lie, so that the peer finds them without being told anything
-else: `block (8 bytes) ‖ first unit (4) ‖ bits (4)`, big-endian. It stays inside the node: what
-leaves is its opaque form, 16 bytes that only the two nodes can read (`keys.opaque`), as text in
-the groups of a UUID. It names bits and is not secret.
-"""
+"""What the key store speaks of: a block's record, a key's id, a delivered key."""
 
 import math
 import re
-import struct
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from bellwire.base.detections import Protocol
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import KeyIdMalformed, KeySizeUnsupported
+from bellwire.keys.kme import KEY_ID_BYTES, MAX_KEY_BYTES
 
-UNIT_BITS = 256
-"""The pool's grain: an AES-256 key, the usual draw, is one unit."""
+UNIT_BITS = 64
+"""The pool's grain: keys take whole units."""
 
 UNIT_BYTES = UNIT_BITS // 8
 
-MAX_KEY_BITS = 65_536
-"""Longest key of one draw."""
+MAX_KEY_BITS = 8 * MAX_KEY_BYTES
+"""Longest key of one id."""
 
 MAX_BLOCK = 2**63 - 1
 """Block numbers are what an SQLite integer holds."""
@@ -32,7 +25,6 @@ MAX_BLOCK = 2**63 - 1
 MAX_SECRET_BITS = 2**31
 """Secret bits of one block: far above any block, and a unit number stays within four bytes."""
 
-_KEY_ID = struct.Struct(">QII")
 _TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -129,62 +121,10 @@ def check_key_bits(bits: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KeyId:
-    """Where a key's bits lie.
+    """Names a key at both KMEs; it is not secret.
 
     Attributes:
-        block: Block number.
-        first_unit: Number of the first unit in the block, from 0.
-        bits: Length of the key; it covers whole units from the first one on.
-
-    Raises:
-        KeyIdMalformed: a number is out of range.
-    """
-
-    block: int
-    first_unit: int
-    bits: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.block <= MAX_BLOCK or not 0 <= self.first_unit < 2**32:
-            raise KeyIdMalformed(
-                f"expected a block from 1 and a unit of four bytes, got {self.block} and "
-                f"{self.first_unit}"
-            )
-        try:
-            check_key_bits(self.bits)
-        except KeySizeUnsupported as error:
-            raise KeyIdMalformed(f"key id: {error}") from error
-
-    @property
-    def units(self) -> range:
-        """Numbers of the units that the key covers."""
-        return range(self.first_unit, self.first_unit + -(-self.bits // UNIT_BITS))
-
-    def to_bytes(self) -> bytes:
-        """The 16 bytes of the wire."""
-        return _KEY_ID.pack(self.block, self.first_unit, self.bits)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "KeyId":
-        """Read 16 bytes.
-
-        Raises:
-            KeyIdMalformed: another length, or numbers out of range.
-        """
-        if len(data) != _KEY_ID.size:
-            raise KeyIdMalformed(f"expected a key id of {_KEY_ID.size} bytes, got {len(data)}")
-        return cls(*_KEY_ID.unpack(data))
-
-    def __str__(self) -> str:
-        return f"of {self.bits} bits from unit {self.first_unit} of block {self.block}"
-
-
-@dataclass(frozen=True, slots=True)
-class OpaqueKeyId:
-    """A key id as it leaves the node.
-
-    Attributes:
-        data: 16 bytes; what they mean, only the two nodes can tell.
+        data: 16 bytes, those of a UUID; what they mean, only the two KMEs can tell (`key_ids`).
 
     Raises:
         KeyIdMalformed: another length.
@@ -193,11 +133,11 @@ class OpaqueKeyId:
     data: bytes
 
     def __post_init__(self) -> None:
-        if len(self.data) != _KEY_ID.size:
-            raise KeyIdMalformed(f"expected a key id of {_KEY_ID.size} bytes, got {len(self.data)}")
+        if len(self.data) != KEY_ID_BYTES:
+            raise KeyIdMalformed(f"expected a key id of {KEY_ID_BYTES} bytes, got {len(self.data)}")
 
     @classmethod
-    def parse(cls, text: str) -> "OpaqueKeyId":
+    def parse(cls, text: str) -> "KeyId":
         """Read the text form.
 
         Raises:
@@ -213,19 +153,16 @@ class OpaqueKeyId:
         return str(UUID(bytes=self.data))
 
 
-Id = TypeVar("Id", KeyId, OpaqueKeyId)
-
-
 @dataclass(frozen=True, slots=True)
-class DeliveredKey(Generic[Id]):
+class DeliveredKey:
     """Bits that left the pool.
 
     Attributes:
-        key_id: Where they lay; opaque once they leave the node.
+        key_id: Names them, to the two KMEs of the link alone more than that.
         key: bits / 8 bytes. Secret.
         source: Where their randomness came from.
     """
 
-    key_id: Id
+    key_id: KeyId
     key: Secret
     source: KeySourceKind

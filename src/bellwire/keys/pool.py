@@ -1,60 +1,748 @@
-"""How a ready block is carved: refill of the reserve first, the rest into units, halves by side.
+"""The pool of one side of a link: which bits become which key, and the mark before they leave.
 
-Both sides carve alike, from the block's bits and number alone. The first half of the units is
-handed out by Alice as master, the second by Bob: each side allocates only from its own half, so
-that both may draw at the same moment without a message between them and never meet. Where the
-count is odd, the one more goes to Alice in odd blocks and to Bob in even ones.
+What always holds:
+
+- A mark is durable before the bits that it stands for are returned. A crash in between loses them;
+  nothing is ever returned twice. A group of requests shares one commit.
+- Allocation needs no message: a side hands out its own segments only, from the start on, and the id
+  tells the peer where the bits lie. No segment is both sides' at a time.
+- A request gets all its keys or none, and fails alone: others of its group do not notice.
+- If a commit fails, memory is read anew from the disk, or the store is closed and stays so.
+
+The cost of a group: one transaction and one sync, a row for each segment that it touches (512
+units, so neighbours share it), one for each grant; some microseconds of Python for each request.
+
+Methods may be called from any thread; one at a time is inside.
 """
 
-from dataclasses import dataclass
+import bisect
+import secrets
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from itertools import chain
+from typing import Concatenate, ParamSpec, TypeVar, cast
+from uuid import UUID, uuid4
 
 from bellwire.base.detections import Side
-from bellwire.keys.model import UNIT_BITS, UNIT_BYTES
-from bellwire.keys.reserve import SET_BYTES, cut_sets, refill_sets
+from bellwire.base.errors import BellwireError
+from bellwire.base.secret import Secret
+from bellwire.keys import copies, segments
+from bellwire.keys.carving import ReadyBlock
+from bellwire.keys.database import Cursor, Database
+from bellwire.keys.errors import (
+    KeyGone,
+    KeyNotGranted,
+    KeyNotReady,
+    LinkRed,
+    NotEnoughKey,
+    PreplacedKeyInvalid,
+    StoreCorrupt,
+)
+from bellwire.keys.key_ids import KeyIds, Place, unknown
+from bellwire.keys.kme import KEY_ID_BYTES, Delivery
+from bellwire.keys.model import UNIT_BITS, UNIT_BYTES, BlockState
+from bellwire.keys.rows import PoolMarks, block_row, pool_marks, ready_block, ready_blocks
+from bellwire.keys.sealing import Sealer
+from bellwire.keys.segments import SEGMENT_UNITS, Segment
+
+CACHED_SEGMENTS = 512
+"""Segments whose marks and bits stay in memory: 2 MiB."""
+
+MAX_EXPIRED = 256
+"""Ranges that one call of `expire` looks at."""
+
+KEPT_BLOCKS = 256
+"""Last blocks that are remembered though nothing is left of them."""
+
+KEPT_TAILS = 64
+"""Ends of runs too short for a key of the time, kept for shorter ones until the next start."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReadyBlock:
-    """What became of a block's bits.
+class Take:
+    """A request for new keys of the link, as master.
 
     Attributes:
-        block: Block number.
-        refill_sets: Pad sets paid to the authentication reserve.
-        units: Units carved for the pool.
-        dropped_bits: Bits at the end that fill no unit; nobody gets them.
+        grant: Number of an own grant that both KMEs know.
+        number: How many keys.
+        bits: Length of each, a multiple of 8.
+        master: Who asks.
+        copied: Slaves of this site that get the keys too.
     """
 
-    block: int
-    refill_sets: int
-    units: int
-    dropped_bits: int
+    grant: int
+    number: int
+    bits: int
+    master: str = ""
+    copied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """A request for new keys whose slaves are all of this site; they are no link's.
+
+    Attributes:
+        number: How many keys.
+        bits: Length of each, a multiple of 8.
+        master: Who asks.
+        slaves: Who gets them too.
+    """
+
+    number: int
+    bits: int
+    master: str
+    slaves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """A request for keys that the peer's master got.
+
+    Attributes:
+        ids: As they came.
+        places: What they say.
+        slave: Who asks.
+        sharers: For each key the slaves of this site that each get it, `slave` among them.
+    """
+
+    ids: bytes
+    places: Sequence[Place]
+    slave: str
+    sharers: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A request for keys that a master of this site got.
+
+    Attributes:
+        ids: As they came.
+        slave: Who asks.
+        master: Who got them.
+    """
+
+    ids: bytes
+    slave: str
+    master: str
+
+
+Request = Take | Make | Leave | Fetch
+Outcome = Delivery | BellwireError
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _alone(
+    method: Callable[Concatenate["Pool", Arguments], Result],
+) -> Callable[Concatenate["Pool", Arguments], Result]:
+    @wraps(method)
+    def inside(self: "Pool", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return cast(Callable[Concatenate["Pool", Arguments], Result], inside)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Outgoing units that follow each other, `first` to `stop`."""
+
+    first: int
+    stop: int
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What a group has done so far."""
+
+    now: float
+    flowing: bool
+    segments: dict[int, Segment] = field(default_factory=dict)
+    used: dict[tuple[bool, int], list[int]] = field(default_factory=dict)
+    wipes: list[tuple[Segment, int, int]] = field(default_factory=list)
+    issued: list[tuple[int, int]] = field(default_factory=list)
+
+    def note(self, segment: Segment, first: int, stop: int) -> None:
+        self.segments[segment.first] = segment
+        self.wipes.append((segment, first, stop))
+
+    def count(self, own: bool, grant: int, keys: int, bits: int) -> None:
+        totals = self.used.setdefault((own, grant), [0, 0])
+        totals[0] += keys
+        totals[1] += bits
+
+
+class Pool:
+    """The pool of one side; `load` comes before everything else.
+
+    Args:
+        database: Of the store.
+        sealer: Of the store.
+        side: Whose store it is.
+    """
+
+    def __init__(self, database: Database, sealer: Sealer, side: Side) -> None:
+        self.side = side
+        self._lock = threading.RLock()
+        self._database = database
+        self._sealer = sealer
+        self._ids: dict[Side, KeyIds] = {}
+        self._mac_key = Secret(b"")
+        self._marks = PoolMarks(0, 0, 0, 0)
+        self._confirmed = 0
+        self._issued: list[tuple[int, int]] = []
+        self._clear()
+        self._stale = True
+
+    def __repr__(self) -> str:
+        return f"Pool({self.side.value})"
+
+    def _clear(self) -> None:
+        self._runs: deque[_Run] = deque()
+        self._tails: deque[_Run] = deque(maxlen=KEPT_TAILS)
+        self._free = 0
+        self._blocks: list[ReadyBlock] = []
+        self._starts: list[int] = []
+        self._cache: OrderedDict[int, Segment] = OrderedDict()
+        self._unconfirmed: deque[tuple[int, int]] = deque()
+
+    # What there is
 
     @property
-    def refill_bits(self) -> int:
-        """Bits paid to the authentication reserve."""
-        return self.refill_sets * 8 * SET_BYTES
+    def free_bits(self) -> int:
+        """Bits that this side may still hand out as master, agreed with the peer or not yet."""
+        unconfirmed = sum(stop - first for first, stop in self._unconfirmed)
+        return UNIT_BITS * (self._free + unconfirmed)
+
+    @property
+    def takeable_bits(self) -> int:
+        """Bits that this side may hand out now."""
+        return UNIT_BITS * self._free
+
+    @property
+    def idle(self) -> bool:
+        """Whether a commit would find the store free."""
+        return self._database.idle
+
+    @property
+    def marks(self) -> "PoolMarks":
+        """Where the pool stands, for the peer to compare."""
+        return self._marks
+
+    @_alone
+    def ladder(self, steps: int) -> list[tuple[int, int]]:
+        """(block, unit behind it) of the last ready blocks, for the peer to compare."""
+        return [(block.block, block.stop_unit) for block in self._blocks[-steps:]]
+
+    @_alone
+    def load(self, mac_key: Secret) -> None:
+        """Read what the store holds, and finish the cleaning that a crash may have prevented.
+
+        Args:
+            mac_key: The link's pre-placed MAC key. Secret.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+        """
+        self._mac_key = mac_key
+        self._reload()
+        self.clean()
+
+    def _reload(self) -> None:
+        self._clear()
+        with self._database.transaction() as cursor:
+            self._marks = pool_marks(cursor)
+            for block in ready_blocks(cursor):
+                self._index(block)
+            for first, units, taken in segments.to_take(cursor):
+                self._unconfirmed.append((first + taken, first + units))
+        self._ids = {side: KeyIds(self._mac_key, side, self._marks.epoch) for side in Side}
+        self.confirm(self._confirmed)
+        self._stale = False
+
+    @_alone
+    def add(self, number: int) -> None:
+        """Take in a block that `KeyStore.mark_ready` made ready; again is harmless.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if self._stale:
+            return
+        with self._database.transaction() as cursor:
+            # As the store has it now: a fence may have voided it meanwhile.
+            row = block_row(cursor, number)
+        if row is None or row["state"] != BlockState.READY or not row["units"]:
+            return
+        block = ready_block(row)
+        if block.first_unit < self._marks.next_unit:
+            return
+        self._index(block)
+        self._marks = self._marks._replace(next_unit=block.stop_unit)
+        half = block.half(self.side)
+        self._unconfirmed.append((half.start, half.stop))
+        self.confirm(self._confirmed)
+
+    @_alone
+    def confirm(self, stop: int) -> None:
+        """The peer numbers units as we do up to `stop`: they may be handed out.
+
+        Stores that are each right by themselves could number bits differently, if one was put back
+        to an earlier state. Ids would then lead to other bits at the peer.
+        """
+        self._confirmed = max(stop, self._confirmed)
+        while self._unconfirmed and self._unconfirmed[0][1] <= self._confirmed:
+            first, end = self._unconfirmed.popleft()
+            self._free += end - first
+            if self._runs and self._runs[-1].stop == first:
+                self._runs[-1].stop = end
+            elif first < end:
+                self._runs.append(_Run(first, end))
+
+    def _index(self, block: ReadyBlock) -> None:
+        self._blocks.append(block)
+        self._starts.append(block.first_unit)
+
+    # What the peer's KME and this one tell each other
+
+    @_alone
+    def new_issues(self) -> list[tuple[int, int]]:
+        """Ranges of units handed out since the last call, for the peer to know their age."""
+        issued, self._issued = self._issued, []
+        return _join(issued)
+
+    @_alone
+    def take_report(self, sequence: int, ranges: Sequence[tuple[int, int]], now: float) -> None:
+        """The peer's pool has come to `sequence`, and handed out `ranges`.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
+        with self._database.transaction() as cursor:
+            cursor.execute("UPDATE store SET peer_sequence = ?", (sequence,))
+            cursor.executemany(
+                "INSERT INTO issued VALUES (?, ?, ?) ON CONFLICT (first) DO NOTHING",
+                [(first, stop, now) for first, stop in ranges],
+            )
+        self._marks = self._marks._replace(peer_sequence=sequence)
+
+    @_alone
+    def expire(self, before: float) -> int:
+        """Give up keys that the peer's masters got before a time and no slave fetched.
+
+        Returns:
+            Units given up.
+
+        Raises:
+            StoreError: nothing was given up.
+        """
+        changes, given_up = _Changes(before, True), 0
+        with self._database.transaction() as cursor:
+            rows = cursor.execute(
+                "SELECT first, stop FROM issued WHERE at < ? ORDER BY first LIMIT ?",
+                (before, MAX_EXPIRED),
+            ).fetchall()
+            copies.expire(cursor, before)
+            if not rows:
+                return 0
+            self._stale = True
+            for first, stop in rows:
+                for segment in self._cover(cursor, first, stop):
+                    part = segment.part(first, stop) & ~segment.gone
+                    if not segment.outgoing and part:
+                        segment.gone |= part
+                        given_up += part.bit_count()
+                        changes.note(segment, first, stop)
+                cursor.execute("DELETE FROM issued WHERE first = ?", (first,))
+                cursor.execute("DELETE FROM handed WHERE first >= ? AND first < ?", (first, stop))
+            self._write(cursor, changes)
+        self._after(changes)
+        return given_up
+
+    @_alone
+    def fence(self, epoch: int, sequence: int) -> None:
+        """Void all bits of the pool and begin a new epoch, whose ids no earlier one resembles.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        with self._database.transaction() as cursor:
+            self._stale = True
+            for table in ("handed", "issued", "segments", "marks"):
+                cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
+            cursor.execute("UPDATE blocks SET units = 0 WHERE state = 'ready'")
+            cursor.execute(
+                "UPDATE store SET epoch = ?, next_unit = 0, sequence = ?, peer_sequence = 0",
+                (epoch, sequence),
+            )
+        self._database.truncate()
+        self._confirmed = 0
+        self._issued = []
+        self._reload()
+
+    # Ids
+
+    @_alone
+    def read_ids(self, master: Side, ids: bytes) -> list[Place | None]:
+        """What ids of `master`'s keys say; None where an id is none of his.
+
+        Raises:
+            PreplacedKeyInvalid: the link has no key yet.
+        """
+        return self._codec(master).read(ids)
+
+    def _codec(self, master: Side) -> KeyIds:
+        try:
+            return self._ids[master]
+        except KeyError as error:
+            raise PreplacedKeyInvalid("expected a pre-placed key in the store, got none") from error
+
+    # Keys leave
+
+    @_alone
+    def commit(
+        self, group: Sequence[Request], now: float, *, flowing: bool = True
+    ) -> list[Outcome]:
+        """Serve a group of requests in one transaction.
+
+        Args:
+            group: The requests.
+            now: Seconds since the epoch, to date what waits.
+            flowing: Whether bits of the link may leave.
+
+        Returns:
+            For each request its keys, or what stands against it: NotEnoughKey, KeyGone,
+            KeyNotReady, KeyNotGranted, LinkRed, StoreCorrupt.
+
+        Raises:
+            StoreError: nothing was served; what the disk holds is what counts.
+        """
+        if self._stale:
+            self._reload()
+        changes = _Changes(now, flowing)
+        self._stale = True  # until it is known that the disk agrees
+        with self._database.transaction() as cursor:
+            outcomes = [self._serve(cursor, request, changes) for request in group]
+            self._write(cursor, changes)
+        self._after(changes)
+        return outcomes
+
+    def _after(self, changes: _Changes) -> None:
+        """The disk agrees: bits that left go from memory, too."""
+        self._stale = False
+        self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
+        self._issued += changes.issued
+        for segment, first, stop in changes.wipes:
+            segment.wipe(first, stop)
+        for segment in changes.segments.values():
+            if segment.spent:
+                self._cache.pop(segment.first, None)
+
+    def _serve(self, cursor: Cursor, request: Request, changes: _Changes) -> Outcome:
+        # Each of these changes nothing before it has read all that it needs.
+        try:
+            match request:
+                case Take():
+                    return self._take(cursor, request, changes)
+                case Leave():
+                    return self._leave(cursor, request, changes)
+                case Make():
+                    return self._make(cursor, request, changes)
+                case Fetch():
+                    return self._fetch(cursor, request, changes)
+        except (
+            NotEnoughKey,
+            KeyGone,
+            KeyNotGranted,
+            KeyNotReady,
+            LinkRed,
+            StoreCorrupt,
+        ) as error:
+            return error
+
+    def _take(self, cursor: Cursor, take: Take, changes: _Changes) -> Delivery:
+        length = take.bits // 8
+        units = -(-length // UNIT_BYTES)
+        chosen = self._choose(take, units)
+        bits = [self._read(cursor, first, stop) for first, stop in chosen]
+        firsts = [*chain.from_iterable(range(first, stop, units) for first, stop in chosen)]
+        ids = self._codec(self.side).make(firsts, length, take.grant)
+        for first, stop in chosen:
+            self._give_up(first, stop)
+            for segment in self._cover(cursor, first, stop):
+                segment.taken = min(stop, segment.stop) - segment.first
+                changes.note(segment, first, stop)
+        changes.issued += chosen
+        keys = _trim(b"".join(bits), units, length)
+        if take.copied:
+            pairs = list(zip(_each(ids), _pieces(keys, length), strict=True))
+            copies.put(
+                cursor,
+                self._sealer,
+                pairs,
+                take.master,
+                take.copied,
+                linked=True,
+                now=changes.now,
+            )
+        changes.count(True, take.grant, take.number, take.number * take.bits)
+        return Delivery(ids, Secret(keys), take.bits)
+
+    def _make(self, cursor: Cursor, make: Make, changes: _Changes) -> Delivery:
+        length = make.bits // 8
+        ids = b"".join(uuid4().bytes for _ in range(make.number))
+        keys = secrets.token_bytes(make.number * length)
+        pairs = list(zip(_each(ids), _pieces(keys, length), strict=True))
+        copies.put(
+            cursor, self._sealer, pairs, make.master, make.slaves, linked=False, now=changes.now
+        )
+        return Delivery(ids, Secret(keys), make.bits)
+
+    def _fetch(self, cursor: Cursor, fetch: Fetch, changes: _Changes) -> Delivery:
+        ids = _each(fetch.ids)
+        found = copies.find(cursor, self._sealer, ids, fetch.slave)
+        if len(set(ids)) < len(ids) or any(copy.master != fetch.master for copy in found):
+            raise unknown(ids[0])
+        if not changes.flowing and any(copy.linked for copy in found):
+            raise LinkRed("no key leaves: the link is RED, or nothing recent says that it is not")
+        copies.hand_out(cursor, found, fetch.slave)
+        lengths = tuple(len(copy.key) for copy in found)
+        same = len(set(lengths)) == 1
+        return Delivery(
+            fetch.ids,
+            Secret(b"".join(copy.key for copy in found)),
+            8 * lengths[0] if same else None,
+            None if same else lengths,
+        )
+
+    def _choose(self, take: Take, units: int) -> list[tuple[int, int]]:
+        """Ranges of whole keys of `units`, the oldest first; nothing is taken yet.
+
+        Raises:
+            NotEnoughKey: there are not so many.
+        """
+        missing, chosen = take.number, []
+        for run in chain(self._tails, self._runs):
+            keys = min(missing, (run.stop - run.first) // units)
+            if keys:
+                chosen.append((run.first, run.first + keys * units))
+                missing -= keys
+            if not missing:
+                return chosen
+        raise NotEnoughKey(take.number * take.bits, (take.number - missing) * take.bits)
+
+    def _give_up(self, first: int, stop: int) -> None:
+        """Take a range of `_choose` off the runs."""
+        self._free -= stop - first
+        for tail in self._tails:
+            if tail.first == first:
+                tail.first = stop
+                if tail.first == tail.stop:
+                    self._tails.remove(tail)
+                return
+        while self._runs[0].first != first:
+            self._tails.append(self._runs.popleft())  # too short, or `_choose` had begun with it
+        self._runs[0].first = stop
+        if self._runs[0].stop == stop:
+            self._runs.popleft()
+
+    def _leave(self, cursor: Cursor, leave: Leave, changes: _Changes) -> Delivery:
+        spans = [
+            (place.first, place.first + -(-place.length // UNIT_BYTES)) for place in leave.places
+        ]
+        if len(set(spans)) < len(spans):
+            raise unknown(leave.ids[:KEY_ID_BYTES])  # the second time it has left
+        for (first, stop), key_id in zip(spans, _each(leave.ids), strict=True):
+            self._check_there(cursor, first, stop, key_id)
+        last = [
+            len(sharers) == 1 or self._is_last(cursor, leave.slave, sharers, first, key_id)
+            for sharers, (first, _), key_id in zip(
+                leave.sharers, spans, _each(leave.ids), strict=True
+            )
+        ]
+        joined = _join(spans)
+        bits = b"".join(self._read(cursor, first, stop) for first, stop in joined)
+        keys = _cut(bits, leave.places)
+        for (first, stop), ends in zip(spans, last, strict=True):
+            if ends:
+                self._mark_gone(cursor, first, stop, changes)
+            else:
+                cursor.execute("INSERT INTO handed VALUES (?, ?)", (first, leave.slave))
+        lengths = [place.length for place in leave.places]
+        for place in leave.places:
+            changes.count(False, place.grant, 1, 8 * place.length)
+        same = len(set(lengths)) == 1
+        return Delivery(
+            leave.ids,
+            Secret(keys),
+            8 * lengths[0] if same else None,
+            None if same else tuple(lengths),
+        )
+
+    def _check_there(self, cursor: Cursor, first: int, stop: int, key_id: bytes) -> None:
+        """Raises KeyGone or KeyNotReady unless all units of a key are here for the peer's SAEs."""
+        if stop > self._marks.next_unit:
+            raise KeyNotReady(str(UUID(bytes=key_id)))
+        covered = first
+        for segment in self._cover(cursor, first, stop):
+            if segment.outgoing or segment.gone & segment.part(first, stop):
+                raise unknown(key_id)
+            covered = segment.stop
+        if covered < stop:
+            raise unknown(key_id)
+
+    def _is_last(
+        self, cursor: Cursor, slave: str, sharers: tuple[str, ...], first: int, key_id: bytes
+    ) -> bool:
+        """Whether everybody else who shares a key has had it.
+
+        Raises:
+            KeyGone: this one has.
+        """
+        rows = cursor.execute("SELECT slave FROM handed WHERE first = ?", (first,)).fetchall()
+        had = {name for (name,) in rows}
+        if slave in had:
+            raise unknown(key_id)
+        return had | {slave} >= set(sharers)
+
+    def _mark_gone(self, cursor: Cursor, first: int, stop: int, changes: _Changes) -> None:
+        cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
+        for segment in self._cover(cursor, first, stop):
+            segment.gone |= segment.part(first, stop)
+            changes.note(segment, first, stop)
+
+    def _write(self, cursor: Cursor, changes: _Changes) -> None:
+        touched = changes.segments.values()
+        spent = [segment for segment in touched if segment.spent]
+        segments.write_marks(cursor, [segment for segment in touched if not segment.spent])
+        segments.clean(cursor, self._sealer, spent)
+        cursor.executemany(
+            "UPDATE grants SET keys = keys + ?, bits = bits + ? WHERE own = ? AND number = ?",
+            [
+                (keys, bits, int(own), number)
+                for (own, number), (keys, bits) in changes.used.items()
+            ],
+        )
+        cursor.execute("UPDATE store SET sequence = sequence + 1")
+
+    # Bits are zeroised
+
+    @_alone
+    def clean(self) -> bool:
+        """Seal anew, without them, the segments that bits left since the last time.
+
+        Returns:
+            Whether there was anything to do.
+
+        Raises:
+            StoreError: nothing was cleaned.
+        """
+        with self._database.transaction() as cursor:
+            dirty = segments.load_dirty(cursor)
+            known = [self._cache.get(segment.first) or segment for segment in dirty]
+            segments.clean(cursor, self._sealer, known)
+            oldest = segments.oldest_block(cursor)
+        for segment in known:
+            if segment.spent:
+                self._cache.pop(segment.first, None)
+        while len(self._blocks) > KEPT_BLOCKS and self._blocks[0].block < oldest:
+            del self._blocks[0], self._starts[0]
+        if known:
+            # The log keeps what was sealed before, until it is emptied.
+            self._database.truncate()
+        return bool(known)
+
+    # Segments by unit
+
+    def _cover(self, cursor: Cursor, first: int, stop: int) -> Iterator[Segment]:
+        """The segments that hold units `first` to `stop`, ascending; those that are left."""
+        while first < stop:
+            segment = self._segment(cursor, first)
+            if segment is None:
+                return
+            yield segment
+            first = segment.stop
+
+    def _segment(self, cursor: Cursor, unit: int) -> Segment | None:
+        """The segment that holds a unit; None if nothing is left of it."""
+        at = bisect.bisect_right(self._starts, unit) - 1
+        if at < 0 or unit >= self._blocks[at].stop_unit:
+            return None
+        block = self._blocks[at]
+        half = block.half(Side.ALICE)
+        start = half.start if unit < half.stop else half.stop
+        first = unit - (unit - start) % SEGMENT_UNITS
+        segment = self._cache.get(first)
+        if segment is None:
+            segment = segments.load(cursor, first)
+            if segment is None:
+                return None
+            self._cache[first] = segment
+            while len(self._cache) > CACHED_SEGMENTS:
+                self._cache.popitem(last=False)
+        return segment
+
+    def _read(self, cursor: Cursor, first: int, stop: int) -> bytes:
+        """The bits of units `first` to `stop`, which are here.
+
+        Raises:
+            StoreCorrupt: they are not what was stored.
+        """
+        parts = []
+        for segment in self._cover(cursor, first, stop):
+            if segment.bits is None:
+                segments.load_bits(cursor, self._sealer, segment)
+            assert segment.bits is not None
+            low, high = max(first, segment.first), min(stop, segment.stop)
+            parts.append(
+                segment.bits[
+                    UNIT_BYTES * (low - segment.first) : UNIT_BYTES * (high - segment.first)
+                ]
+            )
+        bits = b"".join(parts)
+        if len(bits) != UNIT_BYTES * (stop - first):
+            raise StoreCorrupt(f"expected {stop - first} units from {first}, got fewer")
+        return bits
 
 
-def master_units(side: Side, block: int, units: int) -> range:
-    """Numbers of the units of `block` that `side` hands out as master."""
-    first_of_bob = (units + block % 2) // 2
-    return range(first_of_bob) if side is Side.ALICE else range(first_of_bob, units)
+def _each(ids: bytes) -> list[bytes]:
+    return [ids[at : at + KEY_ID_BYTES] for at in range(0, len(ids), KEY_ID_BYTES)]
 
 
-def plan(block: int, secret_bits: int, sets_ahead: int) -> ReadyBlock:
-    """How a block of `secret_bits` is carved; `sets_ahead` as in `refill_sets`."""
-    sets = refill_sets(secret_bits, sets_ahead)
-    units, dropped = divmod(secret_bits - sets * 8 * SET_BYTES, UNIT_BITS)
-    return ReadyBlock(block, sets, units, dropped)
+def _pieces(keys: bytes, length: int) -> list[bytes]:
+    return [keys[at : at + length] for at in range(0, len(keys), length)]
 
 
-def carve(ready: ReadyBlock, data: bytes) -> tuple[list[bytes], bytes]:
-    """Cut a block's packed bits as planned: pad sets of 64 bytes, then all units."""
-    start = ready.refill_sets * SET_BYTES
-    units = data[start : start + UNIT_BYTES * ready.units]
-    return cut_sets(data, ready.refill_sets), units
+def _join(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order, with those that follow each other made one."""
+    joined: list[tuple[int, int]] = []
+    for first, stop in spans:
+        if joined and joined[-1][1] == first:
+            joined[-1] = joined[-1][0], stop
+        else:
+            joined.append((first, stop))
+    return joined
 
 
-def cut_units(data: bytes) -> list[bytes]:
-    """Units of 32 bytes."""
-    return [data[start : start + UNIT_BYTES] for start in range(0, len(data), UNIT_BYTES)]
+def _trim(bits: bytes, units: int, length: int) -> bytes:
+    """Of each `units` units the first `length` bytes."""
+    size = UNIT_BYTES * units
+    if size == length:
+        return bits
+    return b"".join(bits[at : at + length] for at in range(0, len(bits), size))
+
+
+def _cut(bits: bytes, places: Sequence[Place]) -> bytes:
+    """Of the units of each place the bytes of its key."""
+    if all(place.length % UNIT_BYTES == 0 for place in places):
+        return bits
+    keys, at = [], 0
+    for place in places:
+        keys.append(bits[at : at + place.length])
+        at += UNIT_BYTES * -(-place.length // UNIT_BYTES)
+    return b"".join(keys)

@@ -2,9 +2,10 @@
 
 import sqlite3
 from contextlib import closing
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bellwire.base.detections import Protocol
+from bellwire.keys.carving import ReadyBlock
 from bellwire.keys.errors import BlockConflict, StoreCorrupt
 from bellwire.keys.model import (
     MAX_BLOCK,
@@ -61,6 +62,46 @@ def to_record(row: sqlite3.Row) -> BlockRecord:
         epsilon=row["epsilon"],
         decided_at=row["decided_at"],
     )
+
+
+def ready_block(row: sqlite3.Row) -> ReadyBlock:
+    """What became of a block that is ready."""
+    return ReadyBlock(
+        row["number"], row["refill_sets"], row["units"], row["dropped_bits"], row["first_unit"]
+    )
+
+
+class PoolMarks(NamedTuple):
+    """Where a pool stands.
+
+    Attributes:
+        epoch: Counts fences.
+        next_unit: Number that the next block's first unit gets.
+        sequence: Counts what changed the pool; it never goes back, unless the store was put back.
+        peer_sequence: The highest that the peer ever said of its own.
+    """
+
+    epoch: int
+    next_unit: int
+    sequence: int
+    peer_sequence: int
+
+
+def pool_marks(cursor: sqlite3.Cursor) -> PoolMarks:
+    """Where the pool stands."""
+    row = cursor.execute("SELECT epoch, next_unit, sequence, peer_sequence FROM store").fetchone()
+    return PoolMarks(*there(row, "the pool's marks"))
+
+
+def ready_blocks(cursor: sqlite3.Cursor) -> list[ReadyBlock]:
+    """Ready blocks from the first one on of which anything is left, and the last one, ascending."""
+    rows = cursor.execute(
+        "SELECT number, refill_sets, units, dropped_bits, first_unit FROM blocks "
+        "WHERE state = 'ready' AND units > 0 AND number >= COALESCE("
+        "(SELECT block FROM marks ORDER BY first LIMIT 1), "
+        "(SELECT MAX(number) FROM blocks WHERE state = 'ready' AND units > 0)) ORDER BY number"
+    ).fetchall()
+    return [ReadyBlock(*row) for row in rows]
 
 
 def check_order(cursor: sqlite3.Cursor, block: int) -> None:

@@ -1,83 +1,41 @@
-"""Keys for consumers on this machine: the store behind the status of the link.
+"""Keys for consumers on this machine: the link's keys under the grant of the nodes' own sockets.
 
-What always holds: no key leaves unless the status lets keys flow when it is asked for AND when the
-store has answered. A key that the store gave up while the status turned is lost, never handed out.
-Key ids go out, and come in, in their opaque form only.
-The store waits for the disk in a thread, so that a sync never stops the event loop.
+What always holds: no key leaves unless the status lets keys flow when it is asked for AND when it
+is committed.
 """
 
-import asyncio
-
 from bellwire.base.clock import Clock
-from bellwire.keys.errors import KeyGone, KeyNotReady, LinkRed
-from bellwire.keys.model import DeliveredKey, KeyId, OpaqueKeyId
-from bellwire.keys.opaque import KeyIdCipher
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.errors import KeyGone, LinkRed
+from bellwire.keys.grants import LOCAL
+from bellwire.keys.kme import Delivery
+from bellwire.keys.link_keys import LinkKeys
+from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind, check_key_bits
 from bellwire.keys.status import LinkStatus, StatusView
 
 
-class KeyService:
-    """Draws and fetches keys of one link.
+class FlowCheck:
+    """Lets keys leave while a link's status does; read in the event loop's thread only.
 
     Args:
-        store: This side's store; without a pre-placed key, which comes before every other, there
-            is no key to draw.
-        status: The link's status; read in the event loop's thread only.
+        status: Of the link.
         clock: Seconds since the epoch.
     """
 
-    def __init__(self, store: KeyStore, status: LinkStatus, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, status: LinkStatus, clock: Clock) -> None:
         self._status = status
         self._clock = clock
 
-    def status(self) -> StatusView:
-        """The status of the link now."""
+    def view(self) -> StatusView:
+        """The status now."""
         return self._status.at(self._clock())
 
-    async def draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
-        """Hand out a key as master.
+    def __call__(self) -> None:
+        """Let pass.
 
         Raises:
-            LinkRed: the status does not let keys flow.
-            KeySizeUnsupported, NotEnoughKey: as `KeyStore.draw`.
+            LinkRed: no key may leave.
         """
-        self._require_flow()
-        delivered = await asyncio.to_thread(self._draw, bits)
-        self._require_flow()
-        return delivered
-
-    async def fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
-        """Hand out the key that the peer drew.
-
-        Raises:
-            LinkRed: the status does not let keys flow.
-            KeyGone: as `KeyStore.fetch`, or no node made this id.
-            KeyNotReady: as `KeyStore.fetch`.
-        """
-        self._require_flow()
-        try:
-            delivered = await asyncio.to_thread(self._fetch, key_id)
-        except KeyGone as error:
-            raise KeyGone(str(key_id), error.why) from error
-        except KeyNotReady as error:
-            raise KeyNotReady(str(key_id)) from error
-        self._require_flow()
-        return delivered
-
-    def _draw(self, bits: int) -> DeliveredKey[OpaqueKeyId]:
-        return _outside(self._store.draw(bits), self._ids())
-
-    def _fetch(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
-        ids = self._ids()
-        return _outside(self._store.fetch(ids.find(key_id)), ids)
-
-    def _ids(self) -> KeyIdCipher:
-        # Not kept: before the first block the pre-placed key may be missing, or give way.
-        return KeyIdCipher(self._store.authentication_keys().mac_key)
-
-    def _require_flow(self) -> None:
-        view = self.status()
+        view = self.view()
         if not view.keys_may_flow:
             raise LinkRed(
                 f"no key leaves: the link is {view.status.value}{', stale' if view.stale else ''}: "
@@ -85,5 +43,52 @@ class KeyService:
             )
 
 
-def _outside(delivered: DeliveredKey[KeyId], ids: KeyIdCipher) -> DeliveredKey[OpaqueKeyId]:
-    return DeliveredKey(ids.hide(delivered.key_id), delivered.key, delivered.source)
+class KeyService:
+    """Draws and fetches keys of one link for consumers on this machine.
+
+    Args:
+        keys: Of the link.
+        flow: The link's status.
+        source: Where the link's keys come from.
+    """
+
+    def __init__(self, keys: LinkKeys, flow: FlowCheck, source: KeySourceKind) -> None:
+        self._keys = keys
+        self._flow = flow
+        self._source = source
+
+    def status(self) -> StatusView:
+        """The status of the link now."""
+        return self._flow.view()
+
+    async def draw(self, bits: int) -> DeliveredKey:
+        """Hand out a key as master.
+
+        Raises:
+            LinkRed: the status does not let keys flow.
+            KeySizeUnsupported: not a multiple of 8, or not from 8 to 8,192.
+            NotEnoughKey: there is none of that size.
+            PeerAbsent: the peer's KME was not met since this node started.
+            StoreError: the store could not do it.
+        """
+        check_key_bits(bits)
+        self._flow()
+        grant = self._keys.numbered(own=True, number=LOCAL)
+        return self._delivered(await self._keys.submit_take(grant, 1, bits))
+
+    async def fetch(self, key_id: KeyId) -> DeliveredKey:
+        """Hand out the key that the peer drew.
+
+        Raises:
+            KeyGone: it was fetched before, or no node made this id for consumers here.
+            KeyNotReady: its block is not agreed ready here yet.
+            LinkRed, PeerAbsent, StoreError: as `draw`.
+        """
+        self._flow()
+        (found,) = self._keys.read(key_id.data, own=False)
+        if found is None or found[1].number != LOCAL:
+            raise KeyGone(str(key_id), "it left before, or never was here")
+        return self._delivered(await self._keys.submit_leave("", key_id.data, [found]))
+
+    def _delivered(self, delivery: Delivery) -> DeliveredKey:
+        return DeliveredKey(KeyId(delivery.ids), delivery.keys, self._source)

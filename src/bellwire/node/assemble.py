@@ -24,8 +24,8 @@ from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.keys.kek.source import KekSource
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
-from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus, StatusRules
+from bellwire.keys.store import KeyStore
 from bellwire.node.identity import load_identity
 from bellwire.node.kek import kek_source
 from bellwire.node.material import Material, Photons

@@ -103,9 +103,15 @@ class Contact(Interface):
     """What stands before HELLO."""
 
     async def meet(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes | None
     ) -> bytes | None:
-        """Come to a pre-placed key if there is none; the peer's HELLO, if it was read here."""
+        """Come to a pre-placed key if there is none; the peer's HELLO, if it was read here.
+
+        Args:
+            reader: Of the connection.
+            writer: Of the connection.
+            first: The peer's first frame, if it was read before.
+        """
 
 
 class Classical:
@@ -159,8 +165,11 @@ class Classical:
         self._opening = asyncio.Lock()
         self._last: asyncio.Future[None] | None = None
 
-    async def establish(self) -> None:
+    async def establish(self, first: bytes | None = None) -> None:
         """HELLO, and the peer's SYNC, whose MAC proves that it holds the pre-placed key.
+
+        Args:
+            first: The peer's first frame, if it was read already.
 
         Raises:
             ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage, PeerMismatch,
@@ -168,9 +177,8 @@ class Classical:
             RandomnessFailed: there is no nonce to say.
             ContactRefused, StoreError, PreplacedKeyInvalid: first contact came to nothing.
         """
-        first = None
         if self._contact is not None:
-            first = await self._contact.meet(self._reader, self._writer)
+            first = await self._contact.meet(self._reader, self._writer, first)
         nonce = await asyncio.to_thread(self._random.draw, NONCE_BYTES)
         async with asyncio.timeout(HELLO_TIMEOUT_S):
             line = Line(self._side, await self._vault.mac_key(), nonce)

@@ -19,7 +19,7 @@ from bellwire.keys.errors import (
     NodeUnreachable,
     NotEnoughKey,
 )
-from bellwire.keys.model import DeliveredKey, OpaqueKeyId
+from bellwire.keys.model import DeliveredKey, KeyId
 
 READY_WITHIN_S = 5.0
 """How long a key may be in the agreement between the nodes before it counts as unavailable."""
@@ -51,13 +51,13 @@ class NodeKeySource:
     async def fetch(self, key_id: bytes) -> QkdKey:
         """The key that the peer drew; errors as `KeySource.fetch`."""
         try:
-            return _to_qkd_key(await self._fetch_ready(OpaqueKeyId(key_id)))
+            return _to_qkd_key(await self._fetch_ready(KeyId(key_id)))
         except (LinkRed, KeyGone, KeyIdMalformed) as error:
             raise KeyRefused(str(error), hint=error.hint) from error
         except (KeyNotReady, NodeUnreachable, DeliveryFailed) as error:
             raise _unavailable(error) from error
 
-    async def _fetch_ready(self, key_id: OpaqueKeyId) -> DeliveredKey[OpaqueKeyId]:
+    async def _fetch_ready(self, key_id: KeyId) -> DeliveredKey:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + self._ready_within_s
         while True:
@@ -69,7 +69,7 @@ class NodeKeySource:
             await asyncio.sleep(ASK_AGAIN_S)
 
 
-def _to_qkd_key(delivered: DeliveredKey[OpaqueKeyId]) -> QkdKey:
+def _to_qkd_key(delivered: DeliveredKey) -> QkdKey:
     return QkdKey(delivered.key_id.data, delivered.key, delivered.source.value)
 
 

@@ -6,6 +6,7 @@ block by themselves and keep a status of their own; keys leave through a Unix so
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 from collections import Counter, deque
@@ -17,15 +18,22 @@ import structlog
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
+from bellwire.base.frames import read_frame
 from bellwire.crypto.randomness.source import RandomSource
+from bellwire.distill.contact_frames import MAX_FRAME as MAX_FIRST_FRAME
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
-from bellwire.keys.service import KeyService
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.errors import PreplacedKeyInvalid, StoreError
+from bellwire.keys.link_keys import LinkKeys
+from bellwire.keys.peering.line import is_hello
+from bellwire.keys.service import FlowCheck, KeyService
 from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
+from bellwire.keys.store import KeyStore
 from bellwire.node.accounts import Accounts
 from bellwire.node.classical import Classical, Contact
 from bellwire.node.material import Material
+from bellwire.node.peering import Peering, closed
+from bellwire.node.saes import NOBODY, Saes
 from bellwire.node.vault import StoreVault
 
 REPORTS_KEPT = 256
@@ -33,6 +41,8 @@ RECONNECT_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 CONNECT_TIMEOUT_S = 10.0
 MAX_UNPROVEN = 64
 STEP_TIMEOUT_S = 10.0
+FIRST_FRAME_S = 5.0
+TEND_EVERY_S = 1.0
 log = structlog.get_logger()
 
 
@@ -86,6 +96,14 @@ class NodeService:
         step_timeout_s: How long the peer may take for a step of a block.
         clock: Time.
         contact: How the node comes by its first authentication key; None: it was brought.
+        kme: Name of this site's KME.
+        saes: The SAEs of this site.
+        sync_s: How long a sync of the store's disk takes, in seconds.
+        time_to_live_s: Age at which keys that no slave fetched are given up, in seconds.
+
+    Attributes:
+        keys: For consumers at the node's own socket.
+        link_keys: For every other door.
     """
 
     def __init__(
@@ -101,6 +119,10 @@ class NodeService:
         step_timeout_s: float = STEP_TIMEOUT_S,
         clock: Clock = system_clock,
         contact: Contact | None = None,
+        kme: str | None = None,
+        saes: Saes = NOBODY,
+        sync_s: float = 0.0,
+        time_to_live_s: float = 86_400.0,
     ) -> None:
         self.side = side
         self._contact = contact
@@ -112,7 +134,21 @@ class NodeService:
         self._schedule = schedule
         self._step_timeout_s = step_timeout_s
         self._clock = clock
-        self.keys = KeyService(store, status, clock)
+        flow = FlowCheck(status, clock)
+        self.link_keys = LinkKeys(
+            store,
+            kme or f"kme-{side.value}",
+            check_flow=flow,
+            serves=saes.serves,
+            clock=clock,
+            sync_s=sync_s,
+            time_to_live_s=time_to_live_s,
+        )
+        vault.released = self.link_keys.add_block
+        self.keys = KeyService(self.link_keys, flow, material.kind)
+        self._peering = Peering(self.link_keys, vault.mac_key, saes.names)
+        self._tending: asyncio.Task[None] | None = None
+        self._current_peering: asyncio.Task[None] | None = None
         self._reports: deque[tuple[int, float, BlockReport]] = deque(maxlen=REPORTS_KEPT)
         self._numbers = itertools.count(1)
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(16)
@@ -155,7 +191,7 @@ class NodeService:
         """Key that this node holds, spent on tags, and won back; and where the first came from."""
         contact = await asyncio.to_thread(self._store.first_contact)
         return Accounts(
-            stock_bits=await asyncio.to_thread(self._store.stock_bits, self.side),
+            stock_bits=self.link_keys.stock_bits,
             reserve_sets=await asyncio.to_thread(self._store.reserve_sets_left),
             consumed_bits=self._consumed_bits,
             refilled_bits=self._vault.refilled_bits,
@@ -165,11 +201,25 @@ class NodeService:
     # -- services ----------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """End every connection to this node (Bob), proven or not."""
-        accepted = list(self._accepted)
-        for task in accepted:
+        """End every connection to this node (Bob), proven or not, and zeroise what left."""
+        tasks = [*self._accepted, *([self._tending] if self._tending else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*accepted, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.link_keys.close()
+
+    async def _tend(self) -> None:
+        """What is due to the pool every second, for ever."""
+        while True:
+            await asyncio.sleep(TEND_EVERY_S)
+            try:
+                await self.link_keys.tend()
+            except StoreError as error:
+                log.warning("the pool was not tended", error=str(error))
+
+    def _start_tending(self) -> None:
+        if self._tending is None:
+            self._tending = asyncio.create_task(self._tend())
 
     async def serve_peer(self, host: str, port: int) -> asyncio.Server:
         """Bob: listen for Alice's node.
@@ -177,6 +227,7 @@ class NodeService:
         Raises:
             UsageError: the address cannot be listened on.
         """
+        self._start_tending()
         try:
             return await asyncio.start_server(self._accept, host, port)
         except OSError as error:
@@ -192,10 +243,16 @@ class NodeService:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        connection = self._connection(reader, writer)
         self._accepted.add(task)
+        self._make_room()
+        self._unproven[task] = _address(writer)
+        connection = self._connection(reader, writer)
         try:
-            if await self._is_peer(connection, task, _address(writer)):
+            async with asyncio.timeout(FIRST_FRAME_S):
+                first = await read_frame(reader, MAX_FIRST_FRAME)
+            if is_hello(first):
+                await self._serve_peering(reader, writer, first, task)
+            elif await self._is_peer(connection, task, first):
                 await self._serve(connection, task)
         except (BellwireError, TimeoutError) as error:
             log.warning("connection to the peer ended", error=str(error) or "no answer in time")
@@ -204,22 +261,39 @@ class NodeService:
             # cancelled handler.
             pass
         finally:
-            await connection.close()
+            self._unproven.pop(task, None)
+            with contextlib.suppress(
+                asyncio.CancelledError
+            ):  # it aborts the connection all the same
+                await connection.close()
             self._accepted.discard(task)
 
     async def _is_peer(
-        self, connection: Classical, task: "asyncio.Task[None]", address: str
+        self, connection: Classical, task: "asyncio.Task[None]", first: bytes
     ) -> bool:
-        self._make_room()
-        self._unproven[task] = address
         try:
-            await connection.establish()
+            await connection.establish(first)
         except (BellwireError, TimeoutError) as error:
             log.warning("connection refused", error=str(error) or "no HELLO in time")
             return False
         finally:
             self._unproven.pop(task, None)
         return True
+
+    async def _serve_peering(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        first: bytes,
+        task: "asyncio.Task[None]",
+    ) -> None:
+        def proven() -> None:
+            self._unproven.pop(task, None)
+            earlier, self._current_peering = self._current_peering, task
+            if earlier is not None:
+                earlier.cancel()
+
+        await self._peering.run(reader, writer, first, proven)
 
     def _make_room(self) -> None:
         """End the oldest unproven connection of the address that has most.
@@ -241,10 +315,41 @@ class NodeService:
             earlier.cancel()
             await asyncio.gather(earlier, return_exceptions=True)
         await connection.settle()
+        await self.link_keys.open(await self._vault.mac_key())
         await connection.answer()
 
     async def run_alice(self, host: str, port: int) -> None:
         """Alice: connect, run blocks, connect again, for ever."""
+        self._start_tending()
+        peering = asyncio.create_task(self._run_peering(host, port))
+        try:
+            await self._run_classical(host, port)
+        finally:
+            peering.cancel()
+            await asyncio.gather(peering, return_exceptions=True)
+
+    async def _run_peering(self, host: str, port: int) -> None:
+        delays = iter(RECONNECT_S)
+        delay = RECONNECT_S[0]
+        while True:
+            writer: asyncio.StreamWriter | None = None
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    reader, writer = await asyncio.open_connection(host, port)
+                await self._peering.run(reader, writer)
+            except PreplacedKeyInvalid:
+                pass  # first contact brings it, on the other connection
+            except (OSError, TimeoutError, BellwireError) as error:
+                if self.link_keys.peer.met:
+                    delays = iter(RECONNECT_S)
+                log.info("no peering with the peer's KME", error=str(error) or "no answer in time")
+            finally:
+                if writer is not None:
+                    await closed(writer)
+            delay = next(delays, delay)
+            await asyncio.sleep(delay)
+
+    async def _run_classical(self, host: str, port: int) -> None:
         delays = iter(RECONNECT_S)
         delay = RECONNECT_S[0]
         while True:
@@ -254,6 +359,7 @@ class NodeService:
                 try:
                     await connection.establish()
                     await connection.settle()
+                    await self.link_keys.open(await self._vault.mac_key())
                     delays = iter(RECONNECT_S)
                     log.info("connected to the peer", host=host, port=port)
                     await self._work(connection)
@@ -375,7 +481,7 @@ class NodeService:
             return True
         if view.status is Status.RED:
             return False
-        stock = await asyncio.to_thread(self._store.stock_bits, self.side)
+        stock = self.link_keys.stock_bits
         return stock + under_way * self._block_bits < target
 
     # -- what every block leaves -------------------------------------------------------------

@@ -16,7 +16,7 @@ from bellwire.distill.contact_frames import MAX_FRAME, is_first_contact, refusal
 from bellwire.distill.errors import ContactRefused, DistillError, PeerMismatch, Refusal
 from bellwire.distill.first_contact import Agreement, Alice, Bob
 from bellwire.keys.model import ContactMethod, FirstContact
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.node.durable import whole
 
 CONTACT_TIMEOUT_S = 10.0
@@ -53,9 +53,14 @@ class SignedContact:
         Alice(identity, peer, random.draw)  # refuses our own fingerprint at the start
 
     async def meet(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes | None
     ) -> bytes | None:
         """Come to a key if there is none; Bob returns the first frame of the line, read here.
+
+        Args:
+            reader: Of the connection.
+            writer: Of the connection.
+            first: The peer's first frame, if it was read already.
 
         Raises:
             ContactRefused: the other end is not the peer, or one of the two holds a key already.
@@ -69,7 +74,7 @@ class SignedContact:
                 if await asyncio.to_thread(self._store.first_contact) is None:
                     await self._call(reader, writer)
                 return None
-            first = await read_frame(reader, MAX_FRAME)
+            first = first or await read_frame(reader, MAX_FRAME)
             if not is_first_contact(first):
                 return await self._line(first)
             try:

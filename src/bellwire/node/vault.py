@@ -1,6 +1,7 @@
 """The key store as the classical channel sees it: durable calls that never block the event loop."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from bellwire.base.clock import Clock
 from bellwire.base.detections import Side
@@ -9,7 +10,7 @@ from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.report import SIGNED_CONTACT_ASSUMPTION, BlockReport
 from bellwire.keys.model import BlockRecord, BlockState, ContactMethod, KeySourceKind
 from bellwire.keys.reserve import SET_BYTES, TagPurpose
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 
 
 class StoreVault:
@@ -22,6 +23,7 @@ class StoreVault:
 
     Attributes:
         refilled_bits: What blocks have paid to the authentication key since the start.
+        released: Called with the number of each block that became ready.
     """
 
     def __init__(self, store: KeyStore, source: KeySourceKind, clock: Clock) -> None:
@@ -29,6 +31,7 @@ class StoreVault:
         self._source = source
         self._clock = clock
         self.refilled_bits = 0
+        self.released: Callable[[int], Awaitable[None]] | None = None
 
     async def mac_key(self) -> Secret:
         """The line's key."""
@@ -89,6 +92,8 @@ class StoreVault:
         """The peer keeps it too: it may be used."""
         ready = await asyncio.to_thread(self._store.mark_ready, block)
         self.refilled_bits += ready.refill_bits
+        if self.released is not None:
+            await self.released(block)
 
     async def discard(self, block: int) -> None:
         """The peer does not keep it and never will."""

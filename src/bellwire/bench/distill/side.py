@@ -30,8 +30,8 @@ from bellwire.distill.reconciliation import Method
 from bellwire.distill.report import BlockReport
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import preplaced_bytes
-from bellwire.keys.sqlite import KeyStore
 from bellwire.keys.status import LinkStatus
+from bellwire.keys.store import KeyStore
 from bellwire.node import logs
 from bellwire.node.material import Opening, read_opening
 from bellwire.node.service import NodeService, Schedule

@@ -1,9 +1,9 @@
-"""The key store of one side of a link, in one SQLite file: blocks, authentication reserve, pool.
+"""The key store of one side of a link: blocks, authentication reserve, and the pool's segments.
 
 What always holds:
 
-- A tag pad or a key is deleted durably BEFORE it is returned. A crash in between loses it; nothing
-  is ever returned twice, at this side.
+- A tag pad is deleted durably BEFORE it is returned. A crash in between loses it; nothing is ever
+  returned twice, at this side. Keys are handed out by `pool`, by the same rule.
 - Each method is one transaction: after an error or a crash the store is as before or as after.
 - A block gives bits only when it is `ready`, which both sides make it in ascending order, so that
   both carve the same pad sets and units from it (see `reserve` and `pool`).
@@ -15,36 +15,31 @@ Methods may be called from any thread; each waits for the disk, so an event loop
 import hmac
 import secrets
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
+from bellwire.keys import segments
+from bellwire.keys.carving import ReadyBlock, carve, plan
 from bellwire.keys.database import Database
 from bellwire.keys.errors import (
     BlockConflict,
     BlockNumberUsed,
-    KeyGone,
-    KeyNotReady,
-    NotEnoughKey,
     PreplacedKeyInvalid,
     ReserveExhausted,
     StoreCorrupt,
     StoreRefused,
 )
+from bellwire.keys.grants import Grants
 from bellwire.keys.model import (
     MAX_BLOCK,
-    UNIT_BITS,
-    UNIT_BYTES,
     BlockRecord,
     BlockState,
     ContactMethod,
-    DeliveredKey,
     FirstContact,
-    KeyId,
-    KeySourceKind,
-    check_key_bits,
 )
-from bellwire.keys.pool import ReadyBlock, carve, cut_units, master_units, plan
+from bellwire.keys.pool import Pool
 from bellwire.keys.reserve import AuthenticationKeys, Pads, cut_preplaced
 from bellwire.keys.rows import (
     block_row,
@@ -52,18 +47,12 @@ from bellwire.keys.rows import (
     first_contact,
     fixed_keys,
     marks,
+    pool_marks,
+    ready_block,
     there,
     to_record,
 )
 from bellwire.keys.sealing import DATA_KEY_BYTES, STORE_ID_BYTES, Sealer
-
-PAGE_BYTES = 256 * UNIT_BYTES
-"""Units of a long block are sealed so many together: one by one they cost more than distilling. A
-page is taken apart when the first of its units is asked for, so that each can be erased by itself.
-"""
-
-DELIVERIES_PER_TRUNCATE = 32
-"""Keys delivered before the log is emptied of their sealed copies; emptying costs two syncs."""
 
 BROUGHT = FirstContact()
 """A pre-placed key that was brought by hand."""
@@ -77,7 +66,6 @@ class KeyStore:
     def __init__(self, database: Database, sealer: Sealer, side: Side) -> None:
         self._database = database
         self._sealer = sealer
-        self._deliveries = 0
         self.side = side
 
     def __repr__(self) -> str:
@@ -111,6 +99,14 @@ class KeyStore:
             database.close()
             raise
         return cls(database, sealer, side)
+
+    def pool(self) -> Pool:
+        """The pool in this store; one at a time, to be loaded before it is used."""
+        return Pool(self._database, self._sealer, self.side)
+
+    def grants(self) -> Grants:
+        """The grants in this store; one at a time, to be loaded before they are used."""
+        return Grants(self._database)
 
     def close(self) -> None:
         """Empty the log and give the file up; again is harmless."""
@@ -304,27 +300,20 @@ class KeyStore:
             if row is None:
                 raise BlockConflict(block, "expected a pending block, got none")
             if row["state"] == BlockState.READY:
-                return ReadyBlock(block, row["refill_sets"], row["units"], row["dropped_bits"])
+                return ready_block(row)
             check_order(cursor, block)
             data = there(self._pending_data(cursor, block), f"bits of block {block}")
             ready = plan(block, row["secret_bits"], marks(cursor)[1] - block)
+            ready = replace(ready, first_unit=pool_marks(cursor).next_unit)
             sets, units = carve(ready, data)
             self._append_sets(cursor, sets)
-            self._put_units(cursor, block, units)
-            own = master_units(self.side, block, ready.units)
+            segments.put(cursor, self._sealer, self.side, ready, units)
             cursor.execute(
-                "UPDATE blocks SET state = 'ready', refill_sets = ?, units = ?, dropped_bits = ?, "
-                "own_next = ?, own_end = ?, peer_left = ? WHERE number = ?",
-                (
-                    ready.refill_sets,
-                    ready.units,
-                    ready.dropped_bits,
-                    own.start,
-                    own.stop,
-                    ready.units - len(own),
-                    block,
-                ),
+                "UPDATE blocks SET state = 'ready', refill_sets = ?, first_unit = ?, units = ?, "
+                "dropped_bits = ? WHERE number = ?",
+                (ready.refill_sets, ready.first_unit, ready.units, ready.dropped_bits, block),
             )
+            cursor.execute("UPDATE store SET next_unit = ?", (ready.stop_unit,))
             cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
         self._database.truncate()
         return ready
@@ -342,137 +331,6 @@ class KeyStore:
             cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
             cursor.execute("DELETE FROM blocks WHERE number = ?", (block,))
         self._database.truncate()
-
-    # Pool
-
-    def draw(self, bits: int) -> DeliveredKey[KeyId]:
-        """Hand out a key as master: the oldest run of this side's own units, from one block.
-
-        Whole units are consumed; the bits beyond `bits` in the last one are dropped.
-
-        Raises:
-            KeySizeUnsupported: not a multiple of 8, or not from 8 to 65,536.
-            NotEnoughKey: no block has that many own bits left.
-        """
-        check_key_bits(bits)
-        count = -(-bits // UNIT_BITS)
-        with self._database.transaction() as cursor:
-            row = cursor.execute(
-                "SELECT number, own_next, source FROM blocks "
-                "WHERE own_next < own_end AND own_end - own_next >= ? ORDER BY number LIMIT 1",
-                (count,),
-            ).fetchone()
-            if row is None:
-                (most,) = cursor.execute(
-                    "SELECT COALESCE(MAX(own_end - own_next), 0) FROM blocks "
-                    "WHERE own_next < own_end"
-                ).fetchone()
-                raise NotEnoughKey(bits, most * UNIT_BITS)
-            block, first, source = row
-            key_id = KeyId(block, first, bits)
-            data = self._take(cursor, key_id)
-            if data is None:
-                raise StoreCorrupt(f"expected all units of a key of block {block}, got fewer")
-            cursor.execute(
-                "UPDATE blocks SET own_next = ? WHERE number = ?", (first + count, block)
-            )
-        return self._delivered(key_id, data, source)
-
-    def fetch(self, key_id: KeyId) -> DeliveredKey[KeyId]:
-        """Hand out, once, the key that the peer drew under `key_id`.
-
-        Raises:
-            KeyNotReady: the block is pending here; the same call may succeed later.
-            KeyGone: no such block, not the peer's units, or some of them left before.
-        """
-        with self._database.transaction() as cursor:
-            row = block_row(cursor, key_id.block)
-            if row is None:
-                raise KeyGone(str(key_id), "there is no such block")
-            if row["state"] == BlockState.PENDING:
-                raise KeyNotReady(str(key_id))
-            peers = master_units(self.side.peer, key_id.block, row["units"])
-            if key_id.units.start not in peers or key_id.units[-1] not in peers:
-                raise KeyGone(str(key_id), "these bits are not the peer's to hand out")
-            data = self._take(cursor, key_id)
-            if data is None:
-                raise KeyGone(str(key_id), "these bits were fetched before")
-            cursor.execute(
-                "UPDATE blocks SET peer_left = peer_left - ? WHERE number = ?",
-                (len(key_id.units), key_id.block),
-            )
-        return self._delivered(key_id, data, row["source"])
-
-    def stock_bits(self, master: Side) -> int:
-        """Bits in the pool that `master` may still hand out, as far as this side knows."""
-        column = "own_end - own_next" if master is self.side else "peer_left"
-        with self._database.transaction() as cursor:
-            (units,) = cursor.execute(f"SELECT COALESCE(SUM({column}), 0) FROM blocks").fetchone()  # noqa: S608 - one of the two literals above
-        return int(units) * UNIT_BITS
-
-    def _take(self, cursor: sqlite3.Cursor, key_id: KeyId) -> bytes | None:
-        """Open and delete the units of `key_id`; None, and nothing deleted, if one is missing."""
-        wanted = key_id.units
-        self._open_pages(cursor, key_id.block, wanted)
-        where = "WHERE block = ? AND number >= ? AND number < ?"
-        at = (key_id.block, wanted.start, wanted.stop)
-        rows = cursor.execute(f"SELECT number, sealed FROM units {where} ORDER BY number", at)  # noqa: S608 - a literal
-        found = rows.fetchall()
-        if len(found) != len(wanted):
-            return None
-        box = self._sealer.box("units", key_id.block)
-        data = b"".join(box.open(number, sealed) for number, sealed in found)
-        cursor.execute(f"DELETE FROM units {where}", at)  # noqa: S608 - a literal
-        return data[: key_id.bits // 8]
-
-    def _put_units(self, cursor: sqlite3.Cursor, block: int, units: bytes) -> None:
-        """Keep a ready block's units, of a long block in pages."""
-        if len(units) <= PAGE_BYTES:
-            self._insert_units(cursor, block, 0, units)
-            return
-        box = self._sealer.box("pages", block)
-        cursor.executemany(
-            "INSERT INTO pages VALUES (?, ?, ?, ?)",
-            [
-                (
-                    block,
-                    start // UNIT_BYTES,
-                    min(start + PAGE_BYTES, len(units)) // UNIT_BYTES,
-                    box.seal(start // UNIT_BYTES, units[start : start + PAGE_BYTES]),
-                )
-                for start in range(0, len(units), PAGE_BYTES)
-            ],
-        )
-
-    def _open_pages(self, cursor: sqlite3.Cursor, block: int, wanted: range) -> None:
-        """Lay the units of every page that holds one of those wanted by themselves."""
-        rows = cursor.execute(
-            "SELECT first, stop, sealed FROM pages WHERE block = ? AND first < ? AND stop > ?",
-            (block, wanted.stop, wanted.start),
-        ).fetchall()
-        box = self._sealer.box("pages", block)
-        for first, stop, sealed in rows:
-            units = box.open(first, sealed)
-            if len(units) != UNIT_BYTES * (stop - first):
-                raise StoreCorrupt(f"expected {stop - first} units in a page of block {block}")
-            self._insert_units(cursor, block, first, units)
-            cursor.execute("DELETE FROM pages WHERE block = ? AND first = ?", (block, first))
-
-    def _insert_units(self, cursor: sqlite3.Cursor, block: int, first: int, units: bytes) -> None:
-        box = self._sealer.box("units", block)
-        cursor.executemany(
-            "INSERT INTO units VALUES (?, ?, ?)",
-            [
-                (block, number, box.seal(number, unit))
-                for number, unit in enumerate(cut_units(units), first)
-            ],
-        )
-
-    def _delivered(self, key_id: KeyId, data: bytes, source: str) -> DeliveredKey[KeyId]:
-        self._deliveries += 1
-        if self._deliveries % DELIVERIES_PER_TRUNCATE == 0:
-            self._database.truncate()
-        return DeliveredKey(key_id, Secret(data), KeySourceKind(source))
 
     def _append_sets(self, cursor: sqlite3.Cursor, sets: list[bytes]) -> None:
         _, last_set = marks(cursor)

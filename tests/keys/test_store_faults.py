@@ -25,10 +25,10 @@ from tests.keys.stores import (
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.keys import database
-from bellwire.keys import sqlite as store_module
+from bellwire.keys import store as sqlite as store_module
 from bellwire.keys.errors import StoreError
 from bellwire.keys.model import ContactMethod, FirstContact, KeyId
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 
 BITS = 4096
 

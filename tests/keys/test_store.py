@@ -50,7 +50,7 @@ from bellwire.keys.model import (
 )
 from bellwire.keys.reserve import TagPurpose
 from bellwire.keys.sealing import STORE_ID_BYTES
-from bellwire.keys.sqlite import DELIVERIES_PER_TRUNCATE, KeyStore
+from bellwire.keys.store import DELIVERIES_PER_TRUNCATE, KeyStore
 
 LONG = 180_000
 """Gives 699 units, in three pages."""

@@ -27,11 +27,11 @@ from tests.keys.stores import (
 )
 
 from bellwire.base.detections import Side
-from bellwire.keys import sqlite
+from bellwire.keys import store as sqlite
 from bellwire.keys.errors import KeyGone, KeyNotReady, NotEnoughKey, ReserveExhausted
 from bellwire.keys.model import BlockState, DeliveredKey, KeyId
 from bellwire.keys.pool import master_units, plan
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 
 SIDES = st.sampled_from(list(Side))
 UNIT = 256

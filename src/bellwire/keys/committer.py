@@ -1,0 +1,195 @@
+"""Requests that come at once share one commit: what the disk costs is paid once for all of them.
+
+The event loop collects what came in one turn, commits it in the next, and answers. Where a sync
+takes longer than a turn may (a slow disk, or another thread in the store), the commit runs in a
+thread, and the next group collects meanwhile; one group is under way at a time.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from bellwire.base.clock import Clock
+from bellwire.base.errors import BellwireError
+from bellwire.keys.errors import KeyNotReady, StoreError
+from bellwire.keys.kme import Delivery
+from bellwire.keys.pool import Leave, Outcome, Pool, Request, Take
+
+MAX_GROUP = 256
+"""Requests of one commit: the first of them waits for the last."""
+
+MAX_WAITING = 8192
+"""Requests that may wait; more are refused at once."""
+
+SLOW_SYNC_S = 0.0005
+"""Syncs that take longer than this are waited for in a thread (measured: there it pays)."""
+
+READY_WITHIN_S = 1.0
+"""How long a key may be waited for whose block the peer has ready, and this side a moment later."""
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Entry:
+    request: Request
+    done: "asyncio.Future[Delivery]"
+    early: KeyNotReady | None = None
+
+
+class Committer:
+    """Serves requests of a pool in groups. All methods are for the event loop's thread.
+
+    Args:
+        pool: Loaded before the first request.
+        check_flow: Raises LinkRed while no key of the link may leave; asked before each commit.
+        clock: Seconds since the epoch.
+        sync_s: How long a sync of this disk takes, in seconds.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        check_flow: Callable[[], None],
+        clock: Clock,
+        *,
+        sync_s: float = 0.0,
+    ) -> None:
+        self._pool = pool
+        self._check_flow = check_flow
+        self._clock = clock
+        self._in_thread = sync_s > SLOW_SYNC_S
+        self._waiting: list[_Entry] = []
+        self._early: list[_Entry] = []
+        self._turn = asyncio.Lock()
+        self._scheduled = False
+        self._task: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "bellwire-commit")
+
+    def submit(self, request: Request) -> "asyncio.Future[Delivery]":
+        """Keys of a request, once the mark that they left is durable.
+
+        Errors, by the future: those of `Pool.commit` and of `check_flow`.
+
+        Raises:
+            StoreError: too many requests are waiting.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise StoreError("too many requests are waiting for the store")
+        loop = asyncio.get_running_loop()
+        entry = _Entry(request, loop.create_future())
+        self._waiting.append(entry)
+        self._schedule(loop)
+        return entry.done
+
+    def block_ready(self) -> None:
+        """A block became ready: whoever waits for its keys is asked for again."""
+        early, self._early = self._early, []
+        self._waiting += early
+        if early:
+            self._schedule(asyncio.get_running_loop())
+
+    async def run_alone(self, work: Callable[[], Result]) -> Result:
+        """Do something else with the pool, in the thread, while no group is under way.
+
+        It is done to its end even if whoever waits for it is cancelled.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._run_alone(work)))
+
+    async def _run_alone(self, work: Callable[[], Result]) -> Result:
+        try:
+            async with self._turn:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._schedule(asyncio.get_running_loop())
+
+    async def close(self) -> None:
+        """Serve what waits; then give the thread up."""
+        while self._waiting:
+            self._flush()
+            async with self._turn:
+                pass
+        async with self._turn:
+            pass
+        for entry in list(self._early):
+            self._give_up(entry)
+        self._thread.shutdown()
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting and not self._scheduled and not self._turn.locked():
+            self._scheduled = True
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._turn.locked():
+            return  # whoever has it schedules the next group
+        loop = asyncio.get_running_loop()
+        group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+        group = [entry for entry in group if not entry.done.done()]
+        flowing = True
+        try:
+            self._check_flow()
+        except BellwireError as error:
+            # Keys of no link may leave all the same; whether others are a link's, the pool knows.
+            flowing = False
+            for entry in group:
+                if isinstance(entry.request, Take | Leave):
+                    _fail(entry, error)
+            group = [entry for entry in group if not entry.done.done()]
+        if group and (self._in_thread or not self._pool.idle):
+            self._task = loop.create_task(self._commit_in_thread(group, flowing))
+            return
+        if group:
+            self._settle(group, self._commit(group, flowing))
+        self._schedule(loop)
+
+    def _commit(self, group: list[_Entry], flowing: bool) -> list[Outcome]:
+        try:
+            requests = [entry.request for entry in group]
+            return self._pool.commit(requests, self._clock(), flowing=flowing)
+        except BellwireError as error:
+            return [error] * len(group)
+        except Exception:
+            for entry in group:  # nobody is to wait for ever for an answer
+                entry.done.get_loop().call_soon_threadsafe(
+                    _fail, entry, StoreError("the pool failed")
+                )
+            raise
+
+    async def _commit_in_thread(self, group: list[_Entry], flowing: bool) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            outcomes = await loop.run_in_executor(self._thread, self._commit, group, flowing)
+        self._settle(group, outcomes)
+        self._schedule(loop)
+
+    def _settle(self, group: list[_Entry], outcomes: list[Outcome]) -> None:
+        for entry, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, Delivery):
+                if not entry.done.done():  # whoever asked may have left; the keys are lost
+                    entry.done.set_result(outcome)
+            elif isinstance(outcome, KeyNotReady):
+                self._wait(entry, outcome)
+            else:
+                _fail(entry, outcome)
+
+    def _wait(self, entry: _Entry, error: KeyNotReady) -> None:
+        """Keep a request whose block is not ready here yet, for a while."""
+        if entry.early is None:
+            entry.early = error
+            asyncio.get_running_loop().call_later(READY_WITHIN_S, self._give_up, entry)
+        self._early.append(entry)
+
+    def _give_up(self, entry: _Entry) -> None:
+        if entry in self._early and entry.early is not None:
+            self._early.remove(entry)
+            _fail(entry, entry.early)
+
+
+def _fail(entry: _Entry, error: BellwireError) -> None:
+    if not entry.done.done():
+        entry.done.set_exception(error)

@@ -1,0 +1,213 @@
+"""Key ids: where a key's bits lie and to whom they were granted, for the two KMEs alone to read.
+
+An id is a UUID of version 4 (RFC 9562, 5.4), for there are clients that accept no later version.
+Its 122 free bits are `tag (52) ‖ place ⊕ mask (70)`: the place says first unit, length and grant;
+the tag is a function of the place under one key, the mask a function of the tag under another, both
+known to the two KMEs of the link and to nobody else. This is the SIV construction (Rogaway and
+Shrimpton, 2006): deterministic authenticated encryption, without a nonce, of texts that never
+repeat.
+
+Who sees ids, however many, learns nothing of the ids to come: else he could name one before its
+owner does, and have that key burnt. An id that was made up passes with a chance of 2⁻⁵², and then
+leads its maker, if the grant happens to be his, to bits that nobody else was told.
+
+Keys differ by direction and by epoch, so that an id of one pool reads as made up in every other.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bellwire.base.detections import Side
+from bellwire.base.secret import Secret
+from bellwire.crypto.block_function import KEY_BYTES, BlockFunction
+from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.labels import KEY_IDS
+from bellwire.keys.errors import KeyGone
+from bellwire.keys.kme import KEY_ID_BYTES, MAX_KEY_BYTES
+from bellwire.keys.model import UNIT_BYTES
+
+UNIT_FIELD = 42
+"""Bits of a unit's number: 32 TiB of key in one epoch."""
+
+LENGTH_FIELD = 10
+GRANT_FIELD = 18
+
+MAX_UNIT = 2**UNIT_FIELD
+MAX_GRANT = 2**GRANT_FIELD
+
+_PLACE = UNIT_FIELD + LENGTH_FIELD + GRANT_FIELD
+_TAG = 122 - _PLACE
+_PLACE_MASK = (1 << _PLACE) - 1
+
+_FEW = 4
+"""Up to so many ids, Python's integers are faster than NumPy's arrays."""
+
+Words = NDArray[np.uint64]
+
+
+class Place(NamedTuple):
+    """Where a key lies.
+
+    Attributes:
+        first: Number of its first unit in the pool of the link.
+        length: Bytes of the key.
+        grant: To whom it was granted: a number that both KMEs know, of the master's direction.
+    """
+
+    first: int
+    length: int
+    grant: int
+
+    @property
+    def units(self) -> int:
+        """Units that the key covers, from the first on."""
+        return -(-self.length // UNIT_BYTES)
+
+
+class KeyIds:
+    """Makes and reads the ids of one direction of a link.
+
+    Args:
+        mac_key: The link's pre-placed MAC key; used through HKDF only. Secret.
+        master: Whose SAEs are masters of these keys.
+        epoch: Number of the pool's epoch, which changes when a pool is fenced.
+    """
+
+    __slots__ = ("_mask", "_tag")
+
+    def __init__(self, mac_key: Secret, master: Side, epoch: int) -> None:
+        info = b"".join((KEY_IDS, b"\0", master.value.encode(), b"\0", epoch.to_bytes(8, "big")))
+        keys = hkdf(mac_key.reveal(), info=info, length=2 * KEY_BYTES)
+        self._tag = BlockFunction(keys[:KEY_BYTES])
+        self._mask = BlockFunction(keys[KEY_BYTES:])
+
+    def __repr__(self) -> str:
+        return "KeyIds()"
+
+    def make(self, firsts: Sequence[int], length: int, grant: int) -> bytes:
+        """Ids of keys of one length and grant.
+
+        Args:
+            firsts: First unit of each key.
+            length: Bytes of each key.
+            grant: As `Place.grant`.
+
+        Returns:
+            16 bytes for each, in order.
+
+        Raises:
+            ValueError: a number does not fit an id.
+        """
+        if not (
+            0 <= min(firsts, default=0) <= max(firsts, default=0) < MAX_UNIT
+            and 1 <= length <= MAX_KEY_BYTES
+            and 0 <= grant < MAX_GRANT
+        ):
+            raise ValueError("expected units, a length and a grant that fit an id")
+        if len(firsts) > _FEW:
+            return self._make_many(np.array(firsts, np.uint64), length, grant)
+        return b"".join(self._make_one(first, length, grant) for first in firsts)
+
+    def read(self, ids: bytes) -> list[Place | None]:
+        """The places of ids; None where an id was not made under these keys.
+
+        Args:
+            ids: 16 bytes for each.
+        """
+        count = len(ids) // KEY_ID_BYTES
+        if count > _FEW:
+            return self._read_many(ids)
+        ends = range(KEY_ID_BYTES, len(ids) + 1, KEY_ID_BYTES)
+        return [self._read_one(ids[end - KEY_ID_BYTES : end]) for end in ends]
+
+    def _make_one(self, first: int, length: int, grant: int) -> bytes:
+        text = (first << LENGTH_FIELD | length - 1) << GRANT_FIELD | grant
+        tag = self._tag_of(text)
+        free = tag << _PLACE | text ^ self._mask_of(tag)
+        high, low = free >> 62, free & (1 << 62) - 1
+        word = (high >> 12) << 16 | 0x4000 | high & 0xFFF
+        return (word << 64 | 0b10 << 62 | low).to_bytes(KEY_ID_BYTES, "big")
+
+    def _read_one(self, key_id: bytes) -> Place | None:
+        value = int.from_bytes(key_id, "big")
+        word, low = value >> 64, value & (1 << 62) - 1
+        free = ((word >> 16) << 12 | word & 0xFFF) << 62 | low
+        tag = free >> _PLACE
+        text = (free & _PLACE_MASK) ^ self._mask_of(tag)
+        shaped = word >> 12 & 0xF == 4 and value >> 62 & 0b11 == 0b10
+        if not shaped or self._tag_of(text) != tag:
+            return None
+        return Place(
+            text >> LENGTH_FIELD + GRANT_FIELD,
+            (text >> GRANT_FIELD & MAX_KEY_BYTES - 1) + 1,
+            text & MAX_GRANT - 1,
+        )
+
+    def _tag_of(self, text: int) -> int:
+        return int.from_bytes(self._tag(text.to_bytes(16, "big")), "big") >> 128 - _TAG
+
+    def _mask_of(self, tag: int) -> int:
+        return int.from_bytes(self._mask(tag.to_bytes(16, "big")), "big") >> 128 - _PLACE
+
+    # The same with two words of 64 bits for each id: the place's upper 6 bits, and its lower 64.
+
+    def _make_many(self, firsts: Words, length: int, grant: int) -> bytes:
+        low_bits = LENGTH_FIELD + GRANT_FIELD
+        upper = firsts >> np.uint64(64 - low_bits)
+        lower = firsts << np.uint64(low_bits) | np.uint64((length - 1) << GRANT_FIELD | grant)
+        tags = self._tags(upper, lower)
+        upper_mask, lower_mask = self._masks(tags)
+        upper, lower = upper ^ upper_mask, lower ^ lower_mask
+        words = np.empty((len(firsts), 2), ">u8")
+        high = tags << np.uint64(8) | upper << np.uint64(2) | lower >> np.uint64(62)
+        words[:, 0] = (
+            (high >> np.uint64(12)) << np.uint64(16) | np.uint64(0x4000) | high & np.uint64(0xFFF)
+        )
+        words[:, 1] = np.uint64(0b10 << 62) | lower & np.uint64((1 << 62) - 1)
+        return words.tobytes()
+
+    def _read_many(self, ids: bytes) -> list[Place | None]:
+        words = np.frombuffer(ids, ">u8").astype(np.uint64).reshape(-1, 2)
+        high = (words[:, 0] >> np.uint64(16)) << np.uint64(12) | words[:, 0] & np.uint64(0xFFF)
+        tags = high >> np.uint64(8)
+        upper = high >> np.uint64(2) & np.uint64(0x3F)
+        lower = high << np.uint64(62) | words[:, 1] & np.uint64((1 << 62) - 1)
+        upper_mask, lower_mask = self._masks(tags)
+        upper, lower = upper ^ upper_mask, lower ^ lower_mask
+        good = (
+            (self._tags(upper, lower) == tags)
+            & (words[:, 0] >> np.uint64(12) & np.uint64(0xF) == np.uint64(4))
+            & (words[:, 1] >> np.uint64(62) == np.uint64(0b10))
+        )
+        low_bits = LENGTH_FIELD + GRANT_FIELD
+        firsts = upper << np.uint64(64 - low_bits) | lower >> np.uint64(low_bits)
+        lengths = (lower >> np.uint64(GRANT_FIELD) & np.uint64(MAX_KEY_BYTES - 1)) + np.uint64(1)
+        grants = lower & np.uint64(MAX_GRANT - 1)
+        places = map(Place, firsts.tolist(), lengths.tolist(), grants.tolist())
+        if good.all():
+            return list(places)
+        return [place if made else None for place, made in zip(places, good.tolist(), strict=True)]
+
+    def _tags(self, upper: Words, lower: Words) -> Words:
+        return self._words(self._tag, upper, lower)[:, 0] >> np.uint64(64 - _TAG)
+
+    def _masks(self, tags: Words) -> tuple[Words, Words]:
+        words = self._words(self._mask, np.zeros_like(tags), tags)
+        shift = np.uint64(128 - _PLACE)
+        back = np.uint64(64) - shift
+        return words[:, 0] >> shift, words[:, 0] << back | words[:, 1] >> shift
+
+    @staticmethod
+    def _words(function: BlockFunction, upper: Words, lower: Words) -> Words:
+        blocks = np.empty((len(lower), 2), ">u8")
+        blocks[:, 0], blocks[:, 1] = upper, lower
+        return np.frombuffer(function(blocks.tobytes()), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def unknown(key_id: bytes) -> KeyGone:
+    """What is said of an id that no key of ours has, whatever the cause."""
+    return KeyGone(str(UUID(bytes=key_id)), "it left before, or never was here")

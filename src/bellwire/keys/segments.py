@@ -1,0 +1,200 @@
+"""Segments: the pool's bits as the store keeps them, sealed in pieces of 4 KiB, with their marks.
+
+A segment is up to 512 units that follow each other in one half of one block. Its bits are one
+sealed value; its marks are a small row beside it, which is all that a delivery writes:
+
+- `outgoing`: whether this side hands the bits out as master; else the peer does.
+- `taken` (outgoing): how many units from the start were handed out. It only grows.
+- `gone` (incoming): a bit for each unit, set when it left here, expired or was voided.
+- `dirty`: bits that left still lie in the sealed value; `clean` seals it anew with zeros for them.
+- `offered`: handed over to the peer, who has not said yet that he took it.
+
+A segment of which nothing is left has no row. Marks are durable before bits leave; cleaning comes
+after, by itself, and again at the next start if a crash prevented it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bellwire.base.detections import Side
+from bellwire.keys.carving import ReadyBlock
+from bellwire.keys.database import Cursor
+from bellwire.keys.errors import StoreCorrupt
+from bellwire.keys.model import UNIT_BYTES
+from bellwire.keys.sealing import Sealer
+
+SEGMENT_UNITS = 512
+SEGMENT_BYTES = SEGMENT_UNITS * UNIT_BYTES
+
+_BOX = "segments"
+
+
+@dataclass(slots=True)
+class Segment:
+    """A segment in memory: its marks, and its bits once they were asked for.
+
+    Attributes:
+        first: Number of its first unit in the pool.
+        units: Units in it.
+        block: Block that it came from.
+        outgoing: Whether this side is the master of what is not handed out yet.
+        taken: Units handed out from its start.
+        gone: Bit i is set when unit `first + i` left here as the slave's side.
+        bits: units · 8 bytes, zero where they left; None until asked for. Secret.
+        dirty: Whether the sealed value holds bits that left.
+    """
+
+    first: int
+    units: int
+    block: int
+    outgoing: bool
+    taken: int
+    gone: int
+    bits: bytearray | None = None
+    dirty: bool = False
+
+    def __repr__(self) -> str:
+        return f"Segment({self.units} units from {self.first}, of block {self.block})"
+
+    @property
+    def stop(self) -> int:
+        """Number of the unit behind its last one."""
+        return self.first + self.units
+
+    @property
+    def all_gone(self) -> int:
+        """`gone` when nothing is left."""
+        return (1 << self.units) - 1
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing of it will ever be asked for again."""
+        return self.taken == self.units if self.outgoing else self.gone == self.all_gone
+
+    def part(self, first: int, stop: int) -> int:
+        """The bits of `gone` that stand for units `first` to `stop`, clipped to the segment."""
+        low, high = max(first, self.first) - self.first, min(stop, self.stop) - self.first
+        return (1 << high) - (1 << low)
+
+    def wipe(self, first: int, stop: int) -> None:
+        """Overwrite the bits of units `first` to `stop`, clipped to the segment."""
+        if self.bits is not None:
+            low, high = max(first, self.first) - self.first, min(stop, self.stop) - self.first
+            self.bits[UNIT_BYTES * low : UNIT_BYTES * high] = bytes(UNIT_BYTES * (high - low))
+
+
+def put(cursor: Cursor, sealer: Sealer, side: Side, ready: ReadyBlock, bits: bytes) -> None:
+    """Keep the units of a block that becomes ready.
+
+    Args:
+        cursor: In a transaction.
+        sealer: Of the store.
+        side: Whose store it is.
+        ready: How the block was carved.
+        bits: All its units. Secret.
+    """
+    box = sealer.box(_BOX, ready.block)
+    marks, sealed = [], []
+    for master in Side:
+        half = ready.half(master)
+        for first in range(half.start, half.stop, SEGMENT_UNITS):
+            stop = min(first + SEGMENT_UNITS, half.stop)
+            at = UNIT_BYTES * (first - ready.first_unit)
+            data = bits[at : at + UNIT_BYTES * (stop - first)]
+            units = stop - first
+            marks.append((first, units, ready.block, int(master is side), _blob(0, units)))
+            sealed.append((first, box.seal(first, data)))
+    cursor.executemany(
+        "INSERT INTO marks (first, units, block, outgoing, gone) VALUES (?, ?, ?, ?, ?)", marks
+    )
+    cursor.executemany("INSERT INTO segments VALUES (?, ?)", sealed)
+
+
+_COLUMNS = "first, units, block, outgoing, taken, gone, dirty"
+
+
+def load(cursor: Cursor, first: int) -> Segment | None:
+    """The segment that begins at a unit, without its bits; None if nothing is left of it."""
+    row = cursor.execute(f"SELECT {_COLUMNS} FROM marks WHERE first = ?", (first,)).fetchone()  # noqa: S608 - a literal
+    return None if row is None else _segment(row)
+
+
+def load_dirty(cursor: Cursor) -> list[Segment]:
+    """Segments whose sealed value holds bits that left."""
+    rows = cursor.execute(f"SELECT {_COLUMNS} FROM marks WHERE dirty = 1").fetchall()  # noqa: S608 - a literal
+    return [_segment(row) for row in rows]
+
+
+def load_bits(cursor: Cursor, sealer: Sealer, segment: Segment) -> None:
+    """Give a segment its bits.
+
+    Raises:
+        StoreCorrupt: they are not what was stored.
+    """
+    row = cursor.execute("SELECT sealed FROM segments WHERE first = ?", (segment.first,)).fetchone()
+    if row is None:
+        raise StoreCorrupt(f"expected the bits of unit {segment.first} in the store, got nothing")
+    data = sealer.box(_BOX, segment.block).open(segment.first, row[0])
+    if len(data) != UNIT_BYTES * segment.units:
+        raise StoreCorrupt(f"expected {segment.units} units from {segment.first}, got another size")
+    segment.bits = bytearray(data)
+
+
+def to_take(cursor: Cursor) -> list[tuple[int, int, int]]:
+    """(first, units, taken) of outgoing segments of which something is left, ascending."""
+    return cursor.execute(
+        "SELECT first, units, taken FROM marks WHERE outgoing = 1 AND taken < units ORDER BY first"
+    ).fetchall()
+
+
+def oldest_block(cursor: Cursor) -> int:
+    """Number of the oldest block of which anything is left; 0 if there is none."""
+    row = cursor.execute("SELECT block FROM marks ORDER BY first LIMIT 1").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def write_marks(cursor: Cursor, segments: Iterable[Segment]) -> None:
+    """Write what was handed out of these."""
+    cursor.executemany(
+        "UPDATE marks SET outgoing = ?, taken = ?, gone = ?, dirty = 1 WHERE first = ?",
+        [(int(s.outgoing), s.taken, _blob(s.gone, s.units), s.first) for s in segments],
+    )
+
+
+def clean(cursor: Cursor, sealer: Sealer, segments: Iterable[Segment]) -> None:
+    """Overwrite what left: rows of which nothing is left go, others are sealed anew with zeros."""
+    for segment in segments:
+        if segment.spent:
+            cursor.execute("DELETE FROM segments WHERE first = ?", (segment.first,))
+            cursor.execute("DELETE FROM marks WHERE first = ?", (segment.first,))
+            continue
+        if segment.bits is None:
+            load_bits(cursor, sealer, segment)
+        segment.wipe(segment.first, segment.first + segment.taken)
+        for index in range(segment.units):
+            if segment.gone >> index & 1:
+                segment.wipe(segment.first + index, segment.first + index + 1)
+        assert segment.bits is not None
+        box = sealer.box(_BOX, segment.block)
+        cursor.execute(
+            "UPDATE segments SET sealed = ? WHERE first = ?",
+            (box.seal(segment.first, bytes(segment.bits)), segment.first),
+        )
+        cursor.execute("UPDATE marks SET dirty = 0 WHERE first = ?", (segment.first,))
+
+
+def _segment(row: tuple[int, int, int, int, int, bytes, int]) -> Segment:
+    first, units, block, outgoing, taken, gone, dirty = row
+    return Segment(
+        first,
+        units,
+        block,
+        bool(outgoing),
+        taken,
+        int.from_bytes(gone, "little"),
+        dirty=bool(dirty),
+    )
+
+
+def _blob(gone: int, units: int) -> bytes:
+    return gone.to_bytes(-(-units // 8), "little")

@@ -1,0 +1,177 @@
+"""The KME of a site: its SAEs, its links, and which of them a request concerns.
+
+A `KeyServer` over the links of one node. An SAE of this site may be master and slave; slaves at the
+peer of one link get their keys through that link, slaves of this site from copies. A key whose
+slaves are at the peers of two links is not offered: it would have to be carried.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bellwire.keys.errors import KeyNotGranted, SaeUnknown, SlaveUnknown
+from bellwire.keys.grants import Grant
+from bellwire.keys.key_ids import Place, unknown
+from bellwire.keys.kme import KEY_ID_BYTES, Delivery, KeyRequest, Limits, PairStatus
+from bellwire.keys.link_keys import LinkKeys
+from bellwire.keys.model import KeySourceKind
+from bellwire.keys.pool import Fetch, Make
+from bellwire.keys.status import StatusView
+
+
+class Saes(Protocol):
+    """The SAEs of a site."""
+
+    def serves(self, sae: str) -> bool:
+        """Whether an SAE is of this site now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLink:
+    """A link of the site.
+
+    Attributes:
+        keys: Its keys.
+        view: Its status now.
+        source: Where its keys come from.
+    """
+
+    keys: LinkKeys
+    view: Callable[[], StatusView]
+    source: KeySourceKind
+
+
+class Site:
+    """The KME of a site (`keys.kme.KeyServer`).
+
+    Args:
+        kme_id: Its name.
+        saes: Its SAEs.
+        links: Its links; the copies of the site are in the first one's store.
+        limits: What requests may ask for.
+    """
+
+    def __init__(
+        self, kme_id: str, saes: Saes, links: Sequence[SiteLink], limits: Limits | None = None
+    ) -> None:
+        self._kme_id = kme_id
+        self._saes = saes
+        self._links = links
+        self._limits = limits or Limits()
+
+    @property
+    def kme_id(self) -> str:
+        """Name of this KME."""
+        return self._kme_id
+
+    @property
+    def limits(self) -> Limits:
+        """What requests may ask for."""
+        return self._limits
+
+    def serves(self, sae: str) -> bool:
+        """Whether an SAE is one of ours."""
+        return self._saes.serves(sae)
+
+    def status(self, caller: str, slave: str) -> PairStatus:
+        """What there is between `caller` and `slave`.
+
+        Raises:
+            SaeUnknown, SlaveUnknown: nobody serves them.
+        """
+        self._require_served(caller)
+        link = self._link_of(slave)
+        most = self._limits.max_key_count
+        if link is None:
+            return PairStatus(
+                source_kme=self._kme_id,
+                target_kme=self._kme_id,
+                master=caller,
+                slave=slave,
+                stored_keys=most,  # they are made when asked for
+                extension={"source": KeySourceKind.LOCAL.value},
+            )
+        view = link.view()
+        there = link.keys.takeable_bits // self._limits.key_bits if view.keys_may_flow else 0
+        return PairStatus(
+            source_kme=self._kme_id,
+            target_kme=link.keys.peer.kme,
+            master=caller,
+            slave=slave,
+            stored_keys=min(there, most),
+            extension={
+                "source": link.source.value,
+                "link_status": view.status.value,
+                "link_reason": view.reason,
+                "link_stale": view.stale,
+                "qber": view.qber,
+            },
+        )
+
+    def get_keys(self, caller: str, request: KeyRequest) -> "asyncio.Future[Delivery]":
+        """New keys for `caller` as master; see `KeyServer`."""
+        self._require_served(caller)
+        at = {slave: self._link_of(slave) for slave in request.slaves}
+        here = tuple(slave for slave, link in at.items() if link is None)
+        links = [link for link in at.values() if link is not None]
+        if not links:
+            make = Make(request.number, request.bits, caller, here)
+            return self._links[0].keys.submit(make)
+        link = links[0]
+        if any(other is not link for other in links):
+            raise SlaveUnknown("expected slaves of one other KME, got slaves of several")
+        grant = link.keys.known_grant(caller, request.slaves)
+        if grant is not None:
+            return link.keys.submit_take(grant, request.number, request.bits, here)
+        return asyncio.ensure_future(self._first(link.keys, caller, request, here))
+
+    async def _first(
+        self, keys: LinkKeys, caller: str, request: KeyRequest, here: tuple[str, ...]
+    ) -> Delivery:
+        grant = await keys.grant(caller, request.slaves)
+        return await keys.submit_take(grant, request.number, request.bits, here)
+
+    def get_keys_with_ids(self, caller: str, master: str, ids: bytes) -> "asyncio.Future[Delivery]":
+        """Keys that `master` got, for `caller` as slave; see `KeyServer`."""
+        self._require_served(caller)
+        count = len(ids) // KEY_ID_BYTES
+        found: list[tuple[Place, Grant] | None] = [None] * count
+        for one in self._links:
+            for own in (False, True):
+                for at, place in enumerate(one.keys.read(ids, own=own)):
+                    if place is not None and not (own and caller in place[1].slaves):
+                        found[at] = place
+        if any(place is not None and caller not in place[1].slaves for place in found):
+            raise KeyNotGranted("a key was granted to other SAEs")
+        there = [place for place in found if place is not None]
+        if not there:
+            # Of this site's masters, or of nobody.
+            return self._links[0].keys.submit(Fetch(ids, caller, master))
+        link = next((link for link in self._links if master in link.keys.peer.saes), None)
+        if link is None:
+            raise unknown(ids[:KEY_ID_BYTES])
+        if (
+            len(there) < count
+            or any(grant.master != master for _, grant in there)
+            or None in link.keys.read(ids, own=False)
+        ):
+            raise unknown(ids[:KEY_ID_BYTES])
+        return link.keys.submit_leave(caller, ids, there)
+
+    def _require_served(self, caller: str) -> None:
+        if not self._saes.serves(caller):
+            raise SaeUnknown("expected an SAE that this KME serves, got another")
+
+    def _link_of(self, slave: str) -> SiteLink | None:
+        """The link to a slave's KME; None if it is our own SAE.
+
+        Raises:
+            SlaveUnknown: it is neither.
+        """
+        if self._saes.serves(slave):
+            return None
+        for link in self._links:
+            if slave in link.keys.peer.saes:
+                return link
+        raise SlaveUnknown("expected a slave that one of the KMEs in reach serves, got another")
