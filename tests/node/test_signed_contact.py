@@ -270,7 +270,7 @@ def test_a_proof_that_eve_kept_back_does_not_undo_a_later_exchange(folder: Path)
     async def test(stores: Stores) -> None:
         both, old = ends(stores), Connection()
         waiting = asyncio.create_task(
-            both[Side.BOB].meet(old.readers[Side.BOB], old.writer(Side.BOB))
+            both[Side.BOB].meet(old.readers[Side.BOB], old.writer(Side.BOB), None)
         )
         alice = Alice(IDENTITY[Side.ALICE], NAME[Side.BOB], secrets.token_bytes)
         await write_frame(old.writer(Side.ALICE), alice.hello())
@@ -295,7 +295,9 @@ def test_losing_patience_never_leaves_a_key_half_taken_in(folder: Path) -> None:
         both[Side.ALICE] = contact(Side.ALICE, cast(KeyStore, slow))
         connection = Connection()
         bob, alice = (
-            asyncio.create_task(both[side].meet(connection.readers[side], connection.writer(side)))
+            asyncio.create_task(
+                both[side].meet(connection.readers[side], connection.writer(side), None)
+            )
             for side in (Side.BOB, Side.ALICE)
         )
         await asyncio.to_thread(slow.entered.wait)
