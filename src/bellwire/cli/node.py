@@ -1,7 +1,7 @@
 """`bellwire node`: one site's node."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
 from bellwire.cli.options import ConfigOption, SeedOption, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.node.settings import Settings
 
 
 def command(
@@ -41,6 +44,13 @@ def command(
     ] = None,
     peer: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Site a: where site b listens.")
+    ] = None,
+    kme: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT|off",
+            help="Where keys are served over HTTPS. Default: as the settings say.",
+        ),
     ] = None,
     authentication_key: Annotated[
         Path | None,
@@ -126,8 +136,19 @@ def command(
         authentication_key=authentication_key,
         with_parent=with_parent,
         lab_seed=seed,
+        kme=_kme(settings, site, kme),
     )
     asyncio.run(assemble.run_node(settings, options, output.emit))
+
+
+def _kme(settings: "Settings", site: str, said: str | None) -> tuple[str, int] | None:
+    if said == "off":
+        return None
+    if said is not None:
+        return parse_address(said)
+    addresses = settings.addresses
+    port = addresses.kme_a_port if site == "a" else addresses.kme_b_port
+    return addresses.kme_host, port
 
 
 def _print_identity(folder: Path, site: str) -> None:

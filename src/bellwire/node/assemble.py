@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bellwire.base.clock import system_clock
 from bellwire.base.detections import Protocol, Side
+from bellwire.base.disk import sync_time
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.memory import keep_freed_memory
@@ -26,17 +27,20 @@ from bellwire.keys.kek.source import KekSource
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.keys.store import KeyStore
+from bellwire.node.door import GRACE_S, KmeIdentity, open_door, open_identity, renew
 from bellwire.node.identity import load_identity
 from bellwire.node.kek import kek_source
 from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
 from bellwire.node.policy import Policy
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
+from bellwire.node.saes import NOBODY
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
 from bellwire.node.signed_contact import SignedContact
 from bellwire.node.source import open_source
 from bellwire.node.vault import StoreVault
+from bellwire.web.server import KmeServer
 
 SITES = {"a": Side.ALICE, "b": Side.BOB}
 
@@ -53,6 +57,7 @@ class NodeOptions:
         authentication_key: File of the pre-placed key, taken in and removed at the first start.
         with_parent: End when standard input does.
         lab_seed: Makes this side's choices reproducible, in the lab and the demo only.
+        kme: Where keys are served over HTTPS; None for nowhere.
     """
 
     site: str
@@ -62,6 +67,7 @@ class NodeOptions:
     authentication_key: Path | None
     with_parent: bool
     lab_seed: int | None = None
+    kme: tuple[str, int] | None = None
 
 
 def node_folder(state: Path, site: str) -> Path:
@@ -163,7 +169,20 @@ async def run_node(
             settings, side, options, folder, stack, random=random
         )
         contact = SignedContact(side, store, *identities, random) if identities else None
-        node = _assemble(settings, side, store, material, random=random, contact=contact)
+        identity = None
+        if options.kme is not None:
+            identity = await asyncio.to_thread(open_identity, settings, options.site)
+        sync_s = await asyncio.to_thread(sync_time, folder)
+        node = _assemble(
+            settings,
+            side,
+            store,
+            material,
+            random=random,
+            contact=contact,
+            identity=identity,
+            sync_s=sync_s,
+        )
         warming = asyncio.create_task(asyncio.to_thread(warm_source))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
@@ -175,6 +194,10 @@ async def run_node(
             "keys": str(folder / "keys.sock"),
             "operator": str(folder / "operator.sock"),
         }
+        if identity is not None and options.kme is not None:
+            door = open_door(settings, node, identity, sync_s)
+            about["kme"] = await _start(door, settings, options.kme, stack)
+            node.status_changed = door.changes.tell
         # No block before its kernels: a peer's time for a step is not there to compile in.
         await warming
         background: asyncio.Task[None] | None = None
@@ -189,17 +212,42 @@ async def run_node(
         await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
         tell_opened(random, settings.random)
         ready(about)
-        tasks: set[asyncio.Task[None]] = {stop} | ({background} if background else set())
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if background is not None and background.done():
-                background.result()
-                raise BellwireError("the node's connection task ended by itself")
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await node.close()
+        renewing = asyncio.create_task(renew(identity)) if identity else None
+        await _until(stop, background, renewing, node)
+
+
+async def _until(
+    stop: "asyncio.Task[None]",
+    background: "asyncio.Task[None] | None",
+    renewing: "asyncio.Task[None] | None",
+    node: NodeService,
+) -> None:
+    """Run until told to stop; BellwireError if a task that never ends did."""
+    tasks = {task for task in (stop, background, renewing) if task is not None}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if background is not None and background.done():
+            background.result()
+            raise BellwireError("the node's connection task ended by itself")
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await node.close()
+
+
+async def _start(
+    door: KmeServer,
+    settings: Settings,
+    address: tuple[str, int],
+    stack: contextlib.AsyncExitStack,
+) -> str:
+    """Open a door; its URL."""
+    stack.push_async_callback(door.stop, GRACE_S)
+    host, port = await door.start(*address)
+    if settings.addresses.metrics_port:
+        await door.start_loopback(settings.addresses.metrics_port)
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 async def _material(
@@ -290,6 +338,8 @@ def _assemble(
     *,
     random: RandomSource,
     contact: SignedContact | None,
+    identity: KmeIdentity | None,
+    sync_s: float,
 ) -> NodeService:
     distill, rules = settings.distill, settings.status
     return NodeService(
@@ -319,4 +369,8 @@ def _assemble(
             blocks_in_flight=distill.blocks_in_flight,
         ),
         contact=contact,
+        kme=identity.name if identity else None,
+        saes=identity.registry if identity else NOBODY,
+        sync_s=sync_s,
+        time_to_live_s=settings.kme.time_to_live_s,
     )

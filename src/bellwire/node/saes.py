@@ -9,7 +9,7 @@ class Saes(Protocol):
     def serves(self, sae: str) -> bool:
         """Whether an SAE is of this site now."""
 
-    def names(self) -> frozenset[str]:
+    def saes(self) -> frozenset[str]:
         """All of them, for the peer's KME to know."""
 
 
@@ -27,7 +27,7 @@ class NamedSaes:
         """Whether an SAE is among them."""
         return sae in self._names
 
-    def names(self) -> frozenset[str]:
+    def saes(self) -> frozenset[str]:
         """All of them."""
         return self._names
 

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,8 @@ class NodeService:
     Attributes:
         keys: For consumers at the node's own socket.
         link_keys: For every other door.
+        source: Where keys come from.
+        status_changed: Called after each block and probe.
     """
 
     def __init__(
@@ -145,8 +148,10 @@ class NodeService:
             time_to_live_s=time_to_live_s,
         )
         vault.released = self.link_keys.add_block
+        self.source = material.kind
         self.keys = KeyService(self.link_keys, flow, material.kind)
-        self._peering = Peering(self.link_keys, vault.mac_key, saes.names)
+        self.status_changed: Callable[[], None] | None = None
+        self._peering = Peering(self.link_keys, vault.mac_key, saes.saes)
         self._tending: asyncio.Task[None] | None = None
         self._current_peering: asyncio.Task[None] | None = None
         self._reports: deque[tuple[int, float, BlockReport]] = deque(maxlen=REPORTS_KEPT)
@@ -507,6 +512,8 @@ class NodeService:
             )
         )
         view = self._status.at(now)
+        if self.status_changed is not None:
+            self.status_changed()
         if view.status is not before:
             log.info("status changed", status=view.status.value, why=view.reason)
         tell = log.debug if report.probe and report.accepted else log.info

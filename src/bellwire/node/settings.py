@@ -35,6 +35,7 @@ from bellwire.base.limits import (
     MAX_PULSES,
 )
 from bellwire.node.errors import ConfigError
+from bellwire.node.settings_kme import KmeSettings
 
 PREFIX = "BELLWIRE_"
 NOT_SETTINGS = frozenset({"BELLWIRE_DEBUG"})
@@ -395,6 +396,16 @@ class AddressSettings(BaseModel):
     classical_port: Port = Field(
         default=8451, description="Port of the classical channel; 0 takes any free one."
     )
+    kme_host: Host = Field(default="127.0.0.1", description="Host of this site's KME.")
+    kme_a_port: Port = Field(
+        default=8441, description="Port of site a's KME; 0 takes any free one."
+    )
+    kme_b_port: Port = Field(
+        default=8442, description="Port of site b's KME; 0 takes any free one."
+    )
+    metrics_port: Port = Field(
+        default=0, description="Port on 127.0.0.1 for health and metrics without TLS; 0 for none."
+    )
     cloud_host: Host = Field(default="127.0.0.1", description="Host of the cloud service.")
     cloud_port: Port = Field(
         default=8470, description="Port of the cloud service; 0 takes any free one."
@@ -427,6 +438,7 @@ class Settings(BaseSettings):
     distill: DistillSettings = Field(default_factory=DistillSettings)
     weak: WeakSettings = Field(default_factory=WeakSettings)
     etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
+    kme: KmeSettings = Field(default_factory=KmeSettings)
     random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)
     first_contact: FirstContactSettings = Field(default_factory=FirstContactSettings)

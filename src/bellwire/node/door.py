@@ -1,0 +1,113 @@
+"""The door of a site's KME: its certificates, its SAEs and HTTPS, put before the node's keys."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from bellwire.base.errors import BellwireError
+from bellwire.keys.kme import Limits
+from bellwire.keys.site import Site, SiteLink
+from bellwire.node.service import NodeService
+from bellwire.node.settings import Settings
+from bellwire.pki.authority import Authority, authority_folder
+from bellwire.pki.registry import OperatorAuthority, Registry
+from bellwire.pki.tls import KmeTls
+from bellwire.web.figures import Reading
+from bellwire.web.server import KmeServer
+from bellwire.web.settings import DoorLimits
+
+LINK = "link"
+RENEW_EVERY_S = 60.0
+GRACE_S = 5.0
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class KmeIdentity:
+    """Who a KME is, and whom it serves.
+
+    Attributes:
+        name: Its id.
+        tls: Its certificates.
+        registry: Its SAEs.
+    """
+
+    name: str
+    tls: KmeTls
+    registry: Registry
+
+
+def open_identity(settings: Settings, site: str) -> KmeIdentity:
+    """The KME of a site, with the authority that vouches for it; made at the first start.
+
+    Raises:
+        BellwireError: a file cannot be used.
+    """
+    kme = settings.kme
+    folder = authority_folder(settings.state.dir, site)
+    operators = (
+        [OperatorAuthority(kme.authority, frozenset(kme.authority_saes), kme.authority_uri)]
+        if kme.authority
+        else []
+    )
+    name = kme.name or f"kme-{site}"
+    hosts = list(kme.hosts)
+    if settings.addresses.kme_host not in {"0.0.0.0", "::"}:  # noqa: S104 - these are no names
+        hosts.append(settings.addresses.kme_host)
+    tls = KmeTls(Authority(folder, site), name, hosts, operators)
+    return KmeIdentity(name, tls, Registry(folder, operators))
+
+
+def open_door(
+    settings: Settings, node: NodeService, identity: KmeIdentity, sync_s: float
+) -> KmeServer:
+    """The server of a node's keys; it is not started yet.
+
+    Args:
+        settings: Limits.
+        node: Whose keys.
+        identity: From `open_identity`.
+        sync_s: How long a sync of the store's disk takes, for metrics.
+    """
+    kme = settings.kme
+    link = SiteLink(node.link_keys, node.keys.status, node.source)
+    limits = Limits(key_bits=kme.key_bits, max_keys_per_request=kme.max_keys_per_request)
+    site = Site(identity.name, identity.registry, [link], limits)
+
+    def readings() -> Iterable[Reading]:
+        view = node.keys.status()
+        labels = {"link": LINK}
+        yield Reading("stock_bits", "Key that may be handed out.", link.keys.stock_bits, labels)
+        yield Reading("keys_flow", "1 while keys may leave.", int(view.keys_may_flow), labels)
+        yield Reading("qber", "Mean QBER of the last blocks.", view.qber or 0.0, labels)
+        yield Reading("fences", "Times that the pool was voided.", len(link.keys.fences), labels)
+        yield Reading("store_sync_seconds", "A sync of the store's disk, at the start.", sync_s)
+
+    def troubles() -> list[str]:
+        told = [] if link.keys.peer.met else ["the peer's KME was not met since the start"]
+        fault = identity.registry.fault
+        return told if fault is None else [*told, str(fault)]
+
+    return KmeServer(
+        site,
+        identity.registry,
+        identity.tls.server,
+        limits=DoorLimits(requests_per_s=kme.requests_per_s, burst=kme.requests_per_s),
+        operators=frozenset(kme.operators),
+        views=lambda: {LINK: node.keys.status()},
+        troubles=troubles,
+        readings=readings,
+    )
+
+
+async def renew(identity: KmeIdentity) -> None:
+    """Renew what is due, for ever."""
+    while True:
+        await asyncio.sleep(RENEW_EVERY_S)
+        try:
+            if await asyncio.to_thread(identity.tls.renew):
+                log.info("the KME's certificate was renewed")
+        except BellwireError as error:
+            log.warning("the KME's certificate was not renewed", error=str(error))
