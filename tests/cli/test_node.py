@@ -171,7 +171,7 @@ class Site:
 
     def begin(self, name: str) -> dict[str, Any]:
         """Start `link`, `b` or `a`, and wait until it is ready."""
-        line = ["link"] if name == "link" else ["node", "--site", name]
+        line = ["link"] if name == "link" else ["node", "--site", name, "--kme", "127.0.0.1:0"]
         if name == "b":
             line += ["--listen", self.address or "127.0.0.1:0"]
         if name == "a":

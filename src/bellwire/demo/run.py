@@ -255,7 +255,7 @@ class _Demo:
 
     def _node_arguments(self, site: str) -> list[str]:
         arguments = [
-            "node", "--site", site, "--with-parent",
+            "node", "--site", site, "--with-parent", "--kme", "off",
             "--authentication-key", str(self._folder / f"authentication-{site}.key"),
         ]  # fmt: skip
         if self._options.config is not None:

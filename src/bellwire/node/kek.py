@@ -12,7 +12,7 @@ from bellwire.keys.kek.errors import KekRefused
 from bellwire.keys.kek.record import Kek, PassphraseKek, Replaced, kind_of
 from bellwire.keys.kek.source import KekSource
 from bellwire.keys.kek.sources import parse_source
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.node.settings import Settings, credentials_folder
 
 

@@ -21,7 +21,7 @@ from bellwire.keys.kek.errors import KekRefused
 from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.keys.kek.record import Kek, Kind, PassphraseKek
 from bellwire.keys.kek.source import KekSource
-from bellwire.keys.sqlite import KeyStore
+from bellwire.keys.store import KeyStore
 from bellwire.node.assemble import open_store
 
 MakeSource = Callable[[str], KekSource]
