@@ -42,6 +42,7 @@ _POOL = (
         dirty INTEGER NOT NULL DEFAULT 0, offered INTEGER NOT NULL DEFAULT 0
     ) STRICT""",
     "CREATE INDEX marks_dirty ON marks (first) WHERE dirty = 1",
+    "CREATE INDEX marks_offered ON marks (first) WHERE offered = 1",
     "CREATE INDEX marks_to_take ON marks (first) WHERE outgoing = 1 AND taken < units",
     """CREATE TABLE segments (
         first INTEGER PRIMARY KEY REFERENCES marks (first), sealed BLOB NOT NULL

@@ -17,6 +17,7 @@ from bellwire.keys.errors import PeerAbsent, PreplacedKeyInvalid, SlaveUnknown, 
 from bellwire.keys.grants import Grant, Grants
 from bellwire.keys.key_ids import Place
 from bellwire.keys.kme import Delivery
+from bellwire.keys.model import UNIT_BITS
 from bellwire.keys.peering.messages import Message
 from bellwire.keys.peering.session import Peer, Session
 from bellwire.keys.pool import Fetch, Leave, Make, Pool, Take
@@ -121,7 +122,7 @@ class LinkKeys:
     @property
     def takeable_bits(self) -> int:
         """Those that may be handed out now: both sides are known to number them alike."""
-        return self._pool.takeable_bits if self.peer.met else 0
+        return UNIT_BITS * self._pool.takeable_units if self.peer.met else 0
 
     # Keys leave
 

@@ -57,6 +57,9 @@ MAX_EXPIRED = 256
 KEPT_BLOCKS = 256
 """Last blocks that are remembered though nothing is left of them."""
 
+MAX_OFFERED = 256
+"""Segments that are given to the peer at once: 1 MiB."""
+
 KEPT_TAILS = 64
 """Ends of runs too short for a key of the time, kept for shorter ones until the next start."""
 
@@ -220,9 +223,9 @@ class Pool:
         return UNIT_BITS * (self._free + unconfirmed)
 
     @property
-    def takeable_bits(self) -> int:
-        """Bits that this side may hand out now."""
-        return UNIT_BITS * self._free
+    def takeable_units(self) -> int:
+        """Units that this side may hand out now."""
+        return self._free
 
     @property
     def idle(self) -> bool:
@@ -332,6 +335,87 @@ class Pool:
         self._marks = self._marks._replace(peer_sequence=sequence)
 
     @_alone
+    def offer(self, units: int) -> list[int]:
+        """Give up segments of which nothing was handed out, for the peer to take over.
+
+        Args:
+            units: About how many units; whole segments are given, the newest first.
+
+        Returns:
+            The first unit of each.
+
+        Raises:
+            StoreError: nothing was given up.
+        """
+        self._ensure_fresh()
+        given: list[tuple[int, int]] = []
+        with self._database.transaction() as cursor:
+            for first, count in segments.untouched(cursor, MAX_OFFERED):
+                if sum(stop - begin for begin, stop in given) + count > units:
+                    break
+                if any(run.first <= first and first + count <= run.stop for run in self._runs):
+                    given.append((first, first + count))
+            self._stale = bool(given)
+            segments.offer(cursor, [first for first, _ in given])
+        for first, stop in given:
+            self._cache.pop(first, None)
+            self._cut(first, stop)
+        self._stale = False
+        return [first for first, _ in given]
+
+    def _cut(self, first: int, stop: int) -> None:
+        """Take units out of the runs."""
+        at = next(i for i, run in enumerate(self._runs) if run.first <= first < run.stop)
+        run = self._runs[at]
+        parts = [_Run(run.first, first), _Run(stop, run.stop)]
+        del self._runs[at]
+        for part in reversed([part for part in parts if part.first < part.stop]):
+            self._runs.insert(at, part)
+        self._free -= stop - first
+
+    @_alone
+    def offered(self) -> list[int]:
+        """First units of segments that were given up and, for all we know, not taken over yet."""
+        with self._database.transaction() as cursor:
+            return segments.offered(cursor)
+
+    @_alone
+    def given(self, firsts: Sequence[int]) -> None:
+        """The peer has taken these over."""
+        with self._database.transaction() as cursor:
+            segments.settle(cursor, firsts)
+
+    @_alone
+    def take_over(self, firsts: Sequence[int]) -> list[int]:
+        """Take over segments that the peer gave up; again is harmless.
+
+        Returns:
+            Those that are settled: ours now, or ours and used up meanwhile.
+
+        Raises:
+            StoreError: nothing was taken over.
+        """
+        self._ensure_fresh()
+        taken = []
+        with self._database.transaction() as cursor:
+            for first in firsts:
+                segment = segments.load(cursor, first)
+                if segment is not None and not segment.outgoing and not segment.gone:
+                    taken.append(segment)
+            self._stale = bool(taken)
+            segments.adopt(cursor, [segment.first for segment in taken])
+        for segment in taken:
+            self._cache.pop(segment.first, None)
+            self._runs.append(_Run(segment.first, segment.stop))
+            self._free += segment.units
+        self._stale = False
+        return list(firsts)
+
+    def _ensure_fresh(self) -> None:
+        if self._stale:
+            self._reload()
+
+    @_alone
     def expire(self, before: float) -> int:
         """Give up keys that the peer's masters got before a time and no slave fetched.
 
@@ -341,6 +425,7 @@ class Pool:
         Raises:
             StoreError: nothing was given up.
         """
+        self._ensure_fresh()
         changes, given_up = _Changes(before, True), 0
         with self._database.transaction() as cursor:
             rows = cursor.execute(
@@ -422,8 +507,7 @@ class Pool:
         Raises:
             StoreError: nothing was served; what the disk holds is what counts.
         """
-        if self._stale:
-            self._reload()
+        self._ensure_fresh()
         changes = _Changes(now, flowing)
         self._stale = True  # until it is known that the disk agrees
         with self._database.transaction() as cursor:

@@ -13,7 +13,7 @@ A segment of which nothing is left has no row. Marks are durable before bits lea
 after, by itself, and again at the next start if a crash prevented it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bellwire.base.detections import Side
@@ -151,6 +151,42 @@ def oldest_block(cursor: Cursor) -> int:
     """Number of the oldest block of which anything is left; 0 if there is none."""
     row = cursor.execute("SELECT block FROM marks ORDER BY first LIMIT 1").fetchone()
     return 0 if row is None else int(row[0])
+
+
+def untouched(cursor: Cursor, most: int) -> list[tuple[int, int]]:
+    """(first, units) of the newest outgoing segments of which nothing was handed out."""
+    return cursor.execute(
+        "SELECT first, units FROM marks WHERE outgoing = 1 AND taken < units AND taken = 0 "
+        "ORDER BY first DESC LIMIT ?",
+        (most,),
+    ).fetchall()
+
+
+def offer(cursor: Cursor, firsts: Sequence[int]) -> None:
+    """Segments become the peer's to hand out, as soon as he takes them."""
+    cursor.executemany(
+        "UPDATE marks SET outgoing = 0, offered = 1 WHERE first = ?", [(f,) for f in firsts]
+    )
+
+
+def offered(cursor: Cursor) -> list[int]:
+    """Segments that were offered and not settled."""
+    rows = cursor.execute("SELECT first FROM marks WHERE offered = 1 ORDER BY first").fetchall()
+    return [int(first) for (first,) in rows]
+
+
+def settle(cursor: Cursor, firsts: Sequence[int]) -> None:
+    """The peer has them."""
+    cursor.executemany(
+        "UPDATE marks SET offered = 0 WHERE first = ? AND outgoing = 0", [(f,) for f in firsts]
+    )
+
+
+def adopt(cursor: Cursor, firsts: Sequence[int]) -> None:
+    """Segments of the peer become ours to hand out."""
+    cursor.executemany(
+        "UPDATE marks SET outgoing = 1, taken = 0 WHERE first = ?", [(f,) for f in firsts]
+    )
 
 
 def write_marks(cursor: Cursor, segments: Iterable[Segment]) -> None:

@@ -83,13 +83,27 @@ class Issued(msgspec.Struct, frozen=True, array_like=True, tag="issued"):
     Attributes:
         sequence: As `rows.PoolMarks`.
         ranges: Units handed out to masters: first, and the one behind the last.
+        free: Units that this side may still hand out.
     """
 
     sequence: Number
     ranges: Annotated[list[tuple[Number, Number]], Meta(max_length=MAX_RANGES)]
+    free: Number
 
 
-Message = Sync | Saes | Ready | Propose | Agreed | Declined | Issued
+class Give(msgspec.Struct, frozen=True, array_like=True, tag="give"):
+    """Segments, by their first units, that the peer hands out from now on, and this side never."""
+
+    firsts: Annotated[list[Number], Meta(min_length=1, max_length=MAX_RANGES)]
+
+
+class Took(msgspec.Struct, frozen=True, array_like=True, tag="took"):
+    """The peer's segments are stored as this side's; what it gave twice is said twice."""
+
+    firsts: Annotated[list[Number], Meta(min_length=1, max_length=MAX_RANGES)]
+
+
+Message = Sync | Saes | Ready | Propose | Agreed | Declined | Issued | Give | Took
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

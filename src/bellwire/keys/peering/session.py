@@ -20,14 +20,19 @@ from bellwire.keys.peering.messages import (
     VERSION,
     Agreed,
     Declined,
+    Give,
     Issued,
     Message,
     Propose,
     Ready,
     Saes,
     Sync,
+    Took,
 )
 from bellwire.keys.pool import Pool
+
+UNEVEN = 4
+"""A side that has so many times less than the other gets half of what the other has more."""
 
 
 @dataclass(slots=True)
@@ -80,7 +85,8 @@ class Session:
         self._answered = answered
         self._fenced = fenced
         self._ours: Sync | None = None  # said, and not compared yet
-        self._told = -1
+        self._told = (-1, -1)
+        self._peer_free: int | None = None
         self._steps: dict[int, int] = {}
 
     def start(self) -> list[Message]:
@@ -107,16 +113,27 @@ class Session:
         return [Ready(block, stop)]
 
     def report(self) -> list[Message]:
-        """Say what left since the last time; nothing if nothing did."""
-        sequence = self._pool.marks.sequence
-        if sequence == self._told or not self._peer.met:
+        """Say what left since the last time, and share what is left; nothing if nothing changed."""
+        state = self._pool.marks.sequence, self._pool.takeable_units
+        if state == self._told or not self._peer.met:
             return []
-        self._told = sequence
+        self._told = state
         ranges = self._pool.new_issues()
-        return [
-            Issued(sequence, ranges[at : at + MAX_RANGES])
+        said: list[Message] = [
+            Issued(state[0], ranges[at : at + MAX_RANGES], state[1])
             for at in range(0, max(1, len(ranges)), MAX_RANGES)
         ]
+        return said + self._share()
+
+    def _share(self) -> list[Message]:
+        """Give the peer segments if it has run short of them and we have not."""
+        free, theirs = self._pool.takeable_units, self._peer_free
+        if theirs is None or theirs * UNEVEN >= free or self._pool.offered():
+            return []
+        firsts = self._pool.offer((free - theirs) // 2)
+        # What it has now, as far as we know: it says so itself when it changes.
+        self._peer_free = None
+        return [Give(firsts)] if firsts else []
 
     def receive(self, message: Message) -> list[Message]:
         """What the peer said, and what is to be answered.
@@ -141,10 +158,17 @@ class Session:
                 self._answered(number, self._grants.agree(number) is not None)
             case Declined(number):
                 self._answered(number, False)
-            case Issued(sequence, ranges):
+            case Issued(sequence, ranges, free):
                 if any(first >= stop for first, stop in ranges):
                     raise PeeringBroken("expected ranges of units, got an empty one")
                 self._pool.take_report(sequence, ranges, self._clock())
+                self._peer_free = free
+                answer = self._share()
+            case Give(firsts):
+                taken = self._pool.take_over(firsts)
+                answer = [Took(taken)] if taken else []
+            case Took(firsts):
+                self._pool.given(firsts)
         return answer
 
     def _sync(self, *, fence: bool) -> Sync:
@@ -182,7 +206,8 @@ class Session:
             if said is not None:
                 answer += self._compare(block, stop, said)
         self._peer.met = True
-        return answer
+        offered = self._pool.offered()
+        return [*answer, Give(offered)] if offered else answer
 
     def _receive_ready(self, block: int, stop: int) -> list[Message]:
         mine = dict(self._pool.ladder(LADDER)).get(block)
