@@ -107,7 +107,7 @@ async def renew(identity: KmeIdentity) -> None:
     while True:
         await asyncio.sleep(RENEW_EVERY_S)
         try:
-            if await asyncio.to_thread(identity.tls.renew):
+            if identity.tls.renew():  # in this thread: it alters contexts in use
                 log.info("the KME's certificate was renewed")
         except BellwireError as error:
             log.warning("the KME's certificate was not renewed", error=str(error))
