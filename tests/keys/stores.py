@@ -2,15 +2,21 @@
 
 import random
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
 from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.kek.key_file import KeyFiles
+from bellwire.keys.kme import KEY_ID_BYTES, Delivery
 from bellwire.keys.model import BlockRecord, KeySourceKind
+from bellwire.keys.pool import Leave, Pool, Request, Take
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.store import KeyStore
+
+DATA = Path(__file__).parent / "data"
 
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
@@ -75,3 +81,52 @@ def crash_copy(folder: Path, target: Path) -> Path:
     """What a kill at this moment would leave: the files as the system has them now."""
     shutil.copytree(folder, target)
     return target
+
+
+def pool_of(store: KeyStore) -> Pool:
+    """The pool of a store, loaded, as if the peer had said that it numbers all units alike."""
+    pool = store.pool()
+    pool.load(store.authentication_keys().mac_key)
+    pool.confirm(pool.marks.next_unit)
+    return pool
+
+
+def add_to(pool: Pool, store: KeyStore, block: int, secret_bits: int) -> None:
+    """Make a block ready in a store whose pool is loaded."""
+    add_ready(store, block, secret_bits)
+    pool.add(block)
+    pool.confirm(pool.marks.next_unit)
+
+
+def serve(pool: Pool, request: Request, now: float = 1000.0) -> Delivery:
+    """The keys of one request; what stands against it is raised."""
+    (outcome,) = pool.commit([request], now)
+    if not isinstance(outcome, Delivery):
+        raise outcome
+    return outcome
+
+
+def take(pool: Pool, bits: int = 256, number: int = 1) -> Delivery:
+    """New keys for a consumer at the node's own socket."""
+    return serve(pool, Take(0, number, bits))
+
+
+def leave(pool: Pool, ids: bytes, sharers: tuple[str, ...] = ("",)) -> Delivery:
+    """The keys of the peer's ids, for the first of `sharers`."""
+    places = pool.read_ids(pool.side.peer, ids)
+    there = [place for place in places if place is not None]
+    assert len(there) == len(places)
+    return serve(pool, Leave(ids, there, sharers[0], [sharers] * len(there)))
+
+
+def each(ids: bytes) -> list[bytes]:
+    return [ids[at : at + KEY_ID_BYTES] for at in range(0, len(ids), KEY_ID_BYTES)]
+
+
+def put_aside(folder: Path, version: int, side: Side = Side.ALICE) -> None:
+    """A store as the code of an earlier schema left it: block 1 ready, 2 pending, a key drawn."""
+    path = folder / side.value / "keys.db"
+    path.parent.mkdir(mode=0o700)
+    path.touch(mode=0o600)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((DATA / f"version_{version}.sql").read_text())

@@ -4,22 +4,23 @@ import asyncio
 import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.keys.stores import PREPLACED, add_pending, add_ready, new_store, pair
+from tests.keys.links import BITS, MAC_KEY, Now, link_keys, meet, outcome
+from tests.keys.stores import add_pending, add_ready, new_store, pair
 
 from bellwire.base.decoding import UNDECODABLE
-from bellwire.base.detections import Protocol, Side
+from bellwire.base.detections import Side
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.frames import read_frame, write_frame
 from bellwire.base.local import SocketUnusable
 from bellwire.base.private import PathExposed
 from bellwire.base.secret import Secret
-from bellwire.keys import delivery
+from bellwire.keys import committer, delivery
 from bellwire.keys.delivery import DeliveryClient, DeliveryServer
 from bellwire.keys.errors import (
     DeliveryFailed,
@@ -29,7 +30,10 @@ from bellwire.keys.errors import (
     LinkRed,
     NodeUnreachable,
     NotEnoughKey,
+    PeerAbsent,
 )
+from bellwire.keys.grants import LOCAL
+from bellwire.keys.key_ids import KeyIds
 from bellwire.keys.messages import (
     ANSWER_LIMIT,
     Answer,
@@ -42,88 +46,94 @@ from bellwire.keys.messages import (
     decode_request,
     encode,
 )
-from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind, KeyId
-from bellwire.keys.opaque import KeyIdCipher
-from bellwire.keys.reserve import AuthenticationKeys
-from bellwire.keys.service import KeyService
-from bellwire.keys.store import KeyStore
-from bellwire.keys.status import HISTORY, BlockOutcome, LinkStatus
+from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind
+from bellwire.keys.service import FlowCheck, KeyService
+from bellwire.keys.status import HISTORY, LinkStatus
 from bellwire.keys.status import Status as Level
 
-BITS = 512 * 64
-IDS = KeyIdCipher(AuthenticationKeys.from_bytes(PREPLACED.reveal()).mac_key)
+
+def of_alice(first: int, bits: int) -> KeyId:
+    """The id of a key that Alice's consumer has drawn."""
+    return KeyId(KeyIds(MAC_KEY, Side.ALICE, 0).make([first], bits // 8, LOCAL))
 
 
-def outside(block: int, first_unit: int, bits: int) -> KeyId:
-    """The id of a place in the pool, as consumers see it."""
-    return IDS.hide(KeyId(block, first_unit, bits))
+def of_bob(first: int, bits: int) -> KeyId:
+    """The id of a key that Bob's consumer has drawn."""
+    return KeyId(KeyIds(MAC_KEY, Side.BOB, 0).make([first], bits // 8, LOCAL))
 
 
-class Now:
-    """A clock that stands until it is moved."""
+class Nodes(NamedTuple):
+    """Two nodes' services, with block 1 ready at both, 2 at Bob alone."""
 
-    def __init__(self) -> None:
-        self.time = 100.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-def outcome(qber: float, at: float, *, reason: str | None = None) -> BlockOutcome:
-    return BlockOutcome(
-        protocol=Protocol.BB84, accepted=qber < 0.11, qber=qber, decided_at=at, reason=reason
-    )
+    alice: KeyService
+    bob: KeyService
+    status: LinkStatus
+    now: Now
 
 
-def service(store: KeyStore, now: Now) -> tuple[KeyService, LinkStatus]:
-    status = LinkStatus(now=now())
-    status.decide(outcome(0.02, now()))
-    return KeyService(store, status, now), status
+def with_nodes(folder: Path, test: Callable[[Nodes], Awaitable[None]]) -> None:
+    """Run `test` with two nodes that have met; the status is Alice's."""
+    alice, bob = pair(folder)
+    for store in (alice, bob):
+        add_ready(store, 1, BITS)
+        add_pending(store, 2, BITS)
+
+    async def run() -> None:
+        now = Now()
+        flows = []
+        for _ in Side:
+            status = LinkStatus(now=now())
+            status.decide(outcome(0.02, now()))
+            flows.append((status, FlowCheck(status, now)))
+        (status, of_a), (_, of_b) = flows
+        async with (
+            link_keys(alice, "kme-a", now, check_flow=of_a) as a,
+            link_keys(bob, "kme-b", now, check_flow=of_b) as b,
+            meet(a, b),
+        ):
+            kind = KeySourceKind.SIMULATED
+            await test(Nodes(KeyService(a, of_a, kind), KeyService(b, of_b, kind), status, now))
+
+    asyncio.run(run())
+    alice.close()
+    bob.close()
 
 
 def served(
     folder: Path, test: Callable[[DeliveryClient, LinkStatus, Now], Awaitable[None]]
 ) -> None:
-    """Run `test` against Alice's node, with blocks 1 ready and 2 pending."""
-    store, now = new_store(folder), Now()
-    add_ready(store, 1, BITS)
-    add_pending(store, 2, BITS)
-    keys, status = service(store, now)
+    """Run `test` against Alice's node."""
 
-    async def run() -> None:
-        async with DeliveryServer(folder / "s", keys):
-            await test(DeliveryClient(folder / "s"), status, now)
+    async def run(nodes: Nodes) -> None:
+        async with DeliveryServer(folder / "s", nodes.alice):
+            await test(DeliveryClient(folder / "s"), nodes.status, nodes.now)
 
-    asyncio.run(run())
-    store.close()
+    with_nodes(folder, run)
     assert not (folder / "s").exists()
 
 
 def test_what_alices_consumer_draws_bobs_fetches(folder: Path) -> None:
-    alice, bob = pair(folder)
-    for store in (alice, bob):
-        add_ready(store, 1, BITS)
-    now = Now()
-
-    async def run() -> None:
+    async def test(nodes: Nodes) -> None:
         async with (
-            DeliveryServer(folder / "a", service(alice, now)[0]) as server,
-            DeliveryServer(folder / "b", service(bob, now)[0]),
+            DeliveryServer(folder / "a", nodes.alice) as server,
+            DeliveryServer(folder / "b", nodes.bob),
         ):
             of_a, of_b = DeliveryClient(folder / "a"), DeliveryClient(folder / "b")
             drawn = await of_a.draw(264)
-            assert drawn.key_id == outside(1, 0, 264)
+            assert drawn.key_id == of_alice(0, 264)
             assert drawn.source is KeySourceKind.SIMULATED
             assert await of_b.fetch(drawn.key_id) == drawn
             with pytest.raises(KeyGone, match="before"):
                 await of_b.fetch(drawn.key_id)
+            with pytest.raises(KeyGone):
+                await of_a.fetch(drawn.key_id)
+            back = await of_b.draw(8192)
+            assert await of_a.fetch(back.key_id) == back
             await server.close()
             with pytest.raises(NodeUnreachable):
                 await of_a.status()
 
-    asyncio.run(run())
-    alice.close()
-    bob.close()
+    with_nodes(folder, test)
 
 
 def test_tasks_drawing_at_once_never_get_the_same_bits(folder: Path) -> None:
@@ -138,13 +148,13 @@ def test_tasks_drawing_at_once_never_get_the_same_bits(folder: Path) -> None:
 def test_on_red_and_without_a_fresh_verdict_no_key_leaves(folder: Path) -> None:
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
         status.decide(outcome(0.25, now()))
-        for attempt in (client.draw(256), client.fetch(outside(1, 70, 256))):
+        for attempt in (client.draw(256), client.fetch(of_bob(400, 256))):
             with pytest.raises(LinkRed, match=r"RED: QBER 25\.0%") as caught:
                 await attempt
             assert caught.value.exit_code == 3
         for _ in range(3):
             status.decide(outcome(0.02, now()))
-        assert (await client.draw(256)).key_id == outside(1, 0, 256)
+        assert (await client.draw(256)).key_id == of_alice(0, 256)
         now.time += 60.0
         with pytest.raises(LinkRed, match="YELLOW, stale: no block decided"):
             await client.draw(256)
@@ -152,38 +162,65 @@ def test_on_red_and_without_a_fresh_verdict_no_key_leaves(folder: Path) -> None:
     served(folder, test)
 
 
-def test_a_key_drawn_while_the_status_turns_red_is_lost_not_handed_out(folder: Path) -> None:
-    store, now = new_store(folder), Now()
-    add_ready(store, 1, BITS)
-    keys, status = service(store, now)
-
-    async def run() -> None:
-        drawing = asyncio.create_task(keys.draw(256))
-        fetching = asyncio.create_task(keys.fetch(outside(1, 70, 256)))
-        await asyncio.sleep(0)  # Both pass the first check and hand over to a thread.
-        status.decide(outcome(0.25, now()))
+def test_nothing_leaves_once_the_status_has_turned_red_though_it_was_asked_for_before(
+    folder: Path,
+) -> None:
+    async def test(nodes: Nodes) -> None:
+        key_id = (await nodes.bob.draw(256)).key_id
+        drawing = asyncio.create_task(nodes.alice.draw(256))
+        fetching = asyncio.create_task(nodes.alice.fetch(key_id))
+        await asyncio.sleep(0)  # Both pass the first check and wait for their commit.
+        nodes.status.decide(outcome(0.25, nodes.now()))
         for task in (drawing, fetching):
             with pytest.raises(LinkRed):
                 await task
+        for _ in range(3):
+            nodes.status.decide(outcome(0.02, nodes.now()))
+        assert (await nodes.alice.fetch(key_id)).key_id == key_id
+        assert (await nodes.alice.draw(256)).key_id == of_alice(0, 256)
+
+    with_nodes(folder, test)
+
+
+def test_before_the_peers_kme_was_met_no_key_leaves(folder: Path) -> None:
+    store = new_store(folder)
+    add_ready(store, 1, BITS)
+
+    async def run() -> None:
+        now = Now()
+        status = LinkStatus(now=now())
+        status.decide(outcome(0.02, now()))
+        flow = FlowCheck(status, now)
+        async with link_keys(store, "kme-a", now, check_flow=flow) as keys:
+            service = KeyService(keys, flow, KeySourceKind.SIMULATED)
+            for attempt in (service.draw(256), service.fetch(of_bob(400, 256))):
+                with pytest.raises(PeerAbsent, match="not met"):
+                    await attempt
 
     asyncio.run(run())
-    assert store.draw(256).key_id == KeyId(1, 1, 256)
-    with pytest.raises(KeyGone):
-        store.fetch(KeyId(1, 70, 256))
     store.close()
 
 
-def test_refusals_come_back_as_the_errors_they_were(folder: Path) -> None:
+def test_refusals_come_back_as_the_errors_they_were(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "READY_WITHIN_S", 0.01)
+
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
+        for _ in range(BITS // 2 // 8192):
+            there = (await client.draw(8192)).key
+            assert len(there) == 1024
         with pytest.raises(NotEnoughKey) as caught:
-            await client.draw(65_536)
-        assert (caught.value.wanted, caught.value.there) == (65_536, 31 * 512)
+            await client.draw(8192)
+        assert (caught.value.wanted, caught.value.there) == (8192, 0)
         with pytest.raises(KeyNotReady):
-            await client.fetch(outside(2, 40, 256))
-        with pytest.raises(KeyGone, match="no such block"):
-            await client.fetch(outside(3, 0, 256))
+            await client.fetch(of_bob(700, 256))
+        with pytest.raises(KeyGone, match="never was here"):
+            await client.fetch(of_bob(0, 256))
         with pytest.raises(KeySizeUnsupported):
             await client.draw(12)
+        with pytest.raises(KeySizeUnsupported):
+            await client.draw(8200)
 
     served(folder, test)
 
@@ -207,22 +244,27 @@ def test_what_goes_wrong_in_the_store_is_reported_as_the_nodes_failure(folder: P
 
 def test_a_key_id_that_was_made_up_leads_to_nothing_and_is_said_to_be_gone(folder: Path) -> None:
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
-        for place in (KeyId(1, 70, 256), KeyId(3, 0, 256)):
-            made_up = KeyId(place.to_bytes())
-            with pytest.raises(KeyGone, match=str(made_up)):
-                await client.fetch(made_up)
-        assert (await client.fetch(outside(1, 70, 256))).key_id == outside(1, 70, 256)
+        good = of_bob(400, 256)
+        changed = bytes([good.data[0] ^ 1]) + good.data[1:]
+        with_a_grant = KeyIds(MAC_KEY, Side.BOB, 0).make([400], 32, LOCAL + 1)
+        for data in (bytes(16), changed, with_a_grant):
+            with pytest.raises(KeyGone, match=str(KeyId(data))):
+                await client.fetch(KeyId(data))
+        assert (await client.fetch(good)).key_id == good
 
     served(folder, test)
 
 
-def test_no_error_tells_where_bits_lie(folder: Path) -> None:
+def test_no_error_tells_where_bits_lie(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(committer, "READY_WITHIN_S", 0.01)
+
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
-        for place in (KeyId(2, 40, 256), KeyId(3, 0, 256), KeyId(1, 0, 256)):
+        for key_id in (of_bob(700, 256), of_bob(0, 256)):
             with pytest.raises((KeyGone, KeyNotReady)) as caught:
-                await client.fetch(IDS.hide(place))
-            assert str(IDS.hide(place)) in str(caught.value)
-            assert str(place) not in str(caught.value)
+                await client.fetch(key_id)
+            text = str(caught.value).replace(str(key_id), "")
+            assert len(text) < len(str(caught.value))
+            assert not any(character.isdigit() for character in text)
 
     served(folder, test)
 
@@ -277,22 +319,18 @@ def test_the_socket_is_open_to_its_owner_alone(folder: Path) -> None:
 
 
 def test_the_folder_of_the_socket_is_its_owners_and_a_live_node_keeps_it(folder: Path) -> None:
-    store = new_store(folder)
-    keys = service(store, Now())[0]
-
-    async def run() -> None:
-        async with DeliveryServer(folder / "s", keys):
+    async def test(nodes: Nodes) -> None:
+        async with DeliveryServer(folder / "s", nodes.alice):
             with pytest.raises(SocketUnusable, match="listens there"):
-                await DeliveryServer(folder / "s", keys).start()
+                await DeliveryServer(folder / "s", nodes.alice).start()
         (folder / "open").mkdir(mode=0o750)
         with pytest.raises(PathExposed):
-            await DeliveryServer(folder / "open" / "s", keys).start()
+            await DeliveryServer(folder / "open" / "s", nodes.alice).start()
 
-    asyncio.run(run())
-    store.close()
+    with_nodes(folder, test)
 
 
-A_KEY = DeliveredKey(outside(1, 0, 64), Secret(bytes(8)), KeySourceKind.LOCAL)
+A_KEY = DeliveredKey(of_alice(0, 64), Secret(bytes(8)), KeySourceKind.LOCAL)
 
 
 def test_answers_that_do_not_fit_the_request_are_refused(folder: Path) -> None:
@@ -301,7 +339,7 @@ def test_answers_that_do_not_fit_the_request_are_refused(folder: Path) -> None:
     view = LinkStatus(now=0.0).at(0.0)
     wrong: list[tuple[Answer | bytes, Callable[[DeliveryClient], Coroutine[Any, Any, object]]]] = [
         (right, lambda c: c.draw(72)),
-        (right, lambda c: c.fetch(outside(2, 0, 64))),
+        (right, lambda c: c.fetch(of_alice(8, 64))),
         (right, lambda c: c.status()),
         (Key(key_id.data, bytes(9), KeySourceKind.LOCAL), lambda c: c.draw(64)),
         (Status(view), lambda c: c.draw(64)),
@@ -356,11 +394,3 @@ def test_any_bytes_are_a_message_or_a_decoding_error(body: bytes) -> None:
         except UNDECODABLE:
             continue
         assert decode(encode(message)) == message
-
-
-def test_the_side_of_a_service_is_its_stores(folder: Path) -> None:
-    store = new_store(folder, Side.BOB)
-    add_ready(store, 1, BITS)
-    drawn = asyncio.run(service(store, Now())[0].draw(256))
-    assert IDS.find(drawn.key_id).first_unit > 0
-    store.close()

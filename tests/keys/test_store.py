@@ -1,7 +1,6 @@
 """The key store: what each step gives, refuses and leaves on the disk."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +13,16 @@ from tests.keys.stores import (
     add_pending,
     add_ready,
     crash_copy,
+    leave,
     new_store,
     open_store,
     pair,
+    pool_of,
+    put_aside,
     record,
     secret,
+    serve,
+    take,
 )
 
 from bellwire.base.detections import Side
@@ -29,10 +33,6 @@ from bellwire.keys import database
 from bellwire.keys.errors import (
     BlockConflict,
     BlockNumberUsed,
-    KeyGone,
-    KeyNotReady,
-    KeySizeUnsupported,
-    NotEnoughKey,
     PreplacedKeyInvalid,
     ReserveExhausted,
     StoreBusy,
@@ -40,23 +40,14 @@ from bellwire.keys.errors import (
     StoreError,
     StoreRefused,
 )
-from bellwire.keys.model import (
-    BlockRecord,
-    BlockState,
-    ContactMethod,
-    FirstContact,
-    KeyId,
-    KeySourceKind,
-)
+from bellwire.keys.model import BlockState, ContactMethod, FirstContact, KeySourceKind
+from bellwire.keys.pool import Fetch, Take
 from bellwire.keys.reserve import TagPurpose
 from bellwire.keys.sealing import STORE_ID_BYTES
-from bellwire.keys.store import DELIVERIES_PER_TRUNCATE, KeyStore
-
-LONG = 180_000
-"""Gives 699 units, in three pages."""
+from bellwire.keys.store import KeyStore
 
 BITS = 4096
-"""Pays two sets (1024 bits) and gives twelve units, six a side."""
+"""Pays two sets (1024 bits) and gives 48 units: 24 a side."""
 
 
 @pytest.fixture
@@ -177,14 +168,13 @@ def test_a_block_goes_from_absent_over_pending_to_ready(alice: KeyStore) -> None
     assert alice.state(1) is BlockState.PENDING
     assert alice.pending() == [1]
     assert alice.record(1) == record(1, BITS)
-    with pytest.raises(NotEnoughKey, match="expected 256 secret bits in one block, got 0"):
-        alice.draw(256)
+    assert pool_of(alice).free_bits == 0
     ready = alice.mark_ready(1)
-    assert (ready.refill_sets, ready.units, ready.dropped_bits) == (2, 12, 0)
+    assert (ready.refill_sets, ready.units, ready.dropped_bits, ready.first_unit) == (2, 48, 0, 0)
     assert alice.mark_ready(1) == ready
     assert (alice.state(1), alice.pending()) == (BlockState.READY, [])
     assert alice.reserve_sets_left() == SETS - 1 + 2
-    assert alice.stock_bits(Side.ALICE) == alice.stock_bits(Side.BOB) == 6 * 256
+    assert pool_of(alice).free_bits == 24 * 64
 
 
 def test_numbers_that_cannot_be_blocks_are_absent(alice: KeyStore) -> None:
@@ -231,12 +221,6 @@ def test_blocks_become_ready_in_ascending_order_only(alice: KeyStore) -> None:
         alice.mark_ready(1)
 
 
-def test_a_block_of_less_than_a_unit_gives_nothing(alice: KeyStore) -> None:
-    add_pending(alice, 1, 255)
-    ready = alice.mark_ready(1)
-    assert (ready.refill_sets, ready.units, ready.dropped_bits) == (0, 0, 255)
-
-
 def test_refills_are_the_first_bits_of_the_block_and_equal_at_both_sides(folder: Path) -> None:
     alice, bob = pair(folder)
     for store in (alice, bob):
@@ -247,71 +231,17 @@ def test_refills_are_the_first_bits_of_the_block_and_equal_at_both_sides(folder:
     bob.close()
 
 
-def test_what_one_side_draws_the_other_fetches_once(folder: Path) -> None:
-    alice, bob = pair(folder)
-    for store in (alice, bob):
-        add_ready(store, 1, BITS)
-    bits = secret(1, BITS).reveal()[128:]
-    first, second = alice.draw(264), alice.draw(256)
-    of_bob = bob.draw(256)
-    assert first.key.reveal() == bits[:33]
-    assert second.key.reveal() == bits[64:96]
-    assert of_bob.key.reveal() == bits[6 * 32 : 7 * 32]
-    assert bob.fetch(second.key_id) == second
-    assert bob.fetch(first.key_id) == first
-    assert alice.fetch(of_bob.key_id) == of_bob
-    for store, key in ((bob, first), (bob, second), (alice, of_bob)):
-        with pytest.raises(KeyGone, match="before"):
-            store.fetch(key.key_id)
-    assert bob.stock_bits(Side.ALICE) == alice.stock_bits(Side.ALICE) == 3 * 256
-    assert bob.stock_bits(Side.BOB) == alice.stock_bits(Side.BOB) == 5 * 256
-    alice.close()
-    bob.close()
+def test_blocks_number_their_units_one_after_the_other(alice: KeyStore) -> None:
+    for block, bits, first, units in ((1, BITS, 0, 48), (3, 255, 48, 0), (4, BITS, 48, 48)):
+        add_pending(alice, block, bits)
+        ready = alice.mark_ready(block)
+        assert (ready.first_unit, ready.units) == (first, units)
 
 
-def test_only_the_peers_units_of_a_ready_block_can_be_fetched(alice: KeyStore) -> None:
-    with pytest.raises(KeyGone, match="no such block"):
-        alice.fetch(KeyId(1, 6, 256))
-    add_pending(alice, 1, BITS)
-    with pytest.raises(KeyNotReady):
-        alice.fetch(KeyId(1, 6, 256))
-    alice.mark_ready(1)
-    for not_theirs in (KeyId(1, 0, 256), KeyId(1, 5, 512), KeyId(1, 11, 512), KeyId(1, 12, 256)):
-        with pytest.raises(KeyGone, match="not the peer's"):
-            alice.fetch(not_theirs)
-    alice.fetch(KeyId(1, 7, 256))
-    with pytest.raises(KeyGone, match="before"):
-        alice.fetch(KeyId(1, 6, 512))
-    alice.fetch(KeyId(1, 6, 256))
-
-
-def test_a_key_comes_from_one_block_and_oldest_first(alice: KeyStore) -> None:
-    add_ready(alice, 1, BITS)
-    add_ready(alice, 2, BITS)
-    assert alice.draw(5 * 256).key_id == KeyId(1, 0, 5 * 256)
-    assert alice.draw(2 * 256).key_id == KeyId(2, 0, 2 * 256)
-    assert alice.draw(8).key_id == KeyId(1, 5, 8)
-    with pytest.raises(NotEnoughKey) as caught:
-        alice.draw(5 * 256)
-    assert (caught.value.wanted, caught.value.there) == (5 * 256, 4 * 256)
-    with pytest.raises(KeySizeUnsupported):
-        alice.draw(12)
-
-
-def test_threads_drawing_at_once_never_get_the_same_bits(alice: KeyStore) -> None:
-    add_ready(alice, 1, 64 * 512)
-    drawn: list[KeyId] = []
-
-    def draw() -> None:
-        for _ in range(10):
-            drawn.append(alice.draw(256).key_id)
-
-    threads = [threading.Thread(target=draw) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(drawn)) == 40
+def test_a_block_of_less_than_a_key_gives_nothing(alice: KeyStore) -> None:
+    add_pending(alice, 1, 255)
+    ready = alice.mark_ready(1)
+    assert (ready.refill_sets, ready.units, ready.dropped_bits) == (0, 0, 255)
 
 
 def all_bytes(folder: Path) -> bytes:
@@ -319,7 +249,7 @@ def all_bytes(folder: Path) -> bytes:
 
 
 def test_no_secret_byte_is_ever_in_the_files(folder: Path) -> None:
-    store = new_store(folder)
+    alice, bob = pair(folder)
     bits = secret(1, BITS).reveal()
     parts = [bits[i : i + 8] for i in range(0, len(bits), 8)]
     parts += [PREPLACED.reveal()[i : i + 8] for i in range(0, len(PREPLACED), 8)]
@@ -330,30 +260,34 @@ def test_no_secret_byte_is_ever_in_the_files(folder: Path) -> None:
         assert len(found) > len(bits)
         return [part for part in parts if part in found]
 
-    add_pending(store, 1, BITS)
+    for store in (alice, bob):
+        add_pending(store, 1, BITS)
+        assert leaked() == []
+        store.mark_ready(1)
+        assert leaked() == []
+    ours, theirs = pool_of(alice), pool_of(bob)
+    ids = take(ours, 512).ids
+    copied = serve(ours, Take(0, 1, 256, "master", ("slave",))).ids
     assert leaked() == []
-    store.mark_ready(1)
+    leave(theirs, ids)
+    serve(ours, Fetch(copied, "slave", "master"))
     assert leaked() == []
-    store.draw(512)
-    store.fetch(KeyId(1, 6, 256))
+    for pool in (ours, theirs):
+        assert pool.clean()
     assert leaked() == []
-    store.close()
+    for store in (alice, bob):
+        store.close()
     assert leaked() == []
 
 
-def test_what_left_is_erased_from_the_files(folder: Path) -> None:
+def test_pads_that_were_burnt_are_erased_from_the_files(folder: Path) -> None:
     store = new_store(folder)
-    add_ready(store, 1, 64 * 512)
     with store._database.transaction() as cursor:
         sets = dict(cursor.execute("SELECT number, sealed FROM pad_sets"))
-        units = dict(cursor.execute("SELECT number, sealed FROM units"))
     store.burn(2)
+    assert sets[1] not in all_bytes(folder)
     assert sets[2] not in all_bytes(folder)
     assert sets[3] in all_bytes(folder)
-    for _ in range(DELIVERIES_PER_TRUNCATE):
-        store.draw(256)
-    found = all_bytes(folder)
-    assert not any(units[number] in found for number in range(DELIVERIES_PER_TRUNCATE))
     store.close()
 
 
@@ -361,14 +295,37 @@ def test_everything_is_there_after_a_crash(folder: Path) -> None:
     store = new_store(folder)
     add_ready(store, 1, BITS)
     add_pending(store, 2, BITS)
-    drawn = store.draw(256)
+    drawn = take(pool_of(store))
     after = open_store(crash_copy(folder, folder / "crash"))
     assert (after.last_block(), after.pending()) == (2, [2])
-    assert after.draw(256).key_id == KeyId(1, drawn.key_id.first_unit + 1, 256)
+    pool = pool_of(after)
+    assert pool.free_bits == 24 * 64 - 256
+    assert take(pool).ids != drawn.ids
     after.mark_ready(2)
     with pytest.raises(BlockNumberUsed):
         after.burn(2)
     after.close()
+    store.close()
+
+
+def test_a_damaged_value_is_noticed(folder: Path) -> None:
+    store = new_store(folder)
+    add_pending(store, 1, BITS)
+    with store._database.transaction() as cursor:
+        cursor.execute("UPDATE pad_sets SET sealed = zeroblob(60) WHERE number = 2")
+        cursor.execute("UPDATE pending_bits SET sealed = x'00'")
+    with pytest.raises(StoreCorrupt, match="number 0 of pad_sets of block 2"):
+        store.burn(2)
+    with pytest.raises(StoreCorrupt, match="number 0 of pending_bits of block 1"):
+        store.mark_ready(1)
+    with store._database.transaction() as cursor:
+        cursor.execute("DELETE FROM pad_sets WHERE number = 2")
+        cursor.execute("DELETE FROM pending_bits")
+    with pytest.raises(StoreCorrupt, match="pad set 2"):
+        store.burn(2)
+    with pytest.raises(StoreCorrupt, match="bits of block 1"):
+        store.mark_ready(1)
+    assert (store.last_block(), store.state(1)) == (1, BlockState.PENDING)
     store.close()
 
 
@@ -447,167 +404,50 @@ def test_another_programs_database_or_version_is_refused(folder: Path) -> None:
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StoreRefused, match=r"schema version 4.*got 99"):
+    with pytest.raises(StoreRefused, match=r"schema version 5.*got 99"):
         open_store(folder)
 
 
-def as_version_3(old: sqlite3.Connection) -> None:
-    old.execute("DROP TABLE pages")
-    old.execute("PRAGMA user_version = 3")
-
-
-def test_a_store_of_the_third_version_had_every_unit_by_itself(folder: Path) -> None:
-    store = new_store(folder)
-    add_ready(store, 1, BITS)
-    store.close()
-    old = sqlite3.connect(folder / "alice" / "keys.db")
-    as_version_3(old)
-    old.commit()
-    old.close()
-    store = open_store(folder)
-    assert store.draw(512).key == Secret(secret(1, BITS).reveal()[128 : 128 + 64])
-    add_ready(store, 2, LONG)
-    assert store.stock_bits(Side.ALICE) > BITS
-
-
-def test_a_long_block_lies_in_pages_until_its_units_are_asked_for(folder: Path) -> None:
-    alice, bob = pair(folder)
-    for store in (alice, bob):
-        add_ready(store, 1, LONG)
-        assert lying(store) == (3, 0)
-    units = alice.mark_ready(1).units
-    assert 512 < units < 768
-    first = alice.draw(512)
-    assert lying(alice) == (2, 254)
-    assert bob.fetch(first.key_id).key == first.key
-    last = KeyId(1, units - 1, 256)
-    assert alice.fetch(last).key == Secret(secret(1, LONG).reveal()[128 + 32 * (units - 1) :][:32])
-    assert lying(alice)[0] == 1
-    with pytest.raises(KeyGone):
-        alice.fetch(last)
-    # A key may lie across two pages.
-    bobs = [bob.draw(65_536), bob.draw(8_192)]
-    assert [alice.fetch(key.key_id).key for key in bobs] == [key.key for key in bobs]
-    for store in (alice, bob):
-        store.close()
-
-
-def test_a_page_that_was_changed_or_cut_gives_no_key(folder: Path) -> None:
-    for change in ("sealed = zeroblob(8220)", "stop = stop - 1"):
-        store = new_store(folder / change[:4])
-        add_ready(store, 1, LONG)
-        with store._database.transaction() as cursor:
-            cursor.execute(f"UPDATE pages SET {change} WHERE first = 0")
-        with pytest.raises(StoreCorrupt, match="block 1"):
-            store.draw(256)
-        store.close()
-
-
-def lying(store: KeyStore) -> tuple[int, int]:
-    """Pages, and units by themselves."""
-    with store._database.transaction() as cursor:
-        pages, units = (
-            cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
-            for table in ("pages", "units")
-        )
-    return pages, units
-
-
-def as_version_2(old: sqlite3.Connection) -> None:
-    as_version_3(old)
-    for column in ("contact", "contact_peer", "contact_exchange"):
-        old.execute(f"ALTER TABLE store DROP COLUMN {column}")
-    old.execute("PRAGMA user_version = 2")
-
-
-def test_a_store_of_the_second_version_had_its_key_brought_by_hand(folder: Path) -> None:
-    store = new_store(folder)
-    keys = store.authentication_keys()
-    store.close()
-    empty = open_store(folder, Side.BOB)
-    empty.close()
-    for side in Side:
-        old = sqlite3.connect(folder / side / "keys.db")
-        as_version_2(old)
-        old.commit()
-        old.close()
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_store_of_every_earlier_version_is_taken_over_without_its_stock(
+    folder: Path, version: int
+) -> None:
+    put_aside(folder, version)
     store = open_store(folder)
     assert store.first_contact() == FirstContact(ContactMethod.PREPLACED)
-    assert store.authentication_keys() == keys
-    assert store.burn(1)
-    assert open_store(folder, Side.BOB).first_contact() is None
-
-
-def test_a_store_of_the_first_version_is_taken_over_with_all_that_it_holds(folder: Path) -> None:
-    store = new_store(folder)
-    add_ready(store, 1, BITS)
-    store.burn(2)
-    store.put_pending(record(2, BITS), secret(2, BITS))
-    before = store.record(1), store.record(2)
-    store.close()
-    old = sqlite3.connect(folder / "alice" / "keys.db")
-    for column, kind in (("protocol", "TEXT"), ("qber", "REAL"), ("epsilon", "REAL")):
-        old.execute(f"ALTER TABLE blocks ADD COLUMN old {kind} NOT NULL DEFAULT 0")
-        old.execute(f"UPDATE blocks SET old = {column}")
-        old.execute(f"ALTER TABLE blocks DROP COLUMN {column}")
-        old.execute(f"ALTER TABLE blocks RENAME COLUMN old TO {column}")
-    as_version_2(old)
-    old.execute("PRAGMA user_version = 1")
-    old.commit()
-    old.close()
-    store = open_store(folder)
-    assert store.first_contact() == FirstContact()
-    assert (store.record(1), store.record(2)) == before
-    store.mark_ready(2)
-    store.burn(3)
-    vendors = BlockRecord(
-        block=3,
+    keys = store.authentication_keys()
+    assert keys.mac_key.reveal() == PREPLACED.reveal()[:32]
+    assert (store.last_block(), store.pending(), store.state(1)) == (2, [2], BlockState.READY)
+    assert (store.record(1), store.record(2)) == (record(1, BITS), record(2, BITS))
+    # What lay in units of that time is gone; what is to become ready is not.
+    assert store.mark_ready(1).units == 0
+    pool = pool_of(store)
+    assert (pool.free_bits, pool.marks) == (0, (0, 0, 0, 0))
+    ready = store.mark_ready(2)
+    assert (ready.first_unit, ready.units) == (0, 48)
+    pool.add(2)
+    pool.confirm(48)
+    start = 8 * 8 * ready.refill_sets
+    assert take(pool).keys.reveal() == secret(2, BITS).reveal()[start : start + 32]
+    pads = store.burn(3).data.reveal()
+    assert pads == PREPLACED.reveal()[64 + 2 * 64 :][:64]
+    vendors = replace(
+        record(3, BITS),
         protocol=None,
         source=KeySourceKind.VENDOR,
-        secret_bits=BITS,
         qber=None,
         chsh=None,
         epsilon=None,
-        decided_at=1.0,
     )
     store.put_pending(vendors, secret(3, BITS))
     store.put_pending(vendors, secret(3, BITS))  # again is harmless
-    store.mark_ready(3)
     assert store.record(3) == vendors
-    store.draw(256)
-
-
-def test_a_damaged_value_is_noticed_and_nothing_leaves(folder: Path) -> None:
-    store = new_store(folder)
-    add_ready(store, 1, BITS)
     with store._database.transaction() as cursor:
-        cursor.execute("UPDATE units SET sealed = zeroblob(60) WHERE number = 0")
-        cursor.execute("UPDATE units SET sealed = x'00' WHERE number = 6")
-    with pytest.raises(StoreCorrupt, match="number 0 of units of block 1"):
-        store.draw(256)
-    with pytest.raises(StoreCorrupt, match="number 6"):
-        store.fetch(KeyId(1, 6, 256))
-    with store._database.transaction() as cursor:
-        cursor.execute("DELETE FROM units WHERE number = 0")
-        cursor.execute("DELETE FROM pad_sets WHERE number = 2")
-        cursor.execute("DELETE FROM pending_bits")
-    with pytest.raises(StoreCorrupt, match=r"all units of a key .* fewer"):
-        store.draw(256)
-    with pytest.raises(StoreCorrupt, match="pad set 2"):
-        store.burn(2)
-    assert store.stock_bits(Side.ALICE) == 6 * 256
-    assert store.last_block() == 1
+        rows = cursor.execute("SELECT sql FROM sqlite_schema").fetchall()
+        (here,) = cursor.execute("PRAGMA user_version").fetchone()
+    assert here == database.SCHEMA_VERSION
+    assert not any("own_next" in sql or "pages" in sql for (sql,) in rows if sql)
     store.close()
-
-
-def test_a_value_moved_to_another_row_does_not_open(alice: KeyStore) -> None:
-    add_ready(alice, 1, BITS)
-    with alice._database.transaction() as cursor:
-        cursor.execute(
-            "UPDATE units SET sealed = (SELECT sealed FROM units WHERE number = 1) WHERE number = 0"
-        )
-    with pytest.raises(StoreCorrupt):
-        alice.draw(256)
 
 
 def test_a_folder_that_cannot_be_used_is_a_clear_usage_error(folder: Path) -> None:
@@ -622,5 +462,6 @@ def test_a_folder_that_cannot_be_used_is_a_clear_usage_error(folder: Path) -> No
 def test_store_and_sealer_do_not_show_keys(alice: KeyStore) -> None:
     assert repr(alice) == "KeyStore(alice)"
     assert repr(alice._sealer) == "Sealer(alice)"
-    assert repr(alice._sealer.box("units", 7)) == "Box(units of block 7)"
+    assert repr(alice._sealer.box("segments", 7)) == "Box(segments of block 7)"
+    assert repr(alice.pool()) == "Pool(alice)"
     assert STORE_ID_BYTES == 32

@@ -1,4 +1,4 @@
-"""How pre-placed keys and blocks are cut: the layout, the halves, the price of a block."""
+"""How pre-placed keys are cut, and what a block pays to the authentication reserve."""
 
 from itertools import product
 
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import PreplacedKeyInvalid
-from bellwire.keys.pool import carve, cut_units, master_units, plan
 from bellwire.keys.reserve import (
     MAX_PREPLACED_SETS,
     TARGET_SETS,
@@ -58,25 +57,3 @@ def test_large_blocks_keep_the_reserve_level_from_below() -> None:
     for _ in range(200):
         ahead += refill_sets(200_000, ahead) - 1
     assert ahead == TARGET_SETS
-
-
-@given(block=st.integers(1, 1000), bits=st.integers(1, 20_000), ahead=st.integers(0, 100))
-def test_every_bit_of_a_block_has_one_use(block: int, bits: int, ahead: int) -> None:
-    ready = plan(block, bits, ahead)
-    assert ready.refill_bits + 256 * ready.units + ready.dropped_bits == bits
-    assert ready.dropped_bits < 256
-    data = bytes(i % 251 for i in range(-(-bits // 8)))
-    sets, together = carve(ready, data)
-    units = cut_units(together)
-    whole = b"".join(sets) + b"".join(units)
-    assert whole == data[: len(whole)]
-    assert [len(part) for part in sets + units] == [64] * len(sets) + [32] * len(units)
-
-
-@given(block=st.integers(1, 1000), units=st.integers(0, 500))
-def test_the_two_halves_share_the_units_evenly(block: int, units: int) -> None:
-    alice, bob = (master_units(side, block, units) for side in Side)
-    assert [*alice, *bob] == list(range(units))
-    assert abs(len(alice) - len(bob)) <= 1
-    if units % 2:
-        assert (len(alice) > len(bob)) is (block % 2 == 1)
