@@ -198,6 +198,7 @@ class Pool:
         self._mac_key = Secret(b"")
         self._marks = PoolMarks(0, 0, 0, 0)
         self._confirmed = 0
+        self._in_log = False  # sealed values of what left
         self._issued: list[tuple[int, int]] = []
         self._clear()
         self._stale = True
@@ -207,11 +208,12 @@ class Pool:
 
     def _clear(self) -> None:
         self._runs: deque[_Run] = deque()
-        self._tails: deque[_Run] = deque(maxlen=KEPT_TAILS)
+        self._tails: deque[_Run] = deque()
         self._free = 0
         self._blocks: list[ReadyBlock] = []
         self._starts: list[int] = []
         self._cache: OrderedDict[int, Segment] = OrderedDict()
+        self._touched: dict[int, Segment] = {}  # by the group under way: the disk has them as yet
         self._unconfirmed: deque[tuple[int, int]] = deque()
 
     # What there is
@@ -425,17 +427,16 @@ class Pool:
         Raises:
             StoreError: nothing was given up.
         """
-        self._ensure_fresh()
-        changes, given_up = _Changes(before, True), 0
+        changes, given_up = self._begin(before, flowing=True), 0
         with self._database.transaction() as cursor:
             rows = cursor.execute(
                 "SELECT first, stop FROM issued WHERE at < ? ORDER BY first LIMIT ?",
                 (before, MAX_EXPIRED),
             ).fetchall()
-            copies.expire(cursor, before)
-            if not rows:
+            waited = copies.expire(cursor, before)
+            if not rows and not waited:
+                self._stale = False
                 return 0
-            self._stale = True
             for first, stop in rows:
                 for segment in self._cover(cursor, first, stop):
                     part = segment.part(first, stop) & ~segment.gone
@@ -507,18 +508,26 @@ class Pool:
         Raises:
             StoreError: nothing was served; what the disk holds is what counts.
         """
-        self._ensure_fresh()
-        changes = _Changes(now, flowing)
-        self._stale = True  # until it is known that the disk agrees
+        changes = self._begin(now, flowing=flowing)
         with self._database.transaction() as cursor:
             outcomes = [self._serve(cursor, request, changes) for request in group]
             self._write(cursor, changes)
         self._after(changes)
         return outcomes
 
+    def _begin(self, now: float, *, flowing: bool) -> _Changes:
+        """Memory runs ahead of the disk from here to `_after`."""
+        self._ensure_fresh()
+        changes = _Changes(now, flowing)
+        self._touched = changes.segments
+        self._stale = True
+        return changes
+
     def _after(self, changes: _Changes) -> None:
         """The disk agrees: bits that left go from memory, too."""
         self._stale = False
+        self._touched = {}
+        self._in_log = True
         self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
         self._issued += changes.issued
         for segment, first, stop in changes.wipes:
@@ -630,6 +639,9 @@ class Pool:
                     self._tails.remove(tail)
                 return
         while self._runs[0].first != first:
+            if len(self._tails) == KEPT_TAILS:
+                lost = self._tails.popleft()
+                self._free -= lost.stop - lost.first
             self._tails.append(self._runs.popleft())  # too short, or `_choose` had begun with it
         self._runs[0].first = stop
         if self._runs[0].stop == stop:
@@ -674,7 +686,11 @@ class Pool:
             raise KeyNotReady(str(UUID(bytes=key_id)))
         covered = first
         for segment in self._cover(cursor, first, stop):
-            if segment.outgoing or segment.gone & segment.part(first, stop):
+            if (
+                segment.first > covered
+                or segment.outgoing
+                or segment.gone & segment.part(first, stop)
+            ):
                 raise unknown(key_id)
             covered = segment.stop
         if covered < stop:
@@ -720,55 +736,60 @@ class Pool:
     def clean(self) -> bool:
         """Seal anew, without them, the segments that bits left since the last time.
 
+        What was sealed before goes from the log, too, as do keys that nobody waits for any more.
+
         Returns:
             Whether there was anything to do.
 
         Raises:
             StoreError: nothing was cleaned.
         """
+        self._ensure_fresh()
         with self._database.transaction() as cursor:
             dirty = segments.load_dirty(cursor)
             known = [self._cache.get(segment.first) or segment for segment in dirty]
             segments.clean(cursor, self._sealer, known)
             oldest = segments.oldest_block(cursor)
-        for segment in known:
-            if segment.spent:
-                self._cache.pop(segment.first, None)
         while len(self._blocks) > KEPT_BLOCKS and self._blocks[0].block < oldest:
             del self._blocks[0], self._starts[0]
-        if known:
-            # The log keeps what was sealed before, until it is emptied.
-            self._database.truncate()
-        return bool(known)
+        if not known and not self._in_log:
+            return False
+        self._database.truncate()
+        self._in_log = False
+        return True
 
     # Segments by unit
 
     def _cover(self, cursor: Cursor, first: int, stop: int) -> Iterator[Segment]:
         """The segments that hold units `first` to `stop`, ascending; those that are left."""
         while first < stop:
-            segment = self._segment(cursor, first)
-            if segment is None:
+            at = bisect.bisect_right(self._starts, first) - 1
+            if at < 0:
+                first = self._starts[0] if self._starts else stop
+                continue
+            block = self._blocks[at]
+            if first >= block.stop_unit:
                 return
-            yield segment
-            first = segment.stop
+            half = block.half(Side.ALICE)
+            if first >= half.stop:
+                half = block.half(Side.BOB)
+            start = first - (first - half.start) % SEGMENT_UNITS
+            segment = self._segment(cursor, start)
+            if segment is not None:
+                yield segment
+            first = min(start + SEGMENT_UNITS, half.stop)
 
-    def _segment(self, cursor: Cursor, unit: int) -> Segment | None:
-        """The segment that holds a unit; None if nothing is left of it."""
-        at = bisect.bisect_right(self._starts, unit) - 1
-        if at < 0 or unit >= self._blocks[at].stop_unit:
-            return None
-        block = self._blocks[at]
-        half = block.half(Side.ALICE)
-        start = half.start if unit < half.stop else half.stop
-        first = unit - (unit - start) % SEGMENT_UNITS
-        segment = self._cache.get(first)
+    def _segment(self, cursor: Cursor, first: int) -> Segment | None:
+        """The segment that begins at a unit; None if nothing is left of it."""
+        segment = self._touched.get(first) or self._cache.get(first)
         if segment is None:
             segment = segments.load(cursor, first)
             if segment is None:
                 return None
             self._cache[first] = segment
             while len(self._cache) > CACHED_SEGMENTS:
-                self._cache.popitem(last=False)
+                _, oldest = self._cache.popitem(last=False)
+                oldest.forget()
         return segment
 
     def _read(self, cursor: Cursor, first: int, stop: int) -> bytes:

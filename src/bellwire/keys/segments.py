@@ -82,6 +82,11 @@ class Segment:
             low, high = max(first, self.first) - self.first, min(stop, self.stop) - self.first
             self.bits[UNIT_BYTES * low : UNIT_BYTES * high] = bytes(UNIT_BYTES * (high - low))
 
+    def forget(self) -> None:
+        """Give up the bits in memory; the store has them."""
+        self.wipe(self.first, self.stop)
+        self.bits = None
+
 
 def put(cursor: Cursor, sealer: Sealer, side: Side, ready: ReadyBlock, bits: bytes) -> None:
     """Keep the units of a block that becomes ready.
