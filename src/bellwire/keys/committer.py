@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bellwire.base.clock import Clock
 from bellwire.base.errors import BellwireError
-from bellwire.keys.errors import KeyNotReady, StoreError
+from bellwire.keys.errors import KeyNotReady, NotEnoughKey, StoreError
 from bellwire.keys.kme import Delivery
 from bellwire.keys.pool import Leave, Outcome, Pool, Request, Take
 
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 class _Entry:
     request: Request
     done: "asyncio.Future[Delivery]"
-    early: KeyNotReady | None = None
+    early: KeyNotReady | NotEnoughKey | None = None
 
 
 class Committer:
@@ -172,13 +172,15 @@ class Committer:
             if isinstance(outcome, Delivery):
                 if not entry.done.done():  # whoever asked may have left; the keys are lost
                     entry.done.set_result(outcome)
-            elif isinstance(outcome, KeyNotReady):
+            elif isinstance(outcome, KeyNotReady) or (
+                isinstance(outcome, NotEnoughKey) and outcome.coming
+            ):
                 self._wait(entry, outcome)
             else:
                 _fail(entry, outcome)
 
-    def _wait(self, entry: _Entry, error: KeyNotReady) -> None:
-        """Keep a request whose block is not ready here yet, for a while."""
+    def _wait(self, entry: _Entry, error: KeyNotReady | NotEnoughKey) -> None:
+        """Keep a request whose block is not ready at both sides yet, for a while."""
         if entry.early is None:
             entry.early = error
             asyncio.get_running_loop().call_later(READY_WITHIN_S, self._give_up, entry)

@@ -85,16 +85,18 @@ class NotEnoughKey(BellwireError):
 
     Attributes:
         wanted: Bits asked for.
-        there: Bits of the largest key that could be made now; a key comes from one block.
+        there: Bits that could be had now in keys of the size asked for.
+        coming: Whether there are more that the peer is about to agree to.
     """
 
-    def __init__(self, wanted: int, there: int) -> None:
+    def __init__(self, wanted: int, there: int, *, coming: bool = False) -> None:
         super().__init__(
-            f"expected {wanted} secret bits in one block, got {there}",
-            hint="Wait until the link has distilled more, or ask for a shorter key.",
+            f"expected {wanted} secret bits, got {there}",
+            hint="Wait until the link has distilled more, or ask for less.",
         )
         self.wanted = wanted
         self.there = there
+        self.coming = coming
 
 
 class KeyGone(BellwireError):

@@ -627,7 +627,11 @@ class Pool:
                 missing -= keys
             if not missing:
                 return chosen
-        raise NotEnoughKey(take.number * take.bits, (take.number - missing) * take.bits)
+        raise NotEnoughKey(
+            take.number * take.bits,
+            (take.number - missing) * take.bits,
+            coming=bool(self._unconfirmed),
+        )
 
     def _give_up(self, first: int, stop: int) -> None:
         """Take a range of `_choose` off the runs."""
