@@ -38,6 +38,7 @@ class _Entry:
     request: Request
     done: "asyncio.Future[Delivery]"
     early: KeyNotReady | NotEnoughKey | None = None
+    until: float = 0.0
 
 
 class Committer:
@@ -181,10 +182,15 @@ class Committer:
 
     def _wait(self, entry: _Entry, error: KeyNotReady | NotEnoughKey) -> None:
         """Keep a request whose block is not ready at both sides yet, for a while."""
+        loop = asyncio.get_running_loop()
         if entry.early is None:
-            entry.early = error
-            asyncio.get_running_loop().call_later(READY_WITHIN_S, self._give_up, entry)
-        self._early.append(entry)
+            entry.until = loop.time() + READY_WITHIN_S
+            loop.call_at(entry.until, self._give_up, entry)
+        entry.early = error
+        if loop.time() < entry.until:
+            self._early.append(entry)
+        else:  # its time ran out while it was asked for once more
+            _fail(entry, error)
 
     def _give_up(self, entry: _Entry) -> None:
         if entry in self._early and entry.early is not None:

@@ -85,7 +85,7 @@ class NotEnoughKey(BellwireError):
 
     Attributes:
         wanted: Bits asked for.
-        there: Bits that could be had now in keys of the size asked for.
+        there: Bits that could be had now: of one key its longest, of several those of that size.
         coming: Whether there are more that the peer is about to agree to.
     """
 

@@ -627,11 +627,11 @@ class Pool:
                 missing -= keys
             if not missing:
                 return chosen
-        raise NotEnoughKey(
-            take.number * take.bits,
-            (take.number - missing) * take.bits,
-            coming=bool(self._unconfirmed),
-        )
+        there = (take.number - missing) * take.bits
+        if take.number == 1:
+            longest = max((r.stop - r.first for r in chain(self._tails, self._runs)), default=0)
+            there = UNIT_BITS * longest
+        raise NotEnoughKey(take.number * take.bits, there, coming=bool(self._unconfirmed))
 
     def _give_up(self, first: int, stop: int) -> None:
         """Take a range of `_choose` off the runs."""
