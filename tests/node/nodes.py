@@ -17,8 +17,8 @@ from bellwire.base.secret import Secret
 from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.distill import announcements, cascade
 from bellwire.keys.reserve import preplaced_bytes
-from bellwire.keys.store import KeyStore
 from bellwire.keys.status import LinkStatus
+from bellwire.keys.store import KeyStore
 from bellwire.node.material import Material, Photons
 from bellwire.node.policy import Policy
 from bellwire.node.service import NodeService, Schedule

@@ -19,8 +19,8 @@ from bellwire.distill.line import MAX_FRAME, Ended, Frame, Line, Settled, Step, 
 from bellwire.distill.messages import NONCE_BYTES, TICKET_BYTES, Open, decode
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
-from bellwire.keys.peering.line import is_hello
 from bellwire.keys.model import KeySourceKind
+from bellwire.keys.peering.line import is_hello
 from bellwire.keys.store import KeyStore
 from bellwire.node.classical import Classical
 from bellwire.node.material import Photons
@@ -204,11 +204,12 @@ class Against:
     async def peer(self, vault: StoreVault | None = None) -> AsyncIterator[Rogue]:
         """A connection of the peer's: made (Alice), or taken (Bob)."""
         side = self.node.side.peer
-        first = None
+        first: bytes | None = None
         if side is Side.ALICE:
             streams = await asyncio.open_connection(*self.server.sockets[0].getsockname())
         else:
-            *streams, first = await self.calls.get()
+            reader, writer, first = await self.calls.get()
+            streams = reader, writer
         held = vault or StoreVault(self.stores[side], KeySourceKind.SIMULATED, lambda: 0.0)
         rogue = Rogue(side, held, self.light, *streams, first=first)
         try:

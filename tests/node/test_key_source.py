@@ -18,7 +18,7 @@ from bellwire.keys.errors import (
     NodeUnreachable,
     NotEnoughKey,
 )
-from bellwire.keys.model import DeliveredKey, KeySourceKind, KeyId
+from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind
 from bellwire.node.key_source import NodeKeySource
 
 KEY_ID = KeyId(bytes(range(16)))

@@ -12,14 +12,13 @@ from tests.node.nodes import PREPLACED, Pair, two_nodes
 
 from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
-from bellwire.base.frames import read_frame
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import LinkRed
 from bellwire.keys.model import BlockState
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.status import Status
-from bellwire.node import classical, service
+from bellwire.node import service
 from bellwire.node.material import Photons
 from bellwire.node.policy import Policy
 from bellwire.node.service import Schedule
