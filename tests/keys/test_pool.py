@@ -174,7 +174,6 @@ def test_no_mark_is_lost_when_a_group_touches_more_segments_than_are_kept_in_mem
     folder: Path, monkeypatch: pytest.MonkeyPatch, cached: int
 ) -> None:
     monkeypatch.setattr(segments, "SEGMENT_UNITS", 4)
-    monkeypatch.setattr(pool_module, "SEGMENT_UNITS", 4)
     monkeypatch.setattr(pool_module, "CACHED_SEGMENTS", cached)
     alice, bob = pair(folder)
     for store in (alice, bob):
@@ -360,7 +359,6 @@ def test_keys_behind_others_that_left_are_given_up_all_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "SEGMENT_UNITS", 4)
-    monkeypatch.setattr(pool_module, "SEGMENT_UNITS", 4)
     alice, bob = pair(folder)
     for store in (alice, bob):
         add_ready(store, 1, BITS)

@@ -46,7 +46,7 @@ from bellwire.keys.kme import KEY_ID_BYTES, Delivery
 from bellwire.keys.model import UNIT_BITS, UNIT_BYTES, BlockState
 from bellwire.keys.rows import PoolMarks, block_row, pool_marks, ready_block, ready_blocks
 from bellwire.keys.sealing import Sealer
-from bellwire.keys.segments import SEGMENT_UNITS, Segment
+from bellwire.keys.segments import Segment
 
 CACHED_SEGMENTS = 512
 """Segments whose marks and bits stay in memory: 2 MiB."""
@@ -777,11 +777,12 @@ class Pool:
             half = block.half(Side.ALICE)
             if first >= half.stop:
                 half = block.half(Side.BOB)
-            start = first - (first - half.start) % SEGMENT_UNITS
+            size = segments.segment_units(half)
+            start = first - (first - half.start) % size
             segment = self._segment(cursor, start)
             if segment is not None:
                 yield segment
-            first = min(start + SEGMENT_UNITS, half.stop)
+            first = min(start + size, half.stop)
 
     def _segment(self, cursor: Cursor, first: int) -> Segment | None:
         """The segment that begins at a unit; None if nothing is left of it."""

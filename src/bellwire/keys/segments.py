@@ -17,14 +17,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bellwire.base.detections import Side
-from bellwire.keys.carving import ReadyBlock
+from bellwire.keys.carving import GROUP_UNITS, ReadyBlock
 from bellwire.keys.database import Cursor
 from bellwire.keys.errors import StoreCorrupt
 from bellwire.keys.model import UNIT_BYTES
 from bellwire.keys.sealing import Sealer
 
 SEGMENT_UNITS = 512
-SEGMENT_BYTES = SEGMENT_UNITS * UNIT_BYTES
+"""Units of a segment at most."""
+
+LEAST_UNITS = 16
+PARTS = 8
+"""A small half is cut into so many segments, of `LEAST_UNITS` at least, so that sides can share."""
+
 
 _BOX = "segments"
 
@@ -88,6 +93,12 @@ class Segment:
         self.bits = None
 
 
+def segment_units(half: range) -> int:
+    """Units of each segment of a half; the last one may have fewer."""
+    part = -(-len(half) // (PARTS * GROUP_UNITS)) * GROUP_UNITS
+    return min(SEGMENT_UNITS, max(LEAST_UNITS, part))
+
+
 def put(cursor: Cursor, sealer: Sealer, side: Side, ready: ReadyBlock, bits: bytes) -> None:
     """Keep the units of a block that becomes ready.
 
@@ -102,8 +113,9 @@ def put(cursor: Cursor, sealer: Sealer, side: Side, ready: ReadyBlock, bits: byt
     marks, sealed = [], []
     for master in Side:
         half = ready.half(master)
-        for first in range(half.start, half.stop, SEGMENT_UNITS):
-            stop = min(first + SEGMENT_UNITS, half.stop)
+        size = segment_units(half)
+        for first in range(half.start, half.stop, size):
+            stop = min(first + size, half.stop)
             at = UNIT_BYTES * (first - ready.first_unit)
             data = bits[at : at + UNIT_BYTES * (stop - first)]
             units = stop - first
