@@ -212,7 +212,8 @@ def test_refusals_come_back_as_the_errors_they_were(
             assert len(there) == 1024
         with pytest.raises(NotEnoughKey) as caught:
             await client.draw(8192)
-        assert (caught.value.wanted, caught.value.there) == (8192, 0)
+        assert caught.value.wanted == 8192
+        assert 0 < caught.value.there < 8192
         with pytest.raises(KeyNotReady):
             await client.fetch(of_bob(700, 256))
         with pytest.raises(KeyGone, match="never was here"):

@@ -43,7 +43,7 @@ from bellwire.keys.store import KeyStore
 BITS = 4096
 """Pays two sets and gives 48 units, 24 a side."""
 
-LONG = 300_000
+LONG = 600_000
 """Gives 4,668 units: five segments a side."""
 
 
