@@ -165,11 +165,15 @@ class LinkKeys:
         return self._committer.submit(Take(grant.number, number, bits, grant.master, copied))
 
     def submit(self, request: Make | Fetch) -> "asyncio.Future[Delivery]":
-        """Keys that need no peer.
+        """Keys of masters of this site: new ones, or those that wait here.
 
         Raises:
+            PeerAbsent: keys wait, and only the peer can tell that the store was not put back to a
+                state in which they had not left yet.
             StoreError: too many requests are waiting.
         """
+        if isinstance(request, Fetch):
+            self._require_met()
         return self._committer.submit(request)
 
     def read(self, ids: bytes, *, own: bool) -> list[tuple[Place, Grant] | None]:

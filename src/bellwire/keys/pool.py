@@ -454,12 +454,14 @@ class Pool:
     def fence(self, epoch: int, sequence: int) -> None:
         """Void all bits of the pool and begin a new epoch, whose ids no earlier one resembles.
 
+        Copies go, too: in a store that was put back, those that left may be there again.
+
         Raises:
             StoreError: nothing was changed.
         """
         with self._database.transaction() as cursor:
             self._stale = True
-            for table in ("handed", "issued", "segments", "marks"):
+            for table in ("handed", "issued", "copies", "segments", "marks"):
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
             cursor.execute("UPDATE blocks SET units = 0 WHERE state = 'ready'")
             cursor.execute(
