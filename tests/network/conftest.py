@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class NatsServer:
 
     folder: Path
     port: int
+    options: tuple[str, ...] = ()
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -39,9 +40,10 @@ class NatsServer:
     def start(self) -> None:
         program = shutil.which("nats-server")
         assert program is not None, "the Debian package nats-server is missing"
+        address = ("-a", "127.0.0.1", "-p", str(self.port))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [program, "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self.folder)],
+                [program, "-js", *address, "-sd", str(self.folder), *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -63,16 +65,26 @@ class NatsServer:
         self.process.wait(20)
 
 
-@pytest.fixture(scope="session")
-def nats_server() -> Iterator[NatsServer]:
-    with tempfile.TemporaryDirectory(prefix="bw", dir=IN_MEMORY) as name:
-        server = NatsServer(Path(name), free_port())
-        server.start()
+@contextmanager
+def served(folder: Path, *options: str) -> Iterator[NatsServer]:
+    server = NatsServer(folder, free_port(), options)
+    server.start()
+    try:
         while not server.answers():
             server.port = free_port()
             server.start()
         yield server
+    finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[NatsServer]:
+    with (
+        tempfile.TemporaryDirectory(prefix="bw", dir=IN_MEMORY) as name,
+        served(Path(name)) as server,
+    ):
+        yield server
 
 
 def free_port() -> int:

@@ -1,11 +1,14 @@
 """What every bus promises, on both; and what NATS keeps while nobody is there."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
-from tests.network.conftest import NatsServer, Open, connected, on_nats
+from tests.network.conftest import NatsServer, Open, connected, on_nats, served
+from tests.simulators.kme import Authority
 from tests.simulators.mesh import until
 
 from bellwire.base.errors import BellwireError
@@ -187,3 +190,36 @@ def test_a_server_that_is_not_there_is_named_as_the_reason() -> None:
             await NatsBus.connect(["nats://127.0.0.1:1"], within_s=0.3)
 
     asyncio.run(story())
+
+
+def test_a_server_asks_for_our_certificate_and_we_for_its(tmp_path: Path) -> None:
+    authority, foreign = Authority(tmp_path, "ca"), Authority(tmp_path, "other")
+    certificate, key = authority.issue("nats")
+    config = tmp_path / "nats.conf"
+    config.write_text(
+        f'tls {{ cert_file: "{certificate}", key_file: "{key}", '
+        f'ca_file: "{authority.file}", verify: true }}'
+    )
+
+    def context(trusted: Authority, member: Authority | None) -> ssl.SSLContext:
+        made = ssl.create_default_context(cafile=str(trusted.file))
+        if member is not None:
+            made.load_cert_chain(*member.issue("node"))
+        return made
+
+    async def story(address: str) -> None:
+        with pytest.raises(BusFailed):
+            await NatsBus.connect([address], tls=context(foreign, authority), within_s=0.5)
+        for stranger in (None, foreign):
+            with pytest.raises(BusFailed):
+                await NatsBus.connect([address], tls=context(authority, stranger), within_s=0.5)
+        bus = await NatsBus.connect([address], tls=context(authority, authority))
+        ear = Ear()
+        await bus.join("a", ())
+        await bus.send("a", b"1", message_id="1")
+        async with listening(bus, "a", ear):
+            await until(lambda: ear.heard == [(None, b"1")])
+        await bus.close()
+
+    with served(tmp_path, "-c", str(config)) as server:
+        asyncio.run(story(server.address.replace("nats:", "tls:")))

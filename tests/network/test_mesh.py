@@ -218,13 +218,15 @@ def test_a_relay_that_dies_is_gone_around(open_bus: Open, routes: int) -> None:
     asyncio.run(story())
 
 
-def test_a_target_that_is_dead_ends_the_attempts() -> None:
+def test_a_target_that_was_dead_is_reached_when_it_is_back() -> None:
     async def story() -> None:
-        async with running(DIAMOND, InProcessBus(), patience_s=0.05) as mesh:
+        async with running(DIAMOND, InProcessBus(), patience_s=0.5) as mesh:
             await mesh.kill("b")
             with pytest.raises(TransferFailed, match="within 6 attempts"):
                 await mesh.nodes["a"].make("b", BLOCK, routes=1)
             assert not mesh.shelves["a"].blocks
+            mesh.revive("b")
+            await settled(mesh, await mesh.nodes["a"].make("b", BLOCK, routes=2))
 
     asyncio.run(story())
 

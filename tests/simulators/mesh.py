@@ -178,6 +178,9 @@ class Mesh:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
+    def revive(self, name: str) -> None:
+        self.tasks[name] = asyncio.create_task(self.nodes[name].run())
+
     def check_accounts(self) -> None:
         """No pad twice: one frame for each key id, and no more bytes used than left the pools."""
         used: dict[bytes, bytes] = {}

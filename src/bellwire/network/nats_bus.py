@@ -11,7 +11,6 @@ Needs nats-py, the extra `nats`.
 import asyncio
 import ssl
 from collections.abc import Collection
-from pathlib import Path
 from typing import Final
 
 import nats
@@ -76,7 +75,6 @@ class NatsBus:
         *,
         prefix: str = "bellwire",
         tls: ssl.SSLContext | None = None,
-        credentials: Path | None = None,
         within_s: float = CONNECT_WITHIN_S,
     ) -> "NatsBus":
         """Connect, and make the stream unless it is there.
@@ -84,8 +82,7 @@ class NatsBus:
         Args:
             servers: `nats://HOST:PORT` or `tls://HOST:PORT`, without a password.
             prefix: As for the class.
-            tls: Trust and certificate of the connection.
-            credentials: File of the account (`nsc`), if the server asks for one.
+            tls: Whom we trust, and our certificate if the server asks for one.
             within_s: Seconds to wait for a server.
 
         Raises:
@@ -98,7 +95,6 @@ class NatsBus:
                 client = await nats.connect(
                     servers=list(servers),
                     tls=tls,
-                    user_credentials=None if credentials is None else str(credentials),
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=_AGAIN_S,
                     error_cb=_told,

@@ -30,7 +30,7 @@ from bellwire.network.meetings import Meeting, Meetings
 from bellwire.network.model import SHARE_OVERHEAD, BlockStore, TransferRecord, check_block_bytes
 from bellwire.network.origin import Agreed, Altered, Origin
 from bellwire.network.routes import Demand, Route, disjoint_routes
-from bellwire.network.suspicion import ALTERED, LOST, Suspicion
+from bellwire.network.suspicion import Suspicion
 from bellwire.network.topology import Topology
 from bellwire.network.wire import Wire
 
@@ -167,14 +167,14 @@ class Outgoing:
         for route in ended.others:
             self.suspicion.relieve(route[1:-1], now)
         for route in ended.routes:
-            self.suspicion.charge(route[1:-1], ALTERED, now)
+            self.suspicion.altered(route[1:-1], now)
             avoided.relays.update(route[1:-1])
         return "altered on the way " + ", ".join(" - ".join(route) for route in ended.routes)
 
     def _miss(self, routes: tuple[Route, ...], avoided: "_Avoided") -> str:
         now = self._clock()
         for route in routes:
-            self.suspicion.charge(route[1:-1], LOST, now)
+            self.suspicion.lost(route[1:-1], now)
             avoided.relays.update(route[1:-1])
         lost = ", ".join(" - ".join(route) for route in routes)
         return f"no share came by {lost}" if lost else "the other end said nothing"
