@@ -538,13 +538,27 @@ class World:
     def check(self) -> None:
         looks = {side: node.look() for side, node in self.nodes.items()}
         alice, bob = looks[Side.ALICE], looks[Side.BOB]
-        met = all(node.peer.met for node in self.nodes.values())
-        if alice.epoch == bob.epoch and met:
-            both = [u for u, out in alice.units.items() if out and bob.units.get(u)]
-            assert not both, "bits are both sides' to hand out"
-            for mine in looks.values():
-                again = [unit for unit, out in mine.units.items() if out and unit in self.used]
-                assert not again, "bits that left are to be handed out"
+        if alice.epoch == bob.epoch and all(node.peer.met for node in self.nodes.values()):
+            ours, theirs = (self._takeable(node) for node in self.nodes.values())
+            assert not ours & theirs, "bits are both sides' to hand out"
+            assert not (ours | theirs) & self.used.keys(), "bits that left are to be handed out"
+            assert not any(bob.units.get(unit) for unit in ours)
+            assert not any(alice.units.get(unit) for unit in theirs)
+
+    @staticmethod
+    def _takeable(node: Node) -> set[Unit]:
+        """Units that a side would hand out now."""
+        numbers = [
+            number
+            for run in itertools.chain(node.pool._runs, node.pool._tails)
+            for number in range(run.first, run.stop)
+        ]
+        return {
+            (block.block, number - block.first_unit)
+            for number in numbers
+            for block in node.pool._blocks
+            if block.first_unit <= number < block.stop_unit
+        }
 
 
 class Nothing(random.Random):

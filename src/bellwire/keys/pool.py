@@ -357,11 +357,15 @@ class Pool:
                     break
                 if any(run.first <= first and first + count <= run.stop for run in self._runs):
                     given.append((first, first + count))
-            self._stale = bool(given)
+            if not given:
+                return []
+            self._stale = True
             segments.offer(cursor, [first for first, _ in given])
+            cursor.execute("UPDATE store SET sequence = sequence + 1")
         for first, stop in given:
             self._cache.pop(first, None)
             self._cut(first, stop)
+        self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
         self._stale = False
         return [first for first, _ in given]
 
@@ -404,8 +408,12 @@ class Pool:
                 segment = segments.load(cursor, first)
                 if segment is not None and not segment.outgoing and not segment.gone:
                     taken.append(segment)
-            self._stale = bool(taken)
+            if not taken:
+                return list(firsts)
+            self._stale = True
             segments.adopt(cursor, [segment.first for segment in taken])
+            cursor.execute("UPDATE store SET sequence = sequence + 1")
+        self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
         for segment in taken:
             self._cache.pop(segment.first, None)
             self._runs.append(_Run(segment.first, segment.stop))
@@ -464,6 +472,8 @@ class Pool:
             for table in ("handed", "issued", "copies", "segments", "marks"):
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
             cursor.execute("UPDATE blocks SET units = 0 WHERE state = 'ready'")
+            # What was served since the two were compared counts, too.
+            sequence = max(sequence, pool_marks(cursor).sequence + 1)
             cursor.execute(
                 "UPDATE store SET epoch = ?, next_unit = 0, sequence = ?, peer_sequence = 0",
                 (epoch, sequence),

@@ -7,7 +7,8 @@ sealed value; its marks are a small row beside it, which is all that a delivery 
 - `taken` (outgoing): how many units from the start were handed out. It only grows.
 - `gone` (incoming): a bit for each unit, set when it left here, expired or was voided.
 - `dirty`: bits that left still lie in the sealed value; `clean` seals it anew with zeros for them.
-- `offered`: handed over to the peer, who has not said yet that he took it.
+- `offered`: 1 if handed over to the peer, who has not said yet that he took it; 2 if taken over
+  from the peer. A segment goes over once at most: words that cross or come late mean nothing else.
 
 A segment of which nothing is left has no row. Marks are durable before bits leave; cleaning comes
 after, by itself, and again at the next start if a crash prevented it.
@@ -171,10 +172,10 @@ def oldest_block(cursor: Cursor) -> int:
 
 
 def untouched(cursor: Cursor, most: int) -> list[tuple[int, int]]:
-    """(first, units) of the newest outgoing segments of which nothing was handed out."""
+    """(first, units) of the newest segments of this side's own of which nothing was handed out."""
     return cursor.execute(
         "SELECT first, units FROM marks WHERE outgoing = 1 AND taken < units AND taken = 0 "
-        "ORDER BY first DESC LIMIT ?",
+        "AND offered = 0 ORDER BY first DESC LIMIT ?",
         (most,),
     ).fetchall()
 
@@ -195,14 +196,15 @@ def offered(cursor: Cursor) -> list[int]:
 def settle(cursor: Cursor, firsts: Sequence[int]) -> None:
     """The peer has them."""
     cursor.executemany(
-        "UPDATE marks SET offered = 0 WHERE first = ? AND outgoing = 0", [(f,) for f in firsts]
+        "UPDATE marks SET offered = 0 WHERE first = ? AND offered = 1", [(f,) for f in firsts]
     )
 
 
 def adopt(cursor: Cursor, firsts: Sequence[int]) -> None:
     """Segments of the peer become ours to hand out."""
     cursor.executemany(
-        "UPDATE marks SET outgoing = 1, taken = 0 WHERE first = ?", [(f,) for f in firsts]
+        "UPDATE marks SET outgoing = 1, taken = 0, offered = 2 WHERE first = ?",
+        [(f,) for f in firsts],
     )
 
 

@@ -150,6 +150,8 @@ class Session:
                 answer = self._receive_sync(message)
             case Saes(names):
                 self._peer.saes = frozenset(names)
+            case Ready() | Issued() if self._ours is not None:
+                pass  # said before the peer's SYNC, and maybe of an epoch that is over
             case Ready(block, stop):
                 answer = self._receive_ready(block, stop)
             case Propose(number, master, slaves):
@@ -219,7 +221,8 @@ class Session:
         return []
 
     def _compare(self, block: int, mine: int, theirs: int) -> list[Message]:
-        if mine == theirs:
+        # Blocks become ready in ascending order: one below that is only the peer's stays so.
+        if mine == theirs and not any(other < block for other in self._steps):
             self._pool.confirm(mine)
             return []
         self._peer.met = False
@@ -243,8 +246,16 @@ def _difference(ours: Sync, theirs: Sync) -> str | None:
         return "one side's store was put back to an earlier state"
     one, other = dict(ours.ladder), dict(theirs.ladder)
     common = one.keys() & other.keys()
-    if any(one[block] != other[block] for block in common):
+    if any(one[block] != other[block] for block in common) or _apart(one, other):
         return "the two sides numbered the same bits differently"
     if one and other and not common:
         return "the two sides know none of each other's last blocks"
     return None
+
+
+def _apart(one: dict[int, int], other: dict[int, int]) -> bool:
+    """Whether a side has a block that the other, which has later ones, can never have."""
+    if not one or not other:
+        return False
+    begin, end = max(min(one), min(other)), min(max(one), max(other))
+    return any(begin <= block < end for block in one.keys() ^ other.keys())
