@@ -41,8 +41,7 @@ def small_and_forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Segments of 16 units, two of them in memory, on a disk that forgets."""
     disarm()
     disk.DISK.files.clear()
-    for module in (segments, pool_module):
-        monkeypatch.setattr(module, "SEGMENT_UNITS", 16)
+    monkeypatch.setattr(segments, "SEGMENT_UNITS", 16)
     monkeypatch.setattr(pool_module, "CACHED_SEGMENTS", 2)
     monkeypatch.setattr(database, "connect", lambda path: disk.connect(path, FaultyConnection))
     yield

@@ -10,7 +10,6 @@ from tests.keys.stores import IN_MEMORY
 from tests.keys.world import World
 
 from bellwire.base.detections import Side
-from bellwire.keys import pool as pool_module
 from bellwire.keys import segments
 from bellwire.keys.errors import PeeringBroken
 from bellwire.keys.peering.messages import (
@@ -31,8 +30,7 @@ BITS = 20_000
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for module in (segments, pool_module):
-        monkeypatch.setattr(module, "SEGMENT_UNITS", 16)
+    monkeypatch.setattr(segments, "SEGMENT_UNITS", 16)
     with tempfile.TemporaryDirectory(prefix="bw", dir=IN_MEMORY) as name:
         world = World(Path(name))
         yield world
