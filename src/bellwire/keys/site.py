@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bellwire.base.clock import system_clock
+from bellwire.base.errors import BellwireError
+from bellwire.keys.allowance import Allowance, Rules
 from bellwire.keys.errors import KeyNotGranted, SaeUnknown, SlaveUnknown
 from bellwire.keys.grants import Grant
 from bellwire.keys.key_ids import Place, unknown
@@ -50,15 +53,22 @@ class Site:
         saes: Its SAEs.
         links: Its links; the copies of the site are in the first one's store.
         limits: What requests may ask for.
+        allowance: What masters may have.
     """
 
     def __init__(
-        self, kme_id: str, saes: Saes, links: Sequence[SiteLink], limits: Limits | None = None
+        self,
+        kme_id: str,
+        saes: Saes,
+        links: Sequence[SiteLink],
+        limits: Limits | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self._kme_id = kme_id
         self._saes = saes
         self._links = links
         self._limits = limits or Limits()
+        self._allowance = allowance or Allowance(Rules(), system_clock)
 
     @property
     def kme_id(self) -> str:
@@ -115,12 +125,30 @@ class Site:
         at = {slave: self._link_of(slave) for slave in request.slaves}
         here = tuple(slave for slave, link in at.items() if link is None)
         links = [link for link in at.values() if link is not None]
-        if not links:
+        if any(link is not links[0] for link in links):
+            raise SlaveUnknown("expected slaves of one other KME, got slaves of several")
+        bits = request.number * request.bits
+        if links:
+            self._allowance.check_stock(caller, links[0].keys.takeable_bits, bits)
+        self._allowance.spend(caller, bits)
+        try:
+            asked = self._ask(caller, request, links[0] if links else None, here)
+        except BellwireError:
+            self._allowance.give_back(caller, bits)
+            raise
+        asked.add_done_callback(lambda done: self._counted(done, caller, bits))
+        return asked
+
+    def _counted(self, done: "asyncio.Future[Delivery]", caller: str, bits: int) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._allowance.give_back(caller, bits)
+
+    def _ask(
+        self, caller: str, request: KeyRequest, link: SiteLink | None, here: tuple[str, ...]
+    ) -> "asyncio.Future[Delivery]":
+        if link is None:
             make = Make(request.number, request.bits, caller, here)
             return self._links[0].keys.submit(make)
-        link = links[0]
-        if any(other is not link for other in links):
-            raise SlaveUnknown("expected slaves of one other KME, got slaves of several")
         grant = link.keys.known_grant(caller, request.slaves)
         if grant is not None:
             return link.keys.submit_take(grant, request.number, request.bits, here)

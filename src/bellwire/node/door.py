@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from bellwire.base.clock import system_clock
 from bellwire.base.errors import BellwireError
+from bellwire.keys.allowance import Allowance, Rules
 from bellwire.keys.kme import Limits
 from bellwire.keys.site import Site, SiteLink
 from bellwire.node.service import NodeService
@@ -74,7 +76,14 @@ def open_door(
     kme = settings.kme
     link = SiteLink(node.link_keys, node.keys.status, node.source)
     limits = Limits(key_bits=kme.key_bits, max_keys_per_request=kme.max_keys_per_request)
-    site = Site(identity.name, identity.registry, [link], limits)
+    rules = Rules(
+        bits_per_day=kme.bits_per_day,
+        quotas=kme.quotas,
+        priority=frozenset(kme.priority),
+        kept_bits=kme.kept_bits,
+    )
+    allowance = Allowance(rules, system_clock)
+    site = Site(identity.name, identity.registry, [link], limits, allowance)
 
     def readings() -> Iterable[Reading]:
         view = node.keys.status()

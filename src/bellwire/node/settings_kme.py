@@ -46,6 +46,26 @@ class KmeSettings(BaseModel):
         le=1_000_000,
         description="Requests that one SAE may make a second, in the mean.",
     )
+    bits_per_day: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 50,
+        description="Key that one master may get a day, in bits; 0: any.",
+    )
+    quotas: dict[_Name, Annotated[int, Field(ge=0, le=1 << 50)]] = Field(
+        default_factory=dict,
+        max_length=10_000,
+        description="Key that a master may get a day, in bits, by SAE; 0: any.",
+    )
+    kept_bits: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 40,
+        description="Stock below which only masters with priority get new keys, in bits.",
+    )
+    priority: tuple[_Name, ...] = Field(
+        default=(), max_length=10_000, description="Masters that may use the last of the stock."
+    )
     operators: tuple[_Name, ...] = Field(
         default=(), max_length=256, description="SAEs that may see metrics."
     )
