@@ -146,9 +146,11 @@ def test_one_side_may_use_nearly_all_of_the_stock(tmp_path: Path) -> None:
     async def test() -> None:
         async with doors(tmp_path) as kmes:
             stock = [node.link_keys.stock_bits for node in (kmes.pair.alice, kmes.pair.bob)]
+            alice = kmes.pair.alice.link_keys
+            await until(lambda: alice.takeable_bits == stock[0])  # the peer has agreed
             number = stock[0] // 256
             taken = await kmes.get("alice", "bob", number)
-            await until(lambda: kmes.pair.alice.link_keys.takeable_bits > 0)
+            await until(lambda: alice.takeable_bits >= 256)
             taken += await kmes.get("alice", "bob")
             assert kmes.pair.bob.link_keys.stock_bits < stock[1]
             fetched = await kmes.fetch("bob", "alice", taken)
