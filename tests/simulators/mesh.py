@@ -11,7 +11,7 @@ from bellwire.crypto.signatures import SigningKey, fingerprint
 from bellwire.keys.errors import KeyGone, LinkRed, NotEnoughKey, StoreError
 from bellwire.keys.status import Status
 from bellwire.network.bus import Bus, Handler
-from bellwire.network.hop import LinkKey, LinkKeys, ShareFrame, read_frame
+from bellwire.network.hop import HopKeys, LinkKey, ShareFrame, read_frame
 from bellwire.network.identity import Roster
 from bellwire.network.linkstate import OwnLink
 from bellwire.network.model import RelayedBlock
@@ -70,7 +70,7 @@ class LinkPool:
         return Secret(key[:size])
 
 
-class End(LinkKeys):
+class End(HopKeys):
     """One end of a pool."""
 
     def __init__(self, pool: LinkPool, name: str, peer: str) -> None:

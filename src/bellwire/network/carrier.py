@@ -14,7 +14,7 @@ from bellwire.base.secret import Secret
 from bellwire.keys.errors import LinkRed, NotEnoughKey
 from bellwire.network.control import Reason
 from bellwire.network.errors import MessageRefused, NetworkError
-from bellwire.network.hop import LinkKeys, ShareHeader, key_bytes, read_frame, seal_share
+from bellwire.network.hop import HopKeys, ShareHeader, key_bytes, read_frame, seal_share
 from bellwire.network.identity import Roster
 
 SEEN: Final = 16_384
@@ -62,7 +62,7 @@ class Carrier:
         links: Neighbour → key of the link to it.
     """
 
-    def __init__(self, name: str, roster: Roster, links: Mapping[str, LinkKeys]) -> None:
+    def __init__(self, name: str, roster: Roster, links: Mapping[str, HopKeys]) -> None:
         self._name = name
         self._roster = roster
         self._links = links

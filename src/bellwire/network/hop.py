@@ -59,7 +59,7 @@ class LinkKey:
     key: Secret
 
 
-class LinkKeys(Protocol):
+class HopKeys(Protocol):
     """Key of one link, at one of its ends; whatever pool is behind it.
 
     Errors of `keys.errors`, such as LinkRed, NotEnoughKey or KeyGone: nothing left.

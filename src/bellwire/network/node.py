@@ -21,7 +21,7 @@ from bellwire.network.bus import Bus
 from bellwire.network.carrier import Carrier, HopFailed
 from bellwire.network.control import Check, Confirm, Done, Failed, Heard, Received
 from bellwire.network.errors import NotAuthentic
-from bellwire.network.hop import LinkKeys, ShareHeader
+from bellwire.network.hop import HopKeys, ShareHeader
 from bellwire.network.identity import Roster
 from bellwire.network.incoming import Incoming
 from bellwire.network.linkstate import REFRESH_S, LinkState, OwnLink, announce
@@ -62,7 +62,7 @@ class RelayNode:
         name: str,
         identity: SigningKey,
         roster: Roster,
-        links: Mapping[str, LinkKeys],
+        links: Mapping[str, HopKeys],
         bus: Bus,
         store: BlockStore,
         clock: Clock = system_clock,
