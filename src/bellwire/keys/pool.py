@@ -220,9 +220,13 @@ class Pool:
 
     @property
     def free_bits(self) -> int:
-        """Bits that this side may still hand out as master, agreed with the peer or not yet."""
-        unconfirmed = sum(stop - first for first, stop in self._unconfirmed)
-        return UNIT_BITS * (self._free + unconfirmed)
+        """The same in bits."""
+        return UNIT_BITS * self.free_units
+
+    @property
+    def free_units(self) -> int:
+        """Units that this side may still hand out as master, agreed with the peer or not yet."""
+        return self._free + sum(stop - first for first, stop in self._unconfirmed)
 
     @property
     def takeable_units(self) -> int:

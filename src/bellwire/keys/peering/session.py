@@ -114,7 +114,7 @@ class Session:
 
     def report(self) -> list[Message]:
         """Say what left since the last time, and share what is left; nothing if nothing changed."""
-        state = self._pool.marks.sequence, self._pool.takeable_units
+        state = self._pool.marks.sequence, self._pool.free_units
         if state == self._told or not self._peer.met:
             return []
         self._told = state
@@ -127,7 +127,7 @@ class Session:
 
     def _share(self) -> list[Message]:
         """Give the peer segments if it has run short of them and we have not."""
-        free, theirs = self._pool.takeable_units, self._peer_free
+        free, theirs = self._pool.free_units, self._peer_free
         if theirs is None or theirs * UNEVEN >= free or self._pool.offered():
             return []
         firsts = self._pool.offer((free - theirs) // 2)
