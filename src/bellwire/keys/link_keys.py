@@ -17,6 +17,7 @@ from bellwire.keys.errors import PeerAbsent, PreplacedKeyInvalid, SlaveUnknown, 
 from bellwire.keys.grants import Grant, Grants
 from bellwire.keys.key_ids import Place
 from bellwire.keys.kme import Delivery
+from bellwire.keys.lives import News
 from bellwire.keys.model import UNIT_BITS
 from bellwire.keys.peering.messages import Message
 from bellwire.keys.peering.session import Peer, Session
@@ -289,6 +290,7 @@ class LinkKeys:
         """A connection is over."""
         if session is self._session:
             self._session = self._say = None
+            self.peer.learn(News.PARTED)
 
     def _tell(self, messages: list[Message]) -> None:
         if messages and self._say is not None:

@@ -43,6 +43,7 @@ from bellwire.keys.errors import (
 )
 from bellwire.keys.key_ids import KeyIds, Place, unknown
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery
+from bellwire.keys.lives import UnitLife
 from bellwire.keys.model import UNIT_BITS, UNIT_BYTES, BlockState
 from bellwire.keys.rows import PoolMarks, block_row, pool_marks, ready_block, ready_blocks
 from bellwire.keys.sealing import Sealer
@@ -242,6 +243,18 @@ class Pool:
     def marks(self) -> "PoolMarks":
         """Where the pool stands, for the peer to compare."""
         return self._marks
+
+    @_alone
+    def account(self) -> dict[UnitLife, int]:
+        """What became of all units of this epoch; together they are all that were carved.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with self._database.transaction() as cursor:
+            counted, carved = segments.count(cursor), pool_marks(cursor).next_unit
+        counted[UnitLife.LEFT] = carved - counted.total()
+        return {life: counted[life] for life in UnitLife}
 
     @_alone
     def ladder(self, steps: int) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ A segment of which nothing is left has no row. Marks are durable before bits lea
 after, by itself, and again at the next start if a crash prevented it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from bellwire.base.detections import Side
 from bellwire.keys.carving import GROUP_UNITS, ReadyBlock
 from bellwire.keys.database import Cursor
 from bellwire.keys.errors import StoreCorrupt
+from bellwire.keys.lives import UnitLife
 from bellwire.keys.model import UNIT_BYTES
 from bellwire.keys.sealing import Sealer
 
@@ -206,6 +208,20 @@ def adopt(cursor: Cursor, firsts: Sequence[int]) -> None:
         "UPDATE marks SET outgoing = 1, taken = 0, offered = 2 WHERE first = ?",
         [(f,) for f in firsts],
     )
+
+
+def count(cursor: Cursor) -> Counter[UnitLife]:
+    """How many units there are of each life but LEFT, in this epoch."""
+    counted: Counter[UnitLife] = Counter()
+    for units, outgoing, taken, gone, offered in cursor.execute(
+        "SELECT units, outgoing, taken, gone, offered FROM marks"
+    ):
+        if outgoing:
+            counted[UnitLife.OURS] += units - taken
+            continue
+        life = UnitLife.OFFERED if offered == 1 else UnitLife.THEIRS
+        counted[life] += units - int.from_bytes(gone, "little").bit_count()
+    return counted
 
 
 def write_marks(cursor: Cursor, segments: Iterable[Segment]) -> None:

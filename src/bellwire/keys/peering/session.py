@@ -14,6 +14,7 @@ from bellwire.base.clock import Clock
 from bellwire.keys.errors import PeeringBroken
 from bellwire.keys.grants import LOCAL, Grants
 from bellwire.keys.key_ids import MAX_GRANT
+from bellwire.keys.lives import AGREEMENT_STEPS, Agreement, News
 from bellwire.keys.peering.messages import (
     LADDER,
     MAX_RANGES,
@@ -42,12 +43,21 @@ class Peer:
     Attributes:
         kme: Its id; empty before the first SYNC.
         saes: The SAEs of its site.
-        met: Whether the pools were compared since this node started.
+        agreement: Whether the two pools agree, as far as was found since this node started.
     """
 
     kme: str = ""
     saes: frozenset[str] = frozenset()
-    met: bool = False
+    agreement: Agreement = Agreement.UNKNOWN
+
+    @property
+    def met(self) -> bool:
+        """Whether keys of the link may leave."""
+        return self.agreement is Agreement.ALIKE
+
+    def learn(self, news: News) -> None:
+        """The agreement follows its table."""
+        self.agreement = AGREEMENT_STEPS[self.agreement, news]
 
 
 class Session:
@@ -190,6 +200,7 @@ class Session:
         self._peer.kme = theirs.kme
         why = _difference(ours, theirs)
         if why is not None:
+            self._peer.learn(News.DIFFERENT)
             self._pool.fence(
                 max(ours.epoch, theirs.epoch) + 1,
                 max(ours.sequence, theirs.peer_sequence) + 1,
@@ -207,7 +218,7 @@ class Session:
             said = self._steps.pop(block, None)
             if said is not None:
                 answer += self._compare(block, stop, said)
-        self._peer.met = True
+        self._peer.learn(News.SAME)
         offered = self._pool.offered()
         return [*answer, Give(offered)] if offered else answer
 
@@ -225,7 +236,7 @@ class Session:
         if mine == theirs and not any(other < block for other in self._steps):
             self._pool.confirm(mine)
             return []
-        self._peer.met = False
+        self._peer.learn(News.MISNUMBERED)
         return [self._sync(fence=True)]
 
     def _receive_proposal(self, number: int, master: str, slaves: tuple[str, ...]) -> Message:
