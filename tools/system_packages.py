@@ -14,6 +14,7 @@ PACKAGES: dict[str, str] = {
     "nats-server": "nats-server",  # the bus between nodes, with JetStream
     "curl": "curl",  # a client of ETSI 014 that is not ours
     "softhsm2-util": "softhsm2",  # a PKCS #11 token
+    "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",  # a store that is not a file
     "/usr/lib/softhsm/libsofthsm2.so": "libsofthsm2",
 }
 """Program on PATH, or a file by its whole path → Debian package that brings it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
+from bellwire.keys.database.interface import Place
 from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery
@@ -53,8 +54,13 @@ def secret(block: int, secret_bits: int) -> Secret:
     return Secret(some_bytes(-(-secret_bits // 8), block))
 
 
+def place(folder: Path, side: Side) -> Place:
+    """Where the stores of a folder are; tests of another database put something else here."""
+    return folder / side.value / "keys.db"
+
+
 def open_store(folder: Path, side: Side = Side.ALICE) -> KeyStore:
-    return KeyStore.open(folder / side.value / "keys.db", KEK, side)
+    return KeyStore.open(place(folder, side), KEK, side)
 
 
 def new_store(folder: Path, side: Side = Side.ALICE) -> KeyStore:
@@ -94,7 +100,7 @@ def pool_of(store: KeyStore) -> Pool:
 def add_to(pool: Pool, store: KeyStore, block: int, secret_bits: int) -> None:
     """Make a block ready in a store whose pool is loaded."""
     add_ready(store, block, secret_bits)
-    pool.add(block)
+    pool.add()
     pool.confirm(pool.marks.next_unit)
 
 
@@ -116,7 +122,8 @@ def leave(pool: Pool, ids: bytes, sharers: tuple[str, ...] = ("",)) -> Delivery:
     places = pool.read_ids(pool.side.peer, ids)
     there = [place for place in places if place is not None]
     assert len(there) == len(places)
-    return serve(pool, Leave(ids, there, sharers[0], [sharers] * len(there)))
+    epoch = pool.marks.epoch
+    return serve(pool, Leave(ids, there, sharers[0], [sharers] * len(there), epoch))
 
 
 def each(ids: bytes) -> list[bytes]:

@@ -14,8 +14,9 @@ from tests.keys.stores import IN_MEMORY
 from tests.keys.world import SAES, Fault, World, disarm, parts
 
 from bellwire.base.detections import Side
-from bellwire.keys import copies, database, segments
+from bellwire.keys import copies, segments
 from bellwire.keys import pool as pool_module
+from bellwire.keys.database import sqlite as database
 from bellwire.keys.errors import StoreError
 from bellwire.keys.peering import session
 

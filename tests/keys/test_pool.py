@@ -298,7 +298,8 @@ def test_what_left_is_zeroised_on_the_disk_once_it_is_cleaned(folder: Path) -> N
     for store in (alice, bob):
         add_ready(store, 1, LONG)
         with store._database.transaction() as cursor:
-            sealed[store.side] = dict(cursor.execute("SELECT first, sealed FROM segments"))
+            rows = cursor.execute("SELECT first, sealed FROM segments").fetchall()
+        sealed[store.side] = dict(rows)
     ours, theirs = pool_of(alice), pool_of(bob)
     taken = take(ours, 256, 200)
     leave(theirs, b"".join(each(taken.ids)[1::2]))

@@ -29,7 +29,8 @@ from bellwire.base.detections import Side
 from bellwire.base.errors import RefusedError, UsageError
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.base.secret import Secret
-from bellwire.keys import database
+from bellwire.keys.database import sqlite as database
+from bellwire.keys.database.interface import SCHEMA_VERSION
 from bellwire.keys.errors import (
     BlockConflict,
     BlockNumberUsed,
@@ -283,7 +284,7 @@ def test_no_secret_byte_is_ever_in_the_files(folder: Path) -> None:
 def test_pads_that_were_burnt_are_erased_from_the_files(folder: Path) -> None:
     store = new_store(folder)
     with store._database.transaction() as cursor:
-        sets = dict(cursor.execute("SELECT number, sealed FROM pad_sets"))
+        sets = dict(cursor.execute("SELECT number, sealed FROM pad_sets").fetchall())
     store.burn(2)
     assert sets[1] not in all_bytes(folder)
     assert sets[2] not in all_bytes(folder)
@@ -425,7 +426,7 @@ def test_a_store_of_every_earlier_version_is_taken_over_without_its_stock(
     assert (pool.free_bits, pool.marks) == (0, (0, 0, 0, 0))
     ready = store.mark_ready(2)
     assert (ready.first_unit, ready.units) == (0, 48)
-    pool.add(2)
+    pool.add()
     pool.confirm(48)
     start = 8 * 8 * ready.refill_sets
     assert take(pool).keys.reveal() == secret(2, BITS).reveal()[start : start + 32]
@@ -445,7 +446,7 @@ def test_a_store_of_every_earlier_version_is_taken_over_without_its_stock(
     with store._database.transaction() as cursor:
         rows = cursor.execute("SELECT sql FROM sqlite_schema").fetchall()
         (here,) = cursor.execute("PRAGMA user_version").fetchone()
-    assert here == database.SCHEMA_VERSION
+    assert here == SCHEMA_VERSION
     assert not any("own_next" in sql or "pages" in sql for (sql,) in rows if sql)
     store.close()
 

@@ -29,7 +29,7 @@ from tests.keys.stores import (
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
-from bellwire.keys import database
+from bellwire.keys.database import sqlite as database
 from bellwire.keys.errors import StoreError
 from bellwire.keys.grants import Grants
 from bellwire.keys.key_ids import KeyIds
@@ -324,7 +324,7 @@ def test_a_rollback_that_fails_closes_the_store(folder: Path) -> None:
     store.close()
     database_path = folder / "alice" / "keys.db"
     connection = sqlite3.connect(database_path, isolation_level=None, factory=NoRollback)
-    failing = database.Database(connection, database_path)
+    failing = database.SqliteDatabase(connection, database_path)
     with pytest.raises(StoreError, match="no rollback"), failing.transaction() as cursor:
         cursor.execute("SELECT * FROM nothing_of_this_name")
     with pytest.raises(StoreError, match="is closed"), failing.transaction():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tests.keys.disk import DISK, FULL, IOERR_FSYNC
 from tests.keys.faults import Armed, Crash, Faults
@@ -21,6 +21,8 @@ from tests.keys.links import MAC_KEY
 from tests.keys.stores import add_pending, each, new_store, open_store, secret
 
 from bellwire.base.detections import Side
+from bellwire.keys.database.interface import Cursor
+from bellwire.keys.database.sqlite import SqliteDatabase
 from bellwire.keys.errors import (
     KeyGone,
     KeyNotGranted,
@@ -65,14 +67,15 @@ class Held(NamedTuple):
         return self.epoch, self.units, self.handed, self.copies
 
 
-def held(cursor: sqlite3.Cursor) -> Held:
+def held(cursor: Cursor) -> Held:
     """Read it."""
     (marks,) = cursor.execute("SELECT epoch, sequence, peer_sequence FROM store").fetchall()
     units: dict[Unit, bool] = {}
-    for first, count, block, outgoing, taken, gone, start in cursor.execute(
+    rows = cursor.execute(
         "SELECT first, marks.units, block, outgoing, taken, gone, first_unit FROM marks "
         "JOIN blocks ON number = block"
-    ):
+    ).fetchall()
+    for first, count, block, outgoing, taken, gone, start in rows:
         bits = int.from_bytes(gone, "little")
         for at in range(taken if outgoing else 0, count):
             if outgoing or not bits >> at & 1:
@@ -228,7 +231,7 @@ class World:
             disarm()
             if image is not None:
                 self._restart(side, image)
-            elif node.store._database._closed:
+            elif cast(SqliteDatabase, node.store._database)._closed:
                 self._restart(side, node.folder)
         return None
 
@@ -254,7 +257,7 @@ class World:
         block = node.pending.pop(0)
         ready = node.store.mark_ready(block)
         assert self.refills.setdefault(block, ready.refill_sets) == ready.refill_sets
-        node.pool.add(block)
+        node.pool.add()
         if node.session is not None:
             self.say(node, node.session.block_ready(block))
 
@@ -474,7 +477,7 @@ class World:
             return None
         ours = SAES[node.side]
         sharers = [tuple(slave for slave in grant.slaves if slave in ours) for grant in known]
-        return Leave(ids, there, sae, sharers)
+        return Leave(ids, there, sae, sharers, node.pool.marks.epoch)
 
     def commit(self, side: Side, request: Request) -> Delivery:
         (outcome,) = self.nodes[side].pool.commit([request], self.now)

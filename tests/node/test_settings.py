@@ -126,7 +126,9 @@ def test_a_misspelt_key_is_refused_without_telling_its_value(tmp_path: Path) -> 
 
 
 def test_a_misspelt_section_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="lnik: expected a section, one of state, kek, link"):
+    with pytest.raises(
+        ConfigError, match="lnik: expected a section, one of state, kek, store, link"
+    ):
         load(written(tmp_path, "[lnik]\nfibre_km = 1\n"))
 
 

@@ -10,7 +10,7 @@ no agreement.
 import json
 from dataclasses import dataclass, replace
 
-from bellwire.keys.database import Database
+from bellwire.keys.database.interface import Database
 from bellwire.keys.errors import QuotaReached, StoreCorrupt
 from bellwire.keys.key_ids import MAX_GRANT
 

@@ -15,8 +15,8 @@ from bellwire.base.secret import Secret
 from bellwire.keys.committer import Committer
 from bellwire.keys.errors import PeerAbsent, PreplacedKeyInvalid, SlaveUnknown, StoreError
 from bellwire.keys.grants import Grant, Grants
-from bellwire.keys.key_ids import Place
-from bellwire.keys.kme import Delivery
+from bellwire.keys.key_ids import Place, unknown
+from bellwire.keys.kme import KEY_ID_BYTES, Delivery
 from bellwire.keys.lives import News
 from bellwire.keys.model import UNIT_BITS
 from bellwire.keys.peering.messages import Message
@@ -99,7 +99,7 @@ class LinkKeys:
         """A block of the store became ready."""
         if not self._opened:
             return
-        await self._alone(lambda: self._pool.add(number))
+        await self._alone(self._pool.add)
         self._committer.block_ready()
         if self._session is not None:
             session = self._session
@@ -199,16 +199,20 @@ class LinkKeys:
 
         Raises:
             PeerAbsent, StoreError: as `submit_take`.
+            KeyGone: the pool was voided since `read`.
         """
         self._require_met()
         places = [place for place, _ in found]
+        epoch = self._pool.marks.epoch
+        if self._pool.read_ids(self.side.peer, ids) != places:
+            raise unknown(ids[:KEY_ID_BYTES])  # the pool was fenced since `read`
         sharers = [
             grant.slaves
             if len(grant.slaves) == 1
             else tuple(slave for slave in grant.slaves if self._serves(slave))
             for _, grant in found
         ]
-        return self._committer.submit(Leave(ids, places, caller, sharers))
+        return self._committer.submit(Leave(ids, places, caller, sharers, epoch))
 
     async def grant(self, master: str, slaves: tuple[str, ...]) -> Grant:
         """The grant of a master and slaves, agreed with the peer if it is new.

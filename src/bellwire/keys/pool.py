@@ -8,6 +8,8 @@ What always holds:
   tells the peer where the bits lie. No segment is both sides' at a time.
 - A request gets all its keys or none, and fails alone: others of its group do not notice.
 - If a commit fails, memory is read anew from the disk, or the store is closed and stays so.
+- Memory is believed only while nobody else changed the pool. Each transaction counts one up, so
+  that a process sees at once whether another one of its site was there in between (PostgreSQL).
 
 The cost of a group: one transaction and one sync, a row for each segment that it touches (512
 units, so neighbours share it), one for each grant; some microseconds of Python for each request.
@@ -31,7 +33,7 @@ from bellwire.base.errors import BellwireError
 from bellwire.base.secret import Secret
 from bellwire.keys import copies, segments
 from bellwire.keys.carving import ReadyBlock
-from bellwire.keys.database import Cursor, Database
+from bellwire.keys.database.interface import Cursor, Database
 from bellwire.keys.errors import (
     KeyGone,
     KeyNotGranted,
@@ -44,8 +46,8 @@ from bellwire.keys.errors import (
 from bellwire.keys.key_ids import KeyIds, Place, unknown
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery
 from bellwire.keys.lives import UnitLife
-from bellwire.keys.model import UNIT_BITS, UNIT_BYTES, BlockState
-from bellwire.keys.rows import PoolMarks, block_row, pool_marks, ready_block, ready_blocks
+from bellwire.keys.model import UNIT_BITS, UNIT_BYTES
+from bellwire.keys.rows import PoolMarks, pool_marks, ready_blocks, ready_blocks_after
 from bellwire.keys.sealing import Sealer
 from bellwire.keys.segments import Segment
 
@@ -60,6 +62,9 @@ KEPT_BLOCKS = 256
 
 MAX_OFFERED = 256
 """Segments that are given to the peer at once: 1 MiB."""
+
+LOADED_SEGMENTS = 64
+"""Outgoing segments of which memory knows at a time: more are read when these are handed out."""
 
 KEPT_TAILS = 64
 """Ends of runs too short for a key of the time, kept for shorter ones until the next start."""
@@ -110,12 +115,14 @@ class Leave:
         places: What they say.
         slave: Who asks.
         sharers: For each key the slaves of this site that each get it, `slave` among them.
+        epoch: The pool's when `places` were read: those of another one are elsewhere now.
     """
 
     ids: bytes
     places: Sequence[Place]
     slave: str
     sharers: Sequence[tuple[str, ...]]
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,12 @@ class Pool:
         self._confirmed = 0
         self._in_log = False  # sealed values of what left
         self._issued: list[tuple[int, int]] = []
+        self._free = 0
+        self._miscounted = False
+        self._unconfirmed: deque[tuple[int, int]] = deque()
+        self._blocks: list[ReadyBlock] = []
+        self._starts: list[int] = []
+        self._cache: OrderedDict[int, Segment] = OrderedDict()
         self._clear()
         self._stale = True
 
@@ -210,12 +223,11 @@ class Pool:
     def _clear(self) -> None:
         self._runs: deque[_Run] = deque()
         self._tails: deque[_Run] = deque()
-        self._free = 0
-        self._blocks: list[ReadyBlock] = []
-        self._starts: list[int] = []
-        self._cache: OrderedDict[int, Segment] = OrderedDict()
+        self._loaded = 0
+        for segment in self._cache.values():
+            segment.forget()
+        self._cache.clear()
         self._touched: dict[int, Segment] = {}  # by the group under way: the disk has them as yet
-        self._unconfirmed: deque[tuple[int, int]] = deque()
 
     # What there is
 
@@ -227,7 +239,7 @@ class Pool:
     @property
     def free_units(self) -> int:
         """Units that this side may still hand out as master, agreed with the peer or not yet."""
-        return self._free + sum(stop - first for first, stop in self._unconfirmed)
+        return self._free + sum(units for _, units in tuple(self._unconfirmed))
 
     @property
     def takeable_units(self) -> int:
@@ -276,39 +288,63 @@ class Pool:
         self.clean()
 
     def _reload(self) -> None:
-        self._clear()
         with self._database.transaction() as cursor:
-            self._marks = pool_marks(cursor)
-            for block in ready_blocks(cursor):
-                self._index(block)
-            for first, units, taken in segments.to_take(cursor):
-                self._unconfirmed.append((first + taken, first + units))
+            self._read_all(cursor)
+
+    def _read_all(self, cursor: Cursor) -> None:
+        self._stale = True  # until all is read
+        self._clear()
+        self._marks = pool_marks(cursor)
+        self._blocks, self._starts = [], []
+        for block in ready_blocks(cursor):
+            self._index(block)
         self._ids = {side: KeyIds(self._mac_key, side, self._marks.epoch) for side in Side}
-        self.confirm(self._confirmed)
+        self._count_stock(cursor)
         self._stale = False
 
+    def _count_stock(self, cursor: Cursor) -> None:
+        self._free, self._miscounted = 0, False
+        self._unconfirmed = deque(segments.stock(cursor))
+        self.confirm(self._confirmed)
+
+    def _catch_up(self, cursor: Cursor) -> None:
+        """Know what the disk holds: for the rest of the transaction nobody else changes it.
+
+        Raises:
+            StoreCorrupt: it holds less than before.
+        """
+        there = pool_marks(cursor)
+        if there.epoch == self._marks.epoch and there.sequence < self._marks.sequence:
+            self._stale = True
+            raise StoreCorrupt(
+                "the store was put back to an earlier state while this process ran",
+                hint="Restart it: the two KMEs then compare their pools, and void what is unsafe.",
+            )
+        if there.epoch != self._marks.epoch:
+            self._confirmed = 0  # it was of other units
+            self._stale = True
+        if self._stale:
+            self._read_all(cursor)
+        elif there.sequence != self._marks.sequence:
+            self._clear()
+            self._miscounted = True
+        if there.next_unit != self._marks.next_unit:
+            for block in ready_blocks_after(cursor, self._blocks[-1].block if self._blocks else 0):
+                self._index(block)
+                half = block.half(self.side)
+                self._unconfirmed.append((half.stop, len(half)))
+            self.confirm(self._confirmed)
+        self._marks = there
+
     @_alone
-    def add(self, number: int) -> None:
-        """Take in a block that `KeyStore.mark_ready` made ready; again is harmless.
+    def add(self) -> None:
+        """Take in blocks that `KeyStore.mark_ready` made ready; again is harmless.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        if self._stale:
-            return
         with self._database.transaction() as cursor:
-            # As the store has it now: a fence may have voided it meanwhile.
-            row = block_row(cursor, number)
-        if row is None or row["state"] != BlockState.READY or not row["units"]:
-            return
-        block = ready_block(row)
-        if block.first_unit < self._marks.next_unit:
-            return
-        self._index(block)
-        self._marks = self._marks._replace(next_unit=block.stop_unit)
-        half = block.half(self.side)
-        self._unconfirmed.append((half.start, half.stop))
-        self.confirm(self._confirmed)
+            self._catch_up(cursor)
 
     @_alone
     def confirm(self, stop: int) -> None:
@@ -318,13 +354,9 @@ class Pool:
         to an earlier state. Ids would then lead to other bits at the peer.
         """
         self._confirmed = max(stop, self._confirmed)
-        while self._unconfirmed and self._unconfirmed[0][1] <= self._confirmed:
-            first, end = self._unconfirmed.popleft()
-            self._free += end - first
-            if self._runs and self._runs[-1].stop == first:
-                self._runs[-1].stop = end
-            elif first < end:
-                self._runs.append(_Run(first, end))
+        while self._unconfirmed and self._unconfirmed[0][0] <= self._confirmed:
+            _, units = self._unconfirmed.popleft()
+            self._free += units
 
     def _index(self, block: ReadyBlock) -> None:
         self._blocks.append(block)
@@ -366,35 +398,27 @@ class Pool:
         Raises:
             StoreError: nothing was given up.
         """
-        self._ensure_fresh()
         given: list[tuple[int, int]] = []
         with self._database.transaction() as cursor:
-            for first, count in segments.untouched(cursor, MAX_OFFERED):
-                if sum(stop - begin for begin, stop in given) + count > units:
+            self._catch_up(cursor)
+            for first, count in segments.untouched(cursor, self._confirmed, MAX_OFFERED):
+                if sum(size for _, size in given) + count > units:
                     break
-                if any(run.first <= first and first + count <= run.stop for run in self._runs):
-                    given.append((first, first + count))
+                given.append((first, count))
             if not given:
                 return []
             self._stale = True
             segments.offer(cursor, [first for first, _ in given])
-            cursor.execute("UPDATE store SET sequence = sequence + 1")
-        for first, stop in given:
-            self._cache.pop(first, None)
-            self._cut(first, stop)
-        self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
-        self._stale = False
+            _count_up(cursor)
+        self._moved(-sum(size for _, size in given))
         return [first for first, _ in given]
 
-    def _cut(self, first: int, stop: int) -> None:
-        """Take units out of the runs."""
-        at = next(i for i, run in enumerate(self._runs) if run.first <= first < run.stop)
-        run = self._runs[at]
-        parts = [_Run(run.first, first), _Run(stop, run.stop)]
-        del self._runs[at]
-        for part in reversed([part for part in parts if part.first < part.stop]):
-            self._runs.insert(at, part)
-        self._free -= stop - first
+    def _moved(self, units: int) -> None:
+        """The disk agrees that so many units are ours to hand out, or are no more."""
+        self._clear()
+        self._free += units
+        self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
+        self._stale = False
 
     @_alone
     def offered(self) -> list[int]:
@@ -418,9 +442,9 @@ class Pool:
         Raises:
             StoreError: nothing was taken over.
         """
-        self._ensure_fresh()
         taken = []
         with self._database.transaction() as cursor:
+            self._catch_up(cursor)
             for first in firsts:
                 segment = segments.load(cursor, first)
                 if segment is not None and not segment.outgoing and not segment.gone:
@@ -429,18 +453,9 @@ class Pool:
                 return list(firsts)
             self._stale = True
             segments.adopt(cursor, [segment.first for segment in taken])
-            cursor.execute("UPDATE store SET sequence = sequence + 1")
-        self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
-        for segment in taken:
-            self._cache.pop(segment.first, None)
-            self._runs.append(_Run(segment.first, segment.stop))
-            self._free += segment.units
-        self._stale = False
+            _count_up(cursor)
+        self._moved(sum(segment.units for segment in taken))
         return list(firsts)
-
-    def _ensure_fresh(self) -> None:
-        if self._stale:
-            self._reload()
 
     @_alone
     def expire(self, before: float) -> int:
@@ -452,8 +467,9 @@ class Pool:
         Raises:
             StoreError: nothing was given up.
         """
-        changes, given_up = self._begin(before, flowing=True), 0
+        given_up = 0
         with self._database.transaction() as cursor:
+            changes = self._begin(cursor, before, flowing=True)
             rows = cursor.execute(
                 "SELECT first, stop FROM issued WHERE at < ? ORDER BY first LIMIT ?",
                 (before, MAX_EXPIRED),
@@ -537,16 +553,16 @@ class Pool:
         Raises:
             StoreError: nothing was served; what the disk holds is what counts.
         """
-        changes = self._begin(now, flowing=flowing)
         with self._database.transaction() as cursor:
+            changes = self._begin(cursor, now, flowing=flowing)
             outcomes = [self._serve(cursor, request, changes) for request in group]
             self._write(cursor, changes)
         self._after(changes)
         return outcomes
 
-    def _begin(self, now: float, *, flowing: bool) -> _Changes:
+    def _begin(self, cursor: Cursor, now: float, *, flowing: bool) -> _Changes:
         """Memory runs ahead of the disk from here to `_after`."""
-        self._ensure_fresh()
+        self._catch_up(cursor)
         changes = _Changes(now, flowing)
         self._touched = changes.segments
         self._stale = True
@@ -590,7 +606,7 @@ class Pool:
     def _take(self, cursor: Cursor, take: Take, changes: _Changes) -> Delivery:
         length = take.bits // 8
         units = -(-length // UNIT_BYTES)
-        chosen = self._choose(take, units)
+        chosen = self._choose(cursor, take, units)
         bits = [self._read(cursor, first, stop) for first, stop in chosen]
         firsts = [*chain.from_iterable(range(first, stop, units) for first, stop in chosen)]
         ids = self._codec(self.side).make(firsts, length, take.grant)
@@ -642,25 +658,39 @@ class Pool:
             None if same else lengths,
         )
 
-    def _choose(self, take: Take, units: int) -> list[tuple[int, int]]:
+    def _choose(self, cursor: Cursor, take: Take, units: int) -> list[tuple[int, int]]:
         """Ranges of whole keys of `units`, the oldest first; nothing is taken yet.
 
         Raises:
             NotEnoughKey: there are not so many.
         """
-        missing, chosen = take.number, []
-        for run in chain(self._tails, self._runs):
-            keys = min(missing, (run.stop - run.first) // units)
-            if keys:
-                chosen.append((run.first, run.first + keys * units))
-                missing -= keys
-            if not missing:
-                return chosen
+        while True:
+            missing, chosen = take.number, []
+            for run in chain(self._tails, self._runs):
+                keys = min(missing, (run.stop - run.first) // units)
+                if keys:
+                    chosen.append((run.first, run.first + keys * units))
+                    missing -= keys
+                if not missing:
+                    return chosen
+            if not self._load_runs(cursor):
+                break
         there = (take.number - missing) * take.bits
         if take.number == 1:
             longest = max((r.stop - r.first for r in chain(self._tails, self._runs)), default=0)
             there = UNIT_BITS * longest
         raise NotEnoughKey(take.number * take.bits, there, coming=bool(self._unconfirmed))
+
+    def _load_runs(self, cursor: Cursor) -> bool:
+        """Know of more outgoing segments; False if there are none that the peer numbers alike."""
+        rows = segments.to_take(cursor, self._loaded, self._confirmed, LOADED_SEGMENTS)
+        for first, units, taken in rows:
+            if self._runs and self._runs[-1].stop == first + taken:
+                self._runs[-1].stop = first + units
+            else:
+                self._runs.append(_Run(first + taken, first + units))
+            self._loaded = first + units
+        return bool(rows)
 
     def _give_up(self, first: int, stop: int) -> None:
         """Take a range of `_choose` off the runs."""
@@ -681,6 +711,8 @@ class Pool:
             self._runs.popleft()
 
     def _leave(self, cursor: Cursor, leave: Leave, changes: _Changes) -> Delivery:
+        if leave.epoch != self._marks.epoch:
+            raise unknown(leave.ids[:KEY_ID_BYTES])
         spans = [
             (place.first, place.first + -(-place.length // UNIT_BYTES)) for place in leave.places
         ]
@@ -761,7 +793,7 @@ class Pool:
                 for (own, number), (keys, bits) in changes.used.items()
             ],
         )
-        cursor.execute("UPDATE store SET sequence = sequence + 1")
+        _count_up(cursor)
 
     # Bits are zeroised
 
@@ -777,12 +809,14 @@ class Pool:
         Raises:
             StoreError: nothing was cleaned.
         """
-        self._ensure_fresh()
         with self._database.transaction() as cursor:
+            self._catch_up(cursor)
             dirty = segments.load_dirty(cursor)
             known = [self._cache.get(segment.first) or segment for segment in dirty]
             segments.clean(cursor, self._sealer, known)
             oldest = segments.oldest_block(cursor)
+            if self._miscounted:
+                self._count_stock(cursor)
         while len(self._blocks) > KEPT_BLOCKS and self._blocks[0].block < oldest:
             del self._blocks[0], self._starts[0]
         if not known and not self._in_log:
@@ -847,6 +881,11 @@ class Pool:
         if len(bits) != UNIT_BYTES * (stop - first):
             raise StoreCorrupt(f"expected {stop - first} units from {first}, got fewer")
         return bits
+
+
+def _count_up(cursor: Cursor) -> None:
+    """The pool has changed: other processes, and the peer, are to notice."""
+    cursor.execute("UPDATE store SET sequence = sequence + 1")
 
 
 def _each(ids: bytes) -> list[bytes]:

@@ -1,15 +1,15 @@
-"""Rows of the key store, read and checked: what `sqlite` asks of the tables of `database`."""
+"""Rows of the key store, read and checked."""
 
-import sqlite3
-from contextlib import closing
 from typing import NamedTuple, TypeVar
 
 from bellwire.base.detections import Protocol
 from bellwire.keys.carving import ReadyBlock
+from bellwire.keys.database.interface import Cursor
 from bellwire.keys.errors import BlockConflict, StoreCorrupt
 from bellwire.keys.model import (
     MAX_BLOCK,
     BlockRecord,
+    BlockState,
     ContactMethod,
     FirstContact,
     KeySourceKind,
@@ -18,20 +18,20 @@ from bellwire.keys.model import (
 Found = TypeVar("Found")
 
 
-def marks(cursor: sqlite3.Cursor) -> tuple[int, int]:
+def marks(cursor: Cursor) -> tuple[int, int]:
     """The last block number burnt, and the number of the last pad set ever added."""
     row = cursor.execute("SELECT last_block, last_set FROM store").fetchone()
     last_block, last_set = there(row, "the store's marks")
     return int(last_block), int(last_set)
 
 
-def fixed_keys(cursor: sqlite3.Cursor) -> bytes | None:
+def fixed_keys(cursor: Cursor) -> bytes | None:
     """The sealed part of the pre-placed key that stays; None before it was installed."""
     (sealed,) = there(cursor.execute("SELECT fixed_keys FROM store").fetchone(), "fixed keys")
     return None if sealed is None else bytes(sealed)
 
 
-def first_contact(cursor: sqlite3.Cursor) -> FirstContact | None:
+def first_contact(cursor: Cursor) -> FirstContact | None:
     """How the authentication key was come by; None before there is one."""
     row = cursor.execute(
         "SELECT fixed_keys IS NOT NULL, contact, contact_peer, contact_exchange FROM store"
@@ -40,35 +40,57 @@ def first_contact(cursor: sqlite3.Cursor) -> FirstContact | None:
     return FirstContact(ContactMethod(method), peer, exchange) if placed else None
 
 
-def block_row(cursor: sqlite3.Cursor, block: int) -> sqlite3.Row | None:
-    """The row of a block, by column name; None if there is none, whatever the number."""
+class BlockRow(NamedTuple):
+    """The row of a block."""
+
+    number: int
+    state: BlockState
+    protocol: str | None
+    source: str
+    secret_bits: int
+    qber: float | None
+    chsh: float | None
+    epsilon: float | None
+    decided_at: float
+    refill_sets: int
+    first_unit: int
+    units: int
+    dropped_bits: int
+
+    @property
+    def record(self) -> BlockRecord:
+        """The record that it was made from."""
+        return BlockRecord(
+            block=self.number,
+            protocol=None if self.protocol is None else Protocol(self.protocol),
+            source=KeySourceKind(self.source),
+            secret_bits=self.secret_bits,
+            qber=self.qber,
+            chsh=self.chsh,
+            epsilon=self.epsilon,
+            decided_at=self.decided_at,
+        )
+
+    @property
+    def ready(self) -> ReadyBlock:
+        """What became of it, if it is ready."""
+        return ReadyBlock(
+            self.number, self.refill_sets, self.units, self.dropped_bits, self.first_unit
+        )
+
+
+_BLOCK = f"SELECT {', '.join(BlockRow._fields)} FROM blocks WHERE number = ?"  # noqa: S608 - names of ours
+
+
+def block_row(cursor: Cursor, block: int) -> BlockRow | None:
+    """The row of a block; None if there is none, whatever the number."""
     if not 1 <= block <= MAX_BLOCK:
         return None
-    with closing(cursor.connection.cursor()) as rows:
-        rows.row_factory = sqlite3.Row
-        found = rows.execute("SELECT * FROM blocks WHERE number = ?", (block,)).fetchone()
-    return found if isinstance(found, sqlite3.Row) else None
-
-
-def to_record(row: sqlite3.Row) -> BlockRecord:
-    """The record that a row was made from."""
-    return BlockRecord(
-        block=row["number"],
-        protocol=None if row["protocol"] is None else Protocol(row["protocol"]),
-        source=KeySourceKind(row["source"]),
-        secret_bits=row["secret_bits"],
-        qber=row["qber"],
-        chsh=row["chsh"],
-        epsilon=row["epsilon"],
-        decided_at=row["decided_at"],
-    )
-
-
-def ready_block(row: sqlite3.Row) -> ReadyBlock:
-    """What became of a block that is ready."""
-    return ReadyBlock(
-        row["number"], row["refill_sets"], row["units"], row["dropped_bits"], row["first_unit"]
-    )
+    found = cursor.execute(_BLOCK, (block,)).fetchone()
+    if found is None:
+        return None
+    row = BlockRow(*found)
+    return row._replace(state=BlockState(row.state))
 
 
 class PoolMarks(NamedTuple):
@@ -87,24 +109,34 @@ class PoolMarks(NamedTuple):
     peer_sequence: int
 
 
-def pool_marks(cursor: sqlite3.Cursor) -> PoolMarks:
+def pool_marks(cursor: Cursor) -> PoolMarks:
     """Where the pool stands."""
     row = cursor.execute("SELECT epoch, next_unit, sequence, peer_sequence FROM store").fetchone()
     return PoolMarks(*there(row, "the pool's marks"))
 
 
-def ready_blocks(cursor: sqlite3.Cursor) -> list[ReadyBlock]:
+_READY = (
+    "SELECT number, refill_sets, units, dropped_bits, first_unit FROM blocks "
+    "WHERE state = 'ready' AND units > 0 AND number"
+)
+
+
+def ready_blocks(cursor: Cursor) -> list[ReadyBlock]:
     """Ready blocks from the first one on of which anything is left, and the last one, ascending."""
     rows = cursor.execute(
-        "SELECT number, refill_sets, units, dropped_bits, first_unit FROM blocks "
-        "WHERE state = 'ready' AND units > 0 AND number >= COALESCE("
-        "(SELECT block FROM marks ORDER BY first LIMIT 1), "
+        _READY + " >= COALESCE((SELECT block FROM marks ORDER BY first LIMIT 1), "  # noqa: S608
         "(SELECT MAX(number) FROM blocks WHERE state = 'ready' AND units > 0)) ORDER BY number"
     ).fetchall()
     return [ReadyBlock(*row) for row in rows]
 
 
-def check_order(cursor: sqlite3.Cursor, block: int) -> None:
+def ready_blocks_after(cursor: Cursor, number: int) -> list[ReadyBlock]:
+    """Ready blocks of higher numbers, ascending."""
+    rows = cursor.execute(_READY + " > ? ORDER BY number", (number,)).fetchall()
+    return [ReadyBlock(*row) for row in rows]
+
+
+def check_order(cursor: Cursor, block: int) -> None:
     """Let a block become ready only in ascending order, so that both sides carve alike.
 
     Raises:

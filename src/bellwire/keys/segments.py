@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from bellwire.base.detections import Side
 from bellwire.keys.carving import GROUP_UNITS, ReadyBlock
-from bellwire.keys.database import Cursor
+from bellwire.keys.database.interface import Cursor
 from bellwire.keys.errors import StoreCorrupt
 from bellwire.keys.lives import UnitLife
 from bellwire.keys.model import UNIT_BYTES
@@ -160,11 +160,29 @@ def load_bits(cursor: Cursor, sealer: Sealer, segment: Segment) -> None:
     segment.bits = bytearray(data)
 
 
-def to_take(cursor: Cursor) -> list[tuple[int, int, int]]:
-    """(first, units, taken) of outgoing segments of which something is left, ascending."""
+def to_take(cursor: Cursor, start: int, stop: int, limit: int) -> list[tuple[int, int, int]]:
+    """(first, units, taken) of the next outgoing segments of which something is left, ascending.
+
+    Args:
+        cursor: In a transaction.
+        start: Number of the first unit that counts.
+        stop: Number of the unit behind the last one that counts.
+        limit: At most so many.
+    """
     return cursor.execute(
-        "SELECT first, units, taken FROM marks WHERE outgoing = 1 AND taken < units ORDER BY first"
+        "SELECT first, units, taken FROM marks WHERE outgoing = 1 AND taken < units "
+        "AND first >= ? AND first + units <= ? ORDER BY first LIMIT ?",
+        (start, stop, limit),
     ).fetchall()
+
+
+def stock(cursor: Cursor) -> list[tuple[int, int]]:
+    """For each block of which outgoing units are left: unit behind the last one, and how many."""
+    rows = cursor.execute(
+        "SELECT MAX(first + units), SUM(units - taken) FROM marks "
+        "WHERE outgoing = 1 AND taken < units GROUP BY block ORDER BY 1"
+    ).fetchall()
+    return [(int(stop), int(units)) for stop, units in rows]
 
 
 def oldest_block(cursor: Cursor) -> int:
@@ -173,12 +191,12 @@ def oldest_block(cursor: Cursor) -> int:
     return 0 if row is None else int(row[0])
 
 
-def untouched(cursor: Cursor, most: int) -> list[tuple[int, int]]:
-    """(first, units) of the newest segments of this side's own of which nothing was handed out."""
+def untouched(cursor: Cursor, stop: int, most: int) -> list[tuple[int, int]]:
+    """(first, units) of the newest segments of this side's own, before a unit, still whole."""
     return cursor.execute(
         "SELECT first, units FROM marks WHERE outgoing = 1 AND taken < units AND taken = 0 "
-        "AND offered = 0 ORDER BY first DESC LIMIT ?",
-        (most,),
+        "AND offered = 0 AND first + units <= ? ORDER BY first DESC LIMIT ?",
+        (stop, most),
     ).fetchall()
 
 
@@ -213,9 +231,8 @@ def adopt(cursor: Cursor, firsts: Sequence[int]) -> None:
 def count(cursor: Cursor) -> Counter[UnitLife]:
     """How many units there are of each life but LEFT, in this epoch."""
     counted: Counter[UnitLife] = Counter()
-    for units, outgoing, taken, gone, offered in cursor.execute(
-        "SELECT units, outgoing, taken, gone, offered FROM marks"
-    ):
+    rows = cursor.execute("SELECT units, outgoing, taken, gone, offered FROM marks").fetchall()
+    for units, outgoing, taken, gone, offered in rows:
         if outgoing:
             counted[UnitLife.OURS] += units - taken
             continue

@@ -14,15 +14,14 @@ Methods may be called from any thread; each waits for the disk, so an event loop
 
 import hmac
 import secrets
-import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.keys import segments
 from bellwire.keys.carving import ReadyBlock, carve, plan
-from bellwire.keys.database import Database
+from bellwire.keys.database.interface import Cursor, Database, Place
+from bellwire.keys.database.opening import open_database
 from bellwire.keys.errors import (
     BlockConflict,
     BlockNumberUsed,
@@ -48,9 +47,7 @@ from bellwire.keys.rows import (
     fixed_keys,
     marks,
     pool_marks,
-    ready_block,
     there,
-    to_record,
 )
 from bellwire.keys.sealing import DATA_KEY_BYTES, STORE_ID_BYTES, Sealer
 
@@ -72,24 +69,28 @@ class KeyStore:
         return f"KeyStore({self.side.value})"
 
     @classmethod
-    def open(cls, path: Path, data_key: Secret, side: Side) -> "KeyStore":
-        """Open the store at `path`, or make an empty one.
+    def open(
+        cls, place: Place, data_key: Secret, side: Side, *, shared: bool = False
+    ) -> "KeyStore":
+        """Open the store at a place, or make an empty one.
 
         Args:
-            path: The file; its folder is the node's own (0700, made if missing).
+            place: A file, whose folder is the node's own (0700, made if missing); or a schema on
+                a PostgreSQL server.
             data_key: 32 bytes, from `kek.envelope`. Secret.
             side: Whose store this is.
+            shared: For one more process beside the node: for its pool and its grants alone.
 
         Raises:
-            PathUnusable, StoreUnusable: folder or file cannot be made, read or written.
+            PathUnusable, StoreUnusable: it cannot be made, read or written.
             PathExposed: others may read the files.
-            StoreRefused: wrong data key or side.
-            StoreCorrupt: the file is not a store, or damaged; it is left as it is.
-            StoreBusy: another process has it open.
+            StoreRefused: wrong data key or side, or a database that would not do.
+            StoreCorrupt: it is not a store, or damaged; it is left as it is.
+            StoreBusy: another node has it open.
         """
         if len(data_key) != DATA_KEY_BYTES:
             raise StoreRefused(f"expected a key of {DATA_KEY_BYTES} bytes, got {len(data_key)}")
-        database = Database.open(path)
+        database = open_database(place, shared=shared)
         try:
             with database.transaction() as cursor:
                 sealer = _identify(cursor, data_key, side)
@@ -108,8 +109,12 @@ class KeyStore:
         """The grants in this store; one at a time, to be loaded before they are used."""
         return Grants(self._database)
 
+    def sync_time(self) -> float | None:
+        """Seconds that a commit takes; None where only the disk counts, which others measure."""
+        return self._database.sync_time()
+
     def close(self) -> None:
-        """Empty the log and give the file up; again is harmless."""
+        """Leave no copy of what was deleted, and give the database up; again is harmless."""
         self._database.truncate()
         self._database.close()
 
@@ -242,7 +247,7 @@ class KeyStore:
                 stored = self._pending_data(cursor, record.block)
                 if (
                     stored is None
-                    or to_record(row) != record
+                    or row.record != record
                     or not hmac.compare_digest(stored, secret.reveal())
                 ):
                     raise BlockConflict(record.block, "expected no such block, got another")
@@ -270,20 +275,20 @@ class KeyStore:
         """What this side holds of a block; ready it stays, also when all its bits are gone."""
         with self._database.transaction() as cursor:
             row = block_row(cursor, block)
-        return BlockState.ABSENT if row is None else BlockState(row["state"])
+        return BlockState.ABSENT if row is None else row.state
 
     def record(self, block: int) -> BlockRecord | None:
         """What is known of a block that is pending or ready."""
         with self._database.transaction() as cursor:
             row = block_row(cursor, block)
-        return None if row is None else to_record(row)
+        return None if row is None else row.record
 
     def pending(self) -> list[int]:
         """Numbers of the pending blocks, ascending."""
         with self._database.transaction() as cursor:
             rows = cursor.execute(
                 "SELECT number FROM blocks WHERE state = 'pending' ORDER BY number"
-            )
+            ).fetchall()
             return [number for (number,) in rows]
 
     def mark_ready(self, block: int) -> ReadyBlock:
@@ -299,11 +304,11 @@ class KeyStore:
             row = block_row(cursor, block)
             if row is None:
                 raise BlockConflict(block, "expected a pending block, got none")
-            if row["state"] == BlockState.READY:
-                return ready_block(row)
+            if row.state is BlockState.READY:
+                return row.ready
             check_order(cursor, block)
             data = there(self._pending_data(cursor, block), f"bits of block {block}")
-            ready = plan(block, row["secret_bits"], marks(cursor)[1] - block)
+            ready = plan(block, row.secret_bits, marks(cursor)[1] - block)
             ready = replace(ready, first_unit=pool_marks(cursor).next_unit)
             sets, units = carve(ready, data)
             self._append_sets(cursor, sets)
@@ -326,13 +331,13 @@ class KeyStore:
         """
         with self._database.transaction() as cursor:
             row = block_row(cursor, block)
-            if row is not None and row["state"] == BlockState.READY:
+            if row is not None and row.state is BlockState.READY:
                 raise BlockConflict(block, "expected a pending block, got a ready one")
             cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
             cursor.execute("DELETE FROM blocks WHERE number = ?", (block,))
         self._database.truncate()
 
-    def _append_sets(self, cursor: sqlite3.Cursor, sets: list[bytes]) -> None:
+    def _append_sets(self, cursor: Cursor, sets: list[bytes]) -> None:
         _, last_set = marks(cursor)
         cursor.executemany(
             "INSERT INTO pad_sets VALUES (?, ?)",
@@ -343,17 +348,17 @@ class KeyStore:
         )
         cursor.execute("UPDATE store SET last_set = ?", (last_set + len(sets),))
 
-    def _pending_data(self, cursor: sqlite3.Cursor, block: int) -> bytes | None:
+    def _pending_data(self, cursor: Cursor, block: int) -> bytes | None:
         row = cursor.execute("SELECT sealed FROM pending_bits WHERE block = ?", (block,)).fetchone()
         return None if row is None else self._sealer.box("pending_bits", block).open(0, row[0])
 
 
-def _takes_key(cursor: sqlite3.Cursor) -> bool:
+def _takes_key(cursor: Cursor) -> bool:
     held = first_contact(cursor)
     return held is None or (held.method is ContactMethod.SIGNED and marks(cursor)[0] == 0)
 
 
-def _identify(cursor: sqlite3.Cursor, data_key: Secret, side: Side) -> Sealer:
+def _identify(cursor: Cursor, data_key: Secret, side: Side) -> Sealer:
     """Check that key and side are those of the store; give a new store its identity."""
     row = cursor.execute("SELECT store_id, side, kek_check FROM store").fetchone()
     if row is None:

@@ -20,6 +20,7 @@ from bellwire.crypto.signatures import SigningKey
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill import amplification, announcements, cascade, ldpc
 from bellwire.distill.reconciliation import Method
+from bellwire.keys.database.opening import has_store
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.kek.key_file import KeyFiles
@@ -39,6 +40,7 @@ from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
 from bellwire.node.signed_contact import SignedContact
 from bellwire.node.source import open_source
+from bellwire.node.store_place import store_place
 from bellwire.node.vault import StoreVault
 from bellwire.web.server import KmeServer
 
@@ -82,22 +84,24 @@ def open_store(
     *,
     signed: bool = False,
     kek: KekSource | None = None,
+    url: str = "",
 ) -> KeyStore:
     """Open a node's key store, taking in the pre-placed authentication key if it has none.
 
     The file of the key is removed once it rests, encrypted, in the store: also at a later start,
     if a crash left it there. Where first contact is `signed`, the store may be without a key. The
     store's data key opens with a key of `kek`, which are files in the folder if nothing is said.
+    The store is a file in the folder, too, unless `url` names a PostgreSQL server.
 
     Raises:
         UsageError: there is no key in the store and no file of it, or another key than the file's,
             or the folder is unusable.
     """
     own_folder(folder)
-    path = folder / "keys.sqlite"
+    place = store_place(url, folder, side)
     envelope = Envelope(folder, kek or KeyFiles(folder))
-    data_key = envelope.unlock(fresh=not path.exists())
-    store = KeyStore.open(path, data_key, side)
+    data_key = envelope.unlock(fresh=not has_store(place))
+    store = KeyStore.open(place, data_key, side)
     try:
         envelope.settle(data_key)
         if signed:
@@ -160,6 +164,7 @@ async def run_node(
         options.authentication_key,
         signed=identities is not None,
         kek=kek_source(settings, folder),
+        url=settings.store.url,
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
@@ -172,7 +177,7 @@ async def run_node(
         identity = None
         if options.kme is not None:
             identity = await asyncio.to_thread(open_identity, settings, options.site)
-        sync_s = await asyncio.to_thread(sync_time, folder)
+        sync_s = await asyncio.to_thread(lambda: store.sync_time() or sync_time(folder))
         node = _assemble(
             settings,
             side,

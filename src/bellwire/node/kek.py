@@ -7,6 +7,7 @@ from pathlib import Path
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
 from bellwire.base.secret import Secret
+from bellwire.keys.database.opening import has_store
 from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.kek.errors import KekRefused
 from bellwire.keys.kek.record import Kek, PassphraseKek, Replaced, kind_of
@@ -14,6 +15,7 @@ from bellwire.keys.kek.source import KekSource
 from bellwire.keys.kek.sources import parse_source
 from bellwire.keys.store import KeyStore
 from bellwire.node.settings import Settings, credentials_folder
+from bellwire.node.store_place import STORE_FILE, store_place
 
 
 def kek_source(settings: Settings, folder: Path) -> KekSource:
@@ -28,9 +30,9 @@ def show_kek(folder: Path) -> dict[str, object]:
         UsageError: there is no store.
         KekRefused: the record is none of ours.
     """
-    _store_file(folder)
     record = Envelope(folder, parse_source("file", folder)).record()
     if record is None:
+        _require(folder, (folder / STORE_FILE).exists())
         return {"source": None, "key": None, "argon2id": None, "replaces": None}
     kek, replaced = record.kek, record.replaces
     return {
@@ -77,9 +79,9 @@ def rotate_kek(settings: Settings, folder: Path, side: Side, to: str | None) -> 
         and kind_of(record.kek) == new.kind
         and not _has(old, record.kek)
     ):
-        with _unlocked(folder, side, new, earlier=old):
+        with _unlocked(settings, folder, side, new, earlier=old):
             return {"source": new.setting, "destroyed": _named(left)}
-    with _unlocked(folder, side, old) as (envelope, data_key):
+    with _unlocked(settings, folder, side, old) as (envelope, data_key):
         destroyed = envelope.rotate(data_key, new)
     return {"source": new.setting, "destroyed": _named(destroyed)}
 
@@ -94,13 +96,18 @@ def _has(source: KekSource, kek: Kek) -> bool:
 
 @contextmanager
 def _unlocked(
-    folder: Path, side: Side, source: KekSource, earlier: KekSource | None = None
+    settings: Settings,
+    folder: Path,
+    side: Side,
+    source: KekSource,
+    earlier: KekSource | None = None,
 ) -> Iterator[tuple[Envelope, Secret]]:
     """The data key, with its store open: so that no node has it, and the key is the right one."""
-    path = _store_file(folder)
+    place = store_place(settings.store.url, folder, side)
+    _require(folder, has_store(place))
     envelope = Envelope(folder, source)
     data_key = envelope.unlock(fresh=False)
-    store = KeyStore.open(path, data_key, side)
+    store = KeyStore.open(place, data_key, side)
     try:
         envelope.settle(data_key, earlier)
         yield envelope, data_key
@@ -109,14 +116,12 @@ def _unlocked(
         data_key.wipe()
 
 
-def _store_file(folder: Path) -> Path:
-    path = folder / "keys.sqlite"
-    if not path.exists():
+def _require(folder: Path, there: bool) -> None:
+    if not there:
         raise UsageError(
             f"expected a node's store in {folder}, got none",
             hint="Name its --state; a node makes it at its first start.",
         )
-    return path
 
 
 def _named(key: Replaced | None) -> dict[str, str] | None:

@@ -68,6 +68,18 @@ def _kek_source(text: str) -> str:
     return text
 
 
+def _server(url: str) -> str:
+    if url:
+        from bellwire.base.errors import UsageError  # noqa: PLC0415 - other settings go without
+        from bellwire.keys.database.place import check_url  # noqa: PLC0415
+
+        try:
+            check_url(url)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+    return url
+
+
 def credentials_folder() -> Path | None:
     """Where systemd lays this service's credentials; None outside of such a service."""
     name = os.environ.get("CREDENTIALS_DIRECTORY", "")
@@ -104,6 +116,18 @@ class KekSettings(BaseModel):
         max_length=4096,
         description="Where it comes from: file[:FOLDER], passphrase[:FILE], passphrase:fd:N, "
         "keyring, or a token, pkcs11:….",
+    )
+
+
+class StoreSettings(BaseModel):
+    """The database of each node's key store."""
+
+    model_config = _SECTION
+
+    url: Annotated[str, AfterValidator(_server)] = Field(
+        default="",
+        description="PostgreSQL server, postgresql://USER@HOST/DATABASE, without a password; "
+        "empty: a file of SQLite in the node's folder.",
     )
 
 
@@ -434,6 +458,7 @@ class Settings(BaseSettings):
 
     state: StateSettings = Field(default_factory=StateSettings)
     kek: KekSettings = Field(default_factory=KekSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
     link: LinkSettings = Field(default_factory=LinkSettings)
     distill: DistillSettings = Field(default_factory=DistillSettings)
     weak: WeakSettings = Field(default_factory=WeakSettings)

@@ -14,120 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bellwire.base.private import own_file, own_folder
+from bellwire.keys.database.earlier import FIRST_MIGRATED, TAKEN_OVER
+from bellwire.keys.database.interface import BUSY_TIMEOUT_S, SCHEMA_VERSION
 from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefused, StoreUnusable
 
 APPLICATION_ID = 0x62776B31
 """Marks the file as a key store of bellwire ('bwk1')."""
-
-SCHEMA_VERSION = 5
-
-BUSY_TIMEOUT_S = 1.0
-"""How long to wait for a predecessor that is just ending."""
-
-_BLOCKS = """CREATE TABLE blocks (
-        number INTEGER PRIMARY KEY,
-        state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
-        protocol TEXT, source TEXT NOT NULL, secret_bits INTEGER NOT NULL,
-        qber REAL, chsh REAL, epsilon REAL, decided_at REAL NOT NULL,
-        refill_sets INTEGER NOT NULL DEFAULT 0, first_unit INTEGER NOT NULL DEFAULT 0,
-        units INTEGER NOT NULL DEFAULT 0, dropped_bits INTEGER NOT NULL DEFAULT 0
-    ) STRICT"""
-
-_POOL = (
-    # Small rows that change, apart from large ones that do not.
-    """CREATE TABLE marks (
-        first INTEGER PRIMARY KEY, units INTEGER NOT NULL,
-        block INTEGER NOT NULL REFERENCES blocks (number),
-        outgoing INTEGER NOT NULL, taken INTEGER NOT NULL DEFAULT 0, gone BLOB NOT NULL,
-        dirty INTEGER NOT NULL DEFAULT 0, offered INTEGER NOT NULL DEFAULT 0
-    ) STRICT""",
-    "CREATE INDEX marks_dirty ON marks (first) WHERE dirty = 1",
-    "CREATE INDEX marks_offered ON marks (first) WHERE offered = 1",
-    "CREATE INDEX marks_to_take ON marks (first) WHERE outgoing = 1 AND taken < units",
-    """CREATE TABLE segments (
-        first INTEGER PRIMARY KEY REFERENCES marks (first), sealed BLOB NOT NULL
-    ) STRICT""",
-    """CREATE TABLE issued (
-        first INTEGER PRIMARY KEY, stop INTEGER NOT NULL, at REAL NOT NULL
-    ) STRICT""",
-    """CREATE TABLE grants (
-        own INTEGER NOT NULL, number INTEGER NOT NULL, master TEXT NOT NULL, slaves TEXT NOT NULL,
-        agreed INTEGER NOT NULL, keys INTEGER NOT NULL DEFAULT 0, bits INTEGER NOT NULL DEFAULT 0,
-        PRIMARY KEY (own, number)
-    ) STRICT""",
-    """CREATE TABLE copies (
-        id BLOB PRIMARY KEY, master TEXT NOT NULL, slaves TEXT NOT NULL, waiting TEXT NOT NULL,
-        linked INTEGER NOT NULL, sealed BLOB NOT NULL, at REAL NOT NULL
-    ) STRICT""",
-    """CREATE TABLE handed (
-        first INTEGER NOT NULL, slave TEXT NOT NULL, PRIMARY KEY (first, slave)
-    ) STRICT""",
-)
-"""What `segments` and its neighbours keep."""
-
-SCHEMA = (
-    """CREATE TABLE store (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        store_id BLOB NOT NULL, side TEXT NOT NULL, kek_check BLOB NOT NULL,
-        last_block INTEGER NOT NULL, last_set INTEGER NOT NULL, fixed_keys BLOB,
-        contact TEXT NOT NULL DEFAULT 'pre-placed key',
-        contact_peer BLOB NOT NULL DEFAULT x'', contact_exchange BLOB NOT NULL DEFAULT x'',
-        epoch INTEGER NOT NULL DEFAULT 0, next_unit INTEGER NOT NULL DEFAULT 0,
-        sequence INTEGER NOT NULL DEFAULT 0, peer_sequence INTEGER NOT NULL DEFAULT 0
-    ) STRICT""",
-    _BLOCKS,
-    "CREATE INDEX blocks_pending ON blocks (number) WHERE state = 'pending'",
-    """CREATE TABLE pending_bits (
-        block INTEGER PRIMARY KEY REFERENCES blocks (number), sealed BLOB NOT NULL
-    ) STRICT""",
-    "CREATE TABLE pad_sets (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
-    *_POOL,
-)
-
-_FROM_VERSION_1 = tuple(
-    statement
-    for column, kind in (("protocol", "TEXT"), ("qber", "REAL"), ("epsilon", "REAL"))
-    for statement in (
-        f"ALTER TABLE blocks ADD COLUMN new_{column} {kind}",
-        f"UPDATE blocks SET new_{column} = {column}",  # noqa: S608 - of the names above
-        f"ALTER TABLE blocks DROP COLUMN {column}",
-        f"ALTER TABLE blocks RENAME COLUMN new_{column} TO {column}",
-    )
-)
-"""Version 1 had these NOT NULL; keys of a vendor's box have none of them."""
-
-_FROM_VERSION_2 = (
-    "ALTER TABLE store ADD COLUMN contact TEXT NOT NULL DEFAULT 'pre-placed key'",
-    "ALTER TABLE store ADD COLUMN contact_peer BLOB NOT NULL DEFAULT x''",
-    "ALTER TABLE store ADD COLUMN contact_exchange BLOB NOT NULL DEFAULT x''",
-)
-"""Up to version 2 every authentication key was brought by hand."""
-
-_FROM_VERSION_4 = (
-    "DROP TABLE IF EXISTS pages",
-    "DROP TABLE units",
-    "DROP INDEX blocks_with_own_units",
-    "ALTER TABLE blocks DROP COLUMN own_next",
-    "ALTER TABLE blocks DROP COLUMN own_end",
-    "ALTER TABLE blocks DROP COLUMN peer_left",
-    "ALTER TABLE blocks ADD COLUMN first_unit INTEGER NOT NULL DEFAULT 0",
-    "UPDATE blocks SET units = 0",
-    *(
-        f"ALTER TABLE store ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"
-        for column in ("epoch", "next_unit", "sequence", "peer_sequence")
-    ),
-    *_POOL,
-)
-"""Up to version 4 bits lay in units of 256. What no key was made of is given up, at both sides: the
-link makes new key, and ids of that time cannot be read any more."""
-
-_TAKEN_OVER = {
-    1: _FROM_VERSION_1 + _FROM_VERSION_2 + _FROM_VERSION_4,
-    2: _FROM_VERSION_2 + _FROM_VERSION_4,
-    3: _FROM_VERSION_4,
-    4: _FROM_VERSION_4,
-}
-"""What makes a store of an earlier version one of ours."""
 
 _PRAGMAS = (
     "PRAGMA locking_mode = EXCLUSIVE",
@@ -143,11 +35,7 @@ _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
 
 
-Cursor = sqlite3.Cursor
-"""What a transaction is written with."""
-
-
-class Database:
+class SqliteDatabase:
     """One open file; `transaction` is the way in."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -157,7 +45,7 @@ class Database:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path) -> "Database":
+    def open(cls, path: Path) -> "SqliteDatabase":
         """Open `path`, making an empty database of our schema where there is none.
 
         Raises:
@@ -176,7 +64,9 @@ class Database:
                 for pragma in _PRAGMAS:
                     connection.execute(pragma).fetchall()
             with database.transaction() as cursor:
-                database._check_schema(cursor)
+                version = database._take_over(cursor)
+            if version != SCHEMA_VERSION:
+                database._migrate(version)
         except BaseException:
             database.close()
             raise
@@ -223,31 +113,64 @@ class Database:
             if not self._closed:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def sync_time(self) -> None:
+        """Only the disk counts."""
+
     def close(self) -> None:
         """Give the file up; again is harmless."""
         with self._lock:
             self._abandon()
 
-    def _check_schema(self, cursor: sqlite3.Cursor) -> None:
+    def _take_over(self, cursor: sqlite3.Cursor) -> int:
+        """Let pass what is ours, and bring early versions to where migrations begin.
+
+        Returns:
+            The version that there is now; 0 for an empty file.
+        """
         (application,) = cursor.execute("PRAGMA application_id").fetchone()
         (version,) = cursor.execute("PRAGMA user_version").fetchone()
         (tables,) = cursor.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
         if tables == 0 and application == 0:
-            for statement in SCHEMA:
-                cursor.execute(statement)
-            cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif application != APPLICATION_ID:
+            return 0
+        if application != APPLICATION_ID:
             raise StoreRefused(f"expected a key store in {self._path}, got another's database")
-        elif version in _TAKEN_OVER:
-            for statement in _TAKEN_OVER[version]:
-                cursor.execute(statement)
-            cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
+        if not 1 <= version <= SCHEMA_VERSION:
             raise StoreRefused(
                 f"expected schema version {SCHEMA_VERSION} in {self._path}, got {version}",
                 hint="Use the version of bellwire that wrote it.",
             )
+        if version in TAKEN_OVER:
+            for statement in TAKEN_OVER[version]:
+                cursor.execute(statement)
+            version = FIRST_MIGRATED
+            cursor.execute(f"PRAGMA user_version = {version}")
+        return int(version)
+
+    def _migrate(self, version: int) -> None:
+        from sqlalchemy import exc  # noqa: PLC0415 - slow, and seldom needed
+
+        from bellwire.keys.database.migrate import migrate  # noqa: PLC0415
+
+        with self._lock, self._translated():
+            try:
+                migrate(
+                    "sqlite",
+                    self._connection,
+                    version,
+                    begin=["BEGIN IMMEDIATE"],
+                    end=[
+                        f"PRAGMA application_id = {APPLICATION_ID}",
+                        f"PRAGMA user_version = {SCHEMA_VERSION}",
+                    ],
+                )
+            except exc.DBAPIError as error:
+                self._roll_back()
+                if isinstance(error.orig, sqlite3.Error):
+                    raise error.orig from error
+                raise
+            except BaseException:
+                self._roll_back()
+                raise
 
     def _roll_back(self) -> None:
         try:

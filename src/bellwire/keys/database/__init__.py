@@ -1,0 +1,1 @@
+"""The database under the key store: a file of SQLite, or a schema on a PostgreSQL server."""

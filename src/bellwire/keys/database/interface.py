@@ -1,0 +1,70 @@
+"""What a database gives the key store, whichever it is.
+
+Statements are written with `?` placeholders and in the SQL that SQLite and PostgreSQL share. What
+always holds:
+
+- A transaction is alone from its first statement to its end: no other, of this process or another,
+  runs meanwhile. What it read is what it changes.
+- A transaction that ended well is on the disk. One that failed at its end may be there or not: only
+  what the database says afterwards counts.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from bellwire.keys.database.place import ServerPlace
+
+SCHEMA_VERSION = 5
+"""Of the tables that this version of bellwire reads and writes."""
+
+BUSY_TIMEOUT_S = 1.0
+"""How long to wait for a predecessor that is just ending."""
+
+Place: TypeAlias = Path | ServerPlace
+"""Where a store is: a file of SQLite, or a schema on a PostgreSQL server."""
+
+
+class Cursor(Protocol):
+    """What a transaction is written with; as DB-API 2.0 (PEP 249) has it."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that the last statement changed."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> "Cursor":
+        """Run one statement."""
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object:
+        """Run one statement for each row."""
+
+    def fetchone(self) -> Any:
+        """The next row of the answer; None behind the last."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows of the answer."""
+
+
+class Database(Protocol):
+    """An open database of one store; `transaction` is the way in."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether a transaction could begin at once; it may be otherwise a moment later."""
+
+    def transaction(self) -> AbstractContextManager[Cursor]:
+        """All of the body, durably, or nothing of it.
+
+        Raises:
+            StoreError: the database failed; see `errors` for what the kinds mean.
+        """
+
+    def truncate(self) -> None:
+        """Leave no copy of what was deleted, as far as this database can."""
+
+    def sync_time(self) -> float | None:
+        """Seconds that a commit takes; None where only the disk counts, which others measure."""
+
+    def close(self) -> None:
+        """Give the database up; again is harmless."""

@@ -1,0 +1,121 @@
+"""A PostgreSQL server for tests: of its own, on a Unix socket and a free port, durable."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+USER = "postgres"
+"""PostgreSQL refuses to run as root; the Debian package makes this user."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        data: Its data folder.
+        sockets: Folder of its Unix socket.
+        port: TCP port on loopback, which names the socket as well.
+    """
+
+    data: Path
+    sockets: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Over the Unix socket, where everybody is trusted."""
+        return f"postgresql://keys@/keys?host={self.sockets}&port={self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = (
+            f"-p {self.port} -k {self.sockets} -c listen_addresses=127.0.0.1 "
+            "-c fsync=on -c synchronous_commit=on -c shared_buffers=16MB -c max_connections=40"
+        )
+        self._control("start", "-w", "-t", "60", "-o", options, "-l", str(self.data / "log"))
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it: `immediate` is a crash, from which it recovers at its next start."""
+        self._control("stop", "-w", "-t", "60", "-m", mode)
+
+    def sql(self, text: str, *, user: str = USER, database: str = "postgres") -> str:
+        """Run statements as the superuser; what they print."""
+        return _run(
+            [
+                PROGRAMS / "psql",
+                *("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
+                *("-h", self.sockets, "-p", self.port, "-U", user, "-d", database, "-c", text),
+            ]
+        )
+
+    def _control(self, *arguments: str) -> None:
+        _run([PROGRAMS / "pg_ctl", "-D", self.data, *arguments])
+
+
+PASSWORD = "not a secret, of a server in a test"
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server with an empty database `keys` of a user `keys`."""
+    with tempfile.TemporaryDirectory(prefix="bwpg", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            shutil.chown(folder, USER, USER)
+        server = Server(folder / "data", folder, _free_port())
+        _run(
+            [
+                PROGRAMS / "initdb",
+                *("-D", server.data, "-U", USER, "-E", "UTF8", "--locale=C"),
+                *(
+                    "--auth-local=trust",
+                    "--auth-host=scram-sha-256",
+                    "--no-sync",
+                    "--wal-segsize=1",
+                ),
+            ]
+        )
+        server.start()
+        try:
+            server.sql(f"CREATE ROLE keys LOGIN PASSWORD '{PASSWORD}'")
+            server.sql("CREATE DATABASE keys OWNER keys")
+            yield server
+        finally:
+            server.stop("immediate")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _run(command: list[object]) -> str:
+    """Run a program as a user that PostgreSQL runs as.
+
+    Its output goes to a file: the server inherits it, and would keep a pipe open.
+    """
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            user=USER if os.geteuid() == 0 else None,
+            group=USER if os.geteuid() == 0 else None,
+            extra_groups=[] if os.geteuid() == 0 else None,
+        )
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    assert done.returncode == 0, text
+    return text.strip()
