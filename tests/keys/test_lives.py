@@ -139,6 +139,13 @@ class SmallPool:
         return []
 
 
+class NoGrants:
+    """The search is about bits; nobody is granted any."""
+
+    def agree_anew(self) -> None:
+        pass
+
+
 class SmallWorld:
     """Two sides, 0 and 1, and the wire."""
 
@@ -172,7 +179,7 @@ class SmallWorld:
             Session(
                 f"kme {side}",
                 cast(Pool, self.pools[side]),
-                cast(Grants, None),
+                cast(Grants, NoGrants()),
                 self.peers[side],
                 serves=lambda _: False,
                 clock=lambda: 0.0,

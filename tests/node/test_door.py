@@ -14,6 +14,7 @@ from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.errors import KmeRejected, KmeUnauthorised, KmeUnavailable
 from bellwire.etsi014.exchange import Extras, Key
+from bellwire.keys.grants import Grants
 from bellwire.node.door import KmeIdentity, open_door, open_identity
 from bellwire.node.service import NodeService
 from bellwire.node.settings import Settings
@@ -210,3 +211,36 @@ def test_a_store_that_was_put_back_repeats_no_key(tmp_path: Path) -> None:
     shutil.rmtree(store)
     shutil.copytree(copy, store)
     run(second)
+
+
+def test_pairs_go_on_after_a_store_was_put_back_that_had_agreed_to_them(tmp_path: Path) -> None:
+    """Either store forgets a grant; its number is passed over, or agreed to once more."""
+
+    async def test() -> None:
+        async with doors(tmp_path) as kmes:
+            alice, bob = kmes.pair.alice.link_keys, kmes.pair.bob.link_keys
+            first = await kmes.get("alice", "bob")
+            with bob._store._database.transaction() as cursor:
+                cursor.execute("DELETE FROM grants WHERE own = 0")
+            await asyncio.to_thread(_forget, bob._grants, False)
+            with pytest.raises((KmeRejected, KmeUnauthorised)):
+                await kmes.fetch("bob", "alice", first)
+            await until(lambda: bool(alice.fences and bob.fences and alice.peer.met))
+            await key_at_both(kmes.pair)
+            again = await kmes.get("alice", "bob")
+            assert await kmes.fetch("bob", "alice", again) == again
+            with alice._store._database.transaction() as cursor:
+                cursor.execute("DELETE FROM grants WHERE own = 1")
+            await asyncio.to_thread(_forget, alice._grants, True)
+            other = await kmes.get("aldous", "bea")
+            assert await kmes.fetch("bea", "aldous", other) == other
+
+    run(test)
+
+
+def _forget(grants: Grants, own: bool) -> None:
+    """Memory as a store that was put back gives it."""
+    for mine, number in list(grants._by_number):
+        if mine is own and number:
+            del grants._by_number[mine, number]
+    grants._own.clear()

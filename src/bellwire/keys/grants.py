@@ -48,6 +48,7 @@ class Grants:
         self._by_number: dict[tuple[bool, int], Grant] = {}
         self._own: dict[tuple[str, tuple[str, ...]], Grant] = {}
         self._of_master: dict[str, int] = {}
+        self._skipped = LOCAL
 
     def load(self) -> None:
         """Read what the store holds.
@@ -90,7 +91,7 @@ class Grants:
             QuotaReached: this master, or this side, has too many.
             StoreError: it could not be stored.
         """
-        number = 1 + max((number for own, number in self._by_number if own), default=LOCAL)
+        number = 1 + max(self.last(own=True), self._skipped)
         if number >= MAX_GRANT or self._of_master.get(master, 0) >= MAX_OF_MASTER:
             raise QuotaReached("too many sets of slaves were named already")
         grant = Grant(True, number, master, slaves, agreed=False)
@@ -107,6 +108,36 @@ class Grants:
         grant = replace(grant, agreed=True)
         self._remember(grant)
         return grant
+
+    def decline(self, number: int, last: int) -> None:
+        """The peer did not take an own grant; where its number means another there, pass over.
+
+        So it goes with a store that was put back to before that grant.
+
+        Args:
+            number: Of the grant.
+            last: The highest own number that the peer knows, if the number was the reason; else 0.
+        """
+        grant = self.numbered(own=True, number=number)
+        if grant is None or grant.agreed:
+            return
+        self._skipped = max(self._skipped, min(last, MAX_GRANT))
+        with self._database.transaction() as cursor:
+            cursor.execute("DELETE FROM grants WHERE own = 1 AND number = ?", (number,))
+        del self._by_number[True, number], self._own[grant.master, grant.slaves]
+        self._of_master[grant.master] -= 1
+
+    def agree_anew(self) -> None:
+        """After a fence the peer is asked once more: its store may know less than it did."""
+        with self._database.transaction() as cursor:
+            cursor.execute("UPDATE grants SET agreed = 0 WHERE own = 1")
+        for (own, number), grant in list(self._by_number.items()):
+            if own and number != LOCAL:
+                self._remember(replace(grant, agreed=False))
+
+    def last(self, *, own: bool) -> int:
+        """The highest number of a side's grants; LOCAL if there is none."""
+        return max((number for mine, number in self._by_number if mine is own), default=LOCAL)
 
     def accept(self, number: int, master: str, slaves: tuple[str, ...]) -> bool:
         """Take in a grant that the peer proposes; False if its number says something else here."""

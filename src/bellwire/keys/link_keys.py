@@ -69,6 +69,7 @@ class LinkKeys:
         self._session: Session | None = None
         self._say: Callable[[list[Message]], None] | None = None
         self._opened = False
+        self._doubting: asyncio.Future[None] | None = None
 
     # Life
 
@@ -188,7 +189,14 @@ class LinkKeys:
         for place in places:
             grant = None if place is None else self._grants.numbered(own=own, number=place.grant)
             found.append(None if place is None or grant is None else (place, grant))
+            if place is not None and grant is None and not own and self._session is not None:
+                # Only the peer makes such ids, and it had our word on the grant before.
+                self._doubting = asyncio.ensure_future(self._doubt(self._session))
         return found
+
+    async def _doubt(self, session: Session) -> None:
+        if self.peer.met:
+            self._tell(await self._alone(session.doubt))
 
     def submit_leave(
         self, caller: str, ids: bytes, found: Sequence[tuple[Place, Grant]]
@@ -221,13 +229,27 @@ class LinkKeys:
             SlaveUnknown: the peer does not take it.
             PeerAbsent, QuotaReached, StoreError: not now.
         """
-        known = self._grants.find(master, slaves)
-        if known is not None and known.agreed:
-            return known
-        self._require_met()
-        if known is None:
-            known = await self._alone(lambda: self._grants.propose(master, slaves))
-        session, number = self._session, known.number
+        for _ in range(2):  # a number that means another at the peer is passed over
+            known = self._grants.find(master, slaves)
+            if known is not None and known.agreed:
+                return known
+            self._require_met()
+            if known is None:
+                known = await self._alone(lambda: self._grants.propose(master, slaves))
+            if await self._agree(known.number):
+                break
+        agreed = self._grants.find(master, slaves)
+        if agreed is None or not agreed.agreed:
+            raise SlaveUnknown("none of the slaves is an SAE of the peer's KME")
+        return agreed
+
+    async def _agree(self, number: int) -> bool:
+        """Whether the peer takes in an own grant.
+
+        Raises:
+            PeerAbsent: it does not say.
+        """
+        session = self._session
         if session is None:
             raise PeerAbsent("the peer's KME must agree to a new pair of SAEs, and is not there")
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -237,17 +259,13 @@ class LinkKeys:
             self._tell(session.propose(number))
         try:
             async with asyncio.timeout(AGREED_WITHIN_S):
-                taken = await answer
+                return await answer
         except TimeoutError as error:
             raise PeerAbsent("the peer's KME did not agree to a new pair of SAEs") from error
         finally:
             waiting.remove(answer)
             if not waiting:
                 self._answers.pop(number, None)
-        agreed = self._grants.find(master, slaves)
-        if not taken or agreed is None:
-            raise SlaveUnknown("none of the slaves is an SAE of the peer's KME")
-        return agreed
 
     def _require_met(self) -> None:
         if not self.peer.met:

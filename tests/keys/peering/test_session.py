@@ -138,7 +138,7 @@ def test_a_grant_that_cannot_be_is_declined(
 ) -> None:
     world.connect()
     world.exchange()
-    assert says(world, Side.BOB, Propose(number, "a1", slaves)) == [Declined(number)]
+    assert says(world, Side.BOB, Propose(number, "a1", slaves)) == [Declined(number, 0)]
 
 
 def test_a_number_that_says_something_else_is_declined(world: World) -> None:
@@ -146,7 +146,7 @@ def test_a_number_that_says_something_else_is_declined(world: World) -> None:
     world.exchange()
     assert says(world, Side.BOB, Propose(5, "a1", ("b1",))) == [Agreed(5)]
     assert says(world, Side.BOB, Propose(5, "a1", ("b1",))) == [Agreed(5)]
-    assert says(world, Side.BOB, Propose(5, "a1", ("b2",))) == [Declined(5)]
+    assert says(world, Side.BOB, Propose(5, "a1", ("b2",))) == [Declined(5, 5)]
     assert says(world, Side.BOB, Agreed(77)) == []
     assert world.nodes[Side.BOB].answers == {77: False}
 

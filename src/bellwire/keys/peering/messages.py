@@ -72,9 +72,15 @@ class Agreed(msgspec.Struct, frozen=True, array_like=True, tag="agreed"):
 
 
 class Declined(msgspec.Struct, frozen=True, array_like=True, tag="declined"):
-    """The peer's grant cannot be: none of its slaves is here, or its number means another."""
+    """The peer's grant cannot be: none of its slaves is here, or its number means another.
+
+    Attributes:
+        number: Of the grant.
+        last: The highest number of the peer's that is known here, if it means another; else 0.
+    """
 
     number: Number
+    last: Number
 
 
 class Issued(msgspec.Struct, frozen=True, array_like=True, tag="issued"):

@@ -122,6 +122,11 @@ class Session:
             return [Ready(block, stop), *self._compare(block, stop, said)]
         return [Ready(block, stop)]
 
+    def doubt(self) -> list[Message]:
+        """The peer has told of a grant that is not here: this store was put back; begin anew."""
+        self._peer.learn(News.MISNUMBERED)
+        return [self._sync(fence=True)]
+
     def report(self) -> list[Message]:
         """Say what left since the last time, and share what is left; nothing if nothing changed."""
         state = self._pool.marks.sequence, self._pool.free_units
@@ -168,7 +173,8 @@ class Session:
                 answer = [self._receive_proposal(number, master, slaves)]
             case Agreed(number):
                 self._answered(number, self._grants.agree(number) is not None)
-            case Declined(number):
+            case Declined(number, last):
+                self._grants.decline(number, last)
                 self._answered(number, False)
             case Issued(sequence, ranges, free):
                 if any(first >= stop for first, stop in ranges):
@@ -205,6 +211,7 @@ class Session:
                 max(ours.epoch, theirs.epoch) + 1,
                 max(ours.sequence, theirs.peer_sequence) + 1,
             )
+            self._grants.agree_anew()
             self._fenced(why)
             # Compared anew: a block may have become ready at one side only meanwhile.
             return [*answer, self._sync(fence=False)]
@@ -242,9 +249,10 @@ class Session:
     def _receive_proposal(self, number: int, master: str, slaves: tuple[str, ...]) -> Message:
         ours = [slave for slave in slaves if self._serves(slave)]
         if not LOCAL < number < MAX_GRANT or len(set(slaves)) < len(slaves) or not ours:
-            return Declined(number)
-        good = self._grants.accept(number, master, slaves)
-        return Agreed(number) if good else Declined(number)
+            return Declined(number, 0)
+        if self._grants.accept(number, master, slaves):
+            return Agreed(number)
+        return Declined(number, self._grants.last(own=False))
 
 
 def _difference(ours: Sync, theirs: Sync) -> str | None:
