@@ -75,15 +75,11 @@ def test_a_port_in_use_is_named_with_its_holder() -> None:
     assert only(doctor.port("cloud", "127.0.0.1", number)).level is Level.OK
 
 
-def test_a_holder_that_we_may_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(kind: str) -> list[object]:
-        raise psutil.AccessDenied
-
-    monkeypatch.setattr(psutil, "net_connections", denied)
-    assert doctor._holder(1) == ""
-    hidden = SimpleNamespace(laddr=SimpleNamespace(port=1), status=psutil.CONN_LISTEN, pid=None)
-    monkeypatch.setattr(psutil, "net_connections", lambda kind: [hidden])
-    assert doctor._holder(1) == ""
+def test_every_port_of_the_services_is_looked_at() -> None:
+    settings = load()
+    found = " ".join(each.found for each in doctor.ports(settings))
+    for what in ("classical channel", "KME of site a", "KME of site b", "cloud"):
+        assert what in found
 
 
 @pytest.mark.parametrize(

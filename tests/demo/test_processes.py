@@ -10,9 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bellwire.base.child import ServiceStopped
 from bellwire.base.errors import RefusedError, UnreachableError, UsageError
 from bellwire.demo import processes
-from bellwire.demo.processes import Crew, Finished, ServiceStopped, error_of, last_words
+from bellwire.demo.processes import Crew, Finished, error_of
 
 READY = """echo '{"ready": true}'"""
 
@@ -142,13 +143,3 @@ def test_a_program_that_printed_no_error_is_named_with_how_it_ended(output: byte
     error = error_of(Finished("device", 1, -9, output))
     assert str(error) == "device ended without a word (killed by SIGKILL)"
     assert error.exit_code == 1
-
-
-def test_last_words_are_the_last_error_or_the_last_line(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_bytes(b"a\nerror: b\nc\n\xff\n")
-    assert last_words(log) == "b"
-    log.write_text("a\nb\n\n")
-    assert last_words(log) == "b"
-    log.write_text("")
-    assert last_words(log) == "it said nothing"

@@ -20,6 +20,9 @@ from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
 from bellwire.base.private import own_folder
 
+MAX_SOCKET_PATH = 107
+"""Bytes that Linux takes as the path of a Unix socket."""
+
 MAX_CALLERS = 64
 """Callers at once; the next one is cut off."""
 

@@ -1,7 +1,6 @@
 """`bellwire doctor`: what is installed, permitted and free here, and how to mend what is not."""
 
 import os
-import socket
 import stat
 import sys
 import tempfile
@@ -30,7 +29,11 @@ LIBRARIES = (
 EXTRAS = {
     "bench": ("qkdpy", "sequence"),
     "dask": ("distributed",),
+    "keyring": ("keyring",),
+    "nats": ("nats-py",),
     "pennylane": ("pennylane",),
+    "pkcs11": ("python-pkcs11",),
+    "postgres": ("psycopg[binary]",),
     "qiskit": ("qiskit", "qiskit-aer", "qiskit-ibm-runtime"),
 }
 """Optional dependencies, by the name of the extra that brings them."""
@@ -91,12 +94,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
         lambda: randomness(settings),
         lambda: state_folder(settings.state.dir),
         lambda: disk(settings.state.dir),
-        lambda: port(
-            "classical channel",
-            settings.addresses.classical_host,
-            settings.addresses.classical_port,
-        ),
-        lambda: port("cloud", settings.addresses.cloud_host, settings.addresses.cloud_port),
+        lambda: ports(settings),
         kernel_cache,
         lambda: locked_versions(Path(__file__).resolve().parents[3]),
     )
@@ -128,7 +126,7 @@ def extras() -> Iterator[Finding]:
         there, missing = [], []
         for name in names:
             try:
-                there.append(f"{name} {version(name)}")
+                there.append(f"{name} {version(name.partition('[')[0])}")
             except PackageNotFoundError:
                 missing.append(name)
         found = ", ".join([*there, *(f"{name} not installed" for name in missing)])
@@ -217,20 +215,29 @@ def disk(folder: Path) -> Iterator[Finding]:
     yield Finding("free disk", level, f"{free / 1e9:.1f} GB", mend)
 
 
+def ports(settings: "Settings") -> Iterator[Finding]:
+    """Whether services could listen on their addresses."""
+    addresses = settings.addresses
+    yield from port("classical channel", addresses.classical_host, addresses.classical_port)
+    yield from port("KME of site a", addresses.kme_host, addresses.kme_a_port)
+    yield from port("KME of site b", addresses.kme_host, addresses.kme_b_port)
+    yield from port("cloud", addresses.cloud_host, addresses.cloud_port)
+
+
 def port(what: str, host: str, number: int) -> Iterator[Finding]:
     """Whether a service could listen on its address."""
+    from bellwire.services.ports import trouble_of
+
     name = f"port {number}"
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        found = f"{what}: {error.strerror or error}{_holder(number)}"
-        mend = f"stop that, or set another port (`bellwire config show`, {what})"
-        yield Finding(name, Level.NOTE, found, mend)
-    else:
+    trouble = trouble_of(host, number)
+    if trouble is None:
         yield Finding(name, Level.OK, f"{what}: free")
+    else:
+        mend = (
+            "stop that (`bellwire down`, if it is ours), or set another port "
+            f"(`bellwire config show`, {what})"
+        )
+        yield Finding(name, Level.NOTE, f"{what}: {trouble}", mend)
 
 
 def kernel_cache() -> Iterator[Finding]:
@@ -282,21 +289,6 @@ def _nearest(folder: Path) -> Path:
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     return folder
-
-
-def _holder(number: int) -> str:
-    """Who listens on a port, as far as we may know."""
-    import psutil
-
-    try:
-        for each in psutil.net_connections("tcp"):
-            if each.laddr and each.laddr.port == number and each.status == psutil.CONN_LISTEN:
-                if each.pid is None:  # seen, but whose it is stays hidden from us
-                    break
-                return f", held by {psutil.Process(each.pid).name()} (process {each.pid})"
-    except (psutil.Error, OSError):
-        pass  # another user's process: the port is taken all the same
-    return ""
 
 
 def _print(findings: list[Finding], *, usable: bool) -> None:

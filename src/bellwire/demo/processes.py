@@ -1,28 +1,20 @@
 """The demo's services as processes of their own: started, waited for, watched, stopped.
 
-Each runs `python -m bellwire …`, says one JSON line on standard output when it is ready, and logs
-to a file. Each holds the other end of a pipe of ours as its standard input and stops when that
-closes, so that no way of ending the demo leaves an orphan.
+Each is a `base.child`: no way of ending the demo leaves an orphan.
 """
 
 import asyncio
 import contextlib
 import json
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bellwire.base.child import ServiceStopped, end, how_it_ended, spawn, until_ready
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
-MAX_LINE = 1 << 16
-
-
-class ServiceStopped(UnreachableError):
-    """A service ended that should be running, or never became ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +65,7 @@ class Crew:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
         for process in self._running:
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await process.wait()
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            await end(process, within_s=STOP_TIMEOUT_S)
 
     async def start(self, name: str, *arguments: str) -> Service:
         """Start a service and wait until it is ready.
@@ -89,27 +75,7 @@ class Crew:
         """
         log = self._logs / f"{name}.log"
         process = await self._spawn(arguments, log)
-        assert process.stdout is not None
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                line = await process.stdout.readline()
-        except TimeoutError as error:
-            raise ServiceStopped(
-                f"{name} did not become ready within {READY_TIMEOUT_S:.0f} s"
-            ) from error
-        except ValueError:  # Longer than a stream's limit: no line of ours.
-            line = b"?"
-        if not line:
-            how = _how(await process.wait())
-            raise ServiceStopped(
-                f"{name} did not start ({how}): {last_words(log)}", hint=f"Its log: {log}"
-            )
-        try:
-            ready = json.loads(line)
-        except ValueError as error:
-            raise ServiceStopped(
-                f"expected a JSON line from {name} when it is ready, got something else"
-            ) from error
+        ready = await until_ready(name, process, log, within_s=READY_TIMEOUT_S)
         service = Service(name, process, ready, log)
         self.services.append(service)
         self._watching.append(asyncio.create_task(self._watch(service)))
@@ -130,20 +96,7 @@ class Crew:
         return await asyncio.shield(self._died)
 
     async def _spawn(self, arguments: tuple[str, ...], log: Path) -> asyncio.subprocess.Process:
-        with log.open("ab") as stream:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "bellwire",
-                *arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stream,
-                env=self._environment,
-                limit=MAX_LINE,
-                # Ctrl-C on the terminal is ours to handle: children are stopped in order.
-                start_new_session=True,
-            )
+        process = await spawn(arguments, log, self._environment)
         self._running.append(process)
         return process
 
@@ -153,17 +106,10 @@ class Crew:
         if not self._died.done():
             self._died.set_result(
                 ServiceStopped(
-                    f"{service.name} stopped in the middle of the demo ({_how(code)})",
+                    f"{service.name} stopped in the middle of the demo ({how_it_ended(code)})",
                     hint=f"Its log: {service.log}",
                 )
             )
-
-
-def last_words(log: Path) -> str:
-    """The last error in a log, else its last line, or that there is none."""
-    lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or ["it said nothing"])[-1].strip()[-500:]
 
 
 def error_of(finished: Finished) -> BellwireError:
@@ -174,10 +120,4 @@ def error_of(finished: Finished) -> BellwireError:
         error = json.loads(finished.output)["error"]
         return kind(str(error["message"]), hint=error["hint"])
     except (ValueError, KeyError, TypeError):
-        return kind(f"{finished.name} ended without a word ({_how(finished.code)})")
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return f"killed by {signal.Signals(-code).name}"
+        return kind(f"{finished.name} ended without a word ({how_it_ended(finished.code)})")

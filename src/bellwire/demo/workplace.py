@@ -1,7 +1,6 @@
 """The demo's folder: one demo at a time, nothing left of an earlier one, nothing half-written."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -9,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bellwire.base.errors import UsageError
-
-MAX_SOCKET_PATH = 107
-"""Bytes that Linux takes as the path of a Unix socket."""
+from bellwire.base.local import MAX_SOCKET_PATH
+from bellwire.base.lock import held
 
 LONGEST_SOCKET = "demo/node-a/operator.sock"
 
@@ -45,17 +43,18 @@ def workplace(state: Path) -> Iterator[Path]:
         )
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(state, error) from error
-    try:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(held(lock))
         except BlockingIOError as error:
             raise DemoBusy(
                 f"another demo is running with the state folder {state}",
                 hint="Wait for it to end, or choose another folder with --state.",
             ) from error
+        except OSError as error:
+            raise _unwritable(state, error) from error
         try:
             if folder.exists():
                 shutil.rmtree(folder)
@@ -64,8 +63,6 @@ def workplace(state: Path) -> Iterator[Path]:
         except OSError as error:
             raise _unwritable(state, error) from error
         yield folder
-    finally:
-        os.close(descriptor)
 
 
 def check_report_folder(folder: Path) -> None:

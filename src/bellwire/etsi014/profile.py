@@ -78,13 +78,32 @@ def check_profile(state: Path, name: str, profile: Profile) -> Path:
     return path
 
 
-def read_profile(state: Path, name: str | None = None) -> Profile:
-    """The profile of a name; without one, the only profile that there is.
+def find_profile(state: Path, peer: str | None) -> Profile:
+    """The only profile that there is, or, of several, the only one whose other SAE is `peer`.
 
     Raises:
-        ProfileUnusable: there is none of that name, none at all or several, or it is no profile.
+        ProfileUnusable: there is none, there are several that fit, or one is no profile.
     """
-    path = _only(state) if name is None else _path(state, name)
+    names = _names(state)
+    if len(names) > 1 and peer is not None:
+        names = [each for each in names if read_profile(state, each).peer == peer] or names
+    if len(names) != 1:
+        raise ProfileUnusable(
+            f"expected one profile in {profile_folder(state)}, got "
+            + (f"{len(names)}: {', '.join(names)}" if names else "none"),
+            hint="Choose with --profile NAME, or by its other SAE with --sae; or say whom to ask: "
+            "--kme --cert --key --ca --sae.",
+        )
+    return read_profile(state, names[0])
+
+
+def read_profile(state: Path, name: str) -> Profile:
+    """The profile of a name.
+
+    Raises:
+        ProfileUnusable: there is none of that name, or it is no profile.
+    """
+    path = _path(state, name)
     try:
         with path.open("rb") as file:
             values = tomllib.loads(file.read(MAX_FILE).decode())
@@ -131,17 +150,6 @@ def _path(state: Path, name: str) -> Path:
 
 def _names(state: Path) -> list[str]:
     return sorted(each.stem for each in profile_folder(state).glob("*.toml"))
-
-
-def _only(state: Path) -> Path:
-    names = _names(state)
-    if len(names) != 1:
-        raise ProfileUnusable(
-            f"expected one profile in {profile_folder(state)}, got "
-            + (f"{len(names)}: {', '.join(names)}" if names else "none"),
-            hint="Choose with --profile NAME, or say whom to ask: --kme --cert --key --ca --sae.",
-        )
-    return _path(state, names[0])
 
 
 def _quoted(text: str) -> str:

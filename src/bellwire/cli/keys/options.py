@@ -27,7 +27,10 @@ CaOption = Annotated[
 ]
 ProfileOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="A profile of the state folder. Default: the only one."),
+    typer.Option(
+        metavar="NAME",
+        help="A profile of the state folder. Default: the only one, or the only one for --sae.",
+    ),
 ]
 
 
@@ -64,7 +67,7 @@ def connected(asked: Asked) -> Iterator[tuple["Client", str]]:
 
 def _who(asked: Asked) -> tuple[str, "Credentials", str | None]:
     from bellwire.etsi014.credentials import Credentials
-    from bellwire.etsi014.profile import read_profile
+    from bellwire.etsi014.profile import find_profile, read_profile
 
     given = {"--kme": asked.kme, "--cert": asked.cert, "--key": asked.key, "--ca": asked.ca}
     missing = [name for name, value in given.items() if value is None]
@@ -77,9 +80,11 @@ def _who(asked: Asked) -> tuple[str, "Credentials", str | None]:
         )
     from bellwire.node.settings import load
 
-    profile = read_profile(
-        load(asked.config, {"state": {"dir": asked.state}}).state.dir, asked.profile
-    )
+    folder = load(asked.config, {"state": {"dir": asked.state}}).state.dir
+    if asked.profile is None:
+        profile = find_profile(folder, asked.sae)
+    else:
+        profile = read_profile(folder, asked.profile)
     files = profile.credentials
     credentials = Credentials(
         asked.cert or files.certificate, asked.key or files.key, asked.ca or files.authority

@@ -1,0 +1,70 @@
+"""Tables of services and nodes, for `bellwire up` and `bellwire status`."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLOURS = {"running": "green", "failing": "red", "stopped": "red"}
+
+
+def service_table(services: list[dict[str, Any]]) -> "Table":
+    """What runs: one row for each service."""
+    from rich.markup import escape
+
+    table = _new("service", "state", "process", "up for", "restarts", "where")
+    for each in services:
+        state = each["state"]
+        places = [f"{what} {where}" for what, where in each["addresses"].items()]
+        running = state == "running"
+        last = [] if running or each["trouble"] is None else [each["trouble"]]
+        table.add_row(
+            each["name"],
+            f"[{COLOURS.get(state, 'yellow')}]{state}[/]",
+            "" if each["pid"] is None else str(each["pid"]),
+            "" if each["uptime_s"] is None else duration(each["uptime_s"]),
+            "" if each["restarts"] is None else str(each["restarts"]),
+            escape(", ".join(last or places)),
+        )
+    return table
+
+
+def node_table(nodes: list[dict[str, Any]]) -> "Table":
+    """How nodes and their link are: one row for each node."""
+    table = _new("node", "status", "QBER", "S", "key in stock", "tags left for", "why")
+    for node in nodes:
+        if not node["running"]:
+            table.add_row(node["site"], "not running", "", "", "", "", "")
+            continue
+        qber, chsh = node["last_qber"], node["last_chsh"]
+        table.add_row(
+            node["site"],
+            node["status"] if node["keys_may_flow"] else f"{node['status']}, no keys",
+            "–" if qber is None else f"{qber:.1%}",
+            "–" if chsh is None else f"{chsh:.2f}",
+            f"{node['stock_bits']:,} bits",
+            f"{node['reserve_sets']:,} blocks",
+            node["reason"],
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 5 s, 12 min, 3.5 h, 2.0 d."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.1f} d"
+
+
+def _new(*columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    for name in columns:
+        table.add_column(name)
+    return table

@@ -1,0 +1,130 @@
+"""`bellwire up`: all services of this machine, minded."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bellwire.cli import output
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Group
+
+    from bellwire.node.settings import Settings
+    from bellwire.services.messages import Services
+    from bellwire.services.run import UpOptions
+
+SHOW_EVERY_S = 1.0
+
+
+def command(
+    lab: Annotated[
+        bool, typer.Option("--lab", help="Run the link as one of the lab, with a control socket.")
+    ] = False,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", "-d", help="Return when all are up; they go on running."),
+    ] = False,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Start link, both nodes and the cloud, mind them, and stop them all on Ctrl-C.
+
+    Makes what is missing: the first authentication key, certificates, an SAE at each site.
+    """
+    from bellwire.node.settings import load
+
+    settings = load(config, {"state": {"dir": state}})
+    config = config.absolute() if config is not None else None
+    if detach:
+        from bellwire.services.detached import start_detached
+
+        with output.progress("starting the services"):
+            document = asyncio.run(start_detached(settings.state.dir, config, lab=lab))
+        _tell(document, settings, as_json=json)
+        return
+    from bellwire.services.run import UpOptions
+
+    _run(UpOptions(settings, config, lab), as_json=json)
+
+
+def _run(options: "UpOptions", *, as_json: bool) -> None:
+    import sys
+
+    from bellwire.services.overview import of_supervisor
+    from bellwire.services.run import run_up
+
+    def ready(services: "Services") -> None:
+        document = {"ready": True, "pid": services.pid, "services": of_supervisor(services)}
+        _tell(document, options.settings, as_json=as_json)
+
+    if as_json or not sys.stdout.isatty():
+        asyncio.run(run_up(options, _say, ready))
+        return
+    asyncio.run(_live(options))
+
+
+def _say(sentence: str) -> None:
+    output.stderr().print(sentence, markup=False)
+
+
+def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> None:
+    if as_json:
+        output.emit(document)
+        return
+    for each in document["services"]:
+        places = ", ".join(f"{what} {where}" for what, where in each["addresses"].items())
+        output.stdout().print(
+            f"{each['name']:<8} process {each['pid']:<8} {places}".rstrip(), markup=False
+        )
+    output.stdout().print(_next_words(settings.state.dir), markup=False)
+
+
+def _next_words(state: Path) -> str:
+    return (
+        f"All are up. State: {state}\n"
+        "Keys:  bellwire keys get --sae app-b, then bellwire keys fetch --sae app-a KEY_ID\n"
+        "Look:  bellwire status     Stop:  bellwire down"
+    )
+
+
+async def _live(options: "UpOptions") -> None:
+    """A table that follows the services, on a terminal."""
+    from rich.live import Live
+
+    from bellwire.services.overview import node
+    from bellwire.services.run import run_up
+
+    folder = options.settings.state.dir
+    with Live(console=output.stdout(), auto_refresh=False) as live:
+
+        def say(sentence: str) -> None:
+            live.console.print(sentence, markup=False)
+
+        def ready(services: "Services") -> None:
+            live.console.print(_next_words(folder), markup=False)
+
+        async def watch(services: "Callable[[], Services]") -> None:
+            while True:
+                nodes = [await node(folder, site) for site in "ab"]
+                live.update(_table(services(), nodes), refresh=True)
+                await asyncio.sleep(SHOW_EVERY_S)
+
+        await run_up(options, say, ready, watch)
+
+
+def _table(services: "Services", nodes: list[dict[str, Any]]) -> "Group":
+    from rich.console import Group
+
+    from bellwire.cli.tables import node_table, service_table
+    from bellwire.services.overview import of_supervisor
+
+    tables = [service_table(of_supervisor(services))]
+    if any(each["running"] for each in nodes):
+        tables.append(node_table(nodes))
+    return Group(*tables)

@@ -1,0 +1,1 @@
+"""All services of one machine: prepared, started, restarted when they die, looked at, stopped."""

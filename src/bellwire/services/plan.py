@@ -1,0 +1,151 @@
+"""Which services there are, and how each is started: link, both nodes and the cloud.
+
+A service that took a free port keeps it over restarts: its ready line says which, and the next
+start asks for that one, so that whoever knows the address finds it again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bellwire.node.settings import AddressSettings, Settings
+from bellwire.services.errors import PlanUnusable
+from bellwire.services.place import Place
+from bellwire.services.ports import Port
+
+Known = Mapping[str, Mapping[str, Any]]
+"""What each service said when it was ready last, by its name."""
+
+MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One service.
+
+    Attributes:
+        name: Of its log, and in everything that people see.
+        arguments: Its command line, from what is known.
+        ports: It listens on these.
+        needs: Services that must have been ready before.
+        environment: Variables of its own, in the place of ours.
+    """
+
+    name: str
+    arguments: Callable[[Known], list[str]]
+    ports: tuple[Port, ...] = ()
+    needs: tuple[str, ...] = ()
+    environment: Mapping[str, str] | None = None
+
+
+STOP_ORDER = ("cloud", "node-a", "node-b", "link")
+"""Who uses others goes first."""
+
+
+def programs(
+    settings: Settings,
+    place: Place,
+    *,
+    config: Path | None,
+    lab: bool,
+    identities: Mapping[str, str],
+) -> tuple[Program, ...]:
+    """All services of one machine, in the order in which they are shown.
+
+    Args:
+        settings: Of all of them.
+        place: Where they keep what they keep.
+        config: The settings file to hand on, absolute.
+        lab: Whether the link opens its control socket.
+        identities: Fingerprint of each site's node, where first contact is signed; else empty.
+
+    Raises:
+        PlanUnusable: the settings are not for both sites on one machine.
+    """
+    addresses = settings.addresses
+    if settings.distill.source != "link":
+        raise PlanUnusable(
+            "distill.source: expected link, the simulated light that both nodes of one machine can "
+            f"share, got {settings.distill.source}",
+            hint="Start each node by hand, with a source of its own: docs/how-to/use-time-tags.md, "
+            "docs/how-to/connect-a-vendors-box.md",
+        )
+    common = ["--with-parent", "--state", str(place.state)]
+    common += ["--config", str(config)] if config is not None else []
+    return (
+        Program("link", lambda _: ["link", *common, *(["--lab"] if lab else [])]),
+        *(
+            _node(settings, place, site, common, identities.get("ab".replace(site, "")))
+            for site in "ab"
+        ),
+        Program(
+            "cloud",
+            lambda known: [
+                "cloud", *common, "--keys", str(place.state / "node-b" / "keys.sock"),
+                "--listen", said(known, "cloud", "listen")
+                or f"{addresses.cloud_host}:{addresses.cloud_port}",
+            ],
+            (Port("cloud", "addresses.cloud_port", addresses.cloud_host, addresses.cloud_port),),
+        ),
+    )  # fmt: skip
+
+
+def _node(
+    settings: Settings, place: Place, site: str, common: list[str], peer_identity: str | None
+) -> Program:
+    addresses = settings.addresses
+    name = f"node-{site}"
+    kme = addresses.kme_a_port if site == "a" else addresses.kme_b_port
+    classical = f"{addresses.classical_host}:{addresses.classical_port}"
+    metrics = metrics_port(addresses, site)
+
+    def arguments(known: Known) -> list[str]:
+        line = [
+            "node", "--site", site, *common,
+            "--kme", urlsplit(said(known, name, "kme")).netloc or f"{addresses.kme_host}:{kme}",
+            "--listen" if site == "b" else "--peer",
+            said(known, "node-b", "classical") or classical,
+        ]  # fmt: skip
+        if peer_identity is not None:
+            return [*line, "--peer-identity", peer_identity]
+        return [*line, "--authentication-key", str(place.authentication_key(site))]
+
+    ports = [Port(f"KME of site {site}", f"addresses.kme_{site}_port", addresses.kme_host, kme)]
+    if site == "b":
+        ports.append(
+            Port(
+                "classical channel",
+                "addresses.classical_port",
+                addresses.classical_host,
+                addresses.classical_port,
+            )
+        )
+    if metrics:
+        what = f"metrics of site {site}"
+        ports.append(Port(what, "addresses.metrics_port", "127.0.0.1", metrics))
+    return Program(
+        name,
+        arguments,
+        tuple(ports),
+        needs=("node-b",) if site == "a" else (),
+        environment={"BELLWIRE_ADDRESSES__METRICS_PORT": str(metrics)},
+    )
+
+
+def metrics_port(addresses: AddressSettings, site: str) -> int:
+    """The port of a site's metrics: site b, on the same machine, takes the one after site a's."""
+    if not addresses.metrics_port or site == "a":
+        return addresses.metrics_port
+    if addresses.metrics_port == MAX_PORT:
+        raise PlanUnusable(
+            f"addresses.metrics_port: expected at most {MAX_PORT - 1}, as site b takes the port "
+            f"after it, got {MAX_PORT}"
+        )
+    return addresses.metrics_port + 1
+
+
+def said(known: Known, service: str, field: str) -> str:
+    """What a service said in a field of its ready line; empty if it did not."""
+    return str(known.get(service, {}).get(field, ""))

@@ -1,0 +1,116 @@
+"""What services need before their first start: first contact, authorities, an SAE at each site.
+
+Everything that is there already is left as it is; a crash at any point is made good by the next
+start.
+"""
+
+import os
+import time
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from bellwire.base.private import own_folder, write_whole
+from bellwire.crypto.signatures import fingerprint
+from bellwire.etsi014.credentials import Credentials
+from bellwire.etsi014.profile import Profile, profile_folder, read_profile, write_profile
+from bellwire.node.assemble import SITES, node_folder
+from bellwire.node.first_contact import new_authentication_key
+from bellwire.node.identity import load_or_create_identity
+from bellwire.node.settings import Settings
+from bellwire.pki.authority import SAE_DAYS, Authority, authority_folder
+from bellwire.pki.files import SaeFiles, sae_files, write_again, write_new
+from bellwire.services.place import Place
+from bellwire.services.plan import Known, said
+
+RENEW_BEFORE_S = 30 * 86_400
+LOOPBACKS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - names, nobody listens here
+
+
+def sae_of(site: str) -> str:
+    """The SAE that `up` makes at a site, and the name of its profile."""
+    return f"app-{site}"
+
+
+def prepare(settings: Settings, place: Place) -> dict[str, str]:
+    """Make what is missing before any service starts.
+
+    Returns:
+        Fingerprint of each site's node where first contact is signed, else nothing.
+
+    Raises:
+        BellwireError: something cannot be made.
+    """
+    own_folder(place.state / "saes")
+    for site in SITES:
+        _certify(place, site)
+    if settings.first_contact.method == "signed":
+        return {
+            site: fingerprint(
+                load_or_create_identity(node_folder(place.state, site)).public_bytes
+            ).hex()
+            for site in SITES
+        }
+    if not any((node_folder(place.state, site) / "keys.sqlite").exists() for site in SITES):
+        _place_keys(place)
+    return {}
+
+
+def write_profiles(place: Place, known: Known) -> list[Path]:
+    """A profile for `bellwire keys` at each site whose KME is known; those that were written."""
+    written = []
+    for site, other in zip("ab", "ba", strict=True):
+        url = said(known, f"node-{site}", "kme")
+        if not url:
+            continue
+        files = _files(place, site)
+        credentials = Credentials(files.certificate, files.key, files.authorities)
+        profile = Profile(_reached(url), sae_of(site), credentials, sae_of(other))
+        path = profile_folder(place.state) / f"{sae_of(site)}.toml"
+        if not path.exists() or read_profile(place.state, sae_of(site)) != profile:
+            written.append(write_profile(place.state, sae_of(site), profile))
+    return written
+
+
+def _reached(url: str) -> str:
+    """The address by which this machine reaches who listens on all of its own."""
+    parts = urlsplit(url)
+    host, _, port = parts.netloc.rpartition(":")
+    return urlunsplit(parts._replace(netloc=f"{LOOPBACKS.get(host, host)}:{port}"))
+
+
+def _place_keys(place: Place) -> None:
+    """One new pre-placed key, in a file for each site."""
+    draft = place.folder / "authentication.key"
+    draft.unlink(missing_ok=True)
+    new_authentication_key(draft)
+    try:
+        content = draft.read_bytes()
+        for site in SITES:
+            write_whole(place.authentication_key(site), content, replace=True)
+    finally:
+        draft.unlink()
+
+
+def _certify(place: Place, site: str) -> None:
+    """A certificate for the site's SAE, unless it has a good one, or was revoked."""
+    authority = Authority(authority_folder(place.state, site), site)
+    authority.create()
+    name, files = sae_of(site), _files(place, site)
+    mine = [
+        each
+        for each in authority.certificates()
+        if each.issued.kind == "sae" and each.issued.name == name
+    ]
+    if not mine:
+        write_new(authority, name, files.key.parent, days=SAE_DAYS)
+        return
+    if mine[-1].revoked_at is not None:
+        return  # The operator's word stands.
+    whole = all(map(os.path.exists, (files.certificate, files.key, files.authorities)))
+    if not whole or mine[-1].ends < time.time() + RENEW_BEFORE_S:
+        write_again(authority, name, files.key.parent, days=SAE_DAYS, revoke_old=False)
+
+
+def _files(place: Place, site: str) -> SaeFiles:
+    name = sae_of(site)
+    return sae_files(place.state / "saes" / name, name)

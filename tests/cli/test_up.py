@@ -1,0 +1,215 @@
+"""`bellwire up`, `status` and `down`: real services, killed and stopped in every way."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bellwire.services.overview import overview
+
+PATIENCE_S = 60.0
+NAMES = ["link", "node-a", "node-b", "cloud"]
+SRC = Path(__file__).resolve().parents[2] / "src"
+
+
+@dataclass
+class Machine:
+    """A state folder, and commands in it; all ports are free ones."""
+
+    home: Path
+
+    @property
+    def state(self) -> Path:
+        return self.home / "s"
+
+    def environment(self) -> dict[str, str]:
+        ours = {key: value for key, value in os.environ.items() if "BELLWIRE_" not in key}
+        ports = ("CLASSICAL", "KME_A", "KME_B", "CLOUD")
+        return {
+            **ours,
+            **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in ports},
+            "BELLWIRE_STATE__DIR": str(self.state),
+            "BELLWIRE_DISTILL__PROTOCOL": "bb84",
+            "BELLWIRE_DISTILL__PULSES": "50000",
+            "BELLWIRE_DISTILL__TARGET_STOCK_BITS": "30000",
+            "BELLWIRE_DISTILL__PROBE_INTERVAL_S": "0.2",
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": "",
+            "PYTHONPATH": str(SRC),
+        }
+
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "bellwire", *words],
+            cwd=self.home,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, Any]:
+        """Exit code, and the document of `--json`."""
+        with self.begin(*words, "--json") as process:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        assert out.count("\n") == 1, (out, err)
+        return process.returncode, json.loads(out)
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        # Here, and not by a program of its own: what waits must not keep services from starting.
+        found = asyncio.run(overview(self.state))
+        return {each["name"]: each for each in found["services"]}
+
+    def processes(self) -> list[psutil.Process]:
+        """All of bellwire's that work in this state folder."""
+        found = []
+        for each in psutil.process_iter():
+            try:
+                line = each.cmdline()
+            except psutil.Error:
+                continue
+            if str(self.state) in line and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    machine = Machine(tmp_path_factory.mktemp("u"))
+    yield machine
+    for process in machine.processes():
+        process.kill()
+
+
+def until(ask: Callable[[], Any], what: str) -> Any:
+    """What `ask` says once it is true."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := ask()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+    return found
+
+
+def a_key_at_both_sites(machine: Machine) -> bytes:
+    """The key that an SAE of site a got, and one of site b fetched; the same bits."""
+
+    def got() -> Any:
+        code, document = machine.run("keys", "get", "--sae", "app-b")
+        return document["keys"][0] if code == 0 else None
+
+    key = until(got, "no key came")
+    code, document = machine.run("keys", "fetch", "--sae", "app-a", key["key_ID"])
+    assert code == 0, document
+    assert document["keys"] == [key]
+    return bytes(key["key"], "ascii")
+
+
+def by_curl(machine: Machine, site: str, what: str) -> Any:
+    """An answer of a site's KME to plain curl, with the certificates that `up` made."""
+    folder = machine.state / "saes" / f"app-{site}"
+    url = machine.services()[f"node-{site}"]["addresses"]["kme"]
+    line = ["curl", "-sS", "--fail-with-body", "--cacert", str(folder / "ca.crt")]
+    line += ["--cert", str(folder / f"app-{site}.crt"), "--key", str(folder / f"app-{site}.key")]
+    done = subprocess.run(
+        [*line, f"{url}/api/v1/keys/{what}"], capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+def test_services_come_up_survive_being_killed_give_keys_and_go_down(machine: Machine) -> None:
+    assert machine.run("status")[0] == 4
+    code, document = machine.run("up", "--detach")
+    assert code == 0, document
+    assert [each["name"] for each in document["services"]] == NAMES
+    assert all(each["state"] == "running" for each in document["services"])
+
+    first = a_key_at_both_sites(machine)
+    (key,) = by_curl(machine, "a", "app-b/enc_keys?number=1")["keys"]
+    (same,) = by_curl(machine, "b", f"app-a/dec_keys?key_ID={key['key_ID']}")["keys"]
+    assert key["key"] == same["key"] != first.decode()
+
+    code, refused = machine.run("up")
+    assert code == 2
+    assert "another `bellwire up`" in refused["error"]["message"]
+
+    before = machine.services()
+    for each in before.values():
+        os.kill(each["pid"], signal.SIGKILL)
+
+    def back() -> bool:
+        now = machine.services()
+        return all(
+            now[name]["state"] == "running" and now[name]["pid"] != before[name]["pid"]
+            for name in NAMES
+        )
+
+    until(back, "not all services came back")
+    after = machine.services()
+    assert [after[name]["restarts"] for name in NAMES] == [1, 1, 1, 1]
+    assert [after[name]["addresses"] for name in NAMES] == [
+        before[name]["addresses"] for name in NAMES
+    ]
+    assert a_key_at_both_sites(machine) != first
+
+    os.kill(after["node-b"]["pid"], signal.SIGKILL)  # It goes down while one starts again.
+    code, down = machine.run("down")
+    assert (code, down["left"]) == (0, [])
+    assert {"link", "cloud", "node-a"} <= set(down["stopped"])
+    assert machine.processes() == []
+    assert machine.run("down") == (0, {"supervisor": None, "stopped": [], "left": []})
+    assert machine.run("status")[0] == 4
+
+
+def test_a_supervisor_that_is_killed_or_interrupted_leaves_nothing(machine: Machine) -> None:
+    with machine.begin("up", "--json", "--state", str(machine.state)) as supervisor:
+        # Before all are up: some services have begun, others wait for them.
+        until(lambda: len(machine.processes()) > 2, "no service started")
+        supervisor.kill()
+        supervisor.wait()
+    until(lambda: not machine.processes(), "services outlived their supervisor")
+
+    with machine.begin("up", "--json", "--state", str(machine.state)) as supervisor:
+        assert supervisor.stdout is not None
+        line = supervisor.stdout.readline()
+        running = {each.pid for each in machine.processes()}
+        supervisor.send_signal(signal.SIGINT)
+        rest, err = supervisor.communicate(timeout=PATIENCE_S)
+    document = json.loads(line)
+    assert document["ready"]
+    assert {each["pid"] for each in document["services"]} < running
+    assert (supervisor.returncode, rest) == (0, ""), err
+    assert machine.processes() == []
+
+
+def test_services_that_somebody_started_by_hand_are_seen_and_left_alone(machine: Machine) -> None:
+    link = machine.begin("link", "--state", str(machine.state))
+    with link:
+        assert link.stdout is not None
+        assert json.loads(link.stdout.readline())["ready"]
+        code, document = machine.run("status")
+        (service,) = document["services"]
+        assert (code, document["supervisor"]) == (0, None)
+        assert (service["name"], service["pid"]) == ("link", link.pid)
+        assert machine.run("down") == (0, {"supervisor": None, "stopped": [], "left": ["link"]})
+        link.send_signal(signal.SIGTERM)
+        assert link.wait(PATIENCE_S) == 0
+
+
+def test_a_state_folder_that_cannot_be_used_is_said_at_once(machine: Machine) -> None:
+    machine.state.mkdir()
+    (machine.state / "up").write_text("not a folder")
+    code, document = machine.run("up", "--detach")
+    assert code == 2
+    assert str(machine.state / "up") in document["error"]["message"]

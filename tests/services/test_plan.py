@@ -1,0 +1,90 @@
+"""The plan: what each service is told, and what it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from bellwire.node.settings import load
+from bellwire.services.errors import PlanUnusable
+from bellwire.services.place import Place
+from bellwire.services.plan import STOP_ORDER, Known, Program, programs
+
+NOTHING_KNOWN: Known = {}
+
+
+def plan(tmp_path: Path, *, lab: bool = False, **sections: dict[str, object]) -> dict[str, Program]:
+    made = programs(
+        load(None, sections), Place(tmp_path), config=tmp_path / "x.toml", lab=lab, identities={}
+    )
+    return {each.name: each for each in made}
+
+
+def test_every_service_that_is_started_is_stopped(tmp_path: Path) -> None:
+    assert set(plan(tmp_path)) == set(STOP_ORDER)
+
+
+def test_every_service_ends_with_its_supervisor_and_has_its_state_and_settings(
+    tmp_path: Path,
+) -> None:
+    for program in plan(tmp_path).values():
+        line = program.arguments(NOTHING_KNOWN)
+        assert "--with-parent" in line
+        assert line[line.index("--state") + 1] == str(tmp_path)
+        assert line[line.index("--config") + 1] == str(tmp_path / "x.toml")
+
+
+def test_only_a_link_of_the_lab_opens_a_control_socket(tmp_path: Path) -> None:
+    assert "--lab" not in plan(tmp_path)["link"].arguments(NOTHING_KNOWN)
+    assert "--lab" in plan(tmp_path, lab=True)["link"].arguments(NOTHING_KNOWN)
+
+
+def test_ports_are_those_of_the_settings(tmp_path: Path) -> None:
+    made = plan(tmp_path, addresses={"kme_a_port": 1, "kme_b_port": 2, "classical_port": 3})
+    ports = {port.what: port.number for each in made.values() for port in each.ports}
+    assert ports == {"KME of site a": 1, "KME of site b": 2, "classical channel": 3, "cloud": 8470}
+    alice, bob = (made[name].arguments(NOTHING_KNOWN) for name in ("node-a", "node-b"))
+    assert alice[alice.index("--kme") + 1] == "127.0.0.1:1"
+    assert bob[bob.index("--kme") + 1] == "127.0.0.1:2"
+    assert bob[bob.index("--listen") + 1] == "127.0.0.1:3"
+    assert alice[alice.index("--peer") + 1] == "127.0.0.1:3"
+
+
+def test_a_free_port_that_was_taken_is_kept_over_a_restart(tmp_path: Path) -> None:
+    made = plan(tmp_path, addresses={"kme_b_port": 0, "classical_port": 0, "cloud_port": 0})
+    known = {
+        "node-b": {"kme": "https://127.0.0.1:7001", "classical": "127.0.0.1:7002"},
+        "cloud": {"listen": "127.0.0.1:7003"},
+    }
+    bob = made["node-b"].arguments(known)
+    assert bob[bob.index("--kme") + 1] == "127.0.0.1:7001"
+    assert bob[bob.index("--listen") + 1] == "127.0.0.1:7002"
+    alice = made["node-a"].arguments(known)
+    assert alice[alice.index("--peer") + 1] == "127.0.0.1:7002"
+    cloud = made["cloud"].arguments(known)
+    assert cloud[cloud.index("--listen") + 1] == "127.0.0.1:7003"
+
+
+def test_metrics_of_site_b_are_at_the_next_port(tmp_path: Path) -> None:
+    name = "BELLWIRE_ADDRESSES__METRICS_PORT"
+    made = plan(tmp_path, addresses={"metrics_port": 9100})
+    told = [(made[node].environment or {})[name] for node in ("node-a", "node-b")]
+    assert told == ["9100", "9101"]
+    off = plan(tmp_path)
+    assert [(off[node].environment or {})[name] for node in ("node-a", "node-b")] == ["0", "0"]
+    with pytest.raises(PlanUnusable, match="at most 65534"):
+        plan(tmp_path, addresses={"metrics_port": 65535})
+
+
+def test_light_that_two_nodes_of_one_machine_cannot_share_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanUnusable, match="expected link"):
+        plan(tmp_path, distill={"source": "timetags:tags"})
+
+
+def test_where_first_contact_is_signed_each_node_is_told_of_the_other(tmp_path: Path) -> None:
+    made = programs(
+        load(), Place(tmp_path), config=None, lab=False, identities={"a": "aa", "b": "bb"}
+    )
+    for program, other in ((made[1], "bb"), (made[2], "aa")):
+        line = program.arguments(NOTHING_KNOWN)
+        assert line[line.index("--peer-identity") + 1] == other
+        assert "--authentication-key" not in line
