@@ -28,7 +28,7 @@ BIN = Path(sys.executable).parent
 LINES_GATE = 90.0  # per cent of the lines outside the command line
 DEMO_LIMIT_S = 60.0  # a first run, with compilation
 WORKERS = "2"
-CODE = ("src", "tests", "tools")
+CODE = ("src", "tests", "tools", "benchmarks")
 
 
 class StepFailed(Exception):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BENCHES = {
     "link": "bellwire.bench.link",
     "distill": "bellwire.bench.distill",
+    "keys": "bellwire.bench.keys",
 }
 """Name on the command line → module with `run(quick: bool = False) -> list[Figure]`."""
 
