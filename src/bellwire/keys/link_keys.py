@@ -220,7 +220,8 @@ class LinkKeys:
             else tuple(slave for slave in grant.slaves if self._serves(slave))
             for _, grant in found
         ]
-        return self._committer.submit(Leave(ids, places, caller, sharers, epoch))
+        shared = any(len(grant.slaves) > 1 for _, grant in found)
+        return self._committer.submit(Leave(ids, places, caller, sharers, epoch, shared))
 
     async def grant(self, master: str, slaves: tuple[str, ...]) -> Grant:
         """The grant of a master and slaves, agreed with the peer if it is new.

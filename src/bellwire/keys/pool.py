@@ -20,8 +20,8 @@ Methods may be called from any thread; one at a time is inside.
 import bisect
 import secrets
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from itertools import chain
@@ -116,6 +116,7 @@ class Leave:
         slave: Who asks.
         sharers: For each key the slaves of this site that each get it, `slave` among them.
         epoch: The pool's when `places` were read: those of another one are elsewhere now.
+        shared: Whether any of the keys had several slaves, however many are of this site now.
     """
 
     ids: bytes
@@ -123,6 +124,7 @@ class Leave:
     slave: str
     sharers: Sequence[tuple[str, ...]]
     epoch: int = 0
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,7 @@ class Pool:
         self._unconfirmed: deque[tuple[int, int]] = deque()
         self._blocks: list[ReadyBlock] = []
         self._starts: list[int] = []
+        self._halves: list[list[tuple[int, int, int]]] = []  # start, stop, units of a segment
         self._cache: OrderedDict[int, Segment] = OrderedDict()
         self._clear()
         self._stale = True
@@ -227,6 +230,7 @@ class Pool:
         for segment in self._cache.values():
             segment.forget()
         self._cache.clear()
+        self._pinned: dict[int, Segment] = {}  # by the request under way: one object for each
         self._touched: dict[int, Segment] = {}  # by the group under way: the disk has them as yet
 
     # What there is
@@ -295,7 +299,7 @@ class Pool:
         self._stale = True  # until all is read
         self._clear()
         self._marks = pool_marks(cursor)
-        self._blocks, self._starts = [], []
+        self._blocks, self._starts, self._halves = [], [], []
         for block in ready_blocks(cursor):
             self._index(block)
         self._ids = {side: KeyIds(self._mac_key, side, self._marks.epoch) for side in Side}
@@ -361,6 +365,8 @@ class Pool:
     def _index(self, block: ReadyBlock) -> None:
         self._blocks.append(block)
         self._starts.append(block.first_unit)
+        halves = [block.half(side) for side in (Side.ALICE, Side.BOB)]
+        self._halves.append([(h.start, h.stop, segments.segment_units(h)) for h in halves])
 
     # What the peer's KME and this one tell each other
 
@@ -583,6 +589,7 @@ class Pool:
 
     def _serve(self, cursor: Cursor, request: Request, changes: _Changes) -> Outcome:
         # Each of these changes nothing before it has read all that it needs.
+        self._pinned.clear()
         try:
             match request:
                 case Take():
@@ -607,12 +614,16 @@ class Pool:
         length = take.bits // 8
         units = -(-length // UNIT_BYTES)
         chosen = self._choose(cursor, take, units)
-        bits = [self._read(cursor, first, stop) for first, stop in chosen]
+        covered = [self._cover(cursor, first, stop) for first, stop in chosen]
+        bits = [
+            self._read(cursor, held, first, stop)
+            for held, (first, stop) in zip(covered, chosen, strict=True)
+        ]
         firsts = [*chain.from_iterable(range(first, stop, units) for first, stop in chosen)]
         ids = self._codec(self.side).make(firsts, length, take.grant)
-        for first, stop in chosen:
+        for held, (first, stop) in zip(covered, chosen, strict=True):
             self._give_up(first, stop)
-            for segment in self._cover(cursor, first, stop):
+            for segment in held:
                 segment.taken = min(stop, segment.stop) - segment.first
                 changes.note(segment, first, stop)
         changes.issued += chosen
@@ -716,28 +727,37 @@ class Pool:
         spans = [
             (place.first, place.first + -(-place.length // UNIT_BYTES)) for place in leave.places
         ]
-        if len(set(spans)) < len(spans):
+        if len(spans) > 1 and len(set(spans)) < len(spans):
             raise unknown(leave.ids[:KEY_ID_BYTES])  # the second time it has left
-        for (first, stop), key_id in zip(spans, _each(leave.ids), strict=True):
-            self._check_there(cursor, first, stop, key_id)
-        last = [
-            len(sharers) == 1 or self._is_last(cursor, leave.slave, sharers, first, key_id)
-            for sharers, (first, _), key_id in zip(
-                leave.sharers, spans, _each(leave.ids), strict=True
-            )
-        ]
         joined = _join(spans)
-        bits = b"".join(self._read(cursor, first, stop) for first, stop in joined)
+        covered = [self._cover(cursor, first, stop) for first, stop in joined]
+        if not all(
+            self._are_there(held, first, stop)
+            for held, (first, stop) in zip(covered, joined, strict=True)
+        ):
+            self._check_there(cursor, spans, leave.ids)
+        staying = self._staying(cursor, leave, spans)
+        bits = b"".join(
+            self._read(cursor, held, first, stop)
+            for held, (first, stop) in zip(covered, joined, strict=True)
+        )
         keys = _cut(bits, leave.places)
-        for (first, stop), ends in zip(spans, last, strict=True):
-            if ends:
-                self._mark_gone(cursor, first, stop, changes)
-            else:
+        if staying is None:
+            for held, (first, stop) in zip(covered, joined, strict=True):
+                _mark_gone(held, first, stop, changes)
+        for first, stop in spans if staying is not None else ():
+            if staying and first in staying:
                 cursor.execute("INSERT INTO handed VALUES (?, ?)", (first, leave.slave))
+            else:
+                cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
+                _mark_gone(self._cover(cursor, first, stop), first, stop, changes)
         lengths = [place.length for place in leave.places]
-        for place in leave.places:
-            changes.count(False, place.grant, 1, 8 * place.length)
         same = len(set(lengths)) == 1
+        for place in leave.places if len(lengths) == 1 or not same else ():
+            changes.count(False, place.grant, 1, 8 * place.length)
+        if same and len(lengths) > 1:
+            for grant, count in Counter(place.grant for place in leave.places).items():
+                changes.count(False, grant, count, 8 * count * lengths[0])
         return Delivery(
             leave.ids,
             Secret(keys),
@@ -745,21 +765,45 @@ class Pool:
             None if same else tuple(lengths),
         )
 
-    def _check_there(self, cursor: Cursor, first: int, stop: int, key_id: bytes) -> None:
-        """Raises KeyGone or KeyNotReady unless all units of a key are here for the peer's SAEs."""
-        if stop > self._marks.next_unit:
-            raise KeyNotReady(str(UUID(bytes=key_id)))
+    def _staying(
+        self, cursor: Cursor, leave: Leave, spans: list[tuple[int, int]]
+    ) -> set[int] | None:
+        """First units of keys that others of this site have not had yet; None if none is shared.
+
+        Raises:
+            KeyGone: this slave has had one.
+        """
+        if not leave.shared and all(len(sharers) == 1 for sharers in leave.sharers):
+            return None
+        return {
+            first
+            for sharers, (first, _), key_id in zip(
+                leave.sharers, spans, _each(leave.ids), strict=True
+            )
+            if not self._is_last(cursor, leave.slave, sharers, first, key_id)
+        }
+
+    def _are_there(self, held: list[Segment], first: int, stop: int) -> bool:
+        """Whether units are all in `held`, for the peer's SAEs, and none has left."""
         covered = first
-        for segment in self._cover(cursor, first, stop):
+        for segment in held:
             if (
                 segment.first > covered
                 or segment.outgoing
                 or segment.gone & segment.part(first, stop)
             ):
-                raise unknown(key_id)
+                return False
             covered = segment.stop
-        if covered < stop:
-            raise unknown(key_id)
+        return stop <= covered and stop <= self._marks.next_unit
+
+    def _check_there(self, cursor: Cursor, spans: list[tuple[int, int]], ids: bytes) -> None:
+        """Raises KeyGone or KeyNotReady for the first key that is not there."""
+        for (first, stop), key_id in zip(spans, _each(ids), strict=True):
+            if stop > self._marks.next_unit:
+                raise KeyNotReady(str(UUID(bytes=key_id)))
+            if not self._are_there(self._cover(cursor, first, stop), first, stop):
+                raise unknown(key_id)
+        raise unknown(ids[:KEY_ID_BYTES])  # two that overlap
 
     def _is_last(
         self, cursor: Cursor, slave: str, sharers: tuple[str, ...], first: int, key_id: bytes
@@ -774,12 +818,6 @@ class Pool:
         if slave in had:
             raise unknown(key_id)
         return had | {slave} >= set(sharers)
-
-    def _mark_gone(self, cursor: Cursor, first: int, stop: int, changes: _Changes) -> None:
-        cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
-        for segment in self._cover(cursor, first, stop):
-            segment.gone |= segment.part(first, stop)
-            changes.note(segment, first, stop)
 
     def _write(self, cursor: Cursor, changes: _Changes) -> None:
         touched = changes.segments.values()
@@ -818,7 +856,7 @@ class Pool:
             if self._miscounted:
                 self._count_stock(cursor)
         while len(self._blocks) > KEPT_BLOCKS and self._blocks[0].block < oldest:
-            del self._blocks[0], self._starts[0]
+            del self._blocks[0], self._starts[0], self._halves[0]
         if not known and not self._in_log:
             return False
         self._database.truncate()
@@ -827,29 +865,30 @@ class Pool:
 
     # Segments by unit
 
-    def _cover(self, cursor: Cursor, first: int, stop: int) -> Iterator[Segment]:
+    def _cover(self, cursor: Cursor, first: int, stop: int) -> list[Segment]:
         """The segments that hold units `first` to `stop`, ascending; those that are left."""
+        found: list[Segment] = []
         while first < stop:
             at = bisect.bisect_right(self._starts, first) - 1
             if at < 0:
                 first = self._starts[0] if self._starts else stop
                 continue
-            block = self._blocks[at]
-            if first >= block.stop_unit:
-                return
-            half = block.half(Side.ALICE)
-            if first >= half.stop:
-                half = block.half(Side.BOB)
-            size = segments.segment_units(half)
-            start = first - (first - half.start) % size
-            segment = self._segment(cursor, start)
-            if segment is not None:
-                yield segment
-            first = min(start + size, half.stop)
+            for start, end, size in self._halves[at]:
+                if first >= end:
+                    continue
+                begin = first - (first - start) % size
+                segment = self._segment(cursor, begin)
+                if segment is not None:
+                    found.append(segment)
+                first = min(begin + size, end)
+                break
+            else:
+                break
+        return found
 
     def _segment(self, cursor: Cursor, first: int) -> Segment | None:
         """The segment that begins at a unit; None if nothing is left of it."""
-        segment = self._touched.get(first) or self._cache.get(first)
+        segment = self._touched.get(first) or self._pinned.get(first) or self._cache.get(first)
         if segment is None:
             segment = segments.load(cursor, first)
             if segment is None:
@@ -858,16 +897,17 @@ class Pool:
             while len(self._cache) > CACHED_SEGMENTS:
                 _, oldest = self._cache.popitem(last=False)
                 oldest.forget()
+        self._pinned[first] = segment
         return segment
 
-    def _read(self, cursor: Cursor, first: int, stop: int) -> bytes:
-        """The bits of units `first` to `stop`, which are here.
+    def _read(self, cursor: Cursor, held: list[Segment], first: int, stop: int) -> bytes:
+        """The bits of units `first` to `stop`, which `held` cover.
 
         Raises:
             StoreCorrupt: they are not what was stored.
         """
         parts = []
-        for segment in self._cover(cursor, first, stop):
+        for segment in held:
             if segment.bits is None:
                 segments.load_bits(cursor, self._sealer, segment)
             assert segment.bits is not None
@@ -890,6 +930,12 @@ def _count_up(cursor: Cursor) -> None:
 
 def _each(ids: bytes) -> list[bytes]:
     return [ids[at : at + KEY_ID_BYTES] for at in range(0, len(ids), KEY_ID_BYTES)]
+
+
+def _mark_gone(held: list[Segment], first: int, stop: int, changes: _Changes) -> None:
+    for segment in held:
+        segment.gone |= segment.part(first, stop)
+        changes.note(segment, first, stop)
 
 
 def _pieces(keys: bytes, length: int) -> list[bytes]:

@@ -164,28 +164,30 @@ class Site:
         """Keys that `master` got, for `caller` as slave; see `KeyServer`."""
         self._require_served(caller)
         count = len(ids) // KEY_ID_BYTES
-        found: list[tuple[Place, Grant] | None] = [None] * count
-        for one in self._links:
-            for own in (False, True):
-                for at, place in enumerate(one.keys.read(ids, own=own)):
-                    if place is not None and not (own and caller in place[1].slaves):
-                        found[at] = place
+        theirs = [one.keys.read(ids, own=False) for one in self._links]
+        found = list(theirs[0]) if len(theirs) == 1 else _merged(theirs)
+        if None in found:
+            # What our own masters got for SAEs elsewhere is not for those here.
+            ours = [one.keys.read(ids, own=True) for one in self._links]
+            for which, place in enumerate(_merged(ours)):
+                if place is not None and caller not in place[1].slaves:
+                    found[which] = place
         if any(place is not None and caller not in place[1].slaves for place in found):
             raise KeyNotGranted("a key was granted to other SAEs")
         there = [place for place in found if place is not None]
         if not there:
             # Of this site's masters, or of nobody.
             return self._links[0].keys.submit(Fetch(ids, caller, master))
-        link = next((link for link in self._links if master in link.keys.peer.saes), None)
-        if link is None:
+        at = next((i for i, each in enumerate(self._links) if master in each.keys.peer.saes), None)
+        if at is None:
             raise unknown(ids[:KEY_ID_BYTES])
         if (
             len(there) < count
             or any(grant.master != master for _, grant in there)
-            or None in link.keys.read(ids, own=False)
+            or None in theirs[at]
         ):
             raise unknown(ids[:KEY_ID_BYTES])
-        return link.keys.submit_leave(caller, ids, there)
+        return self._links[at].keys.submit_leave(caller, ids, there)
 
     def _require_served(self, caller: str) -> None:
         if not self._saes.serves(caller):
@@ -203,3 +205,12 @@ class Site:
             if slave in link.keys.peer.saes:
                 return link
         raise SlaveUnknown("expected a slave that one of the KMEs in reach serves, got another")
+
+
+def _merged(
+    read: Sequence[Sequence[tuple[Place, Grant] | None]],
+) -> list[tuple[Place, Grant] | None]:
+    """For each id what some link says of it; None if none does."""
+    return [
+        next((each for each in said if each is not None), None) for said in zip(*read, strict=True)
+    ]
