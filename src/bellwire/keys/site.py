@@ -163,7 +163,6 @@ class Site:
     def get_keys_with_ids(self, caller: str, master: str, ids: bytes) -> "asyncio.Future[Delivery]":
         """Keys that `master` got, for `caller` as slave; see `KeyServer`."""
         self._require_served(caller)
-        count = len(ids) // KEY_ID_BYTES
         theirs = [one.keys.read(ids, own=False) for one in self._links]
         found = list(theirs[0]) if len(theirs) == 1 else _merged(theirs)
         if None in found:
@@ -178,14 +177,8 @@ class Site:
         if not there:
             # Of this site's masters, or of nobody.
             return self._links[0].keys.submit(Fetch(ids, caller, master))
-        at = next((i for i, each in enumerate(self._links) if master in each.keys.peer.saes), None)
-        if at is None:
-            raise unknown(ids[:KEY_ID_BYTES])
-        if (
-            len(there) < count
-            or any(grant.master != master for _, grant in there)
-            or None in theirs[at]
-        ):
+        at = next((i for i, said in enumerate(theirs) if None not in said), None)
+        if at is None or any(grant.master != master for _, grant in there):
             raise unknown(ids[:KEY_ID_BYTES])
         return self._links[at].keys.submit_leave(caller, ids, there)
 

@@ -29,6 +29,9 @@ _WARM_S = 0.3
 """At most; and no longer than what is measured."""
 
 _TIMEOUT_S = 30.0
+_LEAST = 8
+"""Pairs that are waited for, however slow the machine is."""
+
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 """The system counts processor time in these; no process takes less than one."""
 
@@ -63,7 +66,7 @@ class Load(msgspec.Struct, frozen=True):
         kind: `closed`: each connection asks again when it has its answer. `open`: pairs begin at
             random times, whether or not earlier ones are done. `one-shot`, `resumed`: a connection
             for each request, with a whole handshake or a resumed session; one at a time.
-        seconds: How long, after a moment to warm up.
+        seconds: How long, after a moment to warm up; longer until there are `_LEAST` pairs.
         connections: To each KME.
         number: Keys of a request.
         rate: Pairs a second of `open`.
@@ -242,7 +245,8 @@ class _Run:
         before, began = self._spent(), time.perf_counter()
         self.latencies.clear()
         self.bytes = 0
-        await self._pass(load.seconds)
+        while len(self.latencies) < _LEAST:
+            await self._pass(load.seconds)
         spent, took = self._spent(), time.perf_counter() - began
         times = sorted(self.latencies)
         cores = [max(late - early, _TICK_S) for early, late in zip(before, spent, strict=True)]
