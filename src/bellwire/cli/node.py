@@ -11,6 +11,9 @@ from bellwire.cli.addresses import parse_address
 from bellwire.cli.options import ConfigOption, SeedOption, StateOption
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
     from bellwire.node.settings import Settings
 
 
@@ -138,7 +141,18 @@ def command(
         lab_seed=seed,
         kme=_kme(settings, site, kme),
     )
-    asyncio.run(assemble.run_node(settings, options, output.emit))
+    # Keys are asked for often: this loop takes less of the processor for a request.
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(assemble.run_node(settings, options, output.emit))
+
+
+def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+    """uvloop's, where it is installed; None for asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _kme(settings: "Settings", site: str, said: str | None) -> tuple[str, int] | None:
