@@ -232,6 +232,15 @@ def test_a_key_whose_block_is_not_ready_here_is_told_from_one_that_left(folder: 
     assert leave(theirs, taken.ids) == taken
 
 
+def test_a_slave_has_a_key_once_also_when_those_who_shared_it_are_gone(link: Link) -> None:
+    taken = take(link.alice)
+    (place,) = link.bob.read_ids(Side.ALICE, taken.ids)
+    assert place is not None
+    assert serve(link.bob, Leave(taken.ids, [place], "bob", [("bob", "carol")], True)) == taken
+    with pytest.raises(KeyGone):
+        serve(link.bob, Leave(taken.ids, [place], "bob", [("bob",)], True))
+
+
 def test_an_own_unit_cannot_be_fetched_as_the_peers(link: Link) -> None:
     place = Place(24, 8, 0)
     for pool, wrong in ((link.alice, Place(0, 8, 0)), (link.bob, place)):
