@@ -236,9 +236,11 @@ def test_a_slave_has_a_key_once_also_when_those_who_shared_it_are_gone(link: Lin
     taken = take(link.alice)
     (place,) = link.bob.read_ids(Side.ALICE, taken.ids)
     assert place is not None
-    assert serve(link.bob, Leave(taken.ids, [place], "bob", [("bob", "carol")], True)) == taken
+    assert (
+        serve(link.bob, Leave(taken.ids, [place], "bob", [("bob", "carol")], shared=True)) == taken
+    )
     with pytest.raises(KeyGone):
-        serve(link.bob, Leave(taken.ids, [place], "bob", [("bob",)], True))
+        serve(link.bob, Leave(taken.ids, [place], "bob", [("bob",)], shared=True))
 
 
 def test_an_own_unit_cannot_be_fetched_as_the_peers(link: Link) -> None:

@@ -113,7 +113,7 @@ def test_any_bytes_are_a_message_or_a_decoding_error(body: bytes) -> None:
         Saes(["x" * 257]),
         Propose(1, "m", ()),
         Propose(1, "m", tuple("s" * 65)),
-        Issued(1, [(0, 1)] * (MAX_RANGES + 1), 0),
+        Issued(1, [(0, 1)] * (MAX_RANGES + 1), 0, 0),
         Sync(1, "k", 0, 0, 0, 0, [(1, 1)] * (LADDER + 1), False),
         Sync(1, "", 0, 0, 0, 0, [], False),
     ],

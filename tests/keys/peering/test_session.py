@@ -153,7 +153,7 @@ def test_a_number_that_says_something_else_is_declined(world: World) -> None:
 
 def test_what_may_not_be_said_ends_the_connection(world: World) -> None:
     world.connect()
-    for message in (Saes([]), Ready(1, 8), Issued(1, [], 0)):
+    for message in (Saes([]), Ready(1, 8), Issued(1, [], 0, 0)):
         with pytest.raises(PeeringBroken, match="SYNC first"):
             says(world, Side.BOB, message)
     good = Sync(1, "kme-alice", 0, 0, 0, 0, [], False)
@@ -165,7 +165,7 @@ def test_what_may_not_be_said_ends_the_connection(world: World) -> None:
     with pytest.raises(PeeringBroken, match="there before"):
         says(world, Side.BOB, Sync(1, "kme-c", *_rest(good)[1:]))
     with pytest.raises(PeeringBroken, match="an empty one"):
-        says(world, Side.BOB, Issued(1, [(4, 4)], 0))
+        says(world, Side.BOB, Issued(1, [(4, 4)], 0, 0))
 
 
 def _rest(sync: Sync) -> tuple[str, int, int, int, int, list[tuple[int, int]], bool]:

@@ -90,11 +90,13 @@ class Issued(msgspec.Struct, frozen=True, array_like=True, tag="issued"):
         sequence: As `rows.PoolMarks`.
         ranges: Units handed out to masters: first, and the one behind the last.
         free: Units that this side may still hand out.
+        next_unit: The unit behind the last ready block that `free` counts.
     """
 
     sequence: Number
     ranges: Annotated[list[tuple[Number, Number]], Meta(max_length=MAX_RANGES)]
     free: Number
+    next_unit: Number
 
 
 class Give(msgspec.Struct, frozen=True, array_like=True, tag="give"):

@@ -97,6 +97,7 @@ class Session:
         self._ours: Sync | None = None  # said, and not compared yet
         self._told = (-1, -1)
         self._peer_free: int | None = None
+        self._shared_at = 0
         self._steps: dict[int, int] = {}
 
     def start(self) -> list[Message]:
@@ -129,13 +130,14 @@ class Session:
 
     def report(self) -> list[Message]:
         """Say what left since the last time, and share what is left; nothing if nothing changed."""
-        state = self._pool.marks.sequence, self._pool.free_units
+        marks = self._pool.marks
+        state = marks.sequence, self._pool.free_units
         if state == self._told or not self._peer.met:
             return []
         self._told = state
         ranges = self._pool.new_issues()
         said: list[Message] = [
-            Issued(state[0], ranges[at : at + MAX_RANGES], state[1])
+            Issued(state[0], ranges[at : at + MAX_RANGES], state[1], marks.next_unit)
             for at in range(0, max(1, len(ranges)), MAX_RANGES)
         ]
         return said + self._share()
@@ -143,7 +145,9 @@ class Session:
     def _share(self) -> list[Message]:
         """Give the peer segments if it has run short of them and we have not."""
         free, theirs = self._pool.free_units, self._peer_free
-        if theirs is None or theirs * UNEVEN >= free or self._pool.offered():
+        if theirs is None or self._shared_at != self._pool.marks.next_unit:
+            return []
+        if theirs * UNEVEN >= free or self._pool.offered():
             return []
         firsts = self._pool.offer((free - theirs) // 2)
         # What it has now, as far as we know: it says so itself when it changes.
@@ -176,11 +180,13 @@ class Session:
             case Declined(number, last):
                 self._grants.decline(number, last)
                 self._answered(number, False)
-            case Issued(sequence, ranges, free):
+            case Issued(sequence, ranges, free, next_unit):
                 if any(first >= stop for first, stop in ranges):
                     raise PeeringBroken("expected ranges of units, got an empty one")
                 self._pool.take_report(sequence, ranges, self._clock())
-                self._peer_free = free
+                # Of other blocks than ours it says nothing: one side is ready a moment before.
+                self._peer_free = free if next_unit == self._pool.marks.next_unit else None
+                self._shared_at = next_unit
                 answer = self._share()
             case Give(firsts):
                 taken = self._pool.take_over(firsts)
