@@ -247,11 +247,31 @@ def test_a_key_id_that_was_made_up_leads_to_nothing_and_is_said_to_be_gone(folde
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
         good = of_bob(400, 256)
         changed = bytes([good.data[0] ^ 1]) + good.data[1:]
-        with_a_grant = KeyIds(MAC_KEY, Side.BOB, 0).make([400], 32, LOCAL + 1)
-        for data in (bytes(16), changed, with_a_grant):
+        for data in (bytes(16), changed):
             with pytest.raises(KeyGone, match=str(KeyId(data))):
                 await client.fetch(KeyId(data))
         assert (await client.fetch(good)).key_id == good
+
+    served(folder, test)
+
+
+def test_an_id_of_the_peers_under_a_grant_that_is_not_here_ends_in_a_fence(folder: Path) -> None:
+    """Only the peer can make it, after this side agreed: so this side's store was put back."""
+
+    async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
+        of_a_grant = KeyIds(MAC_KEY, Side.BOB, 0).make([400], 32, LOCAL + 1)
+        with pytest.raises(KeyGone):
+            await client.fetch(KeyId(of_a_grant))
+        async with asyncio.timeout(30):
+            for unit in range(400, 600, 4):
+                try:
+                    await client.fetch(of_bob(unit, 256))
+                except KeyGone:  # an id of the epoch before
+                    return
+                except DeliveryFailed:
+                    pass  # the two are about to meet again
+                await asyncio.sleep(0.05)
+        raise AssertionError("keys went on leaving")
 
     served(folder, test)
 
