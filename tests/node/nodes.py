@@ -249,6 +249,12 @@ async def two_nodes(
             store.close()
 
 
+async def met(pair: Pair) -> None:
+    """Return once the KMEs of both nodes have compared their pools, before which no key leaves."""
+    while not all(node.link_keys.peer.met for node in (pair.alice, pair.bob)):
+        await asyncio.sleep(0.01)
+
+
 async def key_at_both(pair: Pair) -> None:
     """Return once a block has put key into both pools; Bob learns of it a moment after Alice."""
     async with asyncio.timeout(60):
@@ -260,3 +266,4 @@ async def key_at_both(pair: Pair) -> None:
                 await asyncio.sleep(0.01)
         while not (pair.alice.keys.status().keys_may_flow and pair.bob.keys.status().keys_may_flow):
             await asyncio.sleep(0.01)
+        await met(pair)

@@ -77,7 +77,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def flows(pair: Pair) -> bool:
-    return all(node.keys.status().keys_may_flow for node in (pair.alice, pair.bob))
+    return all(
+        node.keys.status().keys_may_flow and node.link_keys.peer.met
+        for node in (pair.alice, pair.bob)
+    )
 
 
 def reports(pair: Pair) -> list[BlockReport]:

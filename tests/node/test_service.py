@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.node.nodes import PREPLACED, Pair, two_nodes
+from tests.node.nodes import PREPLACED, Pair, met, two_nodes
 
 from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
@@ -25,14 +25,14 @@ from bellwire.node.service import Schedule
 
 
 async def connected(pair: Pair) -> None:
-    """Return once Alice's node takes blocks."""
+    """Return once Alice's node takes blocks and both KMEs let keys leave."""
     while True:
         try:
             await pair.alice.distil(Protocol.E91, 1)
         except UnreachableError:
             await asyncio.sleep(0.01)
         else:
-            return
+            return await met(pair)
 
 
 async def distil(

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.keys.stores import IN_MEMORY, some_bytes
-from tests.node.nodes import Pair, open_store, two_nodes
+from tests.node.nodes import Pair, key_at_both, open_store, two_nodes
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError
@@ -443,8 +443,7 @@ def test_two_nodes_meet_by_signatures_and_distil_a_key(tmp_path: Path) -> None:
             report = await block(pair)
             assert report.first_contact == "ML-DSA-65 signed exchange"
             assert SIGNED_CONTACT_ASSUMPTION in report.assumptions
-            while not pair.bob.keys.status().keys_may_flow:
-                await asyncio.sleep(0.01)
+            await key_at_both(pair)
             drawn = await pair.alice.keys.draw(256)
             assert (await pair.bob.keys.fetch(drawn.key_id)).key == drawn.key
             for node in (pair.alice, pair.bob):

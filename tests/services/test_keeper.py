@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.children import leaves_no_child
 
 from bellwire.base import child
 from bellwire.base.errors import BellwireError, RefusedError, UsageError
@@ -245,8 +246,8 @@ def test_to_be_stopped_at_any_moment_of_a_start_leaves_no_process(
         for _turn in range(turns):
             await asyncio.sleep(0)
 
-    kept(keeper_of("read line"), work)
-    assert not psutil.Process().children()
+    with leaves_no_child():
+        kept(keeper_of("read line"), work)
 
 
 def test_a_long_log_is_put_aside(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from bellwire.crypto.randomness.source import RandomSource
 from bellwire.distill.contact_frames import MAX_FRAME as MAX_FIRST_FRAME
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
-from bellwire.keys.errors import PreplacedKeyInvalid, StoreError
+from bellwire.keys.errors import StoreError
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.peering.line import is_hello
 from bellwire.keys.service import FlowCheck, KeyService
@@ -166,6 +166,7 @@ class NodeService:
         self._resting = False
         self._doubted = False
         self._current: asyncio.Task[None] | None = None
+        self._contacted = asyncio.Event()
 
     # -- what operators ask ------------------------------------------------------------------
 
@@ -334,6 +335,8 @@ class NodeService:
             await asyncio.gather(peering, return_exceptions=True)
 
     async def _run_peering(self, host: str, port: int) -> None:
+        if not await asyncio.to_thread(self._store.has_preplaced):
+            await self._contacted.wait()  # first contact brings the key, on the other connection
         delays = iter(RECONNECT_S)
         delay = RECONNECT_S[0]
         while True:
@@ -342,8 +345,6 @@ class NodeService:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     reader, writer = await asyncio.open_connection(host, port)
                 await self._peering.run(reader, writer)
-            except PreplacedKeyInvalid:
-                pass  # first contact brings it, on the other connection
             except (OSError, TimeoutError, BellwireError) as error:
                 if self.link_keys.peer.met:
                     delays = iter(RECONNECT_S)
@@ -363,6 +364,7 @@ class NodeService:
                     connection = self._connection(*await asyncio.open_connection(host, port))
                 try:
                     await connection.establish()
+                    self._contacted.set()
                     await connection.settle()
                     await self.link_keys.open(await self._vault.mac_key())
                     delays = iter(RECONNECT_S)
