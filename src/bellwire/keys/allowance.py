@@ -61,15 +61,18 @@ class Allowance:
         if kept and stock_bits - bits < kept and sae not in self._rules.priority:
             raise QuotaReached("the stock is low, and what is left is for SAEs with priority")
 
-    def spend(self, sae: str, bits: int) -> None:
+    def spend(self, sae: str, bits: int) -> bool:
         """Count bits for a master.
+
+        Returns:
+            Whether they were counted: not if it has no quota.
 
         Raises:
             QuotaReached: it has had what it may have; nothing was counted.
         """
         quota = self._rules.quotas.get(sae, self._rules.bits_per_day)
         if not quota:
-            return
+            return False
         now = self._clock()
         bucket = self._buckets.get(sae)
         if bucket is None:
@@ -82,6 +85,7 @@ class Allowance:
         if bucket.left < bits:
             raise QuotaReached(f"expected at most {quota} bits of key a day for an SAE")
         bucket.left -= bits
+        return True
 
     def give_back(self, sae: str, bits: int) -> None:
         """Count bits as not had: they were not given."""

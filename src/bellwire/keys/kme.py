@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from bellwire.base.secret import Secret
 
 KEY_ID_BYTES = 16
@@ -44,8 +46,7 @@ class Limits:
     max_additional_slaves: int = 16
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRequest:
+class KeyRequest(msgspec.Struct, frozen=True):
     """What a master asks for; within `Limits`, sizes in whole bytes.
 
     Attributes:
@@ -59,8 +60,7 @@ class KeyRequest:
     bits: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """Keys that left the pool, durably marked so before this was made.
 
     Attributes:

@@ -7,16 +7,18 @@ waits in another.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
+
+import msgspec
 
 from bellwire.base.clock import Clock
 from bellwire.base.secret import Secret
 from bellwire.keys.committer import Committer
 from bellwire.keys.errors import PeerAbsent, PreplacedKeyInvalid, SlaveUnknown, StoreError
 from bellwire.keys.grants import Grant, Grants
-from bellwire.keys.key_ids import Place, unknown
-from bellwire.keys.kme import KEY_ID_BYTES, Delivery
+from bellwire.keys.key_ids import Place
+from bellwire.keys.kme import Delivery
 from bellwire.keys.lives import News
 from bellwire.keys.model import UNIT_BITS
 from bellwire.keys.peering.messages import Message
@@ -27,7 +29,32 @@ from bellwire.keys.store import KeyStore
 AGREED_WITHIN_S = 3.0
 """How long the peer may take to agree to a new pair of SAEs: a round trip and a sync."""
 
+ZEROISE_EVERY = 10
+"""Calls of `tend` for one that cleans the disk of what left: a log that is emptied has to grow
+again, and a commit that makes a file grow costs twice as much as one that writes it over."""
+
 Result = TypeVar("Result")
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What ids say of the keys of one side's masters.
+
+    Attributes:
+        ids: As they came.
+        epoch: The pool's at that moment.
+        places: Where each key lies; None for an id that is none of that side's.
+        grants: Who gets it; None for an unknown one.
+    """
+
+    ids: bytes
+    epoch: int
+    places: list[Place | None]
+    grants: list[Grant | None]
+
+    @property
+    def whole(self) -> bool:
+        """Whether each id says who gets its key."""
+        return None not in self.grants
 
 
 class LinkKeys:
@@ -69,6 +96,7 @@ class LinkKeys:
         self._session: Session | None = None
         self._say: Callable[[list[Message]], None] | None = None
         self._opened = False
+        self._tended = 0
         self._doubting: asyncio.Future[None] | None = None
 
     # Life
@@ -107,12 +135,14 @@ class LinkKeys:
             self._tell(await self._alone(lambda: session.block_ready(number)))
 
     async def tend(self) -> None:
-        """What is due every second: zeroise what left, give up what nobody fetched."""
+        """What is due every second: give up what nobody fetched, and at times zeroise what left."""
         if not self._opened:
             return
         before = self._clock() - self._time_to_live_s
         await self._alone(lambda: self._pool.expire(before))
-        await self._alone(self._pool.clean)
+        self._tended += 1
+        if self._tended % ZEROISE_EVERY == 0:
+            await self._alone(self._pool.clean)
 
     # What there is
 
@@ -178,50 +208,51 @@ class LinkKeys:
             self._require_met()
         return self._committer.submit(request)
 
-    def read(self, ids: bytes, *, own: bool) -> list[tuple[Place, Grant] | None]:
-        """What ids say, of keys of this side's masters (`own`) or the peer's; None for others.
+    def read(self, ids: bytes, *, own: bool) -> "Reading":
+        """What ids say, of keys of this side's masters (`own`) or the peer's.
 
         Raises:
             PreplacedKeyInvalid: the link has no key yet.
         """
-        places = self._pool.read_ids(self.side if own else self.side.peer, ids)
-        found: list[tuple[Place, Grant] | None] = []
+        master = self.side if own else self.side.peer
+        while True:
+            epoch = self._pool.marks.epoch
+            places = self._pool.read_ids(master, ids)
+            if epoch == self._pool.marks.epoch:  # else it was fenced in between
+                break
+        numbered = self._grants.numbered
+        grants: list[Grant | None] = []
         for place in places:
-            grant = None if place is None else self._grants.numbered(own=own, number=place.grant)
-            found.append(None if place is None or grant is None else (place, grant))
+            grant = None if place is None else numbered(own=own, number=place.grant)
+            grants.append(grant)
             if place is not None and grant is None and not own and self._session is not None:
                 # Only the peer makes such ids, and it had our word on the grant before.
                 self._doubting = asyncio.ensure_future(self._doubt(self._session))
-        return found
+        return Reading(ids, epoch, places, grants)
 
     async def _doubt(self, session: Session) -> None:
         if self.peer.met:
             self._tell(await self._alone(session.doubt))
 
-    def submit_leave(
-        self, caller: str, ids: bytes, found: Sequence[tuple[Place, Grant]]
-    ) -> "asyncio.Future[Delivery]":
-        """Keys that the peer's masters got and granted to the caller, as `read` found them.
+    def submit_leave(self, caller: str, reading: "Reading") -> "asyncio.Future[Delivery]":
+        """Keys that the peer's masters got and granted to the caller, each of them found by `read`.
 
-        Errors by the future: KeyGone, KeyNotReady, LinkRed, StoreError.
+        Errors by the future: KeyGone (also if the pool was voided since `read`), KeyNotReady,
+        LinkRed, StoreError.
 
         Raises:
             PeerAbsent, StoreError: as `submit_take`.
-            KeyGone: the pool was voided since `read`.
         """
         self._require_met()
-        places = [place for place, _ in found]
-        epoch = self._pool.marks.epoch
-        if self._pool.read_ids(self.side.peer, ids) != places:
-            raise unknown(ids[:KEY_ID_BYTES])  # the pool was fenced since `read`
+        places = [place for place in reading.places if place is not None]
+        grants = [grant for grant in reading.grants if grant is not None]
+        shared = any(len(grant.slaves) > 1 for grant in grants)
         sharers = [
-            grant.slaves
-            if len(grant.slaves) == 1
-            else tuple(slave for slave in grant.slaves if self._serves(slave))
-            for _, grant in found
+            tuple(slave for slave in grant.slaves if len(grant.slaves) == 1 or self._serves(slave))
+            for grant in (grants if shared else ())
         ]
-        shared = any(len(grant.slaves) > 1 for _, grant in found)
-        return self._committer.submit(Leave(ids, places, caller, sharers, epoch, shared))
+        leave = Leave(reading.ids, places, caller, sharers, reading.epoch, shared)
+        return self._committer.submit(leave)
 
     async def grant(self, master: str, slaves: tuple[str, ...]) -> Grant:
         """The grant of a master and slaves, agreed with the peer if it is new.

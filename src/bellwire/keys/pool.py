@@ -28,6 +28,8 @@ from itertools import chain
 from typing import Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID, uuid4
 
+import msgspec
+
 from bellwire.base.detections import Side
 from bellwire.base.errors import BellwireError
 from bellwire.base.secret import Secret
@@ -70,8 +72,7 @@ KEPT_TAILS = 64
 """Ends of runs too short for a key of the time, kept for shorter ones until the next start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(msgspec.Struct, frozen=True):
     """A request for new keys of the link, as master.
 
     Attributes:
@@ -89,8 +90,7 @@ class Take:
     copied: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Make:
+class Make(msgspec.Struct, frozen=True):
     """A request for new keys whose slaves are all of this site; they are no link's.
 
     Attributes:
@@ -106,8 +106,7 @@ class Make:
     slaves: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True):
     """A request for keys that the peer's master got.
 
     Attributes:
@@ -127,8 +126,7 @@ class Leave:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(msgspec.Struct, frozen=True):
     """A request for keys that a master of this site got.
 
     Attributes:
@@ -159,6 +157,10 @@ def _alone(
             return method(self, *args, **kwargs)
 
     return cast(Callable[Concatenate["Pool", Arguments], Result], inside)
+
+
+_Part = tuple[Segment, int, int]
+"""A segment, and the range of its units that is meant: first, and behind the last."""
 
 
 @dataclass(slots=True)
@@ -230,8 +232,7 @@ class Pool:
         for segment in self._cache.values():
             segment.forget()
         self._cache.clear()
-        self._pinned: dict[int, Segment] = {}  # by the request under way: one object for each
-        self._touched: dict[int, Segment] = {}  # by the group under way: the disk has them as yet
+        self._near: list[Segment | None] = [None, None]
 
     # What there is
 
@@ -483,14 +484,14 @@ class Pool:
             waited = copies.expire(cursor, before)
             if not rows and not waited:
                 self._stale = False
+                self._trim()
                 return 0
             for first, stop in rows:
-                for segment in self._cover(cursor, first, stop):
-                    part = segment.part(first, stop) & ~segment.gone
-                    if not segment.outgoing and part:
-                        segment.gone |= part
-                        given_up += part.bit_count()
-                        changes.note(segment, first, stop)
+                for segment, low, high in self._parts(cursor, first, stop):
+                    there = segment.part(low, high) & ~segment.gone
+                    if not segment.outgoing and there:
+                        given_up += there.bit_count()
+                        _mark_gone((segment, low, high), changes)
                 cursor.execute("DELETE FROM issued WHERE first = ?", (first,))
                 cursor.execute("DELETE FROM handed WHERE first >= ? AND first < ?", (first, stop))
             self._write(cursor, changes)
@@ -569,15 +570,12 @@ class Pool:
     def _begin(self, cursor: Cursor, now: float, *, flowing: bool) -> _Changes:
         """Memory runs ahead of the disk from here to `_after`."""
         self._catch_up(cursor)
-        changes = _Changes(now, flowing)
-        self._touched = changes.segments
         self._stale = True
-        return changes
+        return _Changes(now, flowing)
 
     def _after(self, changes: _Changes) -> None:
         """The disk agrees: bits that left go from memory, too."""
         self._stale = False
-        self._touched = {}
         self._in_log = True
         self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
         self._issued += changes.issued
@@ -585,11 +583,11 @@ class Pool:
             segment.wipe(first, stop)
         for segment in changes.segments.values():
             if segment.spent:
-                self._cache.pop(segment.first, None)
+                self._forget(segment.first)
+        self._trim()
 
     def _serve(self, cursor: Cursor, request: Request, changes: _Changes) -> Outcome:
         # Each of these changes nothing before it has read all that it needs.
-        self._pinned.clear()
         try:
             match request:
                 case Take():
@@ -614,20 +612,19 @@ class Pool:
         length = take.bits // 8
         units = -(-length // UNIT_BYTES)
         chosen = self._choose(cursor, take, units)
-        covered = [self._cover(cursor, first, stop) for first, stop in chosen]
-        bits = [
-            self._read(cursor, held, first, stop)
-            for held, (first, stop) in zip(covered, chosen, strict=True)
-        ]
-        firsts = [*chain.from_iterable(range(first, stop, units) for first, stop in chosen)]
+        held = [part for first, stop in chosen for part in self._parts(cursor, first, stop)]
+        bits = self._bits(cursor, held)
+        if len(bits) != UNIT_BYTES * units * take.number:
+            raise StoreCorrupt(f"expected {take.number} keys of {units} units, got fewer")
+        firsts = [each for first, stop in chosen for each in range(first, stop, units)]
         ids = self._codec(self.side).make(firsts, length, take.grant)
-        for held, (first, stop) in zip(covered, chosen, strict=True):
+        for first, stop in chosen:
             self._give_up(first, stop)
-            for segment in held:
-                segment.taken = min(stop, segment.stop) - segment.first
-                changes.note(segment, first, stop)
+        for segment, first, stop in held:
+            segment.taken = stop - segment.first
+            changes.note(segment, first, stop)
         changes.issued += chosen
-        keys = _trim(b"".join(bits), units, length)
+        keys = _trim(bits, units, length)
         if take.copied:
             pairs = list(zip(_each(ids), _pieces(keys, length), strict=True))
             copies.put(
@@ -724,33 +721,22 @@ class Pool:
     def _leave(self, cursor: Cursor, leave: Leave, changes: _Changes) -> Delivery:
         if leave.epoch != self._marks.epoch:
             raise unknown(leave.ids[:KEY_ID_BYTES])
-        spans = [
-            (place.first, place.first + -(-place.length // UNIT_BYTES)) for place in leave.places
-        ]
+        spans = [(place.first, place.first + place.units) for place in leave.places]
         if len(spans) > 1 and len(set(spans)) < len(spans):
             raise unknown(leave.ids[:KEY_ID_BYTES])  # the second time it has left
-        joined = _join(spans)
-        covered = [self._cover(cursor, first, stop) for first, stop in joined]
-        if not all(
-            self._are_there(held, first, stop)
-            for held, (first, stop) in zip(covered, joined, strict=True)
-        ):
-            self._check_there(cursor, spans, leave.ids)
+        held = self._held(cursor, spans, leave.ids)
         staying = self._staying(cursor, leave, spans)
-        bits = b"".join(
-            self._read(cursor, held, first, stop)
-            for held, (first, stop) in zip(covered, joined, strict=True)
-        )
-        keys = _cut(bits, leave.places)
+        keys = _cut(self._bits(cursor, held), leave.places)
         if staying is None:
-            for held, (first, stop) in zip(covered, joined, strict=True):
-                _mark_gone(held, first, stop, changes)
+            for part in held:
+                _mark_gone(part, changes)
         for first, stop in spans if staying is not None else ():
             if staying and first in staying:
                 cursor.execute("INSERT INTO handed VALUES (?, ?)", (first, leave.slave))
             else:
                 cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
-                _mark_gone(self._cover(cursor, first, stop), first, stop, changes)
+                for part in self._parts(cursor, first, stop):
+                    _mark_gone(part, changes)
         lengths = [place.length for place in leave.places]
         same = len(set(lengths)) == 1
         for place in leave.places if len(lengths) == 1 or not same else ():
@@ -783,17 +769,27 @@ class Pool:
             if not self._is_last(cursor, leave.slave, sharers, first, key_id)
         }
 
-    def _are_there(self, held: list[Segment], first: int, stop: int) -> bool:
-        """Whether units are all in `held`, for the peer's SAEs, and none has left."""
+    def _held(self, cursor: Cursor, spans: list[tuple[int, int]], ids: bytes) -> list[_Part]:
+        """Where the bits of the peer's keys are.
+
+        Raises:
+            KeyGone, KeyNotReady: they are not all there.
+        """
+        held: list[_Part] = []
+        for first, stop in _join(spans):
+            parts = self._parts(cursor, first, stop)
+            if not self._are_there(parts, first, stop):
+                self._check_there(cursor, spans, ids)
+            held += parts
+        return held
+
+    def _are_there(self, parts: list[_Part], first: int, stop: int) -> bool:
+        """Whether `parts` are all of a range, for the peer's SAEs, and none of it has left."""
         covered = first
-        for segment in held:
-            if (
-                segment.first > covered
-                or segment.outgoing
-                or segment.gone & segment.part(first, stop)
-            ):
+        for segment, low, high in parts:
+            if low > covered or segment.outgoing or segment.gone & segment.part(low, high):
                 return False
-            covered = segment.stop
+            covered = high
         return stop <= covered and stop <= self._marks.next_unit
 
     def _check_there(self, cursor: Cursor, spans: list[tuple[int, int]], ids: bytes) -> None:
@@ -801,7 +797,7 @@ class Pool:
         for (first, stop), key_id in zip(spans, _each(ids), strict=True):
             if stop > self._marks.next_unit:
                 raise KeyNotReady(str(UUID(bytes=key_id)))
-            if not self._are_there(self._cover(cursor, first, stop), first, stop):
+            if not self._are_there(self._parts(cursor, first, stop), first, stop):
                 raise unknown(key_id)
         raise unknown(ids[:KEY_ID_BYTES])  # two that overlap
 
@@ -865,9 +861,12 @@ class Pool:
 
     # Segments by unit
 
-    def _cover(self, cursor: Cursor, first: int, stop: int) -> list[Segment]:
-        """The segments that hold units `first` to `stop`, ascending; those that are left."""
-        found: list[Segment] = []
+    def _parts(self, cursor: Cursor, first: int, stop: int) -> list[_Part]:
+        """What is left of units `first` to `stop`, by segment, ascending."""
+        for near in self._near:
+            if near is not None and near.first <= first and stop <= near.stop:
+                return [(near, first, stop)]  # keys leave one after the other
+        parts: list[_Part] = []
         while first < stop:
             at = bisect.bisect_right(self._starts, first) - 1
             if at < 0:
@@ -878,49 +877,51 @@ class Pool:
                     continue
                 begin = first - (first - start) % size
                 segment = self._segment(cursor, begin)
+                after = min(begin + size, end)
                 if segment is not None:
-                    found.append(segment)
-                first = min(begin + size, end)
+                    parts.append((segment, first, min(stop, after)))
+                first = after
                 break
             else:
                 break
-        return found
+        return parts
 
     def _segment(self, cursor: Cursor, first: int) -> Segment | None:
         """The segment that begins at a unit; None if nothing is left of it."""
-        segment = self._touched.get(first) or self._pinned.get(first) or self._cache.get(first)
+        segment = self._cache.get(first)
         if segment is None:
             segment = segments.load(cursor, first)
             if segment is None:
                 return None
             self._cache[first] = segment
-            while len(self._cache) > CACHED_SEGMENTS:
-                _, oldest = self._cache.popitem(last=False)
-                oldest.forget()
-        self._pinned[first] = segment
+        self._near[segment.outgoing] = segment
         return segment
 
-    def _read(self, cursor: Cursor, held: list[Segment], first: int, stop: int) -> bytes:
-        """The bits of units `first` to `stop`, which `held` cover.
+    def _forget(self, first: int) -> None:
+        """Give up a segment in memory; the disk says what is left of it."""
+        segment = self._cache.pop(first)
+        segment.forget()
+        self._near = [None if near is segment else near for near in self._near]
+
+    def _trim(self) -> None:
+        """Give up the oldest of what memory knows; of a group under way it knows all."""
+        while len(self._cache) > CACHED_SEGMENTS:
+            self._forget(next(iter(self._cache)))
+
+    def _bits(self, cursor: Cursor, parts: Sequence[_Part]) -> bytes:
+        """The bits of `parts`, one after the other.
 
         Raises:
             StoreCorrupt: they are not what was stored.
         """
-        parts = []
-        for segment in held:
+        read = []
+        for segment, first, stop in parts:
             if segment.bits is None:
                 segments.load_bits(cursor, self._sealer, segment)
             assert segment.bits is not None
-            low, high = max(first, segment.first), min(stop, segment.stop)
-            parts.append(
-                segment.bits[
-                    UNIT_BYTES * (low - segment.first) : UNIT_BYTES * (high - segment.first)
-                ]
-            )
-        bits = b"".join(parts)
-        if len(bits) != UNIT_BYTES * (stop - first):
-            raise StoreCorrupt(f"expected {stop - first} units from {first}, got fewer")
-        return bits
+            low, high = UNIT_BYTES * (first - segment.first), UNIT_BYTES * (stop - segment.first)
+            read.append(segment.bits[low:high])
+        return b"".join(read)
 
 
 def _count_up(cursor: Cursor) -> None:
@@ -932,10 +933,10 @@ def _each(ids: bytes) -> list[bytes]:
     return [ids[at : at + KEY_ID_BYTES] for at in range(0, len(ids), KEY_ID_BYTES)]
 
 
-def _mark_gone(held: list[Segment], first: int, stop: int, changes: _Changes) -> None:
-    for segment in held:
-        segment.gone |= segment.part(first, stop)
-        changes.note(segment, first, stop)
+def _mark_gone(part: _Part, changes: _Changes) -> None:
+    segment, first, stop = part
+    segment.gone |= segment.part(first, stop)
+    changes.note(segment, first, stop)
 
 
 def _pieces(keys: bytes, length: int) -> list[bytes]:
@@ -944,6 +945,8 @@ def _pieces(keys: bytes, length: int) -> list[bytes]:
 
 def _join(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Spans in order, with those that follow each other made one."""
+    if len(spans) == 1:
+        return spans
     joined: list[tuple[int, int]] = []
     for first, stop in spans:
         if joined and joined[-1][1] == first:

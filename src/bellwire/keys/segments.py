@@ -80,15 +80,14 @@ class Segment:
         return self.taken == self.units if self.outgoing else self.gone == self.all_gone
 
     def part(self, first: int, stop: int) -> int:
-        """The bits of `gone` that stand for units `first` to `stop`, clipped to the segment."""
-        low, high = max(first, self.first) - self.first, min(stop, self.stop) - self.first
-        return (1 << high) - (1 << low)
+        """The bits of `gone` that stand for units `first` to `stop`, which are all of it."""
+        return (1 << stop - self.first) - (1 << first - self.first)
 
     def wipe(self, first: int, stop: int) -> None:
-        """Overwrite the bits of units `first` to `stop`, clipped to the segment."""
+        """Overwrite the bits of units `first` to `stop`, which are all of it."""
         if self.bits is not None:
-            low, high = max(first, self.first) - self.first, min(stop, self.stop) - self.first
-            self.bits[UNIT_BYTES * low : UNIT_BYTES * high] = bytes(UNIT_BYTES * (high - low))
+            low, high = UNIT_BYTES * (first - self.first), UNIT_BYTES * (stop - self.first)
+            self.bits[low:high] = bytes(high - low)
 
     def forget(self) -> None:
         """Give up the bits in memory; the store has them."""

@@ -85,10 +85,11 @@ class KeyService:
             LinkRed, PeerAbsent, StoreError: as `draw`.
         """
         self._flow()
-        (found,) = self._keys.read(key_id.data, own=False)
-        if found is None or found[1].number != LOCAL:
+        reading = self._keys.read(key_id.data, own=False)
+        (grant,) = reading.grants
+        if grant is None or grant.number != LOCAL:
             raise KeyGone(str(key_id), "it left before, or never was here")
-        return self._delivered(await self._keys.submit_leave("", key_id.data, [found]))
+        return self._delivered(await self._keys.submit_leave("", reading))
 
     def _delivered(self, delivery: Delivery) -> DeliveredKey:
         return DeliveredKey(KeyId(delivery.ids), delivery.keys, self._source)

@@ -15,9 +15,9 @@ from bellwire.base.errors import BellwireError
 from bellwire.keys.allowance import Allowance, Rules
 from bellwire.keys.errors import KeyNotGranted, SaeUnknown, SlaveUnknown
 from bellwire.keys.grants import Grant
-from bellwire.keys.key_ids import Place, unknown
+from bellwire.keys.key_ids import unknown
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery, KeyRequest, Limits, PairStatus
-from bellwire.keys.link_keys import LinkKeys
+from bellwire.keys.link_keys import LinkKeys, Reading
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.pool import Fetch, Make
 from bellwire.keys.status import StatusView
@@ -122,17 +122,20 @@ class Site:
     def get_keys(self, caller: str, request: KeyRequest) -> "asyncio.Future[Delivery]":
         """New keys for `caller` as master; see `KeyServer`."""
         self._require_served(caller)
-        at = {slave: self._link_of(slave) for slave in request.slaves}
-        here = tuple(slave for slave, link in at.items() if link is None)
-        links = [link for link in at.values() if link is not None]
-        if any(link is not links[0] for link in links):
+        links = [self._link_of(slave) for slave in request.slaves]
+        there = [link for link in links if link is not None]
+        if any(link is not there[0] for link in there):
             raise SlaveUnknown("expected slaves of one other KME, got slaves of several")
+        here = tuple(
+            slave for slave, link in zip(request.slaves, links, strict=True) if link is None
+        )
         bits = request.number * request.bits
-        if links:
-            self._allowance.check_stock(caller, links[0].keys.takeable_bits, bits)
-        self._allowance.spend(caller, bits)
+        if there:
+            self._allowance.check_stock(caller, there[0].keys.takeable_bits, bits)
+        if not self._allowance.spend(caller, bits):
+            return self._ask(caller, request, there[0] if there else None, here)
         try:
-            asked = self._ask(caller, request, links[0] if links else None, here)
+            asked = self._ask(caller, request, there[0] if there else None, here)
         except BellwireError:
             self._allowance.give_back(caller, bits)
             raise
@@ -164,23 +167,20 @@ class Site:
         """Keys that `master` got, for `caller` as slave; see `KeyServer`."""
         self._require_served(caller)
         theirs = [one.keys.read(ids, own=False) for one in self._links]
-        found = list(theirs[0]) if len(theirs) == 1 else _merged(theirs)
-        if None in found:
+        at = next((i for i, reading in enumerate(theirs) if reading.whole), None)
+        grants = _distinct(theirs if at is None else theirs[at : at + 1])
+        ours: list[Grant] = []
+        if at is None:
             # What our own masters got for SAEs elsewhere is not for those here.
-            ours = [one.keys.read(ids, own=True) for one in self._links]
-            for which, place in enumerate(_merged(ours)):
-                if place is not None and caller not in place[1].slaves:
-                    found[which] = place
-        if any(place is not None and caller not in place[1].slaves for place in found):
+            ours = _distinct([one.keys.read(ids, own=True) for one in self._links])
+        if any(caller not in grant.slaves for grant in (*grants, *ours)):
             raise KeyNotGranted("a key was granted to other SAEs")
-        there = [place for place in found if place is not None]
-        if not there:
-            # Of this site's masters, or of nobody.
-            return self._links[0].keys.submit(Fetch(ids, caller, master))
-        at = next((i for i, said in enumerate(theirs) if None not in said), None)
-        if at is None or any(grant.master != master for _, grant in there):
+        if at is not None and all(grant.master == master for grant in grants):
+            return self._links[at].keys.submit_leave(caller, theirs[at])
+        if grants:
             raise unknown(ids[:KEY_ID_BYTES])
-        return self._links[at].keys.submit_leave(caller, ids, there)
+        # Of this site's masters, or of nobody.
+        return self._links[0].keys.submit(Fetch(ids, caller, master))
 
     def _require_served(self, caller: str) -> None:
         if not self._saes.serves(caller):
@@ -200,10 +200,6 @@ class Site:
         raise SlaveUnknown("expected a slave that one of the KMEs in reach serves, got another")
 
 
-def _merged(
-    read: Sequence[Sequence[tuple[Place, Grant] | None]],
-) -> list[tuple[Place, Grant] | None]:
-    """For each id what some link says of it; None if none does."""
-    return [
-        next((each for each in said if each is not None), None) for said in zip(*read, strict=True)
-    ]
+def _distinct(readings: Sequence[Reading]) -> list[Grant]:
+    grants = {id(grant): grant for each in readings for grant in each.grants if grant is not None}
+    return list(grants.values())
