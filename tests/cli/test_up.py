@@ -128,7 +128,9 @@ def by_curl(machine: Machine, site: str, what: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_services_come_up_survive_being_killed_give_keys_and_go_down(machine: Machine) -> None:
+def test_services_survive_being_killed_give_keys_go_down_and_come_back_from_a_backup(
+    machine: Machine,
+) -> None:
     assert machine.run("status")[0] == 4
     code, document = machine.run("up", "--detach")
     assert code == 0, document
@@ -139,6 +141,11 @@ def test_services_come_up_survive_being_killed_give_keys_and_go_down(machine: Ma
     (key,) = by_curl(machine, "a", "app-b/enc_keys?number=1")["keys"]
     (same,) = by_curl(machine, "b", f"app-a/dec_keys?key_ID={key['key_ID']}")["keys"]
     assert key["key"] == same["key"] != first.decode()
+    (waiting,) = by_curl(machine, "a", "app-b/enc_keys?number=1")["keys"]
+    backup = str(machine.home / "backup.tar")
+    code, document = machine.run("keys", "backup", backup)
+    assert (code, document["sites"]) == (0, ["a", "b"])
+    (late,) = by_curl(machine, "a", "app-b/enc_keys?number=1")["keys"]
 
     code, refused = machine.run("up")
     assert code == 2
@@ -170,6 +177,21 @@ def test_services_come_up_survive_being_killed_give_keys_and_go_down(machine: Ma
     assert machine.processes() == []
     assert machine.run("down") == (0, {"supervisor": None, "stopped": [], "left": []})
     assert machine.run("status")[0] == 4
+
+    come_back(machine, backup, [each["key_ID"] for each in (key, waiting, late)])
+
+
+def come_back(machine: Machine, backup: str, before: list[str]) -> None:
+    """Both sites are restored from a backup: they make keys, and those of before are nobody's."""
+    machine.state.rename(machine.home / "lost")
+    assert machine.run("keys", "restore", backup)[0] == 0
+    code, document = machine.run("up", "--detach")
+    assert code == 0, document
+    a_key_at_both_sites(machine)
+    for key_id in before:
+        code, document = machine.run("keys", "fetch", "--sae", "app-a", key_id)
+        assert (code, "not found on KME" in document["error"]["message"]) == (2, True)
+    assert machine.run("down")[0] == 0
 
 
 def test_a_supervisor_that_is_killed_or_interrupted_leaves_nothing(machine: Machine) -> None:

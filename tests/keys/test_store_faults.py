@@ -32,6 +32,7 @@ from bellwire.base.secret import Secret
 from bellwire.keys.database import sqlite as database
 from bellwire.keys.errors import StoreError
 from bellwire.keys.grants import Grants
+from bellwire.keys.history import Granted, History
 from bellwire.keys.key_ids import KeyIds
 from bellwire.keys.kme import Delivery
 from bellwire.keys.model import ContactMethod, FirstContact
@@ -69,6 +70,7 @@ def placed(folder: Path) -> KeyStore:
     return new_store(folder)
 
 
+SOME = History(3, [Granted(True, 1, "master", ("slave",), 5, 640)])
 SIGNED = FirstContact(ContactMethod.SIGNED, bytes(32), b"first")
 LATER = FirstContact(ContactMethod.SIGNED, bytes(32), b"later")
 
@@ -207,6 +209,8 @@ STEPS: dict[str, tuple[Callable[[Path], KeyStore], Callable[[KeyStore], Act]]] =
     "expire": (with_age, with_pool(lambda pool: pool.expire(200.0))),
     "clean": (with_marks, plain(lambda store: store.pool().load(MAC_KEY))),
     "fence": (with_history, with_pool(lambda pool: pool.fence(1, 9))),
+    "void": (with_history, plain(lambda store: store.void())),
+    "take history": (placed, plain(lambda store: store.take_history(SOME))),
     "accept": (with_ready, with_grants(lambda grants: grants.accept(7, "master", ("slave",)))),
     "propose": (with_ready, with_grants(lambda grants: grants.propose("master", ("slave",)))),
     "agree": (with_grant, with_grants(lambda grants: grants.agree(1))),
@@ -289,7 +293,7 @@ def test_a_fault_at_any_statement_leaves_before_or_after(
     # Only a commit that ran before it failed can leave "after", and what comes behind it.
     assert seen == sorted(seen, key=allowed.index)
     assert seen.count(allowed[1]) >= int(after)
-    assert step == "fence" or seen.count(allowed[1]) == int(after)
+    assert step in {"fence", "void"} or seen.count(allowed[1]) == int(after)
 
 
 def test_a_failed_commit_closes_the_store_and_another_fault_does_not(folder: Path) -> None:

@@ -391,7 +391,7 @@ def test_a_key_that_was_used_or_brought_by_hand_is_not_given_up(folder: Path) ->
             refused, told = outcome[Side.BOB], outcome[Side.ALICE]
             assert isinstance(refused, ContactRefused)
             assert refused.reason is Refusal.KEY_HELD
-            assert "new state folders" in (refused.hint or "")
+            assert "keys fence" in (refused.hint or "")
             assert isinstance(told, ContactRefused)
             assert "holds a key already" in str(told)
             assert stores[Side.BOB].first_contact() == held

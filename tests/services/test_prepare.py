@@ -50,6 +50,25 @@ def test_a_node_that_has_a_store_never_gets_another_key(place: Place, site: str)
     assert not place.authentication_key("b").exists()
 
 
+def test_both_sites_get_another_key_when_both_were_fenced_and_only_then(place: Place) -> None:
+    folders = [place.state / f"node-{site}" for site in "ab"]
+    for folder in folders:
+        folder.mkdir(mode=0o700)
+        (folder / "keys.sqlite").touch(mode=0o600)
+    for folder in folders:
+        prepare(settings(), place)
+        assert not place.authentication_key("a").exists()
+        (folder / "fenced").touch(mode=0o600)
+    prepare(settings(), place)
+    files = [place.authentication_key(site) for site in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    # One has taken its key in, the other not yet: what is there stays.
+    (place.state / "node-a" / "fenced").unlink()
+    content = files[1].read_bytes()
+    prepare(settings(), place)
+    assert files[1].read_bytes() == content
+
+
 def test_signed_first_contact_takes_identities_in_the_place_of_a_key(place: Place) -> None:
     made = prepare(settings(first_contact={"method": "signed"}), place)
     assert set(made) == {"a", "b"}

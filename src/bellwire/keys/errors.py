@@ -74,7 +74,7 @@ class ReserveExhausted(BellwireError):
         super().__init__(
             f"expected tag pads for block {block}, got none: the authentication reserve ends at "
             f"{last_set}",
-            hint="Place a new authentication key at both nodes, each with a new state folder.",
+            hint="Run bellwire keys fence at both nodes, then place a new authentication key.",
         )
         self.block = block
         self.last_set = last_set

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
+from bellwire.keys import history as histories
 from bellwire.keys import segments
 from bellwire.keys.carving import ReadyBlock, carve, plan
 from bellwire.keys.database.interface import Cursor, Database, Place
@@ -31,6 +32,7 @@ from bellwire.keys.errors import (
     StoreRefused,
 )
 from bellwire.keys.grants import Grants
+from bellwire.keys.history import History
 from bellwire.keys.model import (
     MAX_BLOCK,
     BlockRecord,
@@ -113,6 +115,29 @@ class KeyStore:
         """Seconds that a commit takes; None where only the disk counts, which others measure."""
         return self._database.sync_time()
 
+    # What outlives the bits
+
+    def history(self) -> History:
+        """What a backup takes from the store; nothing secret."""
+        with self._database.transaction() as cursor:
+            return histories.read(cursor)
+
+    def take_history(self, found: History) -> None:
+        """Give a new store the history of the one that it stands for; again is harmless."""
+        with self._database.transaction() as cursor:
+            histories.put(cursor, found)
+
+    def void(self) -> None:
+        """Erase all bits, pads and the link's key: none of them was ever to be used again.
+
+        For a store that was put back to an earlier state, and for that of its peer. It then takes
+        another pre-placed key, or comes to one by a signed exchange. A pool that is loaded knows
+        nothing of it.
+        """
+        with self._database.transaction() as cursor:
+            histories.void(cursor)
+        self._database.truncate()
+
     def close(self) -> None:
         """Leave no copy of what was deleted, and give the database up; again is harmless."""
         self._database.truncate()
@@ -162,7 +187,7 @@ class KeyStore:
             if not _takes_key(cursor) or first_contact(cursor) != instead_of:
                 raise PreplacedKeyInvalid(
                     "expected a store without a pre-placed key, got one that has it",
-                    hint="A new key needs a new state folder, at both nodes.",
+                    hint="For a new key, first: bellwire keys fence, at both nodes.",
                 )
             sealed = self._sealer.box("fixed_keys", 0).seal(0, fixed)
             cursor.execute("DELETE FROM pad_sets")

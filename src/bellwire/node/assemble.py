@@ -29,6 +29,7 @@ from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, prepla
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.keys.store import KeyStore
 from bellwire.node.door import GRACE_S, KmeIdentity, open_door, open_identity, renew
+from bellwire.node.fence import key_is_placed, settle_restored
 from bellwire.node.identity import load_identity
 from bellwire.node.kek import kek_source
 from bellwire.node.material import Material, Photons
@@ -41,6 +42,7 @@ from bellwire.node.settings import Settings
 from bellwire.node.signed_contact import SignedContact
 from bellwire.node.source import open_source
 from bellwire.node.store_place import store_place
+from bellwire.node.used_keys import note_used, refuse_used
 from bellwire.node.vault import StoreVault
 from bellwire.web.server import KmeServer
 
@@ -104,10 +106,17 @@ def open_store(
     store = KeyStore.open(place, data_key, side)
     try:
         envelope.settle(data_key)
+        settle_restored(folder, store)
+        if store.has_preplaced():
+            note_used(folder, store)
         if signed:
             return store
         if not store.has_preplaced():
-            store.install_preplaced(_read_key(authentication_key))
+            key = _read_key(authentication_key)
+            refuse_used(folder, key)
+            key_is_placed(folder)
+            store.install_preplaced(key)
+            note_used(folder, store)
         elif authentication_key is not None and authentication_key.exists():
             _check_same(store, authentication_key)
         if authentication_key is not None:
@@ -137,7 +146,7 @@ def _check_same(store: KeyStore, path: Path) -> None:
     if there != store.authentication_keys():
         raise UsageError(
             f"expected the authentication key that this node has, got another in {path}",
-            hint="Leave the option out; a new key needs a new state folder, at both nodes.",
+            hint="Leave the option out; for a new key, first: bellwire keys fence, at both nodes.",
         )
 
 

@@ -1,7 +1,8 @@
 """Errors of a site's process.
 
 UsageError
-└── ConfigError    settings that cannot be used: all of them, each by name and origin      exit 2
+├── ConfigError      settings that cannot be used: all of them, each by name and origin    exit 2
+└── BackupUnusable   a file that is no backup, or not a whole one                          exit 2
 """
 
 from bellwire.base.errors import UsageError
@@ -19,3 +20,7 @@ class ConfigError(UsageError):
             "; ".join(problems), hint="docs/reference/configuration.md explains every setting"
         )
         self.problems = problems
+
+
+class BackupUnusable(UsageError):
+    """A file is no backup of ours, or not the whole of one; nothing was restored."""

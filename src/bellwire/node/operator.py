@@ -16,6 +16,7 @@ from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 from bellwire.base.limits import MAX_PULSES
 from bellwire.base.local import AnswerMalformed, LocalServer, ask
+from bellwire.keys.history import MAX_HISTORY, History
 from bellwire.node.accounts import Accounts
 
 if TYPE_CHECKING:  # an operator that asks need not load what a node is made of
@@ -54,6 +55,16 @@ class Balance(msgspec.Struct, frozen=True, array_like=True, tag="balance"):
     first_contact: Annotated[str, Meta(max_length=64)] | None
 
 
+class GetHistory(msgspec.Struct, frozen=True, array_like=True, tag="history"):
+    """What a backup takes from the node's store."""
+
+
+class Past(msgspec.Struct, frozen=True, array_like=True, tag="past"):
+    """The history of the node's store."""
+
+    history: History
+
+
 class Reports(msgspec.Struct, frozen=True, array_like=True, tag="reported"):
     """Reports as plain values: (running number, time, report)."""
 
@@ -67,8 +78,8 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     message: str
 
 
-Request = Distil | GetReports | GetAccounts
-Answer = Reports | Balance | Failed
+Request = Distil | GetReports | GetAccounts | GetHistory
+Answer = Reports | Balance | Past | Failed
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
@@ -92,6 +103,8 @@ async def _answer(node: "NodeService", request: Request) -> Answer:
                 return Reports([(n, t, r.to_dict()) for n, t, r in node.reports(after)])
             case GetAccounts():
                 return Balance(*astuple(await node.accounts()))
+            case GetHistory():
+                return Past(await node.history())
     except BellwireError as error:
         return Failed(error.exit_code, str(error))
 
@@ -124,6 +137,13 @@ class OperatorClient:
             raise AnswerMalformed(f"expected a balance of the node at {self._path}")
         return Accounts(*msgspec.structs.astuple(answer))
 
+    async def history(self) -> History:
+        """What a backup takes from the node's store."""
+        answer = await self._ask(GetHistory(), ANSWER_WITHIN_S, MAX_HISTORY)
+        if not isinstance(answer, Past):
+            raise AnswerMalformed(f"expected a history of the node at {self._path}")
+        return answer.history
+
     async def _reports(
         self, request: Request, timeout_s: float
     ) -> list[tuple[int, float, dict[str, Any]]]:
@@ -132,11 +152,13 @@ class OperatorClient:
             raise AnswerMalformed(f"expected reports of the node at {self._path}")
         return answer.reports
 
-    async def _ask(self, request: Request, timeout_s: float) -> Reports | Balance:
+    async def _ask(
+        self, request: Request, timeout_s: float, answer_limit: int = ANSWER_LIMIT
+    ) -> Reports | Balance | Past:
         body = await ask(
             self._path,
             msgspec.msgpack.encode(request),
-            answer_limit=ANSWER_LIMIT,
+            answer_limit=answer_limit,
             timeout_s=timeout_s,
         )
         try:

@@ -25,6 +25,7 @@ from bellwire.distill.contact_frames import MAX_FRAME as MAX_FIRST_FRAME
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import StoreError
+from bellwire.keys.history import History
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.peering.line import is_hello
 from bellwire.keys.service import FlowCheck, KeyService
@@ -203,6 +204,10 @@ class NodeService:
             refilled_bits=self._vault.refilled_bits,
             first_contact=None if contact is None else contact.method.value,
         )
+
+    async def history(self) -> History:
+        """What a backup takes from this node's store; nothing secret."""
+        return await asyncio.to_thread(self._store.history)
 
     # -- services ----------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ class SignedContact:
             raise ContactRefused(
                 "the peer asks for first contact, and this node holds a key that it has used",
                 reason=Refusal.KEY_HELD,
-                hint="If the other site lost its state, both need new state folders.",
+                hint="If the other site lost its state or was restored, here: bellwire keys fence.",
             )
         await write_frame(writer, answer)
         agreement = bob.receive_proof(await read_frame(reader, MAX_FRAME))
@@ -122,7 +122,7 @@ class SignedContact:
         if await asyncio.to_thread(self._store.first_contact) is None:
             raise ContactRefused(
                 "expected a peer without a key, as this node has none, got one that has it",
-                hint="If this site lost its state, both need new state folders.",
+                hint="If this site lost its state or was restored, there: bellwire keys fence.",
             )
         return first
 

@@ -18,7 +18,7 @@ from bellwire.base.private import own_file, own_folder, read_own_file, unusable,
 from bellwire.pki import index as entries
 from bellwire.pki.certificates import Signer, end_of, key_pem, new_authority, pem, vouch
 from bellwire.pki.errors import AuthorityDamaged, AuthorityMissing, LifetimeUnusable
-from bellwire.pki.index import Began, Entry, Index, Place
+from bellwire.pki.index import MAX_INDEX, Began, Entry, Index, Place
 
 MAX_FILE = 1 << 20
 
@@ -93,6 +93,21 @@ class AuthorityFolder:
         if not self._index.generation:
             raise self._missing()
         return self._index
+
+    def copy(self) -> dict[str, bytes]:
+        """The files that make an authority, as they are at one moment; secrets among them.
+
+        Certificate and key of the KME are not among them: it gets new ones at its next start.
+
+        Raises:
+            AuthorityMissing: there is no authority.
+        """
+        with self.locked() as index:
+            paths = [index_file(self._folder), self._key_file(index.generation)]
+            for generation in index.authorities:
+                paths += [self._file(generation), self._file(generation, vouched=True)]
+            found = {path.name: read_own_file(path, MAX_INDEX) for path in paths}
+        return {name: content for name, content in found.items() if content is not None}
 
     def append(self, new: Iterable[Entry]) -> Index:
         """Append entries durably; the caller has the lock."""

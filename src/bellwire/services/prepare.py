@@ -14,6 +14,7 @@ from bellwire.crypto.signatures import fingerprint
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.profile import Profile, profile_folder, read_profile, write_profile
 from bellwire.node.assemble import SITES, node_folder
+from bellwire.node.fence import waits_for_key
 from bellwire.node.first_contact import new_authentication_key
 from bellwire.node.identity import load_or_create_identity
 from bellwire.node.settings import Settings
@@ -50,9 +51,14 @@ def prepare(settings: Settings, place: Place) -> dict[str, str]:
             ).hex()
             for site in SITES
         }
-    if not any((node_folder(place.state, site) / "keys.sqlite").exists() for site in SITES):
+    if all(_lacks_key(node_folder(place.state, site)) for site in SITES):
         _place_keys(place)
     return {}
+
+
+def _lacks_key(folder: Path) -> bool:
+    """Whether a node needs its first authentication key, or, after a fence, another."""
+    return waits_for_key(folder) or not (folder / "keys.sqlite").exists()
 
 
 def write_profiles(place: Place, known: Known) -> list[Path]:

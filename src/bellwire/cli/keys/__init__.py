@@ -5,7 +5,7 @@ A verb is a module here with a function `command`, and a line below; `ca` and `k
 
 import typer
 
-from bellwire.cli.keys import ca, fetch, get, kek, status
+from bellwire.cli.keys import backup, ca, fence, fetch, get, kek, restore, status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,5 +21,8 @@ def _group() -> None:
 app.command("status")(status.command)
 app.command("get")(get.command)
 app.command("fetch")(fetch.command)
+app.command("backup")(backup.command)
+app.command("restore")(restore.command)
+app.command("fence")(fence.command)
 app.add_typer(ca.app, name="ca")
 app.add_typer(kek.app, name="kek")

@@ -68,6 +68,12 @@ class Uses:
 
     def _read(self) -> "dict[str, _Use]":
         content = read_own_file(self._path, MAX_USES_BYTES)
+        if content is not None and content.startswith(b'{"restored"'):
+            raise PathUnusable(
+                "expected to know how far recordings were used, got a node that was restored from "
+                "a backup",
+                hint=f"Take new recordings, never one from before, and remove {self._path}.",
+            )
         try:
             return {} if content is None else msgspec.json.decode(content, type=dict[str, _Use])
         except (msgspec.DecodeError, ValueError) as error:

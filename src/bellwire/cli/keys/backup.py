@@ -1,0 +1,30 @@
+"""`bellwire keys backup`: what may come back of a site's keys, in one file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bellwire.cli import output
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+
+def command(
+    out: Annotated[
+        Path, typer.Argument(metavar="FILE", dir_okay=False, help="Where to; there must be none.")
+    ],
+    state: StateOption = None,
+    config: ConfigOption = None,
+    json: JsonFlag = False,
+) -> None:
+    """Back up authorities, identities, grants and settings, while nodes run or not; no key bits."""
+    from bellwire.node.backup import back_up
+    from bellwire.node.settings import load
+
+    done = back_up(load(config, {"state": {"dir": state}}), out, config)
+    if json:
+        output.emit(done)
+        return
+    console = output.stdout()
+    console.print(f"{out}: {done['bytes']} bytes, no key bits among them", markup=False)
+    console.print("It has private keys of authorities and identities: keep it as you keep them.")
