@@ -1,12 +1,13 @@
 """A process that asks for it keeps the memory that it frees; elsewhere nothing changes."""
 
 import ctypes
+import gc
 import subprocess
 import sys
 
 import pytest
 
-from bellwire.base.memory import keep_freed_memory
+from bellwire.base.memory import keep_freed_memory, settle_memory
 
 PROGRAM = """
 import sys
@@ -46,3 +47,14 @@ def test_where_there_is_no_such_allocator_nothing_happens(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(ctypes, "CDLL", none)
     keep_freed_memory()
+
+
+def test_what_lives_is_looked_at_no_more_and_what_comes_later_is() -> None:
+    before = gc.get_freeze_count()
+    try:
+        settle_memory()
+        assert gc.get_freeze_count() > before
+        later: list[object] = [[]]
+        assert any(each is later for each in gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -11,7 +11,7 @@ from bellwire.base.detections import Protocol, Side
 from bellwire.base.disk import sync_time
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
-from bellwire.base.memory import keep_freed_memory
+from bellwire.base.memory import keep_freed_memory, settle_memory
 from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
@@ -225,6 +225,7 @@ async def run_node(
         stop = asyncio.create_task(until_stopped(with_parent=options.with_parent))
         await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
         tell_opened(random, settings.random)
+        settle_memory()
         ready(about)
         renewing = asyncio.create_task(renew(identity)) if identity else None
         await _until(stop, background, renewing, node)

@@ -18,7 +18,7 @@ from bellwire.base.detections import Half, Protocol, Side
 from bellwire.base.disk import sync_time
 from bellwire.base.errors import UsageError
 from bellwire.base.lifetime import until_stopped
-from bellwire.base.memory import keep_freed_memory
+from bellwire.base.memory import keep_freed_memory, settle_memory
 from bellwire.bench.keys.stock import open_site
 from bellwire.crypto.randomness.source import OperatingSystem
 from bellwire.distill.choice import Conditions
@@ -129,6 +129,7 @@ async def run(state: Path, site: str, peer_port: int) -> None:
         connecting = asyncio.create_task(node.run_alice(LOOPBACK, peer_port))
         while not node.link_keys.takeable_bits:  # noqa: ASYNC110 - a node tells nobody
             await asyncio.sleep(_POLL_S)
+    settle_memory()
     told = Began(port, classical, start_s, memory_mb, imported_mb, sync_s)
     sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     sys.stdout.flush()
