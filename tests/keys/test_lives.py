@@ -126,6 +126,9 @@ class SmallPool:
         self.voided |= frozenset(self.blocks)
         self.blocks = ()
 
+    def add(self) -> None:
+        pass
+
     def take_report(self, sequence: int, *_: object) -> None:
         self.peer_sequence = sequence
 

@@ -6,23 +6,18 @@ against that, and against all deliveries that were ever made, what the pool prom
 
 import itertools
 import random
-import shutil
-import sqlite3
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar
 
-from tests.keys.disk import DISK, FULL, IOERR_FSYNC
-from tests.keys.faults import Armed, Crash, Faults
+from tests.keys.faults import Crash
+from tests.keys.ground import Fault, Ground, Held, Unit
 from tests.keys.links import MAC_KEY
-from tests.keys.stores import add_pending, each, new_store, open_store, secret
+from tests.keys.stores import add_pending, each, secret
 
 from bellwire.base.detections import Side
-from bellwire.keys.database.interface import Cursor
-from bellwire.keys.database.sqlite import SqliteDatabase
+from bellwire.keys.carving import ReadyBlock
 from bellwire.keys.errors import (
     KeyGone,
     KeyNotGranted,
@@ -32,6 +27,7 @@ from bellwire.keys.errors import (
 )
 from bellwire.keys.grants import Grants
 from bellwire.keys.kme import Delivery
+from bellwire.keys.model import BlockState
 from bellwire.keys.peering.messages import Give, Message, decode, encode
 from bellwire.keys.peering.session import Peer, Session
 from bellwire.keys.pool import Fetch, Leave, Make, Pool, Request, Take
@@ -39,90 +35,31 @@ from bellwire.keys.store import KeyStore
 
 SAES = {Side.ALICE: ("a1", "a2", "a3"), Side.BOB: ("b1", "b2", "b3")}
 
-Unit = tuple[int, int]
-"""Block, and number within it: what a unit is whatever the two sides number it."""
+CALM = random.Random(0)
+"""For steps that no fault strikes: nothing is left to chance."""
 
-
-class Held(NamedTuple):
-    """What a store holds, as its file says.
-
-    Attributes:
-        epoch: Of the pool.
-        sequence, peer_sequence: As `rows.PoolMarks`.
-        units: Those left; True where this side hands them out.
-        handed: (first unit's number, slave) of keys that others wait for.
-        copies: Who waits for each.
-    """
-
-    epoch: int
-    sequence: int
-    peer_sequence: int
-    units: dict[Unit, bool]
-    handed: frozenset[tuple[int, str]]
-    copies: dict[bytes, str]
-
-    @property
-    def left(self) -> object:
-        """All but where the sequence is."""
-        return self.epoch, self.units, self.handed, self.copies
-
-
-def held(cursor: Cursor) -> Held:
-    """Read it."""
-    (marks,) = cursor.execute("SELECT epoch, sequence, peer_sequence FROM store").fetchall()
-    units: dict[Unit, bool] = {}
-    rows = cursor.execute(
-        "SELECT first, marks.units, block, outgoing, taken, gone, first_unit FROM marks "
-        "JOIN blocks ON number = block"
-    ).fetchall()
-    for first, count, block, outgoing, taken, gone, start in rows:
-        bits = int.from_bytes(gone, "little")
-        for at in range(taken if outgoing else 0, count):
-            if outgoing or not bits >> at & 1:
-                units[block, first - start + at] = bool(outgoing)
-    handed = frozenset(cursor.execute("SELECT first, slave FROM handed").fetchall())
-    copies = dict(cursor.execute("SELECT id, waiting FROM copies").fetchall())
-    epoch, sequence, heard = marks
-    return Held(epoch, sequence, heard, units, handed, copies)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong in a step.
-
-    Attributes:
-        kind: "error" or "kill" at a statement, "full" or "sync" or "power" at a call of the disk.
-        at: Number of the statement or call.
-        after: Whether the statement still runs.
-    """
-
-    kind: str
-    at: int
-    after: bool = False
+Result = TypeVar("Result")
 
 
 @dataclass
 class Node:
-    """One side, running."""
+    """One side, running.
+
+    Attributes:
+        place: Of its store, on its ground.
+        pending: Blocks that are to become ready, ascending.
+    """
 
     side: Side
-    folder: Path
+    place: Any
     store: KeyStore
     pool: Pool
     grants: Grants
+    pending: list[int]
     peer: Peer = field(default_factory=Peer)
     session: Session | None = None
     inbox: deque[bytes] = field(default_factory=deque)
-    pending: list[int] = field(default_factory=list)
     answers: dict[int, bool] = field(default_factory=dict)
-
-    def look(self) -> Held:
-        with self.store._database.transaction() as cursor:
-            return held(cursor)
-
-    @property
-    def path(self) -> Path:
-        return self.folder / self.side.value / "keys.db"
 
 
 class Key(NamedTuple):
@@ -136,17 +73,15 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Backup:
-    folder: Path
+    saved: Any
     held: Held
-    pending: tuple[int, ...]
 
 
 class World:
     """Both sides, the wire between them, and everybody who ever had a key."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.names = itertools.count()
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
         self.bits: dict[int, int] = {}
         self.refills: dict[int, int] = {}
         self.keys: dict[bytes, Key] = {}
@@ -158,108 +93,120 @@ class World:
         self.now = 1000.0
         self.nodes: dict[Side, Node] = {}
         for side in Side:
-            folder = self._folder()
-            new_store(folder, side).close()
-            self._start(side, folder, [])
+            self._start(side, ground.new(side))
 
     def close(self) -> None:
         for node in self.nodes.values():
             node.store._database.close()
+        self.ground.close()
+
+    def look(self, side: Side) -> Held:
+        node = self.nodes[side]
+        return self.ground.look(node.store, node.place)
 
     # Life of a node
 
-    def _folder(self) -> Path:
-        return self.place / str(next(self.names))
-
-    def _start(self, side: Side, folder: Path, pending: Sequence[int]) -> None:
-        store = open_store(folder, side)
+    def _start(self, side: Side, place: Any) -> None:
+        store = self.ground.open(place, side)
         pool, grants = store.pool(), store.grants()
         pool.load(MAC_KEY)
         grants.load()
-        self.nodes[side] = Node(side, folder, store, pool, grants, pending=list(pending))
+        self.nodes[side] = Node(side, place, store, pool, grants, store.pending())
 
-    def _restart(self, side: Side, folder: Path) -> None:
-        node = self.nodes[side]
+    def _restart(self, side: Side, place: Any) -> None:
         self.disconnect()
-        node.store._database.close()
-        self._start(side, folder, self._pending(folder, side))
-
-    @staticmethod
-    def _pending(folder: Path, side: Side) -> list[int]:
-        with closing(open_store(folder, side)) as store:
-            return store.pending()
-
-    def image(self, node: Node, *, chance: random.Random | None) -> Path:
-        """What a kill now would leave, or, with a chance, a power cut."""
-        target = self._folder()
-        (target / node.side.value).mkdir(parents=True, mode=0o700)
-        for path in node.path.parent.iterdir():
-            copy = target / node.side.value / path.name
-            if chance is None or not path.name.startswith("keys.db"):
-                shutil.copy(path, copy)
-            else:
-                copy.write_bytes(DISK.after_power_cut(path, chance))
-            copy.chmod(0o600)
-        return target
+        self.nodes[side].store._database.close()
+        self._start(side, place)
 
     def crash(self, side: Side, chance: random.Random | None) -> None:
         """The node ends here, and starts again with what the disk has."""
-        before = self.nodes[side].look()
-        self._restart(side, self.image(self.nodes[side], chance=chance))
-        assert self.nodes[side].look() == before
+        node, before = self.nodes[side], self.look(side)
+        self._restart(side, self.ground.crash(node.store, node.place, chance))
+        assert self.look(side) == before
 
     def attempt(
-        self, side: Side, work: Callable[[], Delivery], fault: Fault | None, chance: random.Random
-    ) -> Delivery | None:
-        """Do something that may go wrong half way; None if it did."""
+        self, side: Side, work: Callable[[], Result], fault: Fault | None, chance: random.Random
+    ) -> Result | None:
+        """Do something that may go wrong half way; None if it did.
+
+        The node may have started anew then. If it goes on, its connection is over all the same.
+        """
         node = self.nodes[side]
-        arm(fault)
-        image: Path | None = None
+        died = False
+        self.ground.arm(fault)
         try:
-            return work()
+            done = work()
         except Crash:
-            self.seen["failed"] += 1
-            disarm()
-            image = self.image(node, chance=None)
+            died = True
         except StoreError:
             if fault is None:
                 raise
-            self.seen["failed"] += 1
-            if fault.kind == "power":
-                image = self.image(node, chance=chance)
+        else:
+            self.ground.disarm()
+            if self.ground.closed(node.store):
+                self._restart(side, node.place)
+            return done
         finally:
-            disarm()
-            if image is not None:
-                self._restart(side, image)
-            elif cast(SqliteDatabase, node.store._database)._closed:
-                self._restart(side, node.folder)
+            self.ground.disarm()
+        assert fault is not None
+        self.seen["failed"] += 1
+        place = self.ground.failed(node.store, node.place, fault, chance, died=died)
+        if place is not None:
+            self._restart(side, place)
         return None
 
     # Blocks
 
-    def distil(self, bits: int) -> None:
-        block = 1 + max(self.bits, default=0)
+    def distil(
+        self,
+        bits: int,
+        side: Side = Side.ALICE,
+        fault: Fault | None = None,
+        chance: random.Random = CALM,
+    ) -> None:
+        """Both sides keep a block, unless a fault strikes one: then neither does."""
+        last = [node.store.last_block() for node in self.nodes.values()]
+        block = 1 + max([*self.bits, *last])
         if any(
             block > node.store.reserve_sets_left() + node.store.last_block()
             for node in self.nodes.values()
         ):
             return
-        for node in self.nodes.values():
-            add_pending(node.store, block, bits)
-            node.pending.append(block)
+        for each_side in Side:
+
+            def keep(node: Node = self.nodes[each_side]) -> bool:
+                add_pending(node.store, block, bits)
+                return True
+
+            if not self.attempt(each_side, keep, fault if each_side is side else None, chance):
+                self.seen["blocks lost"] += 1
+                for node in self.nodes.values():
+                    node.store.discard(block)
+                    node.pending = [number for number in node.pending if number != block]
+                return
+            self.nodes[each_side].pending.append(block)
         self.bits[block] = bits
 
-    def ready(self, side: Side) -> None:
+    def ready(self, side: Side, fault: Fault | None = None, chance: random.Random = CALM) -> None:
         """The lowest pending block becomes ready at one side."""
         node = self.nodes[side]
         if not node.pending:
             return
-        block = node.pending.pop(0)
-        ready = node.store.mark_ready(block)
+        block = node.pending[0]
+
+        def make() -> tuple[ReadyBlock, list[Message]]:
+            ready = node.store.mark_ready(block)
+            node.pool.add()
+            return ready, [] if node.session is None else node.session.block_ready(block)
+
+        done = self.attempt(side, make, fault, chance)
+        if done is None:
+            return  # a node that goes on makes it ready once more: that is harmless
+        ready, said = done
         assert self.refills.setdefault(block, ready.refill_sets) == ready.refill_sets
-        node.pool.add()
-        if node.session is not None:
-            self.say(node, node.session.block_ready(block))
+        assert node.store.state(block) is BlockState.READY
+        node.pending.pop(0)
+        self.say(node, said)
 
     # The peering
 
@@ -290,28 +237,45 @@ class World:
         self.fences.append(why)
 
     def say(self, node: Node, messages: Sequence[Message]) -> None:
-        self.nodes[node.side.peer].inbox.extend(encode(message) for message in messages)
+        if node.session is not None:
+            self.nodes[node.side.peer].inbox.extend(encode(message) for message in messages)
 
-    def hear(self, side: Side, most: int) -> None:
-        """Up to so many messages arrive."""
-        node = self.nodes[side]
-        for _ in range(most):
+    def hear(
+        self, side: Side, most: int, fault: Fault | None = None, chance: random.Random = CALM
+    ) -> None:
+        """Up to so many messages arrive; a fault strikes the last."""
+        for left in reversed(range(most)):
+            node = self.nodes[side]
             if not node.inbox or node.session is None:
                 return
-            before = node.look()
+            session, before = node.session, self.look(side)
             message = decode(node.inbox.popleft())
-            self.seen["segments given"] += isinstance(message, Give)
-            self.say(node, node.session.receive(message))
-            self._check_heard(before, node.look())
+            self.seen[f"heard {type(message).__name__}"] += 1
+            said = self.attempt(
+                side,
+                lambda session=session, message=message: session.receive(message),  # type: ignore[misc]
+                None if left else fault,
+                chance,
+            )
+            self._check_heard(before, self.look(side), message)
+            if said is None:
+                self.disconnect()
+                return
+            self.say(node, said)
 
     @staticmethod
-    def _check_heard(before: Held, after: Held) -> None:
+    def _check_heard(before: Held, after: Held, message: Message) -> None:
         """Units go to the other side's hand, or a fence voids them all; they never come back."""
-        if after.epoch == before.epoch:
-            assert after.units.keys() == before.units.keys()
-        else:
+        if after.epoch != before.epoch:
             assert after.epoch > before.epoch
             assert after.units == {}
+            return
+        assert after.units.keys() == before.units.keys()
+        turned = {unit for unit in after.units if after.units[unit] != before.units[unit]}
+        if isinstance(message, Give):
+            assert all(after.units[unit] for unit in turned)
+        else:
+            assert not any(after.units[unit] for unit in turned)
 
     def exchange(self) -> None:
         """All that is on the wire arrives, and what follows from it."""
@@ -319,21 +283,42 @@ class World:
             for side in Side:
                 self.hear(side, 1)
 
-    def report(self, side: Side) -> None:
+    def report(self, side: Side, fault: Fault | None = None, chance: random.Random = CALM) -> None:
         node = self.nodes[side]
-        if node.session is not None:
-            self.say(node, node.session.report())
+        if node.session is None:
+            return
+        before = self.look(side)
+        said = self.attempt(side, node.session.report, fault, chance)
+        after = self.look(side)
+        assert after.units.keys() == before.units.keys()
+        assert not any(after.units[unit] and not before.units[unit] for unit in after.units)
+        if said is None:
+            self.disconnect()
+            return
+        self.say(node, said)
 
     # Keys
 
-    def granted(self, side: Side, master: str, slaves: tuple[str, ...]) -> bool:
+    def granted(
+        self,
+        side: Side,
+        master: str,
+        slaves: tuple[str, ...],
+        fault: Fault | None = None,
+        chance: random.Random = CALM,
+    ) -> bool:
         """Whether both sides have a grant; if not, it is proposed."""
         node = self.nodes[side]
         grant = node.grants.find(master, slaves)
         if grant is None or not grant.agreed:
-            if node.session is not None and any(slave in SAES[side.peer] for slave in slaves):
-                grant = grant or node.grants.propose(master, slaves)
-                self.say(node, node.session.propose(grant.number))
+            session = node.session
+            if session is not None and any(slave in SAES[side.peer] for slave in slaves):
+
+                def propose() -> list[Message]:
+                    known = grant or node.grants.propose(master, slaves)
+                    return session.propose(known.number)
+
+                self.say(node, self.attempt(side, propose, fault, chance) or [])
             return False
         return True
 
@@ -344,8 +329,8 @@ class World:
         slaves: tuple[str, ...],
         number: int,
         bits: int,
-        fault: Fault | None,
-        chance: random.Random,
+        fault: Fault | None = None,
+        chance: random.Random = CALM,
     ) -> None:
         node = self.nodes[side]
         here = tuple(slave for slave in slaves if slave in SAES[side])
@@ -358,15 +343,15 @@ class World:
             if grant is None or not grant.agreed:
                 return
             request = Take(grant.number, number, bits, master, here)
-        before = node.look()
+        before = self.look(side)
         size = number * -(-bits // 64)
         try:
             delivery = self.attempt(side, lambda: self.commit(side, request), fault, chance)
         except NotEnoughKey:
             self.seen["refused"] += 1
-            assert node.look().left == before.left
+            assert self.look(side).left == before.left
             return
-        after = self.nodes[side].look()
+        after = self.look(side)
         gone = before.units.keys() - after.units.keys()
         assert after.units.items() <= before.units.items()
         if isinstance(request, Make):
@@ -414,21 +399,26 @@ class World:
         self.seen["left to a master" if master else "left to a slave"] += 1
 
     def fetch(
-        self, side: Side, sae: str, ids: bytes, fault: Fault | None, chance: random.Random
+        self,
+        side: Side,
+        sae: str,
+        ids: bytes,
+        fault: Fault | None = None,
+        chance: random.Random = CALM,
     ) -> None:
         """A slave asks; what it is refused is no fault of its own, what it gets is right."""
         node = self.nodes[side]
         request = self._request(node, sae, ids)
         if request is None:
             return
-        before = node.look()
+        before = self.look(side)
         try:
             delivery = self.attempt(side, lambda: self.commit(side, request), fault, chance)
         except (KeyGone, KeyNotGranted, KeyNotReady):
             self.seen["refused"] += 1
-            assert node.look().left == before.left
+            assert self.look(side).left == before.left
             return
-        after = self.nodes[side].look()
+        after = self.look(side)
         asked = self._units(self.nodes[side].pool, request)
         gone = before.units.keys() - after.units.keys()
         assert after.units.items() <= before.units.items()
@@ -471,6 +461,9 @@ class World:
             return Fetch(ids, sae, masters.pop() if len(masters) == 1 else "nobody")
         grants = [node.grants.numbered(own=False, number=place.grant) for place in there]
         known = [grant for grant in grants if grant is not None]
+        if len(known) < len(there) and node.session is not None:
+            self.seen["doubted"] += 1
+            self.say(node, node.session.doubt())
         if len(there) < len(places) or len(known) < len(there):
             return None
         if any(sae not in grant.slaves for grant in known):
@@ -487,60 +480,56 @@ class World:
 
     def check_durable(self, side: Side, after: Held) -> None:
         """What a power cut right now would leave agrees with what was delivered."""
-        node = self.nodes[side]
-        target = self.image(node, chance=Nothing())
-        with closing(sqlite3.connect(target / side.value / "keys.db")) as connection:
-            try:
-                found: Held | None = held(connection.cursor())
-            except sqlite3.Error:
-                found = None
+        found = self.ground.durable(self.nodes[side].place, side)
         assert found == after, "delivered before it was durable"
-        shutil.rmtree(target)
 
-    def tend(self, side: Side, *, expire: bool) -> None:
-        node = self.nodes[side]
-        before = node.look()
+    def tend(
+        self, side: Side, fault: Fault | None = None, chance: random.Random = CALM, *, expire: bool
+    ) -> None:
+        before, node = self.look(side), self.nodes[side]
         if expire:
-            node.pool.expire(self.now)
-        node.pool.clean()
-        after = node.look()
+            given_up = self.attempt(side, lambda: node.pool.expire(self.now), fault, chance)
+            self.seen["expired"] += bool(given_up)
+        cleaned = self.attempt(side, self.nodes[side].pool.clean, None if expire else fault, chance)
+        after = self.look(side)
         assert after.units.items() <= before.units.items()
         assert not any(before.units[unit] for unit in before.units.keys() - after.units.keys())
         if not expire:
             assert after == before
-        with node.store._database.transaction() as cursor:
-            assert cursor.execute("SELECT TOTAL(dirty) FROM marks").fetchone() == (0,)
+        if cleaned is not None:
+            with self.nodes[side].store._database.transaction() as cursor:
+                (dirty,) = cursor.execute("SELECT COUNT(*) FROM marks WHERE dirty = 1").fetchone()
+            assert dirty == 0
 
     # Backups
 
     def backup(self, side: Side) -> None:
-        node = self.nodes[side]
-        folder = self.image(node, chance=None)
-        self.backups[side].append(Backup(folder, node.look(), tuple(node.pending)))
+        saved = self.ground.save(self.nodes[side].place, side)
+        self.backups[side].append(Backup(saved, self.look(side)))
 
     def put_back(self, side: Side, backup: Backup) -> None:
         """Restore a store from a backup, if the other side can tell.
 
         It cannot if it has heard nothing since the backup was made: docs/explanation/key-pool.md.
         """
-        node, other = self.nodes[side], self.nodes[side.peer].look()
-        mine = node.look()
-        same = backup.held == mine
+        node, mine, other = self.nodes[side], self.look(side), self.look(side.peer)
+        same = backup.held._replace(grants={}) == mine._replace(grants={})
         told = other.peer_sequence > backup.held.sequence or other.epoch > backup.held.epoch
         if not (same or told):
             return
         self.seen["put back"] += 1
         self.disconnect()
         node.store._database.close()
-        folder = self._folder()
-        shutil.copytree(backup.folder, folder)
-        self._start(side, folder, backup.pending)
+        self._start(side, self.ground.put_back(backup.saved, node.place, side))
 
     # What always holds
 
     def check(self) -> None:
-        looks = {side: node.look() for side, node in self.nodes.items()}
-        alice, bob = looks[Side.ALICE], looks[Side.BOB]
+        alice, bob = self.look(Side.ALICE), self.look(Side.BOB)
+        for one, other in ((alice, bob), (bob, alice)):
+            for (own, number), (*means, agreed) in one.grants.items():
+                if own and agreed and (0, number) in other.grants:
+                    assert means == [*other.grants[0, number][:2]], "a number has two meanings"
         if alice.epoch == bob.epoch and all(node.peer.met for node in self.nodes.values()):
             ours, theirs = (self._takeable(node) for node in self.nodes.values())
             assert not ours & theirs, "bits are both sides' to hand out"
@@ -551,6 +540,7 @@ class World:
     @staticmethod
     def _takeable(node: Node) -> set[Unit]:
         """Units that a side would hand out now."""
+        node.pool.add()  # as whoever is asked for a key does first
         numbers = [
             number
             for run in itertools.chain(node.pool._runs, node.pool._tails)
@@ -562,36 +552,6 @@ class World:
             for block in node.pool._blocks
             if block.first_unit <= number < block.stop_unit
         }
-
-
-class Nothing(random.Random):
-    """Of what was not synced nothing is there."""
-
-    def choice(self, _: object) -> float:  # type: ignore[override]
-        return 0.0
-
-    def random(self) -> float:
-        return 1.0
-
-
-def arm(fault: Fault | None) -> None:
-    if fault is None:
-        return
-    match fault.kind:
-        case "error":
-            error: BaseException = sqlite3.OperationalError("disk I/O error")
-            Armed.faults = Faults(fault.at, error, after=fault.after)
-        case "kill":
-            Armed.faults = Faults(fault.at, Crash(), after=fault.after)
-        case "sync":
-            DISK.fail_after(fault.at, IOERR_FSYNC)
-        case _:
-            DISK.fail_after(fault.at, FULL)
-
-
-def disarm() -> None:
-    Armed.faults = None
-    DISK.mend()
 
 
 def parts(ids: Sequence[bytes], size: int) -> Iterator[bytes]:

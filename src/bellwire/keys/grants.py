@@ -8,9 +8,11 @@ no agreement.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bellwire.keys.database.interface import Database
+from bellwire.keys.database.interface import Cursor, Database
 from bellwire.keys.errors import QuotaReached, StoreCorrupt
 from bellwire.keys.key_ids import MAX_GRANT
 
@@ -49,6 +51,7 @@ class Grants:
         self._own: dict[tuple[str, tuple[str, ...]], Grant] = {}
         self._of_master: dict[str, int] = {}
         self._skipped = LOCAL
+        self._stale = False
 
     def load(self) -> None:
         """Read what the store holds.
@@ -60,6 +63,7 @@ class Grants:
             rows = cursor.execute(
                 "SELECT own, number, master, slaves, agreed FROM grants"
             ).fetchall()
+        self._by_number, self._own, self._of_master = {}, {}, {}
         for own, number, master, slaves, agreed in rows:
             try:
                 names = tuple(str(name) for name in json.loads(slaves))
@@ -68,6 +72,19 @@ class Grants:
             self._remember(Grant(bool(own), number, master, names, bool(agreed)))
         for own_side in (True, False):
             self._by_number[own_side, LOCAL] = Grant(own_side, LOCAL, "", ("",), agreed=True)
+        self._stale = False
+
+    @contextmanager
+    def _change(self) -> Iterator[Cursor]:
+        """A transaction; where one failed at its end, only the disk knows what there is."""
+        self._stale = True  # until it has ended well
+        with self._database.transaction() as cursor:
+            yield cursor
+        self._stale = False
+
+    def _refresh(self) -> None:
+        if self._stale:
+            self.load()
 
     def _remember(self, grant: Grant) -> None:
         if (grant.own, grant.number) not in self._by_number and grant.own:
@@ -85,12 +102,16 @@ class Grants:
         return self._own.get((master, slaves))
 
     def propose(self, master: str, slaves: tuple[str, ...]) -> Grant:
-        """A new own grant, durable, and not agreed yet.
+        """A new own grant, durable, and not agreed yet; the one that is there, if there is.
 
         Raises:
             QuotaReached: this master, or this side, has too many.
             StoreError: it could not be stored.
         """
+        self._refresh()
+        known = self.find(master, slaves)
+        if known is not None:
+            return known
         number = 1 + max(self.last(own=True), self._skipped)
         if number >= MAX_GRANT or self._of_master.get(master, 0) >= MAX_OF_MASTER:
             raise QuotaReached("too many sets of slaves were named already")
@@ -100,10 +121,11 @@ class Grants:
 
     def agree(self, number: int) -> Grant | None:
         """The peer has an own grant; None if there is no such one."""
+        self._refresh()
         grant = self.numbered(own=True, number=number)
         if grant is None or grant.agreed:
             return grant
-        with self._database.transaction() as cursor:
+        with self._change() as cursor:
             cursor.execute("UPDATE grants SET agreed = 1 WHERE own = 1 AND number = ?", (number,))
         grant = replace(grant, agreed=True)
         self._remember(grant)
@@ -118,19 +140,21 @@ class Grants:
             number: Of the grant.
             last: The highest own number that the peer knows, if the number was the reason; else 0.
         """
+        self._refresh()
         grant = self.numbered(own=True, number=number)
         if grant is None or grant.agreed:
             return
         self._skipped = max(self._skipped, min(last, MAX_GRANT))
-        with self._database.transaction() as cursor:
+        with self._change() as cursor:
             cursor.execute("DELETE FROM grants WHERE own = 1 AND number = ?", (number,))
         del self._by_number[True, number], self._own[grant.master, grant.slaves]
         self._of_master[grant.master] -= 1
 
     def agree_anew(self) -> None:
-        """After a fence the peer is asked once more: its store may know less than it did."""
-        with self._database.transaction() as cursor:
-            cursor.execute("UPDATE grants SET agreed = 0 WHERE own = 1")
+        """With a fence the peer is asked once more: its store may know less than it did.
+
+        `Pool.fence` makes it durable with the fence; nobody is to rely on a grant from here on.
+        """
         for (own, number), grant in list(self._by_number.items()):
             if own and number != LOCAL:
                 self._remember(replace(grant, agreed=False))
@@ -141,6 +165,7 @@ class Grants:
 
     def accept(self, number: int, master: str, slaves: tuple[str, ...]) -> bool:
         """Take in a grant that the peer proposes; False if its number says something else here."""
+        self._refresh()
         known = self.numbered(own=False, number=number)
         if known is not None:
             return (known.master, known.slaves) == (master, slaves)
@@ -158,7 +183,7 @@ class Grants:
         ]
 
     def _insert(self, grant: Grant) -> None:
-        with self._database.transaction() as cursor:
+        with self._change() as cursor:
             cursor.execute(
                 "INSERT INTO grants (own, number, master, slaves, agreed) VALUES (?, ?, ?, ?, ?)",
                 (

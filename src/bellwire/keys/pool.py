@@ -327,6 +327,7 @@ class Pool:
             )
         if there.epoch != self._marks.epoch:
             self._confirmed = 0  # it was of other units
+            self._issued = []
             self._stale = True
         if self._stale:
             self._read_all(cursor)
@@ -502,7 +503,8 @@ class Pool:
     def fence(self, epoch: int, sequence: int) -> None:
         """Void all bits of the pool and begin a new epoch, whose ids no earlier one resembles.
 
-        Copies go, too: in a store that was put back, those that left may be there again.
+        Copies go, too: in a store that was put back, those that left may be there again. Grants are
+        to be agreed to anew: the peer's store may know less than it did.
 
         Raises:
             StoreError: nothing was changed.
@@ -512,6 +514,7 @@ class Pool:
             for table in ("handed", "issued", "copies", "segments", "marks"):
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
             cursor.execute("UPDATE blocks SET units = 0 WHERE state = 'ready'")
+            cursor.execute("UPDATE grants SET agreed = 0 WHERE own = 1")
             # What was served since the two were compared counts, too.
             sequence = max(sequence, pool_marks(cursor).sequence + 1)
             cursor.execute(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.keys.ground import Files
 from tests.keys.stores import IN_MEMORY
 from tests.keys.world import World
 
@@ -32,7 +33,7 @@ BITS = 20_000
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(segments, "SEGMENT_UNITS", 16)
     with tempfile.TemporaryDirectory(prefix="bw", dir=IN_MEMORY) as name:
-        world = World(Path(name))
+        world = World(Files(Path(name)))
         yield world
         world.close()
 
@@ -325,7 +326,7 @@ def test_no_segment_is_both_sides_though_gives_and_answers_are_lost(
         assert not set(given) & set(alice.offered())
     world.exchange()
     world.check()
-    looks = [node.look() for node in world.nodes.values()]
+    looks = [world.look(side) for side in Side]
     both = [u for u, out in looks[0].units.items() if out and looks[1].units.get(u)]
     nobody = [u for u, out in looks[0].units.items() if not out and not looks[1].units.get(u, True)]
     assert both == []

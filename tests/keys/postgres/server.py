@@ -5,12 +5,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+from tests.keys.stores import IN_MEMORY
+
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+ROOM = 1 << 30
+"""Bytes, for the database and its log."""
+
 USER = "postgres"
 """PostgreSQL refuses to run as root; the Debian package makes this user."""
 
@@ -38,13 +45,32 @@ class Server:
         """Start it, and wait until it answers."""
         options = (
             f"-p {self.port} -k {self.sockets} -c listen_addresses=127.0.0.1 "
-            "-c fsync=on -c synchronous_commit=on -c shared_buffers=16MB -c max_connections=40"
+            "-c fsync=on -c synchronous_commit=on -c shared_buffers=16MB -c max_connections=40 "
+            "-c max_wal_size=128MB "
+            # What nobody waits for is not written soon either, so that tests notice it.
+            "-c wal_writer_delay=10s"
         )
         self._control("start", "-w", "-t", "60", "-o", options, "-l", str(self.data / "log"))
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: `immediate` is a crash, from which it recovers at its next start."""
         self._control("stop", "-w", "-t", "60", "-m", mode)
+
+    def kill(self) -> None:
+        """Kill all its processes at once, as the end of its machine would."""
+        first = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+        processes = [first, *first.children(recursive=True)]
+        first.suspend()  # it is to start no others meanwhile
+        for process in [*first.children(recursive=True), first]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                while process.status() != psutil.STATUS_ZOMBIE:
+                    time.sleep(0.001)
+        # Whoever inherits a dead process may be slow to bury it, and the next server would wait.
+        for lock in (self.data / "postmaster.pid", self.sockets / f".s.PGSQL.{self.port}.lock"):
+            lock.unlink()
 
     def sql(self, text: str, *, user: str = USER, database: str = "postgres") -> str:
         """Run statements as the superuser; what they print."""
@@ -66,7 +92,9 @@ PASSWORD = "not a secret, of a server in a test"
 @contextmanager
 def running() -> Iterator[Server]:
     """A server with an empty database `keys` of a user `keys`."""
-    with tempfile.TemporaryDirectory(prefix="bwpg", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="bwpg", dir=_roomy_memory(), ignore_cleanup_errors=True
+    ) as name:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, USER, USER)
@@ -90,6 +118,13 @@ def running() -> Iterator[Server]:
             yield server
         finally:
             server.stop("immediate")
+
+
+def _roomy_memory() -> str | None:
+    """Where tests wait for no disk; a container may have too little of it for a database."""
+    if IN_MEMORY is None or shutil.disk_usage(IN_MEMORY).free < ROOM:
+        return None
+    return IN_MEMORY
 
 
 def _free_port() -> int:

@@ -244,6 +244,44 @@ def test_a_commit_whose_answer_is_lost_hands_nothing_out_twice(
     store.close()
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_grant_whose_commit_was_not_answered_is_asked_for_at_the_disk(
+    server: Server, folder: Path, proxy: Proxy, open_it: Open, arrives: bool
+) -> None:
+    new_store(folder).close()
+    url = f"postgresql://keys@127.0.0.1:{proxy.port}/keys?passfile={password_file(folder)}"
+    place = ServerPlace(url, place_of(server, folder, Side.ALICE).schema)
+    store = KeyStore.open(place, KEK, Side.ALICE)
+    grants = store.grants()
+    grants.load()
+    proxy.arrives = arrives
+
+    def lose(change: Callable[[], object]) -> None:
+        grants.load()
+        proxy.armed.set()
+        with pytest.raises(StoreError):
+            change()
+
+    lose(lambda: grants.propose("a1", ("b1",)))
+    lose(lambda: grants.propose("a1", ("b2",)))
+    numbers = [grants.propose("a1", (slave,)).number for slave in ("b1", "b2")]
+    assert sorted(numbers) == [1, 2]
+    lose(lambda: grants.accept(7, "b1", ("a1",)))
+    assert not arrives or not grants.accept(7, "b2", ("a1",))
+    assert grants.accept(7, "b1", ("a1",))
+    lose(lambda: grants.agree(1))
+    lose(lambda: grants.decline(2, 9))
+    assert grants.agree(1) is not None
+    anew = grants.propose("a2", ("b1",)).number
+    assert anew not in numbers
+    told = {own: grants.last(own=own) for own in (True, False)}
+    grants.load()
+    assert told == {own: grants.last(own=own) for own in (True, False)}
+    assert grants.find("a1", ("b1",)) == grants.numbered(own=True, number=1)
+    assert (grants.numbered(own=True, number=2) is None) is arrives
+    store.close()
+
+
 def test_the_node_keeps_its_place_when_the_connection_is_made_anew(
     server: Server, folder: Path, open_it: Open
 ) -> None:

@@ -196,6 +196,7 @@ class Session:
         return answer
 
     def _sync(self, *, fence: bool) -> Sync:
+        self._pool.add()  # what the disk says counts: memory may be behind it, or ahead
         self._ours = Sync(VERSION, self._kme, *self._pool.marks, self._pool.ladder(LADDER), fence)
         return self._ours
 
@@ -213,11 +214,11 @@ class Session:
         why = _difference(ours, theirs)
         if why is not None:
             self._peer.learn(News.DIFFERENT)
+            self._grants.agree_anew()
             self._pool.fence(
                 max(ours.epoch, theirs.epoch) + 1,
                 max(ours.sequence, theirs.peer_sequence) + 1,
             )
-            self._grants.agree_anew()
             self._fenced(why)
             # Compared anew: a block may have become ready at one side only meanwhile.
             return [*answer, self._sync(fence=False)]
