@@ -19,6 +19,7 @@ from bellwire.node.door import KmeIdentity, open_door, open_identity
 from bellwire.node.service import NodeService
 from bellwire.node.settings import Settings
 from bellwire.pki.authority import Authority, authority_folder
+from bellwire.web.audit import Audit
 
 SITES = "ab"
 SAES = {"alice": "a", "aldous": "a", "bob": "b", "bea": "b"}
@@ -40,9 +41,15 @@ def credentials(state: Path, name: str) -> Credentials:
 class Doors:
     """Two nodes, their doors, and a client for each SAE."""
 
-    def __init__(self, pair: Pair, clients: dict[str, AsyncClient]) -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        clients: dict[str, AsyncClient],
+        addresses: dict[str, tuple[str, int]],
+    ) -> None:
         self.pair = pair
         self.clients = clients
+        self.addresses = addresses
 
     async def get(self, master: str, slave: str, number: int = 1, bits: int = 256) -> list[Key]:
         return await self.clients[master].get_keys(slave, number, bits)
@@ -57,7 +64,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
+async def doors(tmp_path: Path, *, audit: Audit | None = None) -> AsyncIterator[Doors]:
     settings = Settings.model_validate({"state": {"dir": tmp_path / "state"}})
     (tmp_path / "state").mkdir(mode=0o700)
     identities: dict[str, KmeIdentity] = {site: open_identity(settings, site) for site in SITES}
@@ -71,13 +78,14 @@ async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
 
     async with two_nodes(tmp_path) as pair, contextlib.AsyncExitStack() as stack:
         nodes = dict(zip(SITES, (pair.alice, pair.bob), strict=True))
-        urls = {}
+        urls: dict[str, str] = {}
+        addresses: dict[str, tuple[str, int]] = {}
         for site, node in nodes.items():
             dressed(node, site)
-            door = open_door(settings, node, identities[site], 0.0)
+            door = open_door(settings, node, identities[site], 0.0, audit)
             stack.push_async_callback(door.stop, 1.0)
-            host, port = await door.start("127.0.0.1", 0)
-            urls[site] = f"https://{host}:{port}"
+            addresses[site] = await door.start("127.0.0.1", 0)
+            urls[site] = "https://{}:{}".format(*addresses[site])
         clients = {
             name: await stack.enter_async_context(AsyncClient(urls[SAES[name]], known[name]))
             for name in SAES
@@ -85,7 +93,7 @@ async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
         await key_at_both(pair)
         await until(lambda: all("bob" in n.link_keys.peer.saes for n in (pair.alice,)))
         await until(lambda: all("alice" in n.link_keys.peer.saes for n in (pair.bob,)))
-        yield Doors(pair, clients)
+        yield Doors(pair, clients, addresses)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:

@@ -4,6 +4,8 @@ What always holds: no key leaves unless the status lets keys flow when it is ask
 is committed.
 """
 
+from collections.abc import Callable
+
 from bellwire.base.clock import Clock
 from bellwire.keys.errors import KeyGone, LinkRed
 from bellwire.keys.grants import LOCAL
@@ -50,9 +52,13 @@ class KeyService:
         keys: Of the link.
         flow: The link's status.
         source: Where the link's keys come from.
+
+    Attributes:
+        left: Called with `draw` or `fetch`, id and length of each key that left.
     """
 
     def __init__(self, keys: LinkKeys, flow: FlowCheck, source: KeySourceKind) -> None:
+        self.left: Callable[[str, bytes, int], None] | None = None
         self._keys = keys
         self._flow = flow
         self._source = source
@@ -74,7 +80,7 @@ class KeyService:
         check_key_bits(bits)
         self._flow()
         grant = self._keys.numbered(own=True, number=LOCAL)
-        return self._delivered(await self._keys.submit_take(grant, 1, bits))
+        return self._delivered("draw", await self._keys.submit_take(grant, 1, bits))
 
     async def fetch(self, key_id: KeyId) -> DeliveredKey:
         """Hand out the key that the peer drew.
@@ -89,7 +95,9 @@ class KeyService:
         (grant,) = reading.grants
         if grant is None or grant.number != LOCAL:
             raise KeyGone(str(key_id), "it left before, or never was here")
-        return self._delivered(await self._keys.submit_leave("", reading))
+        return self._delivered("fetch", await self._keys.submit_leave("", reading))
 
-    def _delivered(self, delivery: Delivery) -> DeliveredKey:
+    def _delivered(self, how: str, delivery: Delivery) -> DeliveredKey:
+        if self.left is not None:
+            self.left(how, delivery.ids, 8 * len(delivery.keys))
         return DeliveredKey(KeyId(delivery.ids), delivery.keys, self._source)

@@ -28,6 +28,7 @@ from bellwire.keys.kek.source import KekSource
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.keys.store import KeyStore
+from bellwire.node.audit import open_audit
 from bellwire.node.door import GRACE_S, KmeIdentity, open_door, open_identity, renew
 from bellwire.node.fence import key_is_placed, settle_restored
 from bellwire.node.identity import load_identity
@@ -167,6 +168,7 @@ async def run_node(
     side = SITES[options.site]
     folder = node_folder(settings.state.dir, options.site)
     identities = _identities(settings, options, folder)
+    audit = open_audit(settings, options.site)
     store = open_store(
         folder,
         side,
@@ -176,6 +178,9 @@ async def run_node(
         url=settings.store.url,
     )
     async with contextlib.AsyncExitStack() as stack:
+        if audit is not None:
+            stack.callback(audit.close)
+            stack.callback(audit.note, "node stopped")
         stack.callback(store.close)
         random = await asyncio.to_thread(open_random, settings.random, tell_failed)
         stack.callback(random.close)
@@ -197,6 +202,8 @@ async def run_node(
             identity=identity,
             sync_s=sync_s,
         )
+        if audit is not None:
+            node.note, node.keys.left = audit.note, audit.local
         warming = asyncio.create_task(asyncio.to_thread(warm_source))
         await stack.enter_async_context(DeliveryServer(folder / "keys.sock", node.keys))
         await stack.enter_async_context(operator_server(folder / "operator.sock", node))
@@ -209,7 +216,7 @@ async def run_node(
             "operator": str(folder / "operator.sock"),
         }
         if identity is not None and options.kme is not None:
-            door = open_door(settings, node, identity, sync_s)
+            door = open_door(settings, node, identity, sync_s, audit)
             about["kme"] = await _start(door, settings, options.kme, stack)
             node.status_changed = door.changes.tell
         # No block before its kernels: a peer's time for a step is not there to compile in.
@@ -227,7 +234,8 @@ async def run_node(
         tell_opened(random, settings.random)
         settle_memory()
         ready(about)
-        renewing = asyncio.create_task(renew(identity)) if identity else None
+        node.note("node started", source=material.kind.value, kme=about.get("kme"))
+        renewing = asyncio.create_task(renew(identity, node.note)) if identity else None
         await _until(stop, background, renewing, node)
 
 

@@ -9,6 +9,7 @@ import asyncio
 import re
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -37,7 +38,26 @@ MAX_FILE = 1 << 20
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.toml")
 
 
-def back_up(settings: Settings, out: Path, config: Path | None) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A backup that was made.
+
+    Attributes:
+        written: The file.
+        made_at: When, UTC.
+        sites: Whose nodes have a store.
+        files: What is in it.
+        bytes: Its size.
+    """
+
+    written: Path
+    made_at: str
+    sites: tuple[str, ...]
+    files: tuple[str, ...]
+    bytes: int
+
+
+def back_up(settings: Settings, out: Path, config: Path | None) -> Written:
     """Write a backup of everything in the state folder that concerns keys.
 
     Args:
@@ -68,13 +88,7 @@ def back_up(settings: Settings, out: Path, config: Path | None) -> dict[str, obj
     content = pack(files, made_at=made_at, sites=sites)
     if not write_whole(out, content, replace=False):
         raise UsageError(f"expected no file at {out}, got one")
-    return {
-        "written": str(out),
-        "made_at": made_at,
-        "sites": sites,
-        "files": sorted(files),
-        "bytes": len(content),
-    }
+    return Written(out, made_at, sites, tuple(sorted(files)), len(content))
 
 
 def _node(settings: Settings, site: str) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """The door of a site's KME: its certificates, its SAEs and HTTPS, put before the node's keys."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -16,6 +16,7 @@ from bellwire.node.settings import Settings
 from bellwire.pki.authority import Authority, authority_folder
 from bellwire.pki.registry import OperatorAuthority, Registry
 from bellwire.pki.tls import KmeTls
+from bellwire.web.audit import Audit
 from bellwire.web.figures import Reading
 from bellwire.web.server import KmeServer
 from bellwire.web.settings import DoorLimits
@@ -63,7 +64,11 @@ def open_identity(settings: Settings, site: str) -> KmeIdentity:
 
 
 def open_door(
-    settings: Settings, node: NodeService, identity: KmeIdentity, sync_s: float
+    settings: Settings,
+    node: NodeService,
+    identity: KmeIdentity,
+    sync_s: float,
+    audit: Audit | None = None,
 ) -> KmeServer:
     """The server of a node's keys; it is not started yet.
 
@@ -72,6 +77,7 @@ def open_door(
         node: Whose keys.
         identity: From `open_identity`.
         sync_s: How long a sync of the store's disk takes, for metrics.
+        audit: Keeps a record of requests.
     """
     kme = settings.kme
     link = SiteLink(node.link_keys, node.keys.status, node.source)
@@ -108,15 +114,17 @@ def open_door(
         views=lambda: {LINK: node.keys.status()},
         troubles=troubles,
         readings=readings,
+        audit=audit,
     )
 
 
-async def renew(identity: KmeIdentity) -> None:
-    """Renew what is due, for ever."""
+async def renew(identity: KmeIdentity, note: Callable[[str], None]) -> None:
+    """Renew what is due, for ever; `note` is told when something was."""
     while True:
         await asyncio.sleep(RENEW_EVERY_S)
         try:
             if identity.tls.renew():  # in this thread: it alters contexts in use
                 log.info("the KME's certificate was renewed")
+                note("KME certificate renewed")
         except BellwireError as error:
             log.warning("the KME's certificate was not renewed", error=str(error))

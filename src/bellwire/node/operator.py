@@ -97,6 +97,7 @@ async def _answer(node: "NodeService", request: Request) -> Answer:
     try:
         match request:
             case Distil(protocol, pulses):
+                node.note("block asked for", protocol=protocol.value, pulses=pulses)
                 report = await node.distil(protocol, pulses)
                 return Reports([(0, 0.0, report.to_dict())])
             case GetReports(after):

@@ -38,6 +38,7 @@ class Peering:
         keys: Of the link.
         mac_key: Gives the link's MAC key; first contact may bring it later.
         saes: Names of the SAEs of this site, now.
+        fenced: Called with the reason when the pool was voided.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class Peering:
         keys: LinkKeys,
         mac_key: Callable[[], Awaitable[Secret]],
         saes: Callable[[], frozenset[str]],
+        fenced: Callable[[str], None] = lambda why: None,
     ) -> None:
         self._keys = keys
         self._mac_key = mac_key
         self._saes = saes
+        self.fenced = fenced
 
     async def run(
         self,
@@ -123,6 +126,7 @@ class Peering:
             await self._keys.hear(session, message)
             for why in self._keys.fences[fences:]:
                 log.warning("the pool was voided, and a new epoch begun", why=why)
+                self.fenced(why)
 
     async def _report(self, session: Session, say: Callable[[list[Message]], None]) -> None:
         told: frozenset[str] | None = None

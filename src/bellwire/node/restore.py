@@ -6,11 +6,12 @@ The same call again goes on where an earlier one was interrupted. Nothing that i
 
 import hashlib
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from bellwire.base.errors import UsageError
 from bellwire.base.private import own_folder, read_own_file, sync_folder, unusable, write_whole
-from bellwire.node.archive import MAX_ARCHIVE, About, unpack
+from bellwire.node.archive import MAX_ARCHIVE, unpack
 from bellwire.node.errors import BackupUnusable
 from bellwire.node.fence import HISTORY_FILE, read_history
 
@@ -21,7 +22,24 @@ UNKNOWN_USES = b'{"restored": true}\n'
 """In the place of how far recordings of time tags were used: what was used since is not known."""
 
 
-def restore(archive: Path, state: Path) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored.
+
+    Attributes:
+        state: The state folder.
+        made_at: When the backup was made, UTC.
+        sites: Whose nodes are in it.
+        files: What is in it.
+    """
+
+    state: Path
+    made_at: str
+    sites: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def restore(archive: Path, state: Path) -> Restored:
     """Restore a backup.
 
     Args:
@@ -62,7 +80,7 @@ def restore(archive: Path, state: Path) -> dict[str, object]:
         sync_folder(state)
     except OSError as error:
         raise unusable(staging, error) from error
-    return _told(about, files, state)
+    return Restored(state, about.made_at, about.sites, tuple(sorted(files)))
 
 
 def _is_moved(staging: Path, state: Path, places: list[str]) -> bool:
@@ -88,12 +106,3 @@ def _lay_out(files: dict[str, bytes], staging: Path) -> None:
         path = staging / name
         own_folder(path.parent)
         write_whole(path, UNKNOWN_USES if path.name == "tags.json" else content, replace=True)
-
-
-def _told(about: About, files: dict[str, bytes], state: Path) -> dict[str, object]:
-    return {
-        "state": str(state),
-        "made_at": about.made_at,
-        "sites": about.sites,
-        "files": sorted(files),
-    }

@@ -108,6 +108,7 @@ class NodeService:
         link_keys: For every other door.
         source: Where keys come from.
         status_changed: Called after each block and probe.
+        note: Called with what an audit log is to keep: an event, and its fields.
     """
 
     def __init__(
@@ -152,7 +153,8 @@ class NodeService:
         self.source = material.kind
         self.keys = KeyService(self.link_keys, flow, material.kind)
         self.status_changed: Callable[[], None] | None = None
-        self._peering = Peering(self.link_keys, vault.mac_key, saes.saes)
+        self.note: Callable[..., None] = _nobody_notes
+        self._peering = Peering(self.link_keys, vault.mac_key, saes.saes, self._fenced)
         self._tending: asyncio.Task[None] | None = None
         self._current_peering: asyncio.Task[None] | None = None
         self._reports: deque[tuple[int, float, BlockReport]] = deque(maxlen=REPORTS_KEPT)
@@ -168,6 +170,9 @@ class NodeService:
         self._doubted = False
         self._current: asyncio.Task[None] | None = None
         self._contacted = asyncio.Event()
+
+    def _fenced(self, why: str) -> None:
+        self.note("pool voided", why=why)
 
     # -- what operators ask ------------------------------------------------------------------
 
@@ -542,3 +547,7 @@ class NodeService:
 def _address(writer: asyncio.StreamWriter) -> str:
     name = writer.get_extra_info("peername")
     return str(name[0]) if name else ""
+
+
+def _nobody_notes(event: str, **fields: object) -> None:
+    """No audit log is kept."""

@@ -35,6 +35,7 @@ from bellwire.base.limits import (
     MAX_PULSES,
 )
 from bellwire.node.errors import ConfigError
+from bellwire.node.settings_audit import AuditSettings
 from bellwire.node.settings_kme import KmeSettings
 
 PREFIX = "BELLWIRE_"
@@ -469,6 +470,7 @@ class Settings(BaseSettings):
     first_contact: FirstContactSettings = Field(default_factory=FirstContactSettings)
     addresses: AddressSettings = Field(default_factory=AddressSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
 
     _origins: dict[tuple[str, str], Origin] = PrivateAttr(default_factory=dict)
 

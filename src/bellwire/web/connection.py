@@ -12,8 +12,9 @@ from typing import cast
 
 import structlog
 
-from bellwire.keys.kme import KEY_ID_BYTES, Delivery
+from bellwire.keys.kme import KEY_ID_BYTES, Delivery, KeyRequest
 from bellwire.web import answers, kme
+from bellwire.web.audit import Answered
 from bellwire.web.door import Door
 from bellwire.web.errors import RequestRefused
 from bellwire.web.handover import Handed, head_of
@@ -47,7 +48,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._peer: Peer | None = None
         self._called = _LOOPBACK
+        self._from = ("", 0)
         self._asked: Asked | None = None
+        self._seen: KeyRequest | bytes | None = None
         self._call: Call | None = None
         self._began = 0.0
         self._handed: Handed | None = None
@@ -76,6 +79,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is done, if there is one."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no class of asyncio
+        self._from = transport.get_extra_info("peername") or self._from
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._peer = Peer(tls.getpeercert(binary_form=True), self._door.identities)
@@ -228,6 +232,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, asked: Asked) -> None:
         self._asked = asked
         self._call = None
+        self._seen = None
         self._began = perf_counter()
         try:
             outcome = self._outcome(asked)
@@ -260,7 +265,13 @@ class Connection(asyncio.Protocol):
         if self._call is None:
             raise _nothing_here()
         return kme.call(
-            self._door.server, name, self._call, verb=asked.verb, query=query, body=asked.body
+            self._door.server,
+            name,
+            self._call,
+            verb=asked.verb,
+            query=query,
+            body=asked.body,
+            seen=None if self._door.audit is None else self._see,
         )
 
     def _name(self) -> str:
@@ -307,8 +318,12 @@ class Connection(asyncio.Protocol):
             return
         if self._gone or self._call is None:
             delivery.keys.wipe()  # nobody is there to take them; they have left all the same
+            if self._door.audit is not None:
+                self._audit(0, "the client was gone", delivery=delivery)
             return
         count = len(delivery.ids) // KEY_ID_BYTES
+        if self._door.audit is not None:
+            self._audit(200, delivery=delivery)
         self._write(200, answers.container(delivery))
         self._door.figures.keys[self._call.method.segment] += count
 
@@ -321,8 +336,39 @@ class Connection(asyncio.Protocol):
         if refused is None:
             log.error("request failed", kind=type(error).__name__)
             refused = RequestRefused(500, "the KME failed")
+        if self._door.audit is not None:
+            kind = None if error is refused else type(error).__name__
+            self._audit(refused.code, str(refused), kind)
         fields = "".join(f"{name}: {value}\r\n" for name, value in refused.headers).encode()
         self._write(refused.code, answers.error(str(refused), refused.details), fields)
+
+    def _audit(
+        self,
+        code: int,
+        reason: str | None = None,
+        error: str | None = None,
+        *,
+        delivery: Delivery | None = None,
+    ) -> None:
+        assert self._door.audit is not None
+        call = self._call
+        self._door.audit.answered(
+            Answered(
+                self._called,
+                self._from,
+                None if call is None else call.method.segment,
+                None if call is None else call.about,
+                code,
+                self._seen,
+                b"" if delivery is None else delivery.ids,
+                None if delivery is None else delivery.bits,
+                reason,
+                error,
+            )
+        )
+
+    def _see(self, asked: KeyRequest | bytes) -> None:
+        self._seen = asked
 
     def _write(self, code: int, body: bytes, fields: bytes = b"") -> None:
         asked = self._asked

@@ -6,6 +6,7 @@ from email.utils import formatdate
 from typing import Protocol
 
 from bellwire.keys.kme import KeyServer
+from bellwire.web.audit import Audit
 from bellwire.web.connections import Connections
 from bellwire.web.figures import Figures
 from bellwire.web.identity import Identities
@@ -52,6 +53,7 @@ class Door:
         figures: What is counted.
         connections: Who is connected.
         rates: How often SAEs may ask.
+        audit: Keeps a record of requests, if anybody does.
         closing: True from the beginning of the end: answers close their connections.
         dated: What `date` puts into answers.
     """
@@ -63,5 +65,6 @@ class Door:
     figures: Figures
     connections: Connections
     rates: Rates
+    audit: Audit | None = None
     closing: bool = False
     dated: bytes = field(default_factory=date_field)

@@ -6,6 +6,7 @@ is that of `docs/reference/etsi014.md`.
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from bellwire.base.errors import BellwireError
 from bellwire.keys.errors import (
@@ -20,7 +21,7 @@ from bellwire.keys.errors import (
     SlaveUnknown,
     StoreError,
 )
-from bellwire.keys.kme import Delivery, KeyServer
+from bellwire.keys.kme import Delivery, KeyRequest, KeyServer
 from bellwire.web import answers
 from bellwire.web.errors import RequestRefused
 from bellwire.web.requests import Call, Method, key_request, read_key_ids, read_key_request
@@ -43,9 +44,25 @@ addresses; an empty text stands for the error's own."""
 
 
 def call(
-    server: KeyServer, caller: str, asked: Call, *, verb: bytes, query: bytes, body: bytes
+    server: KeyServer,
+    caller: str,
+    asked: Call,
+    *,
+    verb: bytes,
+    query: bytes,
+    body: bytes,
+    seen: "Callable[[KeyRequest | bytes], None] | None" = None,
 ) -> "bytes | asyncio.Future[Delivery]":
     """Do what an authenticated SAE of `server` asks for.
+
+    Args:
+        server: The KME.
+        caller: The SAE.
+        asked: What the path says.
+        verb: Of HTTP.
+        query: Of the request.
+        body: Of the request.
+        seen: Called with what was read of a request for keys, before it is asked for.
 
     Returns:
         The body of a 200, or what will be delivered.
@@ -69,9 +86,13 @@ def call(
         case Method.NEW:
             wire = read_key_request(verb, query, body)
             request = key_request(wire, caller, asked.about, server.limits)
+            if seen is not None:
+                seen(request)
             return server.get_keys(caller, request)
         case Method.BY_ID:
             ids = read_key_ids(verb, query, body, server.limits)
+            if seen is not None:
+                seen(ids)
             if asked.about == caller:
                 raise RequestRefused(400, "a master SAE is another than the caller")
             return server.get_keys_with_ids(caller, asked.about, ids)

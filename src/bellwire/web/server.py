@@ -13,6 +13,7 @@ from contextlib import suppress
 from bellwire.base.memory import keep_freed_memory
 from bellwire.keys.kme import KeyServer
 from bellwire.keys.status import StatusView
+from bellwire.web.audit import Audit
 from bellwire.web.connection import Connection
 from bellwire.web.connections import Connections
 from bellwire.web.door import Door, date_field
@@ -57,6 +58,7 @@ class KmeServer:
         views: Status of each link, for `/status` and its listeners.
         troubles: Why the KME is not ready, for `/readyz`.
         readings: What else `/metrics` shows.
+        audit: Keeps a record of requests.
 
     Attributes:
         changes: `changes.tell()` makes a change of a link's status known to listeners.
@@ -74,6 +76,7 @@ class KmeServer:
         views: Views = _no_views,
         troubles: Troubles = _no_troubles,
         readings: Readings = _no_readings,
+        audit: Audit | None = None,
     ) -> None:
         self.changes = Changes()
         self.figures = Figures()
@@ -92,6 +95,7 @@ class KmeServer:
             self.figures,
             Connections(self._limits.connections, self._limits.connections_per_caller),
             Rates(self._limits.requests_per_s, self._limits.burst),
+            audit,
         )
         self._sockets: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -164,17 +168,19 @@ class KmeServer:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                client, _ = await loop.sock_accept(listener)
+                client, address = await loop.sock_accept(listener)
             except OSError:  # no more files, or the client is gone already
                 await asyncio.sleep(_NO_FILES_S)
                 continue
             if len(self._handshakes) >= self._limits.handshakes:
                 next(iter(self._handshakes)).cancel()
-            task = loop.create_task(self._shake(client, tls))
+            task = loop.create_task(self._shake(client, address, tls))
             self._handshakes[task] = None
             task.add_done_callback(self._shaken)
 
-    async def _shake(self, client: socket.socket, tls: ssl.SSLContext | None) -> None:
+    async def _shake(
+        self, client: socket.socket, address: Address, tls: ssl.SSLContext | None
+    ) -> None:
         timeouts: dict[str, float] = {}
         if tls is not None:
             timeouts["ssl_handshake_timeout"] = self._limits.handshake_s
@@ -184,9 +190,11 @@ class KmeServer:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: Connection(self._door), client, ssl=tls, **timeouts
             )
-        except (OSError, asyncio.CancelledError):
+        except (OSError, asyncio.CancelledError) as error:
             # An unknown chain, no certificate, no TLS, too slow, or one too many.
             self.figures.handshakes_failed += 1
+            if self._door.audit is not None:
+                self._door.audit.turned_away(address, _why(error))
 
     def _shaken(self, task: asyncio.Task[None]) -> None:
         self._handshakes.pop(task, None)
@@ -214,3 +222,11 @@ class KmeServer:
     def _all_troubles(self) -> list[str]:
         closing = ["the KME is stopping"] if self._door.closing else []
         return [*closing, *self._troubles()]
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "no handshake of TLS"
+    if isinstance(error, asyncio.CancelledError):
+        return "too many handshakes at once, or the KME is stopping"
+    return "the connection ended, or its handshake took too long"

@@ -18,13 +18,17 @@ def command(
     json: JsonFlag = False,
 ) -> None:
     """Back up authorities, identities, grants and settings, while nodes run or not; no key bits."""
+    from bellwire.node.audit import record
     from bellwire.node.backup import back_up
     from bellwire.node.settings import load
 
-    done = back_up(load(config, {"state": {"dir": state}}), out, config)
+    settings = load(config, {"state": {"dir": state}})
+    done = back_up(settings, out, config)
+    for site in done.sites:
+        record(settings, site, "backed up", file=str(out))
     if json:
         output.emit(done)
         return
     console = output.stdout()
-    console.print(f"{out}: {done['bytes']} bytes, no key bits among them", markup=False)
+    console.print(f"{out}: {done.bytes} bytes, no key bits among them", markup=False)
     console.print("It has private keys of authorities and identities: keep it as you keep them.")

@@ -11,6 +11,7 @@ from bellwire.cli import output
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 if TYPE_CHECKING:
+    from bellwire.node.settings import Settings
     from bellwire.pki.authority import Authority
     from bellwire.pki.files import Written
     from bellwire.pki.index import Certificate
@@ -74,7 +75,8 @@ def issue(
 
     if profile is None and (kme or peer):
         raise UsageError("--kme and --peer are for a profile: expected --profile NAME as well")
-    folder = _state(state, config)
+    settings = _settings(state, config)
+    folder = settings.state.dir
     authority = _authority(folder, site)
     files = sae_files(out, check_id(sae))
     credentials = Credentials(files.certificate, files.key, files.authorities)
@@ -83,6 +85,7 @@ def issue(
         check_profile(folder, profile, ours)
     authority.create()
     written = write_new(authority, sae, out, days=days)
+    _record(settings, site, "certificate issued", written.record)
     where = None if profile is None else write_profile(folder, profile, ours)
     _tell(site, written, {"profile": where}, as_json=json)
 
@@ -108,15 +111,18 @@ def rotate(
     config: ConfigOption = None,
 ) -> None:
     """Issue a new certificate and key for an SAE that has one, or make a new authority."""
+    from bellwire.node.audit import record
     from bellwire.pki.files import write_again
 
     if authority == (sae is not None):
         raise UsageError("expected either an SAE's id or --authority")
     if sae is not None and out is None:
         raise UsageError("expected --out DIR, where the files of the SAE go")
-    keeper = _authority(_state(state, config), site)
+    settings = _settings(state, config)
+    keeper = _authority(settings.state.dir, site)
     if sae is None or out is None:
         ends = _moment(keeper.rotate(overlap_days=overlap_days))
+        record(settings, site, "authority replaced", others_end=ends)
         if json:
             output.emit({"site": site, "others_end": ends})
         else:
@@ -127,6 +133,9 @@ def rotate(
         return
     written = write_again(keeper, sae, out, days=days, revoke_old=revoke_old)
     revoked = [each.issued.serial for each in written.revoked]
+    _record(settings, site, "certificate issued", written.record)
+    for each in written.revoked:
+        _record(settings, site, "certificate revoked", each)
     _tell(site, written, {"revoked": revoked}, as_json=json)
 
 
@@ -144,7 +153,10 @@ def revoke(
     """Revoke all certificates of an SAE, or one; a running node heeds it within a second."""
     if (sae is None) == (serial is None):
         raise UsageError("expected either an SAE's id or --serial HEX")
-    revoked = _authority(_state(state, config), site).revoke(name=sae, serial=serial)
+    settings = _settings(state, config)
+    revoked = _authority(settings.state.dir, site).revoke(name=sae, serial=serial)
+    for each in revoked:
+        _record(settings, site, "certificate revoked", each)
     if json:
         output.emit({"site": site, "revoked": [_document(each) for each in revoked]})
         return
@@ -162,7 +174,10 @@ def show(
     config: ConfigOption = None,
 ) -> None:
     """Show every certificate that the site's authority has issued, and what it is worth now."""
-    rows = [_document(each) for each in _authority(_state(state, config), site).certificates()]
+    rows = [
+        _document(each)
+        for each in _authority(_settings(state, config).state.dir, site).certificates()
+    ]
     if json:
         output.emit({"site": site, "certificates": rows})
         return
@@ -175,10 +190,17 @@ def show(
         )
 
 
-def _state(state: Path | None, config: Path | None) -> Path:
+def _settings(state: Path | None, config: Path | None) -> "Settings":
     from bellwire.node.settings import load
 
-    return load(config, {"state": {"dir": state}}).state.dir
+    return load(config, {"state": {"dir": state}})
+
+
+def _record(settings: "Settings", site: str, event: str, certificate: "Certificate") -> None:
+    from bellwire.node.audit import record
+
+    issued = certificate.issued
+    record(settings, site, event, name=issued.name, serial=issued.serial, kind=issued.kind)
 
 
 def _authority(folder: Path, site: str) -> "Authority":

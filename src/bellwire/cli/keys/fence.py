@@ -21,6 +21,7 @@ def command(
 ) -> None:
     """Erase the stock, the pads and the link's key of a stopped node, which takes new ones then."""
     from bellwire.node.assemble import SITES, node_folder
+    from bellwire.node.audit import record
     from bellwire.node.fence import fence_store
     from bellwire.node.settings import load
 
@@ -33,6 +34,7 @@ def command(
             hint="Say --yes to have that done.",
         )
     epoch = fence_store(settings, node_folder(settings.state.dir, site), SITES[site])
+    record(settings, site, "store fenced", epoch=epoch)
     if json:
         output.emit({"site": site, "epoch": epoch})
         return

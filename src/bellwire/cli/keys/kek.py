@@ -64,6 +64,7 @@ def rotate(
 ) -> None:
     """Wrap the key of a node's store under a new key-encryption key; the node must be stopped."""
     from bellwire.node.assemble import SITES, node_folder
+    from bellwire.node.audit import record
     from bellwire.node.kek import rotate_kek
     from bellwire.node.settings import load
 
@@ -71,6 +72,7 @@ def rotate(
         raise UsageError("expected --site a or --site b")
     settings = load(config, {"state": {"dir": state}})
     done = rotate_kek(settings, node_folder(settings.state.dir, site), SITES[site], to)
+    record(settings, site, "key-encryption key rotated", **done)
     if json:
         output.emit({"site": site, **done})
         return
