@@ -1,14 +1,27 @@
+import contextlib
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.channel.pair import CLOUD, DEVICE, NAME, STRANGER, Pair, flip, qkd_key
+from tests.channel.pair import CLOUD, DEVICE, NAME, SOURCE, STRANGER, Pair, flip, qkd_key
 
 from bellwire.base.secret import Secret
 from bellwire.channel import messages
 from bellwire.channel.errors import ChannelMisuse, HandshakeFailed, HandshakeRefused, SessionEnded
-from bellwire.channel.handshake import Initiator, Policy, QkdKey, Responder, fingerprint
+from bellwire.channel.handshake import (
+    Gate,
+    Initiator,
+    Policy,
+    QkdKey,
+    Responder,
+    Retry,
+    Suite,
+    fingerprint,
+)
+from bellwire.channel.macs import finish_hello, mac_key
 from bellwire.channel.messages import (
     ALERT_BODY,
     ANSWER_BODY,
@@ -18,6 +31,7 @@ from bellwire.channel.messages import (
     Kind,
     Offer,
 )
+from bellwire.channel.terms import INITIATOR, RESPONDER, Event, Progress, Step
 from bellwire.crypto.errors import KemRefused, LengthError
 from bellwire.crypto.kem import XWingPrivateKey
 
@@ -51,6 +65,13 @@ def refuse(pair: Pair, hello: bytes) -> HandshakeFailed:
     return caught.value
 
 
+def offered(pair: Pair) -> None:
+    """Carry `pair` to where the responder has taken the hello."""
+    hello = pair.gate.admit(pair.initiator.hello(), SOURCE, 0.0)
+    assert not isinstance(hello, Retry)
+    pair.responder.receive_hello(hello)
+
+
 @pytest.mark.parametrize("policy", [Policy.REQUIRE, Policy.PREFER])
 @pytest.mark.parametrize("responder_policy", [Policy.REQUIRE, Policy.PREFER])
 def test_ends_agree_with_a_qkd_key(policy: Policy, responder_policy: Policy) -> None:
@@ -82,8 +103,8 @@ def test_sizes_are_those_of_the_specification() -> None:
     pair = Pair()
     hello = pair.initiator.hello()
     answer = pair.answer(hello)
-    confirm, _ = pair.initiator.receive_answer(answer)
-    assert (len(hello), len(answer), len(confirm)) == (2405, 2293, 20)
+    confirm, _ = pair.initiator.receive(answer)
+    assert (len(hello), len(answer), len(confirm)) == (2445, 2293, 20)
     assert len(answer) < len(hello), "an answer never amplifies"
 
 
@@ -102,8 +123,7 @@ def test_sessions_from_the_same_inputs_share_no_keys() -> None:
 
 def check_hello_refused(hello: bytes) -> None:
     pair = Pair()
-    with pytest.raises(HandshakeFailed):
-        pair.responder.receive_hello(hello)
+    refuse(pair, hello)
     with pytest.raises(ChannelMisuse):
         pair.responder.answer(qkd_key())
 
@@ -125,11 +145,22 @@ def test_a_hello_of_another_length_is_refused(length: int) -> None:
     check_hello_refused((Pair().initiator.hello() + b"\0")[:length])
 
 
+def remade(hello: bytes) -> bytes:
+    """The hello with its MACs made anew, as whoever knows the cloud's public key can."""
+    return finish_hello(hello[:-32], mac_key(CLOUD.public_bytes), None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(bit=bits_of(HELLO - 32))
+def test_a_flipped_bit_under_a_mac_that_fits_is_refused(bit: int) -> None:
+    check_hello_refused(remade(flip(Pair().initiator.hello(), bit)))
+
+
 def check_answer_refused(answer: bytes, pair: Pair) -> None:
     with pytest.raises(HandshakeFailed):
-        pair.initiator.receive_answer(answer)
+        pair.initiator.receive(answer)
     with pytest.raises(ChannelMisuse):
-        pair.initiator.receive_answer(answer)
+        pair.initiator.receive(answer)
 
 
 @settings(max_examples=60, deadline=None)
@@ -154,7 +185,7 @@ def test_an_answer_of_another_length_is_refused(length: int) -> None:
 @pytest.mark.parametrize("bit", range(8 * CONFIRM))
 def test_every_flipped_bit_of_the_confirmation_is_refused(bit: int) -> None:
     pair = Pair()
-    confirm, _ = pair.initiator.receive_answer(pair.answer(pair.initiator.hello()))
+    confirm, _ = pair.initiator.receive(pair.answer(pair.initiator.hello()))
     with pytest.raises(HandshakeFailed):
         pair.responder.receive_confirmation(flip(confirm, bit))
     with pytest.raises(ChannelMisuse):
@@ -164,7 +195,7 @@ def test_every_flipped_bit_of_the_confirmation_is_refused(bit: int) -> None:
 @pytest.mark.parametrize("length", [0, 1, HEADER_BYTES, CONFIRM - 1, CONFIRM + 1])
 def test_a_confirmation_of_another_length_is_refused(length: int) -> None:
     pair = Pair()
-    confirm, _ = pair.initiator.receive_answer(pair.answer(pair.initiator.hello()))
+    confirm, _ = pair.initiator.receive(pair.answer(pair.initiator.hello()))
     with pytest.raises(HandshakeFailed):
         pair.responder.receive_confirmation((confirm + b"\0")[:length])
 
@@ -173,9 +204,9 @@ def test_messages_of_another_handshake_are_refused() -> None:
     one, other = Pair(), Pair()
     answer_one = one.answer(one.initiator.hello())
     answer_other = other.answer(other.initiator.hello())
-    confirm_one, _ = one.initiator.receive_answer(answer_one)
+    confirm_one, _ = one.establish(answer_one)
     with pytest.raises(HandshakeFailed):
-        other.initiator.receive_answer(answer_one)
+        other.initiator.receive(answer_one)
     with pytest.raises(HandshakeFailed):
         other.responder.receive_confirmation(confirm_one)
     assert answer_one != answer_other
@@ -184,18 +215,20 @@ def test_messages_of_another_handshake_are_refused() -> None:
 def test_a_replayed_hello_yields_no_session_without_the_initiator() -> None:
     one, replayed = Pair(), Pair()
     hello = one.initiator.hello()
-    confirm, _ = one.initiator.receive_answer(one.answer(hello))
+    confirm, _ = one.establish(one.answer(hello))
     replayed.answer(hello)
     with pytest.raises(HandshakeFailed):
         replayed.responder.receive_confirmation(confirm)
 
 
-def test_a_responder_without_the_pinned_key_is_refused() -> None:
+def test_a_responder_without_the_pinned_key_does_nothing_and_can_say_nothing() -> None:
     pair = Pair(pinned=STRANGER.public_bytes)
-    error = refuse(pair, pair.initiator.hello())
+    hello = pair.initiator.hello()
+    assert refuse(pair, hello).alert is None
+    error = refuse(Pair(), remade(hello))
     assert error.alert is not None
     with pytest.raises(HandshakeFailed) as caught:
-        pair.initiator.receive_answer(error.alert)
+        pair.initiator.receive(error.alert)
     assert not isinstance(caught.value, HandshakeRefused)
 
 
@@ -209,7 +242,7 @@ def test_an_unknown_initiator_is_refused_and_told_so_under_seal() -> None:
     error = refuse(pair, pair.initiator.hello())
     assert error.alert is not None
     with pytest.raises(HandshakeRefused) as caught:
-        pair.initiator.receive_answer(error.alert)
+        pair.initiator.receive(error.alert)
     assert caught.value.exit_code == 3
     assert caught.value.hint is not None
 
@@ -219,7 +252,7 @@ def test_knowing_an_initiator_s_public_key_is_not_being_it() -> None:
     pair.initiator._identity = _Impostor.of(STRANGER, DEVICE)  # type: ignore[assignment] # a cheat
     answer = pair.answer(pair.initiator.hello())
     with pytest.raises(HandshakeFailed):
-        pair.initiator.receive_answer(answer)
+        pair.initiator.receive(answer)
 
 
 class _Impostor:
@@ -241,7 +274,9 @@ def test_an_impostor_that_guesses_is_refused_at_the_confirmation() -> None:
     pair = Pair()
     pair.answer(pair.initiator.hello())
     with pytest.raises(HandshakeFailed):
-        pair.responder.receive_confirmation(messages.header(Kind.CONFIRM, 16) + bytes(16))
+        pair.responder.receive_confirmation(
+            messages.header(Kind.CONFIRM, Suite.AES_256_GCM, 16) + bytes(16)
+        )
 
 
 def test_roles_cannot_be_swapped_or_reflected() -> None:
@@ -250,16 +285,19 @@ def test_roles_cannot_be_swapped_or_reflected() -> None:
     pair = Pair()
     hello = pair.initiator.hello()
     with pytest.raises(HandshakeFailed, match="expected answer"):
-        pair.initiator.receive_answer(hello)
+        pair.initiator.receive(hello)
     pair = Pair(pinned=STRANGER.public_bytes, identity=CLOUD)
     at_stranger = Responder(
         identity=STRANGER,
         name=NAME,
-        initiators={fingerprint(DEVICE.public_bytes): DEVICE.public_bytes},
+        initiators=lambda _: None,
         policy=Policy.PREFER,
+        last_counter=lambda _: 0,
     )
+    admitted = Gate(STRANGER.public_bytes).admit(pair.initiator.hello(), SOURCE, 0.0)
+    assert not isinstance(admitted, Retry)
     with pytest.raises(HandshakeFailed, match="enrolled"):
-        at_stranger.receive_hello(pair.initiator.hello())
+        at_stranger.receive_hello(admitted)
 
 
 def test_a_responder_does_not_admit_itself() -> None:
@@ -272,15 +310,15 @@ def test_a_wrong_qkd_key_is_refused_by_the_initiator() -> None:
     pair = Pair(fetched=qkd_key(0x52))
     answer = pair.answer(pair.initiator.hello())
     with pytest.raises(HandshakeFailed, match="QKD key"):
-        pair.initiator.receive_answer(answer)
+        pair.initiator.receive(answer)
 
 
 def test_a_named_key_that_is_refused_is_an_alert_and_never_a_silent_zero() -> None:
     pair = Pair(policy=Policy.PREFER)
-    pair.responder.receive_hello(pair.initiator.hello())
+    offered(pair)
     alert = pair.responder.refuse()
     with pytest.raises(HandshakeRefused):
-        pair.initiator.receive_answer(alert)
+        pair.initiator.receive(alert)
     with pytest.raises(ChannelMisuse):
         pair.responder.answer(None)
 
@@ -302,54 +340,56 @@ def test_a_required_key_that_is_missing_is_refused_by_the_responder(
     error = refuse(pair, pair.initiator.hello())
     assert error.alert is not None
     with pytest.raises(HandshakeRefused):
-        pair.initiator.receive_answer(error.alert)
+        pair.initiator.receive(error.alert)
 
 
 def test_an_initiator_that_requires_qkd_aborts_when_a_responder_leaves_it_out() -> None:
     pair = Pair(policy=Policy.REQUIRE)
-    pair.responder.receive_hello(pair.initiator.hello())
+    offered(pair)
     named = pair.responder._offer
     assert named is not None
-    pair.responder._offer = Offer(named.initiator, Policy.PREFER, named.key_id)
+    pair.responder._offer = Offer(named.initiator, Policy.PREFER, named.key_id, named.counter)
     answer = pair.responder.answer(None)
     with pytest.raises(HandshakeFailed, match="require"):
-        pair.initiator.receive_answer(answer)
+        pair.initiator.receive(answer)
 
 
 def test_an_initiator_that_named_no_key_aborts_when_a_responder_claims_one() -> None:
     pair = Pair(policy=Policy.PREFER, drawn=None)
-    pair.responder.receive_hello(pair.initiator.hello())
+    offered(pair)
     named = pair.responder._offer
     assert named is not None
-    pair.responder._offer = Offer(named.initiator, named.policy, qkd_key().key_id)
+    pair.responder._offer = Offer(named.initiator, named.policy, qkd_key().key_id, named.counter)
     answer = pair.responder.answer(qkd_key())
     with pytest.raises(HandshakeFailed, match="named no key"):
-        pair.initiator.receive_answer(answer)
+        pair.initiator.receive(answer)
 
 
 def test_alerts_look_alike_whatever_the_reason() -> None:
     unknown = Pair(identity=STRANGER)
-    wrong_key = Pair(pinned=STRANGER.public_bytes)
     policy = Pair(policy=Policy.PREFER, responder_policy=Policy.REQUIRE, drawn=None)
-    alerts = [refuse(pair, pair.initiator.hello()).alert for pair in (unknown, wrong_key, policy)]
+    replay = Pair(last=1)
+    alerts = [refuse(pair, pair.initiator.hello()).alert for pair in (unknown, policy, replay)]
+    wrong_key = Pair(pinned=STRANGER.public_bytes)
+    alerts.append(refuse(Pair(), remade(wrong_key.initiator.hello())).alert)
     refused = Pair()
-    refused.responder.receive_hello(refused.initiator.hello())
+    offered(refused)
     alerts.append(refused.responder.refuse())
     hello = Pair().initiator.hello()
     low_order = hello[: HEADER_BYTES + 1088] + bytes(32) + hello[HEADER_BYTES + 1120 :]
-    alerts.append(refuse(Pair(), low_order).alert)
+    alerts.append(refuse(Pair(), remade(low_order)).alert)
     assert {len(alert or b"") for alert in alerts} == {HEADER_BYTES + ALERT_BODY}
     assert {(alert or b"")[:HEADER_BYTES] for alert in alerts} == {
-        messages.header(Kind.ALERT, ALERT_BODY)
+        messages.header(Kind.ALERT, Suite.AES_256_GCM, ALERT_BODY)
     }
 
 
 @pytest.mark.parametrize("bit", range(8 * (HEADER_BYTES + ALERT_BODY)))
 def test_an_altered_alert_is_not_taken_for_the_responder_s_word(bit: int) -> None:
     pair = Pair()
-    pair.responder.receive_hello(pair.initiator.hello())
+    offered(pair)
     with pytest.raises(HandshakeFailed) as caught:
-        pair.initiator.receive_answer(flip(pair.responder.refuse(), bit))
+        pair.initiator.receive(flip(pair.responder.refuse(), bit))
     assert not isinstance(caught.value, HandshakeRefused)
 
 
@@ -371,16 +411,124 @@ def test_a_malformed_ephemeral_key_is_refused(
 
 def test_a_policy_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = Pair()
-    monkeypatch.setattr(Offer, "encode", lambda offer: offer.initiator + b"\x03" + bytes(16))
+    monkeypatch.setattr(Offer, "encode", lambda offer: offer.initiator + b"\x03" + bytes(24))
     error = refuse(pair, pair.initiator.hello())
     assert error.alert is not None
     assert "policy" in str(error)
 
 
+def test_a_hello_at_or_below_the_last_confirmed_number_is_a_replay() -> None:
+    for counter, last in ((1, 1), (4, 5), (1, 2**64 - 1)):
+        pair = Pair(counter=counter, last=last)
+        error = refuse(pair, pair.initiator.hello())
+        assert "replay" in str(error)
+        assert error.alert is not None
+    check_agreement(Pair(counter=6, last=5), "simulated")
+    check_agreement(Pair(counter=2**64 - 1), "simulated")
+
+
+@pytest.mark.parametrize("counter", [0, -1, 2**64])
+def test_a_number_out_of_range_is_our_own_misuse(counter: int) -> None:
+    with pytest.raises(ChannelMisuse, match="counter"):
+        Pair(counter=counter)
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_ends_agree_under_each_suite_and_say_which(suite: Suite) -> None:
+    pair = Pair(suite=suite)
+    check_agreement(pair, "simulated")
+    assert Pair(suite=suite).run()[1].protections.suite is suite
+
+
+def test_a_suite_the_responder_does_not_take_is_turned_back_at_the_gate() -> None:
+    pair = Pair(suite=Suite.CHACHA20_POLY1305)
+    gate = Gate(CLOUD.public_bytes, suites={Suite.AES_256_GCM})
+    with pytest.raises(HandshakeFailed, match="suite 2"):
+        gate.admit(pair.initiator.hello(), SOURCE, 0.0)
+
+
+def test_a_suite_changed_on_the_way_is_refused_at_every_message() -> None:
+    pair = Pair()
+    hello = pair.initiator.hello()
+    other = bytes([hello[0], Suite.CHACHA20_POLY1305]) + hello[2:]
+    refuse(Pair(), remade(other))
+    answer = pair.answer(hello)
+    with pytest.raises(HandshakeFailed, match="suite"):
+        pair.initiator.receive(bytes([answer[0], Suite.CHACHA20_POLY1305]) + answer[2:])
+
+
+def test_whatever_is_not_in_a_table_is_refused_and_changes_nothing() -> None:
+    for table in (INITIATOR, RESPONDER):
+        for step in Step:
+            for event in Event:
+                progress = Progress(table)
+                progress.step = step
+                if (step, event) in table:
+                    with progress.attempt(event):
+                        assert progress.step is Step.FAILED
+                    assert progress.step is table[(step, event)]
+                else:
+                    with pytest.raises(ChannelMisuse), progress.attempt(event):
+                        pass
+                    assert progress.step is step
+
+
+def test_the_specification_has_the_tables() -> None:
+    page = (Path(__file__).parents[2] / "spec" / "channel.md").read_text()
+    rows = re.findall(r"^\| ([a-z ]+) \| ([a-z ]+) \| ([a-z ]+) \|$", page, re.MULTILINE)
+
+    def words(member: Step | Event) -> str:
+        return member.name.lower().replace("_", " ")
+
+    told = [
+        (words(step), words(event), words(after))
+        for table in (INITIATOR, RESPONDER)
+        for (step, event), after in table.items()
+    ]
+    assert [row for row in rows if not row[0].endswith(" is")] == told
+
+
+def test_every_step_of_a_table_is_reached_and_none_leads_out_of_the_end() -> None:
+    for table in (INITIATOR, RESPONDER):
+        reached = {Step.START, *table.values()}
+        assert {step for step, _ in table} <= reached
+        assert not {step for step, _ in table} & {Step.ESTABLISHED, Step.FAILED}
+
+
+Change = Callable[[bytes], bytes]
+CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.integers(0, 2**20).map(lambda at: lambda message: flip(message, at % (8 * len(message)))),
+    st.integers(0, 2**20).map(lambda at: lambda message: message[: at % len(message)]),
+    st.binary(min_size=1, max_size=40).map(lambda more: lambda message: message + more),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(change=CHANGES, which=st.integers(0, 2), again=st.booleans())
+def test_both_ends_agree_or_neither_has_a_session_that_works(
+    change: Change, which: int, again: bool
+) -> None:
+    """Whatever one message becomes on its way; `again` makes the MACs of a hello anew."""
+    pair = Pair(policy=Policy.PREFER)
+
+    def carry(number: int, message: bytes) -> bytes:
+        changed = change(message) if number == which else message
+        return remade(changed) if number == which == 0 and again else changed
+
+    initiator = responder = None
+    with contextlib.suppress(HandshakeFailed):
+        answer = pair.answer(carry(0, pair.initiator.hello()))
+        confirm, initiator = pair.establish(carry(1, answer))
+        responder = pair.responder.receive_confirmation(carry(2, confirm))
+    assert responder is None, "a changed message has ended in a session"
+    if which < 2:
+        assert initiator is None
+
+
 def test_steps_out_of_order_are_our_own_misuse() -> None:
     pair = Pair()
     steps: list[Callable[[], object]] = [
-        lambda: pair.initiator.receive_answer(b""),
+        lambda: pair.initiator.receive(b""),
         lambda: pair.responder.answer(None),
         pair.responder.refuse,
         lambda: pair.responder.receive_confirmation(b""),
@@ -388,10 +536,13 @@ def test_steps_out_of_order_are_our_own_misuse() -> None:
     for step in steps:
         with pytest.raises(ChannelMisuse):
             step()
-    pair.answer(pair.initiator.hello())
+    hello = pair.gate.admit(pair.initiator.hello(), SOURCE, 0.0)
+    assert not isinstance(hello, Retry)
+    pair.responder.receive_hello(hello)
+    pair.responder.answer(qkd_key())
     repeated: list[Callable[[], object]] = [
         pair.initiator.hello,
-        lambda: pair.responder.receive_hello(b""),
+        lambda: pair.responder.receive_hello(hello),
     ]
     for step in repeated:
         with pytest.raises(ChannelMisuse):
@@ -404,7 +555,7 @@ def test_policies_and_keys_must_fit_before_a_byte_is_sent() -> None:
             Pair(policy=policy, drawn=drawn)
     other = QkdKey(bytes([8]) * 16, Secret(bytes(32)), "simulated")
     pair = Pair()
-    pair.responder.receive_hello(pair.initiator.hello())
+    offered(pair)
     with pytest.raises(ChannelMisuse, match="names"):
         pair.responder.answer(other)
 
@@ -428,7 +579,7 @@ def test_no_repr_and_no_error_shows_key_bytes() -> None:
     failing = Pair(fetched=qkd_key(0x52))
     answer = failing.answer(failing.initiator.hello())
     with pytest.raises(HandshakeFailed) as caught:
-        failing.initiator.receive_answer(answer)
+        failing.initiator.receive(answer)
     sessions = pair.run()
     things = [key, pair.initiator, pair.responder, *sessions, caught.value]
     shown = " ".join(f"{thing!r} {thing!s}" for thing in things)
@@ -446,5 +597,6 @@ def test_the_initiator_needs_its_pin_only() -> None:
         responder_public=CLOUD.public_bytes,
         policy=Policy.OFF,
         qkd=None,
+        counter=1,
     )
     assert len(initiator.hello()) == HELLO

@@ -4,6 +4,7 @@ import hmac
 import pytest
 
 from bellwire.base.secret import Secret
+from bellwire.channel.messages import Suite
 from bellwire.channel.symmetric import SymmetricState
 from bellwire.crypto.errors import AuthenticationFailed
 
@@ -18,8 +19,8 @@ def noise_hkdf(ck: bytes, ikm: bytes, outputs: int) -> list[bytes]:
 
 
 def test_mixing_follows_noise() -> None:
-    state = SymmetricState(b"name")
-    h = ck = hashlib.sha256(b"name").digest()
+    state = SymmetricState(Suite.AES_256_GCM)
+    h = ck = hashlib.sha256(b"BW_pqIKpsk2_XWing_AESGCM_SHA256").digest()
     state.mix_hash(b"data")
     h = hashlib.sha256(h + b"data").digest()
     state.mix_key(Secret(b"a" * 32))
@@ -32,7 +33,7 @@ def test_mixing_follows_noise() -> None:
 
 
 def test_two_states_agree_only_on_the_same_transcript() -> None:
-    one, other = SymmetricState(b"name"), SymmetricState(b"name")
+    one, other = SymmetricState(Suite.AES_256_GCM), SymmetricState(Suite.AES_256_GCM)
     for state in (one, other):
         state.mix_key(Secret(b"a" * 32))
     assert other.open(one.seal(b"text")) == b"text"
@@ -45,14 +46,13 @@ def test_two_states_agree_only_on_the_same_transcript() -> None:
 def test_session_keys_depend_on_the_transcript_and_are_unlike_each_other() -> None:
     splits = []
     for data in (b"one", b"other"):
-        state = SymmetricState(b"name")
+        state = SymmetricState(Suite.AES_256_GCM)
         state.mix_key(Secret(b"a" * 32))
         state.mix_hash(data)
         splits.append(state.split())
         assert repr(state) == "SymmetricState()"
         assert state._ck.reveal() == bytes(32)
     one, other = splits
-    assert one.to_responder != other.to_responder
-    assert one.to_responder != one.to_initiator
-    assert one.to_responder_iv != one.to_initiator_iv
-    assert [len(one.to_responder), len(one.to_responder_iv)] == [32, 12]
+    assert one.up != other.up
+    assert one.up != one.down
+    assert (len(one.up), len(one.down)) == (32, 32)

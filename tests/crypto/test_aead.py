@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.crypto.wycheproof import cases
 
-from bellwire.crypto.aead import TAG_BYTES, AesGcm, open_sealed, seal
+from bellwire.crypto.aead import TAG_BYTES, AesGcm, ChaCha20, open_sealed, seal
 from bellwire.crypto.errors import AuthenticationFailed, LengthError
 
 KEY = bytes(range(32))
@@ -25,6 +25,27 @@ def test_wycheproof_aes_256_gcm_agrees() -> None:
             with pytest.raises(AuthenticationFailed):
                 open_sealed(key, nonce, sealed, aad)
     assert used > 60
+
+
+def test_wycheproof_chacha20_poly1305_agrees() -> None:
+    used = 0
+    for group, test in cases("chacha20_poly1305"):
+        key, nonce, aad = (bytes.fromhex(test[field]) for field in ("key", "iv", "aad"))
+        message, sealed = bytes.fromhex(test["msg"]), bytes.fromhex(test["ct"] + test["tag"])
+        used += 1
+        if group["ivSize"] != 96:
+            with pytest.raises(LengthError, match="12 bytes"):
+                ChaCha20(key).seal(nonce, message, aad)
+        elif test["result"] == "valid":
+            assert ChaCha20(key).seal(nonce, message, aad) == sealed, test["tcId"]
+            assert ChaCha20(key).open(nonce, sealed, aad) == message, test["tcId"]
+        else:
+            with pytest.raises(AuthenticationFailed):
+                ChaCha20(key).open(nonce, sealed, aad)
+    assert used > 300
+    assert repr(ChaCha20(KEY)) == "ChaCha20()"
+    with pytest.raises(LengthError, match="32 bytes"):
+        ChaCha20(KEY[:-1])
 
 
 def test_wycheproof_nonces_of_other_sizes_are_refused() -> None:

@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bellwire.base.secret import Secret
-from bellwire.channel.handshake import Policy, QkdKey
+from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.cloud import Arrived, Cloud, Event, Limits, SessionOpened, TurnedAway
+from bellwire.iot.counters import SeenCounters
 from bellwire.iot.device import Address, Device
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
 from bellwire.iot.identity import AllowList, PublicIdentity, write_public
@@ -74,9 +75,17 @@ class Bench:
 
     @contextlib.asynccontextmanager
     async def running(
-        self, policy: Policy = Policy.PREFER, limits: Limits | None = None, *, admit: bool = True
+        self,
+        policy: Policy = Policy.PREFER,
+        limits: Limits | None = None,
+        *,
+        admit: bool = True,
+        suites: Collection[Suite] = frozenset(Suite),
     ) -> AsyncIterator[Cloud]:
-        with CloudStore(self.folder) as store:
+        with (
+            CloudStore(self.folder) as store,
+            contextlib.closing(SeenCounters(self.folder / "handshakes")) as counters,
+        ):
             admitted = AllowList(self.folder / "allowed")
             if admit:
                 write_public(self.folder / "allowed" / "one.pub", DEVICE)
@@ -89,6 +98,8 @@ class Bench:
                 policy=policy,
                 notify=self.events.append,
                 limits=limits,
+                counters=counters,
+                suites=suites,
             )
             async with cloud:
                 self.address = Address(*await cloud.start("127.0.0.1", self.address.port))
@@ -101,9 +112,19 @@ class Bench:
         pin: PublicIdentity = CLOUD,
         policy: Policy = Policy.REQUIRE,
         timeout_s: float = 10.0,
+        suite: Suite = Suite.AES_256_GCM,
+        options: SessionOptions | None = None,
     ) -> Device:
         keys: KeySource = self.at_device
-        return Device(identity=identity, pin=pin, keys=keys, policy=policy, timeout_s=timeout_s)
+        return Device(
+            identity=identity,
+            pin=pin,
+            keys=keys,
+            policy=policy,
+            timeout_s=timeout_s,
+            suite=suite,
+            options=options,
+        )
 
     @property
     def arrived(self) -> list[bytes]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,16 @@ import pytest
 from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE, DEVICE_KEY, Bench, readings
 
 from bellwire.base.errors import BellwireError
-from bellwire.base.frames import ConnectionEnded, read_frame, write_frame
+from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import HandshakeFailed, SessionEnded
-from bellwire.channel.handshake import Initiator, Policy
-from bellwire.channel.messages import MAX_HANDSHAKE_BYTES
+from bellwire.channel.handshake import Gate, GateLimits, Initiator, Policy
+from bellwire.channel.macs import finish_hello, mac_key
+from bellwire.channel.messages import HELLO_BODY, MAX_HANDSHAKE_BODY, Kind
 from bellwire.iot import cloud as cloud_module
 from bellwire.iot.cloud import Limits
 from bellwire.iot.device import Address
 from bellwire.iot.errors import CloudUnreachable, ProtocolError
-from bellwire.iot.line import Line, initiate, respond
+from bellwire.iot.line import Door, Line, initiate, read_message, respond, write_message
 from bellwire.iot.messages import Batch, Finish, Holding, Open, Stored, encode
 
 PATIENT = Limits(handshake_s=20, idle_s=20)
@@ -46,7 +48,13 @@ async def connection(bench: Bench) -> AsyncIterator[Stream]:
 
 async def enrolled(stream: Stream) -> Line:
     return await initiate(
-        *stream, identity=DEVICE_KEY, pin=CLOUD, policy=Policy.OFF, qkd=None, within_s=10
+        *stream,
+        identity=DEVICE_KEY,
+        pin=CLOUD,
+        policy=Policy.OFF,
+        qkd=None,
+        counter=time.time_ns(),
+        within_s=10,
     )
 
 
@@ -59,14 +67,19 @@ async def check_others_are_served(bench: Bench) -> None:
     "garbage",
     [
         b"GET / HTTP/1.1\r\n\r\n",
-        struct.pack(">I", 2**32 - 1),
-        struct.pack(">I", MAX_HANDSHAKE_BYTES + 1) + bytes(100),
-        struct.pack(">I", 0),
-        struct.pack(">I", 8) + b"\x01\x01\x00\x04abcd",
-        struct.pack(">I", MAX_HANDSHAKE_BYTES) + bytes(MAX_HANDSHAKE_BYTES),
-        struct.pack(">I", 2405) + b"\x01\x01\x09\x61" + bytes(2401),
+        b"\xff\xff\xff\xff",
+        b"\x01\x02" + struct.pack(">H", MAX_HANDSHAKE_BODY + 1) + bytes(100),
+        b"\x01\x02\x00\x00",
+        b"\x01\x02\x00\x04abcd",
+        bytes(2) + struct.pack(">H", MAX_HANDSHAKE_BODY) + bytes(MAX_HANDSHAKE_BODY),
+        b"\x01\x02" + struct.pack(">H", HELLO_BODY) + bytes(HELLO_BODY),
+        finish_hello(
+            b"\x01\x02" + struct.pack(">H", HELLO_BODY) + bytes(HELLO_BODY - 32),
+            mac_key(CLOUD.public),
+            None,
+        ),
     ],
-    ids=["http", "4-gigabyte", "oversized", "empty", "short", "zeros", "zero-hello"],
+    ids=["http", "ones", "oversized", "empty", "short", "zeros", "zero-hello", "with-mac"],
 )
 def test_garbage_is_turned_away_and_others_are_served(bench: Bench, garbage: bytes) -> None:
     async def work() -> None:
@@ -91,9 +104,10 @@ async def _half_a_handshake(stream: Stream) -> None:
         responder_public=CLOUD.public,
         policy=Policy.OFF,
         qkd=None,
+        counter=1,
     )
-    await write_frame(stream[1], initiator.hello())
-    await read_frame(stream[0], MAX_HANDSHAKE_BYTES)
+    await write_message(stream[1], initiator.hello())
+    await read_message(stream[0], MAX_HANDSHAKE_BODY)
 
 
 async def _silence_in_session(stream: Stream) -> None:
@@ -151,6 +165,76 @@ def test_connections_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     run(work())
 
 
+def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloud_module, "MAX_WAITING", 4)
+
+    async def work() -> None:
+        async with bench.running(limits=PATIENT) as cloud, connection(bench) as stream:
+            line = await enrolled(stream)
+            async with connection(bench), connection(bench):
+                async with asyncio.timeout(10):
+                    while cloud._waiting.total() < 2:
+                        await asyncio.sleep(0)
+                async with connection(bench) as (reader, _):
+                    assert await reader.read() == b"", "half of all is the most for one address"
+                assert "unfinished" in bench.reasons
+                await line.send(encode(Open(b"s" * 32)), 10)
+                assert await line.receive(10) is not None
+            async with asyncio.timeout(10):
+                while cloud._waiting:
+                    await asyncio.sleep(0)
+            await check_others_are_served(bench)
+
+    run(work())
+
+
+def test_too_many_handshakes_are_asked_for_a_cookie_and_then_turned_away(bench: Bench) -> None:
+    few = GateLimits(network_per_s=1e-9, network_burst=2, total_per_s=1e-9, total_burst=1)
+
+    async def work() -> None:
+        async with bench.running(limits=Limits(20, 20, few)):
+            for _ in range(3):
+                await check_others_are_served(bench)
+            with pytest.raises(CloudUnreachable):
+                await bench.device().send(readings(5), bench.address)
+        assert "too many" in bench.reasons
+
+    run(work())
+
+
+def test_a_recorded_hello_is_turned_away_once_its_handshake_was_confirmed(bench: Bench) -> None:
+    async def work() -> None:
+        async with bench.running(limits=PATIENT):
+            recorded = b""
+            async with connection(bench) as stream:
+                write = stream[1].write
+
+                def record(data: bytes) -> None:
+                    nonlocal recorded
+                    recorded = recorded or data
+                    write(data)
+
+                stream[1].write = record  # type: ignore[method-assign, assignment] # listens in
+                line = await enrolled(stream)
+                await line.send(encode(Open(b"s" * 32)), 10)
+                await line.receive(10)
+            async with connection(bench) as (reader, writer):
+                await write_message(writer, recorded)
+                answer = await read_message(reader, MAX_HANDSHAKE_BODY)
+                assert answer[0] == Kind.ALERT
+            assert "replay" in bench.reasons
+        bench.events.clear()
+        async with bench.running(limits=PATIENT):
+            async with connection(bench) as (reader, writer):
+                await write_message(writer, recorded)
+                assert (await read_message(reader, MAX_HANDSHAKE_BODY))[0] == Kind.ALERT
+            assert "replay" in bench.reasons, "also after a restart"
+
+    run(work())
+
+
 @pytest.mark.parametrize(
     ("messages", "reason"),
     [
@@ -189,21 +273,21 @@ def test_enrolled_devices_that_break_the_protocol_are_turned_away(
     run(work())
 
 
-def test_tampered_repeated_and_oversized_records_end_the_session(bench: Bench) -> None:
+def test_tampered_repeated_and_foreign_records_end_the_session(bench: Bench) -> None:
     async def tamper(line: Line, writer: asyncio.StreamWriter) -> None:
         record = line.session.seal(encode(Open(b"s" * 32)))
-        await write_frame(writer, record[:-1] + bytes([record[-1] ^ 1]))
+        await write_message(writer, record[:-1] + bytes([record[-1] ^ 1]))
 
     async def repeat(line: Line, writer: asyncio.StreamWriter) -> None:
         record = line.session.seal(encode(Open(b"s" * 32)))
-        await write_frame(writer, record)
-        await write_frame(writer, record)
+        await write_message(writer, record)
+        await write_message(writer, record)
 
-    async def oversize(line: Line, writer: asyncio.StreamWriter) -> None:
-        writer.write(struct.pack(">I", 2**20))
+    async def other_kind(line: Line, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x01\x02\x00\x00")
 
     async def work() -> None:
-        for attack in (tamper, repeat, oversize):
+        for attack in (tamper, repeat, other_kind):
             bench.events.clear()
             async with bench.running(limits=PATIENT), connection(bench) as stream:
                 await attack(await enrolled(stream), stream[1])
@@ -262,18 +346,18 @@ def test_devices_survive_whatever_stands_in_the_cloud_s_place(bench: Bench) -> N
         return
 
     async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await write_frame(writer, b"HTTP/1.1 400 Bad Request")
+        await write_message(writer, b"HTTP/1.1 400 Bad Request")
         await reader.read()
 
     async def oversized(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(struct.pack(">I", 2**31))
+        writer.write(b"\x02\x02\xff\xff")
         await reader.read()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await write_frame(writer, await read_frame(reader, MAX_HANDSHAKE_BYTES))
+        await write_message(writer, await read_message(reader, MAX_HANDSHAKE_BODY))
         await reader.read()
 
     async def work() -> None:
@@ -292,12 +376,18 @@ def answering(*answers: bytes | None) -> Cheat:
         line = await respond(
             reader,
             writer,
-            identity=CLOUD_KEY,
-            name=CLOUD.name,
+            door=Door(
+                identity=CLOUD_KEY,
+                name=CLOUD.name,
+                policy=Policy.OFF,
+                keys=None,
+                gate=Gate(CLOUD.public),
+                last_counter=lambda _: 0,
+                confirmed=lambda *_: None,
+                within_s=10,
+            ),
+            source="127.0.0.1",
             admitted={DEVICE.fingerprint: DEVICE},
-            policy=Policy.OFF,
-            keys=None,
-            within_s=10,
         )
         for answer in answers:
             await line.receive(10)

@@ -281,8 +281,9 @@ def test_strangers_and_impostors_get_nothing(bench: Bench) -> None:
             with pytest.raises(HandshakeRefused):
                 await bench.device(identity=STRANGER_KEY).send(readings(5), bench.address)
             impostor = PublicIdentity("cloud", "cloud.test", STRANGER_KEY.public_bytes)
-            with pytest.raises(HandshakeFailed):
+            with pytest.raises(CloudUnreachable, match="without an answer") as caught:
                 await bench.device(pin=impostor).send(readings(5), bench.address)
+            assert "enrolled" in (caught.value.hint or "")
             renamed = PublicIdentity("cloud", "other", CLOUD_KEY.public_bytes)
             with pytest.raises(HandshakeFailed):
                 await bench.device(pin=renamed).send(readings(5), bench.address)

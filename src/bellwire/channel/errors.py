@@ -5,7 +5,8 @@ BellwireError
 │   └── ChannelMisuse         our own call: out of order, oversized, malformed key, after the end
 └── RefusedError
     ├── HandshakeFailed       the peer's message is not acceptable; `alert` is what to send it
-    │   └── HandshakeRefused  the responder said, authentically, that it refuses
+    │   ├── HandshakeRefused  the responder said, authentically, that it refuses
+    │   └── TooManyHandshakes the sender's network has spent its budget of handshakes
     └── SessionEnded          a record is not the next one that the peer sealed
         └── Truncated         the transport ended before the peer closed the session
 
@@ -32,6 +33,10 @@ class HandshakeFailed(RefusedError):
 
 class HandshakeRefused(HandshakeFailed):
     """The responder's own alert: it does not admit this initiator, or got no QKD key."""
+
+
+class TooManyHandshakes(HandshakeFailed):
+    """More handshakes come from one network than the responder works on."""
 
 
 class SessionEnded(RefusedError):

@@ -12,9 +12,22 @@ Source: Angel, Dowling, Hülsing, Schwabe, Weber, "Post Quantum Noise", CCS 2022
 Framework, revision 34, 9 (psk); draft-connolly-cfrg-xwing-kem.
 """
 
+from bellwire.channel.gate import Gate, GateLimits, Retry
 from bellwire.channel.initiator import Initiator
-from bellwire.channel.messages import Policy
+from bellwire.channel.messages import Policy, Suite
 from bellwire.channel.responder import Responder
+from bellwire.channel.session import SessionOptions
 from bellwire.channel.terms import QkdKey, fingerprint
 
-__all__ = ["Initiator", "Policy", "QkdKey", "Responder", "fingerprint"]
+__all__ = [
+    "Gate",
+    "GateLimits",
+    "Initiator",
+    "Policy",
+    "QkdKey",
+    "Responder",
+    "Retry",
+    "SessionOptions",
+    "Suite",
+    "fingerprint",
+]

@@ -7,23 +7,35 @@ import hashlib
 
 from bellwire.base.secret import Secret
 from bellwire.channel.errors import ChannelMisuse, HandshakeFailed, HandshakeRefused
+from bellwire.channel.macs import finish_hello, mac, mac_key, open_retry
 from bellwire.channel.messages import (
     ALERT_BODY,
     ANSWER_BODY,
     CONFIRM_BODY,
     GRANT_BYTES,
     HELLO_BODY,
+    MAX_COUNTER,
     QKD_KEY_BYTES,
+    RETRY_BODY,
     Direction,
     Kind,
     Offer,
     Policy,
+    Suite,
     header,
     split_handshake,
 )
-from bellwire.channel.session import Protections, Session
-from bellwire.channel.terms import QkdKey, Step, fingerprint, opening_state, require_step
-from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, open_sealed
+from bellwire.channel.session import Protections, Session, SessionOptions
+from bellwire.channel.terms import (
+    INITIATOR,
+    Event,
+    Progress,
+    QkdKey,
+    Step,
+    fingerprint,
+    opening_state,
+)
+from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES
 from bellwire.crypto.errors import AuthenticationFailed, KemRefused
 from bellwire.crypto.kem import CIPHERTEXT_BYTES, XWingPrivateKey, check_public, encapsulate
 
@@ -33,14 +45,18 @@ class Initiator:
 
     __slots__ = (
         "_alert_key",
+        "_core",
+        "_counter",
         "_ephemeral",
-        "_hello_hash",
         "_identity",
+        "_mac_key",
+        "_options",
         "_policy",
+        "_progress",
         "_qkd",
         "_responder_public",
         "_state",
-        "_step",
+        "_suite",
     )
 
     def __init__(
@@ -51,6 +67,9 @@ class Initiator:
         responder_public: bytes,
         policy: Policy,
         qkd: QkdKey | None,
+        counter: int,
+        suite: Suite = Suite.AES_256_GCM,
+        options: SessionOptions | None = None,
     ) -> None:
         """Prepare a handshake.
 
@@ -60,9 +79,14 @@ class Initiator:
             responder_public: The pinned public key, 1216 bytes.
             policy: What we ask of QKD.
             qkd: The key we drew, or None. Under REQUIRE there must be one, under OFF none.
+            counter: Higher than in any handshake of this identity before, also before a restart;
+                1 to 2⁶⁴ − 1.
+            suite: The cipher; the responder takes it or refuses.
+            options: Of the session.
 
         Raises:
-            ChannelMisuse: policy and key do not fit, or the pinned key is our own.
+            ChannelMisuse: policy and key do not fit, the counter is out of range, or the pinned
+                key is our own.
             LengthError: the pinned key has another length.
             KemRefused: the pinned key is malformed.
         """
@@ -71,21 +95,27 @@ class Initiator:
                 f"policy {policy.name.lower()} "
                 + ("needs a QKD key" if qkd is None else "takes no QKD key")
             )
+        if not 1 <= counter <= MAX_COUNTER:
+            raise ChannelMisuse(f"expected a counter from 1 to {MAX_COUNTER}, got {counter}")
         if responder_public == identity.public_bytes:
             raise ChannelMisuse("expected the responder's public key, got our own")
         check_public(responder_public)
-        self._state = opening_state(responder_name, responder_public)
+        self._state = opening_state(suite, responder_name, responder_public)
+        self._mac_key = mac_key(responder_public)
         self._identity = identity
         self._responder_public = responder_public
         self._policy = policy
         self._qkd = qkd
+        self._counter = counter
+        self._suite = suite
+        self._options = options
         self._ephemeral: XWingPrivateKey | None = None
         self._alert_key = Secret(b"")
-        self._hello_hash = b""
-        self._step = Step.START
+        self._core = b""
+        self._progress = Progress(INITIATOR)
 
     def __repr__(self) -> str:
-        return f"Initiator({self._step.name.lower()})"
+        return f"Initiator({self._progress.step.name.lower()})"
 
     def hello(self) -> bytes:
         """Step 1: the first message.
@@ -94,34 +124,34 @@ class Initiator:
             ChannelMisuse: it was made before.
             KemRefused: the pinned key is of low order.
         """
-        require_step(self._step, Step.START)
-        self._step = Step.HELLO
-        state = self._state
-        head = header(Kind.HELLO, HELLO_BODY)
-        state.mix_hash(head)
-        ct_s, ss_s = encapsulate(self._responder_public)
-        state.mix_hash(ct_s)
-        state.mix_key(ss_s)
-        self._alert_key = state.alert_key()
-        self._ephemeral = XWingPrivateKey.generate()
-        state.mix_hash(self._ephemeral.public_bytes)
-        offer = Offer(
-            fingerprint(self._identity.public_bytes),
-            self._policy,
-            None if self._qkd is None else self._qkd.key_id,
-        )
-        sealed = state.seal(offer.encode())
-        state.mix_hash(self._identity.public_bytes)
-        message = head + ct_s + self._ephemeral.public_bytes + sealed
-        self._hello_hash = hashlib.sha256(message).digest()
-        return message
+        with self._progress.attempt(Event.SEND_HELLO):
+            state = self._state
+            head = header(Kind.HELLO, self._suite, HELLO_BODY)
+            state.mix_hash(head)
+            ct_s, ss_s = encapsulate(self._responder_public)
+            state.mix_hash(ct_s)
+            state.mix_key(ss_s)
+            self._alert_key = state.alert_key()
+            self._ephemeral = XWingPrivateKey.generate()
+            state.mix_hash(self._ephemeral.public_bytes)
+            offer = Offer(
+                fingerprint(self._identity.public_bytes),
+                self._policy,
+                None if self._qkd is None else self._qkd.key_id,
+                self._counter,
+            )
+            sealed = state.seal(offer.encode())
+            state.mix_hash(self._identity.public_bytes)
+            self._core = head + ct_s + self._ephemeral.public_bytes + sealed
+            return finish_hello(self._core, self._mac_key, None)
 
-    def receive_answer(self, message: bytes) -> tuple[bytes, Session]:
-        """Steps 3 and 4: check the responder's answer.
+    def receive(self, message: bytes) -> tuple[bytes, Session | None]:
+        """Steps 2, 4 and 6: take the responder's answer, or its wish to see the hello again.
 
         Returns:
-            The confirmation to send, and the session. The responder accepts records only after
-            the confirmation.
+            What to send, and the session. The session is None when what to send is the hello
+            again, with the cookie; else it is the confirmation, and the responder accepts records
+            only after it.
 
         Raises:
             HandshakeRefused: the responder refuses, and it is the responder that says so.
@@ -129,34 +159,34 @@ class Initiator:
                 differ, or QKD was not used although our policy requires it.
             ChannelMisuse: no hello was made, or an answer was already taken.
         """
-        require_step(self._step, Step.HELLO)
-        self._step = Step.DONE
-        try:
-            return self._receive_answer(message)
-        except (AuthenticationFailed, KemRefused) as error:
-            raise HandshakeFailed(
-                "expected an answer from the pinned responder under the same QKD key, got another"
-            ) from error
-        finally:
-            self._state.wipe()
-            self._alert_key.wipe()
-            self._ephemeral = None
+        if self._progress.step is Step.CALLED and message[:1] == bytes([Kind.RETRY]):
+            with self._progress.attempt(Event.TAKE_RETRY):
+                return self._call_again(message), None
+        with self._progress.attempt(Event.TAKE_ANSWER):
+            try:
+                return self._receive_answer(message)
+            except (AuthenticationFailed, KemRefused) as error:
+                raise HandshakeFailed(
+                    "expected an answer from the pinned responder under the same QKD key, "
+                    "got another"
+                ) from error
+            finally:
+                self._state.wipe()
+                self._alert_key.wipe()
+                self._ephemeral = None
+
+    def _call_again(self, message: bytes) -> bytes:
+        _, _, head, body = split_handshake(message, {Kind.RETRY: RETRY_BODY}, {self._suite})
+        mac1 = mac(self._mac_key, self._core)
+        cookie = open_retry(head, body, self._mac_key, mac1)
+        return finish_hello(self._core, self._mac_key, cookie)
 
     def _receive_answer(self, message: bytes) -> tuple[bytes, Session]:
-        kind, head, body = split_handshake(
-            message, {Kind.ANSWER: ANSWER_BODY, Kind.ALERT: ALERT_BODY}
+        kind, _, head, body = split_handshake(
+            message, {Kind.ANSWER: ANSWER_BODY, Kind.ALERT: ALERT_BODY}, {self._suite}
         )
         if kind is Kind.ALERT:
-            open_sealed(
-                self._alert_key.reveal(),
-                body[:NONCE_BYTES],
-                body[NONCE_BYTES:],
-                head + self._hello_hash,
-            )
-            raise HandshakeRefused(
-                "the responder refused the handshake",
-                hint="Is this end enrolled there, and does the responder's link give keys?",
-            )
+            raise self._open_alert(head, body)
         assert self._ephemeral is not None
         state = self._state
         state.mix_hash(head)
@@ -170,7 +200,7 @@ class Initiator:
         qkd = self._judge(used)
         state.mix_key_and_hash(Secret(bytes(QKD_KEY_BYTES)) if qkd is None else qkd.key)
         session_id = state.open(body[cut:])
-        head = header(Kind.CONFIRM, CONFIRM_BODY)
+        head = header(Kind.CONFIRM, self._suite, CONFIRM_BODY)
         state.mix_hash(head)
         confirm = head + state.seal(b"")
         return confirm, Session(
@@ -178,7 +208,18 @@ class Initiator:
             sending=Direction.TO_RESPONDER,
             session_id=session_id,
             peer=fingerprint(self._responder_public),
-            protections=Protections(None if qkd is None else qkd.source),
+            protections=Protections(None if qkd is None else qkd.source, self._suite),
+            options=self._options,
+        )
+
+    def _open_alert(self, head: bytes, body: bytes) -> HandshakeRefused:
+        """What the responder's alert means; AuthenticationFailed if it is not the responder's."""
+        cipher = self._suite.cipher(self._alert_key.reveal())
+        aad = head + hashlib.sha256(self._core).digest()
+        cipher.open(body[:NONCE_BYTES], body[NONCE_BYTES:], aad)
+        return HandshakeRefused(
+            "the responder refused the handshake",
+            hint="Is this end enrolled there, and does the responder's link give keys?",
         )
 
     def _judge(self, used: int) -> QkdKey | None:

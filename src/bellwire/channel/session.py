@@ -2,30 +2,30 @@
 
 A record's number never travels: it is counted on both sides, so that a lost, repeated, reordered,
 reflected or altered record does not open, and the session is over. The end is a record too; a
-transport that ends without it has truncated the session. A nonce is its direction's mask XOR the
-record number: it cannot repeat, because numbers only grow and keys die with the process.
-
-Source: RFC 8446, 5.3 (nonces) and 5.5 (limit: 2^24.5 records of 2^10 blocks; ours have 2^12).
+transport that ends without it has truncated the session. A sender steps to its next epoch on its
+own, by records, bytes and age; the receiver sees the epoch in the header and follows, one by one.
 """
 
 import os
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
 
-from bellwire.base.secret import Secret
 from bellwire.channel.errors import ChannelMisuse, SessionEnded, Truncated
 from bellwire.channel.messages import (
     MAX_PLAINTEXT_BYTES,
     Direction,
     Kind,
-    header,
+    Suite,
     split_record,
 )
-from bellwire.channel.symmetric import TrafficKeys
-from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, open_sealed, seal
+from bellwire.channel.padding import Padding, pad, unpad
+from bellwire.channel.records import MAX_EPOCH_RECORDS, MAX_EPOCHS, Chain, RekeyLimits
+from bellwire.channel.symmetric import SessionSecrets
 from bellwire.crypto.errors import AuthenticationFailed
 
-MAX_RECORDS = 2**22
-"""Per direction; a new handshake gives the next session its own keys."""
+_KINDS: Final = frozenset({Kind.DATA, Kind.PADDED, Kind.CLOSE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,14 @@ class Protections:
     """What a session's keys rest on: they fall only if everything named here falls.
 
     Attributes:
+        qkd_source: Source label of the QKD key that was mixed in, or None without one.
+        suite: Which cipher seals the records.
         x25519: Elliptic-curve Diffie–Hellman, always.
         ml_kem_768: Lattice key encapsulation, always.
-        qkd_source: Source label of the QKD key that was mixed in, or None without one.
     """
 
     qkd_source: str | None
+    suite: Suite = Suite.AES_256_GCM
     x25519: bool = True
     ml_kem_768: bool = True
 
@@ -49,33 +51,19 @@ class Protections:
         return ("x25519", "ml-kem-768", *qkd)
 
 
-class _Half:
-    """One direction: its key, its mask and how many records it has had."""
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """One end's own choices for a session; the other end follows.
 
-    __slots__ = ("_context", "_iv", "_key", "count")
+    Attributes:
+        padding: What it does about the length of its texts.
+        rekey: When it steps to the next epoch.
+        clock: Seconds, never going back.
+    """
 
-    def __init__(self, key: Secret, iv: Secret, session_id: bytes, direction: Direction) -> None:
-        self._key = key
-        self._iv = iv
-        self._context = session_id + bytes([direction])
-        self.count = 0
-
-    def seal(self, kind: Kind, plaintext: bytes) -> bytes:
-        head = header(kind, len(plaintext) + TAG_BYTES)
-        return head + seal(self._key.reveal(), self._take_nonce(), plaintext, head + self._context)
-
-    def open(self, head: bytes, sealed: bytes) -> bytes:
-        return open_sealed(self._key.reveal(), self._take_nonce(), sealed, head + self._context)
-
-    def wipe(self) -> None:
-        self._key.wipe()
-        self._iv.wipe()
-
-    def _take_nonce(self) -> bytes:
-        mask = int.from_bytes(self._iv.reveal(), "big")
-        nonce = (mask ^ self.count).to_bytes(NONCE_BYTES, "big")
-        self.count += 1
-        return nonce
+    padding: Padding = Padding.OFF
+    rekey: RekeyLimits = field(default_factory=RekeyLimits)
+    clock: Callable[[], float] = time.monotonic
 
 
 class Session:
@@ -88,11 +76,14 @@ class Session:
     """
 
     __slots__ = (
+        "_began",
         "_ended",
+        "_options",
         "_peer_closed",
         "_pid",
         "_receive",
         "_send",
+        "_sent_bytes",
         "_we_closed",
         "peer",
         "protections",
@@ -101,19 +92,24 @@ class Session:
 
     def __init__(
         self,
-        keys: TrafficKeys,
+        secrets: SessionSecrets,
         *,
         sending: Direction,
         session_id: bytes,
         peer: bytes,
         protections: Protections,
+        options: SessionOptions | None = None,
     ) -> None:
-        halves = (
-            _Half(keys.to_responder, keys.to_responder_iv, session_id, Direction.TO_RESPONDER),
-            _Half(keys.to_initiator, keys.to_initiator_iv, session_id, Direction.TO_INITIATOR),
+        suite = protections.suite
+        chains = (
+            Chain(suite, secrets.up, session_id, Direction.TO_RESPONDER),
+            Chain(suite, secrets.down, session_id, Direction.TO_INITIATOR),
         )
-        self._send = halves[sending]
-        self._receive = halves[1 - sending]
+        self._send = chains[sending]
+        self._receive = chains[1 - sending]
+        self._options = options or SessionOptions()
+        self._began = self._options.clock()
+        self._sent_bytes = 0
         self._pid = os.getpid()
         self._peer_closed = False
         self._we_closed = False
@@ -130,26 +126,30 @@ class Session:
         """Whether the peer said that nothing more comes."""
         return self._peer_closed
 
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """The epochs of what we send and of what we receive, each from 0."""
+        return self._send.epoch, self._receive.epoch
+
     def seal(self, plaintext: bytes) -> bytes:
         """The next record, to be sent exactly once and in order.
 
         Args:
-            plaintext: At most 65,519 bytes. Secret.
+            plaintext: At most 65,519 bytes, one less when texts are padded. Secret.
 
         Raises:
-            ChannelMisuse: too long, the session has ended or spent its records, or this process
+            ChannelMisuse: too long, the session has ended or spent its epochs, or this process
                 is a fork that would use the nonces of its parent.
         """
-        if len(plaintext) > MAX_PLAINTEXT_BYTES:
-            raise ChannelMisuse(
-                f"expected at most {MAX_PLAINTEXT_BYTES} bytes in a record, got {len(plaintext)}"
-            )
+        padded = self._options.padding is not Padding.OFF
+        limit = MAX_PLAINTEXT_BYTES - padded
+        if len(plaintext) > limit:
+            raise ChannelMisuse(f"expected at most {limit} bytes in a record, got {len(plaintext)}")
         self._check_sending()
-        if self._send.count >= MAX_RECORDS:
-            raise ChannelMisuse(
-                f"expected at most {MAX_RECORDS} records in a session",
-                hint="Close this session and open another.",
-            )
+        self._keep_fresh()
+        self._sent_bytes += len(plaintext)
+        if padded:
+            return self._send.seal(Kind.PADDED, pad(plaintext, MAX_PLAINTEXT_BYTES))
         return self._send.seal(Kind.DATA, plaintext)
 
     def close(self) -> bytes:
@@ -159,6 +159,7 @@ class Session:
             ChannelMisuse: the session has ended already.
         """
         self._check_sending()
+        self._keep_fresh()
         record = self._send.seal(Kind.CLOSE, b"")
         self._we_closed = True
         self._send.wipe()
@@ -173,22 +174,20 @@ class Session:
         if self._peer_closed or self._ended:
             raise SessionEnded("expected nothing after the end of the session, got a record")
         try:
-            kind, head, sealed = split_record(record)
+            kind, epoch, head, sealed = split_record(record, _KINDS)
+            self._follow(epoch)
             plaintext = self._receive.open(head, sealed)
+            return self._take(kind, plaintext)
         except SessionEnded:
             self._abort()
             raise
         except AuthenticationFailed as error:
+            number = self._receive.number - 1
             self._abort()
             raise SessionEnded(
-                f"expected the peer's record {self._receive.count - 1}, "
+                f"expected the peer's record {number}, "
                 "got one that was altered, repeated, reordered or left out"
             ) from error
-        if kind is Kind.CLOSE:
-            self._peer_closed = True
-            self._receive.wipe()
-            return None
-        return plaintext
 
     def transport_ended(self) -> None:
         """Say that no more bytes come; returns only if the peer had closed the session.
@@ -200,6 +199,50 @@ class Session:
             self._abort()
             raise Truncated("expected the peer's close, got the end of the transport")
 
+    def _follow(self, epoch: int) -> None:
+        """Be in the epoch that a header names, if it is this one or the next."""
+        chain = self._receive
+        if epoch == (chain.epoch + 1) & 0xFF:
+            chain.step()
+        elif epoch != chain.epoch & 0xFF:
+            raise SessionEnded(
+                f"expected a record of epoch {chain.epoch & 0xFF} or the next, got {epoch}"
+            )
+        if chain.number >= MAX_EPOCH_RECORDS:
+            raise SessionEnded(f"expected at most {MAX_EPOCH_RECORDS} records in an epoch")
+
+    def _take(self, kind: Kind, plaintext: bytes) -> bytes | None:
+        if kind is Kind.CLOSE:
+            if plaintext:
+                raise SessionEnded(f"expected an empty close, got {len(plaintext)} bytes")
+            self._peer_closed = True
+            self._receive.wipe()
+            return None
+        if kind is Kind.DATA:
+            return plaintext
+        text = unpad(plaintext)
+        if text is None:
+            raise SessionEnded("expected a padded text, got one without a mark")
+        return text
+
+    def _keep_fresh(self) -> None:
+        """Step to the next epoch when this one has had enough."""
+        limits, now = self._options.rekey, self._options.clock()
+        spent = (
+            self._send.number >= limits.records
+            or self._sent_bytes >= limits.text_bytes
+            or now - self._began >= limits.seconds
+        )
+        if not spent:
+            return
+        if self._send.epoch + 1 >= MAX_EPOCHS:
+            raise ChannelMisuse(
+                f"expected at most {MAX_EPOCHS} epochs in a session",
+                hint="Close this session and open another.",
+            )
+        self._send.step()
+        self._began, self._sent_bytes = now, 0
+
     def _check_sending(self) -> None:
         if self._ended or self._we_closed:
             raise ChannelMisuse("expected an open session, got one that has ended")
@@ -208,5 +251,5 @@ class Session:
 
     def _abort(self) -> None:
         self._ended = True
-        self._send.wipe()
-        self._receive.wipe()
+        for chain in (self._send, self._receive):
+            chain.wipe()

@@ -2,36 +2,45 @@
 
 Noise's SymmetricState with two changes: h starts as SHA256(name) whatever the name's length, and
 the session keys at the end are derived from the transcript hash as well as from the chaining key.
+A nonce is big-endian under either cipher.
 
 Source: The Noise Protocol Framework, revision 34, 5.1 to 5.2; RFC 8446, 7.1 (transcript in keys).
 """
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 from bellwire.base.secret import Secret
-from bellwire.crypto.aead import NONCE_BYTES, open_sealed, seal
+from bellwire.channel.messages import Suite
+from bellwire.crypto.aead import NONCE_BYTES
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.labels import CHANNEL_ALERT, CHANNEL_SPLIT
 
+SECRET_BYTES: Final = 32
+
 
 @dataclass(frozen=True, slots=True)
-class TrafficKeys:
-    """Key (32 bytes) and nonce mask (12 bytes) of each direction."""
+class SessionSecrets:
+    """What a handshake leaves behind: 32 bytes each, and none gives another.
 
-    to_responder: Secret
-    to_responder_iv: Secret
-    to_initiator: Secret
-    to_initiator_iv: Secret
+    Attributes:
+        up: Records to the responder.
+        down: Records to the initiator.
+    """
+
+    up: Secret
+    down: Secret
 
 
 class SymmetricState:
     """Both ends feed it the same things in the same order, or nothing opens any more."""
 
-    __slots__ = ("_ck", "_hash", "_key", "_nonce")
+    __slots__ = ("_ck", "_hash", "_key", "_nonce", "_suite")
 
-    def __init__(self, name: bytes) -> None:
-        self._hash = hashlib.sha256(name).digest()
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+        self._hash = hashlib.sha256(suite.protocol_name).digest()
         self._ck = Secret(self._hash)
         self._key = Secret(b"")
         self._nonce = 0
@@ -49,33 +58,39 @@ class SymmetricState:
         self._nonce = 0
 
     def mix_key_and_hash(self, secret: Secret) -> None:
-        """Take in a pre-shared key, and commit the transcript to it (GCM alone would not)."""
+        """Take in a pre-shared key, and commit the transcript to it (the AEAD alone would not)."""
         self._ck, commitment, self._key = self._derive(secret, 3)
         self.mix_hash(commitment.reveal())
         self._nonce = 0
 
     def seal(self, plaintext: bytes) -> bytes:
         """Seal under the key of the moment and the transcript; the result joins the transcript."""
-        sealed = seal(self._key.reveal(), self._take_nonce(), plaintext, self._hash)
+        cipher = self._suite.cipher(self._key.reveal())
+        sealed = cipher.seal(self._take_nonce(), plaintext, self._hash)
         self.mix_hash(sealed)
         return sealed
 
     def open(self, sealed: bytes) -> bytes:
         """Undo the peer's `seal`; AuthenticationFailed if anything differs."""
-        plaintext = open_sealed(self._key.reveal(), self._take_nonce(), sealed, self._hash)
+        cipher = self._suite.cipher(self._key.reveal())
+        plaintext = cipher.open(self._take_nonce(), sealed, self._hash)
         self.mix_hash(sealed)
         return plaintext
 
     def alert_key(self) -> Secret:
         """The key of a refusal at this point."""
-        return Secret(hkdf(self._ck.reveal(), info=CHANNEL_ALERT, length=32))
+        return Secret(hkdf(self._ck.reveal(), info=CHANNEL_ALERT, length=SECRET_BYTES))
 
-    def split(self) -> TrafficKeys:
-        """The session's keys, bound to the whole transcript; the state is wiped."""
-        okm = hkdf(self._hash, salt=self._ck.reveal(), info=CHANNEL_SPLIT + self._hash, length=88)
+    def split(self) -> SessionSecrets:
+        """The session's secrets, bound to the whole transcript; the state is wiped."""
+        okm = hkdf(
+            self._hash,
+            salt=self._ck.reveal(),
+            info=CHANNEL_SPLIT + self._hash,
+            length=2 * SECRET_BYTES,
+        )
         self.wipe()
-        cuts = (okm[:32], okm[32:44], okm[44:76], okm[76:])
-        return TrafficKeys(*(Secret(cut) for cut in cuts))
+        return SessionSecrets(*_cut(okm))
 
     def wipe(self) -> None:
         """Forget what can be forgotten."""
@@ -83,11 +98,16 @@ class SymmetricState:
         self._key.wipe()
 
     def _derive(self, secret: Secret, outputs: int) -> list[Secret]:
-        okm = hkdf(secret.reveal(), salt=self._ck.reveal(), info=b"", length=32 * outputs)
+        ck = self._ck.reveal()
+        okm = hkdf(secret.reveal(), salt=ck, info=b"", length=SECRET_BYTES * outputs)
         self.wipe()
-        return [Secret(okm[32 * i : 32 * (i + 1)]) for i in range(outputs)]
+        return _cut(okm)
 
     def _take_nonce(self) -> bytes:
         nonce = self._nonce.to_bytes(NONCE_BYTES, "big")
         self._nonce += 1
         return nonce
+
+
+def _cut(okm: bytes) -> list[Secret]:
+    return [Secret(okm[at : at + SECRET_BYTES]) for at in range(0, len(okm), SECRET_BYTES)]

@@ -1,8 +1,12 @@
 """What both ends of a handshake share: the QKD key, the names of ends, the order of steps."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from types import MappingProxyType
+from typing import Final
 
 from bellwire.base.secret import Secret
 from bellwire.channel.errors import ChannelMisuse
@@ -10,10 +14,9 @@ from bellwire.channel.messages import (
     KEY_ID_BYTES,
     NO_KEY,
     PROLOGUE_LABEL,
-    PROTOCOL_NAME,
     QKD_KEY_BYTES,
     TRANSPORT_STREAM,
-    VERSION,
+    Suite,
 )
 from bellwire.channel.symmetric import SymmetricState
 
@@ -43,12 +46,78 @@ class QkdKey:
 
 
 class Step(Enum):
-    """How far one end has come; DONE also after a failure."""
+    """How far one end has come."""
 
     START = auto()
-    HELLO = auto()
-    ANSWER = auto()
-    DONE = auto()
+    CALLED = auto()
+    CALLED_AGAIN = auto()
+    OFFERED = auto()
+    ANSWERED = auto()
+    ESTABLISHED = auto()
+    FAILED = auto()
+
+
+class Event(Enum):
+    """What one end does, or is given."""
+
+    SEND_HELLO = auto()
+    TAKE_RETRY = auto()
+    TAKE_ANSWER = auto()
+    TAKE_HELLO = auto()
+    SEND_ANSWER = auto()
+    REFUSE = auto()
+    TAKE_CONFIRM = auto()
+
+
+Table = Mapping[tuple[Step, Event], Step]
+
+INITIATOR: Final[Table] = MappingProxyType(
+    {
+        (Step.START, Event.SEND_HELLO): Step.CALLED,
+        (Step.CALLED, Event.TAKE_RETRY): Step.CALLED_AGAIN,
+        (Step.CALLED, Event.TAKE_ANSWER): Step.ESTABLISHED,
+        (Step.CALLED_AGAIN, Event.TAKE_ANSWER): Step.ESTABLISHED,
+    }
+)
+RESPONDER: Final[Table] = MappingProxyType(
+    {
+        (Step.START, Event.TAKE_HELLO): Step.OFFERED,
+        (Step.OFFERED, Event.SEND_ANSWER): Step.ANSWERED,
+        (Step.OFFERED, Event.REFUSE): Step.FAILED,
+        (Step.ANSWERED, Event.TAKE_CONFIRM): Step.ESTABLISHED,
+    }
+)
+
+
+class Progress:
+    """Where one end stands in its table; what is not in the table does not happen."""
+
+    __slots__ = ("_table", "step")
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.step = Step.START
+
+    @contextlib.contextmanager
+    def attempt(self, event: Event) -> Iterator[None]:
+        """Do `event`: on success the step is the table's, on any error it is FAILED, for good.
+
+        Raises:
+            ChannelMisuse: the table has no such event at this step; the step stays.
+        """
+        target = self._table.get((self.step, event))
+        if target is None:
+            raise ChannelMisuse(
+                f"expected a handshake that can {_words(event)}, "
+                f"got one that is {_words(self.step)}"
+            )
+        self.step = Step.FAILED
+        yield
+        self.step = target
+
+
+def _words(member: Event | Step) -> str:
+    return member.name.lower().replace("_", " ")
 
 
 def fingerprint(public: bytes) -> bytes:
@@ -56,19 +125,19 @@ def fingerprint(public: bytes) -> bytes:
     return hashlib.sha256(public).digest()
 
 
-def opening_state(responder_name: str, responder_public: bytes) -> SymmetricState:
-    """The transcript before the first message: protocol, version, transport, responder."""
+def check_name(responder_name: str) -> bytes:
+    """The name's bytes; ChannelMisuse unless they are 1 to 255."""
     name = responder_name.encode()
     if not 1 <= len(name) <= 255:
         raise ChannelMisuse(f"expected a name of 1 to 255 bytes, got {len(name)}")
-    state = SymmetricState(PROTOCOL_NAME)
+    return name
+
+
+def opening_state(suite: Suite, responder_name: str, responder_public: bytes) -> SymmetricState:
+    """The transcript before the first message: protocol, suite, transport, responder."""
+    name = check_name(responder_name)
+    state = SymmetricState(suite)
     state.mix_hash(
-        PROLOGUE_LABEL + bytes([VERSION, TRANSPORT_STREAM, len(name)]) + name + responder_public
+        PROLOGUE_LABEL + bytes([suite, TRANSPORT_STREAM, len(name)]) + name + responder_public
     )
     return state
-
-
-def require_step(step: Step, expected: Step) -> None:
-    """Raise ChannelMisuse unless the handshake is where `expected` says."""
-    if step is not expected:
-        raise ChannelMisuse(f"expected step {expected.name.lower()}, got {step.name.lower()}")

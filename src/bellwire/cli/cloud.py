@@ -8,6 +8,7 @@ import typer
 from bellwire.cli import output
 from bellwire.cli.addresses import QkdOption, parse_address
 from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.session import PaddingOption, session_options
 
 if TYPE_CHECKING:
     from bellwire.iot.cloud import Arrived, Event
@@ -26,6 +27,7 @@ def command(
     ] = None,
     name: Annotated[str, typer.Option(help="What devices call this cloud.")] = "cloud",
     qkd: QkdOption = "prefer",
+    padding: PaddingOption = "off",
     print_readings: Annotated[
         bool, typer.Option("--print", help="Print readings as they arrive, one JSON line each.")
     ] = False,
@@ -41,12 +43,14 @@ def command(
     where its public key and its list of admitted devices lie. It runs until it is told to stop.
     """
     import asyncio
+    from contextlib import closing
 
     from bellwire.base.lifetime import until_stopped
     from bellwire.channel.handshake import Policy
     from bellwire.cli.addresses import key_source
     from bellwire.iot import identity
     from bellwire.iot.cloud import Cloud
+    from bellwire.iot.counters import SeenCounters
     from bellwire.iot.store import CloudStore
     from bellwire.node import logs
     from bellwire.node.settings import load
@@ -62,7 +66,7 @@ def command(
         public = folder / "cloud.pub"
         identity.write_public(public, identity.PublicIdentity("cloud", name, key.public_bytes))
         allowed = folder / identity.ALLOWED_FOLDER
-        with CloudStore(folder) as store:
+        with CloudStore(folder) as store, closing(SeenCounters(folder / "handshakes")) as counters:
             cloud = Cloud(
                 identity=key,
                 name=name,
@@ -71,6 +75,8 @@ def command(
                 keys=key_source(keys),
                 policy=Policy[qkd.upper()],
                 notify=_Teller(print_readings=print_readings),
+                counters=counters,
+                options=session_options(padding),
             )
             async with cloud:
                 taken = await cloud.start(host, port)

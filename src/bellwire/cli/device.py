@@ -9,6 +9,7 @@ from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import QkdOption, key_source, parse_address
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
 
 if TYPE_CHECKING:
     from bellwire.iot.device import SendReport
@@ -91,6 +92,8 @@ def send(
         typer.Option(help="Name of the stream, for a file that grows. Default: its content."),
     ] = None,
     qkd: QkdOption = "require",
+    cipher: CipherOption = "aes-256-gcm",
+    padding: PaddingOption = "off",
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -100,6 +103,7 @@ def send(
 
     from bellwire.channel.handshake import Policy
     from bellwire.iot import enrolment
+    from bellwire.iot.counters import CallCounter
     from bellwire.iot.device import Address, Device
     from bellwire.iot.readings import read_readings
     from bellwire.node.settings import load
@@ -118,7 +122,15 @@ def send(
     identity, pin = enrolment.load(folder)
     path = data or _record_live(folder, live or 0, interval)
     readings = read_readings(path)
-    device = Device(identity=identity, pin=pin, keys=key_source(keys), policy=Policy[qkd.upper()])
+    device = Device(
+        identity=identity,
+        pin=pin,
+        keys=key_source(keys),
+        policy=Policy[qkd.upper()],
+        counter=CallCounter(folder / "handshakes"),
+        suite=suite_of(cipher),
+        options=session_options(padding),
+    )
     with output.progress("sending", total=len(readings), unit="readings") as meter:
         report = asyncio.run(
             device.send(

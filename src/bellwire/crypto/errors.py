@@ -6,7 +6,7 @@ BellwireError
 │   ├── GeneratorUnavailable  our own call: instructions that this machine has not
 │   └── DeviceUnusable        what is named is no random device, or cannot be opened
 └── RefusedError
-    ├── AuthenticationFailed  AES-GCM: not what was sealed under this key, nonce and data
+    ├── AuthenticationFailed  AEAD: not what was sealed under this key, nonce and data
     ├── TagMismatch           the one-time MAC of a message does not hold
     ├── KemRefused            the peer's public key or ciphertext gives no shared secret
     ├── SignatureInvalid      a signature is not that of this text, context and key

@@ -7,16 +7,19 @@ done in threads, so that one device's sync does not hold up another's.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed, PathUnusable
-from bellwire.channel.handshake import Policy
+from bellwire.channel.errors import TooManyHandshakes
+from bellwire.channel.handshake import Gate, GateLimits, Policy, SessionOptions, Suite
 from bellwire.channel.session import Protections
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.counters import SeenCounters
 from bellwire.iot.errors import (
     ListenError,
     OutOfStep,
@@ -26,7 +29,7 @@ from bellwire.iot.errors import (
 )
 from bellwire.iot.identity import AllowList, PublicIdentity
 from bellwire.iot.keys import KeySource
-from bellwire.iot.line import Line, respond
+from bellwire.iot.line import Door, Line, respond
 from bellwire.iot.messages import (
     Batch,
     Finish,
@@ -40,7 +43,14 @@ from bellwire.iot.messages import (
 )
 from bellwire.iot.store import CloudStore, StreamFile
 
-MAX_CONNECTIONS = 256
+MAX_CONNECTIONS = 10_240
+"""Sessions and handshakes together."""
+
+MAX_WAITING = 2048
+"""Connections without a session yet; half of them from one address at most."""
+
+MAX_WORKING = 256
+"""Handshakes between a hello that the gate let through and its confirmation; more have to wait."""
 
 _Result = TypeVar("_Result")
 
@@ -83,10 +93,17 @@ Event = SessionOpened | Arrived | TurnedAway | KeyFileIgnored
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds: for each message of a handshake, and between messages of a session."""
+    """What a device may take.
+
+    Attributes:
+        handshake_s: Seconds for each message of a handshake.
+        idle_s: Seconds between messages of a session.
+        gate: Handshakes a second.
+    """
 
     handshake_s: float = 5.0
     idle_s: float = 60.0
+    gate: GateLimits = field(default_factory=GateLimits)
 
 
 @dataclass
@@ -109,7 +126,10 @@ class Cloud:
         keys: Source of QKD keys, or None.
         policy: What we ask of QKD.
         notify: Called with each event, in the order of events.
-        limits: How long a device may take.
+        limits: How long a device may take, and how often it may come.
+        counters: The last handshake that each device confirmed; it stays open.
+        suites: The ciphers that devices may pick.
+        options: Of sessions.
     """
 
     def __init__(
@@ -123,15 +143,27 @@ class Cloud:
         policy: Policy = Policy.PREFER,
         notify: Callable[[Event], None] = lambda event: None,
         limits: Limits | None = None,
+        counters: SeenCounters,
+        suites: Collection[Suite] = frozenset(Suite),
+        options: SessionOptions | None = None,
     ) -> None:
-        self._identity = identity
-        self._name = name
         self._admitted = admitted
         self._store = store
-        self._keys = keys
-        self._policy = policy
         self._notify = notify
         self._limits = limits or Limits()
+        self._door = Door(
+            identity=identity,
+            name=name,
+            policy=policy,
+            keys=keys,
+            gate=Gate(identity.public_bytes, suites=suites, limits=self._limits.gate),
+            last_counter=counters.last,
+            confirmed=counters.confirm,
+            within_s=self._limits.handshake_s,
+            working=asyncio.Semaphore(MAX_WORKING),
+            options=options,
+        )
+        self._waiting: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._streams: dict[tuple[bytes, bytes], _OpenStream] = {}
@@ -185,13 +217,14 @@ class Cloud:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        peer = _peer(writer)
+        host, peer = _peer(writer)
         try:
             if len(self._connections) >= MAX_CONNECTIONS:
                 self._notify(TurnedAway(peer, f"more than {MAX_CONNECTIONS} connections"))
                 return
             self._connections.add(task)
-            await self._converse(reader, writer)
+            line, device = await self._shake_hands(reader, writer, host, peer)
+            await self._converse(line, device)
         except asyncio.CancelledError:
             # Only `close` cancels; the task ends here, and the stream protocol of Python 3.11
             # would report a cancelled one as a failure.
@@ -204,22 +237,25 @@ class Cloud:
             self._connections.discard(task)
             writer.close()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        admitted = await asyncio.to_thread(self._admitted.load)
-        for reason in sorted(set(self._admitted.refused.values()) - self._ignored):
-            self._notify(KeyFileIgnored(reason))
-        self._ignored = set(self._admitted.refused.values())
-        line = await respond(
-            reader,
-            writer,
-            identity=self._identity,
-            name=self._name,
-            admitted=admitted,
-            policy=self._policy,
-            keys=self._keys,
-            within_s=self._limits.handshake_s,
-        )
-        device = admitted[line.session.peer]
+    async def _shake_hands(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, peer: str
+    ) -> tuple[Line, PublicIdentity]:
+        if self._waiting.total() >= MAX_WAITING or self._waiting[host] >= MAX_WAITING // 2:
+            raise TooManyHandshakes("expected fewer unfinished handshakes, got too many at once")
+        self._waiting[host] += 1
+        try:
+            admitted = await asyncio.to_thread(self._admitted.load)
+            for reason in sorted(set(self._admitted.refused.values()) - self._ignored):
+                self._notify(KeyFileIgnored(reason))
+            self._ignored = set(self._admitted.refused.values())
+            line = await respond(reader, writer, door=self._door, source=host, admitted=admitted)
+        finally:
+            self._waiting[host] -= 1
+            if not self._waiting[host]:
+                del self._waiting[host]
+        return line, admitted[line.session.peer]
+
+    async def _converse(self, line: Line, device: PublicIdentity) -> None:
         self._notify(SessionOpened(device, line.session.protections))
         try:
             await self._take(line, device)
@@ -298,6 +334,7 @@ async def _in_thread(
         raise
 
 
-def _peer(writer: asyncio.StreamWriter) -> str:
+def _peer(writer: asyncio.StreamWriter) -> tuple[str, str]:
+    """The peer's address, without and with its port."""
     name = writer.get_extra_info("peername")
-    return f"{name[0]}:{name[1]}" if name else "unknown"
+    return (str(name[0]), f"{name[0]}:{name[1]}") if name else ("unknown", "unknown")

@@ -9,13 +9,14 @@ before the handshake is through, and none when the source of keys refuses.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import Truncated
-from bellwire.channel.handshake import Policy, fingerprint
+from bellwire.channel.handshake import Policy, SessionOptions, Suite, fingerprint
 from bellwire.channel.session import Protections
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.counters import CallCounter
 from bellwire.iot.errors import (
     CloudRejected,
     CloudUnreachable,
@@ -95,6 +96,9 @@ class Device:
         keys: Its source of QKD keys, or None.
         policy: What it asks of QKD.
         timeout_s: For the connection and for each answer.
+        counter: Numbers its handshakes.
+        suite: The cipher it picks.
+        options: Of sessions.
     """
 
     identity: XWingPrivateKey
@@ -102,6 +106,9 @@ class Device:
     keys: KeySource | None
     policy: Policy = Policy.REQUIRE
     timeout_s: float = 20.0
+    counter: CallCounter = field(default_factory=CallCounter)
+    suite: Suite = Suite.AES_256_GCM
+    options: SessionOptions | None = None
 
     def stream(self, readings: Readings, name: str | None = None) -> bytes:
         """The name of these readings' stream, by their content or by a given name."""
@@ -148,7 +155,14 @@ class Device:
         stream = self.stream(readings, stream_name)
         try:
             line, writer = await self._reach(to)
-        except (OSError, ConnectionEnded) as error:  # TimeoutError is an OSError.
+        except ConnectionEnded as error:
+            raise CloudUnreachable(
+                f"expected an answer from the cloud at {to}, "
+                "which ended the connection without an answer",
+                hint="Is this device enrolled with that cloud? "
+                "One that is another, or has too much to do, says nothing.",
+            ) from error
+        except OSError as error:  # TimeoutError is an OSError.
             raise _unreachable(to) from error
         try:
             conversation = _Conversation(line, readings, stream, self.timeout_s, progress)
@@ -174,7 +188,10 @@ class Device:
                 pin=self.pin,
                 policy=self.policy,
                 qkd=qkd,
+                counter=await asyncio.to_thread(self.counter.take),
                 within_s=self.timeout_s,
+                suite=self.suite,
+                options=self.options,
             )
         except BaseException:
             await _hang_up(writer)

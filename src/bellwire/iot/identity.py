@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from bellwire.base.clock import Clock, system_clock
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import own_folder, read_own_file, write_whole
@@ -28,6 +29,8 @@ PIN_FILE: Final = "cloud.pin"
 ALLOWED_FOLDER: Final = "allowed"
 MAX_KEY_FILE: Final = 8192
 MAX_ALLOWED: Final = 10_000
+LOOK_AGAIN_S: Final = 1.0
+SETTLED_S: Final = 0.1
 
 
 class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,15 +119,37 @@ def read_public(path: Path, role: Role) -> PublicIdentity:
 
 
 class AllowList:
-    """The devices that a cloud admits: the public key files in a folder, read when they change."""
+    """The devices that a cloud admits: the public key files in a folder, read when they change.
 
-    def __init__(self, folder: Path) -> None:
+    A file that comes or goes counts at once. One that is changed where it lies counts within a
+    second: looking at every file for every device that connects would be a cloud's whole work.
+
+    Args:
+        folder: Of the key files; made if it is missing.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock = system_clock) -> None:
         self._folder = own_folder(folder)
+        self._clock = clock
         self._seen: dict[Path, tuple[int, int, PublicIdentity | None]] = {}
+        self._admitted: dict[bytes, PublicIdentity] = {}
+        self._looked: tuple[int, float] | None = None
         self.refused: dict[Path, str] = {}
 
     def load(self) -> dict[bytes, PublicIdentity]:
         """Admitted devices by fingerprint; a file that cannot be used is listed in `refused`."""
+        now, changed = self._clock(), self._folder.stat().st_mtime_ns
+        if self._looked is not None and self._looked[0] == changed:
+            # File times are coarse: a change just after a look may bear the time of the look.
+            settled = self._looked[1] - changed / 1e9 > SETTLED_S
+            if settled and 0 <= now - self._looked[1] < LOOK_AGAIN_S:
+                return self._admitted
+        self._looked = (changed, now)
+        self._admitted = self._look()
+        return self._admitted
+
+    def _look(self) -> dict[bytes, PublicIdentity]:
         seen: dict[Path, tuple[int, int, PublicIdentity | None]] = {}
         self.refused = {}
         for path in sorted(self._folder.glob("*.pub"))[:MAX_ALLOWED]:

@@ -1,22 +1,68 @@
 """A channel over a TCP stream: the handshake of either end, then whole messages with time limits.
 
-Each message of the channel travels in one frame. A peer that is slow, silent or breaks the rules
-loses its connection; nothing of it is kept.
+Messages of the channel follow one another: each begins with its kind and its length. A peer that is
+slow, silent or breaks the rules loses its connection; nothing of it is kept.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 
-from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
-from bellwire.channel.errors import HandshakeFailed, SessionEnded
-from bellwire.channel.handshake import Initiator, Policy, QkdKey, Responder
-from bellwire.channel.messages import MAX_HANDSHAKE_BYTES, MAX_RECORD_BYTES
+from bellwire.base.frames import ConnectionEnded
+from bellwire.channel.errors import HandshakeFailed
+from bellwire.channel.handshake import (
+    Gate,
+    Initiator,
+    Policy,
+    QkdKey,
+    Responder,
+    Retry,
+    SessionOptions,
+    Suite,
+)
+from bellwire.channel.macs import Hello
+from bellwire.channel.messages import (
+    HEADER_BYTES,
+    MAX_BODY,
+    MAX_HANDSHAKE_BODY,
+    body_length,
+)
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import QKD_KEY_BITS, KeySource
+
+
+async def read_message(reader: asyncio.StreamReader, limit: int) -> bytes:
+    """Read one message of the channel, whose body has at most `limit` bytes.
+
+    Raises:
+        ConnectionEnded: the stream ended, inside a message or between two.
+        HandshakeFailed: the announced body is longer; only a handshake's limit can be exceeded.
+    """
+    try:
+        head = await reader.readexactly(HEADER_BYTES)
+        length = body_length(head)
+        if length > limit:
+            raise HandshakeFailed(
+                f"expected a message with a body of at most {limit} bytes, got one of {length}"
+            )
+        return head + await reader.readexactly(length)
+    except (asyncio.IncompleteReadError, OSError) as error:
+        raise ConnectionEnded("the peer ended the connection") from error
+
+
+async def write_message(writer: asyncio.StreamWriter, message: bytes) -> None:
+    """Write one message and wait until the stream takes more; ConnectionEnded if it is gone."""
+    try:
+        writer.write(message)
+        await writer.drain()
+    except OSError as error:
+        raise ConnectionEnded("the peer ended the connection") from error
 
 
 class Line:
@@ -41,7 +87,7 @@ class Line:
             TimeoutError: it takes nothing.
         """
         async with asyncio.timeout(within_s):
-            await write_frame(self._writer, self.session.seal(message))
+            await write_message(self._writer, self.session.seal(message))
 
     async def receive(self, within_s: float) -> bytes | None:
         """The peer's next message, or None when it has closed the session.
@@ -52,18 +98,16 @@ class Line:
         """
         try:
             async with asyncio.timeout(within_s):
-                record = await read_frame(self._reader, MAX_RECORD_BYTES)
+                record = await read_message(self._reader, MAX_BODY)
         except ConnectionEnded:
             self.session.transport_ended()
             return None
-        except FrameTooLarge as error:
-            raise SessionEnded(f"expected a record: {error}") from error
         return self.session.open(record)
 
     async def finish(self, within_s: float) -> None:
         """Close our direction; ConnectionEnded or TimeoutError as `send`."""
         async with asyncio.timeout(within_s):
-            await write_frame(self._writer, self.session.close())
+            await write_message(self._writer, self.session.close())
 
 
 async def draw_for(policy: Policy, keys: KeySource | None) -> QkdKey | None:
@@ -97,12 +141,15 @@ async def initiate(
     pin: PublicIdentity,
     policy: Policy,
     qkd: QkdKey | None,
+    counter: int,
     within_s: float,
+    suite: Suite = Suite.AES_256_GCM,
+    options: SessionOptions | None = None,
 ) -> Line:
     """Run the initiator's handshake.
 
     Raises:
-        HandshakeFailed, HandshakeRefused: as `Initiator.receive_answer`.
+        HandshakeFailed, HandshakeRefused: as `Initiator.receive`.
         ConnectionEnded: the responder closed the connection.
         TimeoutError: it does not answer.
     """
@@ -112,62 +159,116 @@ async def initiate(
         responder_public=pin.public,
         policy=policy,
         qkd=qkd,
+        counter=counter,
+        suite=suite,
+        options=options,
     )
+    session = None
     async with asyncio.timeout(within_s):
-        await write_frame(writer, initiator.hello())
-        try:
-            answer = await read_frame(reader, MAX_HANDSHAKE_BYTES)
-        except FrameTooLarge as error:
-            raise HandshakeFailed(f"expected an answer: {error}") from error
-        confirm, session = initiator.receive_answer(answer)
-        await write_frame(writer, confirm)
+        message = initiator.hello()
+        while session is None:
+            await write_message(writer, message)
+            message, session = initiator.receive(await read_message(reader, MAX_HANDSHAKE_BODY))
+        await write_message(writer, message)
     return Line(reader, writer, session)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """What a responder's handshakes have in common.
+
+    Attributes:
+        identity: The key pair that initiators have pinned.
+        name: What they call us.
+        policy: What we ask of QKD.
+        keys: Source of QKD keys, or None.
+        gate: What a hello must pass first.
+        last_counter: As `Responder` asks for it.
+        confirmed: Told the counter of a confirmed handshake, by the initiator's fingerprint.
+        within_s: For each message of the initiator; the source of keys has limits of its own.
+        working: Entered while a hello is worked on: it bounds how many are at once.
+        options: Of sessions.
+        clock: Seconds, never going back.
+    """
+
+    identity: XWingPrivateKey
+    name: str
+    policy: Policy
+    keys: KeySource | None
+    gate: Gate
+    last_counter: Callable[[bytes], int]
+    confirmed: Callable[[bytes, int], None]
+    within_s: float
+    working: AbstractAsyncContextManager[object] = field(default_factory=contextlib.nullcontext)
+    options: SessionOptions | None = None
+    clock: Callable[[], float] = time.monotonic
 
 
 async def respond(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     *,
-    identity: XWingPrivateKey,
-    name: str,
+    door: Door,
+    source: str,
     admitted: Mapping[bytes, PublicIdentity],
-    policy: Policy,
-    keys: KeySource | None,
-    within_s: float,
 ) -> Line:
     """Run the responder's handshake; a refusal has been sent when this raises.
 
-    `within_s` holds for each message of the initiator; the source of keys has limits of its own.
+    Args:
+        reader: Of the connection.
+        writer: Of the connection.
+        door: What all handshakes have in common.
+        source: The initiator's address.
+        admitted: Who may connect, by fingerprint.
 
     Raises:
         HandshakeFailed: the initiator is not admitted, or not who it says.
+        TooManyHandshakes: too many come from its network.
         KeyRefused: the source refuses the named key.
-        ConnectionEnded, FrameTooLarge: the initiator left, or does not speak the protocol.
+        ConnectionEnded: the initiator left.
         TimeoutError: it is too slow.
     """
-    responder = Responder(
-        identity=identity,
-        name=name,
-        initiators={id_: device.public for id_, device in admitted.items()},
-        policy=policy,
-    )
-    try:
-        async with asyncio.timeout(within_s):
-            hello = await read_frame(reader, MAX_HANDSHAKE_BYTES)
-        offer = responder.receive_hello(hello)
+    hello = await _first_words(reader, writer, door, source)
+    async with door.working:
+        responder = Responder(
+            identity=door.identity,
+            name=door.name,
+            initiators=lambda id_: admitted[id_].public if id_ in admitted else None,
+            policy=door.policy,
+            last_counter=door.last_counter,
+            options=door.options,
+        )
         try:
-            answer = responder.answer(await _fetch(offer.key_id, keys))
-        except KeyRefused:
-            await _say(writer, responder.refuse())
+            offer = responder.receive_hello(hello)
+            try:
+                answer = responder.answer(await _fetch(offer.key_id, door.keys))
+            except KeyRefused:
+                await _say(writer, responder.refuse())
+                raise
+        except HandshakeFailed as error:
+            if error.alert is not None:
+                await _say(writer, error.alert)
             raise
-    except HandshakeFailed as error:
-        if error.alert is not None:
-            await _say(writer, error.alert)
-        raise
-    async with asyncio.timeout(within_s):
-        await write_frame(writer, answer)
-        confirm = await read_frame(reader, MAX_HANDSHAKE_BYTES)
-    return Line(reader, writer, responder.receive_confirmation(confirm))
+        async with asyncio.timeout(door.within_s):
+            await write_message(writer, answer)
+            confirm = await read_message(reader, MAX_HANDSHAKE_BODY)
+        session = responder.receive_confirmation(confirm)
+    door.confirmed(offer.initiator, offer.counter)
+    return Line(reader, writer, session)
+
+
+async def _first_words(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, door: Door, source: str
+) -> Hello:
+    """A hello that is worth public-key work, perhaps after a retry."""
+    for _ in range(2):
+        async with asyncio.timeout(door.within_s):
+            message = await read_message(reader, MAX_HANDSHAKE_BODY)
+        verdict = door.gate.admit(message, source, door.clock())
+        if not isinstance(verdict, Retry):
+            return verdict
+        await _say(writer, verdict.message)
+    raise HandshakeFailed("expected a hello with a cookie, got one without")
 
 
 async def _fetch(key_id: bytes | None, keys: KeySource | None) -> QkdKey | None:
@@ -180,8 +281,8 @@ async def _fetch(key_id: bytes | None, keys: KeySource | None) -> QkdKey | None:
         return None
 
 
-async def _say(writer: asyncio.StreamWriter, alert: bytes) -> None:
+async def _say(writer: asyncio.StreamWriter, message: bytes) -> None:
     # An initiator that does not take its refusal is none the wiser; that is its own affair.
     with contextlib.suppress(ConnectionEnded, TimeoutError):
         async with asyncio.timeout(1.0):
-            await write_frame(writer, alert)
+            await write_message(writer, message)

@@ -1,0 +1,111 @@
+"""The two MACs at the end of a hello, and the cookie: what is checked before any public-key work.
+
+`mac1` is keyed by the responder's public key: it keeps out whoever knows nothing of the responder.
+`mac2` is keyed by a cookie that the responder gave to the sender's address, and is zero without
+one: under load it keeps out whoever does not receive at the address it sends from. Neither is part
+of the handshake's secrecy, and neither joins the transcript: a hello that is sent again with a
+cookie is the same hello.
+
+Source: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", NDSS 2017, 5.3 and 5.4.4.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from bellwire.channel.errors import HandshakeFailed
+from bellwire.channel.messages import (
+    HELLO_BODY,
+    MAC_BYTES,
+    RETRY_BODY,
+    Kind,
+    Suite,
+    header,
+    split_handshake,
+)
+from bellwire.crypto.kem import CIPHERTEXT_BYTES, PUBLIC_BYTES
+from bellwire.crypto.labels import CHANNEL_MAC1
+
+NO_MAC: Final = bytes(MAC_BYTES)
+
+
+def mac_key(responder_public: bytes) -> bytes:
+    """The key of `mac1`: public, yet known only to who knows the responder."""
+    return hashlib.sha256(CHANNEL_MAC1 + responder_public).digest()
+
+
+def mac(key: bytes, text: bytes) -> bytes:
+    """HMAC-SHA256, its first 16 bytes."""
+    return hmac.digest(key, text, "sha256")[:MAC_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A hello whose form and `mac1` are right, in its parts.
+
+    Attributes:
+        suite: What its sender picked.
+        core: All of it but the MACs.
+        mac1: As it came, and right.
+        mac2: As it came, unchecked.
+    """
+
+    suite: Suite
+    core: bytes
+    mac1: bytes
+    mac2: bytes
+
+    @property
+    def head(self) -> bytes:
+        """The header."""
+        return self.core[:4]
+
+    @property
+    def ciphertext(self) -> bytes:
+        """Encapsulated to the responder's static key."""
+        return self.core[4 : 4 + CIPHERTEXT_BYTES]
+
+    @property
+    def ephemeral(self) -> bytes:
+        """The initiator's ephemeral public key."""
+        return self.core[4 + CIPHERTEXT_BYTES : 4 + CIPHERTEXT_BYTES + PUBLIC_BYTES]
+
+    @property
+    def sealed_offer(self) -> bytes:
+        """Who calls, and with what."""
+        return self.core[4 + CIPHERTEXT_BYTES + PUBLIC_BYTES :]
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the core: by which retries, cookies and alerts name this hello."""
+        return hashlib.sha256(self.core).digest()
+
+
+def finish_hello(core: bytes, key: bytes, cookie: bytes | None) -> bytes:
+    """The hello with its MACs; without a cookie the second is zero."""
+    mac1 = mac(key, core)
+    return core + mac1 + (NO_MAC if cookie is None else mac(cookie, core + mac1))
+
+
+def parse_hello(message: bytes, key: bytes, suites: frozenset[Suite]) -> Hello:
+    """Read a hello; HandshakeFailed unless its form and `mac1` are right."""
+    _, suite, _, _ = split_handshake(message, {Kind.HELLO: HELLO_BODY}, suites)
+    core, mac1, mac2 = message[: -2 * MAC_BYTES], message[-32:-16], message[-16:]
+    if not hmac.compare_digest(mac1, mac(key, core)):
+        raise HandshakeFailed("expected a hello to our public key, got one to another")
+    return Hello(suite, core, mac1, mac2)
+
+
+def make_retry(hello: Hello, key: bytes, cookie: bytes) -> bytes:
+    """The message that asks for the same hello with this cookie."""
+    head = header(Kind.RETRY, hello.suite, RETRY_BODY)
+    return head + cookie + mac(key, head + hello.mac1 + cookie)
+
+
+def open_retry(head: bytes, body: bytes, key: bytes, mac1: bytes) -> bytes:
+    """The cookie in a retry; HandshakeFailed unless it answers the hello that has this `mac1`."""
+    cookie, found = body[:MAC_BYTES], body[MAC_BYTES:]
+    if not hmac.compare_digest(found, mac(key, head + mac1 + cookie)):
+        raise HandshakeFailed("expected a retry of our hello, got another")
+    return cookie

@@ -1,0 +1,35 @@
+"""What a device and a cloud choose alike about a session: its cipher, and hiding lengths."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from bellwire.channel.handshake import SessionOptions, Suite
+
+CipherChoice = Literal["aes-256-gcm", "chacha20-poly1305"]
+PaddingChoice = Literal["off", "padme"]
+
+CipherOption = Annotated[
+    CipherChoice,
+    typer.Option(help="Cipher of the records; chacha20 where a processor has no AES."),
+]
+PaddingOption = Annotated[
+    PaddingChoice,
+    typer.Option(help="Hide how long messages are: padme adds up to 12 %, to 128 bytes at least."),
+]
+
+
+def suite_of(cipher: CipherChoice) -> "Suite":
+    """The suite that has this cipher."""
+    from bellwire.channel.handshake import Suite
+
+    return Suite[cipher.upper().replace("-", "_")]
+
+
+def session_options(padding: PaddingChoice) -> "SessionOptions":
+    """One end's choices for its sessions."""
+    from bellwire.channel.handshake import SessionOptions
+    from bellwire.channel.padding import Padding
+
+    return SessionOptions(padding=Padding(padding))
