@@ -16,16 +16,19 @@ from bellwire.channel.messages import (
     MAX_RECORD_BYTES,
     Direction,
     Kind,
+    Policy,
     Suite,
     header,
 )
+from bellwire.channel.options import RekeyLimits, SessionOptions
 from bellwire.channel.padding import FLOOR, Padding, pad, padded_length, unpad
-from bellwire.channel.records import MAX_EPOCH_RECORDS, Chain, RekeyLimits
-from bellwire.channel.session import Protections, Session, SessionOptions
+from bellwire.channel.protections import Protections
+from bellwire.channel.records import MAX_EPOCH_RECORDS, Chain
+from bellwire.channel.session import Session
 from bellwire.channel.symmetric import SessionSecrets
 from bellwire.crypto.aead import AesGcm
 
-KEYS = [bytes([0xA1]) * 32, bytes([0xA2]) * 32]
+KEYS = [bytes([0xA1]) * 32, bytes([0xA2]) * 32, bytes([0xA3]) * 32]
 
 
 def ends(
@@ -40,6 +43,7 @@ def ends(
             session_id=b"S" * 16,
             peer=b"P" * 32,
             protections=Protections("simulated", suite),
+            policy=Policy.PREFER,
             options=options,
         )
 
@@ -133,6 +137,7 @@ def test_a_record_of_another_session_id_ends_the_session() -> None:
         session_id=b"T" * 16,
         peer=b"P" * 32,
         protections=Protections(None),
+        policy=Policy.PREFER,
     )
     check_ends(responder, stranger.seal(b"one"))
 
@@ -324,7 +329,7 @@ def test_a_close_with_a_text_ends_the_session() -> None:
     check_ends(responder, initiator._send.seal(Kind.CLOSE, b"text"))
 
 
-@pytest.mark.parametrize("kind", [0, *(k for k in Kind if k < Kind.DATA), 19, 255])
+@pytest.mark.parametrize("kind", [0, *(k for k in Kind if k < Kind.DATA), 20, 22, 255])
 def test_messages_of_a_handshake_are_no_records(kind: int) -> None:
     _, responder = ends()
     check_ends(responder, bytes([kind]) + header(Kind.DATA, 0, 16)[1:] + bytes(16))

@@ -26,6 +26,7 @@ from bellwire.channel.handshake import (
 from bellwire.channel.messages import Direction, Kind
 from bellwire.channel.padding import unpad
 from bellwire.channel.records import Chain
+from bellwire.channel.refresh import Refresher
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
 
@@ -167,3 +168,24 @@ def check_session(
             )
         chain.step()
     assert unpad(RECORDS[2][1]) == b"padded"
+
+
+@WITH_EACH
+def test_fresh_secrets_are_the_kept_ones(
+    vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, values = unpack(vector)
+    ephemeral = XWingPrivateKey.from_seed(script.ephemeral_seed)
+    module = "bellwire.channel.refresh"
+    monkeypatch.setattr(f"{module}.XWingPrivateKey.generate", lambda: ephemeral)
+    monkeypatch.setattr(f"{module}.encapsulate", lambda _: (script.ct_e, Secret(values["ss_e"])))
+    policy = Policy(script.policy)
+    initiator = Refresher(Secret(values["root"]), Direction.TO_RESPONDER, policy)
+    responder = Refresher(Secret(values["root"]), Direction.TO_INITIATOR, Policy.PREFER)
+    responder.take_offer(initiator.offer(qkd_of(script)))
+    answer, at_responder = responder.answer(qkd_of(script) if script.qkd_used else None)
+    at_initiator = initiator.take_answer(answer)
+    for fresh in (at_responder, at_initiator):
+        assert fresh.up.reveal() == values["refreshed_up"]
+        assert fresh.down.reveal() == values["refreshed_down"]
+    assert initiator._root == responder._root == Secret(values["refreshed_root"])

@@ -13,7 +13,8 @@ from tests.iot.doubles import CLOUD_KEY, STRANGER_KEY, Bench, readings
 
 from bellwire.base.errors import BellwireError
 from bellwire.channel.errors import HandshakeFailed, HandshakeRefused
-from bellwire.channel.handshake import Policy
+from bellwire.channel.handshake import Policy, RefreshLimits, SessionOptions, Suite
+from bellwire.channel.padding import Padding
 from bellwire.iot import cloud as cloud_module
 from bellwire.iot.device import Address
 from bellwire.iot.errors import (
@@ -410,3 +411,76 @@ def test_a_port_in_use_is_said_plainly(bench: Bench, tmp_path: Path) -> None:
 def test_addresses_read_as_people_write_them() -> None:
     assert str(Address("127.0.0.1", 8470)) == "127.0.0.1:8470"
     assert str(Address("::1", 8470)) == "[::1]:8470"
+
+
+ALWAYS = SessionOptions(refresh=RefreshLimits(seconds=0.0))
+
+
+@pytest.mark.parametrize("suite", Suite)
+def test_sessions_get_fresh_qkd_keys_while_readings_flow(bench: Bench, suite: Suite) -> None:
+    async def work() -> None:
+        async with bench.running():
+            device = bench.device(suite=suite, options=ALWAYS)
+            report = await device.send(readings(5000), bench.address)
+        assert report.complete
+        assert report.protections.refreshes >= 5
+        assert report.protections.qkd_keys == report.protections.refreshes + 1
+        assert bench.link.drawn == report.protections.qkd_keys
+        assert bench.link.keys == {}, "each key that was drawn was fetched"
+        assert report.protections.suite is suite
+        assert bench.files() == [readings(5000).data]
+
+    run(work())
+
+
+def test_a_session_under_require_ends_when_the_link_turns_red(bench: Bench) -> None:
+    async def work() -> None:
+        async with bench.running():
+            device = bench.device(options=ALWAYS)
+
+            def eve(sent: int) -> None:
+                bench.at_device.red = True
+
+            with pytest.raises(KeyRefused):
+                await device.send(readings(5000), bench.address, progress=eve)
+            assert 0 < len(bench.arrived) < 5000
+            bench.at_device.red = False
+            bench.at_cloud.red = True
+            with pytest.raises(HandshakeRefused):
+                await device.send(readings(5000), bench.address)
+            bench.at_cloud.red = False
+            assert (await device.send(readings(5000), bench.address)).complete
+        assert bench.files() == [readings(5000).data]
+
+    run(work())
+
+
+def test_a_cloud_whose_source_refuses_a_fresh_key_ends_the_session(bench: Bench) -> None:
+    async def work() -> None:
+        async with bench.running():
+            device = bench.device(policy=Policy.PREFER, options=ALWAYS)
+
+            def eve(sent: int) -> None:
+                bench.at_cloud.red = True
+
+            with pytest.raises((CloudUnreachable, CloudRejected)):
+                await device.send(readings(5000), bench.address, progress=eve)
+            await bench.turned_away()
+        assert "RED" in bench.reasons
+
+    run(work())
+
+
+def test_padded_sessions_carry_readings_too(bench: Bench) -> None:
+    async def work() -> None:
+        async with bench.running():
+            device = bench.device(options=SessionOptions(padding=Padding.PADME))
+            assert (await device.send(readings(100), bench.address)).complete
+            device = bench.device(suite=Suite.CHACHA20_POLY1305)
+            assert (await device.send(readings(101), bench.address)).complete
+        async with bench.running(suites={Suite.AES_256_GCM}):
+            device = bench.device(suite=Suite.CHACHA20_POLY1305)
+            with pytest.raises(CloudUnreachable):
+                await device.send(readings(102), bench.address)
+
+    run(work())

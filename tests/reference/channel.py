@@ -149,8 +149,9 @@ def play(script: Script) -> dict[str, str]:
     noise.mix_hash(head)
     out["confirm"] = head + noise.seal(b"")
     out["h"] = noise.h
-    okm = hkdf(noise.h, noise.ck, b"bellwire channel split" + noise.h, 64)
-    out["up"], out["down"] = okm[:32], okm[32:]
+    okm = hkdf(noise.h, noise.ck, b"bellwire channel split" + noise.h, 96)
+    out["up"], out["down"], out["root"] = okm[:32], okm[32:64], okm[64:]
+    out |= refresh(script, out["root"])
     for direction, name in enumerate(("up", "down")):
         secret = out[name]
         for epoch in range(3):
@@ -159,6 +160,16 @@ def play(script: Script) -> dict[str, str]:
                 out[f"{name}_epoch_{epoch}_record_{number}"] = record
             secret = out[f"{name}_{epoch + 1}"] = hkdf(secret, b"", b"bellwire channel next", 32)
     return {name: value.hex() for name, value in out.items()}
+
+
+def refresh(script: Script, root: bytes) -> dict[str, bytes]:
+    """Fresh keys, with the handshake's ephemeral key, ciphertext and QKD key for new ones."""
+    ephemeral = Ephemeral(script.ephemeral_seed)
+    offer = ephemeral.public + script.key_id
+    answer = script.ct_e + bytes([script.qkd_used])
+    mixed = ephemeral.open(script.ct_e) + (script.qkd_key if script.qkd_used else bytes(32))
+    okm = hkdf(mixed, root, b"bellwire channel refresh" + offer + answer, 96)
+    return {"refreshed_root": okm[:32], "refreshed_up": okm[32:64], "refreshed_down": okm[64:]}
 
 
 RECORDS = [(16, b"21.5"), (16, b""), (18, b"padded" + b"\x01" + bytes(121)), (17, b"")]

@@ -15,8 +15,8 @@ Framework, revision 34, 9 (psk); draft-connolly-cfrg-xwing-kem.
 from bellwire.channel.gate import Gate, GateLimits, Retry
 from bellwire.channel.initiator import Initiator
 from bellwire.channel.messages import Policy, Suite
+from bellwire.channel.options import RefreshLimits, RekeyLimits, SessionOptions
 from bellwire.channel.responder import Responder
-from bellwire.channel.session import SessionOptions
 from bellwire.channel.terms import QkdKey, fingerprint
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "Initiator",
     "Policy",
     "QkdKey",
+    "RefreshLimits",
+    "RekeyLimits",
     "Responder",
     "Retry",
     "SessionOptions",

@@ -25,7 +25,9 @@ from bellwire.channel.messages import (
     header,
     split_handshake,
 )
-from bellwire.channel.session import Protections, Session, SessionOptions
+from bellwire.channel.options import SessionOptions
+from bellwire.channel.protections import Protections
+from bellwire.channel.session import Session
 from bellwire.channel.terms import (
     INITIATOR,
     Event,
@@ -208,7 +210,8 @@ class Initiator:
             sending=Direction.TO_RESPONDER,
             session_id=session_id,
             peer=fingerprint(self._responder_public),
-            protections=Protections(None if qkd is None else qkd.source, self._suite),
+            protections=Protections.of(qkd, self._suite),
+            policy=self._policy,
             options=self._options,
         )
 

@@ -56,6 +56,9 @@ class Kind(IntEnum):
     DATA = 16
     CLOSE = 17
     PADDED = 18
+    REFRESH_OFFER = 19
+    REFRESH_ANSWER = 20
+    REFRESH_SWITCH = 21
 
 
 class Suite(IntEnum):

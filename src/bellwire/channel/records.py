@@ -10,11 +10,9 @@ Source: RFC 8446, 5.3 (nonces), 7.2 (key update) and 5.5 (limit: 2^24.5 records 
 epoch has at most 2^20 records of 2^12).
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from bellwire.base.secret import Secret
-from bellwire.channel.errors import ChannelMisuse
 from bellwire.channel.messages import Direction, Kind, Suite, header
 from bellwire.channel.symmetric import SECRET_BYTES
 from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES
@@ -25,28 +23,6 @@ MAX_EPOCH_RECORDS: Final = 2**20
 """A receiver takes no more of one epoch."""
 
 MAX_EPOCHS: Final = 2**32
-
-
-@dataclass(frozen=True, slots=True)
-class RekeyLimits:
-    """When a sender steps to the next epoch: whatever comes first.
-
-    Attributes:
-        records: At most MAX_EPOCH_RECORDS.
-        text_bytes: Of what was sealed.
-        seconds: Since the epoch's first record.
-    """
-
-    records: int = MAX_EPOCH_RECORDS
-    text_bytes: int = 2**30
-    seconds: float = 600.0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.records <= MAX_EPOCH_RECORDS or self.text_bytes < 1 or self.seconds <= 0:
-            raise ChannelMisuse(
-                f"expected an epoch of 1 to {MAX_EPOCH_RECORDS} records, and bytes and seconds "
-                f"above 0, got {self.records}, {self.text_bytes} and {self.seconds}"
-            )
 
 
 class Chain:
@@ -82,6 +58,11 @@ class Chain:
         following = Secret(hkdf(self._secret.reveal(), info=CHANNEL_NEXT, length=SECRET_BYTES))
         self._secret.wipe()
         self._enter(following, self.epoch + 1)
+
+    def renew(self, secret: Secret) -> None:
+        """Go to the next epoch under a secret that does not come from this one's."""
+        self._secret.wipe()
+        self._enter(secret, self.epoch + 1)
 
     def seal(self, kind: Kind, text: bytes) -> bytes:
         """The next record."""

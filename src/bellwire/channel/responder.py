@@ -25,7 +25,9 @@ from bellwire.channel.messages import (
     parse_offer,
     split_handshake,
 )
-from bellwire.channel.session import Protections, Session, SessionOptions
+from bellwire.channel.options import SessionOptions
+from bellwire.channel.protections import Protections
+from bellwire.channel.session import Session
 from bellwire.channel.symmetric import SymmetricState
 from bellwire.channel.terms import RESPONDER, Event, Progress, QkdKey, check_name, opening_state
 from bellwire.crypto.aead import NONCE_BYTES
@@ -248,13 +250,13 @@ class Responder:
                 ) from error
             finally:
                 state.wipe()
-            source = None if self._qkd is None else self._qkd.source
             return Session(
                 secrets,
                 sending=Direction.TO_INITIATOR,
                 session_id=self._session_id,
                 peer=self._offer.initiator,
-                protections=Protections(source, self._suite),
+                protections=Protections.of(self._qkd, self._suite),
+                policy=self._policy,
                 options=self._options,
             )
 

@@ -4,66 +4,46 @@ A record's number never travels: it is counted on both sides, so that a lost, re
 reflected or altered record does not open, and the session is over. The end is a record too; a
 transport that ends without it has truncated the session. A sender steps to its next epoch on its
 own, by records, bytes and age; the receiver sees the epoch in the header and follows, one by one.
+The initiator may also ask for fresh keys (`bellwire.channel.refresh`).
 """
 
 import os
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
+from bellwire.channel import refresh
 from bellwire.channel.errors import ChannelMisuse, SessionEnded, Truncated
 from bellwire.channel.messages import (
     MAX_PLAINTEXT_BYTES,
     Direction,
     Kind,
-    Suite,
+    Policy,
     split_record,
 )
+from bellwire.channel.options import SessionOptions
 from bellwire.channel.padding import Padding, pad, unpad
-from bellwire.channel.records import MAX_EPOCH_RECORDS, MAX_EPOCHS, Chain, RekeyLimits
+from bellwire.channel.protections import Protections
+from bellwire.channel.records import MAX_EPOCH_RECORDS, MAX_EPOCHS, Chain
+from bellwire.channel.refresh import RefreshAnswered, RefreshDone, Refresher, RefreshOffered
 from bellwire.channel.symmetric import SessionSecrets
+from bellwire.channel.terms import QkdKey
 from bellwire.crypto.errors import AuthenticationFailed
 
-_KINDS: Final = frozenset({Kind.DATA, Kind.PADDED, Kind.CLOSE})
+_SIZES: Final = {
+    Kind.CLOSE: 0,
+    Kind.REFRESH_OFFER: refresh.OFFER_BYTES,
+    Kind.REFRESH_ANSWER: refresh.ANSWER_BYTES,
+    Kind.REFRESH_SWITCH: 0,
+}
+"""Bytes of text in a record that is no message."""
 
+_BOTH: Final = frozenset({Kind.DATA, Kind.PADDED, Kind.CLOSE})
+_KINDS: Final = {
+    Direction.TO_RESPONDER: _BOTH | {Kind.REFRESH_OFFER, Kind.REFRESH_SWITCH},
+    Direction.TO_INITIATOR: _BOTH | {Kind.REFRESH_ANSWER},
+}
 
-@dataclass(frozen=True, slots=True)
-class Protections:
-    """What a session's keys rest on: they fall only if everything named here falls.
-
-    Attributes:
-        qkd_source: Source label of the QKD key that was mixed in, or None without one.
-        suite: Which cipher seals the records.
-        x25519: Elliptic-curve Diffie–Hellman, always.
-        ml_kem_768: Lattice key encapsulation, always.
-    """
-
-    qkd_source: str | None
-    suite: Suite = Suite.AES_256_GCM
-    x25519: bool = True
-    ml_kem_768: bool = True
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """For people: `x25519`, `ml-kem-768`, and `qkd (source)` if there is one."""
-        qkd = () if self.qkd_source is None else (f"qkd ({self.qkd_source})",)
-        return ("x25519", "ml-kem-768", *qkd)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """One end's own choices for a session; the other end follows.
-
-    Attributes:
-        padding: What it does about the length of its texts.
-        rekey: When it steps to the next epoch.
-        clock: Seconds, never going back.
-    """
-
-    padding: Padding = Padding.OFF
-    rekey: RekeyLimits = field(default_factory=RekeyLimits)
-    clock: Callable[[], float] = time.monotonic
+Opened = bytes | RefreshOffered | RefreshAnswered | RefreshDone | None
+"""A message, something about fresh keys, or the peer's close."""
 
 
 class Session:
@@ -78,11 +58,15 @@ class Session:
     __slots__ = (
         "_began",
         "_ended",
+        "_fresh_bytes",
+        "_fresh_since",
         "_options",
         "_peer_closed",
         "_pid",
         "_receive",
+        "_refresher",
         "_send",
+        "_sending",
         "_sent_bytes",
         "_we_closed",
         "peer",
@@ -98,6 +82,7 @@ class Session:
         session_id: bytes,
         peer: bytes,
         protections: Protections,
+        policy: Policy,
         options: SessionOptions | None = None,
     ) -> None:
         suite = protections.suite
@@ -105,11 +90,13 @@ class Session:
             Chain(suite, secrets.up, session_id, Direction.TO_RESPONDER),
             Chain(suite, secrets.down, session_id, Direction.TO_INITIATOR),
         )
+        self._sending = sending
         self._send = chains[sending]
         self._receive = chains[1 - sending]
+        self._refresher = Refresher(secrets.root, sending, policy)
         self._options = options or SessionOptions()
-        self._began = self._options.clock()
-        self._sent_bytes = 0
+        self._began = self._fresh_since = self._options.clock()
+        self._sent_bytes = self._fresh_bytes = 0
         self._pid = os.getpid()
         self._peer_closed = False
         self._we_closed = False
@@ -145,12 +132,9 @@ class Session:
         limit = MAX_PLAINTEXT_BYTES - padded
         if len(plaintext) > limit:
             raise ChannelMisuse(f"expected at most {limit} bytes in a record, got {len(plaintext)}")
-        self._check_sending()
-        self._keep_fresh()
-        self._sent_bytes += len(plaintext)
         if padded:
-            return self._send.seal(Kind.PADDED, pad(plaintext, MAX_PLAINTEXT_BYTES))
-        return self._send.seal(Kind.DATA, plaintext)
+            return self._seal(Kind.PADDED, pad(plaintext, MAX_PLAINTEXT_BYTES))
+        return self._seal(Kind.DATA, plaintext)
 
     def close(self) -> bytes:
         """The last record: nothing more follows from this end, and nothing more is sealed.
@@ -158,15 +142,61 @@ class Session:
         Raises:
             ChannelMisuse: the session has ended already.
         """
-        self._check_sending()
-        self._keep_fresh()
-        record = self._send.seal(Kind.CLOSE, b"")
+        record = self._seal(Kind.CLOSE, b"")
         self._we_closed = True
         self._send.wipe()
         return record
 
-    def open(self, record: bytes) -> bytes | None:
-        """The plaintext of the peer's next record, or None if that record closes the session.
+    @property
+    def refresh_due(self) -> bool:
+        """Whether this end, the initiator, should offer fresh keys now."""
+        if self._ended or self._we_closed or self._peer_closed or not self._refresher.may_offer:
+            return False
+        limits = self._options.refresh
+        age = self._options.clock() - self._fresh_since
+        return age >= limits.seconds or self._fresh_bytes >= limits.text_bytes
+
+    def offer_refresh(self, qkd: QkdKey | None) -> bytes:
+        """The record that asks for fresh keys; messages go on as before.
+
+        Args:
+            qkd: A key drawn for this, or None.
+
+        Raises:
+            ChannelMisuse: this end is the responder, an offer has no answer yet, policy and key do
+                not fit, or the session has ended.
+        """
+        self._check_sending()
+        return self._seal(Kind.REFRESH_OFFER, self._refresher.offer(qkd))
+
+    def answer_refresh(self, qkd: QkdKey | None) -> bytes:
+        """The record that answers the peer's offer; what we send after it has fresh keys.
+
+        Args:
+            qkd: The key that the offer names, or None if it names none or if the source of keys
+                cannot be reached; one that refuses calls for the end of the session.
+
+        Raises:
+            ChannelMisuse: there is no offer, the key is another, or the session has ended.
+            SessionEnded: the peer's key is malformed, or a QKD key is missing that our policy
+                requires; the session is over.
+        """
+        self._check_sending()
+        try:
+            answer, fresh = self._refresher.answer(qkd)
+        except SessionEnded:
+            self._abort()
+            raise
+        record = self._seal(Kind.REFRESH_ANSWER, answer)
+        self._send.renew(fresh.down)
+        self._note_fresh(fresh.qkd)
+        return record
+
+    def open(self, record: bytes) -> Opened:
+        """What the peer's next record holds: its text, or None if it closes the session.
+
+        A record about fresh keys says what to do: answer an offer (`answer_refresh`), send a
+        record, or nothing.
 
         Raises:
             SessionEnded: it is not the peer's next record; the session is over for both directions.
@@ -174,10 +204,9 @@ class Session:
         if self._peer_closed or self._ended:
             raise SessionEnded("expected nothing after the end of the session, got a record")
         try:
-            kind, epoch, head, sealed = split_record(record, _KINDS)
+            kind, epoch, head, sealed = split_record(record, _KINDS[Direction(1 - self._sending)])
             self._follow(epoch)
-            plaintext = self._receive.open(head, sealed)
-            return self._take(kind, plaintext)
+            return self._take(kind, self._receive.open(head, sealed))
         except SessionEnded:
             self._abort()
             raise
@@ -211,19 +240,48 @@ class Session:
         if chain.number >= MAX_EPOCH_RECORDS:
             raise SessionEnded(f"expected at most {MAX_EPOCH_RECORDS} records in an epoch")
 
-    def _take(self, kind: Kind, plaintext: bytes) -> bytes | None:
-        if kind is Kind.CLOSE:
-            if plaintext:
-                raise SessionEnded(f"expected an empty close, got {len(plaintext)} bytes")
-            self._peer_closed = True
-            self._receive.wipe()
-            return None
-        if kind is Kind.DATA:
-            return plaintext
-        text = unpad(plaintext)
-        if text is None:
-            raise SessionEnded("expected a padded text, got one without a mark")
-        return text
+    def _take(self, kind: Kind, text: bytes) -> Opened:
+        if kind in _SIZES and len(text) != _SIZES[kind]:
+            raise SessionEnded(
+                f"expected {kind.name.lower()} of {_SIZES[kind]} bytes, got {len(text)}"
+            )
+        match kind:
+            case Kind.DATA:
+                return text
+            case Kind.PADDED:
+                return _unpad(text)
+            case Kind.REFRESH_OFFER:
+                return self._refresher.take_offer(text)
+            case Kind.REFRESH_ANSWER:
+                return self._take_answer(text)
+            case Kind.REFRESH_SWITCH:
+                self._receive.renew(self._refresher.take_switch())
+                return RefreshDone()
+        self._peer_closed = True
+        self._receive.wipe()
+        return None
+
+    def _take_answer(self, answer: bytes) -> RefreshAnswered:
+        fresh = self._refresher.take_answer(answer)
+        self._receive.renew(fresh.down)
+        record = b""
+        if not self._we_closed:
+            record = self._seal(Kind.REFRESH_SWITCH, b"")
+            self._send.renew(fresh.up)
+        self._note_fresh(fresh.qkd)
+        return RefreshAnswered(record)
+
+    def _note_fresh(self, qkd: QkdKey | None) -> None:
+        self.protections = self.protections.refreshed(qkd)
+        self._began = self._fresh_since = self._options.clock()
+        self._sent_bytes = self._fresh_bytes = 0
+
+    def _seal(self, kind: Kind, text: bytes) -> bytes:
+        self._check_sending()
+        self._keep_fresh()
+        self._sent_bytes += len(text)
+        self._fresh_bytes += len(text)
+        return self._send.seal(kind, text)
 
     def _keep_fresh(self) -> None:
         """Step to the next epoch when this one has had enough."""
@@ -251,5 +309,12 @@ class Session:
 
     def _abort(self) -> None:
         self._ended = True
-        for chain in (self._send, self._receive):
-            chain.wipe()
+        for each in (self._send, self._receive, self._refresher):
+            each.wipe()
+
+
+def _unpad(padded: bytes) -> bytes:
+    text = unpad(padded)
+    if text is None:
+        raise SessionEnded("expected a padded text, got one without a mark")
+    return text

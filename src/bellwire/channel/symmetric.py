@@ -27,10 +27,12 @@ class SessionSecrets:
     Attributes:
         up: Records to the responder.
         down: Records to the initiator.
+        root: What fresh keys within the session are mixed into.
     """
 
     up: Secret
     down: Secret
+    root: Secret
 
 
 class SymmetricState:
@@ -87,7 +89,7 @@ class SymmetricState:
             self._hash,
             salt=self._ck.reveal(),
             info=CHANNEL_SPLIT + self._hash,
-            length=2 * SECRET_BYTES,
+            length=3 * SECRET_BYTES,
         )
         self.wipe()
         return SessionSecrets(*_cut(okm))

@@ -94,6 +94,12 @@ def send(
     qkd: QkdOption = "require",
     cipher: CipherOption = "aes-256-gcm",
     padding: PaddingOption = "off",
+    refresh: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=1, max=86400, help="Seconds after which a session gets fresh keys."
+        ),
+    ] = 3600.0,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -129,7 +135,7 @@ def send(
         policy=Policy[qkd.upper()],
         counter=CallCounter(folder / "handshakes"),
         suite=suite_of(cipher),
-        options=session_options(padding),
+        options=session_options(padding, refresh),
     )
     with output.progress("sending", total=len(readings), unit="readings") as meter:
         report = asyncio.run(
@@ -171,6 +177,8 @@ def _document(report: "SendReport", path: Path) -> dict[str, object]:
         "sha256_out": report.sha256_out.hex(),
         "protections": report.protections.names,
         "qkd_source": report.protections.qkd_source,
+        "qkd_keys": report.protections.qkd_keys,
+        "cipher": report.protections.suite.label,
     }
 
 

@@ -27,9 +27,9 @@ def suite_of(cipher: CipherChoice) -> "Suite":
     return Suite[cipher.upper().replace("-", "_")]
 
 
-def session_options(padding: PaddingChoice) -> "SessionOptions":
-    """One end's choices for its sessions."""
-    from bellwire.channel.handshake import SessionOptions
+def session_options(padding: PaddingChoice, refresh_s: float = 3600.0) -> "SessionOptions":
+    """One end's choices for its sessions; only a device asks for fresh keys."""
+    from bellwire.channel.handshake import RefreshLimits, SessionOptions
     from bellwire.channel.padding import Padding
 
-    return SessionOptions(padding=Padding(padding))
+    return SessionOptions(padding=Padding(padding), refresh=RefreshLimits(refresh_s))

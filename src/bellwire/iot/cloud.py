@@ -17,7 +17,7 @@ from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.channel.errors import TooManyHandshakes
 from bellwire.channel.handshake import Gate, GateLimits, Policy, SessionOptions, Suite
-from bellwire.channel.session import Protections
+from bellwire.channel.protections import Protections
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.counters import SeenCounters
 from bellwire.iot.errors import (

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import Truncated
-from bellwire.channel.handshake import Policy, SessionOptions, Suite, fingerprint
-from bellwire.channel.session import Protections
+from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite, fingerprint
+from bellwire.channel.protections import Protections
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.counters import CallCounter
 from bellwire.iot.errors import (
     CloudRejected,
     CloudUnreachable,
+    KeyRefused,
     ProtocolError,
     RangeError,
     StreamMismatch,
@@ -180,7 +181,7 @@ class Device:
             reader, writer = await asyncio.open_connection(to.host, to.port)
         try:
             # A key is drawn only once somebody listens: an unused one is lost.
-            qkd = await draw_for(self.policy, self.keys)
+            qkd = await self._draw()
             line = await initiate(
                 reader,
                 writer,
@@ -188,6 +189,7 @@ class Device:
                 pin=self.pin,
                 policy=self.policy,
                 qkd=qkd,
+                keys=self.keys,
                 counter=await asyncio.to_thread(self.counter.take),
                 within_s=self.timeout_s,
                 suite=self.suite,
@@ -197,6 +199,12 @@ class Device:
             await _hang_up(writer)
             raise
         return line, writer
+
+    async def _draw(self) -> QkdKey | None:
+        try:
+            return await draw_for(self.policy, self.keys)
+        except KeyRefused as error:
+            raise KeyRefused(f"nothing was sent: {error}", hint=error.hint) from error
 
 
 class _Conversation:

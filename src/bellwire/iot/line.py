@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from bellwire.base.frames import ConnectionEnded
-from bellwire.channel.errors import HandshakeFailed
+from bellwire.channel.errors import HandshakeFailed, SessionEnded
 from bellwire.channel.handshake import (
     Gate,
     Initiator,
@@ -30,6 +30,7 @@ from bellwire.channel.messages import (
     MAX_HANDSHAKE_BODY,
     body_length,
 )
+from bellwire.channel.refresh import RefreshAnswered, RefreshDone, RefreshOffered
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
@@ -65,6 +66,10 @@ async def write_message(writer: asyncio.StreamWriter, message: bytes) -> None:
         raise ConnectionEnded("the peer ended the connection") from error
 
 
+MAX_IN_A_ROW = 16
+"""Records about keys without a message between them."""
+
+
 class Line:
     """An established session on a connection; one task reads, one writes.
 
@@ -73,36 +78,75 @@ class Line:
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        session: Session,
+        *,
+        policy: Policy,
+        keys: KeySource | None,
     ) -> None:
         self._reader = reader
         self._writer = writer
+        self._policy = policy
+        self._keys = keys
+        self._drawing = False
         self.session = session
 
     async def send(self, message: bytes, within_s: float) -> None:
-        """Send one message.
+        """Send one message; before it, ask for fresh keys if they are due.
 
         Raises:
             ConnectionEnded: the peer is gone.
             TimeoutError: it takes nothing.
+            KeyRefused, KeyUnavailable: fresh keys are due, and as `draw_for`.
         """
+        if self.session.refresh_due and not self._drawing:
+            self._drawing = True
+            try:
+                qkd = await draw_for(self._policy, self._keys)
+            finally:
+                self._drawing = False
+            async with asyncio.timeout(within_s):
+                await write_message(self._writer, self.session.offer_refresh(qkd))
         async with asyncio.timeout(within_s):
             await write_message(self._writer, self.session.seal(message))
 
     async def receive(self, within_s: float) -> bytes | None:
         """The peer's next message, or None when it has closed the session.
 
+        Fresh keys are agreed on the way.
+
         Raises:
             SessionEnded: altered, out of order, or cut off without a close.
             TimeoutError: none came in time.
+            KeyRefused: the source refuses a key that the peer named for fresh keys.
         """
-        try:
+        for _ in range(MAX_IN_A_ROW):
+            try:
+                async with asyncio.timeout(within_s):
+                    record = await read_message(self._reader, MAX_BODY)
+            except ConnectionEnded:
+                self.session.transport_ended()
+                return None
+            opened = self.session.open(record)
+            match opened:
+                case RefreshOffered():
+                    qkd = await _fetch(opened.key_id, self._keys)
+                    await self._write(self.session.answer_refresh(qkd), within_s)
+                case RefreshAnswered() if opened.record:
+                    await self._write(opened.record, within_s)
+                case RefreshAnswered() | RefreshDone():
+                    pass
+                case _:
+                    return opened
+        raise SessionEnded("expected a message, got one change of keys after the other")
+
+    async def _write(self, record: bytes, within_s: float) -> None:
+        # Who has left after its last message has sent that message all the same.
+        with contextlib.suppress(ConnectionEnded):
             async with asyncio.timeout(within_s):
-                record = await read_message(self._reader, MAX_BODY)
-        except ConnectionEnded:
-            self.session.transport_ended()
-            return None
-        return self.session.open(record)
+                await write_message(self._writer, record)
 
     async def finish(self, within_s: float) -> None:
         """Close our direction; ConnectionEnded or TimeoutError as `send`."""
@@ -111,7 +155,7 @@ class Line:
 
 
 async def draw_for(policy: Policy, keys: KeySource | None) -> QkdKey | None:
-    """The QKD key for one handshake, as the policy asks for it.
+    """A new QKD key, as the policy asks for it.
 
     Raises:
         KeyRefused: the source refuses; never replaced by going without.
@@ -125,8 +169,6 @@ async def draw_for(policy: Policy, keys: KeySource | None) -> QkdKey | None:
         return None
     try:
         return await keys.draw(QKD_KEY_BITS)
-    except KeyRefused as error:
-        raise KeyRefused(f"nothing was sent: {error}", hint=error.hint) from error
     except KeyUnavailable:
         if policy is Policy.REQUIRE:
             raise
@@ -141,12 +183,13 @@ async def initiate(
     pin: PublicIdentity,
     policy: Policy,
     qkd: QkdKey | None,
+    keys: KeySource | None = None,
     counter: int,
     within_s: float,
     suite: Suite = Suite.AES_256_GCM,
     options: SessionOptions | None = None,
 ) -> Line:
-    """Run the initiator's handshake.
+    """Run the initiator's handshake; `qkd` is for it, and `keys` for fresh keys later.
 
     Raises:
         HandshakeFailed, HandshakeRefused: as `Initiator.receive`.
@@ -170,7 +213,7 @@ async def initiate(
             await write_message(writer, message)
             message, session = initiator.receive(await read_message(reader, MAX_HANDSHAKE_BODY))
         await write_message(writer, message)
-    return Line(reader, writer, session)
+    return Line(reader, writer, session, policy=policy, keys=keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +297,7 @@ async def respond(
             confirm = await read_message(reader, MAX_HANDSHAKE_BODY)
         session = responder.receive_confirmation(confirm)
     door.confirmed(offer.initiator, offer.counter)
-    return Line(reader, writer, session)
+    return Line(reader, writer, session, policy=door.policy, keys=door.keys)
 
 
 async def _first_words(
