@@ -18,7 +18,7 @@ import pytest
 from bellwire.services.overview import overview
 
 PATIENCE_S = 60.0
-NAMES = ["link", "node-a", "node-b", "cloud"]
+NAMES = ["link", "node-a", "node-b", "cloud", "console-a", "console-b"]
 SRC = Path(__file__).resolve().parents[2] / "src"
 
 
@@ -34,7 +34,7 @@ class Machine:
 
     def environment(self) -> dict[str, str]:
         ours = {key: value for key, value in os.environ.items() if "BELLWIRE_" not in key}
-        ports = ("CLASSICAL", "KME_A", "KME_B", "CLOUD")
+        ports = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B")
         return {
             **ours,
             **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in ports},
@@ -128,6 +128,82 @@ def by_curl(machine: Machine, site: str, what: str) -> Any:
     return json.loads(done.stdout)
 
 
+def at_console(
+    machine: Machine, site: str, path: str, token: str, body: object = None
+) -> tuple[int, Any]:
+    """Code and document of a console's answer to plain curl."""
+    url = machine.services()[f"console-{site}"]["addresses"]["console"]
+    line = ["curl", "-sS", "--noproxy", "*", "-w", "%{stderr}%{http_code}"]
+    line += ["-H", f"Authorization: Bearer {token}", "-X", "POST"]
+    line += ["--json", json.dumps(body)] if body is not None else []
+    done = subprocess.run(
+        [*line, f"{url}/{path}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return int(done.stderr), json.loads(done.stdout)
+
+
+def a_session(machine: Machine, tokens: dict[str, str]) -> dict[str, Any]:
+    """What alice of site a and bob of site b have alike, once they do."""
+    got: dict[str, Any] = {"alice": None, "bob": None}
+
+    def call(site: str, name: str, peer: str) -> Any:
+        """Ask anew, and what both have if it is the same session."""
+        asked = {"client_id": name, "peer_id": peer}
+        code, answer = at_console(machine, site, "get_session_key", tokens[name], asked)
+        got[name] = answer if code == 200 else got[name]
+        one, other = got["alice"], got["bob"]
+        return one and other and one["session_id"] == other["session_id"] and (one, other)
+
+    one, other = until(
+        lambda: call("a", "alice", "bob") or call("b", "bob", "alice"), "no session came"
+    )
+    alike = {name: one[name] for name in ("session_id", "aes_key", "source")}
+    assert {name: other[name] for name in alike} == alike
+    return alike
+
+
+def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
+    machine: Machine,
+) -> None:
+    code, document = machine.run("up", "--detach", "--lab")
+    assert code == 0, document
+    tokens = {}
+    for name, site in (("alice", "a"), ("bob", "b")):
+        code, made = machine.run("accounts", "add", name, "--site", site)
+        assert code == 0, made
+        tokens[name] = made["token"]
+    one = a_session(machine, tokens)
+    assert one["source"] == "simulated"
+
+    os.kill(machine.services()["console-a"]["pid"], signal.SIGKILL)
+
+    def again_there() -> bool:
+        now = machine.services()["console-a"]
+        return bool(now["restarts"] == 1 and now["state"] == "running")
+
+    until(again_there, "console-a did not come back")
+    again = a_session(machine, tokens)
+    assert not set(again.values()) & {one["session_id"], one["aes_key"]}
+
+    operator = (machine.state / "console-a" / "operator.token").read_text().strip()
+    assert at_console(machine, "a", "force_attack", tokens["alice"])[0] == 403
+    code, attack = at_console(machine, "a", "force_attack", operator)
+    assert (code, attack["attack"]["kind"]) == (200, "intercept-resend")
+
+    def red() -> bool:
+        asked = {"client_id": "bob", "peer_id": "alice"}
+        code, _ = at_console(machine, "b", "get_session_key", tokens["bob"], asked)
+        return code == 503
+
+    until(red, "not RED")
+    assert at_console(machine, "a", "reset", operator)[0] == 200
+    back = a_session(machine, tokens)
+    logs = "".join(each.read_text() for each in (machine.state / "logs").iterdir())
+    assert not any(each in logs for each in (*tokens.values(), one["aes_key"], back["aes_key"]))
+    assert machine.run("down")[0] == 0
+
+
 def test_services_survive_being_killed_give_keys_go_down_and_come_back_from_a_backup(
     machine: Machine,
 ) -> None:
@@ -164,7 +240,7 @@ def test_services_survive_being_killed_give_keys_go_down_and_come_back_from_a_ba
 
     until(back, "not all services came back")
     after = machine.services()
-    assert [after[name]["restarts"] for name in NAMES] == [1, 1, 1, 1]
+    assert [after[name]["restarts"] for name in NAMES] == [1] * len(NAMES)
     assert [after[name]["addresses"] for name in NAMES] == [
         before[name]["addresses"] for name in NAMES
     ]
@@ -173,7 +249,7 @@ def test_services_survive_being_killed_give_keys_go_down_and_come_back_from_a_ba
     os.kill(after["node-b"]["pid"], signal.SIGKILL)  # It goes down while one starts again.
     code, down = machine.run("down")
     assert (code, down["left"]) == (0, [])
-    assert {"link", "cloud", "node-a"} <= set(down["stopped"])
+    assert {"link", "cloud", "node-a", "console-a", "console-b"} <= set(down["stopped"])
     assert machine.processes() == []
     assert machine.run("down") == (0, {"supervisor": None, "stopped": [], "left": []})
     assert machine.run("status")[0] == 4

@@ -33,15 +33,43 @@ def test_every_service_ends_with_its_supervisor_and_has_its_state_and_settings(
         assert line[line.index("--config") + 1] == str(tmp_path / "x.toml")
 
 
-def test_only_a_link_of_the_lab_opens_a_control_socket(tmp_path: Path) -> None:
-    assert "--lab" not in plan(tmp_path)["link"].arguments(NOTHING_KNOWN)
-    assert "--lab" in plan(tmp_path, lab=True)["link"].arguments(NOTHING_KNOWN)
+def test_only_in_the_lab_the_link_and_the_consoles_let_eve_in(tmp_path: Path) -> None:
+    for lab in (False, True):
+        made = plan(tmp_path, lab=lab).values()
+        told = {each.name for each in made if "--lab" in each.arguments(NOTHING_KNOWN)}
+        assert told == ({"link", "console-a", "console-b"} if lab else set())
+
+
+def test_a_console_asks_the_key_server_of_its_own_site(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    known = {
+        "node-a": {"kme": "https://0.0.0.0:7001"},
+        "node-b": {"kme": "https://127.0.0.1:7002"},
+        "console-b": {"url": "http://127.0.0.1:7003"},
+    }
+    for site, kme, listen in (("a", 7001, 8000), ("b", 7002, 7003)):
+        program = made[f"console-{site}"]
+        line = program.arguments(known)
+        assert line[line.index("--site") + 1] == site
+        assert line[line.index("--kme") + 1] == f"https://127.0.0.1:{kme}"
+        assert line[line.index("--listen") + 1] == f"127.0.0.1:{listen}"
+        assert program.needs == (f"node-{site}",)
 
 
 def test_ports_are_those_of_the_settings(tmp_path: Path) -> None:
-    made = plan(tmp_path, addresses={"kme_a_port": 1, "kme_b_port": 2, "classical_port": 3})
+    made = plan(
+        tmp_path,
+        addresses={"kme_a_port": 1, "kme_b_port": 2, "classical_port": 3, "console_b_port": 4},
+    )
     ports = {port.what: port.number for each in made.values() for port in each.ports}
-    assert ports == {"KME of site a": 1, "KME of site b": 2, "classical channel": 3, "cloud": 8470}
+    assert ports == {
+        "KME of site a": 1,
+        "KME of site b": 2,
+        "classical channel": 3,
+        "cloud": 8470,
+        "console of site a": 8000,
+        "console of site b": 4,
+    }
     alice, bob = (made[name].arguments(NOTHING_KNOWN) for name in ("node-a", "node-b"))
     assert alice[alice.index("--kme") + 1] == "127.0.0.1:1"
     assert bob[bob.index("--kme") + 1] == "127.0.0.1:2"

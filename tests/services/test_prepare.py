@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bellwire.console.accounts import AccountBook, Accounts, Role, console_folder
 from bellwire.etsi014.profile import find_profile, read_profile
 from bellwire.node.settings import Settings, load
 from bellwire.pki.authority import Authority, authority_folder
@@ -28,9 +29,9 @@ def settings(**sections: dict[str, object]) -> Settings:
     return load(None, sections)
 
 
-def serials(place: Place, site: str) -> list[str]:
+def serials(place: Place, site: str, sae: str = "app") -> list[str]:
     found = Authority(authority_folder(place.state, site), site).certificates()
-    return [each.issued.serial for each in found if each.issued.kind == "sae"]
+    return [each.issued.serial for each in found if each.issued.name == f"{sae}-{site}"]
 
 
 def test_both_sites_get_the_same_key_that_only_their_owner_may_read(place: Place) -> None:
@@ -78,12 +79,34 @@ def test_signed_first_contact_takes_identities_in_the_place_of_a_key(place: Plac
     assert prepare(settings(first_contact={"method": "signed"}), place) == made
 
 
-def test_each_site_has_an_sae_that_is_made_once(place: Place) -> None:
+@pytest.mark.parametrize("sae", ["app", "console"])
+def test_each_site_has_saes_that_are_made_once(place: Place, sae: str) -> None:
     prepare(settings(), place)
-    before = {site: serials(place, site) for site in "ab"}
+    before = {site: serials(place, site, sae) for site in "ab"}
     prepare(settings(), place)
-    assert {site: serials(place, site) for site in "ab"} == before
+    assert {site: serials(place, site, sae) for site in "ab"} == before
     assert [len(each) for each in before.values()] == [1, 1]
+
+
+def test_each_site_has_an_operator_whose_token_only_its_owner_may_read(place: Place) -> None:
+    prepare(settings(), place)
+    tokens = [place.state / f"console-{site}" / "operator.token" for site in "ab"]
+    assert all(stat.S_IMODE(each.stat().st_mode) == 0o600 for each in tokens)
+    before = [each.read_text() for each in tokens]
+    for site, token in zip("ab", before, strict=True):
+        folder = console_folder(place.state, site)
+        account = Accounts(folder, site).identify(token.strip())
+        assert account is not None
+        assert account.role is Role.OPERATOR
+    prepare(settings(), place)
+    assert [each.read_text() for each in tokens] == before
+
+
+def test_a_site_that_has_accounts_gets_no_other_operator(place: Place) -> None:
+    AccountBook(console_folder(place.state, "a")).add("alice", Role.MEMBER)
+    prepare(settings(), place)
+    assert [each.name for each in AccountBook(console_folder(place.state, "a")).all()] == ["alice"]
+    assert not (place.state / "console-a" / "operator.token").exists()
 
 
 def test_files_of_an_sae_that_were_lost_are_made_again(place: Place) -> None:

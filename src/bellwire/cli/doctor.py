@@ -222,6 +222,8 @@ def ports(settings: "Settings") -> Iterator[Finding]:
     yield from port("KME of site a", addresses.kme_host, addresses.kme_a_port)
     yield from port("KME of site b", addresses.kme_host, addresses.kme_b_port)
     yield from port("cloud", addresses.cloud_host, addresses.cloud_port)
+    yield from port("console of site a", addresses.console_host, addresses.console_a_port)
+    yield from port("console of site b", addresses.console_host, addresses.console_b_port)
 
 
 def port(what: str, host: str, number: int) -> Iterator[Finding]:

@@ -53,6 +53,8 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("bellwire.cli.status", "What runs on this machine, and how it is."),
     "down": Entry("bellwire.cli.down", "Stop what `up` started."),
     "cloud": Entry("bellwire.cli.cloud", "Take readings from enrolled devices."),
+    "console": Entry("bellwire.cli.console", "Run one site's console: session keys for members."),
+    "accounts": Entry("bellwire.cli.accounts", "Who may ask a console, and as what."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),

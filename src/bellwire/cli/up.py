@@ -23,7 +23,8 @@ SHOW_EVERY_S = 1.0
 
 def command(
     lab: Annotated[
-        bool, typer.Option("--lab", help="Run the link as one of the lab, with a control socket.")
+        bool,
+        typer.Option("--lab", help="Make the link one of the lab: operators may let Eve in."),
     ] = False,
     detach: Annotated[
         bool,
@@ -33,9 +34,9 @@ def command(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Start link, both nodes and the cloud, mind them, and stop them all on Ctrl-C.
+    """Start link, both nodes, cloud and consoles, mind them, and stop them all on Ctrl-C.
 
-    Makes what is missing: the first authentication key, certificates, an SAE at each site.
+    Makes what is missing: the first authentication key, certificates, SAEs, an operator.
     """
     from bellwire.node.settings import load
 
@@ -80,7 +81,7 @@ def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> N
     for each in document["services"]:
         places = ", ".join(f"{what} {where}" for what, where in each["addresses"].items())
         output.stdout().print(
-            f"{each['name']:<8} process {each['pid']:<8} {places}".rstrip(), markup=False
+            f"{each['name']:<9} process {each['pid']:<8} {places}".rstrip(), markup=False
         )
     output.stdout().print(_next_words(settings.state.dir), markup=False)
 
@@ -88,6 +89,8 @@ def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> N
 def _next_words(state: Path) -> str:
     return (
         f"All are up. State: {state}\n"
+        "Members: bellwire accounts add NAME --site a|b; the operators' tokens are in "
+        "console-a/operator.token and console-b/operator.token\n"
         "Keys:  bellwire keys get --sae app-b, then bellwire keys fetch --sae app-a KEY_ID\n"
         "Look:  bellwire status     Stop:  bellwire down"
     )

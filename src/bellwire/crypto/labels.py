@@ -14,6 +14,9 @@ CHANNEL_NEXT: Final = b"bellwire channel next"
 CHANNEL_RECORDS: Final = b"bellwire channel records"
 CHANNEL_REFRESH: Final = b"bellwire channel refresh"
 CHANNEL_SPLIT: Final = b"bellwire channel split"
+CONSOLE_PEERING: Final = b"bellwire console peering 1 "
+"""Begins what is authenticated of messages between consoles (spec/console-peering.md)."""
+
 FIRST_CONTACT: Final = b"bellwire first contact 1"
 """Begins every context and label of the signed exchange (spec/first-contact.md)."""
 

@@ -36,6 +36,7 @@ from bellwire.base.limits import (
 )
 from bellwire.node.errors import ConfigError
 from bellwire.node.settings_audit import AuditSettings
+from bellwire.node.settings_console import ConsoleSettings
 from bellwire.node.settings_kme import KmeSettings
 
 PREFIX = "BELLWIRE_"
@@ -435,6 +436,13 @@ class AddressSettings(BaseModel):
     cloud_port: Port = Field(
         default=8470, description="Port of the cloud service; 0 takes any free one."
     )
+    console_host: Host = Field(default="127.0.0.1", description="Host of this site's console.")
+    console_a_port: Port = Field(
+        default=8000, description="Port of site a's console; 0 takes any free one."
+    )
+    console_b_port: Port = Field(
+        default=8001, description="Port of site b's console; 0 takes any free one."
+    )
 
 
 class LogSettings(BaseModel):
@@ -465,6 +473,7 @@ class Settings(BaseSettings):
     weak: WeakSettings = Field(default_factory=WeakSettings)
     etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
     kme: KmeSettings = Field(default_factory=KmeSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)
     first_contact: FirstContactSettings = Field(default_factory=FirstContactSettings)

@@ -24,7 +24,10 @@ SOCKETS = {
 }
 """By these a service that nobody minds is known."""
 
-ADDRESSES = {"kme": "kme", "classical": "classical", "listen": "cloud"}
+LOCKS = ("cloud", "console-a", "console-b")
+"""These are known by the lock that they hold in their folder."""
+
+ADDRESSES = {"kme": "kme", "classical": "classical", "listen": "cloud", "url": "console"}
 """Fields of ready lines that hold an address, and what is there."""
 
 
@@ -68,12 +71,12 @@ def by_hand(state: Path) -> list[dict[str, Any]]:
         pid = listening.get(os.path.realpath(state / socket))
         if pid is not None:
             found.append(_service(name, "running", pid, _born(pid)))
-    lock = state / "cloud" / "lock"
-    try:
-        if is_held(lock):
-            found.append(_service("cloud", "running", None, None))
-    except OSError:
-        pass  # Another user's: it is not ours to tell of.
+    for name in LOCKS:
+        try:
+            if is_held(state / name / "lock"):
+                found.append(_service(name, "running", None, None))
+        except OSError:
+            pass  # Another user's: it is not ours to tell of.
     return found
 
 

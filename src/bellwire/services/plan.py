@@ -1,4 +1,4 @@
-"""Which services there are, and how each is started: link, both nodes and the cloud.
+"""Which services there are, and how each is started: link, both nodes, the cloud, the consoles.
 
 A service that took a free port keeps it over restarts: its ready line says which, and the next
 start asks for that one, so that whoever knows the address finds it again.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from bellwire.node.settings import AddressSettings, Settings
 from bellwire.services.errors import PlanUnusable
@@ -19,6 +19,7 @@ Known = Mapping[str, Mapping[str, Any]]
 """What each service said when it was ready last, by its name."""
 
 MAX_PORT = 65_535
+LOOPBACKS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - names, nobody listens here
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Program:
     environment: Mapping[str, str] | None = None
 
 
-STOP_ORDER = ("cloud", "node-a", "node-b", "link")
+STOP_ORDER = ("console-a", "console-b", "cloud", "node-a", "node-b", "link")
 """Who uses others goes first."""
 
 
@@ -58,7 +59,7 @@ def programs(
         settings: Of all of them.
         place: Where they keep what they keep.
         config: The settings file to hand on, absolute.
-        lab: Whether the link opens its control socket.
+        lab: Whether the link opens its control socket, and operators may let Eve in.
         identities: Fingerprint of each site's node, where first contact is signed; else empty.
 
     Raises:
@@ -89,7 +90,24 @@ def programs(
             ],
             (Port("cloud", "addresses.cloud_port", addresses.cloud_host, addresses.cloud_port),),
         ),
+        *(_console(addresses, site, [*common, *(["--lab"] if lab else [])]) for site in "ab"),
     )  # fmt: skip
+
+
+def _console(addresses: AddressSettings, site: str, common: list[str]) -> Program:
+    name, node = f"console-{site}", f"node-{site}"
+    port = addresses.console_a_port if site == "a" else addresses.console_b_port
+
+    def arguments(known: Known) -> list[str]:
+        return [
+            "console", "--site", site, *common, "--kme", reached(said(known, node, "kme")),
+            "--listen",
+            urlsplit(said(known, name, "url")).netloc or f"{addresses.console_host}:{port}",
+        ]  # fmt: skip
+
+    what, setting = f"console of site {site}", f"addresses.console_{site}_port"
+    ports = (Port(what, setting, addresses.console_host, port),)
+    return Program(name, arguments, ports, needs=(node,))
 
 
 def _node(
@@ -149,3 +167,10 @@ def metrics_port(addresses: AddressSettings, site: str) -> int:
 def said(known: Known, service: str, field: str) -> str:
     """What a service said in a field of its ready line; empty if it did not."""
     return str(known.get(service, {}).get(field, ""))
+
+
+def reached(url: str) -> str:
+    """The address by which this machine reaches who listens on all of its own."""
+    parts = urlsplit(url)
+    host, _, port = parts.netloc.rpartition(":")
+    return urlunsplit(parts._replace(netloc=f"{LOOPBACKS.get(host, host)}:{port}"))

@@ -1,4 +1,4 @@
-"""What services need before their first start: first contact, authorities, an SAE at each site.
+"""What services need before their first start: first contact, authorities, SAEs, an operator.
 
 Everything that is there already is left as it is; a crash at any point is made good by the next
 start.
@@ -7,9 +7,10 @@ start.
 import os
 import time
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from bellwire.base.private import own_folder, write_whole
+from bellwire.console.accounts import AccountBook, Role, console_folder
+from bellwire.console.site_keys import console_sae
 from bellwire.crypto.signatures import fingerprint
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.profile import Profile, profile_folder, read_profile, write_profile
@@ -19,12 +20,13 @@ from bellwire.node.first_contact import new_authentication_key
 from bellwire.node.identity import load_or_create_identity
 from bellwire.node.settings import Settings
 from bellwire.pki.authority import SAE_DAYS, Authority, authority_folder
-from bellwire.pki.files import SaeFiles, sae_files, write_again, write_new
+from bellwire.pki.files import sae_files, write_again, write_new
 from bellwire.services.place import Place
-from bellwire.services.plan import Known, said
+from bellwire.services.plan import Known, reached, said
 
 RENEW_BEFORE_S = 30 * 86_400
-LOOPBACKS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - names, nobody listens here
+OPERATOR = "operator"
+"""The first account of a site."""
 
 
 def sae_of(site: str) -> str:
@@ -43,7 +45,9 @@ def prepare(settings: Settings, place: Place) -> dict[str, str]:
     """
     own_folder(place.state / "saes")
     for site in SITES:
-        _certify(place, site)
+        _certify(place, site, sae_of(site))
+        _certify(place, site, console_sae(site))
+        _make_operator(place, site)
     if settings.first_contact.method == "signed":
         return {
             site: fingerprint(
@@ -68,20 +72,13 @@ def write_profiles(place: Place, known: Known) -> list[Path]:
         url = said(known, f"node-{site}", "kme")
         if not url:
             continue
-        files = _files(place, site)
+        files = sae_files(place.state / "saes" / sae_of(site), sae_of(site))
         credentials = Credentials(files.certificate, files.key, files.authorities)
-        profile = Profile(_reached(url), sae_of(site), credentials, sae_of(other))
+        profile = Profile(reached(url), sae_of(site), credentials, sae_of(other))
         path = profile_folder(place.state) / f"{sae_of(site)}.toml"
         if not path.exists() or read_profile(place.state, sae_of(site)) != profile:
             written.append(write_profile(place.state, sae_of(site), profile))
     return written
-
-
-def _reached(url: str) -> str:
-    """The address by which this machine reaches who listens on all of its own."""
-    parts = urlsplit(url)
-    host, _, port = parts.netloc.rpartition(":")
-    return urlunsplit(parts._replace(netloc=f"{LOOPBACKS.get(host, host)}:{port}"))
 
 
 def _place_keys(place: Place) -> None:
@@ -97,11 +94,11 @@ def _place_keys(place: Place) -> None:
         draft.unlink()
 
 
-def _certify(place: Place, site: str) -> None:
-    """A certificate for the site's SAE, unless it has a good one, or was revoked."""
+def _certify(place: Place, site: str, name: str) -> None:
+    """A certificate for an SAE of the site, unless it has a good one, or was revoked."""
     authority = Authority(authority_folder(place.state, site), site)
     authority.create()
-    name, files = sae_of(site), _files(place, site)
+    files = sae_files(place.state / "saes" / name, name)
     mine = [
         each
         for each in authority.certificates()
@@ -117,6 +114,13 @@ def _certify(place: Place, site: str) -> None:
         write_again(authority, name, files.key.parent, days=SAE_DAYS, revoke_old=False)
 
 
-def _files(place: Place, site: str) -> SaeFiles:
-    name = sae_of(site)
-    return sae_files(place.state / "saes" / name, name)
+def _make_operator(place: Place, site: str) -> None:
+    """An operator's account at a site without accounts, and its token for whoever runs `up`."""
+    folder = console_folder(place.state, site)
+    book = AccountBook(folder)
+    if book.all():
+        return
+    # Its old token would be worth nothing: there is no account.
+    own_folder(folder)
+    token = book.add(OPERATOR, Role.OPERATOR)
+    write_whole(folder / "operator.token", f"{token}\n".encode(), replace=True)

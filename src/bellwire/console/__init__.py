@@ -1,0 +1,1 @@
+"""What a site's console does for its members: accounts, and session keys that two of them share."""

@@ -1,0 +1,46 @@
+"""What can go wrong between members, their consoles and the key server behind these.
+
+BellwireError
+├── AccountUnusable    (UsageError) no name of a member, a name twice, or no such account
+├── AccountsDamaged    (UsageError) the file of accounts is not what this program wrote
+├── MemberUnknown      (UsageError) nobody has that name, here or at the other site
+├── SessionRefused     (UsageError) a member and himself have no session
+├── NoKeyNow           (RefusedError) the link is RED, or has no fresh verdict
+├── KeysAbsent         (UnreachableError) the key server gives no key now
+├── PeerConsoleAbsent  (UnreachableError) the other site's console is needed, and gave no answer
+└── PeerRefused        (RefusedError) what came is not from the other site's console
+"""
+
+from bellwire.base.errors import RefusedError, UnreachableError, UsageError
+
+
+class AccountUnusable(UsageError):
+    """An account cannot be made, changed or removed."""
+
+
+class AccountsDamaged(UsageError):
+    """The file of accounts is not what this program wrote; nobody is believed."""
+
+
+class MemberUnknown(UsageError):
+    """There is no member of that name."""
+
+
+class SessionRefused(UsageError):
+    """Two members have a session, one alone has none."""
+
+
+class NoKeyNow(RefusedError):
+    """No key leaves: the link is RED, or nothing recent says that it is not."""
+
+
+class KeysAbsent(UnreachableError):
+    """The key server does not answer, or has no key now; the same call may succeed later."""
+
+
+class PeerConsoleAbsent(UnreachableError):
+    """The console of the other site must be asked, and does not answer."""
+
+
+class PeerRefused(RefusedError):
+    """A message between consoles that does not come from the other one."""

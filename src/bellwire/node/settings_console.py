@@ -1,0 +1,50 @@
+"""The section `console` of the settings: a site's console, and the way to the other one."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _url(text: str) -> str:
+    if not text:
+        return text
+    from bellwire.base.errors import UsageError  # noqa: PLC0415 - other settings go without
+    from bellwire.console.carrier import check_url  # noqa: PLC0415
+
+    try:
+        return check_url(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+_File = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
+
+
+class ConsoleSettings(BaseModel):
+    """The console of a site: an API for its members."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    peer: Annotated[str, AfterValidator(_url)] = Field(
+        default="",
+        max_length=2048,
+        description="Address of the other site's console, http(s)://HOST:PORT; empty: the one of "
+        "the same state folder.",
+    )
+    peer_authority: _File = Field(
+        default=None,
+        description="Who signs its certificate, PEM; none: the authorities of this system.",
+    )
+    certificate: _File = Field(
+        default=None, description="Certificate of this console, PEM; none: HTTP without TLS."
+    )
+    key: _File = Field(
+        default=None, description="Private key of the certificate: PEM, mode 0600, not encrypted."
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("expected console.certificate and console.key, or neither")
+        return self

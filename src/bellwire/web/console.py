@@ -1,0 +1,298 @@
+"""The API of a site's console: session keys for members, status, and Eve for the lab's operators.
+
+It says who asks, bounds and reads what is asked, and puts answers and errors into words of HTTP;
+what members get is decided in `console.sessions`. The fields are those that simple clients of
+session keys have always had: `client_id`, `peer_id`, `aes_key` in hexadecimal digits.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Protocol, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Meta
+
+from bellwire.base.errors import BellwireError, UnreachableError, UsageError
+from bellwire.base.private import PathUnusable
+from bellwire.console.accounts import Account, Accounts, Role
+from bellwire.console.errors import (
+    AccountsDamaged,
+    KeysAbsent,
+    MemberUnknown,
+    NoKeyNow,
+    PeerConsoleAbsent,
+    PeerRefused,
+    SessionRefused,
+)
+from bellwire.console.sessions import Sessions
+from bellwire.console.status import Status
+from bellwire.web.api import Answered
+from bellwire.web.console_openapi import describe
+from bellwire.web.errors import RequestRefused
+from bellwire.web.rates import Rates
+from bellwire.web.reader import Asked
+from bellwire.web.requests import split_target
+from bellwire.web.settings import DoorLimits
+
+CONSOLE_LIMITS = DoorLimits(
+    head_bytes=16 << 10,
+    body_bytes=16 << 10,
+    connections=400,
+    connections_per_caller=256,
+    requests_per_s=50.0,
+    burst=100.0,
+)
+"""Of a console: requests are few and small; rates are of an account, or of an address without."""
+
+MAX_ID = 80
+_PEERS_AT_ONCE = 8
+_RETRY_S = 1
+_BEARER = b"bearer "
+
+log = structlog.get_logger()
+
+Text = Annotated[str, Meta(max_length=MAX_ID)]
+
+
+class Lab(Protocol):
+    """The lab's hand on the link."""
+
+    async def attack(self, kind: str, share: float) -> Mapping[str, object]:
+        """Let Eve in; how the link is attacked now.
+
+        Raises:
+            UsageError: there is no such Eve.
+            UnreachableError: no link of the lab answers.
+        """
+
+    async def reset(self) -> Mapping[str, object]:
+        """Send Eve away; errors as in `attack`."""
+
+
+class SessionRequest(msgspec.Struct, frozen=True):
+    """What a member asks for; members that we do not know are ignored."""
+
+    client_id: Text
+    peer_id: Text
+
+
+class AttackRequest(msgspec.Struct, frozen=True):
+    """Which Eve; without a word, one who measures and resends everything."""
+
+    kind: Text = "intercept-resend"
+    share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+_Route = Callable[[Asked, str], Awaitable[Answered]]
+
+
+class ConsoleApi:
+    """What a console answers; `api.Handler` is its `answer`.
+
+    Args:
+        accounts: Of the site.
+        sessions: Of its members.
+        status: The link now, to whoever asks.
+        lab: None where the lab is not enabled.
+        clock: Seconds of a clock that only advances.
+        limits: Rates of an account, and of an address without one.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        status: Callable[[], Awaitable[Status]],
+        lab: Lab | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        limits: DoorLimits = CONSOLE_LIMITS,
+    ) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._status = status
+        self._lab = lab
+        self._clock = clock
+        self._rates = Rates(limits.requests_per_s, limits.burst)
+        self._addresses = Rates(limits.requests_per_s, limits.burst)
+        self._peers = asyncio.Semaphore(_PEERS_AT_ONCE)
+        self._description = msgspec.json.encode(describe())
+        self._routes: dict[bytes, tuple[bytes, _Route]] = {
+            b"/get_session_key": (b"POST", self._session_key),
+            b"/link_status": (b"GET", self._link_status),
+            b"/force_attack": (b"POST", self._force_attack),
+            b"/reset": (b"POST", self._reset),
+            b"/peer": (b"POST", self._peer),
+            b"/healthz": (b"GET", self._health),
+            b"/openapi.json": (b"GET", self._openapi),
+        }
+
+    async def answer(self, asked: Asked, address: str) -> Answered:
+        """The answer to a request.
+
+        Raises:
+            RequestRefused: any other code than 200.
+        """
+        path, _ = split_target(asked.target)
+        found = self._routes.get(path)
+        if found is None:
+            raise RequestRefused(404, "there is nothing at this path")
+        verb, route = found
+        if asked.verb != verb:
+            allowed = verb.decode()
+            raise RequestRefused(
+                405, f"this is asked for by {allowed}", headers=[("allow", allowed)]
+            )
+        try:
+            return await route(asked, address)
+        except RequestRefused:
+            raise
+        except BellwireError as error:
+            raise _refusal(error) from error
+
+    # What there is
+
+    async def _session_key(self, asked: Asked, address: str) -> Answered:
+        account = self._account(asked, address)
+        wanted = _read(asked.body, SessionRequest)
+        if wanted.client_id not in {account.name, f"{account.name}@{self._sessions.site}"}:
+            raise RequestRefused(403, "client_id: expected the member whose token this is")
+        session = await self._sessions.session(account.name, wanted.peer_id)
+        body = msgspec.json.encode(
+            {
+                "session_id": session.session,
+                "aes_key": session.key.reveal().hex(),
+                "qber": session.link.qber,
+                "link_status": session.link.status,
+                "source": session.source,
+            }
+        )
+        session.key.wipe()
+        return Answered(body)
+
+    async def _link_status(self, _: Asked, address: str) -> Answered:
+        # Without a token: what it says is computed from what crosses the public channel.
+        self._slow_down(address)
+        return _json(_shown(await self._status()))
+
+    async def _force_attack(self, asked: Asked, address: str) -> Answered:
+        lab = self._lab_of(asked, address)
+        wanted = _read(asked.body or b"{}", AttackRequest)
+        return await self._told(await lab.attack(wanted.kind, wanted.share))
+
+    async def _reset(self, asked: Asked, address: str) -> Answered:
+        return await self._told(await self._lab_of(asked, address).reset())
+
+    async def _peer(self, asked: Asked, address: str) -> Answered:
+        self._slow_down(address)
+        if self._peers.locked():
+            raise _later("too many messages between consoles at once")
+        async with self._peers:
+            return Answered(await self._sessions.answer(asked.body))
+
+    async def _health(self, _: Asked, __: str) -> Answered:
+        return _json({"status": "alive"})
+
+    async def _openapi(self, _: Asked, __: str) -> Answered:
+        return Answered(self._description)
+
+    # Who asks
+
+    def _account(self, asked: Asked, address: str) -> Account:
+        """Whose token came with a request.
+
+        Raises:
+            RequestRefused: 401, nobody's; 429, he asks too often.
+        """
+        found = self._accounts.identify(_token(asked))
+        if found is None:
+            self._slow_down(address)
+            raise RequestRefused(
+                401,
+                "expected the token of a member: Authorization: Bearer TOKEN",
+                headers=[("www-authenticate", "Bearer")],
+            )
+        _require(self._rates.wait_s(found.name, self._clock()))
+        return found
+
+    def _lab_of(self, asked: Asked, address: str) -> Lab:
+        if self._account(asked, address).role is not Role.OPERATOR:
+            raise RequestRefused(403, "this is for operators")
+        if self._lab is None:
+            raise RequestRefused(403, "the lab is not enabled: start the console with --lab")
+        return self._lab
+
+    def _slow_down(self, address: str) -> None:
+        _require(self._addresses.wait_s(address, self._clock()))
+
+    async def _told(self, attack: Mapping[str, object]) -> Answered:
+        return _json({**attack, "simulated": True, **_shown(await self._status())})
+
+
+def _shown(now: Status) -> dict[str, object]:
+    return {
+        "status": now.status,
+        "qber": now.qber,
+        "history": list(now.history),
+        "reason": now.reason,
+    }
+
+
+def _require(wait_s: float) -> None:
+    if wait_s:
+        raise RequestRefused(
+            429,
+            "more requests than are permitted",
+            headers=[("retry-after", str(max(1, math.ceil(wait_s))))],
+        )
+
+
+def _token(asked: Asked) -> str:
+    """What stands in `Authorization: Bearer`; empty if there is none, or more than one."""
+    found = [value for name, value in asked.fields if name == b"authorization"]
+    if len(found) != 1 or found[0][: len(_BEARER)].lower() != _BEARER:
+        return ""
+    return found[0][len(_BEARER) :].strip().decode("latin-1")
+
+
+def _read(body: bytes, kind: type[_T]) -> _T:
+    try:
+        body.decode()  # JSON is UTF-8 in those members as well that are skipped
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        why = str(error)  # types and a path, no content
+    except (msgspec.DecodeError, ValueError):
+        why = "expected JSON in UTF-8, got something else"
+    except RecursionError:
+        why = "expected JSON of less depth"
+    raise RequestRefused(400, f"the body is not what is asked for: {why[:1].lower()}{why[1:]}")
+
+
+def _refusal(error: BellwireError) -> RequestRefused:
+    match error:
+        case MemberUnknown():
+            return RequestRefused(404, f"peer_id: {error}")
+        case NoKeyNow():
+            return RequestRefused(503, str(error), details=[{"link_status": "RED"}])
+        case PeerRefused():
+            return RequestRefused(403, str(error))
+        case AccountsDamaged() | PathUnusable():
+            pass  # a file of ours: the client cannot mend it, and need not know its name
+        case KeysAbsent() | PeerConsoleAbsent() | UnreachableError():
+            return _later(str(error))
+        case SessionRefused() | UsageError():
+            return RequestRefused(400, str(error))
+    log.error("request failed", kind=type(error).__name__)
+    return RequestRefused(500, "the console failed")
+
+
+def _later(why: str) -> RequestRefused:
+    return RequestRefused(503, why, headers=[("retry-after", str(_RETRY_S))])
+
+
+def _json(content: object) -> Answered:
+    return Answered(msgspec.json.encode(content))
