@@ -16,6 +16,7 @@ from bellwire.base.errors import BellwireError, UnreachableError
 from bellwire.base.secret import Secret
 from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.distill import announcements, cascade
+from bellwire.keys.peering.line import is_hello
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.status import LinkStatus
 from bellwire.keys.store import KeyStore
@@ -118,13 +119,23 @@ class Pair:
 Tamper = Callable[[Side, int, bytes], bytes | None]
 """(sender, frame's number on this connection, frame) → what arrives, None to drop it."""
 
+Mangle = Callable[[Side, int, bytes], bytes]
+"""The same of the peering's connections, where anything may arrive: bytes with their lengths."""
+
+
+def framed(frame: bytes) -> bytes:
+    """A frame as it is on the wire."""
+    return len(frame).to_bytes(4, "big") + frame
+
 
 class Wire:
     """A TCP relay between the nodes that a test may hold, frame by frame."""
 
     def __init__(self) -> None:
         self.tamper: Tamper | None = None
+        self.mangle: Mangle | None = None
         self.connections = 0
+        self.peerings = 0
         self.close: Callable[[], Awaitable[None]]
         self._writers: list[asyncio.StreamWriter] = []
         self._all: list[asyncio.StreamWriter] = []
@@ -142,9 +153,10 @@ class Wire:
             self._writers.append(peer_writer)
             self._all.append(peer_writer)
             with contextlib.suppress(asyncio.CancelledError):  # by `close`; streams would report it
+                peering = asyncio.Event()
                 await asyncio.gather(
-                    self._pump(Side.ALICE, reader, peer_writer),
-                    self._pump(Side.BOB, peer_reader, writer),
+                    self._pump(Side.ALICE, reader, peer_writer, peering),
+                    self._pump(Side.BOB, peer_reader, writer, peering),
                 )
             self._relays.discard(task)
 
@@ -166,7 +178,11 @@ class Wire:
         self._writers.clear()
 
     async def _pump(
-        self, sender: Side, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        sender: Side,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        peering: asyncio.Event,
     ) -> None:
         number = 0
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -174,12 +190,18 @@ class Wire:
                 length = await reader.readexactly(4)
                 frame: bytes | None = await reader.readexactly(int.from_bytes(length, "big"))
                 assert frame is not None
-                if self.tamper is not None:
+                if number == 0 and sender is Side.ALICE and is_hello(frame):
+                    peering.set()  # she speaks first
+                    self.peerings += 1
+                if self.mangle is not None and peering.is_set():
+                    writer.write(self.mangle(sender, number, frame))
+                    frame = None
+                elif self.tamper is not None:
                     frame = self.tamper(sender, number, frame)
                 number += 1
                 if frame is not None:
-                    writer.write(len(frame).to_bytes(4, "big") + frame)
-                    await writer.drain()
+                    writer.write(framed(frame))
+                await writer.drain()
         writer.close()
 
 
