@@ -2,15 +2,20 @@
 
 import asyncio
 import os
+import pty
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from bellwire.base.clock import system_clock
 from bellwire.base.lifetime import until_stopped
+
+SRC = Path(__file__).resolve().parents[2] / "src"
 
 
 @pytest.fixture
@@ -69,3 +74,46 @@ def test_a_signal_ends_it_while_the_parent_lives(parent: BinaryIO) -> None:
 
 def test_the_system_clock_does_not_stand_in_the_past() -> None:
     assert system_clock() > 1_700_000_000
+
+
+CHILD = """
+import asyncio, fcntl, sys, termios
+from bellwire.base.lifetime import until_stopped
+if sys.argv[1] == "terminal":
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+async def main():
+    running = asyncio.create_task(
+        until_stopped(with_parent=False, reload=lambda: print("again", flush=True))
+    )
+    await asyncio.sleep(0)
+    print("ready", flush=True)
+    await running
+asyncio.run(main())
+print("over", flush=True)
+"""
+
+
+def child(stdin: int, how: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, how],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(SRC)},
+    )
+
+
+def test_a_hang_up_is_a_call_to_read_again_and_the_end_where_the_terminal_is_gone() -> None:
+    ours, theirs = pty.openpty()
+    with child(theirs, "terminal") as at_terminal, child(subprocess.DEVNULL, "none") as alone:
+        os.close(theirs)
+        for process in (at_terminal, alone):
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGHUP)
+            assert process.stdout.readline() == "again\n"
+        os.close(ours)  # the terminal hangs up
+        assert at_terminal.communicate(timeout=60)[0] == "over\n"
+        alone.send_signal(signal.SIGTERM)
+        assert alone.communicate(timeout=60)[0] == "over\n"

@@ -82,7 +82,7 @@ async def doors(tmp_path: Path, *, audit: Audit | None = None) -> AsyncIterator[
         addresses: dict[str, tuple[str, int]] = {}
         for site, node in nodes.items():
             dressed(node, site)
-            door = open_door(settings, node, identities[site], 0.0, audit)
+            door = open_door(settings, node, identities[site], 0.0, audit=audit)
             stack.push_async_callback(door.stop, 1.0)
             addresses[site] = await door.start("127.0.0.1", 0)
             urls[site] = "https://{}:{}".format(*addresses[site])

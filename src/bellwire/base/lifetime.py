@@ -1,20 +1,33 @@
 """How long a service runs: until a signal, or until the process that started it is gone."""
 
 import asyncio
+import os
 import signal
 import sys
+import termios
+from collections.abc import Callable
 
 
-async def until_stopped(*, with_parent: bool) -> None:
+async def until_stopped(*, with_parent: bool, reload: Callable[[], None] | None = None) -> None:
     """Return on SIGINT or SIGTERM; with a parent, also when standard input ends.
 
     A parent that holds the other end of our standard input can be killed in any way and still
     leave no orphan: its end of the pipe closes with it.
+
+    Args:
+        with_parent: Whether standard input is such a pipe.
+        reload: Called on SIGHUP, unless that says that the terminal which started us is gone.
     """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    if reload is not None:
+        at_terminal = _is_terminal()
+        loop.add_signal_handler(
+            signal.SIGHUP,
+            lambda: stopped.set() if at_terminal and not _is_terminal() else reload(),
+        )
     watching = asyncio.create_task(_input_ends(stopped)) if with_parent else None
     try:
         await stopped.wait()
@@ -22,8 +35,16 @@ async def until_stopped(*, with_parent: bool) -> None:
         if watching is not None:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
+
+
+def _is_terminal() -> bool:
+    """Whether standard input is a terminal that is there."""
+    try:
+        return os.isatty(0) and bool(termios.tcgetattr(0))
+    except (OSError, termios.error):
+        return False
 
 
 async def _input_ends(stopped: asyncio.Event) -> None:

@@ -101,6 +101,8 @@ def command(
 ) -> None:
     """Run one site's node: distillation, key pool, link status, keys for local consumers."""
     import asyncio
+    import signal
+    from functools import partial
 
     from bellwire.node import assemble, logs
     from bellwire.node.first_contact import new_authentication_key as make_key
@@ -117,19 +119,19 @@ def command(
             "--seed makes this node's choices known in advance: it is for experiments only",
             hint="Add --lab to run an experiment.",
         )
-    settings = load(
-        config,
-        {
-            "state": {"dir": state},
-            "distill": {"source": source},
-            "random": {"source": random},
-            "first_contact": {"method": first_contact, "peer_identity": peer_identity},
-        },
-    )
+    overrides: dict[str, dict[str, object | None]] = {
+        "state": {"dir": state},
+        "distill": {"source": source},
+        "random": {"source": random},
+        "first_contact": {"method": first_contact, "peer_identity": peer_identity},
+    }
+    settings = load(config, overrides)
     if identity:
         _print_identity(assemble.node_folder(settings.state.dir, site), site)
         return
     logs.setup(settings.log.level, settings.log.format)
+    # Until the node minds it: settings have just been read.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     default = (settings.addresses.classical_host, settings.addresses.classical_port)
     options = assemble.NodeOptions(
         site=site,
@@ -143,7 +145,8 @@ def command(
     )
     # Keys are asked for often: this loop takes less of the processor for a request.
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(assemble.run_node(settings, options, output.emit))
+        again = partial(load, config, overrides)
+        runner.run(assemble.run_node(settings, options, output.emit, again))
 
 
 def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":

@@ -44,10 +44,13 @@ class Allowance:
     Args:
         rules: What they may have.
         clock: Seconds since the epoch.
+
+    Attributes:
+        rules: May be replaced; what was had counts on.
     """
 
     def __init__(self, rules: Rules, clock: Clock) -> None:
-        self._rules = rules
+        self.rules = rules
         self._clock = clock
         self._buckets: dict[str, _Bucket] = {}
 
@@ -57,8 +60,8 @@ class Allowance:
         Raises:
             QuotaReached: what is left is for others.
         """
-        kept = self._rules.kept_bits
-        if kept and stock_bits - bits < kept and sae not in self._rules.priority:
+        kept = self.rules.kept_bits
+        if kept and stock_bits - bits < kept and sae not in self.rules.priority:
             raise QuotaReached("the stock is low, and what is left is for SAEs with priority")
 
     def spend(self, sae: str, bits: int) -> bool:
@@ -70,7 +73,7 @@ class Allowance:
         Raises:
             QuotaReached: it has had what it may have; nothing was counted.
         """
-        quota = self._rules.quotas.get(sae, self._rules.bits_per_day)
+        quota = self.rules.quotas.get(sae, self.rules.bits_per_day)
         if not quota:
             return False
         now = self._clock()

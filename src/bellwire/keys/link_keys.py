@@ -88,7 +88,7 @@ class LinkKeys:
         self._kme = kme
         self._serves = serves
         self._clock = clock
-        self._time_to_live_s = time_to_live_s
+        self.time_to_live_s = time_to_live_s
         self._pool: Pool = store.pool()
         self._grants: Grants = store.grants()
         self._committer = Committer(self._pool, check_flow, clock, sync_s=sync_s)
@@ -138,7 +138,7 @@ class LinkKeys:
         """What is due every second: give up what nobody fetched, and at times zeroise what left."""
         if not self._opened:
             return
-        before = self._clock() - self._time_to_live_s
+        before = self._clock() - self.time_to_live_s
         await self._alone(lambda: self._pool.expire(before))
         self._tended += 1
         if self._tended % ZEROISE_EVERY == 0:

@@ -20,6 +20,7 @@ from bellwire.crypto.signatures import SigningKey
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill import amplification, announcements, cascade, ldpc
 from bellwire.distill.reconciliation import Method
+from bellwire.keys.allowance import Allowance
 from bellwire.keys.database.opening import has_store
 from bellwire.keys.delivery import DeliveryServer
 from bellwire.keys.kek.envelope import Envelope
@@ -28,8 +29,8 @@ from bellwire.keys.kek.source import KekSource
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.keys.store import KeyStore
-from bellwire.node.audit import open_audit
-from bellwire.node.door import GRACE_S, KmeIdentity, open_door, open_identity, renew
+from bellwire.node.audit import AuditLog, open_audit
+from bellwire.node.door import GRACE_S, KmeIdentity, open_door, open_identity, renew, rules_of
 from bellwire.node.fence import key_is_placed, settle_restored
 from bellwire.node.identity import load_identity
 from bellwire.node.kek import kek_source
@@ -37,6 +38,7 @@ from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
 from bellwire.node.policy import Policy
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
+from bellwire.node.reload import Reloader
 from bellwire.node.saes import NOBODY
 from bellwire.node.service import NodeService, Schedule
 from bellwire.node.settings import Settings
@@ -152,7 +154,10 @@ def _check_same(store: KeyStore, path: Path) -> None:
 
 
 async def run_node(
-    settings: Settings, options: NodeOptions, ready: Callable[[dict[str, object]], None]
+    settings: Settings,
+    options: NodeOptions,
+    ready: Callable[[dict[str, object]], None],
+    load: Callable[[], Settings],
 ) -> None:
     """Run one node until it is told to stop.
 
@@ -160,6 +165,7 @@ async def run_node(
         settings: From `settings.load`.
         options: From the command line.
         ready: Called once with what the node listens on.
+        load: Reads the settings again, for SIGHUP and operators.
 
     Raises:
         BellwireError: it cannot start, or a part of it failed.
@@ -168,7 +174,6 @@ async def run_node(
     side = SITES[options.site]
     folder = node_folder(settings.state.dir, options.site)
     identities = _identities(settings, options, folder)
-    audit = open_audit(settings, options.site)
     store = open_store(
         folder,
         side,
@@ -178,10 +183,8 @@ async def run_node(
         url=settings.store.url,
     )
     async with contextlib.AsyncExitStack() as stack:
-        if audit is not None:
-            stack.callback(audit.close)
-            stack.callback(audit.note, "node stopped")
         stack.callback(store.close)
+        audit = _audit(settings, options.site, stack)
         random = await asyncio.to_thread(open_random, settings.random, tell_failed)
         stack.callback(random.close)
         material, warm_source = await _material(
@@ -215,8 +218,9 @@ async def run_node(
             "keys": str(folder / "keys.sock"),
             "operator": str(folder / "operator.sock"),
         }
+        door, allowance = None, Allowance(rules_of(settings), system_clock)
         if identity is not None and options.kme is not None:
-            door = open_door(settings, node, identity, sync_s, audit)
+            door = open_door(settings, node, identity, sync_s, audit=audit, allowance=allowance)
             about["kme"] = await _start(door, settings, options.kme, stack)
             node.status_changed = door.changes.tell
         # No block before its kernels: a peer's time for a step is not there to compile in.
@@ -229,7 +233,12 @@ async def run_node(
             about["classical"] = f"{host}:{port}"
         else:
             background = asyncio.create_task(node.run_alice(*options.peer))
-        stop = asyncio.create_task(until_stopped(with_parent=options.with_parent))
+        reloader = Reloader(
+            settings, load, node=node, identity=identity, door=door, allowance=allowance
+        )
+        stop = asyncio.create_task(
+            until_stopped(with_parent=options.with_parent, reload=reloader.on_signal)
+        )
         await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
         tell_opened(random, settings.random)
         settle_memory()
@@ -237,6 +246,15 @@ async def run_node(
         node.note("node started", source=material.kind.value, kme=about.get("kme"))
         renewing = asyncio.create_task(renew(identity, node.note)) if identity else None
         await _until(stop, background, renewing, node)
+
+
+def _audit(settings: Settings, site: str, stack: contextlib.AsyncExitStack) -> AuditLog | None:
+    """The audit log, which is closed when all else is."""
+    audit = open_audit(settings, site)
+    if audit is not None:
+        stack.callback(audit.close)
+        stack.callback(audit.note, "node stopped")
+    return audit
 
 
 async def _until(

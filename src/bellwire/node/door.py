@@ -50,11 +50,7 @@ def open_identity(settings: Settings, site: str) -> KmeIdentity:
     """
     kme = settings.kme
     folder = authority_folder(settings.state.dir, site)
-    operators = (
-        [OperatorAuthority(kme.authority, frozenset(kme.authority_saes), kme.authority_uri)]
-        if kme.authority
-        else []
-    )
+    operators = operator_authorities(settings)
     name = kme.name or f"kme-{site}"
     hosts = list(kme.hosts)
     if settings.addresses.kme_host not in {"0.0.0.0", "::"}:  # noqa: S104 - these are no names
@@ -63,12 +59,33 @@ def open_identity(settings: Settings, site: str) -> KmeIdentity:
     return KmeIdentity(name, tls, Registry(folder, operators))
 
 
+def operator_authorities(settings: Settings) -> list[OperatorAuthority]:
+    """Authorities of operators that are believed beside the site's own."""
+    kme = settings.kme
+    if kme.authority is None:
+        return []
+    return [OperatorAuthority(kme.authority, frozenset(kme.authority_saes), kme.authority_uri)]
+
+
+def rules_of(settings: Settings) -> Rules:
+    """How much key SAEs may have."""
+    kme = settings.kme
+    return Rules(
+        bits_per_day=kme.bits_per_day,
+        quotas=kme.quotas,
+        priority=frozenset(kme.priority),
+        kept_bits=kme.kept_bits,
+    )
+
+
 def open_door(
     settings: Settings,
     node: NodeService,
     identity: KmeIdentity,
     sync_s: float,
+    *,
     audit: Audit | None = None,
+    allowance: Allowance | None = None,
 ) -> KmeServer:
     """The server of a node's keys; it is not started yet.
 
@@ -78,18 +95,18 @@ def open_door(
         identity: From `open_identity`.
         sync_s: How long a sync of the store's disk takes, for metrics.
         audit: Keeps a record of requests.
+        allowance: What masters may have; None for what the settings say.
     """
     kme = settings.kme
     link = SiteLink(node.link_keys, node.keys.status, node.source)
     limits = Limits(key_bits=kme.key_bits, max_keys_per_request=kme.max_keys_per_request)
-    rules = Rules(
-        bits_per_day=kme.bits_per_day,
-        quotas=kme.quotas,
-        priority=frozenset(kme.priority),
-        kept_bits=kme.kept_bits,
+    site = Site(
+        identity.name,
+        identity.registry,
+        [link],
+        limits,
+        allowance or Allowance(rules_of(settings), system_clock),
     )
-    allowance = Allowance(rules, system_clock)
-    site = Site(identity.name, identity.registry, [link], limits, allowance)
 
     def readings() -> Iterable[Reading]:
         view = node.keys.status()

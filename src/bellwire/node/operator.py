@@ -65,6 +65,17 @@ class Past(msgspec.Struct, frozen=True, array_like=True, tag="past"):
     history: History
 
 
+class Reload(msgspec.Struct, frozen=True, array_like=True, tag="reload"):
+    """Read the settings and certificates again."""
+
+
+class TakenOver(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
+    """Names of settings that changed: those that count now, and those that need a restart."""
+
+    taken: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
 class Reports(msgspec.Struct, frozen=True, array_like=True, tag="reported"):
     """Reports as plain values: (running number, time, report)."""
 
@@ -78,8 +89,8 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     message: str
 
 
-Request = Distil | GetReports | GetAccounts | GetHistory
-Answer = Reports | Balance | Past | Failed
+Request = Distil | GetReports | GetAccounts | GetHistory | Reload
+Answer = Reports | Balance | Past | TakenOver | Failed
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
@@ -106,8 +117,17 @@ async def _answer(node: "NodeService", request: Request) -> Answer:
                 return Balance(*astuple(await node.accounts()))
             case GetHistory():
                 return Past(await node.history())
+            case Reload():
+                return _reload(node)
     except BellwireError as error:
         return Failed(error.exit_code, str(error))
+
+
+def _reload(node: "NodeService") -> TakenOver:
+    if node.reload is None:
+        raise UsageError("this node was put together without settings to read again")
+    done = node.reload()
+    return TakenOver(done.taken, done.waiting)
 
 
 class OperatorClient:
@@ -145,6 +165,17 @@ class OperatorClient:
             raise AnswerMalformed(f"expected a history of the node at {self._path}")
         return answer.history
 
+    async def reload(self) -> TakenOver:
+        """Have the node read its settings and certificates again.
+
+        Raises:
+            UsageError, BellwireError: what the node says; it goes on as before.
+        """
+        answer = await self._ask(Reload(), ANSWER_WITHIN_S)
+        if not isinstance(answer, TakenOver):
+            raise AnswerMalformed(f"expected what the node at {self._path} took over")
+        return answer
+
     async def _reports(
         self, request: Request, timeout_s: float
     ) -> list[tuple[int, float, dict[str, Any]]]:
@@ -155,7 +186,7 @@ class OperatorClient:
 
     async def _ask(
         self, request: Request, timeout_s: float, answer_limit: int = ANSWER_LIMIT
-    ) -> Reports | Balance | Past:
+    ) -> Reports | Balance | Past | TakenOver:
         body = await ask(
             self._path,
             msgspec.msgpack.encode(request),

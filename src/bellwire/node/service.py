@@ -11,8 +11,8 @@ import itertools
 import os
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -37,6 +37,9 @@ from bellwire.node.material import Material
 from bellwire.node.peering import Peering, closed
 from bellwire.node.saes import NOBODY, Saes
 from bellwire.node.vault import StoreVault
+
+if TYPE_CHECKING:  # it changes nodes, and so knows them
+    from bellwire.node.reload import Reloaded
 
 REPORTS_KEPT = 256
 RECONNECT_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -108,6 +111,7 @@ class NodeService:
         link_keys: For every other door.
         source: Where keys come from.
         status_changed: Called after each block and probe.
+        reload: Takes over settings that changed.
         note: Called with what an audit log is to keep: an event, and its fields.
     """
 
@@ -154,6 +158,7 @@ class NodeService:
         self.keys = KeyService(self.link_keys, flow, material.kind)
         self.status_changed: Callable[[], None] | None = None
         self.note: Callable[..., None] = _nobody_notes
+        self.reload: Callable[[], Reloaded] | None = None
         self._peering = Peering(self.link_keys, vault.mac_key, saes.saes, self._fenced)
         self._tending: asyncio.Task[None] | None = None
         self._current_peering: asyncio.Task[None] | None = None
@@ -209,6 +214,11 @@ class NodeService:
             refilled_bits=self._vault.refilled_bits,
             first_contact=None if contact is None else contact.method.value,
         )
+
+    def target_stock(self, bits: int) -> None:
+        """Run blocks until the pool holds as much, from now on."""
+        self._schedule = replace(self._schedule, target_stock_bits=bits)
+        self._asked.set()
 
     async def history(self) -> History:
         """What a backup takes from this node's store; nothing secret."""

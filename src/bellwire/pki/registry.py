@@ -156,6 +156,17 @@ class Registry:
         theirs = self._foreign.get(mark) or self._meet(mark, der)
         return theirs.name if theirs.begin <= now <= theirs.end else None
 
+    def trust(self, operators: Sequence[OperatorAuthority]) -> None:
+        """Believe these operators' authorities from now on, as their files are now, and no others.
+
+        Raises:
+            AuthorityUnusable, NameUnusable: as the constructor; nothing changed.
+        """
+        self._operators = [(each, each.certificates()) for each in operators]
+        self._foreign.clear()
+        self._known.saes = self._serving()
+        self._changed()
+
     def refresh(self) -> None:
         """Look at the index now: for a signal that it has changed."""
         self._look_at = time.monotonic() + POLL_S

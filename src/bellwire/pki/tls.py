@@ -97,6 +97,18 @@ class KmeTls:
         self._loaded = now
         return True
 
+    def trust(self, operators: Sequence[OperatorAuthority]) -> None:
+        """Let handshakes of clients of these operators' authorities succeed from now on.
+
+        Those of others succeed until the next start; the registry decides who is believed.
+
+        Raises:
+            AuthorityUnusable: an operator's file cannot be used; nothing changed.
+        """
+        self._operators = b"".join(pem(each.certificates()) for each in operators)
+        if self._operators:
+            self.server.load_verify_locations(cadata=self._operators.decode("ascii"))
+
     def _what(self, path: Path) -> tuple[int, int, bytes]:
         found = path.stat()
         return found.st_ino, found.st_mtime_ns, self._authority.trusted()

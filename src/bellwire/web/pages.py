@@ -56,10 +56,13 @@ class KmePages:
         sources: What is shown.
         operators: Names of certificates that may see metrics; they need not be SAEs.
         limits: What the description of the API says that may be asked for.
+
+    Attributes:
+        operators: May be replaced.
     """
 
     def __init__(self, sources: Sources, operators: frozenset[str], limits: Limits) -> None:
-        self._operators = operators
+        self.operators = operators
         self._config = Config(
             _application(sources, msgspec.json.encode(describe(limits))),
             http=HttpToolsProtocol,
@@ -90,7 +93,7 @@ class KmePages:
         """
         if name is None:
             return path in _LOOPBACK
-        return name in self._operators or (sae and path != METRICS)
+        return name in self.operators or (sae and path != METRICS)
 
     def protocol(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
         """What serves one request for a page."""

@@ -26,6 +26,10 @@ class Rates:
         self._burst = burst
         self._buckets: dict[str, Bucket] = {}
 
+    def change(self, per_s: float, burst: float) -> None:
+        """Other bounds from now on; what was taken counts on."""
+        self._per_s, self._burst = per_s, burst
+
     def wait_s(self, name: str, now: float) -> float:
         """Take a token: 0; or take none, and the seconds until there is one."""
         bucket = self._buckets.get(name)

@@ -120,6 +120,16 @@ class KmeServer:
         """
         return await self._listen(LOOPBACK, port, None)
 
+    def permit(self, requests_per_s: float, operators: frozenset[str]) -> None:
+        """Other bounds and operators from now on; connections stay.
+
+        Args:
+            requests_per_s: Of one SAE, in the mean, and at once.
+            operators: Names of certificates that may see metrics.
+        """
+        self._door.rates.change(requests_per_s, requests_per_s)
+        self._pages.operators = operators
+
     async def stop(self, grace_s: float) -> None:
         """Accept nothing more, answer what was asked, close; after `grace_s` break off."""
         self._door.closing = True

@@ -5,7 +5,7 @@ A verb is a module here with a function `command`, and a line below; `ca` and `k
 
 import typer
 
-from bellwire.cli.keys import backup, ca, fence, fetch, get, kek, restore, status
+from bellwire.cli.keys import backup, ca, fence, fetch, get, kek, reload, restore, status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,5 +24,6 @@ app.command("fetch")(fetch.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)
 app.command("fence")(fence.command)
+app.command("reload")(reload.command)
 app.add_typer(ca.app, name="ca")
 app.add_typer(kek.app, name="kek")
