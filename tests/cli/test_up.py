@@ -38,6 +38,7 @@ class Machine:
         return {
             **ours,
             **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in ports},
+            "BELLWIRE_KME__SKIP": '{"app-a": ["app-b"], "app-b": ["app-a"]}',
             "BELLWIRE_STATE__DIR": str(self.state),
             "BELLWIRE_DISTILL__PROTOCOL": "bb84",
             "BELLWIRE_DISTILL__PULSES": "50000",
@@ -115,14 +116,14 @@ def a_key_at_both_sites(machine: Machine) -> bytes:
     return bytes(key["key"], "ascii")
 
 
-def by_curl(machine: Machine, site: str, what: str) -> Any:
+def by_curl(machine: Machine, site: str, what: str, below: str = "/api/v1/keys") -> Any:
     """An answer of a site's KME to plain curl, with the certificates that `up` made."""
     folder = machine.state / "saes" / f"app-{site}"
     url = machine.services()[f"node-{site}"]["addresses"]["kme"]
     line = ["curl", "-sS", "--fail-with-body", "--cacert", str(folder / "ca.crt")]
     line += ["--cert", str(folder / f"app-{site}.crt"), "--key", str(folder / f"app-{site}.key")]
     done = subprocess.run(
-        [*line, f"{url}/api/v1/keys/{what}"], capture_output=True, timeout=60, check=False
+        [*line, f"{url}{below}/{what}"], capture_output=True, timeout=60, check=False
     )
     assert done.returncode == 0, (done.stdout, done.stderr)
     return json.loads(done.stdout)
@@ -217,6 +218,8 @@ def test_services_survive_being_killed_give_keys_go_down_and_come_back_from_a_ba
     (key,) = by_curl(machine, "a", "app-b/enc_keys?number=1")["keys"]
     (same,) = by_curl(machine, "b", f"app-a/dec_keys?key_ID={key['key_ID']}")["keys"]
     assert key["key"] == same["key"] != first.decode()
+    skip = by_curl(machine, "a", "key?remoteSystemID=app-b", below="")
+    assert by_curl(machine, "b", f"key/{skip['keyId']}?remoteSystemID=app-a", below="") == skip
     (waiting,) = by_curl(machine, "a", "app-b/enc_keys?number=1")["keys"]
     backup = str(machine.home / "backup.tar")
     code, document = machine.run("keys", "backup", backup)

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -198,6 +198,7 @@ def doors(
     identities: Identities | None = None,
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
     world: World | None = None,
+    skip: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Iterator[Pair]:
     """Two doors before the model, until the end of the block."""
     folder.mkdir(exist_ok=True, parents=True)
@@ -217,6 +218,7 @@ def doors(
                 operators=frozenset({"operator"}),
                 views=lambda: dict(views),
                 troubles=lambda: [] if shared.stock else ["no keys are left"],
+                skip=skip or {},
                 readings=lambda: [Reading("stored_keys", "Keys.", shared.stock, {"peer": "b"})],
             )
             address = await server.start("127.0.0.1", 0)

@@ -132,6 +132,7 @@ def open_door(
         troubles=troubles,
         readings=readings,
         audit=audit,
+        skip=kme.skip,
     )
 
 

@@ -69,6 +69,11 @@ class KmeSettings(BaseModel):
     operators: tuple[_Name, ...] = Field(
         default=(), max_length=256, description="SAEs that may see metrics."
     )
+    skip: dict[_Name, Annotated[tuple[_Name, ...], Field(min_length=1, max_length=1024)]] = Field(
+        default_factory=dict,
+        max_length=10_000,
+        description="SAEs that may ask by SKIP as well, and for each the SAEs at the other ends.",
+    )
     authority: _File = Field(
         default=None,
         description="An operator's own authority for SAEs, beside the site's, PEM.",

@@ -13,7 +13,7 @@ from typing import cast
 import structlog
 
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery, KeyRequest
-from bellwire.web import answers, kme
+from bellwire.web import answers, kme, skip
 from bellwire.web.audit import Answered
 from bellwire.web.door import Door
 from bellwire.web.errors import RequestRefused
@@ -22,6 +22,7 @@ from bellwire.web.heads import head_of_answer
 from bellwire.web.identity import Peer
 from bellwire.web.reader import Asked, Part, RequestReader
 from bellwire.web.requests import Call, read_path, split_target
+from bellwire.web.skip import SkipCall
 
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._from = ("", 0)
         self._asked: Asked | None = None
         self._seen: KeyRequest | bytes | None = None
-        self._call: Call | None = None
+        self._call: Call | SkipCall | None = None
         self._began = 0.0
         self._handed: Handed | None = None
         self._advancing = False
@@ -261,18 +262,31 @@ class Connection(asyncio.Protocol):
         wait_s = self._door.rates.wait_s(name, self._loop.time())
         if wait_s:
             raise kme.too_fast(wait_s)
-        self._call = read_path(path)
-        if self._call is None:
-            raise _nothing_here()
+        call = self._call = read_path(path)
+        if call is None:
+            return self._skip_outcome(asked, name, path, query)
         return kme.call(
             self._door.server,
             name,
-            self._call,
+            call,
             verb=asked.verb,
             query=query,
             body=asked.body,
             seen=None if self._door.audit is None else self._see,
         )
+
+    def _skip_outcome(
+        self, asked: Asked, name: str, path: bytes, query: bytes
+    ) -> "bytes | asyncio.Future[Delivery]":
+        """The same, of SKIP."""
+        door = self._door.skip
+        method = None if door is None else door.serves(name, path)
+        if door is None or method is None:
+            raise _nothing_here()
+        self._call = SkipCall(method)
+        call = door.read(method, name, path, verb=asked.verb, query=query, body=asked.body)
+        self._call = call
+        return door.call(name, call, None if self._door.audit is None else self._see)
 
     def _name(self) -> str:
         if self._peer is None:
@@ -324,7 +338,8 @@ class Connection(asyncio.Protocol):
         count = len(delivery.ids) // KEY_ID_BYTES
         if self._door.audit is not None:
             self._audit(200, delivery=delivery)
-        self._write(200, answers.container(delivery))
+        skipped = isinstance(self._call, SkipCall)
+        self._write(200, skip.answer(delivery) if skipped else answers.container(delivery))
         self._door.figures.keys[self._call.method.segment] += count
 
     def _fail(self, error: Exception) -> None:
@@ -332,7 +347,11 @@ class Connection(asyncio.Protocol):
             return
         refused = error if isinstance(error, RequestRefused) else None
         if refused is None and self._call is not None:
-            refused = kme.refusal(error, self._call.method)
+            refused = (
+                skip.refusal(error)
+                if isinstance(self._call, SkipCall)
+                else kme.refusal(error, self._call.method)
+            )
         if refused is None:
             log.error("request failed", kind=type(error).__name__)
             refused = RequestRefused(500, "the KME failed")

@@ -12,6 +12,7 @@ from bellwire.web.figures import Figures
 from bellwire.web.identity import Identities
 from bellwire.web.rates import Rates
 from bellwire.web.settings import DoorLimits
+from bellwire.web.skip import Skip
 
 
 class Pages(Protocol):
@@ -54,6 +55,7 @@ class Door:
         connections: Who is connected.
         rates: How often SAEs may ask.
         audit: Keeps a record of requests, if anybody does.
+        skip: The same keys by another protocol, if it is spoken.
         closing: True from the beginning of the end: answers close their connections.
         dated: What `date` puts into answers.
     """
@@ -66,5 +68,6 @@ class Door:
     connections: Connections
     rates: Rates
     audit: Audit | None = None
+    skip: Skip | None = None
     closing: bool = False
     dated: bytes = field(default_factory=date_field)

@@ -91,7 +91,7 @@ def read_key_request(verb: bytes, query: bytes, body: bytes) -> "WireKeyRequest"
     if verb == b"GET":
         given = _get(query, body, ("number", "size"), "additional_slave_SAE_IDs")
         return msgspec.convert(
-            {name: _decimal(name, text) for name, text in given.items()}, WireKeyRequest
+            {name: decimal(name, text) for name, text in given.items()}, WireKeyRequest
         )
     _post(query, ("number", "size"))
     return _decode(body or b"{}", WireKeyRequest, "Key request")
@@ -228,7 +228,7 @@ def _get(query: bytes, body: bytes, names: tuple[str, ...], needs_post: str) -> 
     if body:
         raise RequestRefused(400, "a GET has its parameters in the query, got a body")
     given: dict[str, str] = {}
-    for name, text in _pairs(query):
+    for name, text in query_pairs(query):
         if name == needs_post or name.startswith(("extension_", "key_IDs")):
             raise RequestRefused(400, f"{printable(name)} shall be asked for by POST")
         if name in given:
@@ -240,11 +240,16 @@ def _get(query: bytes, body: bytes, names: tuple[str, ...], needs_post: str) -> 
 
 def _post(query: bytes, names: tuple[str, ...]) -> None:
     """Refuse a POST whose query would change its meaning if it were read."""
-    if query and any(name in names for name, _ in _pairs(query)):
+    if query and any(name in names for name, _ in query_pairs(query)):
         raise RequestRefused(400, "a POST has its parameters in the body, got them in the query")
 
 
-def _pairs(query: bytes) -> list[tuple[str, str]]:
+def query_pairs(query: bytes) -> list[tuple[str, str]]:
+    """Names and values of a query, decoded; an empty query has one empty pair.
+
+    Raises:
+        RequestRefused: 400, a lone % or other bytes than UTF-8.
+    """
     if _ESCAPES.fullmatch(query) is None:
         raise RequestRefused(400, "query: expected percent-encoding, got a lone %")
     pairs = []
@@ -257,7 +262,12 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
-def _decimal(name: str, text: str) -> int:
+def decimal(name: str, text: str) -> int:
+    """A whole number as a query has it.
+
+    Raises:
+        RequestRefused: 400, it is none.
+    """
     if _DECIMAL.fullmatch(text) is None:
         raise RequestRefused(400, f"{name}: expected an integer, got {printable(text)!r}")
     return int(text)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 from bellwire.base.memory import keep_freed_memory
 from bellwire.keys.kme import KeyServer
@@ -24,6 +25,7 @@ from bellwire.web.pages import KmePages, Sources, Troubles
 from bellwire.web.push import Changes, Views
 from bellwire.web.rates import Rates
 from bellwire.web.settings import DoorLimits
+from bellwire.web.skip import Skip
 
 Address = tuple[str, int]
 
@@ -59,6 +61,7 @@ class KmeServer:
         troubles: Why the KME is not ready, for `/readyz`.
         readings: What else `/metrics` shows.
         audit: Keeps a record of requests.
+        skip: SAEs that may ask by SKIP as well, and for each the SAEs at the other ends.
 
     Attributes:
         changes: `changes.tell()` makes a change of a link's status known to listeners.
@@ -77,6 +80,7 @@ class KmeServer:
         troubles: Troubles = _no_troubles,
         readings: Readings = _no_readings,
         audit: Audit | None = None,
+        skip: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
         self.changes = Changes()
         self.figures = Figures()
@@ -96,6 +100,7 @@ class KmeServer:
             Connections(self._limits.connections, self._limits.connections_per_caller),
             Rates(self._limits.requests_per_s, self._limits.burst),
             audit,
+            Skip(server, skip) if skip else None,
         )
         self._sockets: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
