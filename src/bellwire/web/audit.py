@@ -17,8 +17,8 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         sae: Whose certificate asked.
         address: From where: host and port.
-        route: `enc_keys`, `dec_keys` or `status`, of SKIP `skip_key`, …; None where there is no such
-            path.
+        route: `enc_keys`, `dec_keys` or `status`, of SKIP `skip_key`, …; None where there is no
+            such path.
         about: The slave, or the master, that the path names.
         code: Of HTTP; 0 if the client was gone, and its keys had left.
         asked: What was read of the request: new keys, or `KEY_ID_BYTES` of each id asked for.
