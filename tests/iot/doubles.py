@@ -9,6 +9,7 @@ from pathlib import Path
 from bellwire.base.secret import Secret
 from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.authority import TrustFiles
 from bellwire.iot.cloud import Arrived, Cloud, Event, Limits, SessionOpened, TurnedAway
 from bellwire.iot.counters import SeenCounters
 from bellwire.iot.device import Address, Device
@@ -81,6 +82,7 @@ class Bench:
         *,
         admit: bool = True,
         suites: Collection[Suite] = frozenset(Suite),
+        trust: TrustFiles | None = None,
     ) -> AsyncIterator[Cloud]:
         with (
             CloudStore(self.folder) as store,
@@ -100,6 +102,7 @@ class Bench:
                 limits=limits,
                 counters=counters,
                 suites=suites,
+                trust=trust,
             )
             async with cloud:
                 self.address = Address(*await cloud.start("127.0.0.1", self.address.port))
@@ -112,6 +115,7 @@ class Bench:
         pin: PublicIdentity = CLOUD,
         policy: Policy = Policy.REQUIRE,
         timeout_s: float = 10.0,
+        certificate: bytes = b"",
         suite: Suite = Suite.AES_256_GCM,
         options: SessionOptions | None = None,
     ) -> Device:
@@ -122,6 +126,7 @@ class Bench:
             keys=keys,
             policy=policy,
             timeout_s=timeout_s,
+            certificate=certificate,
             suite=suite,
             options=options,
         )

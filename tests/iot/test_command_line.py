@@ -226,3 +226,38 @@ def test_enrolment_in_words_says_what_to_do_next(
         assert "Copy" in capsys.readouterr().out
         assert main.run([*line, "--allow", ready["allowed"]]) == 0
         assert "admits it" in capsys.readouterr().out
+
+
+def test_a_device_and_a_cloud_trust_an_authority_instead_of_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_bytes(b"number\n1\n2\n")
+    state, at_ca = tmp_path / "state", ("--state", tmp_path / "authority")
+    code, authority, _ = run(capsys, "device", "ca", "init", *at_ca)
+    assert code == 0
+    trusting = ("--authority", authority["public_key"], "--revoked", authority["revoked"])
+    listen = ("--listen", "127.0.0.1:0", "--qkd", "off", *trusting)
+    issue = ("device", "ca", "issue", *at_ca)
+    enrol = ("device", "enroll", "--state", state, "--authority", authority["public_key"])
+    with cloud_process(state, *listen) as (_, ready):
+        cloud, device = tmp_path / "cloud.cert", tmp_path / "device.cert"
+        key = ready["public_key"]
+        assert run(capsys, *issue, key, "--out", cloud, "--role", "cloud")[0] == 0
+        code, document, _ = run(capsys, *enrol, "--cloud-certificate", cloud)
+        assert code == 0
+        public = document["public_key"]
+        code, issued, _ = run(capsys, *issue, public, "--out", device, "--days", "30")
+        assert (code, issued["role"], issued["name"]) == (0, "device", "device")
+        known = ("--cloud-certificate", cloud, "--certificate", device)
+        assert run(capsys, *enrol, *known)[0] == 0
+        send = ("device", "send", "--state", state, "--data", data, "--qkd", "off", "--to")
+        code, sent, _ = run(capsys, *send, ready["listen"])
+        assert (code, sent["complete"], sent["cipher"]) == (0, True, "aes-256-gcm")
+        code, taken, _ = run(capsys, "device", "ca", "revoke", *at_ca, device)
+        assert (code, taken["serial"], taken["number"]) == (0, issued["serial"], 2)
+        code, refused, _ = run(capsys, *send, ready["listen"])
+        assert code == 3
+        assert "refused" in str(refused)
+    assert run(capsys, *enrol)[0] == 2
+    assert run(capsys, *enrol, "--cloud-certificate", device)[0] == 3

@@ -15,8 +15,8 @@ from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import HandshakeFailed, SessionEnded
 from bellwire.channel.handshake import Gate, GateLimits, Initiator, Policy
-from bellwire.channel.macs import finish_hello, mac_key
-from bellwire.channel.messages import HELLO_BODY, MAX_HANDSHAKE_BODY, Kind
+from bellwire.channel.macs import MAX_HANDSHAKE_BODY, finish_hello, mac_key
+from bellwire.channel.messages import HELLO_BODY, Kind
 from bellwire.iot import cloud as cloud_module
 from bellwire.iot.cloud import Limits
 from bellwire.iot.device import Address
@@ -373,7 +373,7 @@ def answering(*answers: bytes | None) -> Cheat:
     """A cloud with the right key that answers as given; None closes the session."""
 
     async def cheat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = await respond(
+        line, _ = await respond(
             reader,
             writer,
             door=Door(

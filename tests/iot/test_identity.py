@@ -109,11 +109,10 @@ def test_the_allow_list_follows_its_folder(tmp_path: Path) -> None:
 
 
 def test_enrolment_exchanges_the_public_keys(tmp_path: Path) -> None:
-    write_public(tmp_path / "cloud.pub", CLOUD)
     AllowList(tmp_path / "allowed")
     done = enrolment.enroll(
         tmp_path / "device",
-        tmp_path / "cloud.pub",
+        CLOUD,
         name="thermometer",
         allow=tmp_path / "allowed",
         replace=False,
@@ -128,10 +127,7 @@ def test_enrolment_exchanges_the_public_keys(tmp_path: Path) -> None:
 
 def test_another_cloud_takes_the_pin_only_when_told(tmp_path: Path) -> None:
     def enroll(cloud: PublicIdentity, *, replace: bool = False) -> enrolment.Enrolment:
-        write_public(tmp_path / "cloud.pub", cloud)
-        return enrolment.enroll(
-            tmp_path / "device", tmp_path / "cloud.pub", name="d", allow=None, replace=replace
-        )
+        return enrolment.enroll(tmp_path / "device", cloud, name="d", allow=None, replace=replace)
 
     other = PublicIdentity("cloud", "other", STRANGER_KEY.public_bytes)
     first = enroll(CLOUD)

@@ -6,6 +6,7 @@ BellwireError
 └── RefusedError
     ├── HandshakeFailed       the peer's message is not acceptable; `alert` is what to send it
     │   ├── HandshakeRefused  the responder said, authentically, that it refuses
+    │   ├── CertificateRefused a certificate is altered, another's, expired or revoked
     │   └── TooManyHandshakes the sender's network has spent its budget of handshakes
     └── SessionEnded          a record is not the next one that the peer sealed
         └── Truncated         the transport ended before the peer closed the session
@@ -33,6 +34,10 @@ class HandshakeFailed(RefusedError):
 
 class HandshakeRefused(HandshakeFailed):
     """The responder's own alert: it does not admit this initiator, or got no QKD key."""
+
+
+class CertificateRefused(HandshakeFailed):
+    """A certificate, or a list of revoked ones, is not of our authority, or does not count now."""
 
 
 class TooManyHandshakes(HandshakeFailed):

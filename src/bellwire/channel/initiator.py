@@ -47,6 +47,7 @@ class Initiator:
 
     __slots__ = (
         "_alert_key",
+        "_certificate",
         "_core",
         "_counter",
         "_ephemeral",
@@ -70,6 +71,7 @@ class Initiator:
         policy: Policy,
         qkd: QkdKey | None,
         counter: int,
+        certificate: bytes = b"",
         suite: Suite = Suite.AES_256_GCM,
         options: SessionOptions | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class Initiator:
             qkd: The key we drew, or None. Under REQUIRE there must be one, under OFF none.
             counter: Higher than in any handshake of this identity before, also before a restart;
                 1 to 2⁶⁴ − 1.
+            certificate: For our key, for a responder that has an authority and no list; or empty.
             suite: The cipher; the responder takes it or refuses.
             options: Of the session.
 
@@ -109,6 +112,7 @@ class Initiator:
         self._policy = policy
         self._qkd = qkd
         self._counter = counter
+        self._certificate = certificate
         self._suite = suite
         self._options = options
         self._ephemeral: XWingPrivateKey | None = None
@@ -128,7 +132,9 @@ class Initiator:
         """
         with self._progress.attempt(Event.SEND_HELLO):
             state = self._state
-            head = header(Kind.HELLO, self._suite, HELLO_BODY)
+            certificate = self._certificate
+            kind = Kind.CERTIFIED_HELLO if certificate else Kind.HELLO
+            head = header(kind, self._suite, HELLO_BODY + len(certificate))
             state.mix_hash(head)
             ct_s, ss_s = encapsulate(self._responder_public)
             state.mix_hash(ct_s)
@@ -142,7 +148,7 @@ class Initiator:
                 None if self._qkd is None else self._qkd.key_id,
                 self._counter,
             )
-            sealed = state.seal(offer.encode())
+            sealed = state.seal(offer.encode() + certificate)
             state.mix_hash(self._identity.public_bytes)
             self._core = head + ct_s + self._ephemeral.public_bytes + sealed
             return finish_hello(self._core, self._mac_key, None)

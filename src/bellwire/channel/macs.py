@@ -11,9 +11,11 @@ Source: Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", NDSS 2017
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, MIN_CERTIFICATE_BYTES
 from bellwire.channel.errors import HandshakeFailed
 from bellwire.channel.messages import (
     HELLO_BODY,
@@ -28,6 +30,16 @@ from bellwire.crypto.kem import CIPHERTEXT_BYTES, PUBLIC_BYTES
 from bellwire.crypto.labels import CHANNEL_MAC1
 
 NO_MAC: Final = bytes(MAC_BYTES)
+
+HELLOS: Final[Mapping[Kind, int | range]] = {
+    Kind.HELLO: HELLO_BODY,
+    Kind.CERTIFIED_HELLO: range(
+        HELLO_BODY + MIN_CERTIFICATE_BYTES, HELLO_BODY + MAX_CERTIFICATE_BYTES + 1
+    ),
+}
+"""How a handshake may begin, with the lengths of bodies."""
+
+MAX_HANDSHAKE_BODY: Final = HELLO_BODY + MAX_CERTIFICATE_BYTES
 
 
 def mac_key(responder_public: bytes) -> bytes:
@@ -45,12 +57,14 @@ class Hello:
     """A hello whose form and `mac1` are right, in its parts.
 
     Attributes:
+        kind: Whether it comes with a certificate.
         suite: What its sender picked.
         core: All of it but the MACs.
         mac1: As it came, and right.
         mac2: As it came, unchecked.
     """
 
+    kind: Kind
     suite: Suite
     core: bytes
     mac1: bytes
@@ -90,11 +104,11 @@ def finish_hello(core: bytes, key: bytes, cookie: bytes | None) -> bytes:
 
 def parse_hello(message: bytes, key: bytes, suites: frozenset[Suite]) -> Hello:
     """Read a hello; HandshakeFailed unless its form and `mac1` are right."""
-    _, suite, _, _ = split_handshake(message, {Kind.HELLO: HELLO_BODY}, suites)
+    kind, suite, _, _ = split_handshake(message, HELLOS, suites)
     core, mac1, mac2 = message[: -2 * MAC_BYTES], message[-32:-16], message[-16:]
     if not hmac.compare_digest(mac1, mac(key, core)):
         raise HandshakeFailed("expected a hello to our public key, got one to another")
-    return Hello(suite, core, mac1, mac2)
+    return Hello(kind, suite, core, mac1, mac2)
 
 
 def make_retry(hello: Hello, key: bytes, cookie: bytes) -> bytes:

@@ -39,7 +39,6 @@ CONFIRM_BODY: Final = TAG_BYTES
 ALERT_BODY: Final = NONCE_BYTES + 1 + TAG_BYTES
 RETRY_BODY: Final = 2 * MAC_BYTES
 
-MAX_HANDSHAKE_BODY: Final = HELLO_BODY
 MAX_BODY: Final = 0xFFFF
 MAX_RECORD_BYTES: Final = HEADER_BYTES + MAX_BODY
 MAX_PLAINTEXT_BYTES: Final = MAX_BODY - TAG_BYTES
@@ -53,6 +52,7 @@ class Kind(IntEnum):
     CONFIRM = 3
     ALERT = 4
     RETRY = 5
+    CERTIFIED_HELLO = 6
     DATA = 16
     CLOSE = 17
     PADDED = 18
@@ -148,13 +148,13 @@ def body_length(head: bytes) -> int:
 
 
 def split_handshake(
-    message: bytes, expected: Mapping[Kind, int], suites: Collection[Suite]
+    message: bytes, expected: Mapping[Kind, int | range], suites: Collection[Suite]
 ) -> tuple[Kind, Suite, bytes, bytes]:
     """Split a handshake message into kind, suite, header and body.
 
     Args:
         message: As received.
-        expected: The kinds that may come now, with the length of their bodies.
+        expected: The kinds that may come now, with the lengths that their bodies may have.
         suites: Those that may come now.
 
     Raises:
@@ -169,9 +169,11 @@ def split_handshake(
         )
     body = message[HEADER_BYTES:]
     wanted = expected[Kind(kind)]
-    if length != wanted or len(body) != length:
+    lengths = wanted if isinstance(wanted, range) else range(wanted, wanted + 1)
+    if length not in lengths or len(body) != length:
         raise HandshakeFailed(
-            f"expected a body of {wanted} bytes, got {len(body)} announced as {length}"
+            f"expected a body of {lengths[0]} to {lengths[-1]} bytes, "
+            f"got {len(body)} announced as {length}"
         )
     return Kind(kind), Suite(suite), message[:HEADER_BYTES], body
 

@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable
 
 from bellwire.base.secret import Secret
-from bellwire.channel.errors import ChannelMisuse, HandshakeFailed
+from bellwire.channel.errors import CertificateRefused, ChannelMisuse, HandshakeFailed
 from bellwire.channel.macs import Hello
 from bellwire.channel.messages import (
     ALERT_BODY,
     ANSWER_BODY,
     CONFIRM_BODY,
+    OFFER_BYTES,
     QKD_KEY_BYTES,
     SESSION_ID_BYTES,
     Direction,
@@ -29,7 +30,15 @@ from bellwire.channel.options import SessionOptions
 from bellwire.channel.protections import Protections
 from bellwire.channel.session import Session
 from bellwire.channel.symmetric import SymmetricState
-from bellwire.channel.terms import RESPONDER, Event, Progress, QkdKey, check_name, opening_state
+from bellwire.channel.terms import (
+    RESPONDER,
+    Event,
+    Progress,
+    QkdKey,
+    check_name,
+    fingerprint,
+    opening_state,
+)
 from bellwire.crypto.aead import NONCE_BYTES
 from bellwire.crypto.errors import AuthenticationFailed, KemRefused
 from bellwire.crypto.kem import XWingPrivateKey, encapsulate
@@ -45,6 +54,7 @@ class Responder:
 
     __slots__ = (
         "_alert_key",
+        "_certified",
         "_hello",
         "_identity",
         "_initiators",
@@ -69,6 +79,7 @@ class Responder:
         initiators: Callable[[bytes], bytes | None],
         policy: Policy,
         last_counter: Callable[[bytes], int],
+        certified: Callable[[bytes], bytes] | None = None,
         options: SessionOptions | None = None,
     ) -> None:
         """Wait for a hello.
@@ -81,6 +92,8 @@ class Responder:
             policy: What we ask of QKD.
             last_counter: Of the last handshake that an initiator confirmed, by its fingerprint; 0
                 before its first. A hello that is not above it is a replay.
+            certified: Gives the public key in a certificate that holds, or raises
+                CertificateRefused; None if certificates do not count here.
             options: Of the session.
 
         Raises:
@@ -92,6 +105,7 @@ class Responder:
         self._initiators = initiators
         self._policy = policy
         self._last_counter = last_counter
+        self._certified = certified
         self._options = options
         # Both are replaced by the hello's own.
         self._suite = Suite.AES_256_GCM
@@ -139,19 +153,22 @@ class Responder:
             self._alert_key = state.alert_key()
             state.mix_hash(hello.ephemeral)
             try:
-                offer = parse_offer(state.open(hello.sealed_offer))
+                opened = state.open(hello.sealed_offer)
+                offer = parse_offer(opened[:OFFER_BYTES])
             except AuthenticationFailed as error:
                 raise self._failure("expected a hello to our public key, got another") from error
             except HandshakeFailed as error:
                 raise self._failure(str(error)) from error
-            self._public = self._admit(offer)
+            self._public = self._admit(offer, opened[OFFER_BYTES:])
             self._offer = self._reconcile(offer)
             state.mix_hash(self._public)
             return self._offer
 
-    def _admit(self, offer: Offer) -> bytes:
-        """The initiator's public key, if it is on the list and this is no replay."""
-        public = self._initiators(offer.initiator)
+    def _admit(self, offer: Offer, certificate: bytes) -> bytes:
+        """The initiator's public key, if it is admitted and this is no replay."""
+        public = self._vouched(certificate) if certificate else self._initiators(offer.initiator)
+        if public is not None and fingerprint(public) != offer.initiator:
+            raise self._failure("expected the certificate of who calls, got another's")
         if public is None or public == self._identity.public_bytes:
             raise self._failure(
                 f"expected an enrolled initiator, got {offer.initiator.hex()[:16]}…"
@@ -162,6 +179,14 @@ class Responder:
                 f"expected a handshake after number {last}, got {offer.counter}: a replay"
             )
         return public
+
+    def _vouched(self, certificate: bytes) -> bytes:
+        if self._certified is None:
+            raise self._failure("expected an enrolled initiator, got one with a certificate")
+        try:
+            return self._certified(certificate)
+        except CertificateRefused as error:
+            raise self._failure(str(error)) from error
 
     def _reconcile(self, offer: Offer) -> Offer:
         """The offer as far as our policy takes it, or a refusal."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import QkdOption, parse_address
 from bellwire.cli.options import ConfigOption, StateOption
@@ -27,6 +28,14 @@ def command(
     ] = None,
     name: Annotated[str, typer.Option(help="What devices call this cloud.")] = "cloud",
     qkd: QkdOption = "prefer",
+    authority: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take devices that this authority certifies."),
+    ] = None,
+    revoked: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The authority's list of revoked certificates."),
+    ] = None,
     padding: PaddingOption = "off",
     print_readings: Annotated[
         bool, typer.Option("--print", help="Print readings as they arrive, one JSON line each.")
@@ -49,12 +58,15 @@ def command(
     from bellwire.channel.handshake import Policy
     from bellwire.cli.addresses import key_source
     from bellwire.iot import identity
+    from bellwire.iot.authority import TrustFiles
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
     from bellwire.iot.store import CloudStore
     from bellwire.node import logs
     from bellwire.node.settings import load
 
+    if (authority is None) != (revoked is None):
+        raise UsageError("expected --authority FILE and --revoked FILE together, or neither")
     settings = load(config, {"state": {"dir": state}})
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
     host, port = parse_address(listen) if listen else default
@@ -76,6 +88,7 @@ def command(
                 policy=Policy[qkd.upper()],
                 notify=_Teller(print_readings=print_readings),
                 counters=counters,
+                trust=TrustFiles(authority, revoked) if authority and revoked else None,
                 options=session_options(padding),
             )
             async with cloud:

@@ -6,22 +6,36 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwire.base.errors import UsageError
-from bellwire.cli import output
+from bellwire.cli import device_ca, output
 from bellwire.cli.addresses import QkdOption, key_source, parse_address
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
 
 if TYPE_CHECKING:
     from bellwire.iot.device import SendReport
+    from bellwire.iot.identity import PublicIdentity
 
 app = typer.Typer(no_args_is_help=True, help="An IoT device: enrol it with a cloud, send readings.")
+app.add_typer(device_ca.app, name="ca")
 
 
 @app.command()
 def enroll(
     cloud_key: Annotated[
-        Path, typer.Option(metavar="FILE", help="The cloud's public key: its file cloud.pub.")
-    ],
+        Path | None,
+        typer.Option(metavar="FILE", help="The cloud's public key: its file cloud.pub."),
+    ] = None,
+    cloud_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The cloud's certificate, in the place of its key."),
+    ] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Public key of the authority of certificates."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="This device's own certificate, to keep.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What the cloud calls this device.")] = "device",
     allow: Annotated[
         Path | None,
@@ -35,11 +49,18 @@ def enroll(
     config: ConfigOption = None,
 ) -> None:
     """Pin a cloud's public key, and write this device's for the cloud to admit."""
+    import time
+
     from bellwire.iot import enrolment
     from bellwire.node.settings import load
 
+    if authority is None and (cloud_certificate is not None or certificate is not None):
+        raise UsageError("expected --authority FILE beside a certificate")
     folder = load(config, {"state": {"dir": state}}).state.dir / "device"
-    done = enrolment.enroll(folder, cloud_key, name=name, allow=allow, replace=replace)
+    cloud = _cloud_of(cloud_key, cloud_certificate, authority)
+    done = enrolment.enroll(folder, cloud, name=name, allow=allow, replace=replace)
+    if certificate is not None and authority is not None:
+        enrolment.keep_certificate(folder, certificate, authority, now=time.time())
     if json:
         output.emit(
             {
@@ -57,6 +78,23 @@ def enroll(
         console.print(f"Copy {done.public_key} into the cloud's folder of admitted devices.")
     else:
         console.print(f"The cloud admits it by {done.admitted}.")
+
+
+def _cloud_of(
+    key: Path | None, certificate: Path | None, authority: Path | None
+) -> "PublicIdentity":
+    """The cloud, by its key file or by its certificate."""
+    import time
+
+    from bellwire.channel.certificates import Role
+    from bellwire.iot.authority import certified, read_authority
+    from bellwire.iot.identity import read_public
+
+    if key is not None and certificate is None:
+        return read_public(key, "cloud")
+    if certificate is not None and authority is not None and key is None:
+        return certified(certificate, read_authority(authority), Role.CLOUD, now=time.time())[1]
+    raise UsageError("expected either --cloud-key FILE or --cloud-certificate FILE")
 
 
 @app.command()
@@ -134,6 +172,7 @@ def send(
         keys=key_source(keys),
         policy=Policy[qkd.upper()],
         counter=CallCounter(folder / "handshakes"),
+        certificate=enrolment.load_certificate(folder),
         suite=suite_of(cipher),
         options=session_options(padding, refresh),
     )

@@ -19,6 +19,7 @@ from bellwire.channel.errors import TooManyHandshakes
 from bellwire.channel.handshake import Gate, GateLimits, Policy, SessionOptions, Suite
 from bellwire.channel.protections import Protections
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.authority import TrustFiles
 from bellwire.iot.counters import SeenCounters
 from bellwire.iot.errors import (
     ListenError,
@@ -128,6 +129,7 @@ class Cloud:
         notify: Called with each event, in the order of events.
         limits: How long a device may take, and how often it may come.
         counters: The last handshake that each device confirmed; it stays open.
+        trust: Whose certificates count beside the list, if any do.
         suites: The ciphers that devices may pick.
         options: Of sessions.
     """
@@ -144,10 +146,12 @@ class Cloud:
         notify: Callable[[Event], None] = lambda event: None,
         limits: Limits | None = None,
         counters: SeenCounters,
+        trust: TrustFiles | None = None,
         suites: Collection[Suite] = frozenset(Suite),
         options: SessionOptions | None = None,
     ) -> None:
         self._admitted = admitted
+        self._trust = trust
         self._store = store
         self._notify = notify
         self._limits = limits or Limits()
@@ -248,12 +252,18 @@ class Cloud:
             for reason in sorted(set(self._admitted.refused.values()) - self._ignored):
                 self._notify(KeyFileIgnored(reason))
             self._ignored = set(self._admitted.refused.values())
-            line = await respond(reader, writer, door=self._door, source=host, admitted=admitted)
+            return await respond(
+                reader,
+                writer,
+                door=self._door,
+                source=host,
+                admitted=admitted,
+                trust=self._trust,
+            )
         finally:
             self._waiting[host] -= 1
             if not self._waiting[host]:
                 del self._waiting[host]
-        return line, admitted[line.session.peer]
 
     async def _converse(self, line: Line, device: PublicIdentity) -> None:
         self._notify(SessionOpened(device, line.session.protections))

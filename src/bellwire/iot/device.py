@@ -98,6 +98,7 @@ class Device:
         policy: What it asks of QKD.
         timeout_s: For the connection and for each answer.
         counter: Numbers its handshakes.
+        certificate: For its key, or empty; a cloud that has it on its list needs none.
         suite: The cipher it picks.
         options: Of sessions.
     """
@@ -108,6 +109,7 @@ class Device:
     policy: Policy = Policy.REQUIRE
     timeout_s: float = 20.0
     counter: CallCounter = field(default_factory=CallCounter)
+    certificate: bytes = b""
     suite: Suite = Suite.AES_256_GCM
     options: SessionOptions | None = None
 
@@ -192,6 +194,7 @@ class Device:
                 keys=self.keys,
                 counter=await asyncio.to_thread(self.counter.take),
                 within_s=self.timeout_s,
+                certificate=self.certificate,
                 suite=self.suite,
                 options=self.options,
             )

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bellwire.base.private import write_whole
+from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, Role
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.authority import certified, read_authority, read_public_bytes
 from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import (
     PIN_FILE,
@@ -15,6 +18,7 @@ from bellwire.iot.identity import (
 )
 
 PUBLIC_FILE: Final = "device.pub"
+CERTIFICATE_FILE: Final = "device.cert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,13 @@ class Enrolment:
 
 
 def enroll(
-    folder: Path, cloud_key: Path, *, name: str, allow: Path | None, replace: bool
+    folder: Path, cloud: PublicIdentity, *, name: str, allow: Path | None, replace: bool
 ) -> Enrolment:
     """Pin the cloud and write the device's public key; again with the same keys is harmless.
 
     Args:
         folder: The device's state folder.
-        cloud_key: The cloud's public key file.
+        cloud: The cloud's public key, from its file or its certificate.
         name: What the cloud calls the device, 1 to 60 characters.
         allow: The cloud's folder of admitted devices, or None if it is elsewhere.
         replace: Whether another pinned cloud gives way.
@@ -50,7 +54,6 @@ def enroll(
         IdentityError: a key file cannot be used, or another cloud is pinned.
         PathExposed, PathUnusable: a folder or file cannot be used.
     """
-    cloud = read_public(cloud_key, "cloud")
     key = load_or_create(folder)
     pin = folder / PIN_FILE
     if pin.exists() and not replace and read_public(pin, "cloud").public != cloud.public:
@@ -83,3 +86,25 @@ def load(folder: Path) -> tuple[XWingPrivateKey, PublicIdentity]:
             hint="Enrol it: bellwire device enroll --cloud-key FILE",
         )
     return load_or_create(folder), read_public(pin, "cloud")
+
+
+def keep_certificate(folder: Path, certificate: Path, authority: Path, *, now: float) -> Path:
+    """Check a certificate for this device's key, and keep it.
+
+    Raises:
+        IdentityError: a file is missing or malformed, or the certificate is for another key.
+        CertificateRefused: it is not the authority's, not a device's, or not valid now.
+        PathExposed, PathUnusable: the folder cannot be used.
+    """
+    data, named = certified(certificate, read_authority(authority), Role.DEVICE, now=now)
+    if named.public != load_or_create(folder).public_bytes:
+        raise IdentityError(f"expected a certificate for this device's key, got {named.name!r}'s")
+    path = folder / CERTIFICATE_FILE
+    write_whole(path, data, 0o644, replace=True)
+    return path
+
+
+def load_certificate(folder: Path) -> bytes:
+    """The device's certificate, or nothing if it has none."""
+    path = folder / CERTIFICATE_FILE
+    return read_public_bytes(path, MAX_CERTIFICATE_BYTES) if path.exists() else b""

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from bellwire.base.frames import ConnectionEnded
-from bellwire.channel.errors import HandshakeFailed, SessionEnded
+from bellwire.channel.errors import CertificateRefused, HandshakeFailed, SessionEnded
 from bellwire.channel.handshake import (
     Gate,
     Initiator,
@@ -23,16 +23,16 @@ from bellwire.channel.handshake import (
     SessionOptions,
     Suite,
 )
-from bellwire.channel.macs import Hello
+from bellwire.channel.macs import MAX_HANDSHAKE_BODY, Hello
 from bellwire.channel.messages import (
     HEADER_BYTES,
     MAX_BODY,
-    MAX_HANDSHAKE_BODY,
     body_length,
 )
 from bellwire.channel.refresh import RefreshAnswered, RefreshDone, RefreshOffered
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.authority import TrustFiles
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import QKD_KEY_BITS, KeySource
@@ -186,6 +186,7 @@ async def initiate(
     keys: KeySource | None = None,
     counter: int,
     within_s: float,
+    certificate: bytes = b"",
     suite: Suite = Suite.AES_256_GCM,
     options: SessionOptions | None = None,
 ) -> Line:
@@ -203,6 +204,7 @@ async def initiate(
         policy=policy,
         qkd=qkd,
         counter=counter,
+        certificate=certificate,
         suite=suite,
         options=options,
     )
@@ -254,7 +256,8 @@ async def respond(
     door: Door,
     source: str,
     admitted: Mapping[bytes, PublicIdentity],
-) -> Line:
+    trust: TrustFiles | None = None,
+) -> tuple[Line, PublicIdentity]:
     """Run the responder's handshake; a refusal has been sent when this raises.
 
     Args:
@@ -263,6 +266,10 @@ async def respond(
         door: What all handshakes have in common.
         source: The initiator's address.
         admitted: Who may connect, by fingerprint.
+        trust: Whose certificates count beside that, if any do.
+
+    Returns:
+        The session, and whose it is.
 
     Raises:
         HandshakeFailed: the initiator is not admitted, or not who it says.
@@ -272,6 +279,15 @@ async def respond(
         TimeoutError: it is too slow.
     """
     hello = await _first_words(reader, writer, door, source)
+    vouched: dict[bytes, PublicIdentity] = {}
+
+    def certified(data: bytes) -> bytes:
+        if trust is None:
+            raise CertificateRefused("expected an enrolled device, got one with a certificate")
+        device = trust.check(data)
+        vouched[device.fingerprint] = device
+        return device.public
+
     async with door.working:
         responder = Responder(
             identity=door.identity,
@@ -279,6 +295,7 @@ async def respond(
             initiators=lambda id_: admitted[id_].public if id_ in admitted else None,
             policy=door.policy,
             last_counter=door.last_counter,
+            certified=certified,
             options=door.options,
         )
         try:
@@ -297,7 +314,8 @@ async def respond(
             confirm = await read_message(reader, MAX_HANDSHAKE_BODY)
         session = responder.receive_confirmation(confirm)
     door.confirmed(offer.initiator, offer.counter)
-    return Line(reader, writer, session, policy=door.policy, keys=door.keys)
+    line = Line(reader, writer, session, policy=door.policy, keys=door.keys)
+    return line, vouched.get(session.peer) or admitted[session.peer]
 
 
 async def _first_words(
