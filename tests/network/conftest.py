@@ -1,4 +1,4 @@
-"""Both buses: one in this process, and a real NATS server with JetStream in a folder of its own."""
+"""All buses: in this process, over TCP, and on a real NATS server with a folder of its own."""
 
 import asyncio
 import itertools
@@ -7,17 +7,19 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.keys.stores import IN_MEMORY
+from tests.simulators.mesh import identities
 
-from bellwire.network.bus import Bus, InProcessBus
+from bellwire.network.bus import Bus, Handler, InProcessBus
 from bellwire.network.errors import BusFailed
 from bellwire.network.nats_bus import NatsBus
+from bellwire.network.tcp_bus import Address, TcpBus
 
 Open = Callable[[], AbstractAsyncContextManager[Bus]]
 
@@ -117,9 +119,53 @@ async def connected(server: NatsServer, prefix: str) -> NatsBus:
                 await asyncio.sleep(0.05)
 
 
-@pytest.fixture(params=["in-process", "nats"])
+class Callers(Bus):
+    """A bus of TCP for each node that joins, and one that sends for all."""
+
+    def __init__(self) -> None:
+        names = ["sender", "a", "b", "m", "n", "x", "y", *(f"n{number:02}" for number in range(10))]
+        self._keys, self._roster = identities(names)
+        self._addresses: dict[str, Address] = {}
+        self._buses: dict[str, TcpBus] = {}
+        self._sender = self._bus("sender")
+
+    def _bus(self, name: str) -> TcpBus:
+        return TcpBus(name, self._keys[name], self._roster, self._addresses)
+
+    async def join(self, node: str, topics: Collection[str]) -> None:
+        if node not in self._buses and node in self._keys:
+            bus = self._buses[node] = self._bus(node)
+            self._addresses[node] = await bus.start("127.0.0.1", 0)
+        await self._buses.get(node, self._sender).join(node, topics)
+
+    async def send(self, node: str, body: bytes, *, message_id: str) -> None:
+        await self._sender.send(node, body, message_id=message_id)
+
+    async def publish(self, topic: str, body: bytes, *, message_id: str) -> None:
+        await self._sender.publish(topic, body, message_id=message_id)
+
+    async def listen(self, node: str, handler: Handler) -> None:
+        await self._buses[node].listen(node, handler)
+
+    async def close(self) -> None:
+        for bus in (self._sender, *self._buses.values()):
+            await bus.close()
+
+
+@asynccontextmanager
+async def over_tcp() -> AsyncIterator[Bus]:
+    bus = Callers()
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+@pytest.fixture(params=["in-process", "tcp", "nats"])
 def open_bus(request: pytest.FixtureRequest) -> Open:
     if request.param == "in-process":
         return in_process
+    if request.param == "tcp":
+        return over_tcp
     server: NatsServer = request.getfixturevalue("nats_server")
     return lambda: on_nats(server)

@@ -17,6 +17,7 @@ from bellwire.keys.service import FlowCheck, KeyService
 from bellwire.keys.status import LinkStatus, Status
 from bellwire.network.bus import InProcessBus
 from bellwire.network.errors import NoRoute
+from bellwire.network.linkstate import OwnLink
 from bellwire.network.node import RelayNode
 from bellwire.network.pool_keys import PoolKeys
 
@@ -44,12 +45,17 @@ async def link(
         ):
             services = [KeyService(keys, flow, KeySourceKind.SIMULATED) for keys in (ours, theirs)]
             yield (
-                PoolKeys(other, services[0], lambda: ours.takeable_bits),
-                PoolKeys(one, services[1], lambda: theirs.takeable_bits),
+                PoolKeys(services[0], lambda: view(other, services[0])),
+                PoolKeys(services[1], lambda: view(one, services[1])),
             )
     finally:
         for store in stores:
             store.close()
+
+
+def view(peer: str, service: KeyService) -> OwnLink:
+    status = service.status()
+    return OwnLink(peer, status.status, status.stale, service.stock_bits, 1, service.source)
 
 
 def test_key_of_any_length_leaves_a_real_pool_once(folder: Path) -> None:

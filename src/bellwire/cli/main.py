@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "lab": Entry("bellwire.cli.lab", "Experiments with light, Eve and two sides in one process."),
     "link": Entry("bellwire.cli.link", "Run the quantum link, simulated."),
     "node": Entry("bellwire.cli.node", "Run one site's node."),
+    "network": Entry("bellwire.cli.network", "Keys between sites of a network, over relays."),
     "keys": Entry("bellwire.cli.keys", "Keys by ETSI 014, certificates, and what protects keys."),
     "up": Entry("bellwire.cli.up", "All services of this machine, minded."),
     "status": Entry("bellwire.cli.status", "What runs on this machine, and how it is."),

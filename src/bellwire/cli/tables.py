@@ -12,7 +12,7 @@ def service_table(services: list[dict[str, Any]]) -> "Table":
     """What runs: one row for each service."""
     from rich.markup import escape
 
-    table = _new("service", "state", "process", "up for", "restarts", "where")
+    table = new_table("service", "state", "process", "up for", "restarts", "where")
     for each in services:
         state = each["state"]
         places = [f"{what} {where}" for what, where in each["addresses"].items()]
@@ -31,7 +31,7 @@ def service_table(services: list[dict[str, Any]]) -> "Table":
 
 def node_table(nodes: list[dict[str, Any]]) -> "Table":
     """How nodes and their link are: one row for each node."""
-    table = _new("node", "status", "QBER", "S", "key in stock", "tags left for", "why")
+    table = new_table("node", "status", "QBER", "S", "key in stock", "tags left for", "why")
     for node in nodes:
         if not node["running"]:
             table.add_row(node["site"], "not running", "", "", "", "", "")
@@ -60,7 +60,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86_400:.1f} d"
 
 
-def _new(*columns: str) -> "Table":
+def new_table(*columns: str) -> "Table":
+    """An empty table in our style."""
     from rich import box
     from rich.table import Table
 

@@ -26,16 +26,18 @@ from bellwire.keys.messages import (
     Draw,
     Fetch,
     GetStatus,
+    GetStock,
     Key,
     Refusal,
     Refused,
     Request,
     Status,
+    Stock,
     decode_answer,
     decode_request,
     encode,
 )
-from bellwire.keys.model import DeliveredKey, KeyId, check_key_bits
+from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind, check_key_bits
 from bellwire.keys.service import KeyService
 from bellwire.keys.status import StatusView
 
@@ -62,6 +64,8 @@ class DeliveryServer(LocalServer):
                     return _to_key(await self._keys.fetch(KeyId(key_id)))
                 case GetStatus():
                     return Status(self._keys.status())
+                case GetStock():
+                    return Stock(self._keys.stock_bits, self._keys.source)
         except BellwireError as error:
             return _to_refused(error)
 
@@ -130,6 +134,17 @@ class DeliveryClient:
         answer = await self._ask(GetStatus())
         if isinstance(answer, Status):
             return answer.view
+        raise _refusal(answer) if isinstance(answer, Refused) else _unexpected()
+
+    async def stock(self) -> tuple[int, KeySourceKind]:
+        """Bits that may be drawn now, and where they come from.
+
+        Raises:
+            NodeUnreachable, DeliveryFailed: as `draw`.
+        """
+        answer = await self._ask(GetStock())
+        if isinstance(answer, Stock):
+            return answer.bits, answer.source
         raise _refusal(answer) if isinstance(answer, Refused) else _unexpected()
 
     async def _ask(self, request: Request) -> Answer:

@@ -68,12 +68,14 @@ class Delivery(msgspec.Struct, frozen=True):
         keys: bits / 8 bytes for each key, in the order of `ids`. Secret.
         bits: Length of each key; keys fetched by id may differ in length, then None.
         lengths: Bytes of each key where they differ, else None.
+        extension: What we say of all of them beyond the standard; None for nothing.
     """
 
     ids: bytes
     keys: Secret
     bits: int | None
     lengths: tuple[int, ...] | None = None
+    extension: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

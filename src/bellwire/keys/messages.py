@@ -48,6 +48,10 @@ class GetStatus(msgspec.Struct, frozen=True, array_like=True, tag="get-status"):
     """Ask for the status of the link."""
 
 
+class GetStock(msgspec.Struct, frozen=True, array_like=True, tag="get-stock"):
+    """Ask for how much key there is."""
+
+
 class Key(msgspec.Struct, frozen=True, array_like=True, tag="key"):
     """A key; `key` is secret and stays out of the repr."""
 
@@ -65,6 +69,13 @@ class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
     view: StatusView
 
 
+class Stock(msgspec.Struct, frozen=True, array_like=True, tag="stock"):
+    """Key that consumers of this node may draw now, and where it comes from."""
+
+    bits: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    source: KeySourceKind
+
+
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     """No key; `there` is how many bits one key could have now (not-enough-key)."""
 
@@ -73,8 +84,8 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     there: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
-Request = Draw | Fetch | GetStatus
-Answer = Key | Status | Refused
+Request = Draw | Fetch | GetStatus | GetStock
+Answer = Key | Status | Stock | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

@@ -76,6 +76,12 @@ class Sealer:
     def __repr__(self) -> str:
         return f"Sealer({self._side.value})"
 
+    def derive(self, purpose: str) -> Secret:
+        """A key of this store alone for something that is no box."""
+        info = _LABEL + b" derived\0" + purpose.encode()
+        salt = self._store_id
+        return Secret(hkdf(self._data_key.reveal(), salt=salt, info=info, length=KEY_BYTES))
+
     def box(self, table: str, block: int) -> Box:
         """The box of `table` and `block`."""
         context = b"\0".join((_LABEL, table.encode(), self._side.value.encode(), b""))

@@ -63,6 +63,16 @@ class KeyService:
         self._flow = flow
         self._source = source
 
+    @property
+    def source(self) -> KeySourceKind:
+        """Where the link's keys come from."""
+        return self._source
+
+    @property
+    def stock_bits(self) -> int:
+        """Bits that may be drawn here now, as far as the status lets keys flow."""
+        return self._keys.takeable_bits
+
     def status(self) -> StatusView:
         """The status of the link now."""
         return self._flow.view()

@@ -51,7 +51,8 @@ from bellwire.keys.rows import (
     pool_marks,
     there,
 )
-from bellwire.keys.sealing import DATA_KEY_BYTES, STORE_ID_BYTES, Sealer
+from bellwire.keys.sealing import DATA_KEY_BYTES, STORE_ID_BYTES, Box, Sealer
+from bellwire.keys.waiting import Waiting
 
 BROUGHT = FirstContact()
 """A pre-placed key that was brought by hand."""
@@ -110,6 +111,18 @@ class KeyStore:
     def grants(self) -> Grants:
         """The grants in this store; one at a time, to be loaded before they are used."""
         return Grants(self._database)
+
+    def waiting(self) -> Waiting:
+        """The keys in this store that wait for SAEs of its site and are no link's."""
+        return Waiting(self._database, self._sealer)
+
+    def box(self, name: str) -> Box:
+        """Seals what lies beside this store, in a file."""
+        return self._sealer.box(f"beside {name}", 0)
+
+    def derive(self, purpose: str) -> Secret:
+        """A key that lasts as long as this store does."""
+        return self._sealer.derive(purpose)
 
     def sync_time(self) -> float | None:
         """Seconds that a commit takes; None where only the disk counts, which others measure."""

@@ -6,7 +6,8 @@ and out of order. A message id that was used within the last minutes is taken as
 not promise: who sent it, and that nobody reads it. Senders are told by signatures and link keys,
 secrets never cross it in clear.
 
-`InProcessBus` joins nodes of one process; `bellwire.network.nats_bus` is NATS JetStream.
+`InProcessBus` joins nodes of one process; `bellwire.network.tcp_bus` is connections between sites,
+`bellwire.network.nats_bus` is NATS JetStream.
 """
 
 import asyncio
@@ -78,7 +79,7 @@ async def handle(handler: Handler, topic: str | None, body: bytes) -> bool:
     return True
 
 
-class _Queue:
+class Queue:
     """Messages that wait for one node, with how often each was tried."""
 
     def __init__(self) -> None:
@@ -86,10 +87,12 @@ class _Queue:
         self._filled = asyncio.Event()
 
     def put(self, body: bytes, tried: int = 0) -> None:
+        """Add a message; the oldest gives way to one too many."""
         self._waiting.append((body, tried))
         self._filled.set()
 
     async def serve(self, topic: str | None, handler: Handler) -> None:
+        """Hand messages over, one after the other, until cancelled."""
         while True:
             while not self._waiting:
                 self._filled.clear()
@@ -101,31 +104,47 @@ class _Queue:
                 await asyncio.sleep(0)
 
 
+class MessageIds:
+    """The last message ids, each for one place."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def is_new(self, subject: str, message_id: str) -> bool:
+        """Remember an id; False if it was remembered."""
+        if (subject, message_id) in self._ids:
+            return False
+        self._ids[subject, message_id] = None
+        while len(self._ids) > _IDS_KEPT:
+            self._ids.popitem(last=False)
+        return True
+
+
 class InProcessBus:
     """Joins nodes that run in one event loop."""
 
     def __init__(self) -> None:
-        self._queues: dict[tuple[str, str | None], _Queue] = {}
-        self._ids: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._queues: dict[tuple[str, str | None], Queue] = {}
+        self._ids = MessageIds()
 
     async def join(self, node: str, topics: Collection[str]) -> None:
         """As `Bus.join`."""
         for name in (node, *topics):
             check_name(name)
         for topic in (None, *topics):
-            self._queues.setdefault((node, topic), _Queue())
+            self._queues.setdefault((node, topic), Queue())
 
     async def send(self, node: str, body: bytes, *, message_id: str) -> None:
         """As `Bus.send`; a message for who never joined is dropped."""
         check_message(node, body)
         queue = self._queues.get((node, None))
-        if queue is not None and self._is_new(f"to {node}", message_id):
+        if queue is not None and self._ids.is_new(f"to {node}", message_id):
             queue.put(body)
 
     async def publish(self, topic: str, body: bytes, *, message_id: str) -> None:
         """As `Bus.publish`."""
         check_message(topic, body)
-        if self._is_new(f"on {topic}", message_id):
+        if self._ids.is_new(f"on {topic}", message_id):
             for (_, joined), queue in self._queues.items():
                 if joined == topic:
                     queue.put(body)
@@ -136,11 +155,3 @@ class InProcessBus:
             for (name, topic), queue in self._queues.items():
                 if name == node:
                     tasks.create_task(queue.serve(topic, handler))
-
-    def _is_new(self, subject: str, message_id: str) -> bool:
-        if (subject, message_id) in self._ids:
-            return False
-        self._ids[subject, message_id] = None
-        while len(self._ids) > _IDS_KEPT:
-            self._ids.popitem(last=False)
-        return True

@@ -22,6 +22,7 @@ from msgspec import Meta
 
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.crypto.signatures import SigningKey
+from bellwire.keys.model import KeySourceKind
 from bellwire.keys.status import Status
 from bellwire.network.errors import Malformed, NetworkMisuse, NotAuthentic
 from bellwire.network.identity import NodeName, Roster, check, sign, signer_of
@@ -50,6 +51,7 @@ class OwnLink(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         stale: True if the last verdict is too old.
         stock_bits: Secret bits that the announcer may draw for this link.
         cost: 1 to 10,000.
+        source: Where the link's keys come from; None where that is not known.
     """
 
     peer: NodeName
@@ -57,19 +59,27 @@ class OwnLink(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     stale: bool
     stock_bits: Annotated[int, Meta(ge=0, le=MAX_STOCK_BITS)]
     cost: Annotated[int, Meta(ge=1, le=MAX_COST)]
+    source: KeySourceKind | None = None
 
 
 class _Announcement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     number: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     made_at: Annotated[float, Meta(ge=0.0, le=1e11)]
     links: Annotated[tuple[OwnLink, ...], Meta(max_length=MAX_LINKS)]
+    first: bool = False
 
 
 _decoder = msgspec.msgpack.Decoder(_Announcement)
 
 
 def announce(
-    identity: SigningKey, name: str, links: Iterable[OwnLink], *, after: int, now: float
+    identity: SigningKey,
+    name: str,
+    links: Iterable[OwnLink],
+    *,
+    after: int,
+    now: float,
+    first: bool = False,
 ) -> tuple[bytes, int]:
     """Sign what a node says of its links.
 
@@ -79,6 +89,7 @@ def announce(
         links: All of its links.
         after: Number of its last announcement, 0 for none.
         now: Seconds since the epoch.
+        first: Whether the node has just started, and knows nothing of the others.
 
     Returns:
         The message, and its number: above `after`, and above those of an earlier life as long as
@@ -93,7 +104,7 @@ def announce(
             f"expected at most {MAX_LINKS} links, each to another peer, got {len(told)}"
         )
     number = max(after + 1, int(1000 * now))
-    body = msgspec.msgpack.encode(_Announcement(number, now, told))
+    body = msgspec.msgpack.encode(_Announcement(number, now, told, first))
     return sign(identity, name, PURPOSE, body), number
 
 
@@ -137,6 +148,11 @@ class LinkState:
         self._heard[signer] = said
         return signer
 
+    def is_first(self, name: str) -> bool:
+        """Whether a node that was heard had just started then."""
+        said = self._heard.get(name)
+        return said is not None and said.first
+
     def expire(self, now: float) -> None:
         """Forget what is too old to be believed."""
         old = [name for name, said in self._heard.items() if said.made_at < now - MAX_AGE_S]
@@ -168,6 +184,7 @@ def _joined(name: str, own: OwnLink, others: OwnLink) -> Link:
         own.stale or others.stale,
         own.stock_bits,
         max(own.cost, others.cost),
+        own.source if own.source is others.source else None,
     )
 
 

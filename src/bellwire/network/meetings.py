@@ -9,12 +9,20 @@ to have. Signatures alone are taken until the other end has used a meeting key o
 transfers that were begun before.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
+from msgspec import Meta
+
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.secret import Secret
+from bellwire.keys.errors import StoreCorrupt
 from bellwire.network.control import Heard, meeting_id
 from bellwire.network.errors import NotAuthentic
+from bellwire.network.identity import NodeName
+from bellwire.network.model import MEETING_BYTES
 
 Meeting = Secret | None
 """A meeting key; None where signatures alone are taken."""
@@ -33,11 +41,42 @@ class _Held:
 _STRANGERS = _Held(True, None, ())
 
 
-class Meetings:
-    """The meeting keys of one node; bounded by the members it has met."""
+class _Kept(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    peer: NodeName
+    strangers: bool
+    certain: Annotated[bytes, Meta(max_length=MEETING_BYTES)] | None
+    keys: Annotated[
+        tuple[Annotated[bytes, Meta(min_length=MEETING_BYTES, max_length=MEETING_BYTES)], ...],
+        Meta(max_length=KEPT),
+    ]
 
-    def __init__(self) -> None:
+
+_decoder = msgspec.msgpack.Decoder(list[_Kept])
+
+
+class Meetings:
+    """The meeting keys of one node; bounded by the members it has met.
+
+    Args:
+        kept: What `keep` was given last, by an earlier life of the node; secret.
+        keep: Makes all keys durable, secret as they are, before anybody is told of the newest.
+
+    Raises:
+        StoreCorrupt: `kept` is something else.
+    """
+
+    def __init__(
+        self, kept: bytes | None = None, keep: Callable[[bytes], None] | None = None
+    ) -> None:
+        self._keep = keep
         self._held: dict[str, _Held] = {}
+        try:
+            for each in _decoder.decode(kept) if kept is not None else ():
+                certain = None if each.certain is None else Secret(each.certain)
+                keys = tuple(Secret(key) for key in each.keys)
+                self._held[each.peer] = _Held(each.strangers, certain, keys)
+        except UNDECODABLE as error:
+            raise StoreCorrupt("expected the keys of earlier blocks, got something else") from error
 
     def certain(self, peer: str) -> Meeting:
         """The newest key that `peer` is known to have."""
@@ -69,23 +108,43 @@ class Meetings:
     def offered(self, peer: str, key: Secret) -> None:
         """We hold a new key, and `peer` may or may not."""
         held = self._of(peer)
-        self._held[peer] = _Held(held.strangers, held.certain, (*held.keys, key)[-KEPT:])
+        self._hold(peer, _Held(held.strangers, held.certain, (*held.keys, key)[-KEPT:]))
 
     def agreed(self, peer: str, key: Secret) -> None:
         """Both hold a new key, and `peer` may not know that we do."""
         held = self._of(peer)
-        self._held[peer] = _Held(held.strangers, key, (*held.keys, key)[-KEPT:])
+        self._hold(peer, _Held(held.strangers, key, (*held.keys, key)[-KEPT:]))
 
     def settled(self, peer: str, key: Secret) -> None:
         """`peer` has shown that it has `key`; nothing, if we have forgotten it meanwhile."""
         held = self._of(peer)
         if key in held.keys:
             certain = held.certain if held.certain == held.keys[-1] else key
-            self._held[peer] = _Held(False, certain, held.keys)
+            self._hold(peer, _Held(False, certain, held.keys))
 
     def forget(self, peer: str) -> None:
         """Meet `peer` as a stranger again, by its identity alone."""
-        self._held.pop(peer, None)
+        if self._held.pop(peer, None) is not None:
+            self._save()
+
+    def _hold(self, peer: str, held: _Held) -> None:
+        if held != self._held.get(peer):
+            self._held[peer] = held
+            self._save()
+
+    def _save(self) -> None:
+        if self._keep is None:
+            return
+        kept = [
+            _Kept(
+                peer,
+                held.strangers,
+                None if held.certain is None else held.certain.reveal(),
+                tuple(key.reveal() for key in held.keys),
+            )
+            for peer, held in self._held.items()
+        ]
+        self._keep(msgspec.msgpack.encode(kept))
 
     def _of(self, peer: str) -> _Held:
         return self._held.get(peer, _STRANGERS)

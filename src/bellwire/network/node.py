@@ -8,7 +8,7 @@ package are those of spec/key-relay.md.
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
@@ -28,8 +28,9 @@ from bellwire.network.linkstate import REFRESH_S, LinkState, OwnLink, announce
 from bellwire.network.meetings import Meetings
 from bellwire.network.model import BlockStore, TransferRecord
 from bellwire.network.outgoing import Outgoing
+from bellwire.network.routes import Demand
 from bellwire.network.topology import Topology
-from bellwire.network.wire import Wire
+from bellwire.network.wire import Kind, Other, Wire
 
 TOPIC: Final = "links"
 PATIENCE_S: Final = 10.0
@@ -54,6 +55,10 @@ class RelayNode:
         clock: Seconds since the epoch.
         random: Gives so many fresh random bytes; the operating system's generator.
         patience_s: Seconds that an attempt may take.
+        meetings: Keys of ends that have met; none yet, if nothing is said.
+
+    Attributes:
+        other: Takes what comes to this node and is no matter of relaying (`wire.OTHERS`).
     """
 
     def __init__(
@@ -68,9 +73,11 @@ class RelayNode:
         clock: Clock = system_clock,
         random: Callable[[int], bytes] = os.urandom,
         patience_s: float = PATIENCE_S,
+        meetings: Meetings | None = None,
     ) -> None:
         self.name = name
-        self.meetings = Meetings()
+        self.other: Callable[[Kind, bytes], Awaitable[None]] | None = None
+        self.meetings = Meetings() if meetings is None else meetings
         self._identity = identity
         self._links = links
         self._bus = bus
@@ -117,6 +124,22 @@ class RelayNode:
         """
         return await self._outgoing.make(target, block_bytes, routes)
 
+    def demand(self, size: int) -> Demand:
+        """What routes from here must bear now, with the suspicions of this node.
+
+        Args:
+            size: Bytes of link key that each hop takes.
+        """
+        return self._outgoing.demand(size)
+
+    async def say(self, receiver: str, kind: Kind, body: bytes) -> None:
+        """Send what is no matter of relaying.
+
+        Raises:
+            BusFailed: the bus does not take it.
+        """
+        await self._wire.say(receiver, kind, body)
+
     async def run(self) -> None:
         """Take part in the network, until cancelled."""
         await self._bus.join(self.name, (TOPIC,))
@@ -138,7 +161,12 @@ class RelayNode:
 
     async def _tell_links(self, views: tuple[OwnLink, ...], now: float) -> None:
         message, self._number = announce(
-            self._identity, self.name, views, after=self._number, now=now
+            self._identity,
+            self.name,
+            views,
+            after=self._number,
+            now=now,
+            first=self._number == 0,
         )
         await self._bus.publish(TOPIC, message, message_id=hashlib.sha256(message).hexdigest())
         self._told, self._told_at = views, now
@@ -161,6 +189,8 @@ class RelayNode:
                     await self._share(header, share)
                 case Heard() as heard:
                     await self._control(heard)
+                case Other(kind, body) if self.other is not None:
+                    await self.other(kind, body)
         except HopFailed as error:
             await self._report(error)
         except BellwireError as error:
@@ -169,8 +199,10 @@ class RelayNode:
 
     def _hear_links(self, data: bytes) -> None:
         known = len(self._heard)
-        self._heard.receive(data, self._clock())
-        if len(self._heard) > known:
+        signer = self._heard.receive(data, self._clock())
+        if signer == self.name:
+            return
+        if len(self._heard) > known or (signer is not None and self._heard.is_first(signer)):
             # Who has just come has not heard us; many at once cost one announcement.
             self._told = None
 

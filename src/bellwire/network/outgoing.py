@@ -123,12 +123,10 @@ class Outgoing:
     def _choose(
         self, target: str, block_bytes: int, routes: int, avoided: "_Avoided"
     ) -> tuple[Route, ...]:
-        now = self._clock()
-        excluded = self.suspicion.excluded(now)
-        demand = Demand(
-            size=key_bytes(block_bytes + SHARE_OVERHEAD),
-            suspicion=lambda node: self.suspicion.factor(node, now),
-            without=excluded | avoided.relays,
+        plain = self.demand(key_bytes(block_bytes + SHARE_OVERHEAD))
+        demand = replace(
+            plain,
+            without=frozenset(plain.without) | avoided.relays,
             without_links=avoided.links,
         )
         topology, name = self._topology(), self._wire.name
@@ -138,8 +136,17 @@ class Outgoing:
             # The innocent among the shunned are better than no route.
             avoided.relays.clear()
             return disjoint_routes(
-                topology, name, target, replace(demand, without=excluded), routes
+                topology, name, target, replace(demand, without=plain.without), routes
             )
+
+    def demand(self, size: int) -> Demand:
+        """As `RelayNode.demand`."""
+        now = self._clock()
+        return Demand(
+            size=size,
+            suspicion=lambda node: self.suspicion.factor(node, now),
+            without=self.suspicion.excluded(now),
+        )
 
     async def _attempt(
         self, origin: Origin, target: str

@@ -11,6 +11,7 @@ from typing import Final
 
 import networkx as nx
 
+from bellwire.keys.model import KeySourceKind
 from bellwire.keys.status import Status
 from bellwire.network.errors import NetworkMisuse
 from bellwire.network.identity import check_name
@@ -32,6 +33,7 @@ class Link:
         stale: True if the last verdict is too old to be trusted.
         stock_bits: Secret bits that `origin` may draw for it.
         cost: What an operator says that carrying over it costs, 1 to 10,000.
+        source: Where its keys come from, if both ends say the same.
 
     Raises:
         NetworkMisuse: a name or a number is out of range, or both ends are one node.
@@ -43,6 +45,7 @@ class Link:
     stale: bool
     stock_bits: int
     cost: int = 1
+    source: KeySourceKind | None = None
 
     def __post_init__(self) -> None:
         check_name(self.origin)

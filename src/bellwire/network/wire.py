@@ -1,7 +1,9 @@
 """What one node says on the bus, and to whom: shares and control messages, told apart by a byte."""
 
 import hashlib
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from bellwire.base.secret import Secret
 from bellwire.crypto.signatures import SigningKey
@@ -20,6 +22,25 @@ class Kind(IntEnum):
 
     SHARE = 1
     CONTROL = 2
+    DEPOSIT = 3
+    ANSWER = 4
+
+
+OTHERS: Final = frozenset({Kind.DEPOSIT, Kind.ANSWER})
+"""Kinds that the relaying of blocks does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A message that is no matter of relaying.
+
+    Attributes:
+        kind: One of `OTHERS`.
+        body: As it came.
+    """
+
+    kind: Kind
+    body: bytes
 
 
 class Wire:
@@ -50,7 +71,7 @@ class Wire:
             BusFailed: the bus does not take it; its key is spent.
         """
         frame = await self._carrier.seal(header, share)
-        await self._send(header.receiver, Kind.SHARE, frame)
+        await self.say(header.receiver, Kind.SHARE, frame)
 
     async def tell(self, receiver: str, message: Control, meeting: Meeting) -> None:
         """Send a control message, signed anew each time.
@@ -59,10 +80,12 @@ class Wire:
             BusFailed: the bus does not take it.
         """
         told = control.tell(self._identity, self.name, receiver, message, meeting)
-        await self._send(receiver, Kind.CONTROL, told)
+        await self.say(receiver, Kind.CONTROL, told)
 
-    async def take(self, data: bytes) -> tuple[ShareHeader, Secret] | Heard | None:
+    async def take(self, data: bytes) -> tuple[ShareHeader, Secret] | Heard | Other | None:
         """What came into the inbox: a share that was opened, a signed message, or nothing new.
+
+        One of `OTHERS` is handed on as it came.
 
         Raises:
             HopFailed: the link of a share is RED.
@@ -74,8 +97,16 @@ class Wire:
             return await self._carrier.open(body)
         if kind == bytes([Kind.CONTROL]):
             return control.hear(self.roster, self.name, body)
+        for other in OTHERS:
+            if kind == bytes([other]):
+                return Other(other, body)
         raise Malformed("expected a share or a control message, got something else")
 
-    async def _send(self, receiver: str, kind: Kind, body: bytes) -> None:
+    async def say(self, receiver: str, kind: Kind, body: bytes) -> None:
+        """Send a message of any kind.
+
+        Raises:
+            BusFailed: the bus does not take it.
+        """
         message = bytes([kind]) + body
         await self._bus.send(receiver, message, message_id=hashlib.sha256(message).hexdigest())

@@ -38,6 +38,7 @@ from bellwire.node.errors import ConfigError
 from bellwire.node.settings_audit import AuditSettings
 from bellwire.node.settings_console import ConsoleSettings
 from bellwire.node.settings_kme import KmeSettings
+from bellwire.node.settings_network import NetworkSettings
 
 PREFIX = "BELLWIRE_"
 NOT_SETTINGS = frozenset({"BELLWIRE_DEBUG"})
@@ -474,6 +475,7 @@ class Settings(BaseSettings):
     etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
     kme: KmeSettings = Field(default_factory=KmeSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
+    network: NetworkSettings = Field(default_factory=NetworkSettings)
     random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)
     first_contact: FirstContactSettings = Field(default_factory=FirstContactSettings)

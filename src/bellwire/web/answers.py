@@ -21,6 +21,14 @@ _BEFORE_KEY = len(_HEAD)
 
 def container(delivery: Delivery) -> bytes:
     """Table 11, in the order of `delivery`; its copy of the keys is wiped."""
+    plain = _container(delivery)
+    if delivery.extension is None:
+        return plain
+    extension = msgspec.json.encode(dict(delivery.extension))
+    return plain[:-1] + b',"key_container_extension":' + extension + b"}"
+
+
+def _container(delivery: Delivery) -> bytes:
     keys = delivery.keys.reveal()
     delivery.keys.wipe()
     count = len(delivery.ids) // KEY_ID_BYTES

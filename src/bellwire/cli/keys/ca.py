@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 SITES = ("a", "b")
 KME_URLS = {"a": "https://127.0.0.1:8441", "b": "https://127.0.0.1:8442"}
+NETWORK_URL = "https://127.0.0.1:8443"
 """Where a site's key server listens, on this machine, unless told otherwise."""
 
 app = typer.Typer(no_args_is_help=True, help="Certificates of a site's SAEs.")
 
-SiteOption = Annotated[str, typer.Option(metavar="a|b", help="Whose SAE it is.")]
+SiteOption = Annotated[
+    str, typer.Option(metavar="a|b", help="Whose SAE it is; or a network's site.")
+]
 SaeArgument = Annotated[str, typer.Argument(metavar="SAE_ID", help="Id of the SAE.")]
 OptionalSae = Annotated[
     str | None, typer.Argument(metavar="[SAE_ID]", show_default=False, help="Id of the SAE.")
@@ -80,7 +83,7 @@ def issue(
     authority = _authority(folder, site)
     files = sae_files(out, check_id(sae))
     credentials = Credentials(files.certificate, files.key, files.authorities)
-    ours = Profile(kme or KME_URLS[site], sae, credentials, peer)
+    ours = Profile(kme or KME_URLS.get(site, NETWORK_URL), sae, credentials, peer)
     if profile is not None:
         check_profile(folder, profile, ours)
     authority.create()
@@ -204,10 +207,14 @@ def _record(settings: "Settings", site: str, event: str, certificate: "Certifica
 
 
 def _authority(folder: Path, site: str) -> "Authority":
+    from bellwire.node.network.place import is_network_site
     from bellwire.pki.authority import Authority, authority_folder
 
-    if site not in SITES:
-        raise UsageError(f"expected --site {' or --site '.join(SITES)}, got {site[:40]!r}")
+    if site not in SITES and not is_network_site(folder, site):
+        raise UsageError(
+            f"expected --site {' or --site '.join(SITES)}, got {site[:40]!r}",
+            hint="A site of a network has its state here once `bellwire network identity` was run.",
+        )
     return Authority(authority_folder(folder, site), site)
 
 
