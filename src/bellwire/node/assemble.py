@@ -245,7 +245,7 @@ async def run_node(
         ready(about)
         node.note("node started", source=material.kind.value, kme=about.get("kme"))
         renewing = asyncio.create_task(renew(identity, node.note)) if identity else None
-        await _until(stop, background, renewing, node)
+        await _until(stop, background, renewing, node, door)
 
 
 def _audit(settings: Settings, site: str, stack: contextlib.AsyncExitStack) -> AuditLog | None:
@@ -262,8 +262,12 @@ async def _until(
     background: "asyncio.Task[None] | None",
     renewing: "asyncio.Task[None] | None",
     node: NodeService,
+    door: KmeServer | None,
 ) -> None:
-    """Run until told to stop; BellwireError if a task that never ends did."""
+    """Run until told to stop, then answer what was asked; BellwireError if a task ended by itself.
+
+    The door closes first: what it still has to answer needs the store, and maybe the peer.
+    """
     tasks = {task for task in (stop, background, renewing) if task is not None}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -271,6 +275,8 @@ async def _until(
             background.result()
             raise BellwireError("the node's connection task ended by itself")
     finally:
+        if door is not None:
+            await door.stop(GRACE_S)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
