@@ -11,6 +11,7 @@ from bellwire.base.detections import Protocol, Side
 from bellwire.base.disk import sync_time
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.base.lifetime import until_stopped
+from bellwire.base.manager import READY, STOPPING, tell_manager
 from bellwire.base.memory import keep_freed_memory, settle_memory
 from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
@@ -243,6 +244,7 @@ async def run_node(
         tell_opened(random, settings.random)
         settle_memory()
         ready(about)
+        tell_manager(READY)
         node.note("node started", source=material.kind.value, kme=about.get("kme"))
         renewing = asyncio.create_task(renew(identity, node.note)) if identity else None
         await _until(stop, background, renewing, node, door)
@@ -275,6 +277,7 @@ async def _until(
             background.result()
             raise BellwireError("the node's connection task ended by itself")
     finally:
+        tell_manager(STOPPING)
         if door is not None:
             await door.stop(GRACE_S)
         for task in tasks:

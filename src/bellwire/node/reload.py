@@ -4,12 +4,14 @@ Whatever can fail is done before anything changes, so that bad settings leave th
 Connections, and what is under way, do not notice.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from bellwire.base.errors import BellwireError
+from bellwire.base.manager import READY, reloading, tell_manager
 from bellwire.keys.allowance import Allowance
 from bellwire.node import logs
 from bellwire.node.door import KmeIdentity, operator_authorities, rules_of
@@ -120,8 +122,8 @@ class Reloader:
         return Reloaded(tuple(taken), tuple(name for name in changed if name not in AT_RUN_TIME))
 
     def on_signal(self) -> None:
-        """As `reload`; what went wrong is in the log."""
-        try:
+        """As `reload`, told to the manager; what went wrong is in the log."""
+        tell_manager(reloading())
+        with contextlib.suppress(BellwireError):
             self.reload()
-        except BellwireError:
-            return
+        tell_manager(READY)

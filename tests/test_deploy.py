@@ -1,0 +1,137 @@
+"""What `deploy` has: units that systemd takes, settings that we take, and a container file.
+
+The units are examined by systemd's own tools. No image is built here, and no unit is started.
+"""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bellwire.cli import main
+from bellwire.node import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+CONTAINERFILE = DEPLOY / "container" / "Containerfile"
+EXPOSURE = 20
+"""Most that a unit may expose, in tenths of what `systemd-analyze security` tells."""
+
+PROGRAM = "/opt/bellwire/bin/bellwire"
+INSTRUCTIONS = {
+    "FROM", "WORKDIR", "RUN", "COPY", "USER", "ENV", "VOLUME", "EXPOSE", "STOPSIGNAL",
+    "HEALTHCHECK", "ENTRYPOINT", "CMD",
+}  # fmt: skip
+
+
+def examined(*line: object) -> str:
+    done = subprocess.run(
+        ["systemd-analyze", *map(str, line)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return done.stdout + done.stderr
+
+
+def takes(words: list[str]) -> None:
+    """Fails unless the command line has these words' command and options."""
+    name, *rest = words
+    command = main.load(name)
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert len(known) > 3
+    assert [word for word in rest if word.startswith("--") and word not in known] == []
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_takes_a_unit_without_a_word(unit: Path, tmp_path: Path) -> None:
+    ours = Path(sys.executable).parent / "bellwire"
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text().replace(PROGRAM, str(ours)))
+    assert examined("verify", "--man=no", copy) == ""
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_exposes_little(unit: Path) -> None:
+    told = examined("security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", unit)
+    assert "Overall exposure level" in told
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_starts_a_command_that_there_is(unit: Path) -> None:
+    (line,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
+    started, *words = shlex.split(line)
+    assert started == PROGRAM
+    takes(words)
+
+
+def test_a_unit_that_exposes_more_is_found(tmp_path: Path) -> None:
+    unit = tmp_path / UNITS[0].name
+    unit.write_text(re.sub(r"^(Protect|Restrict|SystemCall).*$", "", UNITS[0].read_text(), flags=8))
+    with pytest.raises(AssertionError, match="Overall exposure"):
+        examined("security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", unit)
+
+
+def test_the_settings_of_an_example_are_settings() -> None:
+    path = DEPLOY / "bellwire.toml"
+    loaded = settings.load(path)
+    told = tomllib.loads(path.read_text())
+    assert loaded.etsi014.own_sae == told["etsi014"]["own_sae"]
+
+
+def steps() -> list[tuple[str, str]]:
+    """(instruction, arguments) of the container file."""
+    lines = [line for line in CONTAINERFILE.read_text().splitlines() if not line.startswith("#")]
+    return [(line.split()[0], line.partition(" ")[2]) for line in lines if line]
+
+
+def said(instruction: str) -> list[str]:
+    return [arguments for name, arguments in steps() if name == instruction]
+
+
+def test_the_container_file_has_only_instructions_that_there_are() -> None:
+    assert {name for name, _ in steps()} == INSTRUCTIONS
+    assert steps()[0][0] == "FROM"
+    for image in said("FROM"):
+        assert re.fullmatch(r"docker\.io/library/python:3\.11-slim-bookworm( AS \w+)?", image)
+
+
+def test_what_the_container_copies_is_in_the_checkout() -> None:
+    copied = [words for words in map(shlex.split, said("COPY")) if "--from=build" not in words]
+    sources = [source for words in copied for source in words[:-1]]
+    assert len(sources) > 4
+    assert [source for source in sources if not (ROOT / source).exists()] == []
+
+
+def test_the_container_runs_our_program_as_nobody_s_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    names = [name for name, _ in steps()]
+    assert said("USER") == ["10001:10001"]
+    assert names.index("USER") < names.index("ENTRYPOINT")
+    assert json.loads(said("ENTRYPOINT")[0]) == [PROGRAM]
+    takes(json.loads(said("CMD")[-1]))
+    for pair in shlex.split(said("ENV")[0]):
+        name, _, value = pair.partition("=")
+        if name.startswith(settings.PREFIX):
+            monkeypatch.setenv(name, value)
+    loaded = settings.load()
+    assert str(loaded.state.dir) == said("VOLUME")[0]
+    (check,) = said("HEALTHCHECK")
+    assert f"127.0.0.1:{loaded.addresses.metrics_port}/healthz" in check
+    addresses = loaded.addresses
+    ports = {addresses.kme_a_port, addresses.kme_b_port, addresses.classical_port}
+    assert {int(port) for port in said("EXPOSE")[0].split()} == ports
+
+
+def test_no_secret_is_in_what_is_deployed() -> None:
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            assert not re.search(r"BEGIN [A-Z ]*PRIVATE KEY|passw(or)?d\s*=", path.read_text()), (
+                path
+            )
