@@ -132,10 +132,11 @@ def command_names() -> list[str]:
 
 
 def verbs_of(name: str, command: Any) -> list[str]:
-    """The command's name, or of a group those of all that is below it."""
+    """The command's name, or of a group those of all below it, and its own if it works alone."""
     verbs = getattr(command, "commands", {})
     below = [each for verb in verbs for each in verbs_of(f"{name} {verb}", verbs[verb])]
-    return below or [name]
+    alone = not verbs or command.invoke_without_command
+    return [name, *below] if alone else below
 
 
 def test_every_command_has_its_heading_and_no_other() -> None:

@@ -57,6 +57,7 @@ COMMANDS: dict[str, Entry] = {
     "console": Entry("bellwire.cli.console", "Run one site's console: session keys for members."),
     "accounts": Entry("bellwire.cli.accounts", "Who may ask a console, and as what."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
+    "guard": Entry("bellwire.cli.guard", "Packets pass while the link is well, in the kernel."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),
     "bench": Entry("bellwire.cli.bench", "Measure this machine beside named alternatives."),

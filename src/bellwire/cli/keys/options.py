@@ -58,14 +58,20 @@ def connected(asked: Asked) -> Iterator[tuple["Client", str]]:
     """
     from bellwire.etsi014.client import Client
 
-    kme, credentials, peer = _who(asked)
+    kme, credentials, peer = whom(asked)
     if peer is None:
         raise UsageError("expected --sae, the other SAE's id, got none")
     with Client(kme, credentials) as client:
         yield client, peer
 
 
-def _who(asked: Asked) -> tuple[str, "Credentials", str | None]:
+def whom(asked: Asked) -> tuple[str, "Credentials", str | None]:
+    """The key server's address, who we are to it, and the other SAE if one is named.
+
+    Raises:
+        UsageError: something is missing.
+        ProfileUnusable: as its makers.
+    """
     from bellwire.etsi014.credentials import Credentials
     from bellwire.etsi014.profile import find_profile, read_profile
 

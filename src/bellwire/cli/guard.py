@@ -1,0 +1,213 @@
+"""`bellwire guard`: lets packets of a service pass while the quantum link is well."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bellwire.cli import output
+from bellwire.cli.keys.options import CaOption, CertOption, KeyOption, KmeOption, ProfileOption
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.guard.scope import Scope
+    from bellwire.guard.service import Guard, State
+
+app = typer.Typer(add_completion=False)
+
+PortOption = Annotated[
+    list[int] | None, typer.Option("--port", help="A guarded port; again for more. Default: 8765.")
+]
+AddressOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--address", help="An address or network of the guarded service; default: any address."
+    ),
+]
+InterfaceOption = Annotated[
+    list[str] | None,
+    typer.Option("--interface", help="Packets count that come or go by it; default: by any."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    kme: KmeOption = None,
+    cert: CertOption = None,
+    key: KeyOption = None,
+    ca: CaOption = None,
+    profile: ProfileOption = None,
+    port: PortOption = None,
+    address: AddressOption = None,
+    interface: InterfaceOption = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option("--link", help="A link that must be well; default: each that the node has."),
+    ] = None,
+    lease: Annotated[
+        float, typer.Option(min=1.5, max=60.0, help="Seconds that a good word of the node lasts.")
+    ] = 3.0,
+    good: Annotated[
+        int, typer.Option(min=1, max=600, help="Good words, one a second, before packets pass.")
+    ] = 3,
+    on_exit: Annotated[
+        Literal["remove", "stop"],
+        typer.Option(help="At an orderly end: take the rules away, or let nothing pass."),
+    ] = "remove",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the rules, and change nothing.")
+    ] = False,
+    print_states: Annotated[
+        bool, typer.Option("--print", help="Print each change of state, one JSON line each.")
+    ] = False,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let packets of a service pass in the kernel while the quantum link is well, and no longer.
+
+    The node tells its status once a second and at each change; each good word is a lease of some
+    seconds, after which the kernel by itself lets nothing pass. The first line on standard output
+    is a JSON document that says what is guarded. It runs until it is told to stop, and needs
+    CAP_NET_ADMIN and the status of the node: any SAE's certificate.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    import asyncio
+
+    from bellwire.base.clock import system_clock
+    from bellwire.cli.keys.options import Asked, whom
+    from bellwire.guard.decision import Decision, Rules
+    from bellwire.guard.enforcer import NftEnforcer
+    from bellwire.guard.listener import Listener
+    from bellwire.guard.nft import Nft
+    from bellwire.guard.override import read_override
+    from bellwire.guard.scope import CHAT_PORT, Scope, read_addresses
+    from bellwire.guard.service import Guard
+    from bellwire.node import logs
+    from bellwire.node.settings import load
+
+    addresses = read_addresses(tuple(address or ()))
+    scope = Scope(tuple(port or [CHAT_PORT]), addresses, tuple(interface or ()))
+    if dry_run:
+        _show(scope, lease)
+        return
+    settings = load(config, {"state": {"dir": state}})
+    logs.setup(settings.log.level, settings.log.format)
+    folder = _folder(settings.state.dir)
+    url, credentials, _ = whom(Asked(kme, cert, key, ca, None, profile, state, config))
+    guard = Guard(
+        NftEnforcer(Nft(), scope),
+        Decision(Rules(lease_s=lease, good=good, links=frozenset(link or ()))),
+        Listener(url, credentials.context()),
+        lease_s=lease,
+        override=lambda: read_override(folder, system_clock()),
+        clock=system_clock,
+        told=_print if print_states else lambda _: None,
+    )
+    guard.begin()
+    about = {
+        "ready": True,
+        "service": "guard",
+        "node": url,
+        "ports": scope.ports,
+        "addresses": [str(each) for each in scope.addresses],
+        "interfaces": scope.interfaces,
+        "lease_s": lease,
+    }
+    asyncio.run(_guard(guard, about, with_parent=with_parent, remove=on_exit == "remove"))
+
+
+async def _guard(
+    guard: "Guard", about: dict[str, object], *, with_parent: bool, remove: bool
+) -> None:
+    import asyncio
+
+    from bellwire.base.lifetime import until_stopped
+    from bellwire.base.memory import settle_memory
+
+    stop = asyncio.create_task(until_stopped(with_parent=with_parent))
+    guarding = asyncio.create_task(guard.run())
+    await asyncio.sleep(0)
+    settle_memory()
+    output.emit(about)
+    try:
+        await asyncio.wait({stop, guarding}, return_when=asyncio.FIRST_COMPLETED)
+        if guarding.done():
+            guarding.result()
+    finally:
+        for task in (stop, guarding):
+            task.cancel()
+        await asyncio.gather(stop, guarding, return_exceptions=True)
+        guard.end(remove=remove)
+
+
+def _show(scope: "Scope", lease_s: float) -> None:
+    from bellwire.guard import ruleset
+
+    parts = (
+        ("At the start, in one transaction; nothing passes:", ruleset.replace(scope)),
+        ("At each good word of the node:", ruleset.permit(scope, lease_s)),
+        ("As soon as the link is not well:", ruleset.forbid()),
+        ("At an orderly end, with --on-exit remove:", ruleset.remove()),
+    )
+    for about, commands in parts:
+        output.stdout().print(f"# {about}\n{commands}", markup=False, highlight=False)
+
+
+def _print(state: "State") -> None:
+    output.emit(
+        {
+            "packets": state.packets,
+            "reason": state.reason,
+            "since": state.since,
+            "qber": state.qber,
+            "blocked_packets": state.blocked.packets,
+            "blocked_bytes": state.blocked.bytes,
+            "restored": state.restored,
+            "override": None if state.override is None else state.override.until,
+        }
+    )
+
+
+@app.command()
+def override(
+    packets: Annotated[
+        Literal["pass", "stop", "none"],
+        typer.Argument(help="What happens to packets whatever the link does; none: the link says."),
+    ],
+    seconds: Annotated[
+        float, typer.Option("--for", metavar="SECONDS", help="How long, up to a week.")
+    ] = 600.0,
+    reason: Annotated[str, typer.Option(help="Why; it is shown and logged.")] = "",
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Decide for a while, instead of the link, whether guarded packets pass."""
+    import msgspec
+
+    from bellwire.base.clock import system_clock
+    from bellwire.guard.override import clear_override, set_override
+    from bellwire.node.settings import load
+
+    folder = _folder(load(config, {"state": {"dir": state}}).state.dir)
+    if packets == "none":
+        there = clear_override(folder)
+        said = "The link decides again." if there else "There was no override."
+        told: dict[str, object] = {"packets": None}
+    else:
+        made = set_override(folder, packets, seconds=seconds, reason=reason, now=system_clock())
+        said = f"Guarded packets {packets} for {seconds:g} s, whatever the link does."
+        told = msgspec.to_builtins(made)
+    if json:
+        output.emit(told)
+    else:
+        output.stdout().print(said, markup=False)
+
+
+def _folder(state: Path) -> Path:
+    return state / "guard"

@@ -1,0 +1,1 @@
+"""The guard: the kernel's firewall does what the link's status says, and fails closed."""

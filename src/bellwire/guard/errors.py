@@ -1,0 +1,41 @@
+"""What can go wrong at a guard.
+
+BellwireError
+├── ScopeUnusable      (UsageError) ports, addresses or interfaces that nothing can be guarded by
+├── RightsMissing      (UsageError) this process may not change the firewall
+├── FirewallUnusable   (UsageError) there is no firewall of that kind here
+├── FirewallFailed     the firewall did not take what it was told
+├── OverrideUnusable   (UsageError) an override that cannot be, or a file of one that is none
+├── StatusRefused      (RefusedError) what the node says is no status, is old, or was said before
+└── StatusAbsent       (UnreachableError) the node does not say how the link is
+"""
+
+from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
+
+
+class ScopeUnusable(UsageError):
+    """Ports, addresses or interfaces by which nothing can be guarded."""
+
+
+class RightsMissing(UsageError):
+    """This process may not change the firewall: it lacks CAP_NET_ADMIN."""
+
+
+class FirewallUnusable(UsageError):
+    """The firewall that was asked for is not on this machine."""
+
+
+class FirewallFailed(BellwireError):
+    """The firewall did not take what it was told; what it has, it keeps until its lease ends."""
+
+
+class OverrideUnusable(UsageError):
+    """An override that is none: without an end, too long, or not readable."""
+
+
+class StatusRefused(RefusedError):
+    """What came is no status of now: malformed, too old, from the future, or said before."""
+
+
+class StatusAbsent(UnreachableError):
+    """The node cannot be asked, or has fallen silent."""

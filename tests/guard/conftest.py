@@ -1,0 +1,32 @@
+"""Namespaces that the kernel tests of a module share; each test makes rules of its own."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from tests.guard.spaces import Spaces, spaces
+
+from bellwire.guard.nft import Nft
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Spaces]:
+    if os.geteuid() and not os.environ.get("CI"):
+        pytest.skip("needs root, to make networks")
+    with spaces() as found:
+        yield found
+
+
+@pytest.fixture
+def net(made: Spaces) -> Iterator[Spaces]:
+    yield made
+    firewall = Nft()  # in the router's namespace, as the test
+    firewall.run("flush ruleset")
+    firewall.close()
+
+
+@pytest.fixture
+def nft(made: Spaces) -> Iterator[Nft]:
+    firewall = Nft()
+    yield firewall
+    firewall.close()

@@ -1,0 +1,390 @@
+"""A guard between a real door and the real kernel: what becomes of a connection that lives."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from tests.guard.spaces import OTHER_PORT, Spaces, echoed, until
+from tests.simulators.kme import Authority
+from tests.web.doors import ALICE, STRANGER, Pair, doors
+from tests.web.test_pages import GREEN, RED, change
+
+from bellwire.guard.decision import Decision, Rules
+from bellwire.guard.enforcer import NftEnforcer
+from bellwire.guard.listener import Listener
+from bellwire.guard.nft import Nft
+from bellwire.guard.override import clear_override, read_override, set_override
+from bellwire.guard.scope import Scope
+from bellwire.guard.service import Guard, State
+
+LEASE_S = 3.0
+FAST = Rules(good=1)
+
+
+@pytest.fixture
+def node(net: Spaces, tmp_path: Path) -> Iterator[Pair]:
+    """A node's door on the router, whose link is GREEN."""
+    with doors(tmp_path / "doors") as pair:
+        pair.views["a-b"] = GREEN
+        yield pair
+
+
+class Process:
+    """`bellwire guard`, as an operator starts it."""
+
+    def __init__(self, pair: Pair, folder: Path, *more: str) -> None:
+        certificate, key = pair.clients.authority.issue(ALICE)
+        host, port = pair.a.address
+        command = [
+            *(sys.executable, "-m", "bellwire", "guard", "--kme", f"https://{host}:{port}"),
+            *("--cert", str(certificate), "--key", str(key)),
+            *("--ca", str(pair.clients.authority.file), "--state", str(folder)),
+            *("--print", "--with-parent", "--good", "1", *more),
+        ]
+        with (folder.parent / "guard.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        self.ready = self._line()
+
+    def _line(self) -> dict[str, Any]:
+        said = self._out.readline()
+        assert said, "the guard ended"
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    @property
+    def _out(self) -> IO[bytes]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def until(self, packets: str) -> dict[str, Any]:
+        while (state := self._line())["packets"] != packets:
+            pass
+        return state
+
+    def end(self) -> int:
+        self.process.terminate()
+        self.process.communicate()
+        return self.process.returncode
+
+
+@pytest.fixture
+def guard(node: Pair, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def start(*more: str) -> Process:
+        started.append(Process(node, tmp_path / "state", *more))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.communicate()
+
+
+def test_packets_follow_the_link_and_the_rules_go_with_the_guard(
+    net: Spaces, nft: Nft, node: Pair, guard: Callable[..., Process]
+) -> None:
+    before = nft.read("list ruleset")
+    process = guard()
+    assert process.ready["ports"] == [8765]
+    process.until("pass")
+    with net.connect() as chat, net.connect(port=OTHER_PORT) as other:
+        assert echoed(chat)
+        change(node, RED)
+        state = process.until("stop")
+        assert "RED" in state["reason"]
+        assert not echoed(chat)
+        assert echoed(other)
+        change(node, GREEN)
+        process.until("pass")
+        assert net.reaches()
+    assert process.end() == 0
+    assert net.reaches()
+    assert nft.read("list ruleset") == before
+
+
+@pytest.mark.parametrize("victim", ["guard", "node"])
+def test_whoever_is_killed_nothing_passes_when_the_lease_is_over(
+    net: Spaces, node: Pair, guard: Callable[..., Process], victim: str
+) -> None:
+    process = guard()
+    process.until("pass")
+    with net.connect() as chat:
+        assert echoed(chat)
+        if victim == "guard":
+            process.process.kill()
+        else:
+            node.loop.wait(node.a.server.stop(0.0))
+        struck = time.monotonic()
+        until(lambda: not echoed(chat), "what is killed lets pass for ever")
+        assert not net.reaches()
+        assert time.monotonic() - struck < LEASE_S + 2.0  # and the time to see it
+
+
+def test_a_guard_that_starts_again_takes_over_without_a_gap(
+    net: Spaces, guard: Callable[..., Process]
+) -> None:
+    first = guard("--lease", "30")
+    first.until("pass")
+    with net.connect() as chat:
+        assert echoed(chat)
+        first.process.kill()
+        first.process.communicate()
+        second = guard("--lease", "30")
+        assert echoed(chat)
+        second.until("pass")
+        assert echoed(chat)
+
+
+def test_two_guards_do_not_disturb_each_other(
+    net: Spaces, node: Pair, guard: Callable[..., Process]
+) -> None:
+    first, second = guard(), guard()
+    first.until("pass")
+    second.until("pass")
+    with net.connect() as chat:
+        assert echoed(chat)
+        change(node, RED)
+        first.until("stop")
+        assert not echoed(chat)
+        change(node, GREEN)
+        first.until("pass")
+    assert second.end() == 0  # its rules go, the first puts them back
+    change(node, RED)
+    first.until("stop")
+    until(lambda: not net.reaches(), "the rules did not come back")
+
+
+def test_without_rights_it_says_so(node: Pair, tmp_path: Path) -> None:
+    certificate, key = node.clients.authority.issue(ALICE)
+    done = subprocess.run(
+        [
+            *("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"),
+            *(sys.executable, "-m", "bellwire", "guard", "--kme", "https://127.0.0.1:1"),
+            *("--cert", str(certificate), "--key", str(key), "--state", str(tmp_path / "s")),
+            *("--ca", str(node.clients.authority.file)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "CAP_NET_ADMIN" in done.stderr
+
+
+# In this process, where time and the node are the test's
+
+
+class Running:
+    """A guard in the loop of the test."""
+
+    def __init__(self, node: Pair, folder: Path, *, name: str = ALICE, rules: Rules = FAST) -> None:
+        host, port = node.a.address
+        self.states: list[State] = []
+        self.firewall = Nft()
+        self.guard = Guard(
+            NftEnforcer(self.firewall, Scope()),
+            Decision(rules),
+            Listener(f"https://{host}:{port}", node.clients.context(name)),
+            lease_s=rules.lease_s,
+            override=lambda: read_override(folder, time.time()),
+            clock=time.time,
+            told=self.states.append,
+        )
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> Any:
+        self.guard.begin()
+        task = asyncio.create_task(self.guard.run())
+        try:
+            async with asyncio.timeout(30):
+                yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self.guard.end(remove=True)
+            self.firewall.close()
+
+    async def until(self, condition: Callable[[State], object]) -> State:
+        while not condition(self.guard.state):
+            await asyncio.sleep(0.01)
+        return self.guard.state
+
+
+def passing(state: State) -> bool:
+    return state.packets == "pass"
+
+
+async def passes(net: Spaces) -> bool:
+    return await asyncio.to_thread(net.reaches)
+
+
+@pytest.mark.parametrize(
+    "damage", ["flush ruleset", "delete table inet bellwire_guard", "flush chain inet {} forward"]
+)
+def test_rules_that_somebody_takes_away_are_back_at_once_with_the_lease(
+    net: Spaces, nft: Nft, node: Pair, tmp_path: Path, damage: str
+) -> None:
+    async def test() -> None:
+        async with Running(node, tmp_path / "o").run() as running:
+            await running.until(passing)
+            # By another process: one's own changes a guard does not look at.
+            program = "import sys; from bellwire.guard.nft import Nft; Nft().run(sys.argv[1])"
+            command = [sys.executable, "-c", program, damage.format("bellwire_guard")]
+            await asyncio.to_thread(subprocess.run, command, check=True)
+            await running.until(lambda state: state.restored == 1)
+            assert "chain forward" in nft.read("list table inet bellwire_guard")
+            assert await passes(net)
+            change(node, RED)
+            await running.until(lambda state: not passing(state))
+            assert not await passes(net)
+
+    asyncio.run(test())
+
+
+def test_a_link_that_flaps_never_passes_more_than_it_may(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        async with Running(node, tmp_path / "o", rules=Rules(good=3)).run() as running:
+            for view in (GREEN, RED) * 10:
+                change(node, view)
+                await asyncio.sleep(0.02)
+            assert not any(passing(state) for state in running.states)
+            assert not await passes(net)
+
+    asyncio.run(test())
+
+
+def test_an_override_counts_for_its_time_and_no_longer(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    folder = tmp_path / "o"
+
+    async def test() -> None:
+        async with Running(node, folder).run() as running:
+            await running.until(passing)
+            set_override(folder, "stop", seconds=60, reason="works", now=time.time())
+            state = await running.until(lambda state: not passing(state))
+            assert state.reason == "an operator's override: works"
+            assert not await passes(net)
+            change(node, RED)
+            set_override(folder, "pass", seconds=1.0, reason="must go on", now=time.time())
+            await running.until(passing)
+            assert await passes(net)
+            await running.until(lambda state: state.override is None and not passing(state))
+            assert not await passes(net)
+            change(node, GREEN)
+            await running.until(passing)
+            (folder / "override.json").write_text("{}")
+            await running.until(lambda state: not passing(state))
+            assert clear_override(folder)
+            await running.until(passing)
+
+    asyncio.run(test())
+
+
+def test_a_node_that_refuses_us_or_is_another_gives_no_leave(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other", "site-of-others")
+    foreign = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    foreign.load_verify_locations(other.file)
+    foreign.load_cert_chain(*other.issue(ALICE))
+
+    async def test() -> None:
+        stranger = Running(node, tmp_path / "o", name=STRANGER)
+        misled = Running(node, tmp_path / "o")
+        host, port = node.a.address
+        misled.guard._listener = Listener(f"https://{host}:{port}", foreign)
+        for running in (stranger, misled):
+            async with running.run():
+                await asyncio.sleep(0.5)
+                assert not running.states
+                assert not await passes(net)
+
+    asyncio.run(test())
+
+
+class Liar:
+    """A server with a certificate that is believed, and words of its own."""
+
+    def __init__(self, node: Pair, words: bytes) -> None:
+        self._tls = node.clients.server("liar")
+        self._words = words
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> Any:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                head = await reader.readuntil(b"\r\n\r\n")
+                if b"/status/ws" in head:
+                    writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+                else:
+                    writer.write(self._words)
+                await writer.drain()
+                await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=self._tls)
+        try:
+            yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+
+
+def answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        answer(b"GREEN"),
+        answer(b'{"at": 1, "links": {"link": {"status": "GREEN"}}}'),
+        b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n" + b" " * (2 << 20),
+        b"HTTP/1.1 302 Found\r\nlocation: https://127.0.0.1/\r\ncontent-length: 0\r\n\r\n",
+        b"\x00" * 100,
+        b"",
+    ],
+    ids=["no JSON", "no status", "endless", "elsewhere", "no HTTP", "silence"],
+)
+def test_a_server_that_answers_garbage_or_nothing_gives_no_leave(
+    net: Spaces, node: Pair, tmp_path: Path, words: bytes
+) -> None:
+    async def test() -> None:
+        async with Liar(node, words).run() as url:
+            running = Running(node, tmp_path / "o")
+            running.guard._listener = Listener(url, node.clients.context(ALICE))
+            async with running.run():
+                await asyncio.sleep(0.5)
+                assert not any(passing(state) for state in running.states)
+
+    asyncio.run(test())
+
+
+def test_a_node_without_a_socket_is_asked_every_second(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    link = {"status": "GREEN", "keys_may_flow": True, "stale": False, "reason": "", "qber": 0.01}
+    body = json.dumps({"at": time.time() + 1, "links": {"link": link}}).encode()
+
+    async def test() -> None:
+        async with Liar(node, answer(body)).run() as url:
+            running = Running(node, tmp_path / "o")
+            running.guard._listener = Listener(url, node.clients.context(ALICE))
+            async with running.run():
+                assert (await running.until(passing)).qber == 0.01
+
+    asyncio.run(test())
