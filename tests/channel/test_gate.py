@@ -129,7 +129,8 @@ def test_who_does_not_know_the_responder_is_turned_back_without_a_word() -> None
 
 @pytest.mark.parametrize("kind", [k for k in Kind if k is not Kind.HELLO])
 def test_no_other_message_passes_for_a_hello(kind: Kind) -> None:
-    says = "3793 to 7341" if kind is Kind.CERTIFIED_HELLO else "expected hello"
+    others = {Kind.CERTIFIED_HELLO: "3793 to 7341", Kind.RESUME: "1297"}
+    says = others.get(kind, "expected hello")
     with pytest.raises(HandshakeFailed, match=says):
         Gate(CLOUD.public_bytes).admit(bytes([kind]) + HELLO[1:], SOURCE, 0.0)
 

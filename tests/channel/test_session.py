@@ -28,7 +28,7 @@ from bellwire.channel.session import Session
 from bellwire.channel.symmetric import SessionSecrets
 from bellwire.crypto.aead import AesGcm
 
-KEYS = [bytes([0xA1]) * 32, bytes([0xA2]) * 32, bytes([0xA3]) * 32]
+KEYS = [bytes([byte]) * 32 for byte in (0xA1, 0xA2, 0xA3, 0xA4)]
 
 
 def ends(

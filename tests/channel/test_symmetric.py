@@ -19,8 +19,8 @@ def noise_hkdf(ck: bytes, ikm: bytes, outputs: int) -> list[bytes]:
 
 
 def test_mixing_follows_noise() -> None:
-    state = SymmetricState(Suite.AES_256_GCM)
-    h = ck = hashlib.sha256(b"BW_pqIKpsk2_XWing_AESGCM_SHA256").digest()
+    state = SymmetricState(Suite.AES_256_GCM, b"name")
+    h = ck = hashlib.sha256(b"name").digest()
     state.mix_hash(b"data")
     h = hashlib.sha256(h + b"data").digest()
     state.mix_key(Secret(b"a" * 32))
@@ -33,7 +33,10 @@ def test_mixing_follows_noise() -> None:
 
 
 def test_two_states_agree_only_on_the_same_transcript() -> None:
-    one, other = SymmetricState(Suite.AES_256_GCM), SymmetricState(Suite.AES_256_GCM)
+    one, other = (
+        SymmetricState(Suite.AES_256_GCM, b"name"),
+        SymmetricState(Suite.AES_256_GCM, b"name"),
+    )
     for state in (one, other):
         state.mix_key(Secret(b"a" * 32))
     assert other.open(one.seal(b"text")) == b"text"
@@ -46,7 +49,7 @@ def test_two_states_agree_only_on_the_same_transcript() -> None:
 def test_session_keys_depend_on_the_transcript_and_are_unlike_each_other() -> None:
     splits = []
     for data in (b"one", b"other"):
-        state = SymmetricState(Suite.AES_256_GCM)
+        state = SymmetricState(Suite.AES_256_GCM, b"name")
         state.mix_key(Secret(b"a" * 32))
         state.mix_hash(data)
         splits.append(state.split())

@@ -18,6 +18,7 @@ from bellwire.iot.identity import AllowList, PublicIdentity, write_public
 from bellwire.iot.keys import KeySource
 from bellwire.iot.readings import Readings
 from bellwire.iot.store import CloudStore
+from bellwire.iot.tickets import TicketFile
 
 DEVICE_KEY = XWingPrivateKey.from_seed(bytes([1]) * 32)
 CLOUD_KEY = XWingPrivateKey.from_seed(bytes([2]) * 32)
@@ -116,6 +117,7 @@ class Bench:
         policy: Policy = Policy.REQUIRE,
         timeout_s: float = 10.0,
         certificate: bytes = b"",
+        tickets: TicketFile | None = None,
         suite: Suite = Suite.AES_256_GCM,
         options: SessionOptions | None = None,
     ) -> Device:
@@ -127,6 +129,7 @@ class Bench:
             policy=policy,
             timeout_s=timeout_s,
             certificate=certificate,
+            tickets=tickets,
             suite=suite,
             options=options,
         )

@@ -14,14 +14,16 @@ from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE, DEVICE_KEY, Bench, readi
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import HandshakeFailed, SessionEnded
-from bellwire.channel.handshake import Gate, GateLimits, Initiator, Policy
+from bellwire.channel.handshake import Gate, GateLimits, Initiator, Policy, TicketBox
 from bellwire.channel.macs import MAX_HANDSHAKE_BODY, finish_hello, mac_key
 from bellwire.channel.messages import HELLO_BODY, Kind
 from bellwire.iot import cloud as cloud_module
+from bellwire.iot.answering import Door, Guests, respond
+from bellwire.iot.calling import Call, initiate
 from bellwire.iot.cloud import Limits
 from bellwire.iot.device import Address
 from bellwire.iot.errors import CloudUnreachable, ProtocolError
-from bellwire.iot.line import Door, Line, initiate, read_message, respond, write_message
+from bellwire.iot.line import Line, read_message, write_message
 from bellwire.iot.messages import Batch, Finish, Holding, Open, Stored, encode
 
 PATIENT = Limits(handshake_s=20, idle_s=20)
@@ -47,15 +49,15 @@ async def connection(bench: Bench) -> AsyncIterator[Stream]:
 
 
 async def enrolled(stream: Stream) -> Line:
-    return await initiate(
-        *stream,
+    call = Call(
         identity=DEVICE_KEY,
         pin=CLOUD,
         policy=Policy.OFF,
         qkd=None,
-        counter=time.time_ns(),
+        counter=time.time_ns,
         within_s=10,
     )
+    return await initiate(*stream, call)
 
 
 async def check_others_are_served(bench: Bench) -> None:
@@ -385,9 +387,10 @@ def answering(*answers: bytes | None) -> Cheat:
                 last_counter=lambda _: 0,
                 confirmed=lambda *_: None,
                 within_s=10,
+                tickets=TicketBox(time.monotonic),
             ),
             source="127.0.0.1",
-            admitted={DEVICE.fingerprint: DEVICE},
+            guests=Guests(admitted={DEVICE.fingerprint: DEVICE}),
         )
         for answer in answers:
             await line.receive(10)

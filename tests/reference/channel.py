@@ -61,9 +61,9 @@ def sha256(data: bytes) -> bytes:
 class Noise:
     """h, ck, k, n."""
 
-    def __init__(self, suite: int) -> None:
+    def __init__(self, suite: int, name: bytes) -> None:
         self.aead = CIPHERS[suite]
-        self.h = self.ck = sha256(NAMES[suite])
+        self.h = self.ck = sha256(name)
         self.k, self.n = b"", 0
 
     def mix_hash(self, data: bytes) -> None:
@@ -100,7 +100,7 @@ def play(script: Script) -> dict[str, str]:
     initiator = Ephemeral(script.initiator_seed)
     ephemeral = Ephemeral(script.ephemeral_seed)
     out: dict[str, bytes] = {}
-    noise = Noise(suite)
+    noise = Noise(suite, NAMES[suite])
     noise.mix_hash(
         b"bellwire-ch" + bytes([suite, 1, len(script.name)]) + script.name + responder.public
     )
@@ -149,9 +149,12 @@ def play(script: Script) -> dict[str, str]:
     noise.mix_hash(head)
     out["confirm"] = head + noise.seal(b"")
     out["h"] = noise.h
-    okm = hkdf(noise.h, noise.ck, b"bellwire channel split" + noise.h, 96)
-    out["up"], out["down"], out["root"] = okm[:32], okm[32:64], okm[64:]
+    okm = hkdf(noise.h, noise.ck, b"bellwire channel split" + noise.h, 128)
+    out["up"], out["down"], out["root"], out["resume"] = (
+        okm[at : at + 32] for at in range(0, 128, 32)
+    )
     out |= refresh(script, out["root"])
+    out |= resume(script, responder, initiator, out["resume"])
     for direction, name in enumerate(("up", "down")):
         secret = out[name]
         for epoch in range(3):
@@ -170,6 +173,44 @@ def refresh(script: Script, root: bytes) -> dict[str, bytes]:
     mixed = ephemeral.open(script.ct_e) + (script.qkd_key if script.qkd_used else bytes(32))
     okm = hkdf(mixed, root, b"bellwire channel refresh" + offer + answer, 96)
     return {"refreshed_root": okm[:32], "refreshed_up": okm[32:64], "refreshed_down": okm[64:]}
+
+
+def resume(
+    script: Script, responder: Ephemeral, initiator: Ephemeral, secret: bytes
+) -> dict[str, bytes]:
+    """The session resumed, with the handshake's ephemeral key, ciphertext and QKD key for new."""
+    suite, out = script.suite, dict[str, bytes]()
+    ephemeral = Ephemeral(script.ephemeral_seed)
+    okm = hkdf(secret, b"", b"bellwire channel ticket", 48)
+    handle, psk = out["handle"], out["psk"] = okm[:16], okm[16:]
+    noise = Noise(suite, NAMES[suite].replace(b"pqIKpsk2", b"pqNNpsk0psk2"))
+    prologue = b"bellwire-ch" + bytes([suite, 1, len(script.name)]) + script.name
+    noise.mix_hash(prologue + responder.public + sha256(initiator.public))
+
+    head = header(7, suite, 1297)
+    noise.mix_hash(head)
+    noise.mix_hash(handle)
+    noise.mix_key_and_hash(psk)
+    noise.mix_hash(ephemeral.public)
+    core = head + handle + ephemeral.public + noise.seal(bytes([script.policy]) + script.key_id)
+    mac_key = sha256(b"bellwire channel mac1" + responder.public)
+    out["resume_hello"] = core + mac(mac_key, core) + bytes(16)
+    head = header(9, suite, 16)
+    out["resume_unknown"] = head + mac(mac_key, head + mac(mac_key, core))
+
+    head = header(8, suite, 1169)
+    noise.mix_hash(head)
+    noise.mix_hash(script.ct_e)
+    noise.mix_key(ephemeral.open(script.ct_e))
+    used = noise.seal(bytes([script.qkd_used]))
+    noise.mix_key_and_hash(script.qkd_key if script.qkd_used else bytes(32))
+    out["resume_answer"] = head + script.ct_e + used + noise.seal(script.session_id)
+    head = header(3, suite, 16)
+    noise.mix_hash(head)
+    out["resume_confirm"] = head + noise.seal(b"")
+    okm = hkdf(noise.h, noise.ck, b"bellwire channel split" + noise.h, 128)
+    out["resumed_up"], out["resumed_down"] = okm[:32], okm[32:64]
+    return out
 
 
 RECORDS = [(16, b"21.5"), (16, b""), (18, b"padded" + b"\x01" + bytes(121)), (17, b"")]

@@ -6,6 +6,7 @@ BellwireError
 └── RefusedError
     ├── HandshakeFailed       the peer's message is not acceptable; `alert` is what to send it
     │   ├── HandshakeRefused  the responder said, authentically, that it refuses
+    │   ├── TicketUnknown     the responder does not know our ticket: shake hands in full
     │   ├── CertificateRefused a certificate is altered, another's, expired or revoked
     │   └── TooManyHandshakes the sender's network has spent its budget of handshakes
     └── SessionEnded          a record is not the next one that the peer sealed
@@ -34,6 +35,10 @@ class HandshakeFailed(RefusedError):
 
 class HandshakeRefused(HandshakeFailed):
     """The responder's own alert: it does not admit this initiator, or got no QKD key."""
+
+
+class TicketUnknown(HandshakeFailed):
+    """The responder has forgotten our ticket, or never had it; a full handshake goes on."""
 
 
 class CertificateRefused(HandshakeFailed):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bellwire.channel.errors import HandshakeFailed, TooManyHandshakes
-from bellwire.channel.macs import NO_MAC, Hello, mac, mac_key, make_retry, parse_hello
+from bellwire.channel.macs import NO_MAC, Hello, mac, mac_key, make_retry, make_unknown, parse_hello
 from bellwire.channel.messages import Suite
 
 COOKIE_LIFE_S: Final = 120.0
@@ -133,6 +133,10 @@ class Gate:
         if proved or may:
             return hello
         return Retry(make_retry(hello, self._key, self._cookies(hello, source, now)[0]))
+
+    def unknown(self, hello: Hello) -> bytes:
+        """What to answer to a hello whose ticket is not known."""
+        return make_unknown(hello, self._key)
 
     def _check_cookie(self, hello: Hello, source: str, now: float) -> None:
         good = [

@@ -17,6 +17,9 @@ from bellwire.channel.initiator import Initiator
 from bellwire.channel.messages import Policy, Suite
 from bellwire.channel.options import RefreshLimits, RekeyLimits, SessionOptions
 from bellwire.channel.responder import Responder
+from bellwire.channel.resumer import Resumer
+from bellwire.channel.resumption import Ticket, TicketBox
+from bellwire.channel.resumption_responder import ResumptionResponder
 from bellwire.channel.terms import QkdKey, fingerprint
 
 __all__ = [
@@ -28,8 +31,12 @@ __all__ = [
     "RefreshLimits",
     "RekeyLimits",
     "Responder",
+    "Resumer",
+    "ResumptionResponder",
     "Retry",
     "SessionOptions",
     "Suite",
+    "Ticket",
+    "TicketBox",
     "fingerprint",
 ]

@@ -7,7 +7,7 @@ import hashlib
 
 from bellwire.base.secret import Secret
 from bellwire.channel.errors import ChannelMisuse, HandshakeFailed, HandshakeRefused
-from bellwire.channel.macs import finish_hello, mac, mac_key, open_retry
+from bellwire.channel.macs import answer_retry, finish_hello, mac_key
 from bellwire.channel.messages import (
     ALERT_BODY,
     ANSWER_BODY,
@@ -16,7 +16,6 @@ from bellwire.channel.messages import (
     HELLO_BODY,
     MAX_COUNTER,
     QKD_KEY_BYTES,
-    RETRY_BODY,
     Direction,
     Kind,
     Offer,
@@ -34,7 +33,9 @@ from bellwire.channel.terms import (
     Progress,
     QkdKey,
     Step,
+    check_policy,
     fingerprint,
+    judge_used,
     opening_state,
 )
 from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES
@@ -95,11 +96,7 @@ class Initiator:
             LengthError: the pinned key has another length.
             KemRefused: the pinned key is malformed.
         """
-        if (policy is Policy.REQUIRE and qkd is None) or (policy is Policy.OFF and qkd is not None):
-            raise ChannelMisuse(
-                f"policy {policy.name.lower()} "
-                + ("needs a QKD key" if qkd is None else "takes no QKD key")
-            )
+        check_policy(policy, qkd)
         if not 1 <= counter <= MAX_COUNTER:
             raise ChannelMisuse(f"expected a counter from 1 to {MAX_COUNTER}, got {counter}")
         if responder_public == identity.public_bytes:
@@ -169,7 +166,8 @@ class Initiator:
         """
         if self._progress.step is Step.CALLED and message[:1] == bytes([Kind.RETRY]):
             with self._progress.attempt(Event.TAKE_RETRY):
-                return self._call_again(message), None
+                again = answer_retry(message, self._core, self._mac_key, self._suite)
+                return again, None
         with self._progress.attempt(Event.TAKE_ANSWER):
             try:
                 return self._receive_answer(message)
@@ -182,12 +180,6 @@ class Initiator:
                 self._state.wipe()
                 self._alert_key.wipe()
                 self._ephemeral = None
-
-    def _call_again(self, message: bytes) -> bytes:
-        _, _, head, body = split_handshake(message, {Kind.RETRY: RETRY_BODY}, {self._suite})
-        mac1 = mac(self._mac_key, self._core)
-        cookie = open_retry(head, body, self._mac_key, mac1)
-        return finish_hello(self._core, self._mac_key, cookie)
 
     def _receive_answer(self, message: bytes) -> tuple[bytes, Session]:
         kind, _, head, body = split_handshake(
@@ -205,7 +197,7 @@ class Initiator:
         grant = state.open(body[CIPHERTEXT_BYTES:cut])
         used = grant[CIPHERTEXT_BYTES]
         state.mix_key(self._identity.decapsulate(grant[:CIPHERTEXT_BYTES]))
-        qkd = self._judge(used)
+        qkd = judge_used(used, self._policy, self._qkd)
         state.mix_key_and_hash(Secret(bytes(QKD_KEY_BYTES)) if qkd is None else qkd.key)
         session_id = state.open(body[cut:])
         head = header(Kind.CONFIRM, self._suite, CONFIRM_BODY)
@@ -229,15 +221,4 @@ class Initiator:
         return HandshakeRefused(
             "the responder refused the handshake",
             hint="Is this end enrolled there, and does the responder's link give keys?",
-        )
-
-    def _judge(self, used: int) -> QkdKey | None:
-        """The QKD key to mix in, by what the responder says and our policy allows."""
-        if used == 1 and self._qkd is not None:
-            return self._qkd
-        if used == 0 and self._policy is not Policy.REQUIRE:
-            return None
-        raise HandshakeFailed(
-            f"our policy is {self._policy.name.lower()}, and the responder says that QKD was "
-            + ("not used" if used == 0 else f"used ({used}) although we named no key")
         )

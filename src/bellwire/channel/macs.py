@@ -18,9 +18,12 @@ from typing import Final
 from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, MIN_CERTIFICATE_BYTES
 from bellwire.channel.errors import HandshakeFailed
 from bellwire.channel.messages import (
+    HANDLE_BYTES,
     HELLO_BODY,
     MAC_BYTES,
+    RESUME_BODY,
     RETRY_BODY,
+    UNKNOWN_BODY,
     Kind,
     Suite,
     header,
@@ -36,6 +39,7 @@ HELLOS: Final[Mapping[Kind, int | range]] = {
     Kind.CERTIFIED_HELLO: range(
         HELLO_BODY + MIN_CERTIFICATE_BYTES, HELLO_BODY + MAX_CERTIFICATE_BYTES + 1
     ),
+    Kind.RESUME: RESUME_BODY,
 }
 """How a handshake may begin, with the lengths of bodies."""
 
@@ -57,7 +61,7 @@ class Hello:
     """A hello whose form and `mac1` are right, in its parts.
 
     Attributes:
-        kind: Whether it comes with a certificate.
+        kind: Whether it comes with a certificate, or resumes a session.
         suite: What its sender picked.
         core: All of it but the MACs.
         mac1: As it came, and right.
@@ -76,19 +80,23 @@ class Hello:
         return self.core[:4]
 
     @property
-    def ciphertext(self) -> bytes:
-        """Encapsulated to the responder's static key."""
-        return self.core[4 : 4 + CIPHERTEXT_BYTES]
+    def _cut(self) -> int:
+        return 4 + (HANDLE_BYTES if self.kind is Kind.RESUME else CIPHERTEXT_BYTES)
+
+    @property
+    def opening(self) -> bytes:
+        """Encapsulated to the responder's static key; or the handle of a ticket."""
+        return self.core[4 : self._cut]
 
     @property
     def ephemeral(self) -> bytes:
         """The initiator's ephemeral public key."""
-        return self.core[4 + CIPHERTEXT_BYTES : 4 + CIPHERTEXT_BYTES + PUBLIC_BYTES]
+        return self.core[self._cut : self._cut + PUBLIC_BYTES]
 
     @property
     def sealed_offer(self) -> bytes:
         """Who calls, and with what."""
-        return self.core[4 + CIPHERTEXT_BYTES + PUBLIC_BYTES :]
+        return self.core[self._cut + PUBLIC_BYTES :]
 
     @property
     def digest(self) -> bytes:
@@ -123,3 +131,21 @@ def open_retry(head: bytes, body: bytes, key: bytes, mac1: bytes) -> bytes:
     if not hmac.compare_digest(found, mac(key, head + mac1 + cookie)):
         raise HandshakeFailed("expected a retry of our hello, got another")
     return cookie
+
+
+def answer_retry(message: bytes, core: bytes, key: bytes, suite: Suite) -> bytes:
+    """The same hello with the cookie of a retry; HandshakeFailed unless it is of this hello."""
+    _, _, head, body = split_handshake(message, {Kind.RETRY: RETRY_BODY}, {suite})
+    return finish_hello(core, key, open_retry(head, body, key, mac(key, core)))
+
+
+def make_unknown(hello: Hello, key: bytes) -> bytes:
+    """The message that asks for a full handshake, because a ticket is not known."""
+    head = header(Kind.UNKNOWN, hello.suite, UNKNOWN_BODY)
+    return head + mac(key, head + hello.mac1)
+
+
+def check_unknown(head: bytes, body: bytes, key: bytes, mac1: bytes) -> None:
+    """Return only if this message answers the hello that has this `mac1`."""
+    if not hmac.compare_digest(body, mac(key, head + mac1)):
+        raise HandshakeFailed("expected an answer to our hello, got another")

@@ -23,6 +23,7 @@ KEY_ID_BYTES: Final = 16
 QKD_KEY_BYTES: Final = 32
 SESSION_ID_BYTES: Final = 16
 MAC_BYTES: Final = 16
+HANDLE_BYTES: Final = 16
 NO_KEY: Final = bytes(KEY_ID_BYTES)
 
 _HEADER = struct.Struct(">BBH")
@@ -38,6 +39,9 @@ ANSWER_BODY: Final = CIPHERTEXT_BYTES + GRANT_BYTES + TAG_BYTES + SESSION_ID_BYT
 CONFIRM_BODY: Final = TAG_BYTES
 ALERT_BODY: Final = NONCE_BYTES + 1 + TAG_BYTES
 RETRY_BODY: Final = 2 * MAC_BYTES
+RESUME_BODY: Final = HANDLE_BYTES + PUBLIC_BYTES + 1 + KEY_ID_BYTES + TAG_BYTES + 2 * MAC_BYTES
+RESUME_ANSWER_BODY: Final = CIPHERTEXT_BYTES + 1 + TAG_BYTES + SESSION_ID_BYTES + TAG_BYTES
+UNKNOWN_BODY: Final = MAC_BYTES
 
 MAX_BODY: Final = 0xFFFF
 MAX_RECORD_BYTES: Final = HEADER_BYTES + MAX_BODY
@@ -53,6 +57,9 @@ class Kind(IntEnum):
     ALERT = 4
     RETRY = 5
     CERTIFIED_HELLO = 6
+    RESUME = 7
+    RESUME_ANSWER = 8
+    UNKNOWN = 9
     DATA = 16
     CLOSE = 17
     PADDED = 18
@@ -75,6 +82,11 @@ class Suite(IntEnum):
         """What the transcript begins with."""
         cipher = b"AESGCM" if self is Suite.AES_256_GCM else b"ChaChaPoly"
         return b"BW_pqIKpsk2_XWing_" + cipher + b"_SHA256"
+
+    @property
+    def resumption_name(self) -> bytes:
+        """What the transcript of a resumption begins with."""
+        return self.protocol_name.replace(b"pqIKpsk2", b"pqNNpsk0psk2")
 
     @property
     def label(self) -> str:
@@ -126,12 +138,17 @@ class Offer:
         return head + _COUNTER.pack(self.counter)
 
 
+def parse_policy(value: int) -> Policy:
+    """The policy that travels as `value`; HandshakeFailed if there is none."""
+    try:
+        return Policy(value)
+    except ValueError as error:
+        raise HandshakeFailed(f"expected a policy from 0 to 2, got {value}") from error
+
+
 def parse_offer(data: bytes) -> Offer:
     """Read what `Offer.encode` wrote; HandshakeFailed for a policy that does not exist."""
-    try:
-        policy = Policy(data[ID_BYTES])
-    except ValueError as error:
-        raise HandshakeFailed(f"expected a policy from 0 to 2, got {data[ID_BYTES]}") from error
+    policy = parse_policy(data[ID_BYTES])
     key_id = data[ID_BYTES + 1 : -_COUNTER.size]
     (counter,) = _COUNTER.unpack(data[-_COUNTER.size :])
     return Offer(data[:ID_BYTES], policy, None if key_id == NO_KEY else key_id, counter)

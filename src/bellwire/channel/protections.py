@@ -15,6 +15,7 @@ class Protections:
         suite: Which cipher seals the records.
         qkd_keys: How many QKD keys have been mixed in.
         refreshes: How often the session got fresh keys since the handshake.
+        resumed: How many sessions before this one are in its keys.
         x25519: Elliptic-curve Diffie–Hellman, always.
         ml_kem_768: Lattice key encapsulation, always.
     """
@@ -23,6 +24,7 @@ class Protections:
     suite: Suite = Suite.AES_256_GCM
     qkd_keys: int = 0
     refreshes: int = 0
+    resumed: int = 0
     x25519: bool = True
     ml_kem_768: bool = True
 
@@ -39,6 +41,10 @@ class Protections:
             qkd_keys=self.qkd_keys + (qkd is not None),
             refreshes=self.refreshes + 1,
         )
+
+    def resume(self, qkd: QkdKey | None) -> "Protections":
+        """Those of the session that resumes this one, and mixes in this key."""
+        return replace(self.refreshed(qkd), refreshes=0, resumed=self.resumed + 1)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ who calls fetches the QKD key. A hello comes from the gate, which has checked wh
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from bellwire.base.secret import Secret
 from bellwire.channel.errors import CertificateRefused, ChannelMisuse, HandshakeFailed
@@ -38,6 +39,7 @@ from bellwire.channel.terms import (
     check_name,
     fingerprint,
     opening_state,
+    reconcile,
 )
 from bellwire.crypto.aead import NONCE_BYTES
 from bellwire.crypto.errors import AuthenticationFailed, KemRefused
@@ -109,7 +111,7 @@ class Responder:
         self._options = options
         # Both are replaced by the hello's own.
         self._suite = Suite.AES_256_GCM
-        self._state = SymmetricState(self._suite)
+        self._state = SymmetricState(self._suite, b"")
         self._alert_key = Secret(b"")
         self._hello: Hello | None = None
         self._offer: Offer | None = None
@@ -134,8 +136,10 @@ class Responder:
         Raises:
             HandshakeFailed: not a hello for us, an unknown initiator, a replay, or policies that
                 exclude each other; send `alert` if there is one.
-            ChannelMisuse: a hello was already taken.
+            ChannelMisuse: a hello was already taken, or this one resumes a session.
         """
+        if hello.kind is Kind.RESUME:
+            raise ChannelMisuse("expected a hello of a full handshake, got a resumption")
         with self._progress.attempt(Event.TAKE_HELLO):
             self._hello = hello
             self._suite = hello.suite
@@ -143,9 +147,9 @@ class Responder:
                 hello.suite, self._name, self._identity.public_bytes
             )
             state.mix_hash(hello.head)
-            state.mix_hash(hello.ciphertext)
+            state.mix_hash(hello.opening)
             try:
-                ss_s = self._identity.decapsulate(hello.ciphertext)
+                ss_s = self._identity.decapsulate(hello.opening)
             except KemRefused as error:
                 self._alert_key = Secret(os.urandom(32))
                 raise self._failure("expected a hello to our public key, got another") from error
@@ -190,16 +194,11 @@ class Responder:
 
     def _reconcile(self, offer: Offer) -> Offer:
         """The offer as far as our policy takes it, or a refusal."""
-        policies = {self._policy, offer.policy}
-        if Policy.REQUIRE in policies and (Policy.OFF in policies or offer.key_id is None):
-            raise self._failure(
-                f"our policy is {self._policy.name.lower()}, the initiator's is "
-                f"{offer.policy.name.lower()}, and it named "
-                + ("no QKD key" if offer.key_id is None else "a QKD key")
-            )
-        if Policy.OFF in policies:
-            return Offer(offer.initiator, offer.policy, None, offer.counter)
-        return offer
+        try:
+            key_id = reconcile(self._policy, offer.policy, offer.key_id)
+        except HandshakeFailed as error:
+            raise self._failure(str(error)) from error
+        return replace(offer, key_id=key_id)
 
     def answer(self, qkd: QkdKey | None) -> bytes:
         """Step 4: the answer.

@@ -24,6 +24,7 @@ from bellwire.channel.padding import Padding, pad, unpad
 from bellwire.channel.protections import Protections
 from bellwire.channel.records import MAX_EPOCH_RECORDS, MAX_EPOCHS, Chain
 from bellwire.channel.refresh import RefreshAnswered, RefreshDone, Refresher, RefreshOffered
+from bellwire.channel.resumption import make_ticket
 from bellwire.channel.symmetric import SessionSecrets
 from bellwire.channel.terms import QkdKey
 from bellwire.crypto.errors import AuthenticationFailed
@@ -53,6 +54,7 @@ class Session:
         session_id: 16 bytes, the same at both ends, known to nobody else.
         peer: SHA-256 of the peer's public key.
         protections: What the keys rest on.
+        ticket: With which the next session may begin.
     """
 
     __slots__ = (
@@ -72,6 +74,7 @@ class Session:
         "peer",
         "protections",
         "session_id",
+        "ticket",
     )
 
     def __init__(
@@ -104,6 +107,7 @@ class Session:
         self.session_id = session_id
         self.peer = peer
         self.protections = protections
+        self.ticket = make_ticket(secrets.resume, peer, protections)
 
     def __repr__(self) -> str:
         return f"Session(protections={self.protections.names})"

@@ -28,11 +28,13 @@ class SessionSecrets:
         up: Records to the responder.
         down: Records to the initiator.
         root: What fresh keys within the session are mixed into.
+        resume: What the next session may begin with.
     """
 
     up: Secret
     down: Secret
     root: Secret
+    resume: Secret
 
 
 class SymmetricState:
@@ -40,9 +42,9 @@ class SymmetricState:
 
     __slots__ = ("_ck", "_hash", "_key", "_nonce", "_suite")
 
-    def __init__(self, suite: Suite) -> None:
+    def __init__(self, suite: Suite, name: bytes) -> None:
         self._suite = suite
-        self._hash = hashlib.sha256(suite.protocol_name).digest()
+        self._hash = hashlib.sha256(name).digest()
         self._ck = Secret(self._hash)
         self._key = Secret(b"")
         self._nonce = 0
@@ -89,7 +91,7 @@ class SymmetricState:
             self._hash,
             salt=self._ck.reveal(),
             info=CHANNEL_SPLIT + self._hash,
-            length=3 * SECRET_BYTES,
+            length=4 * SECRET_BYTES,
         )
         self.wipe()
         return SessionSecrets(*_cut(okm))

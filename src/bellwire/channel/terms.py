@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import Final
 
 from bellwire.base.secret import Secret
-from bellwire.channel.errors import ChannelMisuse
+from bellwire.channel.errors import ChannelMisuse, HandshakeFailed
 from bellwire.channel.messages import (
     KEY_ID_BYTES,
     NO_KEY,
     PROLOGUE_LABEL,
     QKD_KEY_BYTES,
     TRANSPORT_STREAM,
+    Policy,
     Suite,
 )
 from bellwire.channel.symmetric import SymmetricState
@@ -136,8 +137,59 @@ def check_name(responder_name: str) -> bytes:
 def opening_state(suite: Suite, responder_name: str, responder_public: bytes) -> SymmetricState:
     """The transcript before the first message: protocol, suite, transport, responder."""
     name = check_name(responder_name)
-    state = SymmetricState(suite)
+    state = SymmetricState(suite, suite.protocol_name)
     state.mix_hash(
         PROLOGUE_LABEL + bytes([suite, TRANSPORT_STREAM, len(name)]) + name + responder_public
     )
     return state
+
+
+def resumption_state(
+    suite: Suite, responder_name: str, responder_public: bytes, initiator: bytes
+) -> SymmetricState:
+    """The transcript before a resumption, which names both ends."""
+    name = check_name(responder_name)
+    state = SymmetricState(suite, suite.resumption_name)
+    prologue = PROLOGUE_LABEL + bytes([suite, TRANSPORT_STREAM, len(name)]) + name
+    state.mix_hash(prologue + responder_public + initiator)
+    return state
+
+
+def check_policy(policy: Policy, qkd: QkdKey | None) -> None:
+    """Raise ChannelMisuse unless an initiator of this policy may come with this key."""
+    if (policy is Policy.REQUIRE and qkd is None) or (policy is Policy.OFF and qkd is not None):
+        raise ChannelMisuse(
+            f"policy {policy.name.lower()} "
+            + ("needs a QKD key" if qkd is None else "takes no QKD key")
+        )
+
+
+def reconcile(own: Policy, theirs: Policy, key_id: bytes | None) -> bytes | None:
+    """The QKD key that a responder should fetch, by both policies and what was named.
+
+    Raises:
+        HandshakeFailed: the policies exclude each other, or one needs a key and none is named.
+    """
+    if Policy.REQUIRE in (own, theirs) and (Policy.OFF in (own, theirs) or key_id is None):
+        raise HandshakeFailed(
+            f"our policy is {own.name.lower()}, the initiator's is {theirs.name.lower()}, "
+            "and it named " + ("no QKD key" if key_id is None else "a QKD key")
+        )
+    return None if Policy.OFF in (own, theirs) else key_id
+
+
+def judge_used(used: int, policy: Policy, qkd: QkdKey | None) -> QkdKey | None:
+    """The QKD key that an initiator mixes in, by what the responder says.
+
+    Raises:
+        HandshakeFailed: the responder left out a key that our policy requires, or says that it
+            used one, and we named none.
+    """
+    if used == 1 and qkd is not None:
+        return qkd
+    if used == 0 and policy is not Policy.REQUIRE:
+        return None
+    raise HandshakeFailed(
+        f"our policy is {policy.name.lower()}, and the responder says that QKD was "
+        + ("not used" if used == 0 else f"used ({used}) although we named no key")
+    )

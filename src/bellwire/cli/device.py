@@ -130,6 +130,10 @@ def send(
         typer.Option(help="Name of the stream, for a file that grows. Default: its content."),
     ] = None,
     qkd: QkdOption = "require",
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--no-resume", help="Begin by the ticket of the last session."),
+    ] = True,
     cipher: CipherOption = "aes-256-gcm",
     padding: PaddingOption = "off",
     refresh: Annotated[
@@ -150,6 +154,7 @@ def send(
     from bellwire.iot.counters import CallCounter
     from bellwire.iot.device import Address, Device
     from bellwire.iot.readings import read_readings
+    from bellwire.iot.tickets import TicketFile
     from bellwire.node.settings import load
 
     if (data is None) == (live is None):
@@ -172,6 +177,7 @@ def send(
         keys=key_source(keys),
         policy=Policy[qkd.upper()],
         counter=CallCounter(folder / "handshakes"),
+        tickets=TicketFile(folder / "ticket") if resume else None,
         certificate=enrolment.load_certificate(folder),
         suite=suite_of(cipher),
         options=session_options(padding, refresh),
@@ -217,6 +223,7 @@ def _document(report: "SendReport", path: Path) -> dict[str, object]:
         "protections": report.protections.names,
         "qkd_source": report.protections.qkd_source,
         "qkd_keys": report.protections.qkd_keys,
+        "resumed": report.protections.resumed > 0,
         "cipher": report.protections.suite.label,
     }
 

@@ -7,6 +7,7 @@ done in threads, so that one device's sync does not hold up another's.
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ from typing import TypeVar
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.channel.errors import TooManyHandshakes
-from bellwire.channel.handshake import Gate, GateLimits, Policy, SessionOptions, Suite
+from bellwire.channel.handshake import Gate, GateLimits, Policy, SessionOptions, Suite, TicketBox
 from bellwire.channel.protections import Protections
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.answering import Door, Guests, respond
 from bellwire.iot.authority import TrustFiles
 from bellwire.iot.counters import SeenCounters
 from bellwire.iot.errors import (
@@ -30,7 +32,7 @@ from bellwire.iot.errors import (
 )
 from bellwire.iot.identity import AllowList, PublicIdentity
 from bellwire.iot.keys import KeySource
-from bellwire.iot.line import Door, Line, respond
+from bellwire.iot.line import Line
 from bellwire.iot.messages import (
     Batch,
     Finish,
@@ -164,6 +166,7 @@ class Cloud:
             last_counter=counters.last,
             confirmed=counters.confirm,
             within_s=self._limits.handshake_s,
+            tickets=TicketBox(time.monotonic),
             working=asyncio.Semaphore(MAX_WORKING),
             options=options,
         )
@@ -257,8 +260,7 @@ class Cloud:
                 writer,
                 door=self._door,
                 source=host,
-                admitted=admitted,
-                trust=self._trust,
+                guests=Guests(admitted=admitted, trust=self._trust),
             )
         finally:
             self._waiting[host] -= 1

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import Truncated
-from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite, fingerprint
+from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite, Ticket, fingerprint
 from bellwire.channel.protections import Protections
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot.calling import Call, initiate
 from bellwire.iot.counters import CallCounter
 from bellwire.iot.errors import (
     CloudRejected,
@@ -27,7 +28,7 @@ from bellwire.iot.errors import (
 )
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import KeySource
-from bellwire.iot.line import Line, draw_for, initiate
+from bellwire.iot.line import Line, draw_for
 from bellwire.iot.messages import (
     Batch,
     Finish,
@@ -43,6 +44,7 @@ from bellwire.iot.messages import (
     stream_of_name,
 )
 from bellwire.iot.readings import Readings
+from bellwire.iot.tickets import TicketFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Device:
         policy: What it asks of QKD.
         timeout_s: For the connection and for each answer.
         counter: Numbers its handshakes.
+        tickets: Where the ticket of its last session is kept; None if it resumes none.
         certificate: For its key, or empty; a cloud that has it on its list needs none.
         suite: The cipher it picks.
         options: Of sessions.
@@ -109,6 +112,7 @@ class Device:
     policy: Policy = Policy.REQUIRE
     timeout_s: float = 20.0
     counter: CallCounter = field(default_factory=CallCounter)
+    tickets: TicketFile | None = None
     certificate: bytes = b""
     suite: Suite = Suite.AES_256_GCM
     options: SessionOptions | None = None
@@ -184,24 +188,30 @@ class Device:
         try:
             # A key is drawn only once somebody listens: an unused one is lost.
             qkd = await self._draw()
-            line = await initiate(
-                reader,
-                writer,
+            ticket = await asyncio.to_thread(self._take_ticket)
+            call = Call(
                 identity=self.identity,
                 pin=self.pin,
                 policy=self.policy,
                 qkd=qkd,
                 keys=self.keys,
-                counter=await asyncio.to_thread(self.counter.take),
+                counter=self.counter.take,
                 within_s=self.timeout_s,
                 certificate=self.certificate,
+                ticket=ticket,
                 suite=self.suite,
                 options=self.options,
             )
+            line = await initiate(reader, writer, call)
+            if self.tickets is not None:
+                await asyncio.to_thread(self.tickets.keep, line.session.ticket)
         except BaseException:
             await _hang_up(writer)
             raise
         return line, writer
+
+    def _take_ticket(self) -> Ticket | None:
+        return None if self.tickets is None else self.tickets.take(self.pin.fingerprint, self.suite)
 
     async def _draw(self) -> QkdKey | None:
         try:
