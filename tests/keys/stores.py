@@ -13,7 +13,8 @@ from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery
 from bellwire.keys.model import BlockRecord, KeySourceKind
-from bellwire.keys.pool import Leave, Pool, Request, Take
+from bellwire.keys.pool import Pool
+from bellwire.keys.requests import Leave, Request, Take
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.store import KeyStore
 

@@ -11,7 +11,7 @@ from tests.keys.ground import Fault, Ground
 from tests.keys.world import SAES, World, parts
 
 from bellwire.base.detections import Side
-from bellwire.keys import copies, segments
+from bellwire.keys import copies, segments, shelf
 from bellwire.keys import pool as pool_module
 from bellwire.keys.errors import StoreError
 from bellwire.keys.grants import Grants
@@ -27,7 +27,7 @@ Grounds = Callable[[], AbstractContextManager[Ground]]
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 16 units, two of them in memory; who has half as many is given some."""
     monkeypatch.setattr(segments, "SEGMENT_UNITS", 16)
-    monkeypatch.setattr(pool_module, "CACHED_SEGMENTS", 2)
+    monkeypatch.setattr(shelf, "CACHED_SEGMENTS", 2)
     monkeypatch.setattr(session, "UNEVEN", 2)
 
 

@@ -26,7 +26,7 @@ from bellwire.keys.errors import KeyGone, NotEnoughKey, PreplacedKeyInvalid, Res
 from bellwire.keys.history import Granted, History
 from bellwire.keys.lives import UnitLife
 from bellwire.keys.model import BlockState
-from bellwire.keys.pool import Fetch, Make, Take
+from bellwire.keys.requests import Fetch, Make, Take
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.store import KeyStore
 

@@ -22,8 +22,7 @@ from tests.keys.stores import (
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
-from bellwire.keys import pool as pool_module
-from bellwire.keys import segments
+from bellwire.keys import runs, segments, shelf
 from bellwire.keys.errors import (
     KeyGone,
     KeyNotGranted,
@@ -37,7 +36,8 @@ from bellwire.keys.errors import (
 from bellwire.keys.key_ids import Place
 from bellwire.keys.kme import Delivery
 from bellwire.keys.model import UNIT_BITS, UNIT_BYTES
-from bellwire.keys.pool import Fetch, Leave, Make, Pool, Take
+from bellwire.keys.pool import Pool
+from bellwire.keys.requests import Fetch, Leave, Make, Take
 from bellwire.keys.store import KeyStore
 
 BITS = 4096
@@ -174,7 +174,7 @@ def test_no_mark_is_lost_when_a_group_touches_more_segments_than_are_kept_in_mem
     folder: Path, monkeypatch: pytest.MonkeyPatch, cached: int
 ) -> None:
     monkeypatch.setattr(segments, "SEGMENT_UNITS", 4)
-    monkeypatch.setattr(pool_module, "CACHED_SEGMENTS", cached)
+    monkeypatch.setattr(shelf, "CACHED_SEGMENTS", cached)
     alice, bob = pair(folder)
     for store in (alice, bob):
         add_ready(store, 1, BITS)
@@ -426,7 +426,7 @@ def test_a_group_that_failed_leaves_no_trace_in_what_is_cleaned_or_given_up(
 def test_bits_too_short_to_be_remembered_are_in_stock_again_after_a_start(
     link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool_module, "KEPT_TAILS", 1)
+    monkeypatch.setattr(runs, "KEPT_TAILS", 1)
     for block in (2, 3):
         for store, pool in zip(link.stores, (link.alice, link.bob), strict=True):
             add_to(pool, store, block, BITS)

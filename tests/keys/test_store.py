@@ -42,7 +42,7 @@ from bellwire.keys.errors import (
     StoreRefused,
 )
 from bellwire.keys.model import BlockState, ContactMethod, FirstContact, KeySourceKind
-from bellwire.keys.pool import Fetch, Take
+from bellwire.keys.requests import Fetch, Take
 from bellwire.keys.reserve import TagPurpose
 from bellwire.keys.sealing import STORE_ID_BYTES
 from bellwire.keys.store import KeyStore

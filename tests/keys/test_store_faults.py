@@ -36,7 +36,8 @@ from bellwire.keys.history import Granted, History
 from bellwire.keys.key_ids import KeyIds
 from bellwire.keys.kme import Delivery
 from bellwire.keys.model import ContactMethod, FirstContact
-from bellwire.keys.pool import Fetch, Leave, Make, Pool, Request, Take
+from bellwire.keys.pool import Pool
+from bellwire.keys.requests import Fetch, Leave, Make, Request, Take
 from bellwire.keys.reserve import AuthenticationKeys
 from bellwire.keys.store import KeyStore
 

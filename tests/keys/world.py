@@ -4,7 +4,6 @@ The model never guesses what a store does. It looks into it before and after eac
 against that, and against all deliveries that were ever made, what the pool promises.
 """
 
-import itertools
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +29,8 @@ from bellwire.keys.kme import Delivery
 from bellwire.keys.model import BlockState
 from bellwire.keys.peering.messages import Give, Message, decode, encode
 from bellwire.keys.peering.session import Peer, Session
-from bellwire.keys.pool import Fetch, Leave, Make, Pool, Request, Take
+from bellwire.keys.pool import Pool
+from bellwire.keys.requests import Fetch, Leave, Make, Request, Take
 from bellwire.keys.store import KeyStore
 
 SAES = {Side.ALICE: ("a1", "a2", "a3"), Side.BOB: ("b1", "b2", "b3")}
@@ -383,7 +383,7 @@ class World:
         assert place is not None
         bits = b""
         for number in range(place.first, place.first + place.units):
-            block = next(b for b in pool._blocks if b.first_unit <= number < b.stop_unit)
+            block = next(b for b in pool._shelf.blocks if b.first_unit <= number < b.stop_unit)
             unit = block.block, number - block.first_unit
             assert unit in gone
             assert unit not in self.used, "bits left to two masters"
@@ -446,7 +446,7 @@ class World:
         return {
             (block.block, number - block.first_unit)
             for number in numbers
-            for block in pool._blocks
+            for block in pool._shelf.blocks
             if block.first_unit <= number < block.stop_unit
         }
 
@@ -541,15 +541,11 @@ class World:
     def _takeable(node: Node) -> set[Unit]:
         """Units that a side would hand out now."""
         node.pool.add()  # as whoever is asked for a key does first
-        numbers = [
-            number
-            for run in itertools.chain(node.pool._runs, node.pool._tails)
-            for number in range(run.first, run.stop)
-        ]
+        numbers = [number for run in node.pool._runs for number in range(run.first, run.stop)]
         return {
             (block.block, number - block.first_unit)
             for number in numbers
-            for block in node.pool._blocks
+            for block in node.pool._shelf.blocks
             if block.first_unit <= number < block.stop_unit
         }
 

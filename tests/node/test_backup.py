@@ -22,7 +22,7 @@ from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
 from bellwire.cli.main import run
 from bellwire.keys.errors import NotEnoughKey, PreplacedKeyInvalid, StoreBusy
-from bellwire.keys.pool import Take
+from bellwire.keys.requests import Take
 from bellwire.keys.store import KeyStore
 from bellwire.link.timetags.events import Position
 from bellwire.link.timetags.source import Uses

@@ -15,7 +15,8 @@ from bellwire.base.clock import Clock
 from bellwire.base.errors import BellwireError
 from bellwire.keys.errors import KeyNotReady, NotEnoughKey, StoreError
 from bellwire.keys.kme import Delivery
-from bellwire.keys.pool import Leave, Outcome, Pool, Request, Take
+from bellwire.keys.pool import Pool
+from bellwire.keys.requests import Leave, Outcome, Request, Take
 
 MAX_GROUP = 256
 """Requests of one commit: the first of them waits for the last."""

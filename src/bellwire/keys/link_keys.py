@@ -23,7 +23,8 @@ from bellwire.keys.lives import News
 from bellwire.keys.model import UNIT_BITS
 from bellwire.keys.peering.messages import Message
 from bellwire.keys.peering.session import Peer, Session
-from bellwire.keys.pool import Fetch, Leave, Make, Pool, Take
+from bellwire.keys.pool import Pool
+from bellwire.keys.requests import Fetch, Leave, Make, Take
 from bellwire.keys.store import KeyStore
 
 AGREED_WITHIN_S = 3.0

@@ -17,24 +17,18 @@ units, so neighbours share it), one for each grant; some microseconds of Python 
 Methods may be called from any thread; one at a time is inside.
 """
 
-import bisect
 import secrets
 import threading
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from itertools import chain
 from typing import Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID, uuid4
 
-import msgspec
-
 from bellwire.base.detections import Side
-from bellwire.base.errors import BellwireError
 from bellwire.base.secret import Secret
 from bellwire.keys import copies, segments
-from bellwire.keys.carving import ReadyBlock
 from bellwire.keys.database.interface import Cursor, Database
 from bellwire.keys.errors import (
     KeyGone,
@@ -49,99 +43,18 @@ from bellwire.keys.key_ids import KeyIds, Place, unknown
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery
 from bellwire.keys.lives import UnitLife
 from bellwire.keys.model import UNIT_BITS, UNIT_BYTES
+from bellwire.keys.requests import Fetch, Leave, Make, Outcome, Request, Take
 from bellwire.keys.rows import PoolMarks, pool_marks, ready_blocks, ready_blocks_after
+from bellwire.keys.runs import Runs
 from bellwire.keys.sealing import Sealer
 from bellwire.keys.segments import Segment
-
-CACHED_SEGMENTS = 512
-"""Segments whose marks and bits stay in memory: 2 MiB."""
+from bellwire.keys.shelf import Part, Shelf
 
 MAX_EXPIRED = 256
 """Ranges that one call of `expire` looks at."""
 
-KEPT_BLOCKS = 256
-"""Last blocks that are remembered though nothing is left of them."""
-
 MAX_OFFERED = 256
 """Segments that are given to the peer at once: 1 MiB."""
-
-LOADED_SEGMENTS = 64
-"""Outgoing segments of which memory knows at a time: more are read when these are handed out."""
-
-KEPT_TAILS = 64
-"""Ends of runs too short for a key of the time, kept for shorter ones until the next start."""
-
-
-class Take(msgspec.Struct, frozen=True):
-    """A request for new keys of the link, as master.
-
-    Attributes:
-        grant: Number of an own grant that both KMEs know.
-        number: How many keys.
-        bits: Length of each, a multiple of 8.
-        master: Who asks.
-        copied: Slaves of this site that get the keys too.
-    """
-
-    grant: int
-    number: int
-    bits: int
-    master: str = ""
-    copied: tuple[str, ...] = ()
-
-
-class Make(msgspec.Struct, frozen=True):
-    """A request for new keys whose slaves are all of this site; they are no link's.
-
-    Attributes:
-        number: How many keys.
-        bits: Length of each, a multiple of 8.
-        master: Who asks.
-        slaves: Who gets them too.
-    """
-
-    number: int
-    bits: int
-    master: str
-    slaves: tuple[str, ...]
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """A request for keys that the peer's master got.
-
-    Attributes:
-        ids: As they came.
-        places: What they say.
-        slave: Who asks.
-        sharers: For each key the slaves of this site that each get it, `slave` among them.
-        epoch: The pool's when `places` were read: those of another one are elsewhere now.
-        shared: Whether any of the keys had several slaves, however many are of this site now.
-    """
-
-    ids: bytes
-    places: Sequence[Place]
-    slave: str
-    sharers: Sequence[tuple[str, ...]]
-    epoch: int = 0
-    shared: bool = False
-
-
-class Fetch(msgspec.Struct, frozen=True):
-    """A request for keys that a master of this site got.
-
-    Attributes:
-        ids: As they came.
-        slave: Who asks.
-        master: Who got them.
-    """
-
-    ids: bytes
-    slave: str
-    master: str
-
-
-Request = Take | Make | Leave | Fetch
-Outcome = Delivery | BellwireError
 
 
 Arguments = ParamSpec("Arguments")
@@ -157,18 +70,6 @@ def _alone(
             return method(self, *args, **kwargs)
 
     return cast(Callable[Concatenate["Pool", Arguments], Result], inside)
-
-
-_Part = tuple[Segment, int, int]
-"""A segment, and the range of its units that is meant: first, and behind the last."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """Outgoing units that follow each other, `first` to `stop`."""
-
-    first: int
-    stop: int
 
 
 @dataclass(slots=True)
@@ -215,10 +116,7 @@ class Pool:
         self._free = 0
         self._miscounted = False
         self._unconfirmed: deque[tuple[int, int]] = deque()
-        self._blocks: list[ReadyBlock] = []
-        self._starts: list[int] = []
-        self._halves: list[list[tuple[int, int, int]]] = []  # start, stop, units of a segment
-        self._cache: OrderedDict[int, Segment] = OrderedDict()
+        self._shelf = Shelf(sealer)
         self._clear()
         self._stale = True
 
@@ -226,13 +124,8 @@ class Pool:
         return f"Pool({self.side.value})"
 
     def _clear(self) -> None:
-        self._runs: deque[_Run] = deque()
-        self._tails: deque[_Run] = deque()
-        self._loaded = 0
-        for segment in self._cache.values():
-            segment.forget()
-        self._cache.clear()
-        self._near: list[Segment | None] = [None, None]
+        self._runs = Runs()
+        self._shelf.clear_segments()
 
     # What there is
 
@@ -276,7 +169,7 @@ class Pool:
     @_alone
     def ladder(self, steps: int) -> list[tuple[int, int]]:
         """(block, unit behind it) of the last ready blocks, for the peer to compare."""
-        return [(block.block, block.stop_unit) for block in self._blocks[-steps:]]
+        return [(block.block, block.stop_unit) for block in self._shelf.blocks[-steps:]]
 
     @_alone
     def load(self, mac_key: Secret) -> None:
@@ -300,9 +193,9 @@ class Pool:
         self._stale = True  # until all is read
         self._clear()
         self._marks = pool_marks(cursor)
-        self._blocks, self._starts, self._halves = [], [], []
+        self._shelf.clear()
         for block in ready_blocks(cursor):
-            self._index(block)
+            self._shelf.add(block)
         self._ids = {side: KeyIds(self._mac_key, side, self._marks.epoch) for side in Side}
         self._count_stock(cursor)
         self._stale = False
@@ -335,8 +228,8 @@ class Pool:
             self._clear()
             self._miscounted = True
         if there.next_unit != self._marks.next_unit:
-            for block in ready_blocks_after(cursor, self._blocks[-1].block if self._blocks else 0):
-                self._index(block)
+            for block in ready_blocks_after(cursor, self._shelf.last_block):
+                self._shelf.add(block)
                 half = block.half(self.side)
                 self._unconfirmed.append((half.stop, len(half)))
             self.confirm(self._confirmed)
@@ -363,12 +256,6 @@ class Pool:
         while self._unconfirmed and self._unconfirmed[0][0] <= self._confirmed:
             _, units = self._unconfirmed.popleft()
             self._free += units
-
-    def _index(self, block: ReadyBlock) -> None:
-        self._blocks.append(block)
-        self._starts.append(block.first_unit)
-        halves = [block.half(side) for side in (Side.ALICE, Side.BOB)]
-        self._halves.append([(h.start, h.stop, segments.segment_units(h)) for h in halves])
 
     # What the peer's KME and this one tell each other
 
@@ -485,10 +372,10 @@ class Pool:
             waited = copies.expire(cursor, before)
             if not rows and not waited:
                 self._stale = False
-                self._trim()
+                self._shelf.trim()
                 return 0
             for first, stop in rows:
-                for segment, low, high in self._parts(cursor, first, stop):
+                for segment, low, high in self._shelf.parts(cursor, first, stop):
                     there = segment.part(low, high) & ~segment.gone
                     if not segment.outgoing and there:
                         given_up += there.bit_count()
@@ -586,8 +473,8 @@ class Pool:
             segment.wipe(first, stop)
         for segment in changes.segments.values():
             if segment.spent:
-                self._forget(segment.first)
-        self._trim()
+                self._shelf.forget(segment)
+        self._shelf.trim()
 
     def _serve(self, cursor: Cursor, request: Request, changes: _Changes) -> Outcome:
         # Each of these changes nothing before it has read all that it needs.
@@ -614,15 +501,17 @@ class Pool:
     def _take(self, cursor: Cursor, take: Take, changes: _Changes) -> Delivery:
         length = take.bits // 8
         units = -(-length // UNIT_BYTES)
-        chosen = self._choose(cursor, take, units)
-        held = [part for first, stop in chosen for part in self._parts(cursor, first, stop)]
-        bits = self._bits(cursor, held)
+        chosen, missing = self._runs.choose(cursor, take.number, units, self._confirmed)
+        if missing:
+            raise self._not_enough(take, missing)
+        held = [part for first, stop in chosen for part in self._shelf.parts(cursor, first, stop)]
+        bits = self._shelf.bits(cursor, held)
         if len(bits) != UNIT_BYTES * units * take.number:
             raise StoreCorrupt(f"expected {take.number} keys of {units} units, got fewer")
         firsts = [each for first, stop in chosen for each in range(first, stop, units)]
         ids = self._codec(self.side).make(firsts, length, take.grant)
         for first, stop in chosen:
-            self._give_up(first, stop)
+            self._free -= self._runs.give_up(first, stop)
         for segment, first, stop in held:
             segment.taken = stop - segment.first
             changes.note(segment, first, stop)
@@ -641,6 +530,12 @@ class Pool:
             )
         changes.count(True, take.grant, take.number, take.number * take.bits)
         return Delivery(ids, Secret(keys), take.bits)
+
+    def _not_enough(self, take: Take, missing: int) -> NotEnoughKey:
+        there = (take.number - missing) * take.bits
+        if take.number == 1:
+            there = UNIT_BITS * self._runs.longest
+        return NotEnoughKey(take.number * take.bits, there, coming=bool(self._unconfirmed))
 
     def _make(self, cursor: Cursor, make: Make, changes: _Changes) -> Delivery:
         length = make.bits // 8
@@ -669,58 +564,6 @@ class Pool:
             None if same else lengths,
         )
 
-    def _choose(self, cursor: Cursor, take: Take, units: int) -> list[tuple[int, int]]:
-        """Ranges of whole keys of `units`, the oldest first; nothing is taken yet.
-
-        Raises:
-            NotEnoughKey: there are not so many.
-        """
-        while True:
-            missing, chosen = take.number, []
-            for run in chain(self._tails, self._runs):
-                keys = min(missing, (run.stop - run.first) // units)
-                if keys:
-                    chosen.append((run.first, run.first + keys * units))
-                    missing -= keys
-                if not missing:
-                    return chosen
-            if not self._load_runs(cursor):
-                break
-        there = (take.number - missing) * take.bits
-        if take.number == 1:
-            longest = max((r.stop - r.first for r in chain(self._tails, self._runs)), default=0)
-            there = UNIT_BITS * longest
-        raise NotEnoughKey(take.number * take.bits, there, coming=bool(self._unconfirmed))
-
-    def _load_runs(self, cursor: Cursor) -> bool:
-        """Know of more outgoing segments; False if there are none that the peer numbers alike."""
-        rows = segments.to_take(cursor, self._loaded, self._confirmed, LOADED_SEGMENTS)
-        for first, units, taken in rows:
-            if self._runs and self._runs[-1].stop == first + taken:
-                self._runs[-1].stop = first + units
-            else:
-                self._runs.append(_Run(first + taken, first + units))
-            self._loaded = first + units
-        return bool(rows)
-
-    def _give_up(self, first: int, stop: int) -> None:
-        """Take a range of `_choose` off the runs."""
-        self._free -= stop - first
-        for tail in self._tails:
-            if tail.first == first:
-                tail.first = stop
-                if tail.first == tail.stop:
-                    self._tails.remove(tail)
-                return
-        while self._runs[0].first != first:
-            if len(self._tails) == KEPT_TAILS:
-                lost = self._tails.popleft()
-                self._free -= lost.stop - lost.first
-            self._tails.append(self._runs.popleft())  # too short, or `_choose` had begun with it
-        self._runs[0].first = stop
-        if self._runs[0].stop == stop:
-            self._runs.popleft()
-
     def _leave(self, cursor: Cursor, leave: Leave, changes: _Changes) -> Delivery:
         if leave.epoch != self._marks.epoch:
             raise unknown(leave.ids[:KEY_ID_BYTES])
@@ -729,7 +572,7 @@ class Pool:
             raise unknown(leave.ids[:KEY_ID_BYTES])  # the second time it has left
         held = self._held(cursor, spans, leave.ids)
         staying = self._staying(cursor, leave, spans)
-        keys = _cut(self._bits(cursor, held), leave.places)
+        keys = _cut(self._shelf.bits(cursor, held), leave.places)
         if staying is None:
             for part in held:
                 _mark_gone(part, changes)
@@ -738,7 +581,7 @@ class Pool:
                 cursor.execute("INSERT INTO handed VALUES (?, ?)", (first, leave.slave))
             else:
                 cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
-                for part in self._parts(cursor, first, stop):
+                for part in self._shelf.parts(cursor, first, stop):
                     _mark_gone(part, changes)
         lengths = [place.length for place in leave.places]
         same = len(set(lengths)) == 1
@@ -772,21 +615,21 @@ class Pool:
             if not self._is_last(cursor, leave.slave, sharers, first, key_id)
         }
 
-    def _held(self, cursor: Cursor, spans: list[tuple[int, int]], ids: bytes) -> list[_Part]:
+    def _held(self, cursor: Cursor, spans: list[tuple[int, int]], ids: bytes) -> list[Part]:
         """Where the bits of the peer's keys are.
 
         Raises:
             KeyGone, KeyNotReady: they are not all there.
         """
-        held: list[_Part] = []
+        held: list[Part] = []
         for first, stop in _join(spans):
-            parts = self._parts(cursor, first, stop)
+            parts = self._shelf.parts(cursor, first, stop)
             if not self._are_there(parts, first, stop):
                 self._check_there(cursor, spans, ids)
             held += parts
         return held
 
-    def _are_there(self, parts: list[_Part], first: int, stop: int) -> bool:
+    def _are_there(self, parts: list[Part], first: int, stop: int) -> bool:
         """Whether `parts` are all of a range, for the peer's SAEs, and none of it has left."""
         covered = first
         for segment, low, high in parts:
@@ -800,7 +643,7 @@ class Pool:
         for (first, stop), key_id in zip(spans, _each(ids), strict=True):
             if stop > self._marks.next_unit:
                 raise KeyNotReady(str(UUID(bytes=key_id)))
-            if not self._are_there(self._parts(cursor, first, stop), first, stop):
+            if not self._are_there(self._shelf.parts(cursor, first, stop), first, stop):
                 raise unknown(key_id)
         raise unknown(ids[:KEY_ID_BYTES])  # two that overlap
 
@@ -849,82 +692,17 @@ class Pool:
         with self._database.transaction() as cursor:
             self._catch_up(cursor)
             dirty = segments.load_dirty(cursor)
-            known = [self._cache.get(segment.first) or segment for segment in dirty]
+            known = [self._shelf.known(segment) for segment in dirty]
             segments.clean(cursor, self._sealer, known)
             oldest = segments.oldest_block(cursor)
             if self._miscounted:
                 self._count_stock(cursor)
-        while len(self._blocks) > KEPT_BLOCKS and self._blocks[0].block < oldest:
-            del self._blocks[0], self._starts[0], self._halves[0]
+        self._shelf.forget_blocks(oldest)
         if not known and not self._in_log:
             return False
         self._database.truncate()
         self._in_log = False
         return True
-
-    # Segments by unit
-
-    def _parts(self, cursor: Cursor, first: int, stop: int) -> list[_Part]:
-        """What is left of units `first` to `stop`, by segment, ascending."""
-        for near in self._near:
-            if near is not None and near.first <= first and stop <= near.stop:
-                return [(near, first, stop)]  # keys leave one after the other
-        parts: list[_Part] = []
-        while first < stop:
-            at = bisect.bisect_right(self._starts, first) - 1
-            if at < 0:
-                first = self._starts[0] if self._starts else stop
-                continue
-            for start, end, size in self._halves[at]:
-                if first >= end:
-                    continue
-                begin = first - (first - start) % size
-                segment = self._segment(cursor, begin)
-                after = min(begin + size, end)
-                if segment is not None:
-                    parts.append((segment, first, min(stop, after)))
-                first = after
-                break
-            else:
-                break
-        return parts
-
-    def _segment(self, cursor: Cursor, first: int) -> Segment | None:
-        """The segment that begins at a unit; None if nothing is left of it."""
-        segment = self._cache.get(first)
-        if segment is None:
-            segment = segments.load(cursor, first)
-            if segment is None:
-                return None
-            self._cache[first] = segment
-        self._near[segment.outgoing] = segment
-        return segment
-
-    def _forget(self, first: int) -> None:
-        """Give up a segment in memory; the disk says what is left of it."""
-        segment = self._cache.pop(first)
-        segment.forget()
-        self._near = [None if near is segment else near for near in self._near]
-
-    def _trim(self) -> None:
-        """Give up the oldest of what memory knows; of a group under way it knows all."""
-        while len(self._cache) > CACHED_SEGMENTS:
-            self._forget(next(iter(self._cache)))
-
-    def _bits(self, cursor: Cursor, parts: Sequence[_Part]) -> bytes:
-        """The bits of `parts`, one after the other.
-
-        Raises:
-            StoreCorrupt: they are not what was stored.
-        """
-        read = []
-        for segment, first, stop in parts:
-            if segment.bits is None:
-                segments.load_bits(cursor, self._sealer, segment)
-            assert segment.bits is not None
-            low, high = UNIT_BYTES * (first - segment.first), UNIT_BYTES * (stop - segment.first)
-            read.append(segment.bits[low:high])
-        return b"".join(read)
 
 
 def _count_up(cursor: Cursor) -> None:
@@ -936,7 +714,7 @@ def _each(ids: bytes) -> list[bytes]:
     return [ids[at : at + KEY_ID_BYTES] for at in range(0, len(ids), KEY_ID_BYTES)]
 
 
-def _mark_gone(part: _Part, changes: _Changes) -> None:
+def _mark_gone(part: Part, changes: _Changes) -> None:
     segment, first, stop = part
     segment.gone |= segment.part(first, stop)
     changes.note(segment, first, stop)

@@ -83,6 +83,12 @@ class Segment:
         """The bits of `gone` that stand for units `first` to `stop`, which are all of it."""
         return (1 << stop - self.first) - (1 << first - self.first)
 
+    def read(self, first: int, stop: int) -> bytearray:
+        """The bits of units `first` to `stop`, which are all of it and were loaded. Secret."""
+        assert self.bits is not None
+        low, high = UNIT_BYTES * (first - self.first), UNIT_BYTES * (stop - self.first)
+        return self.bits[low:high]
+
     def wipe(self, first: int, stop: int) -> None:
         """Overwrite the bits of units `first` to `stop`, which are all of it."""
         if self.bits is not None:

@@ -19,7 +19,7 @@ from bellwire.keys.key_ids import unknown
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery, KeyRequest, Limits, PairStatus
 from bellwire.keys.link_keys import LinkKeys, Reading
 from bellwire.keys.model import KeySourceKind
-from bellwire.keys.pool import Fetch, Make
+from bellwire.keys.requests import Fetch, Make
 from bellwire.keys.status import StatusView
 
 

@@ -19,7 +19,8 @@ from tests.keys.stores import add_ready, add_to, each, leave, pair, pool_of, tak
 from bellwire.base.detections import Side
 from bellwire.keys.errors import KeyGone, KeyNotReady, NotEnoughKey, StoreError
 from bellwire.keys.kme import Delivery
-from bellwire.keys.pool import Leave, Pool
+from bellwire.keys.pool import Pool
+from bellwire.keys.requests import Leave
 from bellwire.keys.store import KeyStore
 
 PLENTY = 2_000_000
