@@ -9,6 +9,7 @@ Etsi014Error
 ├── RequestUnusable      (UsageError) we were asked for what 014, or our limits, do not allow
 ├── CredentialsUnusable  (UsageError) certificate, key or authority cannot be used
 ├── ProfileUnusable      (UsageError) no such profile, or its file is none
+├── SubscriberTooSlow    new keys were not taken by who asked for each of them
 └── KmeMisbehaved        its answer is not what 014 says; nothing of it was used
 
 Words of the server are repeated in messages only in print: cut to `MAX_QUOTE` characters, without
@@ -60,6 +61,10 @@ class CredentialsUnusable(Etsi014Error, UsageError):
 
 class ProfileUnusable(Etsi014Error, UsageError):
     """A profile is not there, is one of several, or is not what a profile must be."""
+
+
+class SubscriberTooSlow(Etsi014Error):
+    """A subscriber to new keys did not take them, and would have missed one."""
 
 
 class KmeMisbehaved(Etsi014Error):

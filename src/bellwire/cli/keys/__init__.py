@@ -5,7 +5,7 @@ A verb is a module here with a function `command`, and a line below; `ca` and `k
 
 import typer
 
-from bellwire.cli.keys import backup, ca, fence, fetch, get, kek, reload, restore, status
+from bellwire.cli.keys import backup, ca, fence, fetch, follow, get, kek, reload, restore, status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +21,7 @@ def _group() -> None:
 app.command("status")(status.command)
 app.command("get")(get.command)
 app.command("fetch")(fetch.command)
+app.command("follow")(follow.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)
 app.command("fence")(fence.command)

@@ -58,11 +58,17 @@ def connected(asked: Asked) -> Iterator[tuple["Client", str]]:
     """
     from bellwire.etsi014.client import Client
 
+    kme, credentials, peer = both_ends(asked)
+    with Client(kme, credentials) as client:
+        yield client, peer
+
+
+def both_ends(asked: Asked) -> tuple[str, "Credentials", str]:
+    """As `whom`, where the other SAE must be named; UsageError if it is not."""
     kme, credentials, peer = whom(asked)
     if peer is None:
         raise UsageError("expected --sae, the other SAE's id, got none")
-    with Client(kme, credentials) as client:
-        yield client, peer
+    return kme, credentials, peer
 
 
 def whom(asked: Asked) -> tuple[str, "Credentials", str | None]:
