@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import ipaddress
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bellwire.base.errors import RefusedError, UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.lock import held
+from bellwire.base.manager import READY, STOPPING, tell_manager
 from bellwire.base.private import own_folder, read_own_file, unusable, write_whole
 from bellwire.console.accounts import Accounts, console_folder, other_site
 from bellwire.console.carrier import Carrier, check_url
@@ -20,15 +21,12 @@ from bellwire.console.status import StatusPage
 from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
-from bellwire.link.attacks import any_eve
-from bellwire.link.client import ControlClient
-from bellwire.link.messages import LinkState
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.settings import Settings
 from bellwire.node.settings_console import ConsoleSettings
 from bellwire.pki.files import sae_files
 from bellwire.web.api import ApiServer
-from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi
+from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi, Lab
 
 GRACE_S = 5.0
 EXPIRE_EVERY_S = 1.0
@@ -53,25 +51,6 @@ class ConsoleOptions:
     kme: str
     control: Path | None
     with_parent: bool
-
-
-class LinkLab:
-    """The lab's hand on the link (`web.console.Lab`).
-
-    Args:
-        control: The link's control socket.
-    """
-
-    def __init__(self, control: Path) -> None:
-        self._control = ControlClient(control)
-
-    async def attack(self, kind: str, share: float) -> Mapping[str, object]:
-        """Let Eve in; how the link is attacked now."""
-        return _shown(await self._control.set_eve(any_eve(kind, share)))
-
-    async def reset(self) -> Mapping[str, object]:
-        """Send Eve away."""
-        return _shown(await self._control.set_eve(None))
 
 
 def console_credentials(state: Path, site: str) -> Credentials:
@@ -112,7 +91,7 @@ async def run_console(
         stack.push_async_callback(carrier.close)
         accounts = Accounts(folder, site)
         sessions = Sessions(site, accounts, SiteKeys(client, site), random, carrier)
-        lab = None if options.control is None else LinkLab(options.control)
+        lab = None if options.control is None else _lab(options.control)
         api = ConsoleApi(accounts, sessions, page.now, lab)
         server = ApiServer(api.answer, CONSOLE_LIMITS)
         stack.push_async_callback(server.stop, GRACE_S)
@@ -134,12 +113,20 @@ async def run_console(
                 "lab": lab is not None,
             }
         )
+        tell_manager(READY)
         expiring = asyncio.create_task(_expire(sessions))
         try:
             await stop
         finally:
+            tell_manager(STOPPING)
             expiring.cancel()
             await asyncio.gather(expiring, return_exceptions=True)
+
+
+def _lab(control: Path) -> Lab:
+    from bellwire.node.link_lab import LinkLab  # noqa: PLC0415 - brings the kernels of the light
+
+    return LinkLab(control)
 
 
 async def _expire(sessions: Sessions) -> None:
@@ -225,9 +212,3 @@ def _require_loopback(host: str) -> None:
         f"expected an address of this machine alone for HTTP without TLS, got {host}",
         hint="Set console.certificate and console.key, or put a proxy with TLS before it.",
     )
-
-
-def _shown(state: LinkState) -> Mapping[str, object]:
-    if state.attack is None:
-        return {"attack": None}
-    return {"attack": {"kind": str(state.attack.kind), "share": state.attack.share}}

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import structlog
 
 from bellwire.crypto.randomness.device import path_of
-from bellwire.crypto.randomness.hardware import HardwareSource
 from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.node.settings import RandomSettings
 
@@ -30,6 +29,9 @@ def open_random(
     path = path_of(settings.source)
     if path is None:
         return OperatingSystem()
+    # Its generator is compiled; whoever draws from the operating system goes without.
+    from bellwire.crypto.randomness.hardware import HardwareSource  # noqa: PLC0415
+
     return HardwareSource.start(
         path.expanduser(),
         entropy_per_byte=settings.entropy_per_byte,

@@ -325,6 +325,7 @@ def _door(
         troubles=troubles,
         readings=service.readings,
         audit=audit,
+        skip=kme.skip,
     )
 
 
