@@ -18,6 +18,7 @@ BENCHES = {
     "link": "bellwire.bench.link",
     "distill": "bellwire.bench.distill",
     "keys": "bellwire.bench.keys",
+    "channel": "bellwire.bench.channel",
 }
 """Name on the command line → module with `run(quick: bool = False) -> list[Figure]`."""
 

@@ -1,4 +1,4 @@
-"""Other simulators, each in a process of its own.
+"""Other people's programs, each in a process of its own.
 
 Their imports take seconds, they print and warn, and seed generators that everybody shares. A module
 here is one of them: run with numbers as arguments, it prints what it sent and how long
@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 TIMEOUT_S = 120.0
@@ -25,11 +25,13 @@ class Rival:
         module: Of this package.
         libraries: Distribution → the library's own name.
         does: Each thing that it does, in a few words.
+        comes_by: What installs it.
     """
 
     module: str
     libraries: Mapping[str, str]
     does: tuple[str, ...]
+    comes_by: str = "./bellwire extras"
 
 
 SEQUENCE = Rival("sequence_bb84", {"sequence": "SeQUeNCe"}, ("1 km", "50 km"))
@@ -39,6 +41,15 @@ QISKIT = Rival(
     {"qiskit": "Qiskit", "qiskit-aer": "Aer"},
     ("one transpiled circuit a pair", "9 circuits of many shots"),
 )
+TLS13 = Rival(
+    "tls13",
+    {"pyopenssl": "pyOpenSSL"},
+    (
+        "TLS 1.3, X25519MLKEM768, ML-DSA-65 certificates",
+        "TLS 1.3, X25519MLKEM768, Ed25519 certificates",
+    ),
+    comes_by="pip install pyopenssl",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +58,13 @@ class Result:
 
     Attributes:
         against: Library and version, and what it did; or, in words, why nothing came of it.
-        rate: Pulses or pairs per second, None without a result.
+        rate: What it did per second, None without a result.
+        said: All that it said, empty without a result.
     """
 
     against: str
     rate: float | None
+    said: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 def measure(rival: Rival, *arguments: float) -> tuple[Result, ...]:
@@ -61,7 +74,7 @@ def measure(rival: Rival, *arguments: float) -> tuple[Result, ...]:
         try:
             names.append(f"{name} {version(distribution)}")
         except PackageNotFoundError:
-            missing = Result(f"{name}, which is not installed (./bellwire extras)", None)
+            missing = Result(f"{name}, which is not installed ({rival.comes_by})", None)
             return (missing,) * len(rival.does)
     library = " and ".join(names)
     try:
@@ -73,7 +86,7 @@ def measure(rival: Rival, *arguments: float) -> tuple[Result, ...]:
         failed = f"failed here, {last[0][:_SHOWN]}"
     else:
         return tuple(
-            Result(f"{library}, {what}", each["sent"] / each["seconds"])
+            Result(f"{library}, {what}", each["sent"] / each["seconds"], each)
             for what, each in zip(rival.does, done, strict=True)
         )
     return (Result(f"{library}: {failed}", None),) * len(rival.does)
