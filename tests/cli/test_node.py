@@ -146,7 +146,9 @@ def test_an_identity_is_made_once_and_compared_by_its_fingerprint(
     assert told["identity"] == hashlib.sha256(public.public_bytes_raw()).hexdigest()
     assert (told["site"], told["algorithm"]) == ("a", "ML-DSA-65")
     signed = ["node", "--site", "a", "--state", tmp_path / "s", "--first-contact", "signed"]
-    assert "fingerprint of the peer's identity, got none" in refused(capsys, *signed)
+    assert "fingerprint of the peer's identity for a signed first contact, got" in refused(
+        capsys, *signed
+    )
     own = refused(capsys, *signed, "--peer-identity", told["identity"])
     assert "that of our own" in own
 

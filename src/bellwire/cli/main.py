@@ -53,6 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "up": Entry("bellwire.cli.up", "All services of this machine, minded."),
     "status": Entry("bellwire.cli.status", "What runs on this machine, and how it is."),
     "down": Entry("bellwire.cli.down", "Stop what `up` started."),
+    "discover": Entry("bellwire.cli.discover", "List the nodes that announce themselves here."),
     "cloud": Entry("bellwire.cli.cloud", "Take readings from enrolled devices."),
     "console": Entry("bellwire.cli.console", "Run one site's console: session keys for members."),
     "accounts": Entry("bellwire.cli.accounts", "Who may ask a console, and as what."),

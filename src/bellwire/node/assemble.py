@@ -17,7 +17,7 @@ from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.randomness.source import RandomSource
-from bellwire.crypto.signatures import SigningKey
+from bellwire.crypto.signatures import SigningKey, fingerprint
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.distill import amplification, announcements, cascade, ldpc
 from bellwire.distill.reconciliation import Method
@@ -33,7 +33,7 @@ from bellwire.keys.store import KeyStore
 from bellwire.node.audit import AuditLog, open_audit
 from bellwire.node.door import GRACE_S, KmeIdentity, open_door, open_identity, renew, rules_of
 from bellwire.node.fence import key_is_placed, settle_restored
-from bellwire.node.identity import load_identity
+from bellwire.node.identity import load_identity, load_or_create_identity
 from bellwire.node.kek import kek_source
 from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
@@ -41,7 +41,7 @@ from bellwire.node.policy import Policy
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.reload import Reloader
 from bellwire.node.saes import NOBODY
-from bellwire.node.service import NodeService, Schedule
+from bellwire.node.service import Found, NodeService, Schedule
 from bellwire.node.settings import Settings
 from bellwire.node.signed_contact import SignedContact
 from bellwire.node.source import open_source
@@ -226,14 +226,7 @@ async def run_node(
             node.status_changed = door.changes.tell
         # No block before its kernels: a peer's time for a step is not there to compile in.
         await warming
-        background: asyncio.Task[None] | None = None
-        if side is Side.BOB:
-            server = await node.serve_peer(*options.listen)
-            stack.callback(server.close)
-            host, port = server.sockets[0].getsockname()[:2]
-            about["classical"] = f"{host}:{port}"
-        else:
-            background = asyncio.create_task(node.run_alice(*options.peer))
+        background = await _meet_peer(settings, options, folder, node, stack=stack, about=about)
         reloader = Reloader(
             settings, load, node=node, identity=identity, door=door, allowance=allowance
         )
@@ -248,6 +241,48 @@ async def run_node(
         node.note("node started", source=material.kind.value, kme=about.get("kme"))
         renewing = asyncio.create_task(renew(identity, node.note)) if identity else None
         await _until(stop, background, renewing, node, door)
+
+
+async def _meet_peer(
+    settings: Settings,
+    options: NodeOptions,
+    folder: Path,
+    node: NodeService,
+    *,
+    stack: contextlib.AsyncExitStack,
+    about: dict[str, object],
+) -> "asyncio.Task[None] | None":
+    """Listen for the peer (Bob), or connect to it, for ever, in the task that is returned."""
+    if node.side is Side.ALICE:
+        found = await _look_for_peer(settings, stack)
+        return asyncio.create_task(node.run_alice(*options.peer, found))
+    server = await node.serve_peer(*options.listen)
+    stack.callback(server.close)
+    host, port = server.sockets[0].getsockname()[:2]
+    about["classical"] = f"{host}:{port}"
+    if settings.discovery.enabled:
+        await _announce(folder, host, port, stack)
+    return None
+
+
+async def _announce(folder: Path, host: str, port: int, stack: contextlib.AsyncExitStack) -> None:
+    """Bob: say on the local network who listens here, by his identity, made if there is none."""
+    from bellwire.node.discovery import announced  # noqa: PLC0415 - seldom wanted, and slow
+
+    key = await asyncio.to_thread(load_or_create_identity, folder)
+    name = fingerprint(key.public_bytes).hex()
+    await stack.enter_async_context(announced(name, host, port))
+
+
+async def _look_for_peer(settings: Settings, stack: contextlib.AsyncExitStack) -> Found:
+    """Alice: where the peer that is pinned says it is, if she is to look for it."""
+    if not settings.discovery.enabled:
+        return lambda: ()
+    pinned = _pinned(settings, "with discovery.enabled")
+    from bellwire.node.discovery import looked_for  # noqa: PLC0415 - seldom wanted, and slow
+
+    found = await stack.enter_async_context(looked_for())
+    return lambda: found.addresses(pinned)
 
 
 def _audit(settings: Settings, site: str, stack: contextlib.AsyncExitStack) -> AuditLog | None:
@@ -362,6 +397,8 @@ def _identities(
         UsageError: one of the two is missing, or two ways were asked for.
         PathUnusable, PathExposed: as `load_identity`.
     """
+    if settings.discovery.enabled and options.site == "a":
+        _pinned(settings, "with discovery.enabled")
     if settings.first_contact.method != "signed":
         return None
     if options.authentication_key is not None:
@@ -371,13 +408,22 @@ def _identities(
         )
     make = f"Make it with: bellwire node --site {options.site} --identity"
     identity = load_identity(folder, make)
-    peer = settings.first_contact.peer_identity
+    return identity, bytes.fromhex(_pinned(settings, "for a signed first contact"))
+
+
+def _pinned(settings: Settings, why: str) -> str:
+    """The fingerprint of the peer's identity, lower case.
+
+    Raises:
+        UsageError: none was given.
+    """
+    peer = settings.first_contact.peer_identity.lower()
     if not peer:
         raise UsageError(
-            "expected the fingerprint of the peer's identity, got none",
+            f"expected the fingerprint of the peer's identity {why}, got none",
             hint="Give what the other site's `bellwire node --identity` says as --peer-identity.",
         )
-    return identity, bytes.fromhex(peer)
+    return peer
 
 
 def _assemble(

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import os
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,9 @@ STEP_TIMEOUT_S = 10.0
 FIRST_FRAME_S = 5.0
 TEND_EVERY_S = 1.0
 log = structlog.get_logger()
+
+Found = Callable[[], Sequence[tuple[str, int]]]
+"""Where the peer is said to listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,26 +347,37 @@ class NodeService:
         await self.link_keys.open(await self._vault.mac_key())
         await connection.answer()
 
-    async def run_alice(self, host: str, port: int) -> None:
-        """Alice: connect, run blocks, connect again, for ever."""
+    async def run_alice(self, host: str, port: int, found: Found = lambda: ()) -> None:
+        """Alice: connect, run blocks, connect again, for ever.
+
+        Args:
+            host: Where Bob's node listens.
+            port: Where Bob's node listens.
+            found: Where else it is said to, now; each place is tried in turn.
+        """
         self._start_tending()
-        peering = asyncio.create_task(self._run_peering(host, port))
+
+        def place(attempt: int) -> tuple[str, int]:
+            places = list(dict.fromkeys([*found(), (host, port)]))
+            return places[attempt % len(places)]
+
+        peering = asyncio.create_task(self._run_peering(place))
         try:
-            await self._run_classical(host, port)
+            await self._run_classical(place)
         finally:
             peering.cancel()
             await asyncio.gather(peering, return_exceptions=True)
 
-    async def _run_peering(self, host: str, port: int) -> None:
+    async def _run_peering(self, place: Callable[[int], tuple[str, int]]) -> None:
         if not await asyncio.to_thread(self._store.has_preplaced):
             await self._contacted.wait()  # first contact brings the key, on the other connection
         delays = iter(RECONNECT_S)
         delay = RECONNECT_S[0]
-        while True:
+        for attempt in itertools.count():
             writer: asyncio.StreamWriter | None = None
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    reader, writer = await asyncio.open_connection(host, port)
+                    reader, writer = await asyncio.open_connection(*place(attempt))
                 await self._peering.run(reader, writer)
             except (OSError, TimeoutError, BellwireError) as error:
                 if self.link_keys.peer.met:
@@ -375,10 +389,11 @@ class NodeService:
             delay = next(delays, delay)
             await asyncio.sleep(delay)
 
-    async def _run_classical(self, host: str, port: int) -> None:
+    async def _run_classical(self, place: Callable[[int], tuple[str, int]]) -> None:
         delays = iter(RECONNECT_S)
         delay = RECONNECT_S[0]
-        while True:
+        for attempt in itertools.count():
+            host, port = place(attempt)
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     connection = self._connection(*await asyncio.open_connection(host, port))

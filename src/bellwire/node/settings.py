@@ -37,6 +37,7 @@ from bellwire.base.limits import (
 from bellwire.node.errors import ConfigError
 from bellwire.node.settings_audit import AuditSettings
 from bellwire.node.settings_console import ConsoleSettings
+from bellwire.node.settings_discovery import DiscoverySettings
 from bellwire.node.settings_kme import KmeSettings
 from bellwire.node.settings_network import NetworkSettings
 
@@ -482,6 +483,7 @@ class Settings(BaseSettings):
     addresses: AddressSettings = Field(default_factory=AddressSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
 
     _origins: dict[tuple[str, str], Origin] = PrivateAttr(default_factory=dict)
 
