@@ -37,7 +37,8 @@ class World:
         stock: Keys that there are still.
         now: Seconds of everybody's clock.
         drawn: By id.
-        pause: Awaited before each answer of a key server, for schedules.
+        pause: Turns of the loop before each answer of a key server, for schedules.
+        held: Whether key servers do not answer yet.
     """
 
     link: LinkNow = GREEN
@@ -45,10 +46,13 @@ class World:
     now: float = 100.0
     drawn: dict[str, Drawn] = field(default_factory=dict)
     pause: Callable[[], float] = lambda: 0.0
+    held: bool = False
 
     async def wait(self) -> None:
         for _ in range(int(self.pause())):
             await asyncio.sleep(0)
+        while self.held:
+            await asyncio.sleep(0.001)
 
 
 class ModelKeys:

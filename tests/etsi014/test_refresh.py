@@ -139,18 +139,17 @@ def test_without_a_new_key_a_message_waits_and_is_not_sent_under_the_old_one(
 
     async def work() -> None:
         rules = RefreshRules(uses=1)
+        boxes.fail = [KmeUnavailable("the link is RED")] * 10_000
         async with Master(
             boxes, "bob", rules, patience_s=0.05, waiting=lambda error: told.append(str(error))
         ) as master:
-            boxes.fail = [KmeUnavailable("the link is RED")] * 10_000
             calls = [master.key() for _ in range(3)]
             for result in await asyncio.gather(*calls, return_exceptions=True):
                 assert isinstance(result, KmeUnavailable)
-            boxes.fail = []
-            assert (await master.key()).key_id == boxes.drawn[0]
-            boxes.fail = [KmeUnavailable("the link is RED")] * 2
+        boxes.fail = [KmeUnavailable("the link is RED")] * 3
+        async with Master(boxes, "bob", rules, patience_s=20.0) as master:
             waited = await asyncio.gather(master.key(), master.key())
-            assert [each.key_id for each in waited] == boxes.drawn[1:3]
+            assert [each.key_id for each in waited] == boxes.drawn[:2]
 
     run(work())
     assert set(told) == {"the link is RED"}
@@ -206,9 +205,9 @@ def test_subscribers_get_each_key_once_in_order_whatever_ends_it(boxes: Boxes) -
                 return used
 
             one, other, used = await asyncio.gather(subscribe(9), subscribe(5), use())
-            assert one == boxes.drawn[: len(one)]
-            assert other == one[:5]
-            assert len(set(one)) == 9
+            assert one == boxes.drawn[:9]
+            first = boxes.drawn.index(other[0])  # a later one, if the loop was slow
+            assert other == boxes.drawn[first : first + 5]
             assert used <= set(boxes.drawn)
 
     run(work())
