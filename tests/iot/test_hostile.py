@@ -192,6 +192,17 @@ def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
     run(work())
 
 
+@pytest.mark.parametrize(
+    ("descriptors", "most", "waiting"),
+    [(None, 10_240, 2048), (10**6, 10_240, 2048), (1024, 320, 80), (256, 64, 16), (3, 1, 2)],
+)
+def test_connections_never_take_all_descriptors(
+    descriptors: int | None, most: int, waiting: int
+) -> None:
+    assert cloud_module._shares(descriptors) == (most, waiting)
+    assert descriptors is None or most == 1 or 3 * most + 64 <= descriptors
+
+
 def test_too_many_handshakes_are_asked_for_a_cookie_and_then_turned_away(bench: Bench) -> None:
     few = GateLimits(network_per_s=1e-9, network_burst=2, total_per_s=1e-9, total_burst=1)
 

@@ -1,4 +1,6 @@
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,33 @@ def test_the_allow_list_follows_its_folder(tmp_path: Path) -> None:
     (tmp_path / "allowed" / "gone.pub").symlink_to(tmp_path / "nowhere")
     assert allowed.load() == {other.fingerprint: other}
     assert "No such file" in allowed.refused[tmp_path / "allowed" / "gone.pub"]
+
+
+def test_threads_that_ask_at_once_all_get_what_is_there(tmp_path: Path) -> None:
+    """A device must not be turned away because others connect in the same moment."""
+    folder = tmp_path / "allowed"
+    for _ in range(20):
+        allowed = AllowList(folder)
+        write_public(folder / "one.pub", DEVICE)
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(allowed.load) for _ in range(8)]
+        assert [each.result() for each in asked] == [{DEVICE.fingerprint: DEVICE}] * 8
+
+
+def test_a_file_that_is_changed_in_place_counts_within_a_second(tmp_path: Path) -> None:
+    folder, now = tmp_path / "allowed", [1e9]
+    allowed = AllowList(folder, clock=lambda: now[0])
+    path = folder / "one.pub"
+    write_public(path, DEVICE)
+    os.utime(folder, (1e9 - 10, 1e9 - 10))
+    assert allowed.load() == {DEVICE.fingerprint: DEVICE}
+    path.write_bytes(b"rubbish")
+    assert allowed.load() == {DEVICE.fingerprint: DEVICE}
+    now[0] += 1.0
+    assert allowed.load() == {}
+    path.unlink()
+    write_public(path, DEVICE)
+    assert allowed.load() == {DEVICE.fingerprint: DEVICE}, "what comes counts at once"
 
 
 def test_enrolment_exchanges_the_public_keys(tmp_path: Path) -> None:

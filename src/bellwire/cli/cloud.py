@@ -54,6 +54,7 @@ def command(
     import asyncio
     from contextlib import closing
 
+    from bellwire.base.descriptors import raise_limit
     from bellwire.base.lifetime import until_stopped
     from bellwire.channel.handshake import Policy
     from bellwire.cli.addresses import key_source
@@ -90,6 +91,7 @@ def command(
                 counters=counters,
                 trust=TrustFiles(authority, revoked) if authority and revoked else None,
                 options=session_options(padding),
+                descriptors=raise_limit(),
             )
             async with cloud:
                 taken = await cloud.start(host, port)

@@ -50,7 +50,12 @@ MAX_CONNECTIONS = 10_240
 """Sessions and handshakes together."""
 
 MAX_WAITING = 2048
-"""Connections without a session yet; half of them from one address at most."""
+"""Connections without a session yet, and never more than a quarter of all; half of them from one
+address at most. So nobody who only connects can keep others out of sessions."""
+
+SPARE_DESCRIPTORS = 64
+DESCRIPTORS_EACH = 3
+"""A connection and the two files of its stream."""
 
 MAX_WORKING = 256
 """Handshakes between a hello that the gate let through and its confirmation; more have to wait."""
@@ -134,6 +139,7 @@ class Cloud:
         trust: Whose certificates count beside the list, if any do.
         suites: The ciphers that devices may pick.
         options: Of sessions.
+        descriptors: How many files and connections this process may have open.
     """
 
     def __init__(
@@ -151,7 +157,9 @@ class Cloud:
         trust: TrustFiles | None = None,
         suites: Collection[Suite] = frozenset(Suite),
         options: SessionOptions | None = None,
+        descriptors: int | None = None,
     ) -> None:
+        self._most, self._most_waiting = _shares(descriptors)
         self._admitted = admitted
         self._trust = trust
         self._store = store
@@ -226,8 +234,8 @@ class Cloud:
         assert task is not None
         host, peer = _peer(writer)
         try:
-            if len(self._connections) >= MAX_CONNECTIONS:
-                self._notify(TurnedAway(peer, f"more than {MAX_CONNECTIONS} connections"))
+            if len(self._connections) >= self._most:
+                self._notify(TurnedAway(peer, f"more than {self._most} connections"))
                 return
             self._connections.add(task)
             line, device = await self._shake_hands(reader, writer, host, peer)
@@ -247,7 +255,8 @@ class Cloud:
     async def _shake_hands(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, peer: str
     ) -> tuple[Line, PublicIdentity]:
-        if self._waiting.total() >= MAX_WAITING or self._waiting[host] >= MAX_WAITING // 2:
+        most = self._most_waiting
+        if self._waiting.total() >= most or self._waiting[host] >= max(1, most // 2):
             raise TooManyHandshakes("expected fewer unfinished handshakes, got too many at once")
         self._waiting[host] += 1
         try:
@@ -344,6 +353,14 @@ async def _in_thread(
         if task.exception() is None:
             undo(task.result())
         raise
+
+
+def _shares(descriptors: int | None) -> tuple[int, int]:
+    """How many connections there may be, and how many of them without a session."""
+    most = MAX_CONNECTIONS
+    if descriptors is not None:
+        most = min(most, max(1, (descriptors - SPARE_DESCRIPTORS) // DESCRIPTORS_EACH))
+    return most, max(2, min(MAX_WAITING, most // 4))
 
 
 def _peer(writer: asyncio.StreamWriter) -> tuple[str, str]:

@@ -7,6 +7,7 @@ into the cloud's folder `allowed`.
 """
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -135,18 +136,26 @@ class AllowList:
         self._seen: dict[Path, tuple[int, int, PublicIdentity | None]] = {}
         self._admitted: dict[bytes, PublicIdentity] = {}
         self._looked: tuple[int, float] | None = None
+        self._looking = threading.Lock()
         self.refused: dict[Path, str] = {}
 
     def load(self) -> dict[bytes, PublicIdentity]:
-        """Admitted devices by fingerprint; a file that cannot be used is listed in `refused`."""
+        """Admitted devices by fingerprint; a file that cannot be used is listed in `refused`.
+
+        Of several threads that ask at once, one looks, and all get what it found.
+        """
+        with self._looking:
+            return self._load()
+
+    def _load(self) -> dict[bytes, PublicIdentity]:
         now, changed = self._clock(), self._folder.stat().st_mtime_ns
         if self._looked is not None and self._looked[0] == changed:
             # File times are coarse: a change just after a look may bear the time of the look.
             settled = self._looked[1] - changed / 1e9 > SETTLED_S
             if settled and 0 <= now - self._looked[1] < LOOK_AGAIN_S:
                 return self._admitted
-        self._looked = (changed, now)
         self._admitted = self._look()
+        self._looked = (changed, now)
         return self._admitted
 
     def _look(self) -> dict[bytes, PublicIdentity]:
