@@ -22,6 +22,7 @@ from tests.keys.stores import (
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
+from bellwire.keys import history
 from bellwire.keys.errors import KeyGone, NotEnoughKey, PreplacedKeyInvalid, ReserveExhausted
 from bellwire.keys.history import Granted, History
 from bellwire.keys.lives import UnitLife
@@ -181,3 +182,10 @@ def test_units_of_a_voided_store_are_of_no_life(folder: Path) -> None:
         store.void()
         store.install_preplaced(PREPLACED)
         assert pool_of(store).account() == dict.fromkeys(UnitLife, 0)
+
+
+def test_every_table_is_either_voided_or_known_to_hold_no_bits(folder: Path) -> None:
+    """Who adds a table decides, here, whether anything in it could be used twice."""
+    with closing(used(folder)) as store, store._database.transaction() as cursor:
+        rows = cursor.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    assert {name for (name,) in rows} == {*history._BITS, "store", "grants", "alembic_version"}

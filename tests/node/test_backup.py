@@ -336,6 +336,27 @@ def test_what_is_no_whole_backup_is_refused_and_nothing_is_made(
         restore(bad, state)
 
 
+def test_sites_of_a_network_come_back_with_who_they_are_and_without_a_store(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = site.state / "network-north_1"
+    folder.mkdir(mode=0o700)
+    identity = load_or_create_identity(folder).public_bytes
+    for name in ("keys.sqlite", "meetings.sealed"):
+        place(folder / name, b"what must not come back")
+    Authority(authority_folder(site.state, "north_1"), "north_1").create()
+    (site.state / "network-no site").mkdir()
+    out, state = tmp_path / "a.tar", tmp_path / "restored"
+    said(capsys, "keys", "backup", out, "--state", site.state)
+    said(capsys, "keys", "restore", out, "--state", state)
+    assert load_or_create_identity(state / "network-north_1").public_bytes == identity
+    assert sorted(path.name for path in (state / "network-north_1").iterdir()) == [
+        "identity.pub", "identity.seed",
+    ]  # fmt: skip
+    assert Authority(authority_folder(state, "north_1"), "north_1").issue("app-n")
+    assert not (state / "network-no site").exists()
+
+
 def test_a_fence_takes_all_keys_and_the_next_one_must_be_new(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

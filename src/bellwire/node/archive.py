@@ -21,7 +21,8 @@ VERSION = 1
 
 _NAMES = re.compile(
     r"(?:node-[ab]/(?:history\.json|identity\.seed|identity\.pub|tags\.json|used-keys)"
-    r"|ca-[ab]/(?:index\.jsonl|authority-\d{1,9}\.(?:crt|key)|authority-\d{1,9}-vouched\.crt)"
+    r"|network-[A-Za-z0-9_-]{1,64}/identity\.(?:seed|pub)"
+    r"|ca-[A-Za-z0-9_-]{1,64}/(?:index\.jsonl|authority-\d{1,9}\.(?:crt|key)|authority-\d{1,9}-vouched\.crt)"
     r"|profiles/[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.toml"
     r"|bellwire\.toml)"
 )

@@ -24,6 +24,7 @@ from bellwire.node.archive import pack
 from bellwire.node.assemble import SITES, node_folder
 from bellwire.node.fence import HISTORY_FILE, read_history
 from bellwire.node.identity import PUBLIC_FILE, SEED_FILE
+from bellwire.node.network.place import network_folder, network_sites
 from bellwire.node.operator import OperatorClient
 from bellwire.node.settings import Settings, default_file
 from bellwire.node.store_place import store_place
@@ -76,6 +77,9 @@ def back_up(settings: Settings, out: Path, config: Path | None) -> Written:
     for site in SITES:
         files |= _node(settings, site)
         files |= _authority(settings.state.dir, site)
+    for site in network_sites(settings.state.dir):
+        files |= _network(settings.state.dir, site)
+        files |= _authority(settings.state.dir, site)
     if not files:
         raise UsageError(
             f"expected a node's state or an authority in {settings.state.dir}, got neither",
@@ -119,6 +123,14 @@ def _history(settings: Settings, site: str, folder: Path) -> History | None:
         return None
     with closing(open_database(place)) as database, database.transaction() as cursor:
         return history.read(cursor)
+
+
+def _network(state: Path, site: str) -> dict[str, bytes]:
+    """Who a site of a network is; keys that wait there, and meetings, are made anew."""
+    folder = network_folder(state, site)
+    own, public = _own(folder / SEED_FILE), _public(folder / PUBLIC_FILE)
+    found = {SEED_FILE: own, PUBLIC_FILE: public}
+    return {f"{folder.name}/{name}": each for name, each in found.items() if each is not None}
 
 
 def _authority(state: Path, site: str) -> dict[str, bytes]:

@@ -36,6 +36,12 @@ def is_network_site(state: Path, site: str) -> bool:
     )
 
 
+def network_sites(state: Path) -> list[str]:
+    """Sites of networks whose state is in a state folder."""
+    names = sorted(path.name.removeprefix("network-") for path in state.glob("network-*"))
+    return [name for name in names if is_network_site(state, name)]
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What a site keeps.
