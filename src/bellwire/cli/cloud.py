@@ -1,5 +1,6 @@
 """`bellwire cloud`: takes readings from enrolled devices."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,9 @@ from bellwire.cli.options import ConfigOption, StateOption
 from bellwire.cli.session import PaddingOption, session_options
 
 if TYPE_CHECKING:
-    from bellwire.iot.cloud import Arrived, Event
+    from collections.abc import Callable
+
+    from bellwire.iot.cloud import Arrived, Event, TurnedAway
 
 
 def command(
@@ -111,14 +114,26 @@ def command(
     asyncio.run(serve())
 
 
-class _Teller:
-    """Logs events, and prints readings if they are to be printed and somebody reads them."""
+TOLD_A_SECOND = 20
+"""Connections turned away that are logged one by one; of the rest, how many."""
 
-    def __init__(self, *, print_readings: bool) -> None:
+
+class _Teller:
+    """Logs events, and prints readings if they are to be printed and somebody reads them.
+
+    A flood of connections must not become a flood of lines.
+    """
+
+    def __init__(
+        self, *, print_readings: bool, clock: "Callable[[], float]" = time.monotonic
+    ) -> None:
         import structlog
 
         self._log = structlog.get_logger("cloud")
         self._printing = print_readings
+        self._clock = clock
+        self._second = clock()
+        self._told = self._untold = 0
 
     def __call__(self, event: "Event") -> None:
         from bellwire.iot.cloud import Arrived, SessionOpened, TurnedAway
@@ -130,9 +145,21 @@ class _Teller:
             self._log.info("readings stored", device=event.device.name, count=len(event.readings))
             self._print(event)
         elif isinstance(event, TurnedAway):
-            self._log.warning("turned away", peer=event.peer, reason=event.reason)
+            self._tell_away(event)
         else:
             self._log.warning("key file ignored", reason=event.reason)
+
+    def _tell_away(self, event: "TurnedAway") -> None:
+        now = self._clock()
+        if now - self._second >= 1.0:
+            if self._untold:
+                self._log.warning("more turned away", count=self._untold)
+            self._second, self._told, self._untold = now, 0, 0
+        if self._told < TOLD_A_SECOND:
+            self._told += 1
+            self._log.warning("turned away", peer=event.peer, reason=event.reason)
+        else:
+            self._untold += 1
 
     def _print(self, event: "Arrived") -> None:
         try:
