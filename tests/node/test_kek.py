@@ -64,7 +64,7 @@ def test_a_store_moves_from_source_to_source_and_keeps_its_keys(
         with pytest.raises(KekRefused):
             has_key(home, now)
         now = then
-    assert sorted(path.name for path in home.iterdir()) == ["key.wrapped", "keys.sqlite"]
+    assert not [path for path in home.iterdir() if path.name.startswith("kek")]
     assert list((folder / "stick").iterdir()) == []
     assert memory_keyring.entries == {}
     assert rotate_kek(says(now), home, Side.ALICE, None)["source"] == now
