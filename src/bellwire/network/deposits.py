@@ -23,7 +23,7 @@ from bellwire.keys.kme import KEY_ID_BYTES
 from bellwire.keys.waiting import Waiting
 from bellwire.network import deposit
 from bellwire.network.deposit import Answer, Header, Outcome
-from bellwire.network.errors import MessageRefused, NoRoute, TransferFailed
+from bellwire.network.errors import MessageRefused, NoRoute
 from bellwire.network.hop import key_bytes
 from bellwire.network.model import SHARE_OVERHEAD, TransferRecord
 from bellwire.network.node import RelayNode
@@ -230,9 +230,9 @@ class Deposits:
             part = self._pads.take(site, size, self._is_trusted)
             if part is not None:
                 if self._pads.left(site) < self._rules.block_bytes // 2:
-                    self._make(site, self._rules.block_bytes)
+                    self._make(site, 1)
                 return part
-            making = self._make(site, max(size, self._rules.block_bytes))
+            making = self._make(site, size)
             await asyncio.wait({making})
             _raise(making, site)
 
@@ -251,13 +251,22 @@ class Deposits:
             found.making.add_done_callback(_heard)
         return found.making
 
-    async def _make_now(self, site: str, size: int) -> TransferRecord:
-        routes = len(self._choose(site, size))
+    async def _make_now(self, site: str, least: int) -> TransferRecord:
+        """Make a block: of the usual length if there is key for it, else of what is needed."""
+        size = max(least, self._rules.block_bytes)
         try:
-            return await self._node.make(site, size, routes=routes)
+            routes = self._choose(site, size)
+        except NotEnoughKey:
+            if least in (1, size):
+                raise
+            size = least
+            routes = self._choose(site, size)
+        try:
+            return await self._node.make(site, size, routes=len(routes))
         except NoRoute:
-            # Some turned RED, or a relay was found to alter shares, meanwhile.
-            return await self._node.make(site, size, routes=self._rules.min_routes)
+            # Some turned RED or ran short, or a relay was found to alter shares, meanwhile.
+            size = size if least == 1 else least
+            return await self._node.make(site, size, routes=len(self._choose(site, size)))
 
     def _choose(self, site: str, size: int) -> tuple[Route, ...]:
         topology, name = self._node.topology(), self._node.name
@@ -271,12 +280,16 @@ class Deposits:
             except NoRoute as error:
                 missing = error
         assert missing is not None
-        if _is_reached(topology, name, site, self._rules.min_routes):
-            raise NotEnoughKey(8 * demand.size, 0) from missing
-        raise LinkRed(
-            f"no key leaves: expected {self._rules.min_routes} ways of trusted links to site "
-            f"{site}, got {missing.found}"
-        ) from missing
+        # Whether there would be ways if stock did not count.
+        full = Topology(replace(link, stock_bits=MAX_STOCK_BITS) for link in topology.links())
+        try:
+            dry = disjoint_routes(full, name, site, demand, self._rules.min_routes)
+        except NoRoute:
+            raise LinkRed(
+                f"no key leaves: expected {self._rules.min_routes} ways of trusted links to site "
+                f"{site}, got {missing.found}"
+            ) from missing
+        raise NotEnoughKey(8 * demand.size, self.bottleneck_bits(dry)) from missing
 
     def _is_joined(self, site: str, demand: Demand) -> bool:
         """Whether the best way to a site is a link of our own."""
@@ -354,16 +367,6 @@ class Deposits:
         awaited.answer.set_result(answer.outcome)
 
 
-def _is_reached(topology: Topology, name: str, site: str, routes: int) -> bool:
-    """Whether enough ways lead to a site if stock did not count."""
-    full = Topology(replace(link, stock_bits=MAX_STOCK_BITS) for link in topology.links())
-    try:
-        disjoint_routes(full, name, site, Demand(size=1), routes)
-    except NoRoute:
-        return False
-    return True
-
-
 def _heard(task: "asyncio.Task[TransferRecord]") -> None:
     if not task.cancelled() and task.exception() is not None:
         log.warning("no block to a site", reason=str(task.exception()))
@@ -377,8 +380,8 @@ def _raise(making: "asyncio.Task[TransferRecord]", site: str) -> None:
     match error:
         case None:
             return
-        case NoRoute() | TransferFailed():
-            raise PeerAbsent(f"no block with site {site}: {error}") from error
+        case NoRoute():
+            raise NotEnoughKey(error.bits, 0) from error
         case LinkRed() | NotEnoughKey() | StoreError():
             raise error
         case BellwireError():

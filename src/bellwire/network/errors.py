@@ -25,6 +25,7 @@ class NoRoute(NetworkError):
     Attributes:
         wanted: Node-disjoint routes asked for.
         found: How many there are.
+        bits: Link key that each hop takes.
     """
 
     def __init__(self, origin: str, target: str, wanted: int, found: int, size: int) -> None:
@@ -35,6 +36,7 @@ class NoRoute(NetworkError):
         )
         self.wanted = wanted
         self.found = found
+        self.bits = 8 * size
 
 
 class TransferFailed(NetworkError):

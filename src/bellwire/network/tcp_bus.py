@@ -11,10 +11,10 @@ Layout: spec/key-relay.md, *Bus*.
 import asyncio
 import os
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import structlog
@@ -48,6 +48,7 @@ MAX_WAITING_BYTES: Final = 16 * 2**20
 MAX_CALLERS: Final = 512
 HELLO_WITHIN_S: Final = 5.0
 CONNECT_WITHIN_S: Final = 5.0
+END_WITHIN_S: Final = 1.0
 TAKEN_WITHIN_S: Final = 10.0
 _MIND_S: Final = 1.0
 _AGAIN_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -180,8 +181,6 @@ class TcpBus:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if server is not None:
-            await server.wait_closed()
 
     async def join(self, node: str, topics: Collection[str]) -> None:
         """As `Bus.join`, for our own node: other nodes have a bus of their own."""
@@ -262,12 +261,7 @@ class TcpBus:
                 body = msgspec.msgpack.encode(_Hello(node, nonce))
                 await write_frame(writer, sign(self._identity, self._name, PURPOSE, body))
             self.connected.add(node)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_say(writer, outbox))
-                tasks.create_task(_hear_taken(reader, outbox))
-                tasks.create_task(_mind(outbox))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
+            await _first(_say(writer, outbox), _hear_taken(reader, outbox), _mind(outbox))
         finally:
             await _end(writer)
 
@@ -316,6 +310,22 @@ class TcpBus:
             await write_frame(writer, msgspec.msgpack.encode(_Taken(message.number)))
 
 
+async def _first(*works: Coroutine[Any, Any, None]) -> None:
+    """Work at all until one ends, and raise what it raised.
+
+    Not a TaskGroup: an error that ends one hides a cancellation that comes with it.
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _say(writer: asyncio.StreamWriter, outbox: _Outbox) -> None:
     """Send what waits, from the oldest on, until cancelled."""
     loop, last = asyncio.get_running_loop(), 0
@@ -354,7 +364,12 @@ async def _mind(outbox: _Outbox) -> None:
 
 
 async def _end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and return when its socket is closed."""
     writer.close()
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(1.0):
+    try:
+        async with asyncio.timeout(END_WITHIN_S):
             await writer.wait_closed()
+    except TimeoutError:
+        writer.transport.abort()
+    except OSError:
+        pass  # Lost before it was closed, which is closed, too.

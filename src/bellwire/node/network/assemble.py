@@ -186,6 +186,7 @@ async def open_site(settings: Settings) -> AsyncIterator[OpenSite]:
         folder = network_folder(settings.state.dir, planned.site)
         await stack.enter_async_context(site_server(folder / SOCKET, service))
         about["operator"] = str(folder / SOCKET)
+        await service.look()
         audit = None
         if kme is not None and planned.kme is not None:
             audit = open_audit(settings, planned.site)

@@ -108,6 +108,10 @@ class SiteService:
             clock=clock,
         )
 
+    async def look(self) -> None:
+        """Ask the nodes of all links once, so that what they say is known before anybody asks."""
+        await asyncio.gather(*(link.look() for link in self.links.values()))
+
     async def run(self) -> None:
         """Take part in the network, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
