@@ -1,18 +1,27 @@
 """A node's store on a PostgreSQL server, as the settings say."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.keys.postgres.server import Server
-from tests.keys.stores import PREPLACED, add_ready, pool_of, take
+from tests.keys.stores import PREPLACED, add_ready, pool_of, some_bytes, take
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
+from bellwire.keys.errors import PreplacedKeyInvalid
 from bellwire.keys.kek.errors import KekRefused
+from bellwire.keys.reserve import preplaced_bytes
+from bellwire.keys.store import KeyStore
 from bellwire.node.assemble import open_store
+from bellwire.node.backup import back_up
 from bellwire.node.errors import ConfigError
+from bellwire.node.fence import fence_store
 from bellwire.node.kek import rotate_kek, show_kek
+from bellwire.node.restore import restore
 from bellwire.node.settings import load
+
+ANOTHER = some_bytes(preplaced_bytes(6), 815)
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +53,51 @@ def test_a_node_keeps_its_keys_on_the_server_and_its_data_key_at_home(
     (home / "key.wrapped").unlink()
     with pytest.raises(KekRefused, match=r"key\.wrapped"):
         open_store(home, Side.ALICE, None, url=server.url)
+
+
+def test_a_schema_that_may_have_been_put_back_is_fenced_or_voided_and_gives_no_key_again(
+    server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "none"))
+    state, key = folder / "state", folder / "key"
+    state.mkdir(mode=0o700)
+    home = state / "node-a"
+
+    def start(content: bytes | None) -> KeyStore:
+        if content is not None:
+            key.touch(mode=0o600)
+            key.write_bytes(content)
+        return open_store(home, Side.ALICE, key if content else None, url=server.url)
+
+    store = start(PREPLACED.reveal())
+    add_ready(store, 1, 4096)
+    grants = store.grants()
+    grants.load()
+    grants.propose("app-a", ("app-b",))
+    store.close()
+    settings = load(overrides={"store": {"url": server.url}, "state": {"dir": state}})
+    assert back_up(settings, folder / "a.tar", None).sites == ("a",)
+
+    fence_store(settings, home, Side.ALICE)
+    with pytest.raises(PreplacedKeyInvalid, match="its pads are used"):
+        start(PREPLACED.reveal())
+    store = start(ANOTHER)
+    assert pool_of(store).free_bits == 0
+    add_ready(store, 1, 4096)
+    assert pool_of(store).free_bits > 0
+    store.close()
+
+    # A restored folder, and beside it, by hand, what opens the schema that is still there.
+    home.rename(folder / "lost")
+    restore(folder / "a.tar", state)
+    with pytest.raises(KekRefused, match=r"key\.wrapped"):
+        start(ANOTHER[::-1])
+    for path in (folder / "lost").glob("ke*"):
+        shutil.copy2(path, home / path.name)
+    store = start(ANOTHER[::-1])
+    assert pool_of(store).free_bits == 0
+    assert [each.master for each in store.history().grants] == ["app-a"]
+    store.close()
 
 
 def test_a_store_in_the_folder_is_not_left_behind_for_one_on_a_server(
