@@ -13,7 +13,8 @@ recorder (`recorder/sitecustomize.py`) that writes down
 All key material comes into being at one of these places or is cut from what did; pieces are looked
 for, not wholes: each run of 16 bytes that starts at a multiple of 16 in a secret, at any place of
 any file, as raw bytes, hexadecimal, base64 or Python's repr. Left out are the secrets that are
-files by design: the two key-encryption keys and the two identities, which must be nowhere else.
+files by design: the two key-encryption keys, the two identities and the ticket of the device's last
+session, which must be nowhere else.
 """
 
 import base64

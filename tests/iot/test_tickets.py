@@ -46,7 +46,7 @@ def test_a_ticket_of_another_time_is_none(tmp_path: Path, after: float) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 100, b"x" * 2000])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 100, b"x" * 2000, bytes(48) + b"{}"])
 def test_a_spoilt_file_is_no_ticket(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ticket"
     path.touch(0o600)

@@ -1,7 +1,8 @@
 """A device's ticket: a file of its owner's, gone before the ticket is used.
 
 Who copies it could resume the session once in the device's place, as whoever copies the identity
-key could shake hands; what was sent before stays closed. A file that is spoilt is no ticket.
+key could shake hands; what was sent before stays closed. A file that is spoilt is no ticket. It has
+the secret (32 bytes), the handle (16), and a line of JSON about them.
 """
 
 import time
@@ -16,15 +17,16 @@ from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.private import read_own_file, sync_folder, unusable, write_whole
 from bellwire.base.secret import Secret
 from bellwire.channel.handshake import Suite, Ticket
+from bellwire.channel.messages import HANDLE_BYTES
 from bellwire.channel.protections import Protections
 from bellwire.channel.resumption import TICKET_LIFE_S
+from bellwire.channel.symmetric import SECRET_BYTES
 
 MAX_FILE: Final = 1024
+_CUT: Final = SECRET_BYTES + HANDLE_BYTES
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    handle: Annotated[bytes, Meta(min_length=16, max_length=16)]
-    psk: Annotated[bytes, Meta(min_length=32, max_length=32)]
+class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peer: Annotated[bytes, Meta(min_length=32, max_length=32)]
     suite: Suite
     qkd_source: Annotated[str, Meta(max_length=40)] | None
@@ -33,7 +35,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: float
 
 
-_decoder = msgspec.json.Decoder(_File)
+_decoder = msgspec.json.Decoder(_About)
 
 
 class TicketFile:
@@ -55,9 +57,7 @@ class TicketFile:
             PathUnusable: it cannot be written.
         """
         done = ticket.protections
-        kept = _File(
-            ticket.handle,
-            ticket.psk.reveal(),
+        about = _About(
             ticket.peer,
             ticket.suite,
             done.qkd_source,
@@ -65,7 +65,8 @@ class TicketFile:
             done.resumed,
             self._clock() + TICKET_LIFE_S,
         )
-        write_whole(self._path, msgspec.json.encode(kept), replace=True)
+        secret = ticket.psk.reveal() + ticket.handle
+        write_whole(self._path, secret + msgspec.json.encode(about) + b"\n", replace=True)
 
     def take(self, peer: bytes, suite: Suite) -> Ticket | None:
         """The ticket for this cloud and suite, if there is one; it is there no longer.
@@ -83,7 +84,7 @@ class TicketFile:
         except OSError as error:
             raise unusable(self._path, error) from error
         try:
-            kept = _decoder.decode(data)
+            kept = _decoder.decode(data[_CUT:])
         except UNDECODABLE:
             return None
         left = kept.expires - self._clock()
@@ -92,4 +93,4 @@ class TicketFile:
         protections = Protections(
             kept.qkd_source, kept.suite, qkd_keys=kept.qkd_keys, resumed=kept.resumed
         )
-        return Ticket(kept.handle, Secret(kept.psk), kept.peer, protections)
+        return Ticket(data[SECRET_BYTES:_CUT], Secret(data[:SECRET_BYTES]), kept.peer, protections)
