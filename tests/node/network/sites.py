@@ -180,7 +180,9 @@ def socket_folder(folder: Path, site: str, peer: str) -> Path:
     return folder / f"{site}-to-{peer}"
 
 
-def prepare(folder: Path, pairs: Pairs, **network: object) -> dict[str, Settings]:
+def prepare(
+    folder: Path, pairs: Pairs, store_url: str = "", **network: object
+) -> dict[str, Settings]:
     """Identities, certificates, topology file and settings of all sites."""
     names = sorted({name for each in pairs for name in each})
     ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -203,6 +205,7 @@ def prepare(folder: Path, pairs: Pairs, **network: object) -> dict[str, Settings
         name: Settings.model_validate(
             {
                 "state": {"dir": folder / name},
+                "store": {"url": store_url},
                 "network": {
                     "site": name,
                     "topology": folder / "topology.toml",
@@ -222,9 +225,11 @@ def prepare(folder: Path, pairs: Pairs, **network: object) -> dict[str, Settings
 
 
 @contextlib.asynccontextmanager
-async def sites(folder: Path, pairs: Pairs, **network: object) -> AsyncIterator[Sites]:
+async def sites(
+    folder: Path, pairs: Pairs, store_url: str = "", **network: object
+) -> AsyncIterator[Sites]:
     """A network at work, each site knowing all of it."""
-    settings = prepare(folder, pairs, **network)
+    settings = prepare(folder, pairs, store_url, **network)
     async with contextlib.AsyncExitStack() as stack:
         links = {
             (one, other): await stack.enter_async_context(link(folder, one, other))
