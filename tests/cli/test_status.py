@@ -23,6 +23,8 @@ async def _asked(folder: Path, *arguments: str) -> int:
             server = operator_server(place / "operator.sock", node)
             await stack.enter_async_context(server)
         await key_at_both(pair)
+        for node in (pair.alice, pair.bob):
+            await node._keep_status()
         return await asyncio.to_thread(run, ["status", "--state", str(folder), *arguments])
 
 
@@ -44,6 +46,19 @@ def test_status_as_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert all(node["running"] and node["keys_may_flow"] for node in document["nodes"])
     assert all(node["stock_bits"] > 0 for node in document["nodes"])
     assert all(node["first_contact"] == "pre-placed key" for node in document["nodes"])
+
+
+def test_status_shows_how_the_link_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asyncio.run(_asked(tmp_path, "--history", "5", "--json")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (document,) = (json.loads(line) for line in lines if line.startswith('{"nodes"'))
+    for node in document["nodes"]:
+        assert node["history"]
+        assert [each["at"] for each in node["history"]] == sorted(
+            each["at"] for each in node["history"]
+        )
+        assert set(node["history"][-1]) == {"at", "status", "stale", "qber", "reason"}
+        assert node["history"][-1]["status"] == "GREEN"
 
 
 def test_status_without_nodes_is_unreachable(

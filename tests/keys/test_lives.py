@@ -129,6 +129,9 @@ class SmallPool:
     def add(self) -> None:
         pass
 
+    def heed_others(self) -> None:
+        pass
+
     def take_report(self, sequence: int, *_: object) -> None:
         self.peer_sequence = sequence
 

@@ -405,7 +405,7 @@ def test_another_programs_database_or_version_is_refused(folder: Path) -> None:
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StoreRefused, match=r"schema version 5.*got 99"):
+    with pytest.raises(StoreRefused, match=r"schema version 6.*got 99"):
         open_store(folder)
 
 
@@ -449,6 +449,29 @@ def test_a_store_of_every_earlier_version_is_taken_over_without_its_stock(
     assert here == SCHEMA_VERSION
     assert not any("own_next" in sql or "pages" in sql for (sql,) in rows if sql)
     store.close()
+
+
+def test_a_store_of_version_5_keeps_all_that_it_had(folder: Path) -> None:
+    put_aside(folder, 5)
+    store = open_store(folder)
+    assert (store.last_block(), store.pending(), store.state(1)) == (2, [2], BlockState.READY)
+    pool, grants = pool_of(store), store.grants()
+    assert pool.marks == (0, 48, 2, 3)
+    assert tuple(pool.account().values()) == (16, 0, 24, 8)
+    grants.load()
+    found = grants.find("a1", ("b1", "b2"))
+    assert found is not None
+    assert (found.number, found.agreed) == (1, True)
+    assert grants.numbered(own=False, number=1) is not None
+    start = 8 * (8 * store.mark_ready(1).refill_sets + 8)
+    assert take(pool).keys.reveal() == secret(1, BITS).reveal()[start : start + 32]
+    assert store.mark_ready(2).first_unit == 48
+    with store._database.transaction() as cursor:
+        assert cursor.execute("SELECT COUNT(*) FROM copies").fetchone() == (1,)
+        assert cursor.execute("SELECT * FROM issued").fetchall() == [(24, 28, 1000.0)]
+        assert cursor.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    store.close()
+    open_store(folder).close()
 
 
 def test_a_folder_that_cannot_be_used_is_a_clear_usage_error(folder: Path) -> None:

@@ -1,10 +1,12 @@
 """Whatever becomes of frames between two KMEs: no key twice, none unequal, and they meet again."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,13 +18,13 @@ from tests.web.doors import Loop
 
 from bellwire.base.detections import Side
 from bellwire.keys import link_keys
-from bellwire.keys.errors import KeyGone, NotEnoughKey, PeerAbsent
+from bellwire.keys.errors import KeyGone, NotEnoughKey, PeerAbsent, PeeringBroken
 from bellwire.keys.kme import Delivery
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.peering import line
 from bellwire.node import peering, service
 
-STOCK = 400_000
+STOCK = 2_000_000
 AFTER = 5
 """Frames of a connection that a blow may fall on: hello, SYNC, SAES, a grant, a report."""
 
@@ -119,6 +121,12 @@ class Both:
             for side, keys in self.keys.items()
         )
 
+    async def calm(self) -> None:
+        """Until both have heard where the other is; not for long, for one may hear nothing."""
+        async with asyncio.timeout(1.0):
+            while not self.settled():
+                await asyncio.sleep(0.01)
+
     async def strike(self, mangler: Mangler) -> None:
         """Keys leave while frames are struck, and leave as ever when they no longer are."""
         self.pair.wire.mangle = mangler
@@ -134,7 +142,8 @@ class Both:
             while not self.settled():
                 for side in Side:
                     await self.key(side)  # what is said of it shows a connection that is spoilt
-                await asyncio.sleep(0.06)
+                with contextlib.suppress(TimeoutError):
+                    await self.calm()
             assert await self.pair_of_saes(), "a new pair is not agreed to"
         assert not any(keys.fences for keys in self.keys.values()), "key was voided"
 
@@ -226,3 +235,29 @@ def test_a_line_that_takes_whatever_comes_is_found_out(
     with pytest.raises((AssertionError, PeerAbsent, NotEnoughKey)):
         both.loop.wait(both.strike(Mangler([Blow(Side.ALICE, 1, "flip")])))
     assert any(keys.fences for keys in both.keys.values())
+
+
+def test_a_connection_that_fails_as_the_node_stops_does_not_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with asyncio.timeout(30):
+            async with two_nodes(tmp_path) as pair:
+                began = asyncio.Event()
+                spoilt: list[str] = []
+
+                async def fails_when_cancelled(*_: Any) -> None:
+                    began.set()
+                    try:
+                        await asyncio.Event().wait()
+                    except asyncio.CancelledError:
+                        if spoilt:
+                            raise
+                        spoilt.append("at that moment")
+                        raise PeeringBroken("a frame was spoilt") from None
+
+                monkeypatch.setattr(pair.alice._peering, "run", fails_when_cancelled)
+                pair.wire.cut()
+                await began.wait()
+
+    asyncio.run(test())

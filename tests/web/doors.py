@@ -18,6 +18,7 @@ from tests.simulators.kme import Authority
 from tests.web.model import ModelKme, World
 
 from bellwire.keys.status import StatusView
+from bellwire.keys.status_log import StatusRecord
 from bellwire.pki.names import common_names
 from bellwire.pki.tls import server_context
 from bellwire.web.figures import Reading
@@ -207,6 +208,13 @@ def doors(
     views: dict[str, StatusView] = {}
     with Loop(factory) as loop:
 
+        async def histories(since: float, most: int) -> dict[str, list[StatusRecord]]:
+            found = [
+                StatusRecord(each.since, each.status, each.stale, each.qber, each.reason)
+                for each in views.values()
+            ]
+            return {"a-b": [each for each in found if each.at >= since][-most:]}
+
         async def open_door(name: str) -> Site:
             kme = ModelKme(name, shared)
             tls = clients.server(name)
@@ -217,6 +225,7 @@ def doors(
                 limits=limits,
                 operators=frozenset({"operator"}),
                 views=lambda: dict(views),
+                histories=histories,
                 troubles=lambda: [] if shared.stock else ["no keys are left"],
                 skip=skip or {},
                 readings=lambda: [Reading("stored_keys", "Keys.", shared.stock, {"peer": "b"})],

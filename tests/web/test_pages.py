@@ -55,7 +55,7 @@ def plain(site: Site, path: str) -> tuple[int, str, bytes]:
 
 # Who may see what
 
-SAE_MAY = ["/healthz", "/readyz", "/status", "/openapi.json"]
+SAE_MAY = ["/healthz", "/readyz", "/status", "/status/history", "/openapi.json"]
 
 
 @pytest.mark.parametrize("path", [*SAE_MAY, "/metrics"])
@@ -294,3 +294,25 @@ def test_who_listens_late_or_slowly_is_told_the_latest() -> None:
     kinds = asyncio.run(listen())
     assert [kind for kind, _ in kinds] == ["status", "status", "heartbeat"]
     assert kinds[1][1]["a-b"]["status"] == "RED"  # type: ignore[index]
+
+
+def test_the_history_of_a_link_is_told_from_a_time_on_and_as_long_as_asked(pair: Pair) -> None:
+    pair.views["b-c"] = RED
+    with pair.a.client(ALICE) as alice:
+        found = alice.get("/status/history").json()["links"]["a-b"]
+        assert [each["status"] for each in found] == ["GREEN", "RED"]
+        assert found[1] == {
+            "at": RED.since,
+            "status": "RED",
+            "stale": False,
+            "qber": None,
+            "reason": RED.reason,
+        }
+        for query, length in (("limit=1", 1), ("since=100&limit=5000", 2), ("since=100.5", 0)):
+            answer = alice.get(f"/status/history?{query}")
+            assert len(answer.json()["links"]["a-b"]) == length
+        for query in ("limit=0", "limit=5001", "limit=x", "since=-1", "since=nan", "limit=1.5",
+                      "limit=1&limit=2", f"since={'1' * 40}"):  # fmt: skip
+            answer = alice.get(f"/status/history?{query}")
+            assert answer.status_code == 400, query
+            assert "expected since" in answer.json()["message"]

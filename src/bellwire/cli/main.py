@@ -49,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "link": Entry("bellwire.cli.link", "Run the quantum link, simulated."),
     "node": Entry("bellwire.cli.node", "Run one site's node."),
     "network": Entry("bellwire.cli.network", "Keys between sites of a network, over relays."),
+    "kme": Entry("bellwire.cli.kme", "One more process of a site's KME, on PostgreSQL."),
     "keys": Entry("bellwire.cli.keys", "Keys by ETSI 014, certificates, and what protects keys."),
     "up": Entry("bellwire.cli.up", "All services of this machine, minded."),
     "status": Entry("bellwire.cli.status", "What runs on this machine, and how it is."),

@@ -144,12 +144,12 @@ def command(
         kme=_kme(settings, site, kme),
     )
     # Keys are asked for often: this loop takes less of the processor for a request.
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         again = partial(load, config, overrides)
         runner.run(assemble.run_node(settings, options, output.emit, again))
 
 
-def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+def loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
     """uvloop's, where it is installed; None for asyncio's own."""
     try:
         import uvloop

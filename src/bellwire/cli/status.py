@@ -1,20 +1,38 @@
 """`bellwire status`: what runs on this machine, and how the link and its keys are."""
 
+from typing import Annotated
+
+import typer
+
 from bellwire.base.errors import UnreachableError
 from bellwire.cli import output
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 
-def command(json: JsonFlag = False, state: StateOption = None, config: ConfigOption = None) -> int:
+def command(
+    history: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, max=5000, help="Show the last N records of each link's status."
+        ),
+    ] = 0,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> int:
     """Show the services of this state folder, and each node's link, keys and blocks."""
     import asyncio
 
-    from bellwire.cli.tables import node_table, service_table
+    from bellwire.cli.tables import history_table, node_table, service_table
     from bellwire.node.settings import load
+    from bellwire.services.overview import history as records
     from bellwire.services.overview import overview
 
     folder = load(config, {"state": {"dir": state}}).state.dir
     found = asyncio.run(overview(folder))
+    for node in found["nodes"]:
+        if history and node["running"]:
+            node["history"] = asyncio.run(records(folder, node["site"], history))
     services, nodes = found["services"], found["nodes"]
     if not services and not any(node["running"] for node in nodes):
         raise UnreachableError(
@@ -33,4 +51,7 @@ def command(json: JsonFlag = False, state: StateOption = None, config: ConfigOpt
         if node["running"]:
             made = node["first_contact"] or "not made yet"
             out.print(f"  First contact of node {node['site']}: {made}.")
+    for node in nodes:
+        if node.get("history"):
+            out.print(history_table(node["site"], node["history"]))
     return 0 if well else 1

@@ -49,6 +49,21 @@ def node_table(nodes: list[dict[str, Any]]) -> "Table":
     return table
 
 
+def history_table(site: str, records: list[dict[str, Any]]) -> "Table":
+    """How the link of a node was: one row for each record."""
+    from datetime import UTC, datetime
+
+    from rich.markup import escape
+
+    table = new_table(f"node {site} from", "status", "mean QBER", "why")
+    for each in records:
+        at = datetime.fromtimestamp(each["at"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        qber = each["qber"]
+        status = f"{each['status']}, stale" if each["stale"] else each["status"]
+        table.add_row(at, status, "–" if qber is None else f"{qber:.1%}", escape(each["reason"]))
+    return table
+
+
 def duration(seconds: float) -> str:
     """A time for people: 5 s, 12 min, 3.5 h, 2.0 d."""
     if seconds < 60:

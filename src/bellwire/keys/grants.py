@@ -63,15 +63,17 @@ class Grants:
             rows = cursor.execute(
                 "SELECT own, number, master, slaves, agreed FROM grants"
             ).fetchall()
-        self._by_number, self._own, self._of_master = {}, {}, {}
+        fresh = Grants(self._database)
         for own, number, master, slaves, agreed in rows:
             try:
                 names = tuple(str(name) for name in json.loads(slaves))
             except ValueError as error:
                 raise StoreCorrupt(f"expected the slaves of grant {number}") from error
-            self._remember(Grant(bool(own), number, master, names, bool(agreed)))
+            fresh._remember(Grant(bool(own), number, master, names, bool(agreed)))
         for own_side in (True, False):
-            self._by_number[own_side, LOCAL] = Grant(own_side, LOCAL, "", ("",), agreed=True)
+            fresh._by_number[own_side, LOCAL] = Grant(own_side, LOCAL, "", ("",), agreed=True)
+        # At once: somebody may be looking something up meanwhile.
+        self._by_number, self._own, self._of_master = fresh._by_number, fresh._own, fresh._of_master
         self._stale = False
 
     @contextmanager

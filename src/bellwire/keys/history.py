@@ -21,7 +21,18 @@ MAX_HISTORY = 256 << 20
 _Count = Annotated[int, Meta(ge=0, le=1 << 62)]
 _Name = Annotated[str, Meta(min_length=1, max_length=MAX_SAE_ID)]
 
-_BITS = ("handed", "issued", "copies", "segments", "marks", "pending_bits", "pad_sets", "blocks")
+_BITS = (
+    "handed",
+    "issued",
+    "unreported",
+    "wanted",
+    "copies",
+    "segments",
+    "marks",
+    "pending_bits",
+    "pad_sets",
+    "blocks",
+)
 """Tables of which nothing may come back."""
 
 

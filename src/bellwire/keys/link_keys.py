@@ -153,6 +153,11 @@ class LinkKeys:
         return self._pool.free_bits
 
     @property
+    def agreed(self) -> tuple[int, int]:
+        """The pool's epoch, and the unit in it up to which the peer numbers alike."""
+        return self._pool.agreed
+
+    @property
     def takeable_bits(self) -> int:
         """Those that may be handed out now: both sides are known to number them alike."""
         return UNIT_BITS * self._pool.takeable_units if self.peer.met else 0

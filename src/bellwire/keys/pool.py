@@ -50,6 +50,9 @@ from bellwire.keys.sealing import Sealer
 from bellwire.keys.segments import Segment
 from bellwire.keys.shelf import Part, Shelf
 
+MAX_HEEDED = 4096
+"""Ranges of other processes that are taken over for a report at once."""
+
 MAX_EXPIRED = 256
 """Ranges that one call of `expire` looks at."""
 
@@ -100,10 +103,14 @@ class Pool:
         database: Of the store.
         sealer: Of the store.
         side: Whose store it is.
+        further: For a process beside the node: what it hands out, the node reports to the peer.
     """
 
-    def __init__(self, database: Database, sealer: Sealer, side: Side) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, side: Side, *, further: bool = False
+    ) -> None:
         self.side = side
+        self._further = further
         self._lock = threading.RLock()
         self._database = database
         self._sealer = sealer
@@ -153,6 +160,12 @@ class Pool:
     def marks(self) -> "PoolMarks":
         """Where the pool stands, for the peer to compare."""
         return self._marks
+
+    @property
+    @_alone
+    def agreed(self) -> tuple[int, int]:
+        """The epoch, and the unit in it up to which the peer is known to number alike."""
+        return self._marks.epoch, self._confirmed
 
     @_alone
     def account(self) -> dict[UnitLife, int]:
@@ -260,10 +273,27 @@ class Pool:
     # What the peer's KME and this one tell each other
 
     @_alone
+    def heed_others(self) -> None:
+        """Know what other processes of the site did, and what of theirs is to be reported.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+        """
+        if not self._database.shareable:
+            return
+        with self._database.transaction() as cursor:
+            self._catch_up(cursor)
+            rows = cursor.execute(
+                "SELECT first, stop FROM unreported ORDER BY first LIMIT ?", (MAX_HEEDED,)
+            ).fetchall()
+            cursor.executemany("DELETE FROM unreported WHERE first = ?", [row[:1] for row in rows])
+        self._issued += rows
+
+    @_alone
     def new_issues(self) -> list[tuple[int, int]]:
         """Ranges of units handed out since the last call, for the peer to know their age."""
         issued, self._issued = self._issued, []
-        return _join(issued)
+        return _join(sorted(issued))
 
     @_alone
     def take_report(self, sequence: int, ranges: Sequence[tuple[int, int]], now: float) -> None:
@@ -398,7 +428,7 @@ class Pool:
         """
         with self._database.transaction() as cursor:
             self._stale = True
-            for table in ("handed", "issued", "copies", "segments", "marks"):
+            for table in ("handed", "issued", "unreported", "copies", "segments", "marks"):
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - of the names above
             cursor.execute("UPDATE blocks SET units = 0 WHERE state = 'ready'")
             cursor.execute("UPDATE grants SET agreed = 0 WHERE own = 1")
@@ -468,7 +498,8 @@ class Pool:
         self._stale = False
         self._in_log = True
         self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
-        self._issued += changes.issued
+        if not self._further:
+            self._issued += changes.issued
         for segment, first, stop in changes.wipes:
             segment.wipe(first, stop)
         for segment in changes.segments.values():
@@ -673,6 +704,8 @@ class Pool:
                 for (own, number), (keys, bits) in changes.used.items()
             ],
         )
+        if self._further:
+            cursor.executemany("INSERT INTO unreported VALUES (?, ?)", changes.issued)
         _count_up(cursor)
 
     # Bits are zeroised

@@ -52,6 +52,8 @@ from bellwire.keys.rows import (
     there,
 )
 from bellwire.keys.sealing import DATA_KEY_BYTES, STORE_ID_BYTES, Box, Sealer
+from bellwire.keys.sharing import Sharing
+from bellwire.keys.status_log import StatusLog
 from bellwire.keys.waiting import Waiting
 
 BROUGHT = FirstContact()
@@ -63,7 +65,10 @@ _CHECK = b"this key-encryption key opens this store"
 class KeyStore:
     """The store of one side; `open` is the way to one, `close` gives it up."""
 
-    def __init__(self, database: Database, sealer: Sealer, side: Side) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, side: Side, *, further: bool = False
+    ) -> None:
+        self._further = further
         self._database = database
         self._sealer = sealer
         self.side = side
@@ -102,11 +107,11 @@ class KeyStore:
         except BaseException:
             database.close()
             raise
-        return cls(database, sealer, side)
+        return cls(database, sealer, side, further=shared)
 
     def pool(self) -> Pool:
         """The pool in this store; one at a time, to be loaded before it is used."""
-        return Pool(self._database, self._sealer, self.side)
+        return Pool(self._database, self._sealer, self.side, further=self._further)
 
     def grants(self) -> Grants:
         """The grants in this store; one at a time, to be loaded before they are used."""
@@ -123,6 +128,19 @@ class KeyStore:
     def derive(self, purpose: str) -> Secret:
         """A key that lasts as long as this store does."""
         return self._sealer.derive(purpose)
+
+    def status_log(self) -> StatusLog:
+        """The history of the link's status in this store; one at a time."""
+        return StatusLog(self._database)
+
+    def sharing(self) -> Sharing:
+        """Where the node and further processes of its site tell each other things."""
+        return Sharing(self._database)
+
+    @property
+    def shareable(self) -> bool:
+        """Whether further processes may share the pool: PostgreSQL."""
+        return self._database.shareable
 
     def sync_time(self) -> float | None:
         """Seconds that a commit takes; None where only the disk counts, which others measure."""

@@ -31,7 +31,7 @@ from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, prepla
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.keys.store import KeyStore
 from bellwire.node.audit import AuditLog, open_audit
-from bellwire.node.door import GRACE_S, KmeIdentity, open_door, open_identity, renew, rules_of
+from bellwire.node.door import GRACE_S, LINK, KmeIdentity, open_door, open_identity, renew, rules_of
 from bellwire.node.fence import key_is_placed, settle_restored
 from bellwire.node.identity import load_identity, load_or_create_identity
 from bellwire.node.kek import kek_source
@@ -45,9 +45,11 @@ from bellwire.node.service import Found, NodeService, Schedule
 from bellwire.node.settings import Settings
 from bellwire.node.signed_contact import SignedContact
 from bellwire.node.source import open_source
+from bellwire.node.status_push import open_push
 from bellwire.node.store_place import store_place
 from bellwire.node.used_keys import note_used, refuse_used
 from bellwire.node.vault import StoreVault
+from bellwire.web.push import Changes
 from bellwire.web.server import KmeServer
 
 SITES = {"a": Side.ALICE, "b": Side.BOB}
@@ -223,7 +225,7 @@ async def run_node(
         if identity is not None and options.kme is not None:
             door = open_door(settings, node, identity, sync_s, audit=audit, allowance=allowance)
             about["kme"] = await _start(door, settings, options.kme, stack)
-            node.status_changed = door.changes.tell
+        push = _push(settings, options.site, node, door)
         # No block before its kernels: a peer's time for a step is not there to compile in.
         await warming
         background = await _meet_peer(settings, options, folder, node, stack=stack, about=about)
@@ -240,6 +242,8 @@ async def run_node(
         tell_manager(READY)
         node.note("node started", source=material.kind.value, kme=about.get("kme"))
         renewing = asyncio.create_task(renew(identity, node.note)) if identity else None
+        if push is not None:
+            stack.push_async_callback(_ended, push())
         await _until(stop, background, renewing, node, door)
 
 
@@ -292,6 +296,27 @@ def _audit(settings: Settings, site: str, stack: contextlib.AsyncExitStack) -> A
         stack.callback(audit.close)
         stack.callback(audit.note, "node stopped")
     return audit
+
+
+def _push(
+    settings: Settings, site: str, node: NodeService, door: KmeServer | None
+) -> Callable[[], "asyncio.Task[None]"] | None:
+    """What begins to tell NATS of changes, if it is to be told; the door's listeners hear, too."""
+    changes = door.changes if door is not None else Changes()
+    node.status_changed = changes.tell
+    return open_push(
+        settings.push,
+        site,
+        node.kme,
+        views=lambda: {LINK: node.view()},
+        changes=changes,
+        clock=system_clock,
+    )
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _until(

@@ -1,17 +1,22 @@
 """The door of a site's KME: its certificates, its SAEs and HTTPS, put before the node's keys."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from bellwire.base.clock import system_clock
 from bellwire.base.errors import BellwireError
 from bellwire.keys.allowance import Allowance, Rules
+from bellwire.keys.further import FurtherSite
 from bellwire.keys.kme import Limits
-from bellwire.keys.site import Site, SiteLink
-from bellwire.node.service import NodeService
+from bellwire.keys.link_keys import LinkKeys
+from bellwire.keys.model import KeySourceKind
+from bellwire.keys.site import SiteLink
+from bellwire.keys.status import StatusView
+from bellwire.keys.status_log import StatusRecord
 from bellwire.node.settings import Settings
 from bellwire.pki.authority import Authority, authority_folder
 from bellwire.pki.registry import OperatorAuthority, Registry
@@ -78,9 +83,25 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
+class Behind(Protocol):
+    """What is behind a door: a node, or a further process beside it."""
+
+    source: KeySourceKind
+
+    @property
+    def link_keys(self) -> LinkKeys:
+        """The keys of its link."""
+
+    def view(self) -> StatusView:
+        """The status of the link now."""
+
+    async def status_records(self, since: float, most: int) -> Sequence[StatusRecord]:
+        """The history of the link's status."""
+
+
 def open_door(
     settings: Settings,
-    node: NodeService,
+    node: Behind,
     identity: KmeIdentity,
     sync_s: float,
     *,
@@ -98,9 +119,9 @@ def open_door(
         allowance: What masters may have; None for what the settings say.
     """
     kme = settings.kme
-    link = SiteLink(node.link_keys, node.keys.status, node.source)
+    link = SiteLink(node.link_keys, node.view, node.source)
     limits = Limits(key_bits=kme.key_bits, max_keys_per_request=kme.max_keys_per_request)
-    site = Site(
+    site = FurtherSite(
         identity.name,
         identity.registry,
         [link],
@@ -109,7 +130,7 @@ def open_door(
     )
 
     def readings() -> Iterable[Reading]:
-        view = node.keys.status()
+        view = node.view()
         labels = {"link": LINK}
         yield Reading("stock_bits", "Key that may be handed out.", link.keys.stock_bits, labels)
         yield Reading("keys_flow", "1 while keys may leave.", int(view.keys_may_flow), labels)
@@ -122,15 +143,19 @@ def open_door(
         fault = identity.registry.fault
         return told if fault is None else [*told, str(fault)]
 
+    async def histories(since: float, most: int) -> dict[str, Sequence[StatusRecord]]:
+        return {LINK: await node.status_records(since, most)}
+
     return KmeServer(
         site,
         identity.registry,
         identity.tls.server,
         limits=DoorLimits(requests_per_s=kme.requests_per_s, burst=kme.requests_per_s),
         operators=frozenset(kme.operators),
-        views=lambda: {LINK: node.keys.status()},
+        views=lambda: {LINK: node.view()},
         troubles=troubles,
         readings=readings,
+        histories=histories,
         audit=audit,
         skip=kme.skip,
     )

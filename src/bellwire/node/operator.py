@@ -17,6 +17,7 @@ from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, 
 from bellwire.base.limits import MAX_PULSES
 from bellwire.base.local import AnswerMalformed, LocalServer, ask
 from bellwire.keys.history import MAX_HISTORY, History
+from bellwire.keys.status_log import StatusRecord
 from bellwire.node.accounts import Accounts
 
 if TYPE_CHECKING:  # an operator that asks need not load what a node is made of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # an operator that asks need not load what a node is made of
 REQUEST_LIMIT = 1 << 10
 ANSWER_LIMIT = 8 << 20
 BLOCK_TIMEOUT_S = 120.0
+MAX_RECORDS = 5000
 ANSWER_WITHIN_S = 10.0
 
 
@@ -65,6 +67,18 @@ class Past(msgspec.Struct, frozen=True, array_like=True, tag="past"):
     history: History
 
 
+class GetRecords(msgspec.Struct, frozen=True, array_like=True, tag="records"):
+    """The last records of the link's status, at most so many."""
+
+    most: Annotated[int, Meta(ge=1, le=MAX_RECORDS)]
+
+
+class Records(msgspec.Struct, frozen=True, array_like=True, tag="recorded"):
+    """Records of the link's status, ascending."""
+
+    records: list[StatusRecord]
+
+
 class Reload(msgspec.Struct, frozen=True, array_like=True, tag="reload"):
     """Read the settings and certificates again."""
 
@@ -89,8 +103,8 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     message: str
 
 
-Request = Distil | GetReports | GetAccounts | GetHistory | Reload
-Answer = Reports | Balance | Past | TakenOver | Failed
+Request = Distil | GetReports | GetAccounts | GetHistory | GetRecords | Reload
+Answer = Reports | Balance | Past | Records | TakenOver | Failed
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
@@ -115,8 +129,8 @@ async def _answer(node: "NodeService", request: Request) -> Answer:
                 return Reports([(n, t, r.to_dict()) for n, t, r in node.reports(after)])
             case GetAccounts():
                 return Balance(*astuple(await node.accounts()))
-            case GetHistory():
-                return Past(await node.history())
+            case GetRecords() | GetHistory():
+                return await _kept(node, request)
             case Reload():
                 return _reload(node)
     except BellwireError as error:
@@ -128,6 +142,13 @@ def _reload(node: "NodeService") -> TakenOver:
         raise UsageError("this node was put together without settings to read again")
     done = node.reload()
     return TakenOver(done.taken, done.waiting)
+
+
+async def _kept(node: "NodeService", request: GetRecords | GetHistory) -> Records | Past:
+    """What the store has of the past."""
+    if isinstance(request, GetHistory):
+        return Past(await node.history())
+    return Records(list(await node.status_records(0.0, request.most)))
 
 
 class OperatorClient:
@@ -158,6 +179,13 @@ class OperatorClient:
             raise AnswerMalformed(f"expected a balance of the node at {self._path}")
         return Accounts(*msgspec.structs.astuple(answer))
 
+    async def records(self, most: int) -> list[StatusRecord]:
+        """The last records of the link's status, at most so many, ascending."""
+        answer = await self._ask(GetRecords(most), ANSWER_WITHIN_S)
+        if not isinstance(answer, Records):
+            raise AnswerMalformed(f"expected records of the node at {self._path}")
+        return answer.records
+
     async def history(self) -> History:
         """What a backup takes from the node's store."""
         answer = await self._ask(GetHistory(), ANSWER_WITHIN_S, MAX_HISTORY)
@@ -186,7 +214,7 @@ class OperatorClient:
 
     async def _ask(
         self, request: Request, timeout_s: float, answer_limit: int = ANSWER_LIMIT
-    ) -> Reports | Balance | Past | TakenOver:
+    ) -> Reports | Balance | Past | Records | TakenOver:
         body = await ask(
             self._path,
             msgspec.msgpack.encode(request),

@@ -29,13 +29,15 @@ from bellwire.keys.history import History
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.peering.line import is_hello
 from bellwire.keys.service import FlowCheck, KeyService
-from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status
+from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status, StatusView
+from bellwire.keys.status_log import StatusRecord
 from bellwire.keys.store import KeyStore
 from bellwire.node.accounts import Accounts
 from bellwire.node.classical import Classical, Contact
 from bellwire.node.material import Material
 from bellwire.node.peering import Peering, closed
 from bellwire.node.saes import NOBODY, Saes
+from bellwire.node.sharing import SiteSharing
 from bellwire.node.vault import StoreVault
 
 if TYPE_CHECKING:  # it changes nodes, and so knows them
@@ -48,6 +50,7 @@ MAX_UNPROVEN = 64
 STEP_TIMEOUT_S = 10.0
 FIRST_FRAME_S = 5.0
 TEND_EVERY_S = 1.0
+CANCEL_AGAIN_S = 0.2
 log = structlog.get_logger()
 
 Found = Callable[[], Sequence[tuple[str, int]]]
@@ -111,6 +114,7 @@ class NodeService:
 
     Attributes:
         keys: For consumers at the node's own socket.
+        kme: Name of this site's KME.
         link_keys: For every other door.
         source: Where keys come from.
         status_changed: Called after each block and probe.
@@ -147,9 +151,10 @@ class NodeService:
         self._step_timeout_s = step_timeout_s
         self._clock = clock
         flow = FlowCheck(status, clock)
+        self.kme = kme or f"kme-{side.value}"
         self.link_keys = LinkKeys(
             store,
-            kme or f"kme-{side.value}",
+            self.kme,
             check_flow=flow,
             serves=saes.serves,
             clock=clock,
@@ -164,6 +169,9 @@ class NodeService:
         self.reload: Callable[[], Reloaded] | None = None
         self._peering = Peering(self.link_keys, vault.mac_key, saes.saes, self._fenced)
         self._tending: asyncio.Task[None] | None = None
+        self._sharing: asyncio.Task[None] | None = None
+        self._status_log = store.status_log()
+        self._log_turn = asyncio.Lock()
         self._current_peering: asyncio.Task[None] | None = None
         self._reports: deque[tuple[int, float, BlockReport]] = deque(maxlen=REPORTS_KEPT)
         self._numbers = itertools.count(1)
@@ -223,6 +231,23 @@ class NodeService:
         self._schedule = replace(self._schedule, target_stock_bits=bits)
         self._asked.set()
 
+    def view(self) -> StatusView:
+        """The status of the link now."""
+        return self._status.at(self._clock())
+
+    async def status_records(self, since: float, most: int) -> Sequence[StatusRecord]:
+        """The history of the link's status: the latest records, at most so many, ascending.
+
+        Args:
+            since: Seconds since the epoch.
+            most: As said.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        async with self._log_turn:
+            return await asyncio.to_thread(self._status_log.read, since, most)
+
     async def history(self) -> History:
         """What a backup takes from this node's store; nothing secret."""
         return await asyncio.to_thread(self._store.history)
@@ -231,10 +256,13 @@ class NodeService:
 
     async def close(self) -> None:
         """End every connection to this node (Bob), proven or not, and zeroise what left."""
-        tasks = [*self._accepted, *([self._tending] if self._tending else [])]
+        ours = [task for task in (self._tending, self._sharing) if task is not None]
+        tasks = [*self._accepted, *ours]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(StoreError):  # it is the last second's
+            await self._keep_status()
         await self.link_keys.close()
 
     async def _tend(self) -> None:
@@ -245,10 +273,31 @@ class NodeService:
                 await self.link_keys.tend()
             except StoreError as error:
                 log.warning("the pool was not tended", error=str(error))
+            try:
+                await self._keep_status()
+            except StoreError as error:
+                log.warning("the history of the status was not kept", error=str(error))
+
+    async def _keep_status(self) -> None:
+        """Make the history of the status durable, as far as it has come."""
+        self._status_log.note(self.view(), self._clock())
+        async with self._log_turn:
+            await asyncio.to_thread(self._status_log.flush)
 
     def _start_tending(self) -> None:
-        if self._tending is None:
-            self._tending = asyncio.create_task(self._tend())
+        if self._tending is not None:
+            return
+        self._tending = asyncio.create_task(self._tend())
+        if self._store.shareable:
+            sharing = SiteSharing(
+                self.link_keys,
+                self._store.sharing(),
+                self.kme,
+                self.source,
+                view=self.view,
+                clock=self._clock,
+            )
+            self._sharing = asyncio.create_task(sharing.run())
 
     async def serve_peer(self, host: str, port: int) -> asyncio.Server:
         """Bob: listen for Alice's node.
@@ -365,8 +414,10 @@ class NodeService:
         try:
             await self._run_classical(place)
         finally:
-            peering.cancel()
-            await asyncio.gather(peering, return_exceptions=True)
+            # A task group that fails as it is cancelled raises its errors alone (Python < 3.13).
+            while not peering.done():
+                peering.cancel()
+                await asyncio.wait({peering}, timeout=CANCEL_AGAIN_S)
 
     async def _run_peering(self, place: Callable[[int], tuple[str, int]]) -> None:
         if not await asyncio.to_thread(self._store.has_preplaced):
@@ -549,6 +600,7 @@ class NodeService:
             )
         )
         view = self._status.at(now)
+        self._status_log.note(view, now)
         if self.status_changed is not None:
             self.status_changed()
         if view.status is not before:

@@ -40,6 +40,7 @@ from bellwire.node.settings_console import ConsoleSettings
 from bellwire.node.settings_discovery import DiscoverySettings
 from bellwire.node.settings_kme import KmeSettings
 from bellwire.node.settings_network import NetworkSettings
+from bellwire.node.settings_push import PushSettings
 
 PREFIX = "BELLWIRE_"
 NOT_SETTINGS = frozenset({"BELLWIRE_DEBUG"})
@@ -475,6 +476,7 @@ class Settings(BaseSettings):
     weak: WeakSettings = Field(default_factory=WeakSettings)
     etsi014: Etsi014Settings = Field(default_factory=Etsi014Settings)
     kme: KmeSettings = Field(default_factory=KmeSettings)
+    push: PushSettings = Field(default_factory=PushSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     random: RandomSettings = Field(default_factory=RandomSettings)

@@ -80,6 +80,16 @@ def by_hand(state: Path) -> list[dict[str, Any]]:
     return found
 
 
+async def history(state: Path, site: str, most: int) -> list[dict[str, Any]]:
+    """The last records of a link's status, as its node keeps them; none where no node answers.
+
+    Raises:
+        BellwireError: the node answers something else.
+    """
+    client = OperatorClient(state / f"node-{site}" / "operator.sock")
+    return [{**asdict(each), "status": each.status.value} for each in await client.records(most)]
+
+
 async def node(state: Path, site: str) -> dict[str, Any]:
     """What a site's node says of its link and its keys."""
     place = state / f"node-{site}"

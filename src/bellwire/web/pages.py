@@ -4,6 +4,7 @@ FastAPI serves these and nothing else. Who may see a page is decided before it i
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -17,16 +18,19 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from bellwire.keys.errors import StoreError
 from bellwire.keys.kme import Limits
 from bellwire.web import answers
 from bellwire.web.openapi import describe
-from bellwire.web.push import Changes, Views, document, events
+from bellwire.web.push import Changes, Histories, Views, document, events, records
 
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
 STATUS, EVENTS, SOCKET, API = "/status", "/status/events", "/status/ws", "/openapi.json"
-_ALL = frozenset({HEALTH, READY, METRICS, STATUS, EVENTS, SOCKET, API})
+HISTORY = "/status/history"
+_ALL = frozenset({HEALTH, READY, METRICS, STATUS, HISTORY, EVENTS, SOCKET, API})
 _LOOPBACK = frozenset({HEALTH, READY, METRICS})
 _MAX_MESSAGE = 4096
+MAX_RECORDS = 5000
 
 Troubles = Callable[[], Sequence[str]]
 """Why a KME cannot deliver keys now, in words without secrets; nothing if it can."""
@@ -40,12 +44,14 @@ class Sources:
         metrics: Metrics in Prometheus' text format.
         troubles: Why the KME is not ready.
         views: Status of each link.
+        histories: How it was.
         changes: Where a change is made known.
     """
 
     metrics: Callable[[], bytes]
     troubles: Troubles
     views: Views
+    histories: Histories
     changes: Changes
 
 
@@ -134,6 +140,20 @@ def _application(sources: Sources, description: bytes) -> FastAPI:
     async def status() -> Response:
         return _json({"at": time.time(), "links": document(sources.views(), history=True)})
 
+    @app.get(HISTORY)
+    async def history(request: Request) -> Response:
+        since = _number(request, "since", 0.0)
+        most = _number(request, "limit", 1000.0)
+        if not (0 <= since < 1e12 and 1 <= most <= MAX_RECORDS and most.is_integer()):
+            return _error(
+                400, f"expected since, a time in s, and limit, 1 to {MAX_RECORDS}, got others"
+            )
+        try:
+            found = await sources.histories(since, int(most))
+        except StoreError:
+            return _error(503, "the store failed")
+        return _json({"at": time.time(), "links": records(found)})
+
     @app.get(EVENTS)
     async def status_events() -> Response:
         headers = {"cache-control": "no-store"}
@@ -183,6 +203,17 @@ async def _speak(socket: WebSocket, sources: Sources) -> None:
         for each in both:
             each.cancel()
         await asyncio.gather(*both, return_exceptions=True)
+
+
+def _number(request: Request, name: str, default: float) -> float:
+    """A parameter of the query; not a number unless it is there once at most, as one."""
+    given = request.query_params.getlist(name)
+    if not given:
+        return default
+    try:
+        return float(given[0]) if len(given) == 1 and len(given[0]) <= 32 else math.nan
+    except ValueError:
+        return math.nan
 
 
 def _json(content: object) -> Response:

@@ -6,15 +6,26 @@ stale (`keys.status`), and that whoever depends on it must take it for RED.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 
 from bellwire.keys.status import BlockOutcome, StatusView
+from bellwire.keys.status_log import StatusRecord
 
 HEARTBEAT_S = 1.0
 
 Views = Callable[[], Mapping[str, StatusView]]
 """The status of each link now, by the link's name."""
+
+Histories = Callable[[float, int], Awaitable[Mapping[str, Sequence[StatusRecord]]]]
+"""The records of each link from a time on, at most so many of each, ascending."""
 
 Document = dict[str, object]
 
@@ -44,6 +55,23 @@ class Changes:
 def document(views: Mapping[str, StatusView], *, history: bool) -> Document:
     """The status of links as JSON has it."""
     return {name: _view(view, history=history) for name, view in views.items()}
+
+
+def records(histories: Mapping[str, Sequence[StatusRecord]]) -> Document:
+    """The history of links as JSON has it."""
+    return {
+        name: [
+            {
+                "at": each.at,
+                "status": each.status.value,
+                "stale": each.stale,
+                "qber": each.qber,
+                "reason": each.reason,
+            }
+            for each in history
+        ]
+        for name, history in histories.items()
+    }
 
 
 async def events(

@@ -7,13 +7,14 @@ here, not by the loop's own server, because a handshake that is not finished cou
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
 from bellwire.base.memory import keep_freed_memory
 from bellwire.keys.kme import KeyServer
 from bellwire.keys.status import StatusView
+from bellwire.keys.status_log import StatusRecord
 from bellwire.web.audit import Audit
 from bellwire.web.connection import Connection
 from bellwire.web.connections import Connections
@@ -22,7 +23,7 @@ from bellwire.web.errors import DoorUnusable
 from bellwire.web.figures import Figures, Reading, Readings, exposition
 from bellwire.web.identity import Identities
 from bellwire.web.pages import KmePages, Sources, Troubles
-from bellwire.web.push import Changes, Views
+from bellwire.web.push import Changes, Histories, Views
 from bellwire.web.rates import Rates
 from bellwire.web.settings import DoorLimits
 from bellwire.web.skip import Skip
@@ -37,6 +38,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def _no_views() -> Mapping[str, StatusView]:
+    return {}
+
+
+async def _no_histories(_: float, __: int) -> Mapping[str, Sequence[StatusRecord]]:
     return {}
 
 
@@ -60,6 +65,7 @@ class KmeServer:
         views: Status of each link, for `/status` and its listeners.
         troubles: Why the KME is not ready, for `/readyz`.
         readings: What else `/metrics` shows.
+        histories: What `/status/history` shows.
         audit: Keeps a record of requests.
         skip: SAEs that may ask by SKIP as well, and for each the SAEs at the other ends.
 
@@ -79,6 +85,7 @@ class KmeServer:
         views: Views = _no_views,
         troubles: Troubles = _no_troubles,
         readings: Readings = _no_readings,
+        histories: Histories = _no_histories,
         audit: Audit | None = None,
         skip: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
@@ -89,7 +96,7 @@ class KmeServer:
         tls.set_alpn_protocols(["http/1.1"])
         self._readings = readings
         self._troubles = troubles
-        sources = Sources(self._metrics, self._all_troubles, views, self.changes)
+        sources = Sources(self._metrics, self._all_troubles, views, histories, self.changes)
         self._pages = KmePages(sources, operators, server.limits)
         self._door = Door(
             server,

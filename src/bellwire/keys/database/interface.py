@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from bellwire.keys.database.place import ServerPlace
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of the tables that this version of bellwire reads and writes."""
 
 BUSY_TIMEOUT_S = 1.0
@@ -52,6 +52,10 @@ class Database(Protocol):
     @property
     def idle(self) -> bool:
         """Whether a transaction could begin at once; it may be otherwise a moment later."""
+
+    @property
+    def shareable(self) -> bool:
+        """Whether other processes may be in it, too."""
 
     def transaction(self) -> AbstractContextManager[Cursor]:
         """All of the body, durably, or nothing of it.

@@ -167,6 +167,11 @@ class PostgresDatabase:
         finally:
             self._lock.release()
 
+    @property
+    def shareable(self) -> bool:
+        """Processes may share the pool."""
+        return True
+
     def truncate(self) -> None:
         """Nothing: what becomes of deleted rows is the server's."""
 

@@ -107,6 +107,11 @@ class SqliteDatabase:
         self._lock.release()
         return True
 
+    @property
+    def shareable(self) -> bool:
+        """A file has one process."""
+        return False
+
     def truncate(self) -> None:
         """Move the write-ahead log into the file and empty it, so that nothing deleted stays."""
         with self._lock, self._translated():

@@ -130,6 +130,7 @@ class Session:
 
     def report(self) -> list[Message]:
         """Say what left since the last time, and share what is left; nothing if nothing changed."""
+        self._pool.heed_others()
         marks = self._pool.marks
         state = marks.sequence, self._pool.free_units
         if state == self._told or not self._peer.met:

@@ -1,0 +1,152 @@
+"""The status of a site's link, told to a NATS server: the whole of it, each change, a heartbeat.
+
+What is said is what `/status/ws` says (`web.push`), as JSON on one subject, by plain publishing:
+who was not there asks at the door, or waits for the next change. A server that is away holds up
+nothing and is tried for ever; when it is back, it is told how things are now.
+
+Needs nats-py, the extra `nats`.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from bellwire.base.clock import Clock
+from bellwire.base.errors import UsageError
+from bellwire.node.settings_push import PushSettings
+from bellwire.web.push import Changes, Views, events
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+AGAIN_S = 1.0
+CONNECT_WITHIN_S = 5
+
+log = structlog.get_logger()
+
+
+class StatusPush:
+    """Tells one server; `run` goes on until it is cancelled.
+
+    Args:
+        settings: Which server, and as whom.
+        site: Last word of the subject.
+        kme: Id of this site's KME, in each message.
+        views: The status of links now.
+        changes: Where a change is made known.
+        clock: Seconds since the epoch.
+
+    Raises:
+        UsageError: nats-py is not installed, or a file cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: PushSettings,
+        site: str,
+        kme: str,
+        *,
+        views: Views,
+        changes: Changes,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._subject = f"{settings.subject}.{site}"
+        self._kme = kme
+        self._views = views
+        self._changes = changes
+        self._clock = clock
+        self._options = _options(settings)
+
+    async def run(self) -> None:
+        """Connect, tell, connect again, for ever."""
+        import nats  # noqa: PLC0415 - an extra
+        from nats.errors import Error as NatsError  # noqa: PLC0415
+
+        away = False
+        while True:
+            try:
+                client = await nats.connect(
+                    self._settings.nats,
+                    allow_reconnect=False,
+                    connect_timeout=CONNECT_WITHIN_S,
+                    error_cb=_passed_over,
+                    **self._options,
+                )
+            except (NatsError, OSError, TimeoutError) as error:
+                if not away:
+                    log.warning("the status is not told to NATS", error=str(error) or "no answer")
+                away = True
+            else:
+                away = False
+                log.info("the status is told to NATS", subject=self._subject)
+                try:
+                    await self._tell(client, NatsError)
+                finally:
+                    await client.close()
+            await asyncio.sleep(AGAIN_S)
+
+    async def _tell(self, client: "Client", failed: type[Exception]) -> None:
+        """Until the connection is over."""
+        async for kind, content in events(self._views, self._changes, self._clock):
+            if not client.is_connected:
+                log.warning("the status is not told to NATS", error="the connection ended")
+                return
+            try:
+                body = msgspec.json.encode({"event": kind, "kme": self._kme, **content})
+                await client.publish(self._subject, body)
+                await client.flush(CONNECT_WITHIN_S)
+            except (failed, OSError, TimeoutError) as error:
+                log.warning("the status is not told to NATS", error=str(error) or "no answer")
+                return
+
+
+def open_push(
+    settings: PushSettings,
+    site: str,
+    kme: str,
+    *,
+    views: Views,
+    changes: Changes,
+    clock: Clock,
+) -> Callable[[], "asyncio.Task[None]"] | None:
+    """What begins to tell, if the settings name a server.
+
+    Raises:
+        UsageError: as `StatusPush`.
+    """
+    if not settings.nats:
+        return None
+    push = StatusPush(settings, site, kme, views=views, changes=changes, clock=clock)
+    return lambda: asyncio.create_task(push.run())
+
+
+def _options(settings: PushSettings) -> dict[str, object]:
+    try:
+        import nats  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError(
+            "expected nats-py, for push.nats; it is not installed",
+            hint="Install it with: pip install 'bellwire[nats]'",
+        ) from error
+    options: dict[str, object] = {}
+    if settings.nats.startswith("tls://"):
+        try:
+            options["tls"] = ssl.create_default_context(cafile=settings.ca)
+        except OSError as error:
+            raise UsageError(f"push.ca: expected authorities in PEM, got {error}") from error
+    if settings.credentials is not None:
+        if not settings.credentials.is_file():
+            raise UsageError(
+                f"push.credentials: expected a file at {settings.credentials}, got none"
+            )
+        options["user_credentials"] = str(settings.credentials)
+    return options
+
+
+async def _passed_over(_: Exception) -> None:
+    """What fails is seen where it is waited for."""
