@@ -1,7 +1,5 @@
 """`bench channel`: the names the reference lists, true sizes, and ratios of what was measured."""
 
-from importlib.util import find_spec
-
 import pytest
 
 from bellwire.bench import channel, rivals
@@ -60,7 +58,6 @@ def test_without_the_rival_there_are_no_ratios(monkeypatch: pytest.MonkeyPatch) 
     assert all(figure.ratio is None for figure in figures)
 
 
-@pytest.mark.skipif(find_spec("OpenSSL") is None, reason="pyOpenSSL is not installed")
 def test_tls_shakes_hands_with_a_post_quantum_group_and_both_certificates() -> None:
     lattice, edwards = rivals.said("tls13", 0.05)
     assert lattice["post_quantum"] == edwards["post_quantum"] == 1

@@ -25,13 +25,11 @@ class Rival:
         module: Of this package.
         libraries: Distribution → the library's own name.
         does: Each thing that it does, in a few words.
-        comes_by: What installs it.
     """
 
     module: str
     libraries: Mapping[str, str]
     does: tuple[str, ...]
-    comes_by: str = "./bellwire extras"
 
 
 SEQUENCE = Rival("sequence_bb84", {"sequence": "SeQUeNCe"}, ("1 km", "50 km"))
@@ -48,7 +46,6 @@ TLS13 = Rival(
         "TLS 1.3, X25519MLKEM768, ML-DSA-65 certificates",
         "TLS 1.3, X25519MLKEM768, Ed25519 certificates",
     ),
-    comes_by="pip install pyopenssl",
 )
 
 
@@ -74,7 +71,7 @@ def measure(rival: Rival, *arguments: float) -> tuple[Result, ...]:
         try:
             names.append(f"{name} {version(distribution)}")
         except PackageNotFoundError:
-            missing = Result(f"{name}, which is not installed ({rival.comes_by})", None)
+            missing = Result(f"{name}, which is not installed (./bellwire extras)", None)
             return (missing,) * len(rival.does)
     library = " and ".join(names)
     try:
