@@ -13,7 +13,8 @@ NAMES = {
     *("disk_sync_ms", "pairs_per_s", "vs_plain_python", "closed_p50_ms", "closed_p99_ms"),
     *("pairs_p50_ms", "pairs_p99_ms", "cpu_us_a", "cpu_us_b", "cpu_us_client", "pair_bytes"),
     *("keys_per_s_batched", "batch_cpu_us_a", "batch_cpu_us_b"),
-    *("one_shot_ms", "one_shot_resumed_ms"),
+    *("one_shot_ms", "one_shot_resumed_ms", "pairs_per_s_postgres", "postgres_p99_ms"),
+    *("postgres_cpu_us_a", "postgres_cpu_us_b"),
 }
 
 

@@ -4,12 +4,13 @@ import contextlib
 import statistics
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bellwire.base.disk import sync_time
-from bellwire.bench.keys import pairs, stock
+from bellwire.bench.keys import pairs, postgres, stock
 from bellwire.bench.keys.load import Load, Measured
 from bellwire.bench.model import Figure
 
@@ -96,6 +97,7 @@ def run(quick: bool = False) -> list[Figure]:
             figures = _delivery(_Rounds(size, ours, plain), after)
             closed = figures.pop(0)
             figures = [Figure("disk_sync_ms", sync_ms, "ms, a write of 4 KiB"), *figures]
+    figures += _on_postgres(size, after)
     if quick:
         return figures
     started = ours.began
@@ -144,6 +146,31 @@ def _delivery(rounds: _Rounds, after: str) -> list[Figure]:
     ]
 
 
+def _on_postgres(size: _Size, after: str) -> list[Figure]:
+    """Pairs with stores on PostgreSQL, and beside them, in the same minutes, on SQLite.
+
+    None where there is no PostgreSQL, or not the extra for it.
+    """
+    at = postgres.programs()
+    if at is None or find_spec("psycopg") is None:
+        return []
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgres.server(at))
+        on_server = stack.enter_context(pairs.bellwire(stack.enter_context(_prepared(FEW, url))))
+        on_files = stack.enter_context(pairs.bellwire(stack.enter_context(_prepared(FEW))))
+        compared = _Rounds(size, on_server, on_files).run("closed")
+    told = [
+        ("pairs_per_s_postgres", "per_s", f"pairs/s, {after}"),
+        ("postgres_p99_ms", "p99_ms", f"ms, {after}"),
+        ("postgres_cpu_us_a", "a_us", "µs of a core, a request, without the server's own"),
+        ("postgres_cpu_us_b", "b_us", "µs of a core, a request, without the server's own"),
+    ]
+    return [
+        replace(compared.figure(name, value, unit), against="the same on SQLite")
+        for name, value, unit in told
+    ]
+
+
 def _constant(size: _Size, served_us: float, after: str) -> Figure:
     """What a pair costs both KMEs with 10⁷ keys in stock, and beside it with 10⁵."""
     with _prepared(FEW) as state, pairs.bellwire(state) as ours:
@@ -154,9 +181,9 @@ def _constant(size: _Size, served_us: float, after: str) -> Figure:
 
 
 @contextlib.contextmanager
-def _prepared(keys: int) -> Iterator[Path]:
+def _prepared(keys: int, url: str = "") -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
-        stock.prepare(state, keys)
+        stock.prepare(state, keys, url=url)
         pairs.certify(state)
         yield state

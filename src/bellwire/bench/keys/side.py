@@ -99,7 +99,7 @@ async def run(state: Path, site: str, peer_port: int) -> None:
         {"state": {"dir": state}, "kme": {"requests_per_s": 1_000_000}}
     )
     identity = open_identity(settings, site)
-    sync_s = sync_time(folder)
+    sync_s = store.sync_time() or sync_time(folder)
     now = time.time()
     status = LinkStatus(StatusRules(stale_after_s=_LASTS_S), expected_interval_s=_LASTS_S, now=now)
     status.decide(BlockOutcome(protocol=Protocol.BB84, accepted=True, qber=0.02, decided_at=now))

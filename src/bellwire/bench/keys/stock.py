@@ -24,15 +24,18 @@ KEY_BITS = 256
 BLOCK_KEYS = 1 << 18
 """Keys of one block: 8 MiB."""
 
+_URL = "store.url"
 _REFILL_BITS = 2 * 8 * SET_BYTES
 _PROGRAM = "from bellwire.bench.keys.stock import main; main()"
 
 
-def prepare(state: Path, keys: int, seeds: tuple[int, int] = (1, 1)) -> None:
+def prepare(state: Path, keys: int, seeds: tuple[int, int] = (1, 1), url: str = "") -> None:
     """Make the stores of both sites under `state`, with `keys` keys of 256 bits on the link.
 
-    Half of them is each side's to hand out. Of different seeds the two have different keys.
+    Half of them is each side's to hand out. Of different seeds the two have different keys. With
+    the `url` of a PostgreSQL server they are there.
     """
+    (state / _URL).write_text(url)
     first = state / "first.key"
     new_authentication_key(first)
     making = []
@@ -71,7 +74,8 @@ def open_site(state: Path, site: str) -> tuple[KeyStore, Side, Path]:
     folder = node_folder(state, site)
     side = SITES[site]
     key = state / f"{site}.key"
-    return open_store(folder, side, key if key.exists() else None), side, folder
+    url = (state / _URL).read_text()
+    return open_store(folder, side, key if key.exists() else None, url=url), side, folder
 
 
 def main() -> None:
