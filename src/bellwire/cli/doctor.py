@@ -27,7 +27,7 @@ LIBRARIES = (
     "typer",
 )
 EXTRAS = {
-    "bench": ("qkdpy", "sequence"),
+    "bench": ("pyopenssl", "qkdpy", "sequence"),
     "dask": ("distributed",),
     "keyring": ("keyring",),
     "nats": ("nats-py",),
