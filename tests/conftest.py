@@ -1,7 +1,10 @@
 """What all tests need: a process that heeds Ctrl-C, whatever started it, and no clock over it."""
 
 import signal
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # A shell starts background jobs with SIGINT ignored, and what is ignored is inherited by every
@@ -12,3 +15,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long anything takes says how busy the machine is, not whether it is right.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """No test sets up the logs of those after it; a logger that keeps its set-up would for ever."""
+    yield
+    keeps = structlog.get_config()["cache_logger_on_first_use"]
+    structlog.reset_defaults()
+    assert not keeps, "something that this test imports or calls makes loggers keep their set-up"

@@ -29,7 +29,8 @@ def errors_of(root: type[BellwireError]) -> Iterator[type[BellwireError]]:
 def defined_errors() -> set[tuple[str, str, int]]:
     """(package, class, exit code) of every error in the product."""
     for module in pkgutil.walk_packages(bellwire.__path__, "bellwire."):
-        if not module.name.endswith("__main__"):
+        # Programs run in a process of their own: what a rival imports sets up the logs of its own.
+        if not module.name.endswith("__main__") and ".rivals." not in module.name:
             importlib.import_module(module.name)
     ours = [kind for kind in errors_of(BellwireError) if kind.__module__.startswith("bellwire.")]
     return {(each.__module__.split(".")[1], each.__name__, each.exit_code) for each in ours}

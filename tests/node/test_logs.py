@@ -36,7 +36,6 @@ def _logging_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_json_lines_carry_level_time_event_and_fields() -> None:
