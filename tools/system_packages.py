@@ -11,11 +11,13 @@ from pathlib import Path
 
 PACKAGES: dict[str, str] = {
     "openssl": "openssl",  # a second opinion on certificates
+    "mosquitto": "mosquitto",  # an MQTT 5 broker, for devices behind NAT
     "nats-server": "nats-server",  # the bus between nodes, with JetStream
     "curl": "curl",  # a client of ETSI 014 that is not ours
     "nft": "nftables",  # the firewall that a guard acts on, and its library
     "ip": "iproute2",  # networks of their own, for guards, and for what is told by multicast
     "systemd-analyze": "systemd",  # what it says of our units
+    "spin": "spin",  # explores the finite models of protocols
     "softhsm2-util": "softhsm2",  # a PKCS #11 token
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",  # a store that is not a file
     "/usr/lib/softhsm/libsofthsm2.so": "libsofthsm2",

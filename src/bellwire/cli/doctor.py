@@ -30,6 +30,7 @@ EXTRAS = {
     "bench": ("pyopenssl", "qkdpy", "sequence"),
     "dask": ("distributed",),
     "keyring": ("keyring",),
+    "mqtt": ("aiomqtt",),
     "nats": ("nats-py",),
     "pennylane": ("pennylane",),
     "pkcs11": ("python-pkcs11",),
