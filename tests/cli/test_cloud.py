@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from bellwire.cli.cloud import TOLD_A_SECOND, _Teller
-from bellwire.iot.cloud import TurnedAway
+from bellwire.iot.events import TurnedAway
 
 
 def test_a_flood_of_connections_is_no_flood_of_lines() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +10,14 @@ from bellwire.base.secret import Secret
 from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.authority import TrustFiles
-from bellwire.iot.cloud import Arrived, Cloud, Event, Limits, SessionOpened, TurnedAway
+from bellwire.iot.cloud import Cloud
 from bellwire.iot.counters import SeenCounters
 from bellwire.iot.device import Address, Device
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
+from bellwire.iot.events import Arrived, Event, SessionOpened, TurnedAway
 from bellwire.iot.identity import AllowList, PublicIdentity, write_public
 from bellwire.iot.keys import KeySource
+from bellwire.iot.limits import Limits
 from bellwire.iot.readings import Readings
 from bellwire.iot.store import CloudStore
 from bellwire.iot.tickets import TicketFile
@@ -73,6 +75,7 @@ class Bench:
         self.at_device = LinkEnd(self.link)
         self.at_cloud = LinkEnd(self.link)
         self.events: list[Event] = []
+        self.notify: Callable[[Event], None] = self.events.append
         self.address = Address("127.0.0.1", 0)
 
     @contextlib.asynccontextmanager
@@ -99,7 +102,7 @@ class Bench:
                 store=store,
                 keys=self.at_cloud,
                 policy=policy,
-                notify=self.events.append,
+                notify=self._tell,
                 limits=limits,
                 counters=counters,
                 suites=suites,
@@ -133,6 +136,10 @@ class Bench:
             suite=suite,
             options=options,
         )
+
+    def _tell(self, event: Event) -> None:
+        # Looked up at each event: a test may put its own in place while the cloud runs.
+        self.notify(event)
 
     @property
     def arrived(self) -> list[bytes]:

@@ -17,12 +17,12 @@ from bellwire.channel.errors import HandshakeFailed, SessionEnded
 from bellwire.channel.handshake import Gate, GateLimits, Initiator, Policy, TicketBox
 from bellwire.channel.macs import MAX_HANDSHAKE_BODY, finish_hello, mac_key
 from bellwire.channel.messages import HELLO_BODY, Kind
-from bellwire.iot import cloud as cloud_module
+from bellwire.iot import limits as limits_module
 from bellwire.iot.answering import Door, Guests, respond
 from bellwire.iot.calling import Call, initiate
-from bellwire.iot.cloud import Limits
 from bellwire.iot.device import Address
 from bellwire.iot.errors import CloudUnreachable, ProtocolError
+from bellwire.iot.limits import Limits, Places
 from bellwire.iot.line import Line, read_message, write_message
 from bellwire.iot.messages import Batch, Finish, Holding, Open, Stored, encode
 
@@ -148,14 +148,14 @@ def test_clients_that_leave_are_forgotten(
                 await stop(stream)
             await bench.turned_away()
             await check_others_are_served(bench)
-        assert cloud._streams == {}
-        assert cloud._connections == set()
+        assert len(cloud.streams) == 0
+        assert len(cloud.reception) == 0
 
     run(work())
 
 
 def test_connections_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloud_module, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(limits_module, "MAX_CONNECTIONS", 1)
 
     async def work() -> None:
         async with bench.running(limits=PATIENT), connection(bench) as first:
@@ -170,14 +170,14 @@ def test_connections_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
 def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cloud_module, "MAX_WAITING", 4)
+    monkeypatch.setattr(limits_module, "MAX_WAITING", 4)
 
     async def work() -> None:
         async with bench.running(limits=PATIENT) as cloud, connection(bench) as stream:
             line = await enrolled(stream)
             async with connection(bench), connection(bench):
                 async with asyncio.timeout(10):
-                    while cloud._waiting.total() < 2:
+                    while cloud.entrance.waiting < 2:
                         await asyncio.sleep(0)
                 async with connection(bench) as (reader, _):
                     assert await reader.read() == b"", "half of all is the most for one address"
@@ -185,7 +185,7 @@ def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
                 await line.send(encode(Open(b"s" * 32)), 10)
                 assert await line.receive(10) is not None
             async with asyncio.timeout(10):
-                while cloud._waiting:
+                while cloud.entrance.waiting:
                     await asyncio.sleep(0)
             await check_others_are_served(bench)
 
@@ -199,7 +199,7 @@ def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
 def test_connections_never_take_all_descriptors(
     descriptors: int | None, most: int, waiting: int
 ) -> None:
-    assert cloud_module._shares(descriptors) == (most, waiting)
+    assert Places.of(descriptors) == Places(most, waiting)
     assert descriptors is None or most == 1 or 3 * most + 64 <= descriptors
 
 

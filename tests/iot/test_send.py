@@ -15,7 +15,7 @@ from bellwire.base.errors import BellwireError
 from bellwire.channel.errors import HandshakeFailed, HandshakeRefused
 from bellwire.channel.handshake import Policy, RefreshLimits, SessionOptions, Suite
 from bellwire.channel.padding import Padding
-from bellwire.iot import cloud as cloud_module
+from bellwire.iot.cloud import Cloud
 from bellwire.iot.device import Address
 from bellwire.iot.errors import (
     CloudRejected,
@@ -27,6 +27,7 @@ from bellwire.iot.errors import (
     StoreFailed,
     StreamMismatch,
 )
+from bellwire.iot.events import Arrived, Event, KeyFileIgnored
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.readings import Readings
 from bellwire.iot.store import CloudStore, StreamFile
@@ -107,12 +108,12 @@ def test_a_cloud_killed_at_any_batch_loses_and_repeats_nothing(bench: Bench) -> 
         shown = 0
         for dying in range(batches):
             async with bench.running() as cloud:
-                notify = _dies_at(cloud, dying, bench.events.append)
-                cloud._notify = notify
+                bench.notify = _dies_at(cloud, dying, bench.events.append)
                 name = f"stream {dying}"
                 with pytest.raises(CloudUnreachable, match="stopped") as caught:
                     await bench.device().send(data, bench.address, stream_name=name)
                 assert "again" in (caught.value.hint or "")
+            bench.notify = bench.events.append
             async with bench.running():
                 report = await bench.device().send(data, bench.address, stream_name=name)
             assert report.complete
@@ -124,18 +125,16 @@ def test_a_cloud_killed_at_any_batch_loses_and_repeats_nothing(bench: Bench) -> 
     run(work())
 
 
-def _dies_at(
-    cloud: cloud_module.Cloud, batch: int, notify: Callable[[cloud_module.Event], None]
-) -> Callable[[cloud_module.Event], None]:
+def _dies_at(cloud: Cloud, batch: int, notify: Callable[[Event], None]) -> Callable[[Event], None]:
     seen = 0
 
-    def tell(event: cloud_module.Event) -> None:
+    def tell(event: Event) -> None:
         nonlocal seen
         notify(event)
-        if isinstance(event, cloud_module.Arrived):
+        if isinstance(event, Arrived):
             seen += 1
             if seen == batch + 1:
-                for connection in cloud._connections:
+                for connection in cloud.reception._connections:
                     connection.cancel()
 
     return tell
@@ -188,7 +187,7 @@ def test_a_cloud_that_stops_lets_disk_work_end_before_it_closes_files(
             await closing
             with pytest.raises(CloudUnreachable):
                 await sending
-            assert cloud._streams == {}
+            assert len(cloud.streams) == 0
         monkeypatch.undo()
         async with bench.running():
             report = await bench.device().send(readings(5), bench.address)
@@ -307,7 +306,7 @@ def test_a_device_is_admitted_as_soon_as_its_key_file_is_there(bench: Bench) -> 
             write_public(bench.folder / "allowed" / "one.pub", DEVICE)
             for count in (5, 6):
                 assert (await bench.device().send(readings(count), bench.address)).complete
-        ignored = [e for e in bench.events if isinstance(e, cloud_module.KeyFileIgnored)]
+        ignored = [e for e in bench.events if isinstance(e, KeyFileIgnored)]
         assert len(ignored) == 1
         assert "bad.pub" in ignored[0].reason
 

@@ -15,7 +15,7 @@ from bellwire.cli.session import PaddingOption, session_options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bellwire.iot.cloud import Arrived, Event, TurnedAway
+    from bellwire.iot.events import Arrived, Event, TurnedAway
 
 
 def command(
@@ -136,7 +136,7 @@ class _Teller:
         self._told = self._untold = 0
 
     def __call__(self, event: "Event") -> None:
-        from bellwire.iot.cloud import Arrived, SessionOpened, TurnedAway
+        from bellwire.iot.events import Arrived, SessionOpened, TurnedAway
 
         if isinstance(event, SessionOpened):
             names = event.protections.names

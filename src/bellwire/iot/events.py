@@ -1,0 +1,42 @@
+"""What a cloud tells whoever minds it, each event once and in order."""
+
+from dataclasses import dataclass
+
+from bellwire.channel.protections import Protections
+from bellwire.iot.identity import PublicIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A device proved who it is."""
+
+    device: PublicIdentity
+    protections: Protections
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Arrived:
+    """Readings that are durable now, as decrypted; the first is number `first` of its stream."""
+
+    device: PublicIdentity
+    stream: bytes
+    first: int
+    readings: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """A connection ended early; `reason` is for our own eyes, the peer was told less."""
+
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFileIgnored:
+    """A file in the folder of admitted devices is of no use; said once for each reason."""
+
+    reason: str
+
+
+Event = SessionOpened | Arrived | TurnedAway | KeyFileIgnored

@@ -1,0 +1,50 @@
+"""What devices may take of a cloud: time, places, and how often they may come."""
+
+from dataclasses import dataclass, field
+
+from bellwire.channel.handshake import GateLimits
+
+MAX_CONNECTIONS = 10_240
+"""Sessions and handshakes together."""
+
+MAX_WAITING = 2048
+"""Connections without a session yet, and never more than a quarter of all; half of them from one
+address at most. So nobody who only connects can keep others out of sessions."""
+
+SPARE_DESCRIPTORS = 64
+DESCRIPTORS_EACH = 3
+"""A connection and the two files of its stream."""
+
+MAX_WORKING = 256
+"""Handshakes between a hello that the gate let through and its confirmation; more have to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a device may take.
+
+    Attributes:
+        handshake_s: Seconds for each message of a handshake.
+        idle_s: Seconds between messages of a session.
+        gate: Handshakes a second.
+    """
+
+    handshake_s: float = 5.0
+    idle_s: float = 60.0
+    gate: GateLimits = field(default_factory=GateLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many connections there may be, and how many of them without a session."""
+
+    connections: int
+    waiting: int
+
+    @classmethod
+    def of(cls, descriptors: int | None) -> "Places":
+        """What a process has room for that may open this many files; None for no limit."""
+        most = MAX_CONNECTIONS
+        if descriptors is not None:
+            most = min(most, max(1, (descriptors - SPARE_DESCRIPTORS) // DESCRIPTORS_EACH))
+        return cls(most, max(2, min(MAX_WAITING, most // 4)))

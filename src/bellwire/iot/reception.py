@@ -1,0 +1,90 @@
+"""Every connection of a cloud from its beginning to its end, whatever carries it.
+
+A connection is bounded in time, size and number, and one that misbehaves ends alone. A listener
+calls `host` in a task of the connection's own, and closes the connection when it returns.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from bellwire.base.errors import BellwireError
+from bellwire.iot.answering import Guests
+from bellwire.iot.conversing import Conversation
+from bellwire.iot.entrance import Entrance
+from bellwire.iot.events import Event, SessionOpened, TurnedAway
+from bellwire.iot.identity import PublicIdentity
+from bellwire.iot.line import Line
+from bellwire.iot.streams import OpenStreams
+
+ShakeHands = Callable[[Guests], Awaitable[tuple[Line, PublicIdentity]]]
+"""Runs the responder's handshake on one connection, as `bellwire.iot.answering.respond`."""
+
+
+class Reception:
+    """Hosts connections until `close`.
+
+    Args:
+        entrance: Where devices prove who they are.
+        streams: Where readings go.
+        most: Connections at once.
+        idle_s: Seconds between messages of a session.
+        notify: Called with each event, in the order of events.
+    """
+
+    def __init__(
+        self,
+        entrance: Entrance,
+        streams: OpenStreams,
+        *,
+        most: int,
+        idle_s: float,
+        notify: Callable[[Event], None],
+    ) -> None:
+        self._entrance = entrance
+        self._streams = streams
+        self._most = most
+        self._idle_s = idle_s
+        self._notify = notify
+        self._connections: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    async def host(self, host: str, peer: str, shake_hands: ShakeHands) -> None:
+        """Serve one connection in the current task; its failures are told, and end here.
+
+        Args:
+            host: The peer's address, for limits.
+            peer: The same and what tells its connections apart, for people.
+            shake_hands: Establishes the session.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._connections) >= self._most:
+            self._notify(TurnedAway(peer, f"more than {self._most} connections"))
+            return
+        self._connections.add(task)
+        try:
+            async with self._entrance.enter(host) as guests:
+                line, device = await shake_hands(guests)
+            self._notify(SessionOpened(device, line.session.protections))
+            await Conversation(
+                line, device, streams=self._streams, notify=self._notify, idle_s=self._idle_s
+            ).run()
+        except asyncio.CancelledError:
+            # Only `close` cancels; the task ends here, and the stream protocol of Python 3.11
+            # would report a cancelled one as a failure.
+            return
+        except TimeoutError:
+            self._notify(TurnedAway(peer, "too slow"))
+        except BellwireError as error:
+            self._notify(TurnedAway(peer, str(error)))
+        finally:
+            self._connections.discard(task)
+
+    async def close(self) -> None:
+        """End all connections."""
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)

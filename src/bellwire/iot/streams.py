@@ -1,0 +1,98 @@
+"""The streams in use at a store: each is open once, however many sessions use it.
+
+Disk work is done in threads, so that one device's sync does not hold up another's.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+from bellwire.iot.messages import Holding
+from bellwire.iot.store import CloudStore, StreamFile
+
+_Result = TypeVar("_Result")
+
+
+class OpenStream:
+    """A stream in use; one session at a time touches the file.
+
+    Args:
+        file: It is closed by who opened it.
+    """
+
+    def __init__(self, file: StreamFile) -> None:
+        self._file = file
+        self._lock = asyncio.Lock()
+        self.users = 0
+
+    async def holding(self) -> Holding:
+        """What is durable of it."""
+        async with self._lock:
+            return Holding(self._file.count, self._file.sha256)
+
+    async def append(self, first: int, readings: Sequence[bytes], then: Callable[[], None]) -> int:
+        """Store readings durably, call `then` before others may append, and return the new count.
+
+        Raises:
+            OutOfStep, StreamFull, StoreFailed: as `StreamFile.append`.
+        """
+        async with self._lock:
+            count = await _in_thread(lambda: self._file.append(first, readings))
+            then()
+            return count
+
+
+class OpenStreams:
+    """All streams in use, by device and name.
+
+    Args:
+        store: Where they are; it stays open.
+    """
+
+    def __init__(self, store: CloudStore) -> None:
+        self._store = store
+        self._streams: dict[tuple[bytes, bytes], tuple[OpenStream, StreamFile]] = {}
+        self._opening = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    @contextlib.asynccontextmanager
+    async def using(self, device: bytes, name: bytes) -> AsyncIterator[OpenStream]:
+        """A device's stream, shared by the sessions that use it.
+
+        Raises:
+            StreamFull, StoreFailed, PathUnusable, PathExposed: it cannot be opened.
+        """
+        key = (device, name)
+        async with self._opening:
+            found = self._streams.get(key)
+            if found is None:
+                file = await _in_thread(
+                    lambda: self._store.open(device, name), undo=StreamFile.close
+                )
+                found = self._streams[key] = OpenStream(file), file
+            stream, file = found
+            stream.users += 1
+        try:
+            yield stream
+        finally:
+            stream.users -= 1
+            if not stream.users:
+                del self._streams[key]
+                file.close()
+
+
+async def _in_thread(
+    work: Callable[[], _Result], undo: Callable[[_Result], None] = lambda result: None
+) -> _Result:
+    """Run disk work in a thread, to its end also when cancelled: files must not close under it."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if task.exception() is None:
+            undo(task.result())
+        raise
