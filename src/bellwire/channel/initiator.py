@@ -102,7 +102,10 @@ class Initiator:
         if responder_public == identity.public_bytes:
             raise ChannelMisuse("expected the responder's public key, got our own")
         check_public(responder_public)
-        self._state = opening_state(suite, responder_name, responder_public)
+        self._options = options or SessionOptions()
+        self._state = opening_state(
+            suite, self._options.transport, responder_name, responder_public
+        )
         self._mac_key = mac_key(responder_public)
         self._identity = identity
         self._responder_public = responder_public
@@ -111,7 +114,6 @@ class Initiator:
         self._counter = counter
         self._certificate = certificate
         self._suite = suite
-        self._options = options
         self._ephemeral: XWingPrivateKey | None = None
         self._alert_key = Secret(b"")
         self._core = b""

@@ -16,7 +16,6 @@ from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, Aead, AesGcm, ChaCha20
 from bellwire.crypto.kem import CIPHERTEXT_BYTES, PUBLIC_BYTES
 
 PROLOGUE_LABEL: Final = b"bellwire-ch"
-TRANSPORT_STREAM: Final = 1
 
 ID_BYTES: Final = 32
 KEY_ID_BYTES: Final = 16
@@ -42,6 +41,8 @@ RETRY_BODY: Final = 2 * MAC_BYTES
 RESUME_BODY: Final = HANDLE_BYTES + PUBLIC_BYTES + 1 + KEY_ID_BYTES + TAG_BYTES + 2 * MAC_BYTES
 RESUME_ANSWER_BODY: Final = CIPHERTEXT_BYTES + 1 + TAG_BYTES + SESSION_ID_BYTES + TAG_BYTES
 UNKNOWN_BODY: Final = MAC_BYTES
+DIGEST_BYTES: Final = 32
+KNOCK_BODY: Final = DIGEST_BYTES + 2 * MAC_BYTES
 
 MAX_BODY: Final = 0xFFFF
 MAX_RECORD_BYTES: Final = HEADER_BYTES + MAX_BODY
@@ -60,12 +61,22 @@ class Kind(IntEnum):
     RESUME = 7
     RESUME_ANSWER = 8
     UNKNOWN = 9
+    KNOCK = 10
+    FRAGMENT = 11
     DATA = 16
     CLOSE = 17
     PADDED = 18
     REFRESH_OFFER = 19
     REFRESH_ANSWER = 20
     REFRESH_SWITCH = 21
+
+
+class Transport(IntEnum):
+    """What carries the messages; in the prologue, so that no handshake changes its carrier."""
+
+    STREAM = 1
+    UDP = 2
+    MQTT = 3
 
 
 class Suite(IntEnum):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bellwire.channel.errors import ChannelMisuse
+from bellwire.channel.messages import Transport
 from bellwire.channel.padding import Padding
 from bellwire.channel.records import MAX_EPOCH_RECORDS
 
@@ -52,10 +53,12 @@ class SessionOptions:
         padding: What it does about the length of its texts.
         rekey: When it steps to the next epoch.
         refresh: When it should ask for fresh keys, if it is the initiator.
+        transport: What carries the session; both ends say the same, or no handshake succeeds.
         clock: Seconds, never going back.
     """
 
     padding: Padding = Padding.OFF
     rekey: RekeyLimits = field(default_factory=RekeyLimits)
     refresh: RefreshLimits = field(default_factory=RefreshLimits)
+    transport: Transport = Transport.STREAM
     clock: Callable[[], float] = time.monotonic

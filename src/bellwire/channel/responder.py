@@ -108,7 +108,7 @@ class Responder:
         self._policy = policy
         self._last_counter = last_counter
         self._certified = certified
-        self._options = options
+        self._options = options or SessionOptions()
         # Both are replaced by the hello's own.
         self._suite = Suite.AES_256_GCM
         self._state = SymmetricState(self._suite, b"")
@@ -144,7 +144,7 @@ class Responder:
             self._hello = hello
             self._suite = hello.suite
             state = self._state = opening_state(
-                hello.suite, self._name, self._identity.public_bytes
+                hello.suite, self._options.transport, self._name, self._identity.public_bytes
             )
             state.mix_hash(hello.head)
             state.mix_hash(hello.opening)

@@ -90,13 +90,17 @@ class Resumer:
         if ticket.peer != fingerprint(responder_public):
             raise ChannelMisuse("expected a ticket of the pinned responder, got another's")
         self._ticket = ticket
+        self._options = options or SessionOptions()
         self._state = resumption_state(
-            ticket.suite, responder_name, responder_public, fingerprint(own_public)
+            ticket.suite,
+            self._options.transport,
+            responder_name,
+            responder_public,
+            fingerprint(own_public),
         )
         self._mac_key = mac_key(responder_public)
         self._policy = policy
         self._qkd = qkd
-        self._options = options
         self._ephemeral: XWingPrivateKey | None = None
         self._alert_key = Secret(b"")
         self._core = b""

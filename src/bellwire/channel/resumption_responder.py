@@ -83,9 +83,10 @@ class ResumptionResponder:
             raise ChannelMisuse("expected the ticket that the hello names, got another")
         self._hello = hello
         self._ticket = ticket
-        self._state = resumption_state(ticket.suite, name, own_public, ticket.peer)
+        self._options = options or SessionOptions()
+        transport = self._options.transport
+        self._state = resumption_state(ticket.suite, transport, name, own_public, ticket.peer)
         self._policy = policy
-        self._options = options
         self._wants = Policy.OFF
         self._key_id: bytes | None = None
         self._qkd: QkdKey | None = None

@@ -15,9 +15,9 @@ from bellwire.channel.messages import (
     NO_KEY,
     PROLOGUE_LABEL,
     QKD_KEY_BYTES,
-    TRANSPORT_STREAM,
     Policy,
     Suite,
+    Transport,
 )
 from bellwire.channel.symmetric import SymmetricState
 
@@ -134,23 +134,28 @@ def check_name(responder_name: str) -> bytes:
     return name
 
 
-def opening_state(suite: Suite, responder_name: str, responder_public: bytes) -> SymmetricState:
+def opening_state(
+    suite: Suite, transport: Transport, responder_name: str, responder_public: bytes
+) -> SymmetricState:
     """The transcript before the first message: protocol, suite, transport, responder."""
     name = check_name(responder_name)
     state = SymmetricState(suite, suite.protocol_name)
-    state.mix_hash(
-        PROLOGUE_LABEL + bytes([suite, TRANSPORT_STREAM, len(name)]) + name + responder_public
-    )
+    prologue = PROLOGUE_LABEL + bytes([suite, transport, len(name)]) + name
+    state.mix_hash(prologue + responder_public)
     return state
 
 
 def resumption_state(
-    suite: Suite, responder_name: str, responder_public: bytes, initiator: bytes
+    suite: Suite,
+    transport: Transport,
+    responder_name: str,
+    responder_public: bytes,
+    initiator: bytes,
 ) -> SymmetricState:
     """The transcript before a resumption, which names both ends."""
     name = check_name(responder_name)
     state = SymmetricState(suite, suite.resumption_name)
-    prologue = PROLOGUE_LABEL + bytes([suite, TRANSPORT_STREAM, len(name)]) + name
+    prologue = PROLOGUE_LABEL + bytes([suite, transport, len(name)]) + name
     state.mix_hash(prologue + responder_public + initiator)
     return state
 
