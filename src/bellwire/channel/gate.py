@@ -180,5 +180,5 @@ def _network(source: str) -> str:
         return source
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    length = 24 if address.version == 4 else 56
-    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+    hosts = 32 - 24 if address.version == 4 else 128 - 56
+    return f"{address.version}:{int(address) >> hosts:x}"

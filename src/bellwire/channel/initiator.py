@@ -40,7 +40,7 @@ from bellwire.channel.terms import (
 )
 from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES
 from bellwire.crypto.errors import AuthenticationFailed, KemRefused
-from bellwire.crypto.kem import CIPHERTEXT_BYTES, XWingPrivateKey, check_public, encapsulate
+from bellwire.crypto.kem import CIPHERTEXT_BYTES, XWingPrivateKey, XWingPublicKey, encapsulate
 
 
 class Initiator:
@@ -58,6 +58,7 @@ class Initiator:
         "_policy",
         "_progress",
         "_qkd",
+        "_responder",
         "_responder_public",
         "_state",
         "_suite",
@@ -101,7 +102,7 @@ class Initiator:
             raise ChannelMisuse(f"expected a counter from 1 to {MAX_COUNTER}, got {counter}")
         if responder_public == identity.public_bytes:
             raise ChannelMisuse("expected the responder's public key, got our own")
-        check_public(responder_public)
+        self._responder = XWingPublicKey(responder_public)
         self._options = options or SessionOptions()
         self._state = opening_state(
             suite, self._options.transport, responder_name, responder_public
@@ -135,7 +136,7 @@ class Initiator:
             kind = Kind.CERTIFIED_HELLO if certificate else Kind.HELLO
             head = header(kind, self._suite, HELLO_BODY + len(certificate))
             state.mix_hash(head)
-            ct_s, ss_s = encapsulate(self._responder_public)
+            ct_s, ss_s = encapsulate(self._responder)
             state.mix_hash(ct_s)
             state.mix_key(ss_s)
             self._alert_key = state.alert_key()

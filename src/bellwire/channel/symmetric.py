@@ -13,7 +13,7 @@ from typing import Final
 
 from bellwire.base.secret import Secret
 from bellwire.channel.messages import Suite
-from bellwire.crypto.aead import NONCE_BYTES
+from bellwire.crypto.aead import NONCE_BYTES, Aead
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.labels import CHANNEL_ALERT, CHANNEL_SPLIT
 
@@ -40,13 +40,14 @@ class SessionSecrets:
 class SymmetricState:
     """Both ends feed it the same things in the same order, or nothing opens any more."""
 
-    __slots__ = ("_ck", "_hash", "_key", "_nonce", "_suite")
+    __slots__ = ("_cipher", "_ck", "_hash", "_key", "_nonce", "_suite")
 
     def __init__(self, suite: Suite, name: bytes) -> None:
         self._suite = suite
         self._hash = hashlib.sha256(name).digest()
         self._ck = Secret(self._hash)
         self._key = Secret(b"")
+        self._cipher: Aead | None = None
         self._nonce = 0
 
     def __repr__(self) -> str:
@@ -69,15 +70,13 @@ class SymmetricState:
 
     def seal(self, plaintext: bytes) -> bytes:
         """Seal under the key of the moment and the transcript; the result joins the transcript."""
-        cipher = self._suite.cipher(self._key.reveal())
-        sealed = cipher.seal(self._take_nonce(), plaintext, self._hash)
+        sealed = self._keyed().seal(self._take_nonce(), plaintext, self._hash)
         self.mix_hash(sealed)
         return sealed
 
     def open(self, sealed: bytes) -> bytes:
         """Undo the peer's `seal`; AuthenticationFailed if anything differs."""
-        cipher = self._suite.cipher(self._key.reveal())
-        plaintext = cipher.open(self._take_nonce(), sealed, self._hash)
+        plaintext = self._keyed().open(self._take_nonce(), sealed, self._hash)
         self.mix_hash(sealed)
         return plaintext
 
@@ -100,6 +99,13 @@ class SymmetricState:
         """Forget what can be forgotten."""
         self._ck.wipe()
         self._key.wipe()
+        self._cipher = None
+
+    def _keyed(self) -> Aead:
+        """The cipher under the key of the moment, which some keys never need."""
+        if self._cipher is None:
+            self._cipher = self._suite.cipher(self._key.reveal())
+        return self._cipher
 
     def _derive(self, secret: Secret, outputs: int) -> list[Secret]:
         ck = self._ck.reveal()

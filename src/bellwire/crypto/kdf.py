@@ -3,12 +3,15 @@
 Source: RFC 5869.
 """
 
+from typing import Final
+
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bellwire.crypto.errors import LengthError
 
 MAX_OUTPUT_BYTES = 255 * 32
+_HASH: Final = SHA256()
 
 
 def hkdf(ikm: bytes, *, salt: bytes = b"", info: bytes, length: int) -> bytes:
@@ -27,4 +30,4 @@ def hkdf(ikm: bytes, *, salt: bytes = b"", info: bytes, length: int) -> bytes:
     """
     if not 1 <= length <= MAX_OUTPUT_BYTES:
         raise LengthError("an output", f"1 to {MAX_OUTPUT_BYTES} bytes", length)
-    return HKDF(SHA256(), length, salt, info).derive(ikm)
+    return HKDF(_HASH, length, salt, info).derive(ikm)

@@ -93,44 +93,56 @@ class XWingPrivateKey:
         return _combine(ss_m, ss_x, ct_x, self._public[_MLKEM_PUBLIC_BYTES:])
 
 
-def check_public(public: bytes) -> None:
-    """Return only if `public` can be encapsulated to.
-
-    Raises:
-        LengthError: not 1216 bytes.
-        KemRefused: a coefficient of the ML-KEM part is out of range (FIPS 203, 7.2).
-    """
-    require_length("an X-Wing public key", public, PUBLIC_BYTES)
-    _mlkem_public(public)
-
-
-def _mlkem_public(public: bytes) -> MLKEM768PublicKey:
-    try:
-        return MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES])
-    except ValueError as error:
-        raise KemRefused("expected an ML-KEM-768 public key, got one out of range") from error
-
-
-def encapsulate(public: bytes) -> tuple[bytes, Secret]:
-    """Make a fresh secret that only the holder of `public`'s private key can recover.
+class XWingPublicKey:
+    """A public key, read once: that costs as much as to encapsulate to it.
 
     Args:
-        public: 1216 bytes.
+        public: 1216 bytes: ML-KEM-768's 1184, then X25519's 32.
 
-    Returns:
-        The ciphertext, 1120 bytes, and the secret, 32 bytes.
+    Raises:
+        LengthError: public has another length.
+        KemRefused: a coefficient of its ML-KEM part is out of range (FIPS 203, 7.2).
+    """
+
+    __slots__ = ("_mlkem", "_x25519")
+
+    def __init__(self, public: bytes) -> None:
+        require_length("an X-Wing public key", public, PUBLIC_BYTES)
+        try:
+            self._mlkem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES])
+        except ValueError as error:
+            raise KemRefused("expected an ML-KEM-768 public key, got one out of range") from error
+        self._x25519 = public[_MLKEM_PUBLIC_BYTES:]
+
+    def encapsulate(self) -> tuple[bytes, Secret]:
+        """Make a fresh secret that only the holder of the private key can recover.
+
+        Returns:
+            The ciphertext, 1120 bytes, and the secret, 32 bytes.
+
+        Raises:
+            KemRefused: the X25519 part is of low order.
+        """
+        ss_m, ct_m = self._mlkem.encapsulate()
+        ephemeral = X25519PrivateKey.generate()
+        try:
+            ss_x = ephemeral.exchange(X25519PublicKey.from_public_bytes(self._x25519))
+        except ValueError as error:
+            raise KemRefused("expected a public key of full order, got one of low order") from error
+        ct_x = ephemeral.public_key().public_bytes_raw()
+        return ct_m + ct_x, _combine(ss_m, ss_x, ct_x, self._x25519)
+
+
+def check_public(public: bytes) -> None:
+    """Return only if `public` can be read; LengthError or KemRefused as `XWingPublicKey`."""
+    XWingPublicKey(public)
+
+
+def encapsulate(public: bytes | XWingPublicKey) -> tuple[bytes, Secret]:
+    """As `XWingPublicKey.encapsulate`, to a key that may still be bytes.
 
     Raises:
         LengthError: public has another length.
         KemRefused: its ML-KEM part is out of range, or its X25519 part is of low order.
     """
-    require_length("an X-Wing public key", public, PUBLIC_BYTES)
-    pk_x = public[_MLKEM_PUBLIC_BYTES:]
-    ss_m, ct_m = _mlkem_public(public).encapsulate()
-    ephemeral = X25519PrivateKey.generate()
-    try:
-        ss_x = ephemeral.exchange(X25519PublicKey.from_public_bytes(pk_x))
-    except ValueError as error:
-        raise KemRefused("expected a public key of full order, got one of low order") from error
-    ct_x = ephemeral.public_key().public_bytes_raw()
-    return ct_m + ct_x, _combine(ss_m, ss_x, ct_x, pk_x)
+    return (XWingPublicKey(public) if isinstance(public, bytes) else public).encapsulate()
