@@ -50,7 +50,8 @@ def test_no_public_key_work_is_done_before_the_cookie(monkeypatch: pytest.Monkey
 
     for name in ("decapsulate", "from_seed", "generate"):
         monkeypatch.setattr(f"bellwire.crypto.kem.XWingPrivateKey.{name}", forbidden)
-    monkeypatch.setattr("bellwire.channel.responder.encapsulate", forbidden)
+    for module in ("responding", "responder"):
+        monkeypatch.setattr(f"bellwire.channel.{module}.encapsulate", forbidden)
     assert len(retry_of(pair, hello)) == RETRY < len(hello)
 
 

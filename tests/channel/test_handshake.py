@@ -346,9 +346,7 @@ def test_a_required_key_that_is_missing_is_refused_by_the_responder(
 def test_an_initiator_that_requires_qkd_aborts_when_a_responder_leaves_it_out() -> None:
     pair = Pair(policy=Policy.REQUIRE)
     offered(pair)
-    named = pair.responder._offer
-    assert named is not None
-    pair.responder._offer = Offer(named.initiator, Policy.PREFER, named.key_id, named.counter)
+    pair.responder._wanted = Policy.PREFER
     answer = pair.responder.answer(None)
     with pytest.raises(HandshakeFailed, match="require"):
         pair.initiator.receive(answer)
@@ -357,9 +355,7 @@ def test_an_initiator_that_requires_qkd_aborts_when_a_responder_leaves_it_out() 
 def test_an_initiator_that_named_no_key_aborts_when_a_responder_claims_one() -> None:
     pair = Pair(policy=Policy.PREFER, drawn=None)
     offered(pair)
-    named = pair.responder._offer
-    assert named is not None
-    pair.responder._offer = Offer(named.initiator, named.policy, qkd_key().key_id, named.counter)
+    pair.responder._key_id = qkd_key().key_id
     answer = pair.responder.answer(qkd_key())
     with pytest.raises(HandshakeFailed, match="named no key"):
         pair.initiator.receive(answer)
@@ -404,7 +400,7 @@ def test_a_malformed_ephemeral_key_is_refused(
 ) -> None:
     pair = Pair()
     monkeypatch.setattr(
-        "bellwire.channel.initiator.XWingPrivateKey.generate", lambda: _BadEphemeral(public)
+        "bellwire.channel.initiating.XWingPrivateKey.generate", lambda: _BadEphemeral(public)
     )
     assert refuse(pair, pair.initiator.hello()).alert is not None
 

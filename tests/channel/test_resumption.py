@@ -423,7 +423,7 @@ def test_both_ends_give_the_kept_bytes(
     )
     with monkeypatch.context() as patch:
         patch.setattr(
-            "bellwire.channel.resumer.XWingPrivateKey.generate", staticmethod(lambda: ephemeral)
+            "bellwire.channel.initiating.XWingPrivateKey.generate", staticmethod(lambda: ephemeral)
         )
         hello = resumer.hello()
     assert hello == values["resume_hello"]
@@ -441,7 +441,7 @@ def test_both_ends_give_the_kept_bytes(
     )
     key_id = responder.receive_hello()
     assert (key_id is None) == (script.policy == 0)
-    module = "bellwire.channel.resumption_responder"
+    module = "bellwire.channel.responding"
     monkeypatch.setattr(f"{module}.encapsulate", lambda _: (script.ct_e, Secret(values["ss_e"])))
     monkeypatch.setattr(f"{module}.os.urandom", lambda _: script.session_id)
     assert responder.answer(qkd if script.qkd_used else None) == values["resume_answer"]

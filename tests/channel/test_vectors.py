@@ -70,10 +70,12 @@ def test_an_initiator_with_the_same_draws_sends_the_same_bytes(
     script, values = unpack(vector)
     initiator = initiator_of(script)
     ephemeral = XWingPrivateKey.from_seed(script.ephemeral_seed)
+    module = "bellwire.channel"
     with monkeypatch.context() as patch:
-        module = "bellwire.channel.initiator"
-        patch.setattr(f"{module}.encapsulate", lambda _: (script.ct_s, Secret(values["ss_s"])))
-        patch.setattr(f"{module}.XWingPrivateKey.generate", lambda: ephemeral)
+        patch.setattr(
+            f"{module}.initiator.encapsulate", lambda _: (script.ct_s, Secret(values["ss_s"]))
+        )
+        patch.setattr(f"{module}.initiating.XWingPrivateKey.generate", lambda: ephemeral)
         assert initiator.hello() == values["hello"]
     again, nothing = initiator.receive(values["retry"])
     assert again == values["hello_again"]
@@ -91,9 +93,11 @@ def test_an_initiator_takes_the_alert_for_what_it_is(
     script, values = unpack(vector)
     initiator = initiator_of(script)
     ephemeral = XWingPrivateKey.from_seed(script.ephemeral_seed)
-    module = "bellwire.channel.initiator"
-    monkeypatch.setattr(f"{module}.encapsulate", lambda _: (script.ct_s, Secret(values["ss_s"])))
-    monkeypatch.setattr(f"{module}.XWingPrivateKey.generate", lambda: ephemeral)
+    module = "bellwire.channel"
+    monkeypatch.setattr(
+        f"{module}.initiator.encapsulate", lambda _: (script.ct_s, Secret(values["ss_s"]))
+    )
+    monkeypatch.setattr(f"{module}.initiating.XWingPrivateKey.generate", lambda: ephemeral)
     initiator.hello()
     with pytest.raises(HandshakeRefused):
         initiator.receive(values["alert_with_nonce_0_to_11"])
@@ -123,8 +127,9 @@ def test_a_responder_with_the_same_draws_sends_the_same_bytes(
         ciphertext, secret = next(drawn)
         return ciphertext, Secret(secret)
 
+    monkeypatch.setattr("bellwire.channel.responding.encapsulate", encapsulate)
     monkeypatch.setattr("bellwire.channel.responder.encapsulate", encapsulate)
-    monkeypatch.setattr("bellwire.channel.responder.os.urandom", lambda _: script.session_id)
+    monkeypatch.setattr("bellwire.channel.responding.os.urandom", lambda _: script.session_id)
     assert responder.answer(qkd_of(script) if script.qkd_used else None) == values["answer"]
     session = responder.receive_confirmation(values["confirm"])
     check_session(session, script, values, "down", "up")

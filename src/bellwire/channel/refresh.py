@@ -14,7 +14,7 @@ from bellwire.base.secret import Secret
 from bellwire.channel.errors import ChannelMisuse, SessionEnded
 from bellwire.channel.messages import KEY_ID_BYTES, NO_KEY, QKD_KEY_BYTES, Direction, Policy
 from bellwire.channel.symmetric import SECRET_BYTES
-from bellwire.channel.terms import QkdKey
+from bellwire.channel.terms import QkdKey, check_policy
 from bellwire.crypto.errors import KemRefused
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.kem import CIPHERTEXT_BYTES, PUBLIC_BYTES, XWingPrivateKey, encapsulate
@@ -85,11 +85,7 @@ class Refresher:
         """
         if not self.may_offer:
             raise ChannelMisuse("expected an initiator without an open offer of fresh keys")
-        if (qkd is None and self._policy is Policy.REQUIRE) or (qkd and self._policy is Policy.OFF):
-            raise ChannelMisuse(
-                f"policy {self._policy.name.lower()} "
-                + ("needs a fresh QKD key" if qkd is None else "takes no QKD key")
-            )
+        check_policy(self._policy, qkd)
         self._ephemeral = XWingPrivateKey.generate()
         self._qkd = qkd
         self._offer = self._ephemeral.public_bytes + (NO_KEY if qkd is None else qkd.key_id)

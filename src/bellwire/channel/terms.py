@@ -135,28 +135,27 @@ def check_name(responder_name: str) -> bytes:
 
 
 def opening_state(
-    suite: Suite, transport: Transport, responder_name: str, responder_public: bytes
-) -> SymmetricState:
-    """The transcript before the first message: protocol, suite, transport, responder."""
-    name = check_name(responder_name)
-    state = SymmetricState(suite, suite.protocol_name)
-    prologue = PROLOGUE_LABEL + bytes([suite, transport, len(name)]) + name
-    state.mix_hash(prologue + responder_public)
-    return state
-
-
-def resumption_state(
     suite: Suite,
     transport: Transport,
     responder_name: str,
     responder_public: bytes,
-    initiator: bytes,
+    *,
+    resuming: bytes = b"",
 ) -> SymmetricState:
-    """The transcript before a resumption, which names both ends."""
+    """The transcript before the first message: protocol, suite, transport, responder.
+
+    Args:
+        suite: The cipher.
+        transport: What carries the messages.
+        responder_name: 1 to 255 bytes.
+        responder_public: Its public key.
+        resuming: The initiator's fingerprint, if this is a resumption, whose transcript names both
+            ends from the start.
+    """
     name = check_name(responder_name)
-    state = SymmetricState(suite, suite.resumption_name)
+    state = SymmetricState(suite, suite.resumption_name if resuming else suite.protocol_name)
     prologue = PROLOGUE_LABEL + bytes([suite, transport, len(name)]) + name
-    state.mix_hash(prologue + responder_public + initiator)
+    state.mix_hash(prologue + responder_public + resuming)
     return state
 
 
