@@ -9,6 +9,7 @@ BellwireError
     │   ├── TicketUnknown     the responder does not know our ticket: shake hands in full
     │   ├── CertificateRefused a certificate is altered, another's, expired or revoked
     │   └── TooManyHandshakes the sender's network has spent its budget of handshakes
+    ├── RecordDropped         a datagram is none of a session's new records: the session goes on
     └── SessionEnded          a record is not the next one that the peer sealed
         └── Truncated         the transport ended before the peer closed the session
 
@@ -47,6 +48,18 @@ class CertificateRefused(HandshakeFailed):
 
 class TooManyHandshakes(HandshakeFailed):
     """More handshakes come from one network than the responder works on."""
+
+
+class RecordDropped(RefusedError):
+    """A datagram came before, is too old, or is not the peer's; the session is as it was.
+
+    Attributes:
+        doubled: Whether it may have come before.
+    """
+
+    def __init__(self, message: str, *, doubled: bool = False) -> None:
+        super().__init__(message)
+        self.doubled = doubled
 
 
 class SessionEnded(RefusedError):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bellwire.channel.errors import HandshakeFailed, TooManyHandshakes
+from bellwire.channel.fragments import Fragment, parse_knock
 from bellwire.channel.macs import NO_MAC, Hello, mac, mac_key, make_retry, make_unknown, parse_hello
 from bellwire.channel.messages import Suite
 
@@ -132,28 +133,56 @@ class Gate:
             raise TooManyHandshakes("expected fewer handshakes from this network, got too many")
         if proved or may:
             return hello
-        return Retry(make_retry(hello, self._key, self._cookies(hello, source, now)[0]))
+        return Retry(self._retry(hello.suite, hello.mac1, hello.digest, source, now))
+
+    def knock(self, message: bytes, source: str, now: float) -> bytes:
+        """What to answer to a knock, which is longer; nothing is kept, and no budget is spent.
+
+        Args:
+            message: As received.
+            source: Where from, as for `admit`.
+            now: As for `admit`.
+
+        Raises:
+            HandshakeFailed: not a knock for us.
+        """
+        found = parse_knock(message, self._key, self._suites)
+        return self._retry(found.suite, found.mac1, found.digest, source, now)
+
+    def recognise(self, fragment: Fragment, source: str, now: float) -> None:
+        """Return only if a fragment shows the cookie that we gave to its sender for its hello.
+
+        Raises:
+            HandshakeFailed: it does not.
+        """
+        cookies = self._cookies(fragment.digest, source, now)
+        good = [hmac.compare_digest(fragment.cookie, each) for each in cookies]
+        if not any(good):
+            raise HandshakeFailed("expected the cookie of this hello and address, got another")
 
     def unknown(self, hello: Hello) -> bytes:
         """What to answer to a hello whose ticket is not known."""
         return make_unknown(hello, self._key)
 
+    def _retry(self, suite: Suite, mac1: bytes, digest: bytes, source: str, now: float) -> bytes:
+        return make_retry(suite, mac1, self._key, self._cookies(digest, source, now)[0])
+
     def _check_cookie(self, hello: Hello, source: str, now: float) -> None:
         good = [
             hmac.compare_digest(hello.mac2, mac(cookie, hello.core + hello.mac1))
-            for cookie in self._cookies(hello, source, now)
+            for cookie in self._cookies(hello.digest, source, now)
         ]
         if not any(good):
             raise HandshakeFailed("expected the cookie of this hello and address, got another")
 
-    def _cookies(self, hello: Hello, source: str, now: float) -> list[bytes]:
-        """This hello's cookies under the current secret and the one before."""
+    def _cookies(self, digest: bytes, source: str, now: float) -> list[bytes]:
+        """The cookies of a hello with this digest under the current secret and the one before."""
         if not self._secrets or now - self._changed >= COOKIE_LIFE_S:
             # After a longer pause the one before is too old as well.
             kept = self._secrets[:1] if now - self._changed < 2 * COOKIE_LIFE_S else []
             self._secrets = [self._random(32), *kept]
             self._changed = now
-        return [mac(secret, hello.digest + source.encode()) for secret in self._secrets]
+        return [mac(secret, digest + source.encode()) for secret in self._secrets]
 
     def _take(self, network: str, *, proved: bool, now: float) -> bool:
         limits = self._limits

@@ -119,10 +119,10 @@ def parse_hello(message: bytes, key: bytes, suites: frozenset[Suite]) -> Hello:
     return Hello(kind, suite, core, mac1, mac2)
 
 
-def make_retry(hello: Hello, key: bytes, cookie: bytes) -> bytes:
-    """The message that asks for the same hello with this cookie."""
-    head = header(Kind.RETRY, hello.suite, RETRY_BODY)
-    return head + cookie + mac(key, head + hello.mac1 + cookie)
+def make_retry(suite: Suite, mac1: bytes, key: bytes, cookie: bytes) -> bytes:
+    """The message that asks for the hello that has this `mac1`, with this cookie."""
+    head = header(Kind.RETRY, suite, RETRY_BODY)
+    return head + cookie + mac(key, head + mac1 + cookie)
 
 
 def open_retry(head: bytes, body: bytes, key: bytes, mac1: bytes) -> bytes:

@@ -73,6 +73,12 @@ class Chain:
         """The text of the next record; AuthenticationFailed if it is another."""
         return self._cipher.open(self._take_nonce(), sealed, head + self._context)
 
+    def hand_over(self) -> Secret:
+        """The secret, for another chain; who calls uses this one no more."""
+        secret = Secret(self._secret.reveal())
+        self.wipe()
+        return secret
+
     def wipe(self) -> None:
         """Forget the keys; who calls seals and opens nothing after this."""
         self._secret.wipe()

@@ -11,12 +11,15 @@ import os
 from typing import Final
 
 from bellwire.channel import refresh
+from bellwire.channel.datagram_chain import DatagramChain
+from bellwire.channel.datagrams import DatagramSession
 from bellwire.channel.errors import ChannelMisuse, SessionEnded, Truncated
 from bellwire.channel.messages import (
     MAX_PLAINTEXT_BYTES,
     Direction,
     Kind,
     Policy,
+    Transport,
     split_record,
 )
 from bellwire.channel.options import SessionOptions
@@ -231,6 +234,30 @@ class Session:
         if not self._peer_closed:
             self._abort()
             raise Truncated("expected the peer's close, got the end of the transport")
+
+    def over_datagrams(self) -> DatagramSession:
+        """The same session for a transport that loses, doubles and reorders; this one is over.
+
+        Raises:
+            ChannelMisuse: records of this one were made or opened, or its handshake was for a
+                stream.
+        """
+        used = self._send.number or self._receive.number or any(self.epochs) or self._ended
+        if used or self._options.transport is Transport.STREAM:
+            raise ChannelMisuse("expected a new session whose handshake went over datagrams")
+        self._ended = True
+        suite, receiving = self.protections.suite, Direction(1 - self._sending)
+        return DatagramSession(
+            DatagramChain(suite, self._send.hand_over(), self.session_id, self._sending),
+            DatagramChain(suite, self._receive.hand_over(), self.session_id, receiving),
+            self._refresher,
+            sending=self._sending,
+            session_id=self.session_id,
+            peer=self.peer,
+            protections=self.protections,
+            ticket=self.ticket,
+            options=self._options,
+        )
 
     def _follow(self, epoch: int) -> None:
         """Be in the epoch that a header names, if it is this one or the next."""

@@ -10,6 +10,7 @@ XWING: Final = b"\\.//^\\"
 
 CHANNEL_ALERT: Final = b"bellwire channel alert"
 CHANNEL_CERTIFICATE: Final = b"bellwire channel certificate 1"
+CHANNEL_INDEX: Final = b"bellwire channel index"
 CHANNEL_MAC1: Final = b"bellwire channel mac1"
 CHANNEL_NEXT: Final = b"bellwire channel next"
 CHANNEL_RECORDS: Final = b"bellwire channel records"
