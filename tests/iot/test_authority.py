@@ -16,6 +16,7 @@ from bellwire.iot.authority import (
     Authority,
     TrustFiles,
     create,
+    load,
     read_authority,
 )
 from bellwire.iot.errors import IdentityError
@@ -40,7 +41,7 @@ def test_an_authority_is_the_same_when_it_is_opened_again(
     tmp_path: Path, algorithms: module.Algorithms
 ) -> None:
     made = create(tmp_path / "ca", algorithms)
-    again = Authority(tmp_path / "ca")
+    again = load(tmp_path / "ca")
     assert made.public == again.public == read_authority(tmp_path / "ca" / PUBLIC_FILE)
     assert (made.public.ed25519 is None) == (algorithms == "ml-dsa-65")
     assert (made.public.ml_dsa_65 is None) == (algorithms == "ed25519")
@@ -98,10 +99,10 @@ def test_without_a_list_that_can_be_read_no_certificate_counts(authority: Author
 
 def test_malformed_files_are_refused(tmp_path: Path, authority: Authority) -> None:
     with pytest.raises(IdentityError, match="got none"):
-        Authority(tmp_path / "other")
+        load(tmp_path / "other")
     (authority.folder / "authority.seeds").write_bytes(b"{}")
     with pytest.raises(IdentityError, match="seeds"):
-        Authority(authority.folder)
+        load(authority.folder)
     path = tmp_path / "some.pub"
     for content in (
         b"",
@@ -123,13 +124,18 @@ def test_a_device_keeps_only_a_certificate_for_its_own_key(
     assert enrolment.load_certificate(tmp_path) == b""
     file.write_bytes(authority.issue(DEVICE, 1))
     public = authority.folder / PUBLIC_FILE
+    key = load_or_create(folder)
     with pytest.raises(IdentityError, match="this device's key"):
-        enrolment.keep_certificate(folder, file, public, now=authority._clock())
-    own = PublicIdentity("device", "own", load_or_create(folder).public_bytes)
+        enrolment.keep_certificate(
+            folder, load_or_create(folder), file, public, now=authority._clock()
+        )
+    own = PublicIdentity("device", "own", key.public_bytes)
     file.write_bytes(authority.issue(own, 1))
     with pytest.raises(CertificateRefused, match="expired"):
-        enrolment.keep_certificate(folder, file, public, now=authority._clock() + 90_000)
-    enrolment.keep_certificate(folder, file, public, now=authority._clock())
+        enrolment.keep_certificate(
+            folder, load_or_create(folder), file, public, now=authority._clock() + 90_000
+        )
+    enrolment.keep_certificate(folder, key, file, public, now=authority._clock())
     assert enrolment.load_certificate(folder) == file.read_bytes()
 
 

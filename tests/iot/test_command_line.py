@@ -1,6 +1,7 @@
 """`bellwire cloud` as a process of its own, `bellwire device` beside it."""
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -261,3 +262,65 @@ def test_a_device_and_a_cloud_trust_an_authority_instead_of_each_other(
         assert "refused" in str(refused)
     assert run(capsys, *enrol)[0] == 2
     assert run(capsys, *enrol, "--cloud-certificate", device)[0] == 3
+
+
+def test_a_device_and_a_cloud_whose_keys_are_protected_work_as_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, data = tmp_path / "state", tmp_path / "data.csv"
+    data.write_bytes(b"n\n1\n2\n")
+    protected = ("--key-protection", f"file:{tmp_path / 'stick'}")
+    listen = ("--listen", "127.0.0.1:0", "--qkd", "off")
+    with cloud_process(state, *listen) as (_, ready):
+        enroll(capsys, state, ready)
+    for side in ("cloud", "device"):
+        code, done, _ = run(capsys, side, "protect", "--state", state, "--to", protected[1])
+        assert (code, done) == (0, {"source": protected[1], "destroyed": None})
+        assert not (state / side / "identity.seed").exists()
+        code, shown, _ = run(capsys, side, "protect", "--state", state)
+        assert (code, shown["source"]) == (0, "file")
+    send = ("device", "send", "--state", state, "--data", data, "--qkd", "off")
+    with cloud_process(state, *listen, *protected) as (_, again):
+        assert Path(again["public_key"]).exists()
+        code, document, _ = run(capsys, *send, "--to", again["listen"])
+        assert code == 3
+        assert "expected a plain identity key" in document["error"]["message"]
+        code, report, _ = run(capsys, *send, "--to", again["listen"], *protected)
+        assert (code, report["complete"]) == (0, True)
+    assert len(list((tmp_path / "stick").iterdir())) == 2
+
+
+def test_a_passphrase_comes_from_a_descriptor_and_a_wrong_one_is_exit_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+
+    def given(words: str) -> str:
+        read, write = os.pipe()
+        os.write(write, words.encode() + b"\n")
+        os.close(write)
+        return f"passphrase:fd:{read}"
+
+    def initialise(*more: object) -> tuple[int, Any, str]:
+        return run(capsys, "device", "ca", "init", "--state", state, *more)
+
+    code, made, _ = initialise("--key-protection", given("correct horse battery"))
+    assert code == 0
+    right, wrong = "correct horse battery", "correct horse battery staple"
+    public = Path(made["public_key"])
+    issue = ("device", "ca", "issue", public, "--out", tmp_path / "x", "--state", state)
+    code, document, err = run(capsys, *issue, "--key-protection", given(wrong))
+    assert (code, "belong together" in document["error"]["message"]) == (3, True)
+    assert wrong not in err
+    code, document, _ = run(capsys, *issue, "--key-protection", given(right))
+    assert (code, "public key of a device" in document["error"]["message"]) == (2, True)
+
+
+def test_what_was_protected_does_not_become_plain_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "device", "ca", "init", "--state", tmp_path / "state")
+    code, document, _ = run(
+        capsys, "device", "ca", "protect", "--state", tmp_path / "state", "--to", "plain"
+    )
+    assert (code, "got plain" in document["error"]["message"]) == (2, True)

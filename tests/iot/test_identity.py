@@ -141,6 +141,7 @@ def test_enrolment_exchanges_the_public_keys(tmp_path: Path) -> None:
     AllowList(tmp_path / "allowed")
     done = enrolment.enroll(
         tmp_path / "device",
+        enrolment.own_key(tmp_path / "device"),
         CLOUD,
         name="thermometer",
         allow=tmp_path / "allowed",
@@ -156,7 +157,14 @@ def test_enrolment_exchanges_the_public_keys(tmp_path: Path) -> None:
 
 def test_another_cloud_takes_the_pin_only_when_told(tmp_path: Path) -> None:
     def enroll(cloud: PublicIdentity, *, replace: bool = False) -> enrolment.Enrolment:
-        return enrolment.enroll(tmp_path / "device", cloud, name="d", allow=None, replace=replace)
+        return enrolment.enroll(
+            tmp_path / "device",
+            enrolment.own_key(tmp_path / "device"),
+            cloud,
+            name="d",
+            allow=None,
+            replace=replace,
+        )
 
     other = PublicIdentity("cloud", "other", STRANGER_KEY.public_bytes)
     first = enroll(CLOUD)

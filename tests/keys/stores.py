@@ -8,14 +8,15 @@ from pathlib import Path
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
+from bellwire.crypto.kek.envelope import Envelope
+from bellwire.crypto.kek.key_file import KeyFiles
 from bellwire.keys.database.interface import Place
-from bellwire.keys.kek.envelope import Envelope
-from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery
 from bellwire.keys.model import BlockRecord, KeySourceKind
 from bellwire.keys.pool import Pool
 from bellwire.keys.requests import Leave, Request, Take
 from bellwire.keys.reserve import preplaced_bytes
+from bellwire.keys.sealing import STORE_KEY
 from bellwire.keys.store import KeyStore
 
 DATA = Path(__file__).parent / "data"
@@ -35,7 +36,7 @@ PREPLACED = Secret(some_bytes(preplaced_bytes(SETS), 4711))
 
 def data_key(folder: Path) -> Secret:
     """The data key of a node's store, wrapped by a file beside it."""
-    return Envelope(folder, KeyFiles(folder)).unlock(fresh=False)
+    return Envelope(folder, KeyFiles(folder), STORE_KEY).unlock(fresh=False)
 
 
 def record(block: int, secret_bits: int) -> BlockRecord:

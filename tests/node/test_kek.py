@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import pytest
-from tests.keys.kek.conftest import Hsm, MemoryKeyring, own
-from tests.keys.kek.conftest import hsm as hsm  # noqa: PLC0414 - a fixture
-from tests.keys.kek.conftest import memory_keyring as memory_keyring  # noqa: PLC0414 - a fixture
+from tests.crypto.kek.conftest import Hsm, MemoryKeyring, own
+from tests.crypto.kek.conftest import hsm as hsm  # noqa: PLC0414 - a fixture
+from tests.crypto.kek.conftest import memory_keyring as memory_keyring  # noqa: PLC0414 - a fixture
 from tests.keys.stores import PREPLACED
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
+from bellwire.crypto.kek.errors import KekRefused, KekUnavailable, KekUnusable
+from bellwire.crypto.kek.key_file import KeyFiles
 from bellwire.keys.errors import StoreBusy
-from bellwire.keys.kek.errors import KekRefused, KekUnavailable, KekUnusable
-from bellwire.keys.kek.key_file import KeyFiles
 from bellwire.node.assemble import open_store
 from bellwire.node.errors import ConfigError
 from bellwire.node.kek import kek_source, rotate_kek, show_kek

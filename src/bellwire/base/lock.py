@@ -8,17 +8,21 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path`, made if it is missing.
 
+    Args:
+        path: Of the lock file.
+        wait: Until whoever holds it lets go.
+
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process holds it, and we do not wait.
         OSError: it cannot be opened.
     """
     # Not to be inherited: a child that outlives us would hold the lock on.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)

@@ -9,7 +9,8 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import QkdOption, parse_address
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from bellwire.iot.events import Arrived, Event, TurnedAway
 
 
+app = typer.Typer(help="Take readings from enrolled devices.")
+
+
+@app.callback(invoke_without_command=True)
 def command(
+    context: typer.Context,
     listen: Annotated[
         str | None,
         typer.Option(
@@ -46,6 +52,7 @@ def command(
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
+    key_protection: ProtectionOption = None,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -54,6 +61,8 @@ def command(
     The first line on standard output is a JSON document that says where the cloud listens, and
     where its public key and its list of admitted devices lie. It runs until it is told to stop.
     """
+    if context.invoked_subcommand is not None:
+        return
     import asyncio
     from contextlib import closing
 
@@ -78,7 +87,8 @@ def command(
     folder = settings.state.dir / "cloud"
 
     async def serve() -> None:
-        key = identity.load_or_create(folder)
+        protection = protection_of(settings, key_protection, folder)
+        key = identity.load_or_create(folder, protection, public_file="cloud.pub")
         public = folder / "cloud.pub"
         identity.write_public(public, identity.PublicIdentity("cloud", name, key.public_bytes))
         allowed = folder / identity.ALLOWED_FOLDER
@@ -112,6 +122,24 @@ def command(
                 await until_stopped(with_parent=with_parent)
 
     asyncio.run(serve())
+
+
+@app.command()
+def protect(
+    to: ToOption = None,
+    key_protection: ProtectionOption = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say how the cloud's key rests, or wrap it under a passphrase, a keyring or a token."""
+    from bellwire.cli import protection
+    from bellwire.iot.identity import IDENTITY
+    from bellwire.node.settings import load
+
+    settings = load(config, {"state": {"dir": state}})
+    folder = settings.state.dir / "cloud"
+    protection.protect(settings, folder, IDENTITY, key_protection, to, json=json)
 
 
 TOLD_A_SECOND = 20

@@ -9,6 +9,7 @@ from bellwire.base.errors import UsageError
 from bellwire.cli import device_ca, output
 from bellwire.cli.addresses import QkdOption, key_source, parse_address
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def enroll(
     replace: Annotated[
         bool, typer.Option("--replace", help="Pin this cloud in the place of another.")
     ] = False,
+    key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -56,11 +58,13 @@ def enroll(
 
     if authority is None and (cloud_certificate is not None or certificate is not None):
         raise UsageError("expected --authority FILE beside a certificate")
-    folder = load(config, {"state": {"dir": state}}).state.dir / "device"
+    settings = load(config, {"state": {"dir": state}})
+    folder = settings.state.dir / "device"
     cloud = _cloud_of(cloud_key, cloud_certificate, authority)
-    done = enrolment.enroll(folder, cloud, name=name, allow=allow, replace=replace)
+    key = enrolment.own_key(folder, protection_of(settings, key_protection, folder))
+    done = enrolment.enroll(folder, key, cloud, name=name, allow=allow, replace=replace)
     if certificate is not None and authority is not None:
-        enrolment.keep_certificate(folder, certificate, authority, now=time.time())
+        enrolment.keep_certificate(folder, key, certificate, authority, now=time.time())
     if json:
         output.emit(
             {
@@ -142,6 +146,7 @@ def send(
             metavar="S", min=1, max=86400, help="Seconds after which a session gets fresh keys."
         ),
     ] = 3600.0,
+    key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -168,7 +173,7 @@ def send(
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
     address = Address(*(parse_address(to) if to else default))
     folder = settings.state.dir / "device"
-    identity, pin = enrolment.load(folder)
+    identity, pin = enrolment.load(folder, protection_of(settings, key_protection, folder))
     path = data or _record_live(folder, live or 0, interval)
     readings = read_readings(path)
     device = Device(
@@ -197,6 +202,24 @@ def send(
         output.emit(_document(report, path))
     else:
         _show(report, path)
+
+
+@app.command()
+def protect(
+    to: ToOption = None,
+    key_protection: ProtectionOption = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say how this device's key rests, or wrap it under a passphrase, a keyring or a token."""
+    from bellwire.cli import protection
+    from bellwire.iot.identity import IDENTITY
+    from bellwire.node.settings import load
+
+    settings = load(config, {"state": {"dir": state}})
+    folder = settings.state.dir / "device"
+    protection.protect(settings, folder, IDENTITY, key_protection, to, json=json)
 
 
 def _record_live(folder: Path, count: int, interval_s: float) -> Path:

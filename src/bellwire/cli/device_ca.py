@@ -1,14 +1,20 @@
 """`bellwire device ca`: an authority that certifies devices and clouds."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from bellwire.cli import output
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.protection import ProtectionOption, ToOption, protect, protection_of
+
+if TYPE_CHECKING:
+    from bellwire.crypto.kek.source import KekSource
 
 app = typer.Typer(no_args_is_help=True, help="An authority that certifies devices and clouds.")
+
+FOLDER = "device-ca"
 
 CertificateOf = Literal["device", "cloud"]
 
@@ -24,6 +30,7 @@ def init(
         Literal["both", "ed25519", "ml-dsa-65"],
         typer.Option(help="What it signs with; all of it must verify."),
     ] = "both",
+    key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -31,7 +38,8 @@ def init(
     """Make an authority."""
     from bellwire.iot import authority
 
-    made = authority.create(_folder(state, config), algorithms)
+    folder, protection = _place(state, config, key_protection)
+    made = authority.create(folder, algorithms, protection)
     document = {
         "authority": made.public.fingerprint.hex(),
         "public_key": made.folder / authority.PUBLIC_FILE,
@@ -52,6 +60,7 @@ def issue(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the certificate goes.")],
     role: Annotated[CertificateOf, typer.Option(help="Whose key it is.")] = "device",
     days: Annotated[float, typer.Option(help="How long it is valid.")] = 365.0,
+    key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -59,10 +68,10 @@ def issue(
     """Certify a device's or a cloud's public key."""
     from bellwire.base.private import write_whole
     from bellwire.channel.certificates import Role, read_certificate
-    from bellwire.iot.authority import Authority
+    from bellwire.iot.authority import load
     from bellwire.iot.identity import read_public
 
-    authority = Authority(_folder(state, config))
+    authority = load(*_place(state, config, key_protection))
     data = authority.issue(read_public(key, role), days)
     write_whole(out, data, 0o644, replace=True)
     certificate = read_certificate(data, authority.public, Role[role.upper()])
@@ -88,15 +97,16 @@ def issue(
 def revoke(
     certificate: Annotated[Path, typer.Argument(metavar="FILE", help="The certificate.")],
     role: Annotated[CertificateOf, typer.Option(help="Whose certificate it is.")] = "device",
+    key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Take a certificate back: renew the list that clouds read."""
     from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, Role
-    from bellwire.iot.authority import REVOKED_FILE, Authority, read_public_bytes
+    from bellwire.iot.authority import REVOKED_FILE, load, read_public_bytes
 
-    authority = Authority(_folder(state, config))
+    authority = load(*_place(state, config, key_protection))
     data = read_public_bytes(certificate, MAX_CERTIFICATE_BYTES)
     taken = authority.revoke(data, Role[role.upper()])
     path = authority.folder / REVOKED_FILE
@@ -110,7 +120,29 @@ def revoke(
     )
 
 
-def _folder(state: Path | None, config: Path | None) -> Path:
-    from bellwire.node.settings import load
+@app.command("protect")
+def protect_seeds(
+    to: ToOption = None,
+    key_protection: ProtectionOption = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say how the authority's seeds rest, or wrap them: see `device protect`."""
+    from bellwire.iot.authority import SEEDS
+    from bellwire.node import settings as node_settings
 
-    return load(config, {"state": {"dir": state}}).state.dir / "device-ca"
+    settings = node_settings.load(config, {"state": {"dir": state}})
+    folder = settings.state.dir / FOLDER
+    protect(settings, folder, SEEDS, key_protection, to, json=json)
+
+
+def _place(
+    state: Path | None, config: Path | None, key_protection: str | None
+) -> "tuple[Path, KekSource | None]":
+    """The authority's folder, and what wraps its seeds."""
+    from bellwire.node import settings as node_settings
+
+    settings = node_settings.load(config, {"state": {"dir": state}})
+    folder = settings.state.dir / FOLDER
+    return folder, protection_of(settings, key_protection, folder)

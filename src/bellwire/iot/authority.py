@@ -1,13 +1,14 @@
 """An authority for devices and clouds, kept in a folder: it certifies public keys, and takes back.
 
 A cloud that trusts an authority needs no file for each device; a device that does, no word of mouth
-about each cloud. The authority's seeds rest in one 0600 file and are never on a device or cloud.
+about each cloud. The authority's seeds rest in one 0600 file, or wrapped (`keeping`), and are
+never on a device or cloud.
 The list of what was taken back is a signed file that every cloud gets a copy of.
 """
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -16,7 +17,8 @@ from msgspec import Meta
 
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.decoding import UNDECODABLE
-from bellwire.base.private import own_folder, read_own_file, write_whole
+from bellwire.base.private import own_folder, write_whole
+from bellwire.base.secret import Secret
 from bellwire.channel.certificates import (
     MAX_CERTIFICATE_BYTES,
     MAX_REVOKED,
@@ -32,10 +34,13 @@ from bellwire.channel.certificates import (
 )
 from bellwire.channel.errors import CertificateRefused
 from bellwire.crypto import ed25519, signatures
+from bellwire.crypto.kek.envelope import Wrapped
+from bellwire.crypto.kek.record import MAX_SECRET_BYTES, MIN_SECRET_BYTES
+from bellwire.crypto.kek.source import KekSource
 from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import PublicIdentity
+from bellwire.iot.keeping import SETTING, unlock
 
-SEEDS_FILE: Final = "authority.seeds"
 PUBLIC_FILE: Final = "authority.pub"
 REVOKED_FILE: Final = "revoked.list"
 MAX_PUBLIC_FILE: Final = 8192
@@ -57,40 +62,57 @@ class _PublicFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ml_dsa_65: Annotated[bytes, Meta(min_length=1952, max_length=1952)] | None
 
 
+def _random_seeds(algorithms: Algorithms) -> bytes:
+    return msgspec.json.encode(
+        _Seeds(
+            None if algorithms == "ml-dsa-65" else os.urandom(ed25519.SEED_BYTES),
+            None if algorithms == "ed25519" else os.urandom(signatures.SEED_BYTES),
+        )
+    )
+
+
+SEEDS: Final = Wrapped(
+    what="authority's seeds",
+    form="bellwire wrapped identity 1",
+    file="authority.wrapped",
+    bare="authority.seeds",
+    setting=SETTING,
+    sizes=(MIN_SECRET_BYTES, MAX_SECRET_BYTES),
+    make=lambda: _random_seeds("both"),
+)
+"""What an authority signs with."""
+
 _seeds = msgspec.json.Decoder(_Seeds)
 _public = msgspec.json.Decoder(_PublicFile)
 
 
 class Authority:
-    """An authority's folder.
+    """An authority, opened; `load` or `create` gives one.
 
     Args:
         folder: Where it is.
+        seeds: What it signs with; wiped.
         clock: Seconds since the epoch.
 
     Raises:
-        IdentityError: there is none, or its files are malformed.
-        PathUnusable, PathExposed: the folder cannot be used.
+        IdentityError: these are no seeds.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock = system_clock) -> None:
-        self.folder = own_folder(folder)
+    def __init__(self, folder: Path, seeds: Secret, *, clock: Clock = system_clock) -> None:
+        self.folder = folder
         self._clock = clock
-        data = read_own_file(folder / SEEDS_FILE, MAX_PUBLIC_FILE)
-        if data is None:
-            raise IdentityError(
-                f"expected an authority in {folder}, got none",
-                hint="Make one: bellwire device ca init",
-            )
         try:
-            seeds = _seeds.decode(data)
-        except UNDECODABLE as error:
-            raise IdentityError(f"expected seeds in {folder / SEEDS_FILE}, got other data") from (
-                error
+            found = _seeds.decode(seeds.reveal())
+        except UNDECODABLE:
+            # Not its words: they may show what it read.
+            raise IdentityError(f"expected an authority's seeds in {folder}, got other data") from (
+                None
             )
+        finally:
+            seeds.wipe()
         self._key = AuthorityKey(
-            None if seeds.ed25519 is None else ed25519.Ed25519Key(seeds.ed25519),
-            None if seeds.ml_dsa_65 is None else signatures.SigningKey(seeds.ml_dsa_65),
+            None if found.ed25519 is None else ed25519.Ed25519Key(found.ed25519),
+            None if found.ml_dsa_65 is None else signatures.SigningKey(found.ml_dsa_65),
         )
 
     @property
@@ -139,21 +161,57 @@ class Authority:
         write_whole(self.folder / REVOKED_FILE, signed, 0o644, replace=True)
 
 
-def create(folder: Path, algorithms: Algorithms, *, clock: Clock = system_clock) -> Authority:
+def is_authority(folder: Path) -> bool:
+    """Whether a folder has an authority's seeds."""
+    return any((folder / name).exists() for name in (SEEDS.file, SEEDS.bare))
+
+
+def load(
+    folder: Path, protection: KekSource | None = None, *, clock: Clock = system_clock
+) -> Authority:
+    """Open an authority.
+
+    Args:
+        folder: Where it is.
+        protection: What wraps its seeds; None: nothing.
+        clock: Seconds since the epoch.
+
+    Raises:
+        IdentityError: there is none, or its files are malformed.
+        KekRefused, KekUnusable, KekUnavailable: its seeds do not open.
+        PathUnusable, PathExposed: the folder cannot be used.
+    """
+    own_folder(folder)
+    seeds = unlock(folder, SEEDS, protection, fresh=False) if is_authority(folder) else None
+    if seeds is None:
+        raise IdentityError(
+            f"expected an authority in {folder}, got none",
+            hint="Make one: bellwire device ca init",
+        )
+    return Authority(folder, seeds, clock=clock)
+
+
+def create(
+    folder: Path,
+    algorithms: Algorithms,
+    protection: KekSource | None = None,
+    *,
+    clock: Clock = system_clock,
+) -> Authority:
     """Make an authority: its seeds, its public key, and an empty list of what was taken back.
 
     Raises:
         IdentityError: there is one already.
+        KekUnusable, KekUnavailable: `protection` cannot wrap its seeds.
         PathUnusable, PathExposed: the folder cannot be used.
     """
     own_folder(folder)
-    seeds = _Seeds(
-        None if algorithms == "ml-dsa-65" else os.urandom(ed25519.SEED_BYTES),
-        None if algorithms == "ed25519" else os.urandom(signatures.SEED_BYTES),
-    )
-    if not write_whole(folder / SEEDS_FILE, msgspec.json.encode(seeds), replace=False):
+    if is_authority(folder):
         raise IdentityError(f"expected no authority in {folder}, got one")
-    authority = Authority(folder, clock=clock)
+    made = replace(SEEDS, make=lambda: _random_seeds(algorithms))
+    seeds = unlock(folder, made, protection, fresh=True)
+    assert seeds is not None
+    authority = Authority(folder, seeds, clock=clock)
     public = _PublicFile("authority", authority.public.ed25519, authority.public.ml_dsa_65)
     write_whole(folder / PUBLIC_FILE, msgspec.json.encode(public) + b"\n", 0o644, replace=True)
     authority._write(1, frozenset())

@@ -6,6 +6,7 @@ from typing import Final
 
 from bellwire.base.private import write_whole
 from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, Role
+from bellwire.crypto.kek.source import KekSource
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.authority import certified, read_authority, read_public_bytes
 from bellwire.iot.errors import IdentityError
@@ -19,6 +20,11 @@ from bellwire.iot.identity import (
 
 PUBLIC_FILE: Final = "device.pub"
 CERTIFICATE_FILE: Final = "device.cert"
+
+
+def own_key(folder: Path, protection: KekSource | None = None) -> XWingPrivateKey:
+    """The device's key pair, made at the first call; see `identity.load_or_create`."""
+    return load_or_create(folder, protection, public_file=PUBLIC_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,19 @@ class Enrolment:
 
 
 def enroll(
-    folder: Path, cloud: PublicIdentity, *, name: str, allow: Path | None, replace: bool
+    folder: Path,
+    key: XWingPrivateKey,
+    cloud: PublicIdentity,
+    *,
+    name: str,
+    allow: Path | None,
+    replace: bool,
 ) -> Enrolment:
     """Pin the cloud and write the device's public key; again with the same keys is harmless.
 
     Args:
         folder: The device's state folder.
+        key: The device's, from `own_key`.
         cloud: The cloud's public key, from its file or its certificate.
         name: What the cloud calls the device, 1 to 60 characters.
         allow: The cloud's folder of admitted devices, or None if it is elsewhere.
@@ -54,7 +67,6 @@ def enroll(
         IdentityError: a key file cannot be used, or another cloud is pinned.
         PathExposed, PathUnusable: a folder or file cannot be used.
     """
-    key = load_or_create(folder)
     pin = folder / PIN_FILE
     if pin.exists() and not replace and read_public(pin, "cloud").public != cloud.public:
         raise IdentityError(
@@ -72,12 +84,15 @@ def enroll(
     return Enrolment(device, cloud, public_key, admitted)
 
 
-def load(folder: Path) -> tuple[XWingPrivateKey, PublicIdentity]:
+def load(
+    folder: Path, protection: KekSource | None = None
+) -> tuple[XWingPrivateKey, PublicIdentity]:
     """The device's key pair and the cloud it trusts.
 
     Raises:
         IdentityError: it is not enrolled, or a file is malformed.
         PathExposed, PathUnusable: a folder or file cannot be used.
+        KekRefused, KekUnusable, KekUnavailable: the device's key does not open.
     """
     pin = folder / PIN_FILE
     if not pin.exists():
@@ -85,10 +100,12 @@ def load(folder: Path) -> tuple[XWingPrivateKey, PublicIdentity]:
             f"expected an enrolled device in {folder}, got none",
             hint="Enrol it: bellwire device enroll --cloud-key FILE",
         )
-    return load_or_create(folder), read_public(pin, "cloud")
+    return own_key(folder, protection), read_public(pin, "cloud")
 
 
-def keep_certificate(folder: Path, certificate: Path, authority: Path, *, now: float) -> Path:
+def keep_certificate(
+    folder: Path, key: XWingPrivateKey, certificate: Path, authority: Path, *, now: float
+) -> Path:
     """Check a certificate for this device's key, and keep it.
 
     Raises:
@@ -97,7 +114,7 @@ def keep_certificate(folder: Path, certificate: Path, authority: Path, *, now: f
         PathExposed, PathUnusable: the folder cannot be used.
     """
     data, named = certified(certificate, read_authority(authority), Role.DEVICE, now=now)
-    if named.public != load_or_create(folder).public_bytes:
+    if named.public != key.public_bytes:
         raise IdentityError(f"expected a certificate for this device's key, got {named.name!r}'s")
     path = folder / CERTIFICATE_FILE
     write_whole(path, data, 0o644, replace=True)

@@ -1,9 +1,9 @@
 """Who a device and a cloud are: private keys in files of their owner's, public keys to exchange.
 
-A private key is its X-Wing seed in a 0600 file, made at the first start. A public key is a small
-JSON file that says whose it is; its role keeps a cloud's key from being enrolled as a device's.
-Enrolment is the exchange of these files: the cloud's becomes the device's pin, the device's goes
-into the cloud's folder `allowed`.
+A private key is its X-Wing seed, made at the first start, in a 0600 file or wrapped (`keeping`).
+A public key is a small JSON file that says whose it is; its role keeps a cloud's key from being
+enrolled as a device's. Enrolment is the exchange of these files: the cloud's becomes the device's
+pin, the device's goes into the cloud's folder `allowed`.
 """
 
 import os
@@ -18,10 +18,14 @@ from msgspec import Meta
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError
-from bellwire.base.private import own_folder, read_own_file, write_whole
+from bellwire.base.private import own_folder, write_whole
+from bellwire.base.secret import Secret
 from bellwire.channel.handshake import fingerprint
+from bellwire.crypto.kek.envelope import Wrapped
+from bellwire.crypto.kek.source import KekSource
 from bellwire.crypto.kem import PUBLIC_BYTES, SEED_BYTES, XWingPrivateKey, check_public
 from bellwire.iot.errors import IdentityError
+from bellwire.iot.keeping import SETTING, unlock
 
 Role = Literal["device", "cloud"]
 
@@ -32,6 +36,17 @@ MAX_KEY_FILE: Final = 8192
 MAX_ALLOWED: Final = 10_000
 LOOK_AGAIN_S: Final = 1.0
 SETTLED_S: Final = 0.1
+
+IDENTITY: Final = Wrapped(
+    what="identity key",
+    form="bellwire wrapped identity 1",
+    file="identity.wrapped",
+    bare=SEED_FILE,
+    setting=SETTING,
+    sizes=(SEED_BYTES, SEED_BYTES),
+    make=lambda: os.urandom(SEED_BYTES),
+)
+"""The seed of a device's or a cloud's X-Wing key."""
 
 
 class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,22 +76,32 @@ class PublicIdentity:
         return fingerprint(self.public)
 
 
-def load_or_create(folder: Path) -> XWingPrivateKey:
+def load_or_create(
+    folder: Path, protection: KekSource | None = None, *, public_file: str = ""
+) -> XWingPrivateKey:
     """The identity key of a state folder, made at the first call.
+
+    Args:
+        folder: The state folder.
+        protection: What wraps the key; None: nothing.
+        public_file: Where its public key is written: where that is, and the wrapped key is not,
+            no new one is made.
 
     Raises:
         PathUnusable: folder or file cannot be used.
         PathExposed: others may read them.
         IdentityError: the file is not a seed.
+        KekRefused, KekUnusable, KekUnavailable: the key does not open.
     """
-    path = own_folder(folder) / SEED_FILE
-    seed = read_own_file(path, SEED_BYTES + 1)
-    if seed is None:
-        write_whole(path, os.urandom(SEED_BYTES), replace=False)
-        seed = read_own_file(path, SEED_BYTES + 1) or b""
+    fresh = protection is None or not (public_file and (folder / public_file).exists())
+    seed = unlock(folder, IDENTITY, protection, fresh=fresh) or Secret(b"")
     if len(seed) != SEED_BYTES:
+        path = folder / SEED_FILE
         raise IdentityError(f"expected a seed of {SEED_BYTES} bytes in {path}, got another length")
-    return XWingPrivateKey.from_seed(seed)
+    try:
+        return XWingPrivateKey.from_seed(seed.reveal())
+    finally:
+        seed.wipe()
 
 
 def write_public(path: Path, identity: PublicIdentity) -> None:

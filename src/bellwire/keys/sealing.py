@@ -12,16 +12,29 @@ them share a nonce is below 2^-51 (NIST SP 800-38D, 8.3, allows 2^32 values at 2
 """
 
 import secrets
+from typing import Final
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.crypto.aead import KEY_BYTES, NONCE_BYTES, open_sealed, seal
 from bellwire.crypto.errors import AuthenticationFailed
 from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.kek.envelope import Wrapped
 from bellwire.keys.errors import StoreCorrupt
 
 DATA_KEY_BYTES = 32
 STORE_ID_BYTES = 32
+
+STORE_KEY: Final = Wrapped(
+    what="data key of the store",
+    form="bellwire wrapped data key 1",
+    file="key.wrapped",
+    bare="kek",
+    setting="kek.source",
+    sizes=(DATA_KEY_BYTES, DATA_KEY_BYTES),
+    make=lambda: secrets.token_bytes(DATA_KEY_BYTES),
+)
+"""A store's data key; versions before the envelope left it bare."""
 
 _LABEL = b"bellwire keys at rest 1"
 

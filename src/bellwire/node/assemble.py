@@ -16,6 +16,9 @@ from bellwire.base.memory import keep_freed_memory, settle_memory
 from bellwire.base.private import own_folder, read_own_file
 from bellwire.base.secret import Secret
 from bellwire.crypto.kdf import hkdf
+from bellwire.crypto.kek.envelope import Envelope
+from bellwire.crypto.kek.key_file import KeyFiles
+from bellwire.crypto.kek.source import KekSource
 from bellwire.crypto.randomness.source import RandomSource
 from bellwire.crypto.signatures import SigningKey, fingerprint
 from bellwire.crypto.stream import SEED_BYTES
@@ -24,10 +27,8 @@ from bellwire.distill.reconciliation import Method
 from bellwire.keys.allowance import Allowance
 from bellwire.keys.database.opening import has_store
 from bellwire.keys.delivery import DeliveryServer
-from bellwire.keys.kek.envelope import Envelope
-from bellwire.keys.kek.key_file import KeyFiles
-from bellwire.keys.kek.source import KekSource
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
+from bellwire.keys.sealing import STORE_KEY
 from bellwire.keys.status import LinkStatus, StatusRules
 from bellwire.keys.store import KeyStore
 from bellwire.node.audit import AuditLog, open_audit
@@ -107,7 +108,7 @@ def open_store(
     """
     own_folder(folder)
     place = store_place(url, folder, side)
-    envelope = Envelope(folder, kek or KeyFiles(folder))
+    envelope = Envelope(folder, kek or KeyFiles(folder), STORE_KEY)
     data_key = envelope.unlock(fresh=not has_store(place))
     store = KeyStore.open(place, data_key, side)
     try:

@@ -9,9 +9,10 @@ from bellwire.base.clock import system_clock
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.memory import keep_freed_memory, settle_memory
+from bellwire.crypto.kek.envelope import Envelope
 from bellwire.keys.further import FurtherKeys
-from bellwire.keys.kek.envelope import Envelope
 from bellwire.keys.model import KeySourceKind
+from bellwire.keys.sealing import STORE_KEY
 from bellwire.keys.status import StatusView
 from bellwire.keys.status_log import StatusLog, StatusRecord
 from bellwire.keys.store import KeyStore
@@ -77,7 +78,7 @@ def open_shared(settings: Settings, site: str) -> KeyStore:
             hint="A store in a file has one process: docs/how-to/share-the-pool.md",
         )
     side, folder = SITES[site], node_folder(settings.state.dir, site)
-    data_key = Envelope(folder, kek_source(settings, folder)).unlock(fresh=False)
+    data_key = Envelope(folder, kek_source(settings, folder), STORE_KEY).unlock(fresh=False)
     return KeyStore.open(store_place(settings.store.url, folder, side), data_key, side, shared=True)
 
 

@@ -63,11 +63,22 @@ def _fingerprint(text: str) -> str:
 
 
 def _kek_source(text: str) -> str:
-    from bellwire.keys.kek.errors import KekUnusable  # noqa: PLC0415 - other settings go without
-    from bellwire.keys.kek.sources import parse_source  # noqa: PLC0415
+    from bellwire.crypto.kek.errors import KekUnusable  # noqa: PLC0415 - other settings go without
+    from bellwire.crypto.kek.sources import parse_source  # noqa: PLC0415
 
     try:
         parse_source(text, Path())
+    except KekUnusable as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _protection(text: str) -> str:
+    from bellwire.crypto.kek.errors import KekUnusable  # noqa: PLC0415 - other settings go without
+    from bellwire.iot.keeping import parse_protection  # noqa: PLC0415
+
+    try:
+        parse_protection(text, Path())
     except KekUnusable as error:
         raise ValueError(str(error)) from None
     return text
@@ -416,6 +427,19 @@ class FirstContactSettings(BaseModel):
     )
 
 
+class IdentitySettings(BaseModel):
+    """How the long-term keys of devices, clouds and their authority rest."""
+
+    model_config = _SECTION
+
+    protection: Annotated[str, AfterValidator(_protection)] = Field(
+        default="plain",
+        max_length=4096,
+        description="plain, or what wraps them: file:FOLDER, passphrase[:FILE], passphrase:fd:N, "
+        "keyring, or a token, pkcs11:….",
+    )
+
+
 class AddressSettings(BaseModel):
     """Where services listen and are found."""
 
@@ -482,6 +506,7 @@ class Settings(BaseSettings):
     random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)
     first_contact: FirstContactSettings = Field(default_factory=FirstContactSettings)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
     addresses: AddressSettings = Field(default_factory=AddressSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)

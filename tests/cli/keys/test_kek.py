@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keys.kek.conftest import own
+from tests.crypto.kek.conftest import own
 
 from bellwire.base.detections import Side
 from bellwire.cli.main import run

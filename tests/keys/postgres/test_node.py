@@ -9,8 +9,8 @@ from tests.keys.stores import PREPLACED, add_ready, pool_of, some_bytes, take
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
+from bellwire.crypto.kek.errors import KekRefused
 from bellwire.keys.errors import PreplacedKeyInvalid
-from bellwire.keys.kek.errors import KekRefused
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.store import KeyStore
 from bellwire.node.assemble import open_store

@@ -8,11 +8,12 @@ from typing import Final
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
 from bellwire.base.private import own_folder, read_own_file, write_whole
+from bellwire.crypto.kek.envelope import Envelope
+from bellwire.crypto.kek.sources import parse_source
 from bellwire.keys.database.interface import Place
 from bellwire.keys.database.opening import has_store
 from bellwire.keys.database.place import ServerPlace
-from bellwire.keys.kek.envelope import Envelope
-from bellwire.keys.kek.sources import parse_source
+from bellwire.keys.sealing import STORE_KEY
 from bellwire.keys.store import KeyStore
 from bellwire.network.meetings import Meetings
 from bellwire.node.settings import Settings, credentials_folder
@@ -64,7 +65,7 @@ def open_kept(settings: Settings, site: str) -> Kept:
     folder = own_folder(network_folder(settings.state.dir, site))
     place = _place(settings.store.url, folder, site)
     source = parse_source(settings.kek.source, folder, credentials_folder())
-    envelope = Envelope(folder, source)
+    envelope = Envelope(folder, source, STORE_KEY)
     data_key = envelope.unlock(fresh=not has_store(place))
     store = KeyStore.open(place, data_key, SIDE)
     try:

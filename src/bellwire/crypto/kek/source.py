@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from bellwire.base.secret import Secret
-from bellwire.keys.kek.record import Kek, Kind
+from bellwire.crypto.kek.record import Kek, Kind
 
 
 class KekSource(Protocol):

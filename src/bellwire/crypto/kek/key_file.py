@@ -1,6 +1,6 @@
 """Key-encryption keys as files of 32 random bytes, `kek-ID`, in a folder of one's choice.
 
-A file for each key, and none is ever written twice: so keys of several stores may lie in one
+A file for each key, and none is ever written twice: so keys of several secrets may lie in one
 folder, and no crash can leave half of one. The folder may be a medium that is taken out, or one
 that is not backed up.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bellwire.base.private import own_folder, read_own_file, sync_folder, unusable, write_whole
 from bellwire.base.secret import Secret
-from bellwire.keys.kek.errors import KekRefused
-from bellwire.keys.kek.record import ID_BYTES, KEK_BYTES, FileKek, Kek, Kind
+from bellwire.crypto.kek.errors import KekRefused
+from bellwire.crypto.kek.record import ID_BYTES, KEK_BYTES, FileKek, Kek, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class KeyFiles:
             got = "no file" if data is None else f"{len(data)} bytes"
             raise KekRefused(
                 f"expected a key-encryption key of {KEK_BYTES} bytes in {path}, got {got}",
-                hint="Put the right file back; without it the store cannot be opened.",
+                hint="Put the right file back; nothing else opens what it wraps.",
             )
         return Secret(data)
 

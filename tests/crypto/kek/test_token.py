@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import msgspec
 import pkcs11
 import pytest
-from tests.keys.kek.conftest import MODULE, PIN, Hsm, own
+from tests.crypto.kek.conftest import MODULE, PIN, Hsm, own
 
-from bellwire.keys.kek.errors import KekRefused, KekUnavailable, KekUnusable
-from bellwire.keys.kek.record import TokenKek
-from bellwire.keys.kek.sources import parse_source
-from bellwire.keys.kek.token import Token
-from bellwire.keys.kek.token_uri import TokenUri, parse_token_uri
+from bellwire.crypto.kek.errors import KekRefused, KekUnavailable, KekUnusable
+from bellwire.crypto.kek.record import TokenKek
+from bellwire.crypto.kek.sources import parse_source
+from bellwire.crypto.kek.token import Token
+from bellwire.crypto.kek.token_uri import TokenUri, parse_token_uri
 
 
 def test_the_token_has_one_aes_key_that_cannot_leave_it(hsm: Hsm) -> None:
@@ -94,7 +94,7 @@ def test_a_changed_wrapped_key_does_not_open(hsm: Hsm) -> None:
     for at in (0, 8, 39):
         spoilt = bytearray.fromhex(kek.wrapped)
         spoilt[at] ^= 1
-        with pytest.raises(KekRefused, match="expected the secret and the key"):
+        with pytest.raises(KekRefused, match="expected the secret and the wrapped key"):
             hsm.source().recover(msgspec.structs.replace(kek, wrapped=spoilt.hex()))
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bellwire.base.secret import Secret
-from bellwire.keys.kek.errors import KekRefused, KekUnavailable, KekUnusable
-from bellwire.keys.kek.given import Given
-from bellwire.keys.kek.record import ID_BYTES, KEK_BYTES, Kek, Kind, TokenKek, does_not_open
-from bellwire.keys.kek.token_uri import TokenUri
+from bellwire.crypto.kek.errors import KekRefused, KekUnavailable, KekUnusable
+from bellwire.crypto.kek.given import Given
+from bellwire.crypto.kek.record import ID_BYTES, KEK_BYTES, Kek, Kind, TokenKek, does_not_open
+from bellwire.crypto.kek.token_uri import TokenUri
 
 _PIN_REFUSED = (
     "PinIncorrect",
@@ -86,7 +86,7 @@ class Token:
                 raise KekRefused(
                     f"expected one key {self.uri.label!r} with id {kek.key} on the token, "
                     f"got {len(found)}",
-                    hint="Use the token that has it; nothing in the store was changed.",
+                    hint="Use the token that has it; nothing was changed.",
                 )
             try:
                 opened = found[0].unwrap_key(

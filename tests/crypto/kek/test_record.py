@@ -1,24 +1,29 @@
-"""The record beside a store: one line that opens whole, or not at all."""
+"""The record of a wrapped secret: one line that opens whole, or not at all."""
 
 import json
 
 import pytest
 
 from bellwire.base.secret import Secret
-from bellwire.keys.errors import StoreRefused
-from bellwire.keys.kek.errors import KekRefused
-from bellwire.keys.kek.record import (
+from bellwire.crypto.kek.errors import KekRefused
+from bellwire.crypto.kek.record import (
     MAX_MEMORY_KIB,
     FileKek,
+    Form,
     Kek,
     KeyringKek,
     PassphraseKek,
+    Record,
     Replaced,
     TokenKek,
-    decode,
     encode,
     unwrap,
-    wrap,
+)
+from bellwire.crypto.kek.record import (
+    decode as decode_as,
+)
+from bellwire.crypto.kek.record import (
+    wrap as wrap_as,
 )
 
 KEK = Secret(bytes(range(32)))
@@ -30,6 +35,17 @@ KEKS: list[Kek] = [
     KeyringKek(ID),
     TokenKek(ID, "ab" * 40),
 ]
+
+FORM: Form = "bellwire wrapped data key 1"
+OTHER: Form = "bellwire wrapped identity 1"
+
+
+def wrap(bare: Secret, secret: Secret, kek: Kek, replaces: Replaced | None = None) -> Record:
+    return wrap_as(bare, secret, kek, FORM, replaces)
+
+
+def decode(content: bytes) -> Record:
+    return decode_as(content, FORM)
 
 
 @pytest.mark.parametrize("kek", KEKS)
@@ -67,13 +83,13 @@ def test_no_byte_of_a_record_can_be_added_or_left_out() -> None:
 
 def test_another_key_does_not_open_it_and_is_told_the_same_as_of_a_changed_record() -> None:
     record = wrap(DATA_KEY, KEK, FileKek(ID))
-    with pytest.raises(StoreRefused) as wrong:
+    with pytest.raises(KekRefused) as wrong:
         unwrap(record, Secret(bytes(32)))
     sealed = record.sealed
     changed = encode(record).replace(
         sealed.encode(), (sealed[:-1] + ("0" if sealed[-1] != "0" else "1")).encode()
     )
-    with pytest.raises(StoreRefused) as spoilt:
+    with pytest.raises(KekRefused) as spoilt:
         unwrap(decode(changed), KEK)
     assert str(wrong.value) == str(spoilt.value)
     assert wrong.value.hint == spoilt.value.hint
@@ -116,3 +132,19 @@ def test_parameters_out_of_bounds_are_refused_before_anything_is_computed(
 def test_what_is_no_record_is_refused(content: bytes) -> None:
     with pytest.raises(KekRefused, match="did not write"):
         decode(content)
+
+
+def test_a_record_of_one_form_does_not_serve_as_another() -> None:
+    record = wrap(DATA_KEY, KEK, FileKek(ID))
+    with pytest.raises(KekRefused, match="did not write"):
+        decode_as(encode(record), OTHER)
+    renamed = encode(record).replace(FORM.encode(), OTHER.encode())
+    with pytest.raises(KekRefused, match="belong together"):
+        unwrap(decode_as(renamed, OTHER), KEK)
+
+
+@pytest.mark.parametrize("size", [32, 33, 100, 1024])
+def test_a_secret_of_any_permitted_length_comes_back(size: int) -> None:
+    secret = Secret(bytes(index % 251 for index in range(size)))
+    record = wrap_as(secret, KEK, FileKek(ID), OTHER)
+    assert unwrap(decode_as(encode(record), OTHER), KEK) == secret

@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keys.kek.conftest import KINDS, PASSPHRASE, Hsm, own, passphrase
+from tests.crypto.kek.conftest import KINDS, PASSPHRASE, Hsm, own, passphrase
+from tests.crypto.kek.conftest import hsm as hsm  # noqa: PLC0414 - a fixture
+from tests.crypto.kek.conftest import make_source as make_source  # noqa: PLC0414 - a fixture
+from tests.crypto.kek.conftest import memory_keyring as memory_keyring  # noqa: PLC0414 - a fixture
 from tests.keys.stores import KEK, PREPLACED
 
 from bellwire.base.detections import Side
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.base.secret import Secret
-from bellwire.keys.errors import StoreCorrupt, StoreRefused
-from bellwire.keys.kek.envelope import Envelope
-from bellwire.keys.kek.errors import KekRefused
-from bellwire.keys.kek.key_file import KeyFiles
-from bellwire.keys.kek.record import Kek, Kind, PassphraseKek
-from bellwire.keys.kek.source import KekSource
+from bellwire.crypto.kek.envelope import Envelope
+from bellwire.crypto.kek.errors import KekRefused
+from bellwire.crypto.kek.key_file import KeyFiles
+from bellwire.crypto.kek.record import Kek, Kind, PassphraseKek
+from bellwire.crypto.kek.source import KekSource
+from bellwire.keys.errors import StoreRefused
+from bellwire.keys.sealing import STORE_KEY
 from bellwire.keys.store import KeyStore
 from bellwire.node.assemble import open_store
 
@@ -33,7 +37,7 @@ def home(folder: Path) -> Path:
 
 
 def begin(home: Path, source: KekSource) -> Secret:
-    envelope = Envelope(home, source)
+    envelope = Envelope(home, source, STORE_KEY)
     data_key = envelope.unlock(fresh=True)
     envelope.settle(data_key)
     return data_key
@@ -57,7 +61,7 @@ def test_a_data_key_is_made_once_and_comes_back(
     assert (home / "key.wrapped").stat().st_mode & 0o777 == 0o600
     assert home.stat().st_mode & 0o777 == 0o700
     before = content(home)
-    assert Envelope(home, make_source(kind)).unlock(fresh=False) == data_key
+    assert Envelope(home, make_source(kind), STORE_KEY).unlock(fresh=False) == data_key
     assert begin(home, make_source(kind)) == data_key
     assert content(home) == before
 
@@ -90,7 +94,7 @@ def test_a_record_that_others_may_read_is_refused(home: Path, mode: int) -> None
     begin(home, KeyFiles(home))
     (home / "key.wrapped").chmod(mode)
     with pytest.raises(PathExposed, match=f"got {mode:04o}"):
-        Envelope(home, KeyFiles(home)).unlock(fresh=False)
+        Envelope(home, KeyFiles(home), STORE_KEY).unlock(fresh=False)
 
 
 def test_a_full_disk_leaves_no_half_a_record(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +104,7 @@ def test_a_full_disk_leaves_no_half_a_record(home: Path, monkeypatch: pytest.Mon
     home.mkdir(mode=0o700)
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(PathUnusable, match="No space left"):
-        Envelope(home, KeyFiles(home)).unlock(fresh=True)
+        Envelope(home, KeyFiles(home), STORE_KEY).unlock(fresh=True)
     assert list(home.iterdir()) == []
 
 
@@ -122,7 +126,7 @@ def test_with_a_wrong_secret_or_a_changed_record_the_store_is_not_touched(
         store.close()
         before = content(place)
         for wrong in wrongs:
-            with pytest.raises(StoreRefused):
+            with pytest.raises(KekRefused):
                 open_store(place, Side.ALICE, None, signed=True, kek=wrong)
             assert content(place) == before
         record = place / "key.wrapped"
@@ -130,7 +134,7 @@ def test_with_a_wrong_secret_or_a_changed_record_the_store_is_not_touched(
             spoilt = bytearray(before["key.wrapped"])
             spoilt[at] ^= 1
             record.write_bytes(spoilt)
-            with pytest.raises(StoreRefused):
+            with pytest.raises(KekRefused):
                 open_store(place, Side.ALICE, None, signed=True, kek=right)
         record.write_bytes(before["key.wrapped"])
         assert content(place) == before
@@ -170,7 +174,7 @@ def test_a_bare_data_key_is_wrapped_at_the_next_start_by_any_source(
         store.close()
     assert not (home / "kek").exists()
     assert not [name for name, data in content(home.parent).items() if KEK.reveal() in data]
-    assert Envelope(home, make_source(kind)).unlock(fresh=False) == KEK
+    assert Envelope(home, make_source(kind), STORE_KEY).unlock(fresh=False) == KEK
 
 
 def test_a_bare_key_that_is_not_the_stores_is_neither_wrapped_nor_destroyed(home: Path) -> None:
@@ -191,8 +195,8 @@ def test_a_bare_key_that_is_not_the_stores_is_neither_wrapped_nor_destroyed(home
 def test_a_bare_key_of_another_size_is_refused(home: Path, size: int) -> None:
     home.mkdir(mode=0o700)
     own(home / "kek", "x" * size)
-    with pytest.raises(StoreCorrupt, match="of 32 bytes"):
-        Envelope(home, KeyFiles(home)).unlock(fresh=False)
+    with pytest.raises(KekRefused, match="of 32 bytes"):
+        Envelope(home, KeyFiles(home), STORE_KEY).unlock(fresh=False)
 
 
 # Crashes
@@ -252,10 +256,10 @@ def mortal(last: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
 
 def ends(home: Path, old: KekSource, new: KekSource) -> Secret:
     """Rotate, or finish a rotation that a crash interrupted, as `rotate_kek` does."""
-    envelope = Envelope(home, old)
+    envelope = Envelope(home, old, STORE_KEY)
     record = envelope.record()
     if record is not None and record.replaces is not None and old.kind != new.kind:
-        finishing = Envelope(home, new)
+        finishing = Envelope(home, new, STORE_KEY)
         data_key = finishing.unlock(fresh=False)
         finishing.settle(data_key, old)
         return data_key
@@ -267,8 +271,8 @@ def ends(home: Path, old: KekSource, new: KekSource) -> Secret:
 
 def opens(home: Path, source: KekSource, data_key: Secret) -> bool:
     try:
-        return Envelope(home, source).unlock(fresh=False) == data_key
-    except StoreRefused:
+        return Envelope(home, source, STORE_KEY).unlock(fresh=False) == data_key
+    except KekRefused:
         return False
 
 
@@ -279,9 +283,9 @@ def test_a_rotation_keeps_the_data_key_and_destroys_the_old_one(
 ) -> None:
     old, new = make_source(of), make_source(to)
     data_key = begin(home, old)
-    before = Envelope(home, old).record()
+    before = Envelope(home, old, STORE_KEY).record()
     assert ends(home, old, new) == data_key
-    after = Envelope(home, new).record()
+    after = Envelope(home, new, STORE_KEY).record()
     assert before is not None
     assert after is not None
     assert (after.kek == before.kek, after.replaces) == (False, None)
@@ -302,7 +306,7 @@ def test_a_crash_at_any_step_of_a_rotation_leaves_what_opens_and_can_be_finished
     for last in count():
         home = folder / f"node-{last}"
         data_key = begin(home, old)
-        first = Envelope(home, old).record()
+        first = Envelope(home, old, STORE_KEY).record()
         assert first is not None
         died = False
         with mortal(last, monkeypatch) as steps:
@@ -313,12 +317,12 @@ def test_a_crash_at_any_step_of_a_rotation_leaves_what_opens_and_can_be_finished
         state = (opens(home, old, data_key), opens(home, new, data_key))
         assert True in state, last
         seen.add(state)
-        record = Envelope(home, old).record()
+        record = Envelope(home, old, STORE_KEY).record()
         assert record is not None
         if record.kek == first.kek or record.replaces is not None:
             assert ends(home, old, new) == data_key
         assert opens(home, new, data_key)
-        record = Envelope(home, new).record()
+        record = Envelope(home, new, STORE_KEY).record()
         assert record is not None
         assert record.replaces is None
         if not isinstance(first.kek, PassphraseKek):
@@ -337,7 +341,7 @@ def test_a_crash_at_any_step_of_the_first_start_or_of_wrapping_a_bare_key_loses_
     source = make_source(kind)
 
     def start(home: Path, source: KekSource) -> None:
-        envelope = Envelope(home, source)
+        envelope = Envelope(home, source, STORE_KEY)
         envelope.settle(envelope.unlock(fresh=not (home / "kek").exists()))
 
     for bare in (False, True):

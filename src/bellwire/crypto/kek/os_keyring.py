@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from bellwire.base.secret import Secret
-from bellwire.keys.kek.errors import KekRefused, KekUnavailable, KekUnusable
-from bellwire.keys.kek.record import ID_BYTES, KEK_BYTES, Kek, KeyringKek, Kind
+from bellwire.crypto.kek.errors import KekRefused, KekUnavailable, KekUnusable
+from bellwire.crypto.kek.record import ID_BYTES, KEK_BYTES, Kek, KeyringKek, Kind
 
 SERVICE = "bellwire"
 
@@ -59,7 +59,7 @@ class OsKeyring:
         if len(data) != KEK_BYTES:
             raise KekRefused(
                 f"expected the key-encryption key {kek.key} of {SERVICE} in the keyring, got none",
-                hint="Run as the user whose keyring has it; nothing in the store was changed.",
+                hint="Run as the user whose keyring has it; nothing was changed.",
             )
         return Secret(data)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-from bellwire.keys.kek.errors import KekUnusable
+from bellwire.crypto.kek.errors import KekUnusable
 
 SCHEME = "pkcs11:"
 DEFAULT_LABEL = "bellwire"

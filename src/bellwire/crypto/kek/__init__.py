@@ -1,4 +1,4 @@
-"""How a store's data key is kept: wrapped under a key-encryption key that comes from elsewhere.
+"""How a secret at rest is kept: wrapped under a key-encryption key that comes from elsewhere.
 
 `envelope` is the way in; `sources` turns a setting into where the key-encryption key comes from.
 """

@@ -6,6 +6,7 @@ memory; it is put in place by the library's own `set_keyring`.
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +17,26 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from bellwire.keys.kek.given import Given
-from bellwire.keys.kek.key_file import KeyFiles
-from bellwire.keys.kek.os_keyring import OsKeyring
-from bellwire.keys.kek.passphrase import Passphrase
-from bellwire.keys.kek.source import KekSource
-from bellwire.keys.kek.sources import parse_source
-from bellwire.keys.kek.token import Token
+from bellwire.crypto.kek.given import Given
+from bellwire.crypto.kek.key_file import KeyFiles
+from bellwire.crypto.kek.os_keyring import OsKeyring
+from bellwire.crypto.kek.passphrase import Passphrase
+from bellwire.crypto.kek.source import KekSource
+from bellwire.crypto.kek.sources import parse_source
+from bellwire.crypto.kek.token import Token
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "4711-0815"
 PASSPHRASE = "correct horse battery staple"
 KINDS = ("file", "passphrase", "keyring", "pkcs11")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where there is such a thing: what is wrapped is synced a lot."""
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="bw", dir=memory) as name:
+        yield Path(name)
 
 
 class MemoryKeyring(keyring.backend.KeyringBackend):

@@ -6,14 +6,14 @@
 import re
 from pathlib import Path
 
-from bellwire.keys.kek.errors import KekUnusable
-from bellwire.keys.kek.given import Given
-from bellwire.keys.kek.key_file import KeyFiles
-from bellwire.keys.kek.os_keyring import OsKeyring
-from bellwire.keys.kek.passphrase import Passphrase
-from bellwire.keys.kek.source import KekSource
-from bellwire.keys.kek.token import Token
-from bellwire.keys.kek.token_uri import SCHEME, parse_token_uri
+from bellwire.crypto.kek.errors import KekUnusable
+from bellwire.crypto.kek.given import Given
+from bellwire.crypto.kek.key_file import KeyFiles
+from bellwire.crypto.kek.os_keyring import OsKeyring
+from bellwire.crypto.kek.passphrase import Passphrase
+from bellwire.crypto.kek.source import KekSource
+from bellwire.crypto.kek.token import Token
+from bellwire.crypto.kek.token_uri import SCHEME, parse_token_uri
 
 PASSPHRASE_CREDENTIAL = "bellwire-passphrase"  # noqa: S105 - a name
 PIN_CREDENTIAL = "bellwire-pin"

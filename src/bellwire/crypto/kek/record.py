@@ -1,6 +1,6 @@
-"""The record beside a store: its data key, wrapped, and how the key-encryption key is come by.
+"""The record of a wrapped secret, and how its key-encryption key is come by.
 
-A record is one line of JSON. The data key is sealed with AES-256-GCM under a key-encryption key of
+A record is one line of JSON. The secret is sealed with AES-256-GCM under a key-encryption key of
 32 bytes that wraps nothing else; all other fields are associated data. What is read must be, byte
 for byte, what we would write, so that no changed byte goes unnoticed, however JSON would read it.
 """
@@ -13,13 +13,15 @@ import msgspec
 from bellwire.base.secret import Secret
 from bellwire.crypto.aead import KEY_BYTES, NONCE_BYTES, TAG_BYTES, open_sealed, seal
 from bellwire.crypto.errors import AuthenticationFailed
-from bellwire.keys.kek.errors import KekRefused
+from bellwire.crypto.kek.errors import KekRefused
 
 KEK_BYTES = KEY_BYTES
 ID_BYTES = 16
 SALT_BYTES = 16
 
 MAX_SETTING_CHARS = 4096
+MIN_SECRET_BYTES = 32
+MAX_SECRET_BYTES = 1024
 MAX_RECORD_BYTES = 32_768
 
 MIN_MEMORY_KIB = 8 << 10
@@ -29,8 +31,10 @@ MAX_LANES = 16
 """Bounds of Argon2id's parameters: a foreign record costs at most 1 GiB and half a minute."""
 
 
-def _hex(size: int) -> msgspec.Meta:
-    return msgspec.Meta(pattern=r"^[0-9a-f]*\Z", min_length=2 * size, max_length=2 * size)
+def _hex(size: int, most: int | None = None) -> msgspec.Meta:
+    return msgspec.Meta(
+        pattern=r"^(?:[0-9a-f]{2})*\Z", min_length=2 * size, max_length=2 * (most or size)
+    )
 
 
 KekId = Annotated[str, _hex(ID_BYTES)]
@@ -70,6 +74,8 @@ class TokenKek(_Kek, tag="pkcs11", frozen=True, forbid_unknown_fields=True):
 
 Kek = FileKek | PassphraseKek | KeyringKek | TokenKek
 Kind = Literal["file", "passphrase", "keyring", "pkcs11"]
+Form = Literal["bellwire wrapped data key 1", "bellwire wrapped identity 1"]
+"""What a record begins with: whose secret it is, so that none serves as another's."""
 
 
 class Replaced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,11 +93,11 @@ class Replaced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the file holds."""
 
-    format: Literal["bellwire wrapped data key 1"]
+    format: Form
     kek: Kek
     replaces: Replaced | None
     nonce: Annotated[str, _hex(NONCE_BYTES)]
-    sealed: Annotated[str, _hex(KEK_BYTES + TAG_BYTES)]
+    sealed: Annotated[str, _hex(MIN_SECRET_BYTES + TAG_BYTES, MAX_SECRET_BYTES + TAG_BYTES)]
 
 
 def kind_of(kek: Kek) -> Kind:
@@ -107,16 +113,22 @@ def kind_of(kek: Kek) -> Kind:
             return "pkcs11"
 
 
-def wrap(data_key: Secret, secret: Secret, kek: Kek, replaces: Replaced | None = None) -> Record:
-    """Wrap `data_key` under the key-encryption key `secret`, which `kek` describes."""
+def wrap(
+    bare: Secret, secret: Secret, kek: Kek, form: Form, replaces: Replaced | None = None
+) -> Record:
+    """Wrap `bare`, of 32 to 1024 bytes, under the key-encryption key `secret`.
+
+    `kek` describes that key.
+    """
+    assert MIN_SECRET_BYTES <= len(bare) <= MAX_SECRET_BYTES
     nonce = secrets.token_bytes(NONCE_BYTES)
-    bare = Record("bellwire wrapped data key 1", kek, replaces, nonce.hex(), "")
-    sealed = seal(secret.reveal(), nonce, data_key.reveal(), encode(bare))
-    return msgspec.structs.replace(bare, sealed=sealed.hex())
+    unsealed = Record(form, kek, replaces, nonce.hex(), "")
+    sealed = seal(secret.reveal(), nonce, bare.reveal(), encode(unsealed))
+    return msgspec.structs.replace(unsealed, sealed=sealed.hex())
 
 
 def unwrap(record: Record, secret: Secret) -> Secret:
-    """The data key.
+    """What is wrapped.
 
     Raises:
         KekRefused: another key-encryption key, or a changed record.
@@ -129,25 +141,47 @@ def unwrap(record: Record, secret: Secret) -> Secret:
         raise does_not_open() from None
 
 
+def describe(record: Record) -> dict[str, object]:
+    """How it is wrapped, in plain values; nothing secret, and nothing verified."""
+    kek, replaced = record.kek, record.replaces
+    return {
+        "source": kind_of(kek),
+        "key": None if isinstance(kek, PassphraseKek) else kek.key,
+        "argon2id": {
+            "memory_mib": kek.memory_kib // 1024,
+            "iterations": kek.iterations,
+            "lanes": kek.lanes,
+        }
+        if isinstance(kek, PassphraseKek)
+        else None,
+        "replaces": named(replaced),
+    }
+
+
+def named(key: Replaced | None) -> dict[str, str] | None:
+    """A replaced key in plain values."""
+    return None if key is None else {"source": key.source, "key": key.key}
+
+
 def encode(record: Record) -> bytes:
     """The record as it is written."""
     return msgspec.json.encode(record) + b"\n"
 
 
-def decode(content: bytes) -> Record:
-    """Read a record.
+def decode(content: bytes, form: Form) -> Record:
+    """Read a record of this form.
 
     Raises:
-        KekRefused: it is none of ours.
+        KekRefused: it is none of ours, or of another form.
     """
     try:
         record = msgspec.json.decode(content, type=Record)
     except (msgspec.DecodeError, RecursionError):
         record = None
-    if record is None or encode(record) != content:
+    if record is None or encode(record) != content or record.format != form:
         raise KekRefused(
-            "expected a wrapped data key, got a record that bellwire did not write",
-            hint="Put the right key.wrapped back; nothing in the store was changed.",
+            f"expected a record of form {form!r}, got one that bellwire did not write so",
+            hint="Put the right file back; nothing was changed.",
         )
     return record
 
@@ -155,6 +189,6 @@ def decode(content: bytes) -> Record:
 def does_not_open() -> KekRefused:
     """The one refusal for a wrong secret and for a changed record."""
     return KekRefused(
-        "expected the secret and the key.wrapped that belong to this store, got others",
-        hint="Give the right secret, or put the right key.wrapped back; nothing was changed.",
+        "expected the secret and the wrapped key that belong together, got others",
+        hint="Give the right secret, or put the right file back; nothing was changed.",
     )

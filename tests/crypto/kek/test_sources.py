@@ -11,20 +11,20 @@ import keyring
 import keyring.backends.fail
 import keyring.errors
 import pytest
-from tests.keys.kek.conftest import KINDS, PASSPHRASE, Hsm, MemoryKeyring, own, passphrase
+from tests.crypto.kek.conftest import KINDS, PASSPHRASE, Hsm, MemoryKeyring, own, passphrase
 
 from bellwire.base.errors import BellwireError, RefusedError
 from bellwire.base.private import PathExposed
 from bellwire.base.secret import Secret
-from bellwire.keys.kek import given
-from bellwire.keys.kek.errors import KekRefused, KekUnavailable, KekUnusable
-from bellwire.keys.kek.given import Given
-from bellwire.keys.kek.key_file import KeyFiles, erase
-from bellwire.keys.kek.os_keyring import OsKeyring
-from bellwire.keys.kek.passphrase import ITERATIONS, LANES, MEMORY_KIB, Passphrase
-from bellwire.keys.kek.record import FileKek, PassphraseKek, kind_of
-from bellwire.keys.kek.source import KekSource
-from bellwire.keys.kek.sources import parse_source
+from bellwire.crypto.kek import given
+from bellwire.crypto.kek.errors import KekRefused, KekUnavailable, KekUnusable
+from bellwire.crypto.kek.given import Given
+from bellwire.crypto.kek.key_file import KeyFiles, erase
+from bellwire.crypto.kek.os_keyring import OsKeyring
+from bellwire.crypto.kek.passphrase import ITERATIONS, LANES, MEMORY_KIB, Passphrase
+from bellwire.crypto.kek.record import FileKek, PassphraseKek, kind_of
+from bellwire.crypto.kek.source import KekSource
+from bellwire.crypto.kek.sources import parse_source
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,9 +9,9 @@ import secrets
 from dataclasses import dataclass
 
 from bellwire.base.secret import Secret
-from bellwire.keys.kek.errors import KekUnavailable, KekUnusable
-from bellwire.keys.kek.given import Given
-from bellwire.keys.kek.record import KEK_BYTES, SALT_BYTES, Kek, Kind, PassphraseKek
+from bellwire.crypto.kek.errors import KekUnavailable, KekUnusable
+from bellwire.crypto.kek.given import Given
+from bellwire.crypto.kek.record import KEK_BYTES, SALT_BYTES, Kek, Kind, PassphraseKek
 
 MEMORY_KIB = 256 << 10
 ITERATIONS = 3

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bellwire.base.private import PathExposed, read_own_file, unusable
 from bellwire.base.secret import Secret
-from bellwire.keys.kek.errors import KekUnusable
+from bellwire.crypto.kek.errors import KekUnusable
 
 MAX_GIVEN_BYTES = 1024
 
@@ -86,8 +86,7 @@ class Given:
         if typed is None:
             raise KekUnusable(
                 f"expected a {self.what}, and there is no terminal to ask at",
-                hint=f"Name a file of it, or give the systemd credential {self.credential}: "
-                "docs/how-to/protect-the-store.md",
+                hint=f"Name a file of it, or give the systemd credential {self.credential}.",
             )
         if new and self.ask("Once more: ") != typed:
             raise KekUnusable(f"expected the same {self.what} twice, got two that differ")
