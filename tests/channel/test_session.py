@@ -129,6 +129,15 @@ def test_replayed_reordered_dropped_and_reflected_records_end_the_session() -> N
     check_ends(initiator, initiator.seal(b"one"))
 
 
+def test_records_left_out_at_the_end_of_an_epoch_end_the_session() -> None:
+    for lost in (1, 2):
+        initiator, responder = ends(SessionOptions(rekey=RekeyLimits(records=2)))
+        records = [initiator.seal(b"x") for _ in range(4)]
+        for record in records[: 2 - lost]:
+            responder.open(record)
+        check_ends(responder, records[2])
+
+
 def test_a_record_of_another_session_id_ends_the_session() -> None:
     _, responder = ends()
     stranger = Session(
@@ -240,7 +249,9 @@ def test_a_secret_of_an_epoch_does_not_open_the_one_before() -> None:
     okm = b""
     for secret, following in itertools.pairwise(secrets):
         okm = hmac.digest(
-            hmac.digest(bytes(32), secret, "sha256"), b"bellwire channel next\x01", "sha256"
+            hmac.digest(bytes(32), secret, "sha256"),
+            b"bellwire channel next" + bytes(8) + b"\x01",
+            "sha256",
         )
         assert okm == following
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.channel.pair import SOURCE
 from tests.reference import channel as reference
-from tests.reference.channel import RECORDS, Script
+from tests.reference.channel import CLOSE, RECORDS, Script
 from tests.reference.first_contact import Ephemeral
 
 from bellwire.base.secret import Secret
@@ -167,7 +167,7 @@ def check_session(
         Direction(sending == "down"),
     )
     for epoch in range(3):
-        for number, (kind, text) in enumerate(RECORDS):
+        for number, (kind, text) in enumerate(RECORDS + CLOSE * (epoch == 2)):
             assert (
                 chain.seal(Kind(kind), text) == values[f"{sending}_epoch_{epoch}_record_{number}"]
             )

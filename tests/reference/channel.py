@@ -158,10 +158,12 @@ def play(script: Script) -> dict[str, str]:
     for direction, name in enumerate(("up", "down")):
         secret = out[name]
         for epoch in range(3):
-            for number, (kind, text) in enumerate(RECORDS):
+            records = RECORDS + CLOSE * (epoch == 2)
+            for number, (kind, text) in enumerate(records):
                 record = seal_record(script, direction, secret, epoch, number, kind, text)
                 out[f"{name}_epoch_{epoch}_record_{number}"] = record
-            secret = out[f"{name}_{epoch + 1}"] = hkdf(secret, b"", b"bellwire channel next", 32)
+            info = b"bellwire channel next" + len(records).to_bytes(8, "big")
+            secret = out[f"{name}_{epoch + 1}"] = hkdf(secret, b"", info, 32)
     return {name: value.hex() for name, value in out.items()}
 
 
@@ -213,8 +215,10 @@ def resume(
     return out
 
 
-RECORDS = [(16, b"21.5"), (16, b""), (18, b"padded" + b"\x01" + bytes(121)), (17, b"")]
-"""Kind and text of the records of each epoch; the last is a close."""
+RECORDS = [(16, b"21.5"), (16, b""), (18, b"padded" + b"\x01" + bytes(121))]
+"""Kind and text of the records of each epoch."""
+CLOSE = [(17, b"")]
+"""Behind those of the last."""
 
 
 def seal_record(

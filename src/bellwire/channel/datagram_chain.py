@@ -89,6 +89,10 @@ class DatagramChain(Chain):
         super()._enter(secret, epoch)
         self.window = Window()
 
+    def _ending(self) -> bytes:
+        """Nothing: records may be lost, and the receiver cannot tell how many there were."""
+        return b""
+
     def branch(self, secret: Secret, epoch: int) -> "DatagramChain":
         """The chain of another epoch of this direction under `secret`; this one stays."""
         return DatagramChain(self._suite, secret, self._session_id, self._direction, epoch)

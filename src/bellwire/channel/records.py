@@ -4,7 +4,8 @@ Each epoch has a key and a nonce mask of its own, derived from the direction's s
 next epoch replaces the secret by one that does not give it back, so that what was sent before stays
 closed to who takes the machine later. Records of an epoch are numbered from 0 with 64 bits; a nonce
 is the mask XOR the number, and cannot repeat because numbers only grow and keys die with the
-process.
+process. Over a stream the next secret also depends on how many records the epoch had, so that none
+can be left out at its end.
 
 Source: RFC 8446, 5.3 (nonces), 7.2 (key update) and 5.5 (limit: 2^24.5 records of 2^10 blocks; an
 epoch has at most 2^20 records of 2^12).
@@ -55,9 +56,14 @@ class Chain:
 
     def step(self) -> None:
         """Go to the next epoch, for good."""
-        following = Secret(hkdf(self._secret.reveal(), info=CHANNEL_NEXT, length=SECRET_BYTES))
+        info = CHANNEL_NEXT + self._ending()
+        following = Secret(hkdf(self._secret.reveal(), info=info, length=SECRET_BYTES))
         self._secret.wipe()
         self._enter(following, self.epoch + 1)
+
+    def _ending(self) -> bytes:
+        """How the epoch ends, for both ends to agree on."""
+        return self.number.to_bytes(8, "big")
 
     def renew(self, secret: Secret) -> None:
         """Go to the next epoch under a secret that does not come from this one's."""
