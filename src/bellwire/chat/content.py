@@ -1,0 +1,207 @@
+"""What a message says, apart from how it is protected.
+
+A content has two parts: what it is about (kind, id, time, what it refers to), and its text. The
+text is what goes under one-time pad, byte by byte; the rest is sealed beside it and covered by the
+same one-time tag, so that no pad is spent on it. Texts over `PART_BYTES` travel as several parts of
+one id. Layouts are in spec/chat.md, 5.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Final
+
+from bellwire.chat.errors import ChatMisuse, ContentMalformed
+
+ID_BYTES: Final = 16
+PART_BYTES: Final = 6144
+"""Text of one part: with everything else it fits the largest payload, also that of an opening."""
+
+MAX_TEXT_BYTES: Final = 65_536
+MAX_PARTS: Final = -(-MAX_TEXT_BYTES // PART_BYTES)
+MAX_TIMER_S: Final = 365 * 86_400
+
+_HEAD: Final = struct.Struct(">BB16sQ")
+_TIMER: Final = struct.Struct(">I")
+_PART: Final = struct.Struct(">BB")
+
+
+class ContentKind(IntEnum):
+    """What a content is.
+
+    TEXT and EDIT have words; REPLY has words about `target`; DELETE takes `target` back for both;
+    TIMER has messages disappear after `timer_s` (0: never again). DELIVERED and READ have ids of
+    messages, joined; TYPING has nothing; PAD_OFFER names keys that become a pad; REFUSED has the id
+    of a message that the receiver's policy did not take.
+    """
+
+    TEXT = 1
+    REPLY = 2
+    EDIT = 3
+    DELETE = 4
+    TIMER = 5
+    DELIVERED = 16
+    READ = 17
+    TYPING = 18
+    PAD_OFFER = 19
+    REFUSED = 20
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether it is one of those that one-time pad is for: words, and what changes them."""
+        return self < ContentKind.DELIVERED
+
+
+_NEEDS_TARGET: Final = frozenset({ContentKind.REPLY, ContentKind.EDIT, ContentKind.DELETE})
+_HAS_WORDS: Final = frozenset({ContentKind.TEXT, ContentKind.REPLY, ContentKind.EDIT})
+_HAS_IDS: Final = frozenset({ContentKind.DELIVERED, ContentKind.READ, ContentKind.REFUSED})
+_HAS_NOTHING: Final = frozenset({ContentKind.DELETE, ContentKind.TIMER, ContentKind.TYPING})
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One content, or one part of a long one.
+
+    Attributes:
+        kind: What it is.
+        content_id: 16 bytes, random; all parts of a content share it.
+        sent_ms: The sender's clock, milliseconds since the epoch.
+        text: At most `MAX_TEXT_BYTES`, of a part `PART_BYTES`; words are UTF-8. Secret.
+        group: Id of the group it was said in, 16 bytes; each member gets a message of their own.
+        target: Id of the message it refers to, 16 bytes.
+        timer_s: After how many seconds the message disappears, once read.
+        part: Which part this is, from 0.
+        parts: Of how many.
+
+    Raises:
+        ChatMisuse: something is out of its bounds, or does not go with the kind.
+    """
+
+    kind: ContentKind
+    content_id: bytes
+    sent_ms: int
+    text: bytes = b""
+    group: bytes | None = None
+    target: bytes | None = None
+    timer_s: int | None = None
+    part: int = 0
+    parts: int = 1
+
+    def __post_init__(self) -> None:
+        fault = _fault(self)
+        if fault:
+            raise ChatMisuse(f"{self.kind.name.lower()}: expected {fault}, got another content")
+
+    def __repr__(self) -> str:
+        return f"Content({self.kind.name}, {len(self.text)} bytes)"
+
+    def encode_head(self) -> bytes:
+        """Everything but the text; it says itself where it ends."""
+        flags = (
+            (self.group is not None)
+            | (self.target is not None) << 1
+            | (self.timer_s is not None) << 2
+            | (self.parts > 1) << 3
+        )
+        head = _HEAD.pack(self.kind, flags, self.content_id, self.sent_ms)
+        head += (self.group or b"") + (self.target or b"")
+        if self.timer_s is not None:
+            head += _TIMER.pack(self.timer_s)
+        return head + (_PART.pack(self.part, self.parts) if self.parts > 1 else b"")
+
+
+def decode(head: bytes, text: bytes) -> Content:
+    """The content of an authentic message.
+
+    Raises:
+        ContentMalformed: it is none of this version, or its text does not go with it.
+    """
+    try:
+        kind, flags, content_id, sent_ms = _HEAD.unpack_from(head)
+        at = _HEAD.size
+        group = target = timer_s = None
+        part, parts = 0, 1
+        if flags & 1:
+            group, at = head[at : at + ID_BYTES], at + ID_BYTES
+        if flags & 2:
+            target, at = head[at : at + ID_BYTES], at + ID_BYTES
+        if flags & 4:
+            (timer_s,) = _TIMER.unpack_from(head, at)
+            at += _TIMER.size
+        if flags & 8:
+            part, parts = _PART.unpack_from(head, at)
+            at += _PART.size
+        content = Content(
+            ContentKind(kind), content_id, sent_ms, text, group, target, timer_s, part, parts
+        )
+    except (struct.error, ValueError, ChatMisuse) as error:
+        raise ContentMalformed("expected a content of this version, got another") from error
+    # There is one way to write a content, so that nothing hides in another.
+    if content.encode_head() != head:
+        raise ContentMalformed("expected a content as this version writes it, got another")
+    return content
+
+
+def split(content: Content) -> list[Content]:
+    """The parts in which a content of any permitted length travels.
+
+    Only the last may be shorter than `PART_BYTES`; parts may cut a character.
+    """
+    text = content.text
+    count = max(1, -(-len(text) // PART_BYTES))
+    return [
+        replace(content, text=text[n * PART_BYTES : (n + 1) * PART_BYTES], part=n, parts=count)
+        for n in range(count)
+    ]
+
+
+def join(parts: Sequence[Content]) -> Content:
+    """The whole content, from all its parts in any order.
+
+    Raises:
+        ContentMalformed: a part is missing or of another content, or words are not UTF-8.
+    """
+    ordered = sorted(parts, key=lambda each: each.part)
+    first = ordered[0]
+    alike = {replace(each, text=b"", part=0) for each in ordered}
+    if [each.part for each in ordered] != list(range(first.parts)) or len(alike) != 1:
+        raise ContentMalformed("expected all parts of one content, got others")
+    text = b"".join(each.text for each in ordered)
+    try:
+        return replace(first, text=text, part=0, parts=1)
+    except ChatMisuse as error:
+        raise ContentMalformed("expected words in UTF-8, got other bytes") from error
+
+
+def _fault(content: Content) -> str | None:
+    """What is wrong with a content, as what would be right."""
+    kind, text = content.kind, content.text
+    ids = [content.content_id, content.group, content.target]
+    limit = PART_BYTES if content.parts > 1 else MAX_TEXT_BYTES
+    checks = {
+        f"ids of {ID_BYTES} bytes": all(each is None or len(each) == ID_BYTES for each in ids),
+        "a time in milliseconds": 0 <= content.sent_ms < 1 << 64,
+        "a target exactly where one is needed": (kind in _NEEDS_TARGET)
+        == (content.target is not None),
+        "a timer of at most a year": 0 <= (content.timer_s or 0) <= MAX_TIMER_S,
+        "a timer where words are, or are to come": content.timer_s is None
+        or kind in _HAS_WORDS | {ContentKind.TIMER},
+        "a timer": kind is not ContentKind.TIMER or content.timer_s is not None,
+        f"part of 1 to {MAX_PARTS}": 0 <= content.part < content.parts <= MAX_PARTS,
+        "one part where there are no words": content.parts == 1 or kind in _HAS_WORDS,
+        f"a text of at most {limit} bytes": len(text) <= limit,
+        "no text": kind not in _HAS_NOTHING or not text,
+        f"ids of {ID_BYTES} bytes each": kind not in _HAS_IDS
+        or (len(text) >= ID_BYTES and len(text) % ID_BYTES == 0),
+        "words in UTF-8": kind not in _HAS_WORDS or content.parts > 1 or _is_utf8(text),
+    }
+    return next((what for what, holds in checks.items() if not holds), None)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""What is refused in a conversation.
+
+BellwireError
+├── UsageError
+│   └── ChatMisuse            our own call: out of order, too long, malformed
+└── RefusedError
+    ├── PadExhausted          policy `require`, and no pad of ours is long enough
+    ├── BundleRefused         a peer's keys are not signed by its identity, or have expired
+    ├── OpeningRefused        the first message of a session is not acceptable
+    ├── SafetyMismatch        a scanned safety code names other identities
+    └── MessageRefused        a message is not shown, and changed nothing
+        ├── PayloadMalformed  of no size or kind that there is: cut, or another's
+        ├── NotAuthentic      altered, forged, re-addressed, or of another session
+        ├── Replayed          it was opened before, or is too old to be told from one that was
+        ├── TooManySkipped    more messages before it are missing than keys are kept for
+        ├── EpochUnknown      its keys come from a step that we have not seen, nor can take now
+        ├── PadMissing        it names a pad that is not here (yet); `pad_id` is which
+        ├── PadSpent          it names bytes of a pad that served before
+        └── ContentMalformed  authentic, and not what this version understands
+
+No message of these errors carries a byte of a key, a pad or a text.
+"""
+
+from bellwire.base.errors import RefusedError, UsageError
+
+
+class ChatMisuse(UsageError):
+    """A conversation was asked for something that its state or its limits do not allow."""
+
+
+class PadExhausted(RefusedError):
+    """The policy is `require`, and no pad of ours has as many bytes left; nothing was sent.
+
+    Attributes:
+        needed: Bytes of pad that the message takes.
+    """
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(
+            f"the policy requires one-time pad, and no pad has the {needed} bytes left that this "
+            "message takes",
+            hint="Wait for more key, or choose the policy `prefer` for this conversation.",
+        )
+        self.needed = needed
+
+
+class BundleRefused(RefusedError):
+    """A peer's prekeys are altered, another's, or expired; no session begins."""
+
+
+class OpeningRefused(RefusedError):
+    """The first message of a session is altered, replayed, or names keys that are gone."""
+
+
+class SafetyMismatch(RefusedError):
+    """A scanned safety code is not that of these two identities: somebody may be in between."""
+
+
+class MessageRefused(RefusedError):
+    """A message is not shown, and nothing that we keep was changed by it."""
+
+
+class PayloadMalformed(MessageRefused):
+    """What came has not the length or the form of a message."""
+
+
+class NotAuthentic(MessageRefused):
+    """The message is not the one that our peer sealed for us at this place."""
+
+
+class Replayed(MessageRefused):
+    """The message was opened before, or is older than what can be told from that."""
+
+
+class TooManySkipped(MessageRefused):
+    """Too many messages before this one are missing."""
+
+
+class EpochUnknown(MessageRefused):
+    """The message's keys come from a step of the ratchet that cannot be taken."""
+
+
+class PadMissing(MessageRefused):
+    """The message names a pad that is not here; with the pad, it can be opened.
+
+    Attributes:
+        pad_id: Which.
+    """
+
+    def __init__(self, pad_id: bytes) -> None:
+        super().__init__(f"expected pad {pad_id.hex()[:8]}… to be here, got a message before it")
+        self.pad_id = pad_id
+
+
+class PadSpent(MessageRefused):
+    """The message names bytes of a pad that served before, or that the pad never had."""
+
+
+class ContentMalformed(MessageRefused):
+    """The message is authentic, and says nothing that this version understands."""
