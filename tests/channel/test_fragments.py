@@ -17,9 +17,10 @@ from bellwire.channel.fragments import (
     MAX_MESSAGE,
     MIN_DATAGRAM,
     Assembly,
-    cookie_of,
+    cookie_for,
     cut,
-    knock,
+    knock_of,
+    make_knock,
     parse_fragment,
 )
 from bellwire.channel.handshake import Gate, Retry
@@ -35,12 +36,17 @@ def digest_of(hello: bytes) -> bytes:
 def test_a_knock_brings_a_retry_that_is_smaller_and_the_hello_then_passes_the_gate() -> None:
     pair, gate = Pair(), Gate(CLOUD.public_bytes)
     hello = pair.initiator.hello()
-    first = knock(hello, digest_of(hello), CLOUD.public_bytes)
+    first = make_knock(knock_of(hello), CLOUD.public_bytes)
     retry = gate.knock(first, SOURCE, 0.0)
     assert len(retry) < len(first)
     again, nothing = pair.initiator.receive(retry)
     assert nothing is None
-    datagrams = cut(again, digest_of(hello), cookie_of(hello, retry), MIN_DATAGRAM)
+    datagrams = cut(
+        again,
+        digest_of(hello),
+        cookie_for(knock_of(hello), retry, CLOUD.public_bytes),
+        MIN_DATAGRAM,
+    )
     assert [len(each) for each in datagrams] == [1232, 1232, 143]
     assembly = Assembly()
     found = []
@@ -62,7 +68,7 @@ def test_a_flipped_bit_of_a_knock_gets_no_answer(where: int) -> None:
     hello = bytes.fromhex(HANDSHAKE["values"]["hello"])
     seed = bytes.fromhex(HANDSHAKE["script"]["responder_seed"])
     public = Ephemeral(seed).public
-    first = knock(hello, digest_of(hello), public)
+    first = make_knock(knock_of(hello), public)
     with pytest.raises(HandshakeFailed):
         Gate(public).knock(flip(first, where % (8 * len(first))), SOURCE, 0.0)
     with pytest.raises(HandshakeFailed):
@@ -126,7 +132,7 @@ def test_knock_and_fragments_are_the_kept_ones() -> None:
         script, values = vector["script"], vector["values"]
         hello = bytes.fromhex(values["hello"])
         public = Ephemeral(bytes.fromhex(script["responder_seed"])).public
-        assert knock(hello, digest_of(hello), public).hex() == kept["knock"]
+        assert make_knock(knock_of(hello), public).hex() == kept["knock"]
         again, cookie = bytes.fromhex(values["hello_again"]), bytes.fromhex(script["cookie"])
         datagrams = cut(again, digest_of(hello), cookie, MIN_DATAGRAM)
         assert [each.hex() for each in datagrams] == kept["hello_in_datagrams_of_1232"]
@@ -135,7 +141,7 @@ def test_knock_and_fragments_are_the_kept_ones() -> None:
 def test_a_gate_under_load_still_answers_knocks_and_counts_hellos() -> None:
     gate = Gate(CLOUD.public_bytes)
     hello = Pair().initiator.hello()
-    first = knock(hello, digest_of(hello), CLOUD.public_bytes)
+    first = make_knock(knock_of(hello), CLOUD.public_bytes)
     for _ in range(3000):
         gate.knock(first, SOURCE, 0.0)
     assert not isinstance(gate.admit(hello, SOURCE, 0.0), Retry), "knocks spend no budget"

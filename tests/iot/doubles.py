@@ -12,7 +12,8 @@ from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.authority import TrustFiles
 from bellwire.iot.cloud import Cloud
 from bellwire.iot.counters import SeenCounters
-from bellwire.iot.device import Address, Device
+from bellwire.iot.destination import Address
+from bellwire.iot.device import Device
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
 from bellwire.iot.events import Arrived, Event, SessionOpened, TurnedAway
 from bellwire.iot.identity import AllowList, PublicIdentity, write_public

@@ -20,10 +20,10 @@ from bellwire.channel.messages import HELLO_BODY, Kind
 from bellwire.iot import limits as limits_module
 from bellwire.iot.answering import Door, Guests, respond
 from bellwire.iot.calling import Call, initiate
-from bellwire.iot.device import Address
+from bellwire.iot.destination import Address
 from bellwire.iot.errors import CloudUnreachable, ProtocolError
 from bellwire.iot.limits import Limits, Places
-from bellwire.iot.line import Line, read_message, write_message
+from bellwire.iot.line import StreamLine, StreamWire, read_message, write_message
 from bellwire.iot.messages import Batch, Finish, Holding, Open, Stored, encode
 
 PATIENT = Limits(handshake_s=20, idle_s=20)
@@ -48,7 +48,7 @@ async def connection(bench: Bench) -> AsyncIterator[Stream]:
         writer.close()
 
 
-async def enrolled(stream: Stream) -> Line:
+async def enrolled(stream: Stream) -> StreamLine:
     call = Call(
         identity=DEVICE_KEY,
         pin=CLOUD,
@@ -57,7 +57,9 @@ async def enrolled(stream: Stream) -> Line:
         counter=time.time_ns,
         within_s=10,
     )
-    return await initiate(*stream, call)
+    line = await initiate(StreamWire(*stream), call)
+    assert isinstance(line, StreamLine)
+    return line
 
 
 async def check_others_are_served(bench: Bench) -> None:
@@ -287,16 +289,16 @@ def test_enrolled_devices_that_break_the_protocol_are_turned_away(
 
 
 def test_tampered_repeated_and_foreign_records_end_the_session(bench: Bench) -> None:
-    async def tamper(line: Line, writer: asyncio.StreamWriter) -> None:
+    async def tamper(line: StreamLine, writer: asyncio.StreamWriter) -> None:
         record = line.session.seal(encode(Open(b"s" * 32)))
         await write_message(writer, record[:-1] + bytes([record[-1] ^ 1]))
 
-    async def repeat(line: Line, writer: asyncio.StreamWriter) -> None:
+    async def repeat(line: StreamLine, writer: asyncio.StreamWriter) -> None:
         record = line.session.seal(encode(Open(b"s" * 32)))
         await write_message(writer, record)
         await write_message(writer, record)
 
-    async def other_kind(line: Line, writer: asyncio.StreamWriter) -> None:
+    async def other_kind(line: StreamLine, writer: asyncio.StreamWriter) -> None:
         writer.write(b"\x01\x02\x00\x00")
 
     async def work() -> None:
@@ -387,8 +389,7 @@ def answering(*answers: bytes | None) -> Cheat:
 
     async def cheat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line, _ = await respond(
-            reader,
-            writer,
+            StreamWire(reader, writer),
             door=Door(
                 identity=CLOUD_KEY,
                 name=CLOUD.name,

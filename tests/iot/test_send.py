@@ -16,7 +16,7 @@ from bellwire.channel.errors import HandshakeFailed, HandshakeRefused
 from bellwire.channel.handshake import Policy, RefreshLimits, SessionOptions, Suite
 from bellwire.channel.padding import Padding
 from bellwire.iot.cloud import Cloud
-from bellwire.iot.device import Address
+from bellwire.iot.destination import Address
 from bellwire.iot.errors import (
     CloudRejected,
     CloudUnreachable,

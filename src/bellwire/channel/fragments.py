@@ -9,17 +9,19 @@ Source: RFC 6347, 4.2.1 (a stateless cookie before the handshake); RFC 8900 (why
 not relied upon).
 """
 
+import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Final
 
 from bellwire.channel.errors import HandshakeFailed
-from bellwire.channel.macs import MAX_HANDSHAKE_BODY, NO_MAC, mac, mac_key
+from bellwire.channel.macs import MAX_HANDSHAKE_BODY, mac, mac_key, open_retry
 from bellwire.channel.messages import (
     DIGEST_BYTES,
     HEADER_BYTES,
     KNOCK_BODY,
     MAC_BYTES,
+    RETRY_BODY,
     Kind,
     Suite,
     header,
@@ -70,12 +72,16 @@ class Fragment:
     piece: bytes
 
 
-def knock(hello: bytes, digest: bytes, responder_public: bytes) -> bytes:
-    """The message before a hello that has no cookie."""
-    key = mac_key(responder_public)
-    head = header(Kind.KNOCK, Suite(hello[1]), KNOCK_BODY)
-    said = head + digest + hello[-2 * MAC_BYTES : -MAC_BYTES]
-    return said + mac(key, said)
+def make_knock(knock: Knock, responder_public: bytes) -> bytes:
+    """The message before a hello that has no cookie, or in the place of one that is yet to come."""
+    said = header(Kind.KNOCK, knock.suite, KNOCK_BODY) + knock.digest + knock.mac1
+    return said + mac(mac_key(responder_public), said)
+
+
+def knock_of(hello: bytes) -> Knock:
+    """What an initiator says before this hello, which has no cookie."""
+    core, mac1 = hello[: -2 * MAC_BYTES], hello[-2 * MAC_BYTES : -MAC_BYTES]
+    return Knock(Suite(hello[1]), hashlib.sha256(core).digest(), mac1)
 
 
 def parse_knock(message: bytes, key: bytes, suites: frozenset[Suite]) -> Knock:
@@ -112,10 +118,10 @@ def parse_fragment(datagram: bytes) -> Fragment:
     return Fragment(digest, cookie, index, count, body[TAG_BYTES + 2 :])
 
 
-def cookie_of(hello: bytes, retry: bytes) -> bytes:
-    """The cookie in a retry that the initiator has taken for `hello`, which has none itself."""
-    assert hello[-MAC_BYTES:] == NO_MAC
-    return retry[HEADER_BYTES : HEADER_BYTES + MAC_BYTES]
+def cookie_for(knock: Knock, retry: bytes, responder_public: bytes) -> bytes:
+    """The cookie in a retry; HandshakeFailed unless it answers this knock."""
+    _, _, head, body = split_handshake(retry, {Kind.RETRY: RETRY_BODY}, {knock.suite})
+    return open_retry(head, body, mac_key(responder_public), knock.mac1)
 
 
 class Assembly:

@@ -32,6 +32,10 @@ def command(
             help="Where to listen; port 0 takes a free one. Default: as the settings say.",
         ),
     ] = None,
+    udp: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Take UDP datagrams as well, here."),
+    ] = None,
     keys: Annotated[
         Path | None, typer.Option(metavar="SOCKET", help="Key delivery socket of this site's node.")
     ] = None,
@@ -74,6 +78,7 @@ def command(
     from bellwire.iot.authority import TrustFiles
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
+    from bellwire.iot.destination import join
     from bellwire.iot.store import CloudStore
     from bellwire.node import logs
     from bellwire.node.settings import load
@@ -83,6 +88,7 @@ def command(
     settings = load(config, {"state": {"dir": state}})
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
     host, port = parse_address(listen) if listen else default
+    at_udp = parse_address(udp) if udp else None
     logs.setup(settings.log.level, settings.log.format)
     folder = settings.state.dir / "cloud"
 
@@ -108,11 +114,13 @@ def command(
             )
             async with cloud:
                 taken = await cloud.start(host, port)
+                taken_udp = await cloud.start_udp(*at_udp) if at_udp else None
                 output.emit(
                     {
                         "ready": True,
                         "service": "cloud",
                         "listen": f"{taken[0]}:{taken[1]}",
+                        "udp": join(*taken_udp) if taken_udp else None,
                         "name": name,
                         "public_key": public,
                         "allowed": allowed,

@@ -7,7 +7,8 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import device_ca, output
-from bellwire.cli.addresses import QkdOption, key_source, parse_address
+from bellwire.cli.addresses import QkdOption, key_source
+from bellwire.cli.destinations import parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
@@ -106,7 +107,9 @@ def send(
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help="Where the cloud listens. Default: as the settings say."
+            metavar="ADDRESS",
+            help="Where the cloud listens: HOST:PORT, or udp://HOST:PORT. Default: as the "
+            "settings say.",
         ),
     ] = None,
     keys: Annotated[
@@ -157,7 +160,8 @@ def send(
     from bellwire.channel.handshake import Policy
     from bellwire.iot import enrolment
     from bellwire.iot.counters import CallCounter
-    from bellwire.iot.device import Address, Device
+    from bellwire.iot.destination import Address
+    from bellwire.iot.device import Device
     from bellwire.iot.readings import read_readings
     from bellwire.iot.tickets import TicketFile
     from bellwire.node.settings import load
@@ -171,7 +175,7 @@ def send(
         )
     settings = load(config, {"state": {"dir": state}})
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
-    address = Address(*(parse_address(to) if to else default))
+    address = parse_destination(to) if to else Address(*default)
     folder = settings.state.dir / "device"
     identity, pin = enrolment.load(folder, protection_of(settings, key_protection, folder))
     path = data or _record_live(folder, live or 0, interval)

@@ -1,4 +1,4 @@
-"""The responder's handshake over a TCP stream: the gate first, then in full or by a ticket."""
+"""The responder's handshake: the gate first, then in full or by a ticket."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from bellwire.channel.handshake import (
     Ticket,
     TicketBox,
 )
-from bellwire.channel.macs import MAX_HANDSHAKE_BODY, Hello
+from bellwire.channel.macs import Hello
 from bellwire.channel.messages import Kind
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
@@ -27,7 +27,7 @@ from bellwire.iot.authority import TrustFiles
 from bellwire.iot.errors import KeyRefused
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import KeySource
-from bellwire.iot.line import Line, fetch_for, read_message, write_message
+from bellwire.iot.line import Line, Wire, fetch_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +97,7 @@ class Guests:
 
 
 async def respond(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
+    wire: Wire,
     *,
     door: Door,
     source: str,
@@ -107,8 +106,7 @@ async def respond(
     """Run the responder's handshake; a refusal has been sent when this raises.
 
     Args:
-        reader: Of the connection.
-        writer: Of the connection.
+        wire: What carries it.
         door: What all handshakes have in common.
         source: The initiator's address.
         guests: Who may come.
@@ -123,7 +121,7 @@ async def respond(
         ConnectionEnded: the initiator left.
         TimeoutError: it is too slow.
     """
-    visit = _Visit(reader, writer, door, guests)
+    visit = _Visit(wire, door, guests)
     hello = await visit.first_words(source)
     if hello.kind is Kind.RESUME:
         taken = door.tickets.take(hello.opening)
@@ -142,8 +140,7 @@ async def respond(
 class _Visit:
     """One connection until its session."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    wire: Wire
     door: Door
     guests: Guests
 
@@ -151,7 +148,7 @@ class _Visit:
         """A hello that is worth public-key work, perhaps after a retry."""
         for _ in range(2):
             async with asyncio.timeout(self.door.within_s):
-                message = await read_message(self.reader, MAX_HANDSHAKE_BODY)
+                message = await self.wire.read()
             verdict = self.door.gate.admit(message, source, self.door.clock())
             if not isinstance(verdict, Retry):
                 return verdict
@@ -208,7 +205,7 @@ class _Visit:
     def _line(self, session: Session, certificate: bytes) -> Line:
         door = self.door
         door.tickets.keep(session.ticket, certificate)
-        return Line(self.reader, self.writer, session, policy=door.policy, keys=door.keys)
+        return self.wire.line(session, policy=door.policy, keys=door.keys)
 
     async def _finish(
         self, responder: Responder | ResumptionResponder, key_id: bytes | None
@@ -221,8 +218,8 @@ class _Visit:
                 await self.say(responder.refuse())
                 raise
         async with asyncio.timeout(self.door.within_s):
-            await write_message(self.writer, answer)
-            confirm = await read_message(self.reader, MAX_HANDSHAKE_BODY)
+            await self.wire.write(answer)
+            confirm = await self.wire.read()
         return responder.receive_confirmation(confirm)
 
     @contextlib.asynccontextmanager
@@ -239,4 +236,4 @@ class _Visit:
         # An initiator that does not take its refusal is none the wiser; that is its own affair.
         with contextlib.suppress(ConnectionEnded, TimeoutError):
             async with asyncio.timeout(1.0):
-                await write_message(self.writer, message)
+                await self.wire.write(message)

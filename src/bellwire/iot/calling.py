@@ -1,4 +1,4 @@
-"""The initiator's handshake over a TCP stream: by a ticket where there is one, else in full."""
+"""The initiator's handshake: by a ticket where there is one, else in full."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,11 @@ from bellwire.channel.handshake import (
     Suite,
     Ticket,
 )
-from bellwire.channel.macs import MAX_HANDSHAKE_BODY
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import KeySource
-from bellwire.iot.line import Line, read_message, write_message
+from bellwire.iot.line import Line, Wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +79,7 @@ class Call:
         )
 
 
-async def initiate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, call: Call) -> Line:
+async def initiate(wire: Wire, call: Call) -> Line:
     """Run the initiator's handshake: by the ticket, if there is one and it is known.
 
     Raises:
@@ -92,24 +91,19 @@ async def initiate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, c
     session = None
     if call.ticket is not None:
         with contextlib.suppress(TicketUnknown):
-            session = await _shake_hands(reader, writer, call.resumption(call.ticket), call)
+            session = await _shake_hands(wire, call.resumption(call.ticket), call)
     if session is None:
         full = await asyncio.to_thread(call.full)
-        session = await _shake_hands(reader, writer, full, call)
-    return Line(reader, writer, session, policy=call.policy, keys=call.keys)
+        session = await _shake_hands(wire, full, call)
+    return wire.line(session, policy=call.policy, keys=call.keys)
 
 
-async def _shake_hands(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    initiator: Initiator | Resumer,
-    call: Call,
-) -> Session:
+async def _shake_hands(wire: Wire, initiator: Initiator | Resumer, call: Call) -> Session:
     session = None
     async with asyncio.timeout(call.within_s):
         message = initiator.hello()
         while session is None:
-            await write_message(writer, message)
-            message, session = initiator.receive(await read_message(reader, MAX_HANDSHAKE_BODY))
-        await write_message(writer, message)
+            await wire.write(message)
+            message, session = initiator.receive(await wire.read())
+        await wire.write(message)
     return session

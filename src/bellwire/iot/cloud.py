@@ -23,6 +23,7 @@ from bellwire.iot.reception import Reception
 from bellwire.iot.store import CloudStore
 from bellwire.iot.streams import OpenStreams
 from bellwire.iot.tcp_listener import TcpListener
+from bellwire.iot.udp import UdpListener
 
 
 class Cloud:
@@ -86,6 +87,7 @@ class Cloud:
             notify=notify,
         )
         self._tcp = TcpListener(self.door, self.reception)
+        self._udp = UdpListener(self.door, self.reception)
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on TCP; port 0 takes a free one. Returns the address that was taken.
@@ -95,10 +97,15 @@ class Cloud:
         """
         return await self._tcp.start(host, port)
 
+    async def start_udp(self, host: str, port: int) -> tuple[str, int]:
+        """Take datagrams as well; as `start`."""
+        return await self._udp.start(host, port)
+
     async def close(self) -> None:
         """Stop listening and end all connections; again is harmless."""
         self._tcp.stop()
         await self.reception.close()
+        await self._udp.close()
         await self._tcp.close()
 
     async def __aenter__(self) -> "Cloud":

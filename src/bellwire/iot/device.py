@@ -9,15 +9,17 @@ before the handshake is through, and none when the source of keys refuses.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import Truncated
 from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite, Ticket, fingerprint
+from bellwire.channel.messages import Transport
 from bellwire.channel.protections import Protections
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.calling import Call, initiate
 from bellwire.iot.counters import CallCounter
+from bellwire.iot.destination import Destination
 from bellwire.iot.errors import (
     CloudRejected,
     CloudUnreachable,
@@ -28,7 +30,7 @@ from bellwire.iot.errors import (
 )
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import KeySource
-from bellwire.iot.line import Line, draw_for
+from bellwire.iot.line import Line, Wire, draw_for
 from bellwire.iot.messages import (
     Batch,
     Finish,
@@ -45,18 +47,6 @@ from bellwire.iot.messages import (
 )
 from bellwire.iot.readings import Readings
 from bellwire.iot.tickets import TicketFile
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a cloud listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +117,7 @@ class Device:
     async def send(
         self,
         readings: Readings,
-        to: Address,
+        to: Destination,
         *,
         first: int = 0,
         stop: int | None = None,
@@ -160,8 +150,23 @@ class Device:
                 f"expected readings within 0 to {len(readings)}, got {first} to {stop}"
             )
         stream = self.stream(readings, stream_name)
+        async with contextlib.AsyncExitStack() as stack:
+            line = await self._reach(to, stack)
+            conversation = _Conversation(line, readings, stream, self.timeout_s, progress)
+            try:
+                return await conversation.run(first, stop)
+            except (ConnectionEnded, TimeoutError, Truncated) as error:
+                raise CloudUnreachable(
+                    f"the cloud at {to} stopped answering",
+                    hint="Send the same readings again: those that arrived are not sent twice.",
+                ) from error
+
+    async def _reach(self, to: Destination, stack: contextlib.AsyncExitStack) -> Line:
+        """A session with the cloud, which ends with the stack."""
         try:
-            line, writer = await self._reach(to)
+            async with asyncio.timeout(self.timeout_s):
+                wire = await stack.enter_async_context(to.reach(self.pin.public, self.suite))
+            return await self._shake_hands(wire, to.transport)
         except ConnectionEnded as error:
             raise CloudUnreachable(
                 f"expected an answer from the cloud at {to}, "
@@ -171,44 +176,27 @@ class Device:
             ) from error
         except OSError as error:  # TimeoutError is an OSError.
             raise _unreachable(to) from error
-        try:
-            conversation = _Conversation(line, readings, stream, self.timeout_s, progress)
-            return await conversation.run(first, stop)
-        except (ConnectionEnded, TimeoutError, Truncated) as error:
-            raise CloudUnreachable(
-                f"the cloud at {to} stopped answering",
-                hint="Send the same readings again: those that arrived are not sent twice.",
-            ) from error
-        finally:
-            await _hang_up(writer)
 
-    async def _reach(self, to: Address) -> tuple[Line, asyncio.StreamWriter]:
-        async with asyncio.timeout(self.timeout_s):
-            reader, writer = await asyncio.open_connection(to.host, to.port)
-        try:
-            # A key is drawn only once somebody listens: an unused one is lost.
-            qkd = await self._draw()
-            ticket = await asyncio.to_thread(self._take_ticket)
-            call = Call(
-                identity=self.identity,
-                pin=self.pin,
-                policy=self.policy,
-                qkd=qkd,
-                keys=self.keys,
-                counter=self.counter.take,
-                within_s=self.timeout_s,
-                certificate=self.certificate,
-                ticket=ticket,
-                suite=self.suite,
-                options=self.options,
-            )
-            line = await initiate(reader, writer, call)
-            if self.tickets is not None:
-                await asyncio.to_thread(self.tickets.keep, line.session.ticket)
-        except BaseException:
-            await _hang_up(writer)
-            raise
-        return line, writer
+    async def _shake_hands(self, wire: Wire, transport: Transport) -> Line:
+        # A key is drawn only once somebody listens: an unused one is lost.
+        qkd = await self._draw()
+        call = Call(
+            identity=self.identity,
+            pin=self.pin,
+            policy=self.policy,
+            qkd=qkd,
+            keys=self.keys,
+            counter=self.counter.take,
+            within_s=self.timeout_s,
+            certificate=self.certificate,
+            ticket=await asyncio.to_thread(self._take_ticket),
+            suite=self.suite,
+            options=replace(self.options or SessionOptions(), transport=transport),
+        )
+        line = await initiate(wire, call)
+        if self.tickets is not None:
+            await asyncio.to_thread(self.tickets.keep, line.session.ticket)
+        return line
 
     def _take_ticket(self) -> Ticket | None:
         return None if self.tickets is None else self.tickets.take(self.pin.fingerprint, self.suite)
@@ -296,13 +284,7 @@ class _Conversation:
         return answer
 
 
-def _unreachable(to: Address) -> CloudUnreachable:
+def _unreachable(to: Destination) -> CloudUnreachable:
     return CloudUnreachable(
         f"expected a cloud at {to}, got no answer", hint="Is the cloud running, at this address?"
     )
-
-
-async def _hang_up(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()

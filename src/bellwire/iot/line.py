@@ -1,16 +1,20 @@
-"""An established session over a TCP stream: whole messages, with time limits.
+"""What carries a handshake, and then a session: whole messages, with time limits. Here, TCP.
 
-Messages of the channel follow one another: each begins with its kind and its length. A peer that is
-slow, silent or breaks the rules loses its connection; nothing of it is kept.
+On a stream, messages of the channel follow one another: each begins with its kind and its length. A
+peer that is slow, silent or breaks the rules loses its connection; nothing of it is kept. Over
+datagrams: `bellwire.iot.datagram_line`.
 """
 
 import asyncio
 import contextlib
+from typing import Protocol
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import HandshakeFailed, SessionEnded
-from bellwire.channel.handshake import Policy, QkdKey
+from bellwire.channel.handshake import Policy, QkdKey, Ticket
+from bellwire.channel.macs import MAX_HANDSHAKE_BODY
 from bellwire.channel.messages import HEADER_BYTES, MAX_BODY, body_length
+from bellwire.channel.protections import Protections
 from bellwire.channel.refresh import RefreshAnswered, RefreshDone, RefreshOffered
 from bellwire.channel.session import Session
 from bellwire.iot.errors import KeyUnavailable
@@ -45,11 +49,87 @@ async def write_message(writer: asyncio.StreamWriter, message: bytes) -> None:
         raise ConnectionEnded("the peer ended the connection") from error
 
 
+class Established(Protocol):
+    """What a line's user sees of its session."""
+
+    @property
+    def protections(self) -> Protections:
+        """What the keys rest on."""
+
+    @property
+    def ticket(self) -> Ticket:
+        """With which the next session may begin."""
+
+
+class Line(Protocol):
+    """An established session, whatever carries it; one task reads, one writes."""
+
+    @property
+    def session(self) -> Established:
+        """Whose records are the line's own."""
+
+    async def send(self, message: bytes, within_s: float) -> None:
+        """Send one message; before it, ask for fresh keys if they are due.
+
+        Raises:
+            ConnectionEnded: the peer is gone.
+            TimeoutError: it takes nothing.
+            KeyRefused, KeyUnavailable: fresh keys are due, and as `draw_for`.
+        """
+
+    async def receive(self, within_s: float) -> bytes | None:
+        """The peer's next message, or None when it has closed the session.
+
+        Fresh keys are agreed on the way.
+
+        Raises:
+            SessionEnded: the session was tampered with, or cut off without a close.
+            TimeoutError: none came in time.
+            KeyRefused: the source refuses a key that the peer named for fresh keys.
+        """
+
+    async def finish(self, within_s: float) -> None:
+        """Say that nothing follows from this end; ConnectionEnded or TimeoutError as `send`."""
+
+
+class Wire(Protocol):
+    """What carries one handshake, message by message."""
+
+    async def read(self) -> bytes:
+        """The next message; ConnectionEnded or HandshakeFailed if none can come."""
+
+    async def write(self, message: bytes) -> None:
+        """Send a message; ConnectionEnded if it cannot be."""
+
+    def line(self, session: Session, *, policy: Policy, keys: KeySource | None) -> Line:
+        """The line of the session that the handshake came to."""
+
+
+class StreamWire:
+    """A TCP connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        """As `read_message`, for messages of a handshake."""
+        return await read_message(self._reader, MAX_HANDSHAKE_BODY)
+
+    async def write(self, message: bytes) -> None:
+        """As `write_message`."""
+        await write_message(self._writer, message)
+
+    def line(self, session: Session, *, policy: Policy, keys: KeySource | None) -> "StreamLine":
+        """The session on this connection."""
+        return StreamLine(self._reader, self._writer, session, policy=policy, keys=keys)
+
+
 MAX_IN_A_ROW = 16
 """Records about keys without a message between them."""
 
 
-class Line:
+class StreamLine:
     """An established session on a connection; one task reads, one writes.
 
     Attributes:

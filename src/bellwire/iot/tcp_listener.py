@@ -5,6 +5,7 @@ from functools import partial
 
 from bellwire.iot.answering import Door, respond
 from bellwire.iot.errors import ListenError
+from bellwire.iot.line import StreamWire
 from bellwire.iot.reception import Reception
 
 
@@ -56,7 +57,7 @@ class TcpListener:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, peer = _peer(writer)
-        shake_hands = partial(respond, reader, writer)
+        shake_hands = partial(respond, StreamWire(reader, writer))
         try:
             await self._reception.host(
                 host, peer, lambda guests: shake_hands(door=self._door, source=host, guests=guests)
