@@ -2,14 +2,14 @@
 
 from structlog.testing import capture_logs
 
-from bellwire.cli.cloud import TOLD_A_SECOND, _Teller
+from bellwire.cli.cloud_teller import TOLD_A_SECOND, Teller
 from bellwire.iot.events import TurnedAway
 
 
 def test_a_flood_of_connections_is_no_flood_of_lines() -> None:
     now = [100.0]
     with capture_logs() as lines:
-        tell = _Teller(print_readings=False, clock=lambda: now[0])
+        tell = Teller(print_readings=False, clock=lambda: now[0])
         for _ in range(10_000):
             tell(TurnedAway("192.0.2.1:1", "too slow"))
         assert len(lines) == TOLD_A_SECOND
@@ -23,7 +23,7 @@ def test_a_flood_of_connections_is_no_flood_of_lines() -> None:
 def test_single_ones_are_all_told() -> None:
     now = [100.0]
     with capture_logs() as lines:
-        tell = _Teller(print_readings=False, clock=lambda: now[0])
+        tell = Teller(print_readings=False, clock=lambda: now[0])
         for _ in range(50):
             tell(TurnedAway("192.0.2.1:1", "too slow"))
             now[0] += 0.5

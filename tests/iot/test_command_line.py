@@ -1,12 +1,15 @@
 """`bellwire cloud` as a process of its own, `bellwire device` beside it."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,6 +128,39 @@ def test_live_readings_and_parts_of_a_file_in_words_and_json(
         assert (code, live["sent"]) == (0, 2)
         assert live["data"] in notes.replace("\n", "")
         assert Path(live["data"]).read_bytes().count(b"\n") == 2
+
+
+def test_readings_go_on_to_a_table_and_a_place_without_a_server_holds_up_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, table = tmp_path / "state", tmp_path / "readings.db"
+    data = tmp_path / "data.csv"
+    data.write_bytes(b"a,b\n1,2\n3,4\n")
+    places = ("--to", f"sqlite:{table}", "--to", "nats://127.0.0.1:1")
+    with cloud_process(state, "--listen", "127.0.0.1:0", *places) as (_, ready):
+        assert ready["outputs"] == [f"sqlite:{table}", "nats://127.0.0.1:1/bellwire.readings"]
+        enroll(capsys, state, ready)
+        send = ("device", "send", "--state", state, "--to", ready["listen"], "--qkd", "off")
+        code, document, _ = run(capsys, *send, "--data", data)
+        assert (code, document["complete"]) == (0, True)
+        deadline = time.monotonic() + 20
+        rows: list[tuple[int, str]] = []
+        while len(rows) < 3 and time.monotonic() < deadline:
+            with (
+                contextlib.suppress(sqlite3.OperationalError),
+                contextlib.closing(sqlite3.connect(f"file:{table}?mode=ro", uri=True)) as file,
+            ):
+                rows = file.execute("SELECT number, reading FROM readings").fetchall()
+            time.sleep(0.02)
+    assert rows == [(0, "a,b\n"), (1, "1,2\n"), (2, "3,4\n")]
+
+
+def test_a_place_that_is_misspelt_is_refused_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["cloud", "--state", str(tmp_path / "state"), "--to", "kafka://h"]) == 2
+    assert "expected sqlite:PATH" in capsys.readouterr().err
+    assert not (tmp_path / "state" / "cloud").exists()
 
 
 def test_a_cloud_whose_output_nobody_reads_goes_on_storing(

@@ -1,8 +1,7 @@
 """`bellwire cloud`: takes readings from enrolled devices."""
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,12 +11,6 @@ from bellwire.cli.addresses import QkdOption, parse_address
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bellwire.iot.events import Arrived, Event, TurnedAway
-
 
 app = typer.Typer(help="Take readings from enrolled devices.")
 
@@ -50,6 +43,13 @@ def command(
         typer.Option(metavar="FILE", help="The authority's list of revoked certificates."),
     ] = None,
     padding: PaddingOption = "off",
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Hand readings on: sqlite:PATH, nats://HOST or mqtt://HOST. May be repeated.",
+        ),
+    ] = None,
     print_readings: Annotated[
         bool, typer.Option("--print", help="Print readings as they arrive, one JSON line each.")
     ] = False,
@@ -74,17 +74,26 @@ def command(
     from bellwire.base.lifetime import until_stopped
     from bellwire.channel.handshake import Policy
     from bellwire.cli.addresses import key_source
+    from bellwire.cli.cloud_teller import Teller
     from bellwire.iot import identity
     from bellwire.iot.authority import TrustFiles
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
+<<<<<<< HEAD
     from bellwire.iot.destination import join
+=======
+    from bellwire.iot.events import Arrived, Event
+    from bellwire.iot.outputs.cursors import Cursors
+    from bellwire.iot.outputs.place import parse_place
+    from bellwire.iot.outputs.running import Outputs
+>>>>>>> 66497fa (Readings go out of the cloud: SQLite, NATS and MQTT, each at least once, with ids)
     from bellwire.iot.store import CloudStore
     from bellwire.node import logs
     from bellwire.node.settings import load
 
     if (authority is None) != (revoked is None):
         raise UsageError("expected --authority FILE and --revoked FILE together, or neither")
+    places = [parse_place(place) for place in to or ()]
     settings = load(config, {"state": {"dir": state}})
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
     host, port = parse_address(listen) if listen else default
@@ -98,7 +107,24 @@ def command(
         public = folder / "cloud.pub"
         identity.write_public(public, identity.PublicIdentity("cloud", name, key.public_bytes))
         allowed = folder / identity.ALLOWED_FOLDER
-        with CloudStore(folder) as store, closing(SeenCounters(folder / "handshakes")) as counters:
+        with (
+            CloudStore(folder) as store,
+            closing(SeenCounters(folder / "handshakes")) as counters,
+            Cursors(folder / "outputs.db") as cursors,
+        ):
+            tell = Teller(print_readings=print_readings)
+            outputs = Outputs(
+                {place.name: place.open() for place in places},
+                cursors=cursors,
+                folder=folder / "devices",
+                tell=tell,
+            )
+
+            def notify(event: Event) -> None:
+                if isinstance(event, Arrived):
+                    outputs.take(event)
+                tell(event)
+
             cloud = Cloud(
                 identity=key,
                 name=name,
@@ -106,13 +132,13 @@ def command(
                 store=store,
                 keys=key_source(keys),
                 policy=Policy[qkd.upper()],
-                notify=_Teller(print_readings=print_readings),
+                notify=notify,
                 counters=counters,
                 trust=TrustFiles(authority, revoked) if authority and revoked else None,
                 options=session_options(padding),
                 descriptors=raise_limit(),
             )
-            async with cloud:
+            async with outputs.running(), cloud:
                 taken = await cloud.start(host, port)
                 taken_udp = await cloud.start_udp(*at_udp) if at_udp else None
                 output.emit(
@@ -125,6 +151,7 @@ def command(
                         "public_key": public,
                         "allowed": allowed,
                         "devices": folder / "devices",
+                        "outputs": [place.name for place in places],
                     }
                 )
                 await until_stopped(with_parent=with_parent)
@@ -148,68 +175,3 @@ def protect(
     settings = load(config, {"state": {"dir": state}})
     folder = settings.state.dir / "cloud"
     protection.protect(settings, folder, IDENTITY, key_protection, to, json=json)
-
-
-TOLD_A_SECOND = 20
-"""Connections turned away that are logged one by one; of the rest, how many."""
-
-
-class _Teller:
-    """Logs events, and prints readings if they are to be printed and somebody reads them.
-
-    A flood of connections must not become a flood of lines.
-    """
-
-    def __init__(
-        self, *, print_readings: bool, clock: "Callable[[], float]" = time.monotonic
-    ) -> None:
-        import structlog
-
-        self._log = structlog.get_logger("cloud")
-        self._printing = print_readings
-        self._clock = clock
-        self._second = clock()
-        self._told = self._untold = 0
-
-    def __call__(self, event: "Event") -> None:
-        from bellwire.iot.events import Arrived, SessionOpened, TurnedAway
-
-        if isinstance(event, SessionOpened):
-            names = event.protections.names
-            self._log.info("session", device=event.device.name, protections=names)
-        elif isinstance(event, Arrived):
-            self._log.info("readings stored", device=event.device.name, count=len(event.readings))
-            self._print(event)
-        elif isinstance(event, TurnedAway):
-            self._tell_away(event)
-        else:
-            self._log.warning("key file ignored", reason=event.reason)
-
-    def _tell_away(self, event: "TurnedAway") -> None:
-        now = self._clock()
-        if now - self._second >= 1.0:
-            if self._untold:
-                self._log.warning("more turned away", count=self._untold)
-            self._second, self._told, self._untold = now, 0, 0
-        if self._told < TOLD_A_SECOND:
-            self._told += 1
-            self._log.warning("turned away", peer=event.peer, reason=event.reason)
-        else:
-            self._untold += 1
-
-    def _print(self, event: "Arrived") -> None:
-        try:
-            for number, reading in enumerate(event.readings, event.first):
-                if self._printing:
-                    output.emit(
-                        {
-                            "device": event.device.name,
-                            "stream": event.stream.hex(),
-                            "number": number,
-                            "reading": reading.decode(errors="replace"),
-                        }
-                    )
-        except BrokenPipeError:
-            # The readings are stored; that nobody looks at them must not keep the next ones out.
-            self._printing = False
-            self._log.warning("nobody reads standard output: readings are no longer printed")

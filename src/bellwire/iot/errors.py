@@ -11,11 +11,13 @@ BellwireError
 │   ├── RangeError        a range of readings that does not exist, or would leave a gap
 │   ├── IdentityError     a key file is missing or malformed, or says something else
 │   ├── StateInUse        another cloud uses the state folder
-│   └── ListenError       the address cannot be listened at: in use, or not ours
+│   ├── ListenError       the address cannot be listened at: in use, or not ours
+│   └── OutputUnknown     a place for readings is misspelt, or its library is not installed
 ├── RefusedError
 │   ├── KeyRefused        the source of keys gives none: link RED, or the key is gone
 │   └── StreamMismatch    what the cloud holds of a stream is not what the device has
 └── UnreachableError
+    ├── OutputFailed      an output of the cloud does not take readings now
     ├── KeyUnavailable    the source of keys does not answer, or has none now
     └── CloudUnreachable  the cloud does not answer, or stopped answering
 """
@@ -79,12 +81,20 @@ class ListenError(UsageError):
     """The cloud cannot listen at this address."""
 
 
+class OutputUnknown(UsageError):
+    """A place where readings should go is misspelt, or its library is not installed."""
+
+
 class KeyRefused(RefusedError):
     """The source of keys refuses; nothing may be sent."""
 
 
 class StreamMismatch(RefusedError):
     """The cloud holds other readings under this stream's name."""
+
+
+class OutputFailed(UnreachableError):
+    """A place where readings go does not take them now; they wait in the cloud's files."""
 
 
 class KeyUnavailable(UnreachableError):

@@ -39,4 +39,19 @@ class KeyFileIgnored:
     reason: str
 
 
-Event = SessionOpened | Arrived | TurnedAway | KeyFileIgnored
+@dataclass(frozen=True, slots=True)
+class OutputDown:
+    """An output does not take readings; it is tried again until it does."""
+
+    output: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputUp:
+    """An output that was down takes readings again."""
+
+    output: str
+
+
+Event = SessionOpened | Arrived | TurnedAway | KeyFileIgnored | OutputDown | OutputUp

@@ -24,8 +24,9 @@ from bellwire.iot.messages import MAX_READING_BYTES, MAX_READINGS, MAX_STREAM_BY
 MAX_STREAMS = 10_000
 """Per device."""
 
-_PLACE = struct.Struct(">QI")
-_ENTRY = struct.Struct(">QII")
+PLACE = struct.Struct(">QI")
+ENTRY = struct.Struct(">QII")
+"""An entry of the index: where the reading ends, its CRC, and the CRC of both."""
 
 
 class StreamFile:
@@ -64,10 +65,10 @@ class StreamFile:
         self.count = 0
         self.size = 0
         self._sha256 = hashlib.sha256()
-        index = _pread_all(self._index, 0, _ENTRY.size * MAX_READINGS)
-        for at in range(0, len(index) - _ENTRY.size + 1, _ENTRY.size):
-            end, crc, check = _ENTRY.unpack_from(index, at)
-            if check != zlib.crc32(_PLACE.pack(end, crc)):
+        index = _pread_all(self._index, 0, ENTRY.size * MAX_READINGS)
+        for at in range(0, len(index) - ENTRY.size + 1, ENTRY.size):
+            end, crc, check = ENTRY.unpack_from(index, at)
+            if check != zlib.crc32(PLACE.pack(end, crc)):
                 break
             if not 1 <= end - self.size <= MAX_READING_BYTES or end > MAX_STREAM_BYTES:
                 break
@@ -80,7 +81,7 @@ class StreamFile:
         self._cut()
 
     def _cut(self) -> None:
-        os.ftruncate(self._index, self.count * _ENTRY.size)
+        os.ftruncate(self._index, self.count * ENTRY.size)
         os.ftruncate(self._data, self.size)
         os.fsync(self._index)
         os.fsync(self._data)
@@ -112,7 +113,7 @@ class StreamFile:
             raise StreamFull(f"expected a stream of at most {MAX_STREAM_BYTES:,} bytes, got more")
         try:
             _pwrite_all(self._data, data, self.size)
-            _pwrite_all(self._index, self._entries(readings), self.count * _ENTRY.size)
+            _pwrite_all(self._index, self._entries(readings), self.count * ENTRY.size)
             os.fsync(self._data)
             os.fsync(self._index)
         except OSError as error:
@@ -128,7 +129,7 @@ class StreamFile:
         entries, end = [], self.size
         for reading in readings:
             end += len(reading)
-            place = _PLACE.pack(end, zlib.crc32(reading))
+            place = PLACE.pack(end, zlib.crc32(reading))
             entries.append(place + struct.pack(">I", zlib.crc32(place)))
         return b"".join(entries)
 
