@@ -79,14 +79,11 @@ def command(
     from bellwire.iot.authority import TrustFiles
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
-<<<<<<< HEAD
     from bellwire.iot.destination import join
-=======
     from bellwire.iot.events import Arrived, Event
     from bellwire.iot.outputs.cursors import Cursors
     from bellwire.iot.outputs.place import parse_place
     from bellwire.iot.outputs.running import Outputs
->>>>>>> 66497fa (Readings go out of the cloud: SQLite, NATS and MQTT, each at least once, with ids)
     from bellwire.iot.store import CloudStore
     from bellwire.node import logs
     from bellwire.node.settings import load
