@@ -80,6 +80,14 @@ def test_a_cookie_lives_between_one_and_two_lives_of_its_secret(began: float) ->
         late.gate.admit(again, SOURCE, began + 2 * COOKIE_LIFE_S)
 
 
+def test_a_cookie_lives_no_longer_because_its_secret_is_changed_late() -> None:
+    pair = under_load()
+    again, _ = pair.initiator.receive(retry_of(pair, pair.initiator.hello()))
+    assert isinstance(pair.gate.admit(HELLO, SOURCE, 1.5 * COOKIE_LIFE_S), Retry)
+    with pytest.raises(HandshakeFailed, match="cookie"):
+        pair.gate.admit(again, SOURCE, 2 * COOKIE_LIFE_S)
+
+
 def test_a_restarted_gate_does_not_know_the_cookies_of_the_one_before() -> None:
     pair = under_load()
     again, _ = pair.initiator.receive(retry_of(pair, pair.initiator.hello()))

@@ -177,11 +177,13 @@ class Gate:
 
     def _cookies(self, digest: bytes, source: str, now: float) -> list[bytes]:
         """The cookies of a hello with this digest under the current secret and the one before."""
-        if not self._secrets or now - self._changed >= COOKIE_LIFE_S:
-            # After a longer pause the one before is too old as well.
-            kept = self._secrets[:1] if now - self._changed < 2 * COOKIE_LIFE_S else []
+        since = now - self._changed
+        if not self._secrets or since >= COOKIE_LIFE_S:
+            # After a longer pause the one before is too old as well. Else the new one counts from
+            # when it was due, and not from now: the one before would live longer than it may.
+            kept = self._secrets[:1] if since < 2 * COOKIE_LIFE_S else []
             self._secrets = [self._random(32), *kept]
-            self._changed = now
+            self._changed = self._changed + COOKIE_LIFE_S if kept else now
         return [mac(secret, digest + source.encode()) for secret in self._secrets]
 
     def _take(self, network: str, *, proved: bool, now: float) -> bool:
