@@ -2,7 +2,10 @@
 
 BellwireError
 ├── UsageError
-│   └── ChatMisuse            our own call: out of order, too long, malformed
+│   ├── ChatMisuse            our own call: out of order, too long, malformed
+│   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
+│   └── StoreUnusable         a person's store cannot be opened, read or written
+├── StoreCorrupt              a person's store is damaged, or none of ours
 └── RefusedError
     ├── PadExhausted          policy `require`, and no pad of ours is long enough
     ├── BundleRefused         a peer's keys are not signed by its identity, or have expired
@@ -21,11 +24,23 @@ BellwireError
 No message of these errors carries a byte of a key, a pad or a text.
 """
 
-from bellwire.base.errors import RefusedError, UsageError
+from bellwire.base.errors import BellwireError, RefusedError, UsageError
 
 
 class ChatMisuse(UsageError):
     """A conversation was asked for something that its state or its limits do not allow."""
+
+
+class ContactUnknown(UsageError):
+    """Nobody of that fingerprint is known, or there is no session with them yet."""
+
+
+class StoreUnusable(UsageError):
+    """A person's store cannot be opened, read or written, or another process has it open."""
+
+
+class StoreCorrupt(BellwireError):
+    """A person's store is not what was written there; it was left as it is."""
 
 
 class PadExhausted(RefusedError):

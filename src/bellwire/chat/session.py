@@ -10,8 +10,10 @@ what they made, and what raises has changed nothing. A state is durable before i
 Layouts are in spec/chat.md, 3 to 5.
 """
 
+import contextlib
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -227,6 +229,23 @@ def open_message(session: Session, payload: bytes, pads: Pads | None) -> Opened:
         session, ratchet=state, opening=b"", unstepped=session.unstepped + 1
     )
     return Opened(after, found, protection, spent)
+
+
+def session_of(payload: bytes, sessions: Sequence[Session]) -> Session:
+    """The session whose peer sealed the header of a payload.
+
+    Raises:
+        PayloadMalformed: it has not the form of a message.
+        NotAuthentic: it is of none of these sessions.
+    """
+    at, step_bytes = _layout(payload)
+    end = at + NONCE_BYTES + _PLACE.size + step_bytes + _GCM_TAG
+    nonce, sealed = payload[at : at + NONCE_BYTES], payload[at + NONCE_BYTES : end]
+    for session in sessions:
+        with contextlib.suppress(AuthenticationFailed):
+            open_sealed(session.header_in, nonce, sealed, session.session_id + payload[:at])
+            return session
+    raise NotAuthentic("expected a message of one of our sessions, got another")
 
 
 def _stepped(session: Session, content: Content, pads: Pads | None) -> tuple[Session, Slice | None]:

@@ -1,0 +1,1 @@
+"""What one person keeps: identity, sessions, pads and history, sealed at rest."""

@@ -1,0 +1,235 @@
+"""What was said in one conversation, as it is kept and shown.
+
+A message counts once, by its id and who said it, however often it comes. Edits and deletions take
+effect only on what the same person said. What is deleted or has disappeared leaves its id, so that
+it does not come back, and nothing of its words.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from bellwire.chat.content import Content, ContentKind
+from bellwire.chat.session import Protection
+from bellwire.chat.store.database import Database
+
+_TABLE: Final = "history"
+_Row = tuple[int, bytes, int, bytes, int, bytes]
+
+
+class State(IntEnum):
+    """How far a message of ours has come; of theirs, whether it was read, or refused by policy."""
+
+    QUEUED = 0
+    SENT = 1
+    DELIVERED = 2
+    READ = 3
+    REFUSED = 4
+    DELETED = 5
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """What is sealed of a message."""
+
+    kind: int
+    sent_ms: int
+    text: str
+    group: bytes | None
+    target: bytes | None
+    timer_s: int | None
+    edited: bool
+    pad_source: str | None
+    pad_bytes: int
+    mixed_source: str | None
+
+    def __repr__(self) -> str:
+        return "Kept()"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message, for people.
+
+    Attributes:
+        number: Its place in the store; later ones are higher.
+        contact: With whom.
+        ours: Whether we said it.
+        content_id: By which receipts, replies and edits name it.
+        state: How far it has come.
+        text: The words; empty when deleted. Not yet made harmless for a terminal.
+        sent_ms: The sender's clock.
+        group: In which group it was said.
+        target: What it replies to.
+        edited: Whether the words were changed later.
+        protection: What it was protected by.
+    """
+
+    number: int
+    contact: bytes
+    ours: bool
+    content_id: bytes
+    state: State
+    text: str
+    sent_ms: int
+    group: bytes | None
+    target: bytes | None
+    edited: bool
+    protection: Protection
+
+
+class History:
+    """The messages of all conversations, within one transaction."""
+
+    def __init__(self, cursor: sqlite3.Cursor, database: Database) -> None:
+        self._cursor = cursor
+        self._database = database
+
+    def add(
+        self, contact: bytes, content: Content, protection: Protection, *, ours: bool, timer_s: int
+    ) -> bool:
+        """Keep a message; False if it is here already. `timer_s` 0: it stays."""
+        kept = Kept(
+            content.kind,
+            content.sent_ms,
+            content.text.decode(),
+            content.group,
+            content.target,
+            timer_s or None,
+            False,
+            protection.pad_source,
+            protection.pad_bytes,
+            protection.mixed_source,
+        )
+        gone_at = content.sent_ms // 1000 + timer_s if ours and timer_s else None
+        row = (contact, ours, content.content_id, State.QUEUED, gone_at)
+        sealed = self._seal(contact, content.content_id, kept, ours=ours)
+        self._cursor.execute(
+            "INSERT OR IGNORE INTO history (contact, ours, content_id, state, gone_at, sealed)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*row, sealed),
+        )
+        return self._cursor.rowcount == 1
+
+    def edit(self, contact: bytes, target: bytes, text: str, *, ours: bool) -> bool:
+        """Put other words in place of what the same person said; False if there is nothing."""
+        row = self._row(contact, target, ours=ours)
+        if row is None or row[1] is State.DELETED:
+            return False
+        kept = msgspec.structs.replace(row[2], text=text, edited=True)
+        self._cursor.execute(
+            "UPDATE history SET sealed = ? WHERE number = ?",
+            (self._seal(contact, target, kept, ours=ours), row[0]),
+        )
+        return True
+
+    def delete(self, contact: bytes, target: bytes, *, ours: bool) -> bool:
+        """Take back what the same person said; False if there is nothing."""
+        row = self._row(contact, target, ours=ours)
+        if row is None or row[1] is State.DELETED:
+            return False
+        self._forget(row[0], contact, target, row[2], ours=ours)
+        return True
+
+    def mark(self, contact: bytes, content_id: bytes, state: State, *, ours: bool) -> bool:
+        """A message has come so far; False if it had already, or is not here."""
+        self._cursor.execute(
+            "UPDATE history SET state = ? WHERE contact = ? AND ours = ? AND content_id = ?"
+            " AND state < ?",
+            (state, contact, ours, content_id, state),
+        )
+        return self._cursor.rowcount == 1
+
+    def read(self, contact: bytes, now: float) -> list[bytes]:
+        """Count all that `contact` said as read; the ids that were not. Timers begin."""
+        rows = self._cursor.execute(
+            "SELECT content_id FROM history WHERE contact = ? AND ours = 0 AND state < ?",
+            (contact, State.READ),
+        ).fetchall()
+        for (content_id,) in rows:
+            row = self._row(contact, content_id, ours=False)
+            assert row is not None
+            gone_at = None if row[2].timer_s is None else int(now) + row[2].timer_s
+            self._cursor.execute(
+                "UPDATE history SET state = ?, gone_at = ? WHERE number = ?",
+                (State.READ, gone_at, row[0]),
+            )
+        return [content_id for (content_id,) in rows]
+
+    def disappear(self, now: float) -> int:
+        """Forget the words of what has run out; how many."""
+        rows = self._cursor.execute(
+            "SELECT contact, ours, content_id FROM history WHERE gone_at <= ?", (int(now),)
+        ).fetchall()
+        return sum(self.delete(contact, each, ours=bool(ours)) for contact, ours, each in rows)
+
+    def entries(self, contact: bytes | None = None, *, after: int = 0) -> list[Entry]:
+        """The messages with somebody, or all, in the order in which they came."""
+        rows: list[_Row] = self._cursor.execute(
+            "SELECT number, contact, ours, content_id, state, sealed FROM history"
+            " WHERE number > ? AND (?2 IS NULL OR contact = ?2) ORDER BY number",
+            (after, contact),
+        ).fetchall()
+        return [self._entry(row) for row in rows]
+
+    def search(self, words: str, contact: bytes | None = None) -> list[Entry]:
+        """Messages with `words` in them, in any case. Every message is unsealed to look."""
+        wanted = words.casefold()
+        return [each for each in self.entries(contact) if wanted in each.text.casefold()]
+
+    def unread(self, contact: bytes) -> int:
+        """How many messages of theirs were not read."""
+        (count,) = self._cursor.execute(
+            "SELECT count(*) FROM history WHERE contact = ? AND ours = 0 AND state < ?",
+            (contact, State.READ),
+        ).fetchone()
+        return int(count)
+
+    def _entry(self, row: "_Row") -> Entry:
+        number, contact, ours, content_id, state, sealed = row
+        kept = self._open(contact, content_id, sealed, ours=bool(ours))
+        protection = Protection(kept.pad_source, kept.pad_bytes, kept.mixed_source)
+        return Entry(
+            number,
+            contact,
+            bool(ours),
+            content_id,
+            State(state),
+            kept.text,
+            kept.sent_ms,
+            kept.group,
+            kept.target if kept.kind == ContentKind.REPLY else None,
+            kept.edited,
+            protection,
+        )
+
+    def _forget(
+        self, number: int, contact: bytes, content_id: bytes, kept: Kept, *, ours: bool
+    ) -> None:
+        bare = msgspec.structs.replace(kept, text="", target=None, group=None)
+        self._cursor.execute(
+            "UPDATE history SET state = ?, gone_at = NULL, sealed = ? WHERE number = ?",
+            (State.DELETED, self._seal(contact, content_id, bare, ours=ours), number),
+        )
+
+    def _row(
+        self, contact: bytes, content_id: bytes, *, ours: bool
+    ) -> tuple[int, State, Kept] | None:
+        row = self._cursor.execute(
+            "SELECT number, state, sealed FROM history"
+            " WHERE contact = ? AND ours = ? AND content_id = ?",
+            (contact, ours, content_id),
+        ).fetchone()
+        if row is None:
+            return None
+        return row[0], State(row[1]), self._open(contact, content_id, row[2], ours=ours)
+
+    def _seal(self, contact: bytes, content_id: bytes, kept: Kept, *, ours: bool) -> bytes:
+        row = contact + bytes([ours]) + content_id
+        return self._database.seal(_TABLE, row, msgspec.msgpack.encode(kept))
+
+    def _open(self, contact: bytes, content_id: bytes, sealed: bytes, *, ours: bool) -> Kept:
+        row = contact + bytes([ours]) + content_id
+        return msgspec.msgpack.decode(self._database.open(_TABLE, row, sealed).reveal(), type=Kept)
