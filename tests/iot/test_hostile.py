@@ -48,7 +48,7 @@ async def connection(bench: Bench) -> AsyncIterator[Stream]:
         writer.close()
 
 
-async def enrolled(stream: Stream) -> StreamLine:
+async def enrolled(stream: Stream, certificate: bytes = b"") -> StreamLine:
     call = Call(
         identity=DEVICE_KEY,
         pin=CLOUD,
@@ -56,6 +56,7 @@ async def enrolled(stream: Stream) -> StreamLine:
         qkd=None,
         counter=time.time_ns,
         within_s=10,
+        certificate=certificate,
     )
     line = await initiate(StreamWire(*stream), call)
     assert isinstance(line, StreamLine)

@@ -50,6 +50,18 @@ def command(
             help="Hand readings on: sqlite:PATH, nats://HOST or mqtt://HOST. May be repeated.",
         ),
     ] = None,
+    device_rate: Annotated[
+        float, typer.Option(metavar="N", min=1, help="Readings a second that one device may bring.")
+    ] = 20_000,
+    rate: Annotated[
+        float, typer.Option(metavar="N", min=1, help="Readings a second of all devices together.")
+    ] = 200_000,
+    drain: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=0, max=600, help="Seconds for sessions to end when it is stopped."
+        ),
+    ] = 5.0,
     print_readings: Annotated[
         bool, typer.Option("--print", help="Print readings as they arrive, one JSON line each.")
     ] = False,
@@ -80,10 +92,11 @@ def command(
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
     from bellwire.iot.destination import join
-    from bellwire.iot.events import Arrived, Event
+    from bellwire.iot.limits import Limits
     from bellwire.iot.outputs.cursors import Cursors
     from bellwire.iot.outputs.place import parse_place
     from bellwire.iot.outputs.running import Outputs
+    from bellwire.iot.rates import Rate
     from bellwire.iot.store import CloudStore
     from bellwire.node import logs
     from bellwire.node.settings import load
@@ -117,11 +130,6 @@ def command(
                 tell=tell,
             )
 
-            def notify(event: Event) -> None:
-                if isinstance(event, Arrived):
-                    outputs.take(event)
-                tell(event)
-
             cloud = Cloud(
                 identity=key,
                 name=name,
@@ -129,11 +137,14 @@ def command(
                 store=store,
                 keys=key_source(keys),
                 policy=Policy[qkd.upper()],
-                notify=notify,
+                notify=outputs.notify,
                 counters=counters,
                 trust=TrustFiles(authority, revoked) if authority and revoked else None,
                 options=session_options(padding),
                 descriptors=raise_limit(),
+                limits=Limits(
+                    device_rate=Rate(device_rate, 5 * device_rate), total_rate=Rate(rate, 2 * rate)
+                ),
             )
             async with outputs.running(), cloud:
                 taken = await cloud.start(host, port)
@@ -152,6 +163,9 @@ def command(
                     }
                 )
                 await until_stopped(with_parent=with_parent)
+                left = await cloud.drain(drain)
+                if left:
+                    tell.undrained(left)
 
     asyncio.run(serve())
 

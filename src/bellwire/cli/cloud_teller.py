@@ -58,6 +58,10 @@ class Teller:
             case OutputUp():
                 self._log.info("output up", output=event.output)
 
+    def undrained(self, left: int) -> None:
+        """Say how many connections are cut because they did not end in time."""
+        self._log.warning("connections cut", count=left)
+
     def _tell_away(self, event: TurnedAway) -> None:
         now = self._clock()
         if now - self._second >= 1.0:

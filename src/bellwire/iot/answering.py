@@ -70,10 +70,12 @@ class Guests:
     Attributes:
         admitted: Devices on the list, by fingerprint.
         trust: Whose certificates count beside that, if any do.
+        shown: Certificates that counted, for who looks later whether they still do.
     """
 
     admitted: Mapping[bytes, PublicIdentity]
     trust: TrustFiles | None = None
+    shown: list[bytes] = field(default_factory=list)
 
     def public_of(self, device: bytes) -> bytes | None:
         """The public key of a device on the list."""
@@ -84,7 +86,9 @@ class Guests:
         """The device that a certificate names; CertificateRefused if it does not count."""
         if self.trust is None:
             raise CertificateRefused("expected an enrolled device, got one with a certificate")
-        return self.trust.check(certificate)
+        found = self.trust.check(certificate)
+        self.shown.append(certificate)
+        return found
 
     def still(self, device: bytes, certificate: bytes) -> PublicIdentity:
         """A device that came before; CertificateRefused if it may no longer."""

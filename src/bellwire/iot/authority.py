@@ -302,6 +302,14 @@ class TrustFiles:
         found = Trust(self._authority, revoked).check(data, Role.DEVICE, self._clock())
         return PublicIdentity("device", found.name, found.public)
 
+    def stamp(self) -> tuple[int, int] | None:
+        """What changes when the list is written anew; None while it is missing."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
     def _current(self) -> RevocationList:
         try:
             status = self._path.stat()

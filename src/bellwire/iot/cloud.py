@@ -83,11 +83,12 @@ class Cloud:
             self.entrance,
             self.streams,
             most=places.connections,
-            idle_s=limits.idle_s,
+            limits=limits,
             notify=notify,
         )
         self._tcp = TcpListener(self.door, self.reception)
         self._udp = UdpListener(self.door, self.reception)
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on TCP; port 0 takes a free one. Returns the address that was taken.
@@ -95,15 +96,30 @@ class Cloud:
         Raises:
             ListenError: the port is in use, or the address is not this machine's.
         """
-        return await self._tcp.start(host, port)
+        taken = await self._tcp.start(host, port)
+        self._watching = asyncio.create_task(self.reception.watch())
+        return taken
 
     async def start_udp(self, host: str, port: int) -> tuple[str, int]:
         """Take datagrams as well; as `start`."""
         return await self._udp.start(host, port)
 
+    async def drain(self, within_s: float) -> int:
+        """Take no new sessions, and close those that run once what has come is answered.
+
+        Returns:
+            How many connections did not end in time.
+        """
+        self._tcp.stop()
+        return await self.reception.drain(within_s)
+
     async def close(self) -> None:
         """Stop listening and end all connections; again is harmless."""
         self._tcp.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+            self._watching = None
         await self.reception.close()
         await self._udp.close()
         await self._tcp.close()

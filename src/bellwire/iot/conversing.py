@@ -3,8 +3,13 @@
 Nothing is acknowledged before it is on disk, and nothing is shown before that either.
 """
 
+import asyncio
+import contextlib
+import time
 from collections.abc import Callable
+from typing import Final
 
+from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.iot.errors import OutOfStep, ProtocolError, StoreFailed, StreamFull
 from bellwire.iot.events import Arrived, Event
@@ -20,7 +25,15 @@ from bellwire.iot.messages import (
     decode_from_device,
     encode,
 )
+from bellwire.iot.rates import Rates
 from bellwire.iot.streams import OpenStream, OpenStreams
+
+CLOSING_S: Final = 2.0
+"""For a device to take our close, and to close as well."""
+
+
+class _Stopped(Exception):
+    """The cloud ends the session."""
 
 
 class Conversation:
@@ -31,7 +44,9 @@ class Conversation:
         device: Whose it is.
         streams: Where readings go.
         notify: Told of readings that are durable.
+        rates: How many readings devices may bring.
         idle_s: Seconds between messages.
+        clock: Seconds, never going back.
     """
 
     def __init__(
@@ -41,16 +56,28 @@ class Conversation:
         *,
         streams: OpenStreams,
         notify: Callable[[Event], None],
+        rates: Rates,
         idle_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._line = line
         self._device = device
         self._streams = streams
         self._notify = notify
+        self._rates = rates
         self._idle_s = idle_s
+        self._clock = clock
+        self._listening: asyncio.Timeout | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Have the session end: a batch that has come is answered, then it is closed."""
+        self._stopped = True
+        if self._listening is not None:
+            self._listening.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        """Serve the session until the device closes it.
+        """Serve the session until the device closes it, or `stop`.
 
         Raises:
             ProtocolError: the device breaks the rules.
@@ -59,6 +86,8 @@ class Conversation:
         """
         try:
             await self._take()
+        except _Stopped:
+            await self._close()
         except (StreamFull, OutOfStep) as error:
             await self._answer(Rejected(str(error)))
             raise
@@ -85,13 +114,34 @@ class Conversation:
 
     async def _keep(self, name: bytes, stream: OpenStream, batch: Batch) -> FromCloud:
         arrived = Arrived(self._device, name, batch.first, batch.readings)
-        return Stored(
-            await stream.append(batch.first, batch.readings, lambda: self._notify(arrived))
-        )
+        count = await stream.append(batch.first, batch.readings, lambda: self._notify(arrived))
+        spent = len(batch.readings)
+        await asyncio.sleep(self._rates.spend(self._device.fingerprint, spent, self._clock()))
+        return Stored(count)
 
     async def _next(self) -> Open | Batch | Finish | None:
-        data = await self._line.receive(self._idle_s)
+        if self._stopped:
+            raise _Stopped
+        listening = asyncio.timeout(None)
+        try:
+            async with listening:
+                self._listening = listening
+                data = await self._line.receive(self._idle_s)
+        except TimeoutError:
+            if listening.expired():
+                raise _Stopped from None
+            raise
+        finally:
+            self._listening = None
         return None if data is None else decode_from_device(data)
+
+    async def _close(self) -> None:
+        """Close, and wait for the device to do so: what it has on its way must not undo it."""
+        with contextlib.suppress(BellwireError, OSError):  # TimeoutError is an OSError.
+            async with asyncio.timeout(CLOSING_S):
+                await self._line.finish(CLOSING_S)
+                while await self._line.receive(CLOSING_S) is not None:
+                    pass
 
     async def _answer(self, answer: FromCloud) -> None:
         await self._line.send(encode(answer), self._idle_s)

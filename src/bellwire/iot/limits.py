@@ -1,8 +1,10 @@
 """What devices may take of a cloud: time, places, and how often they may come."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from bellwire.channel.handshake import GateLimits
+from bellwire.iot.rates import Rate
 
 MAX_CONNECTIONS = 10_240
 """Sessions and handshakes together."""
@@ -18,6 +20,9 @@ DESCRIPTORS_EACH = 3
 MAX_WORKING = 256
 """Handshakes between a hello that the gate let through and its confirmation; more have to wait."""
 
+DEVICE_RATE: Final = Rate(20_000, 100_000)
+TOTAL_RATE: Final = Rate(200_000, 400_000)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -27,11 +32,19 @@ class Limits:
         handshake_s: Seconds for each message of a handshake.
         idle_s: Seconds between messages of a session.
         gate: Handshakes a second.
+        device_rate: Readings of one device.
+        total_rate: Readings of all devices.
+        sessions_each: Sessions of one device at once; a further one ends its oldest.
+        recheck_s: Seconds between looks at who is still admitted.
     """
 
     handshake_s: float = 5.0
     idle_s: float = 60.0
     gate: GateLimits = field(default_factory=GateLimits)
+    device_rate: Rate = DEVICE_RATE
+    total_rate: Rate = TOTAL_RATE
+    sessions_each: int = 8
+    recheck_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

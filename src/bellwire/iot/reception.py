@@ -13,7 +13,10 @@ from bellwire.iot.conversing import Conversation
 from bellwire.iot.entrance import Entrance
 from bellwire.iot.events import Event, SessionOpened, TurnedAway
 from bellwire.iot.identity import PublicIdentity
+from bellwire.iot.limits import Limits
 from bellwire.iot.line import Line
+from bellwire.iot.rates import Rates
+from bellwire.iot.sessions import Sessions
 from bellwire.iot.streams import OpenStreams
 
 ShakeHands = Callable[[Guests], Awaitable[tuple[Line, PublicIdentity]]]
@@ -27,7 +30,7 @@ class Reception:
         entrance: Where devices prove who they are.
         streams: Where readings go.
         most: Connections at once.
-        idle_s: Seconds between messages of a session.
+        limits: What a device may take.
         notify: Called with each event, in the order of events.
     """
 
@@ -37,15 +40,17 @@ class Reception:
         streams: OpenStreams,
         *,
         most: int,
-        idle_s: float,
+        limits: Limits,
         notify: Callable[[Event], None],
     ) -> None:
         self._entrance = entrance
         self._streams = streams
         self._most = most
-        self._idle_s = idle_s
+        self._limits = limits
         self._notify = notify
+        self._rates = Rates(limits.device_rate, limits.total_rate)
         self._connections: set[asyncio.Task[None]] = set()
+        self._sessions = Sessions(limits.sessions_each)
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -67,10 +72,17 @@ class Reception:
         try:
             async with self._entrance.enter(host) as guests:
                 line, device = await shake_hands(guests)
-            self._notify(SessionOpened(device, line.session.protections))
-            await Conversation(
-                line, device, streams=self._streams, notify=self._notify, idle_s=self._idle_s
-            ).run()
+            conversation = Conversation(
+                line,
+                device,
+                streams=self._streams,
+                notify=self._notify,
+                rates=self._rates,
+                idle_s=self._limits.idle_s,
+            )
+            with self._sessions.running(conversation, device.fingerprint, guests.shown):
+                self._notify(SessionOpened(device, line.session.protections))
+                await conversation.run()
         except asyncio.CancelledError:
             # Only `close` cancels; the task ends here, and the stream protocol of Python 3.11
             # would report a cancelled one as a failure.
@@ -81,6 +93,37 @@ class Reception:
             self._notify(TurnedAway(peer, str(error)))
         finally:
             self._connections.discard(task)
+
+    async def watch(self) -> None:
+        """End sessions of devices that may no longer come, until cancelled.
+
+        A device that is taken off the list, or whose certificate is revoked or over, keeps a
+        session for `recheck_s` at most, and the second in which the list is looked at.
+        """
+        while True:
+            await asyncio.sleep(self._limits.recheck_s)
+            try:
+                guests = await self._entrance.guests()
+            except BellwireError as error:
+                self._notify(TurnedAway("everybody", f"the list cannot be read: {error}"))
+                self._sessions.stop_all()
+            else:
+                await asyncio.to_thread(self._sessions.look, guests)
+                self._sessions.stop_unwelcome()
+
+    async def drain(self, within_s: float) -> int:
+        """Take nobody more, let sessions answer what has come, and close them.
+
+        Args:
+            within_s: Seconds to wait for that.
+
+        Returns:
+            How many connections are left, for `close` to end.
+        """
+        self._sessions.end()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=within_s)
+        return len(self._connections)
 
     async def close(self) -> None:
         """End all connections."""

@@ -180,7 +180,7 @@ def test_each_output_goes_at_its_own_pace_and_items_bear_the_device_s_name(files
         )
         async with outputs.running():
             files.append(key, 0, b"21.5")
-            outputs.take(Arrived(device, key.stream, 0, (b"21.5",)))
+            outputs.notify(Arrived(device, key.stream, 0, (b"21.5",)))
             await until(lambda: bool(well.items))
         assert ill.items == []
         assert well.items[0].name == "thermometer"

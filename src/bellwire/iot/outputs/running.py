@@ -20,7 +20,7 @@ class Outputs:
         outputs: By the names under which their cursors are kept.
         cursors: How far they have come.
         folder: Of all devices' files.
-        tell: Told when one is down, and when it is up again.
+        tell: Told all events of the cloud, and when an output is down or up again.
     """
 
     def __init__(
@@ -32,14 +32,20 @@ class Outputs:
         tell: Callable[[Event], None],
     ) -> None:
         self._cursors = cursors
+        self._tell = tell
         self._names: dict[bytes, str] = {}
         self.pumps = [
             Pump(name, output, cursors=cursors, folder=folder, tell=tell)
             for name, output in outputs.items()
         ]
 
-    def take(self, event: Arrived) -> None:
-        """Say that readings are durable at the cloud."""
+    def notify(self, event: Event) -> None:
+        """Take what arrived, and pass every event on."""
+        if isinstance(event, Arrived):
+            self._take(event)
+        self._tell(event)
+
+    def _take(self, event: Arrived) -> None:
         device = event.device
         if self._names.get(device.fingerprint) != device.name:
             with contextlib.suppress(StoreFailed):  # a name is an extra: the reading still goes
