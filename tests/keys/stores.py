@@ -121,10 +121,9 @@ def take(pool: Pool, bits: int = 256, number: int = 1) -> Delivery:
 
 def leave(pool: Pool, ids: bytes, sharers: tuple[str, ...] = ("",)) -> Delivery:
     """The keys of the peer's ids, for the first of `sharers`."""
-    places = pool.read_ids(pool.side.peer, ids)
+    epoch, places = pool.read_ids(pool.side.peer, ids)
     there = [place for place in places if place is not None]
     assert len(there) == len(places)
-    epoch = pool.marks.epoch
     return serve(pool, Leave(ids, there, sharers[0], [sharers] * len(there), epoch))
 
 

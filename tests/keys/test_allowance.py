@@ -1,5 +1,7 @@
 """Quotas fill with time, priority has the last of the stock, what was not given is not counted."""
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,11 @@ from hypothesis import strategies as st
 from bellwire.keys import allowance as module
 from bellwire.keys.allowance import DAY_S, Allowance, Rules
 from bellwire.keys.errors import QuotaReached
+
+
+@dataclass
+class Stock:
+    takeable_bits: int
 
 
 class Now:
@@ -60,10 +67,10 @@ def test_what_was_not_given_is_not_counted() -> None:
 def test_the_last_of_a_stock_is_for_those_with_priority() -> None:
     allowance = Allowance(Rules(priority=frozenset({"a"}), kept_bits=1000), Now())
     for name in ("a", "b"):
-        allowance.check_stock(name, 1256, 256)
-    allowance.check_stock("a", 1255, 256)
+        allowance.check_stock(name, Stock(1256), 256)
+    allowance.check_stock("a", Stock(1255), 256)
     with pytest.raises(QuotaReached, match="priority"):
-        allowance.check_stock("b", 1255, 256)
+        allowance.check_stock("b", Stock(1255), 256)
 
 
 def test_names_without_end_cost_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:

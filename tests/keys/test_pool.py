@@ -98,9 +98,36 @@ def test_an_id_that_is_named_twice_in_one_request_gives_nothing(link: Link) -> N
     assert leave(link.bob, taken.ids) == taken
 
 
+def test_keys_fetched_in_any_order_and_mixed_lengths_are_those_that_were_got(link: Link) -> None:
+    got = [take(link.alice, bits, number) for bits, number in ((64, 8), (72, 4), (8, 6))]
+    ids = [key_id for one in got for key_id in each(one.ids)]
+    keys: list[bytes] = []
+    for one in got:
+        size, bits = len(one.ids) // 16, one.keys.reveal()
+        keys += [bits[at : at + len(bits) // size] for at in range(0, len(bits), len(bits) // size)]
+    order = [*range(9, 3, -1), *range(10, 18), 0, 2, 1, 3]
+    fetched = leave(link.bob, b"".join(ids[at] for at in order))
+    assert fetched.keys.reveal() == b"".join(keys[at] for at in order)
+    assert fetched.lengths == tuple(len(keys[at]) for at in order)
+    with pytest.raises(KeyGone):
+        leave(link.bob, ids[5])
+
+
+def test_ids_whose_keys_follow_each_other_are_one_place(link: Link) -> None:
+    ids = each(take(link.alice, 64, 20).ids)
+    places = [link.bob.read_ids(Side.ALICE, b"".join(some))[1] for some in (ids, ids[::2])]
+    assert [[(place.spans() if place else None) for place in some] for some in places] == [
+        [[(at, at + 1) for at in range(20)]],
+        [[(2 * at, 2 * at + 1)] for at in range(10)],
+    ]
+    made_up = bytes(16)
+    _, read = link.bob.read_ids(Side.ALICE, b"".join([*ids[:9], made_up, *ids[9:]]))
+    assert [None if place is None else place.number for place in read] == [9, None, 11]
+
+
 def test_two_requests_of_one_group_never_get_the_same_key(link: Link) -> None:
     taken = take(link.alice, 64)
-    (place,) = link.bob.read_ids(Side.ALICE, taken.ids)
+    _, (place,) = link.bob.read_ids(Side.ALICE, taken.ids)
     assert place is not None
     request = Leave(taken.ids, [place], "", [("",)])
     first, second = link.bob.commit([request, request], 0.0)
@@ -234,7 +261,7 @@ def test_a_key_whose_block_is_not_ready_here_is_told_from_one_that_left(folder: 
 
 def test_a_slave_has_a_key_once_also_when_those_who_shared_it_are_gone(link: Link) -> None:
     taken = take(link.alice)
-    (place,) = link.bob.read_ids(Side.ALICE, taken.ids)
+    _, (place,) = link.bob.read_ids(Side.ALICE, taken.ids)
     assert place is not None
     assert (
         serve(link.bob, Leave(taken.ids, [place], "bob", [("bob", "carol")], shared=True)) == taken
@@ -455,7 +482,7 @@ def test_a_fence_voids_all_bits_and_ids(link: Link) -> None:
         assert pool.marks == (1, 0, before + 5, 0)
         assert pool.free_bits == 0
         assert pool.ladder(64) == []
-    assert link.bob.read_ids(Side.ALICE, taken.ids) == [None]
+    assert link.bob.read_ids(Side.ALICE, taken.ids) == (1, [None])
     for store, pool in zip(link.stores, (link.alice, link.bob), strict=True):
         with store._database.transaction() as cursor:
             for table in ("segments", "marks", "issued", "handed"):
@@ -498,7 +525,7 @@ def test_the_bits_and_keys_of_each_grant_are_counted(link: Link) -> None:
     grant = grants[0].propose("master", ("slave",))
     assert grants[1].accept(grant.number, "master", ("slave",))
     taken = serve(link.alice, Take(grant.number, 3, 264))
-    (place, *_) = link.bob.read_ids(Side.ALICE, taken.ids)
+    _, (place, *_) = link.bob.read_ids(Side.ALICE, taken.ids)
     assert place is not None
     assert place.grant == grant.number
     leave(link.bob, each(taken.ids)[0])

@@ -151,7 +151,7 @@ def fetch_copy(store: KeyStore) -> Act:
 def all_of(store: KeyStore) -> Act:
     # One of each kind in one group: they share a commit, and so all leave or none does.
     pool = pool_of(store)
-    (place,) = pool.read_ids(Side.BOB, bobs(24, 16))
+    _, (place,) = pool.read_ids(Side.BOB, bobs(24, 16))
     assert place is not None
     group: list[Request] = [
         Take(0, 2, 64),

@@ -379,7 +379,7 @@ class World:
             assert gone <= self.used.keys()
 
     def _use(self, pool: Pool, key_id: bytes, key: bytes, gone: set[Unit]) -> None:
-        (place,) = pool.read_ids(pool.side, key_id)
+        _, (place,) = pool.read_ids(pool.side, key_id)
         assert place is not None
         bits = b""
         for number in range(place.first, place.first + place.units):
@@ -440,9 +440,7 @@ class World:
     def _units(pool: Pool, request: Request) -> set[Unit]:
         if not isinstance(request, Leave):
             return set()
-        numbers = [
-            n for place in request.places for n in range(place.first, place.first + place.units)
-        ]
+        numbers = [n for place in request.places for n in range(place.first, place.stop)]
         return {
             (block.block, number - block.first_unit)
             for number in numbers
@@ -454,7 +452,7 @@ class World:
         """What the site makes of it (`keys.site`)."""
         if not node.peer.met:
             return None
-        places = node.pool.read_ids(node.side.peer, ids)
+        epoch, places = node.pool.read_ids(node.side.peer, ids)
         there = [place for place in places if place is not None]
         if not there:
             masters = {self.keys[key_id].master for key_id in each(ids) if key_id in self.keys}
@@ -470,7 +468,7 @@ class World:
             return None
         ours = SAES[node.side]
         sharers = [tuple(slave for slave in grant.slaves if slave in ours) for grant in known]
-        return Leave(ids, there, sae, sharers, node.pool.marks.epoch)
+        return Leave(ids, there, sae, sharers, epoch)
 
     def commit(self, side: Side, request: Request) -> Delivery:
         (outcome,) = self.nodes[side].pool.commit([request], self.now)

@@ -7,6 +7,7 @@ is left is for those with it. Slaves are never refused: their keys were granted 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bellwire.base.clock import Clock
 from bellwire.keys.errors import QuotaReached
@@ -32,6 +33,14 @@ class Rules:
     kept_bits: int = 0
 
 
+class Stock(Protocol):
+    """The keys of a link."""
+
+    @property
+    def takeable_bits(self) -> int:
+        """Those that may be handed out now."""
+
+
 @dataclass(slots=True)
 class _Bucket:
     left: float
@@ -54,14 +63,14 @@ class Allowance:
         self._clock = clock
         self._buckets: dict[str, _Bucket] = {}
 
-    def check_stock(self, sae: str, stock_bits: int, bits: int) -> None:
+    def check_stock(self, sae: str, stock: Stock, bits: int) -> None:
         """Let a master take bits of a link's stock.
 
         Raises:
             QuotaReached: what is left is for others.
         """
         kept = self.rules.kept_bits
-        if kept and stock_bits - bits < kept and sae not in self.rules.priority:
+        if kept and stock.takeable_bits - bits < kept and sae not in self.rules.priority:
             raise QuotaReached("the stock is low, and what is left is for SAEs with priority")
 
     def spend(self, sae: str, bits: int) -> bool:

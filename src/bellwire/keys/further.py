@@ -234,9 +234,8 @@ class FurtherSite(Site):
 
     def get_keys_with_ids(self, caller: str, master: str, ids: bytes) -> "asyncio.Future[Delivery]":
         """Keys that `master` got, for `caller` as slave; see `KeyServer`."""
-        self._require_served(caller)
         keys = self._links[0].keys
-        if not isinstance(keys, FurtherKeys) or keys.knows(ids):
+        if not isinstance(keys, FurtherKeys) or not self.serves(caller) or keys.knows(ids):
             return super().get_keys_with_ids(caller, master, ids)
         return asyncio.ensure_future(self._once_known(keys, caller, master, ids))
 

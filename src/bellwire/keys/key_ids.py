@@ -50,22 +50,34 @@ Words = NDArray[np.uint64]
 
 
 class Place(NamedTuple):
-    """Where a key lies.
+    """Where a key lies, or several of one length and grant that follow each other.
 
     Attributes:
         first: Number of its first unit in the pool of the link.
-        length: Bytes of the key.
+        length: Bytes of the key, or of each.
         grant: To whom it was granted: a number that both KMEs know, of the master's direction.
+        number: How many keys.
     """
 
     first: int
     length: int
     grant: int
+    number: int = 1
 
     @property
     def units(self) -> int:
-        """Units that the key covers, from the first on."""
+        """Units that each key covers."""
         return -(-self.length // UNIT_BYTES)
+
+    @property
+    def stop(self) -> int:
+        """Number of the unit behind the last one."""
+        return self.first + self.number * self.units
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Of each key the first unit, and the one behind its last."""
+        units = self.units
+        return [(first, first + units) for first in range(self.first, self.stop, units)]
 
 
 class KeyIds:
@@ -114,6 +126,8 @@ class KeyIds:
 
     def read(self, ids: bytes) -> list[Place | None]:
         """The places of ids; None where an id was not made under these keys.
+
+        Ids in a row whose keys follow each other may be told as one place.
 
         Args:
             ids: 16 bytes for each.
@@ -185,12 +199,16 @@ class KeyIds:
         )
         low_bits = LENGTH_FIELD + GRANT_FIELD
         firsts = upper << np.uint64(64 - low_bits) | lower >> np.uint64(low_bits)
-        lengths = (lower >> np.uint64(GRANT_FIELD) & np.uint64(MAX_KEY_BYTES - 1)) + np.uint64(1)
-        grants = lower & np.uint64(MAX_GRANT - 1)
-        places = map(Place, firsts.tolist(), lengths.tolist(), grants.tolist())
-        if good.all():
-            return list(places)
-        return [place if made else None for place, made in zip(places, good.tolist(), strict=True)]
+        kinds = lower & np.uint64((1 << low_bits) - 1)  # length and grant
+        units = (kinds >> np.uint64(GRANT_FIELD)) // np.uint64(UNIT_BYTES) + np.uint64(1)
+        follows = (firsts[1:] == firsts[:-1] + units[:-1]) & (kinds[1:] == kinds[:-1])
+        begins = np.flatnonzero(np.concatenate(([True], ~(follows & good[1:] & good[:-1]))))
+        counts = np.diff(begins, append=len(firsts))
+        columns = firsts[begins], kinds[begins], counts, good[begins]
+        return [
+            Place(first, (kind >> GRANT_FIELD) + 1, kind & MAX_GRANT - 1, count) if made else None
+            for first, kind, count, made in zip(*(each.tolist() for each in columns), strict=True)
+        ]
 
     def _tags(self, upper: Words, lower: Words) -> Words:
         return self._words(self._tag, upper, lower)[:, 0] >> np.uint64(64 - _TAG)

@@ -42,9 +42,9 @@ class Reading(msgspec.Struct, frozen=True):
 
     Attributes:
         ids: As they came.
-        epoch: The pool's at that moment.
-        places: Where each key lies; None for an id that is none of that side's.
-        grants: Who gets it; None for an unknown one.
+        epoch: The one in which they say it.
+        places: Where the keys lie; None for an id that is none of that side's.
+        grants: Who gets those of each place; None for an unknown one.
     """
 
     ids: bytes
@@ -221,11 +221,7 @@ class LinkKeys:
             PreplacedKeyInvalid: the link has no key yet.
         """
         master = self.side if own else self.side.peer
-        while True:
-            epoch = self._pool.marks.epoch
-            places = self._pool.read_ids(master, ids)
-            if epoch == self._pool.marks.epoch:  # else it was fenced in between
-                break
+        epoch, places = self._pool.read_ids(master, ids)
         numbered = self._grants.numbered
         grants: list[Grant | None] = []
         for place in places:

@@ -19,10 +19,11 @@ Methods may be called from any thread; one at a time is inside.
 
 import secrets
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
+from itertools import chain, pairwise
 from typing import Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID, uuid4
 
@@ -115,6 +116,8 @@ class Pool:
         self._database = database
         self._sealer = sealer
         self._ids: dict[Side, KeyIds] = {}
+        self._reading: tuple[int, dict[Side, KeyIds]] = (0, {})  # of an epoch
+        self._one_reads = threading.Lock()
         self._mac_key = Secret(b"")
         self._marks = PoolMarks(0, 0, 0, 0)
         self._confirmed = 0
@@ -209,7 +212,11 @@ class Pool:
         self._shelf.clear()
         for block in ready_blocks(cursor):
             self._shelf.add(block)
-        self._ids = {side: KeyIds(self._mac_key, side, self._marks.epoch) for side in Side}
+        epoch = self._marks.epoch
+        self._ids, reading = (  # one thread at a time has each
+            {side: KeyIds(self._mac_key, side, epoch) for side in Side} for _ in range(2)
+        )
+        self._reading = epoch, reading
         self._count_stock(cursor)
         self._stale = False
 
@@ -445,20 +452,17 @@ class Pool:
 
     # Ids
 
-    @_alone
-    def read_ids(self, master: Side, ids: bytes) -> list[Place | None]:
-        """What ids of `master`'s keys say; None where an id is none of his.
+    def read_ids(self, master: Side, ids: bytes) -> tuple[int, list[Place | None]]:
+        """What ids of `master`'s keys say, and in which epoch; None where an id is none of his.
+
+        Nobody waits here for a commit that is under way in another thread.
 
         Raises:
             PreplacedKeyInvalid: the link has no key yet.
         """
-        return self._codec(master).read(ids)
-
-    def _codec(self, master: Side) -> KeyIds:
-        try:
-            return self._ids[master]
-        except KeyError as error:
-            raise PreplacedKeyInvalid("expected a pre-placed key in the store, got none") from error
+        epoch, codecs = self._reading
+        with self._one_reads:
+            return epoch, _of_side(codecs, master).read(ids)
 
     # Keys leave
 
@@ -535,12 +539,15 @@ class Pool:
         chosen, missing = self._runs.choose(cursor, take.number, units, self._confirmed)
         if missing:
             raise self._not_enough(take, missing)
-        held = [part for first, stop in chosen for part in self._shelf.parts(cursor, first, stop)]
+        held: list[Part] = []
+        firsts: list[int] = []
+        for first, stop in chosen:
+            held += self._shelf.parts(cursor, first, stop)
+            firsts += range(first, stop, units)
         bits = self._shelf.bits(cursor, held)
         if len(bits) != UNIT_BYTES * units * take.number:
             raise StoreCorrupt(f"expected {take.number} keys of {units} units, got fewer")
-        firsts = [each for first, stop in chosen for each in range(first, stop, units)]
-        ids = self._codec(self.side).make(firsts, length, take.grant)
+        ids = _of_side(self._ids, self.side).make(firsts, length, take.grant)
         for first, stop in chosen:
             self._free -= self._runs.give_up(first, stop)
         for segment, first, stop in held:
@@ -598,39 +605,28 @@ class Pool:
     def _leave(self, cursor: Cursor, leave: Leave, changes: _Changes) -> Delivery:
         if leave.epoch != self._marks.epoch:
             raise unknown(leave.ids[:KEY_ID_BYTES])
-        spans = [(place.first, place.first + place.units) for place in leave.places]
-        if len(spans) > 1 and len(set(spans)) < len(spans):
-            raise unknown(leave.ids[:KEY_ID_BYTES])  # the second time it has left
-        held = self._held(cursor, spans, leave.ids)
-        staying = self._staying(cursor, leave, spans)
+        held = self._held(cursor, leave)
+        staying = self._staying(cursor, leave)
         keys = _cut(self._shelf.bits(cursor, held), leave.places)
         if staying is None:
             for part in held:
                 _mark_gone(part, changes)
-        for first, stop in spans if staying is not None else ():
+        for first, stop in _spans(leave) if staying is not None else ():
             if staying and first in staying:
                 cursor.execute("INSERT INTO handed VALUES (?, ?)", (first, leave.slave))
             else:
                 cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
                 for part in self._shelf.parts(cursor, first, stop):
                     _mark_gone(part, changes)
-        lengths = [place.length for place in leave.places]
-        same = len(set(lengths)) == 1
-        for place in leave.places if len(lengths) == 1 or not same else ():
-            changes.count(False, place.grant, 1, 8 * place.length)
-        if same and len(lengths) > 1:
-            for grant, count in Counter(place.grant for place in leave.places).items():
-                changes.count(False, grant, count, 8 * count * lengths[0])
-        return Delivery(
-            leave.ids,
-            Secret(keys),
-            8 * lengths[0] if same else None,
-            None if same else tuple(lengths),
-        )
+        for place in leave.places:
+            changes.count(False, place.grant, place.number, 8 * place.number * place.length)
+        length = leave.places[0].length
+        if all(place.length == length for place in leave.places):
+            return Delivery(leave.ids, Secret(keys), 8 * length)
+        lengths = [(place.length,) * place.number for place in leave.places]
+        return Delivery(leave.ids, Secret(keys), None, tuple(chain.from_iterable(lengths)))
 
-    def _staying(
-        self, cursor: Cursor, leave: Leave, spans: list[tuple[int, int]]
-    ) -> set[int] | None:
+    def _staying(self, cursor: Cursor, leave: Leave) -> set[int] | None:
         """First units of keys that others of this site have not had yet; None if none is shared.
 
         Raises:
@@ -638,25 +634,31 @@ class Pool:
         """
         if not leave.shared and all(len(sharers) == 1 for sharers in leave.sharers):
             return None
+        sharers = chain.from_iterable(
+            (each,) * place.number for each, place in zip(leave.sharers, leave.places, strict=True)
+        )
         return {
             first
-            for sharers, (first, _), key_id in zip(
-                leave.sharers, spans, _each(leave.ids), strict=True
+            for each, (first, _), key_id in zip(
+                sharers, _spans(leave), _each(leave.ids), strict=True
             )
-            if not self._is_last(cursor, leave.slave, sharers, first, key_id)
+            if not self._is_last(cursor, leave.slave, each, first, key_id)
         }
 
-    def _held(self, cursor: Cursor, spans: list[tuple[int, int]], ids: bytes) -> list[Part]:
+    def _held(self, cursor: Cursor, leave: Leave) -> list[Part]:
         """Where the bits of the peer's keys are.
 
         Raises:
-            KeyGone, KeyNotReady: they are not all there.
+            KeyGone, KeyNotReady: they are not all there, or one was asked for twice.
         """
+        spans = [(place.first, place.stop) for place in leave.places]
+        if len(spans) > 1 and _overlap(spans):
+            raise unknown(leave.ids[:KEY_ID_BYTES])  # the second time it has left
         held: list[Part] = []
         for first, stop in _join(spans):
             parts = self._shelf.parts(cursor, first, stop)
             if not self._are_there(parts, first, stop):
-                self._check_there(cursor, spans, ids)
+                raise self._missing(cursor, leave)
             held += parts
         return held
 
@@ -669,14 +671,14 @@ class Pool:
             covered = high
         return stop <= covered and stop <= self._marks.next_unit
 
-    def _check_there(self, cursor: Cursor, spans: list[tuple[int, int]], ids: bytes) -> None:
-        """Raises KeyGone or KeyNotReady for the first key that is not there."""
-        for (first, stop), key_id in zip(spans, _each(ids), strict=True):
+    def _missing(self, cursor: Cursor, leave: Leave) -> KeyGone | KeyNotReady:
+        """What is wrong with the first key that is not there."""
+        for (first, stop), key_id in zip(_spans(leave), _each(leave.ids), strict=True):
             if stop > self._marks.next_unit:
-                raise KeyNotReady(str(UUID(bytes=key_id)))
+                return KeyNotReady(str(UUID(bytes=key_id)))
             if not self._are_there(self._shelf.parts(cursor, first, stop), first, stop):
-                raise unknown(key_id)
-        raise unknown(ids[:KEY_ID_BYTES])  # two that overlap
+                return unknown(key_id)
+        return unknown(leave.ids[:KEY_ID_BYTES])
 
     def _is_last(
         self, cursor: Cursor, slave: str, sharers: tuple[str, ...], first: int, key_id: bytes
@@ -738,6 +740,13 @@ class Pool:
         return True
 
 
+def _of_side(ids: Mapping[Side, KeyIds], side: Side) -> KeyIds:
+    try:
+        return ids[side]
+    except KeyError as error:
+        raise PreplacedKeyInvalid("expected a pre-placed key in the store, got none") from error
+
+
 def _count_up(cursor: Cursor) -> None:
     """The pool has changed: other processes, and the peer, are to notice."""
     cursor.execute("UPDATE store SET sequence = sequence + 1")
@@ -745,6 +754,17 @@ def _count_up(cursor: Cursor) -> None:
 
 def _each(ids: bytes) -> list[bytes]:
     return [ids[at : at + KEY_ID_BYTES] for at in range(0, len(ids), KEY_ID_BYTES)]
+
+
+def _spans(leave: Leave) -> list[tuple[int, int]]:
+    """Of each key its first unit, and the one behind its last."""
+    return [span for place in leave.places for span in place.spans()]
+
+
+def _overlap(spans: list[tuple[int, int]]) -> bool:
+    """Whether any unit lies in two of them."""
+    ordered = sorted(spans)
+    return any(stop > first for (_, stop), (first, _) in pairwise(ordered))
 
 
 def _mark_gone(part: Part, changes: _Changes) -> None:
@@ -779,11 +799,12 @@ def _trim(bits: bytes, units: int, length: int) -> bytes:
 
 
 def _cut(bits: bytes, places: Sequence[Place]) -> bytes:
-    """Of the units of each place the bytes of its key."""
+    """Of the units of each place the bytes of its keys."""
     if all(place.length % UNIT_BYTES == 0 for place in places):
         return bits
     keys, at = [], 0
     for place in places:
-        keys.append(bits[at : at + place.length])
-        at += UNIT_BYTES * -(-place.length // UNIT_BYTES)
+        stop = at + UNIT_BYTES * place.number * place.units
+        keys.append(_trim(bits[at:stop], place.units, place.length))
+        at = stop
     return b"".join(keys)

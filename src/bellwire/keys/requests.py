@@ -48,9 +48,9 @@ class Leave(msgspec.Struct, frozen=True):
 
     Attributes:
         ids: As they came.
-        places: What they say.
+        places: What they say, in their order.
         slave: Who asks.
-        sharers: For each key the slaves of this site that each get it, `slave` among them.
+        sharers: For each place the slaves of this site that each get its keys, `slave` among them.
         epoch: The pool's when `places` were read: those of another one are elsewhere now.
         shared: Whether any of the keys had several slaves, however many are of this site now.
     """

@@ -122,20 +122,23 @@ class Site:
     def get_keys(self, caller: str, request: KeyRequest) -> "asyncio.Future[Delivery]":
         """New keys for `caller` as master; see `KeyServer`."""
         self._require_served(caller)
-        links = [self._link_of(slave) for slave in request.slaves]
-        there = [link for link in links if link is not None]
-        if any(link is not there[0] for link in there):
-            raise SlaveUnknown("expected slaves of one other KME, got slaves of several")
-        here = tuple(
-            slave for slave, link in zip(request.slaves, links, strict=True) if link is None
-        )
+        link: SiteLink | None = None
+        here: tuple[str, ...] = ()
+        for slave in request.slaves:
+            at = self._link_of(slave)
+            if at is None:
+                here += (slave,)
+            elif link is None:
+                link = at
+            elif at is not link:
+                raise SlaveUnknown("expected slaves of one other KME, got slaves of several")
         bits = request.number * request.bits
-        if there:
-            self._allowance.check_stock(caller, there[0].keys.takeable_bits, bits)
+        if link is not None:
+            self._allowance.check_stock(caller, link.keys, bits)
         if not self._allowance.spend(caller, bits):
-            return self._ask(caller, request, there[0] if there else None, here)
+            return self._ask(caller, request, link, here)
         try:
-            asked = self._ask(caller, request, there[0] if there else None, here)
+            asked = self._ask(caller, request, link, here)
         except BellwireError:
             self._allowance.give_back(caller, bits)
             raise
@@ -166,17 +169,20 @@ class Site:
     def get_keys_with_ids(self, caller: str, master: str, ids: bytes) -> "asyncio.Future[Delivery]":
         """Keys that `master` got, for `caller` as slave; see `KeyServer`."""
         self._require_served(caller)
-        theirs = [one.keys.read(ids, own=False) for one in self._links]
-        at = next((i for i, reading in enumerate(theirs) if reading.whole), None)
-        grants = _distinct(theirs if at is None else theirs[at : at + 1])
-        ours: list[Grant] = []
-        if at is None:
+        grants: list[Grant] = []
+        for link in self._links:
+            reading = link.keys.read(ids, own=False)
+            theirs = _distinct(reading)
+            if reading.whole:
+                _require_granted(caller, theirs)
+                if any(grant.master != master for grant in theirs):
+                    raise unknown(ids[:KEY_ID_BYTES])
+                return link.keys.submit_leave(caller, reading)
+            grants += theirs
+        for link in self._links:
             # What our own masters got for SAEs elsewhere is not for those here.
-            ours = _distinct([one.keys.read(ids, own=True) for one in self._links])
-        if any(caller not in grant.slaves for grant in (*grants, *ours)):
-            raise KeyNotGranted("a key was granted to other SAEs")
-        if at is not None and all(grant.master == master for grant in grants):
-            return self._links[at].keys.submit_leave(caller, theirs[at])
+            _require_granted(caller, _distinct(link.keys.read(ids, own=True)))
+        _require_granted(caller, grants)
         if grants:
             raise unknown(ids[:KEY_ID_BYTES])
         # Of this site's masters, or of nobody.
@@ -200,6 +206,13 @@ class Site:
         raise SlaveUnknown("expected a slave that one of the KMEs in reach serves, got another")
 
 
-def _distinct(readings: Sequence[Reading]) -> list[Grant]:
-    grants = {id(grant): grant for each in readings for grant in each.grants if grant is not None}
+def _distinct(reading: Reading) -> list[Grant]:
+    grants = {id(grant): grant for grant in reading.grants if grant is not None}
     return list(grants.values())
+
+
+def _require_granted(caller: str, grants: Sequence[Grant]) -> None:
+    """Raises KeyNotGranted: one of them is other SAEs'."""
+    for grant in grants:
+        if caller not in grant.slaves:
+            raise KeyNotGranted("a key was granted to other SAEs")

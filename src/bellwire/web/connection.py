@@ -51,6 +51,8 @@ class Connection(asyncio.Protocol):
         self._called = _LOOPBACK
         self._from = ("", 0)
         self._asked: Asked | None = None
+        self._last_target = b""  # of a call without a query, and the call
+        self._last_call: Call | None = None
         self._seen: KeyRequest | bytes | None = None
         self._call: Call | SkipCall | None = None
         self._began = 0.0
@@ -253,18 +255,21 @@ class Connection(asyncio.Protocol):
         """The body of a 200, what will be delivered, or None if the connection was handed over."""
         if asked.refused is not None:
             raise asked.refused
-        path, query = split_target(asked.target)
+        again = asked.target == self._last_target
+        path, query = (b"", b"") if again else split_target(asked.target)
         page = path.decode("latin-1")
-        if self._door.pages.serves(page):
+        if not again and self._door.pages.serves(page):
             self._hand_over(asked, page, query)
             return None
         name = self._name()
         wait_s = self._door.rates.wait_s(name, self._loop.time())
         if wait_s:
             raise kme.too_fast(wait_s)
-        call = self._call = read_path(path)
+        call = self._call = self._last_call if again else read_path(path)
         if call is None:
             return self._skip_outcome(asked, name, path, query)
+        if not query:
+            self._last_target, self._last_call = asked.target, call
         return kme.call(
             self._door.server,
             name,

@@ -7,6 +7,7 @@ is that of `docs/reference/etsi014.md`.
 import asyncio
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 from bellwire.base.errors import BellwireError
 from bellwire.keys.errors import (
@@ -21,10 +22,13 @@ from bellwire.keys.errors import (
     SlaveUnknown,
     StoreError,
 )
-from bellwire.keys.kme import Delivery, KeyRequest, KeyServer
+from bellwire.keys.kme import Delivery, KeyRequest, KeyServer, Limits
 from bellwire.web import answers
 from bellwire.web.errors import RequestRefused
 from bellwire.web.requests import Call, Method, key_request, read_key_ids, read_key_request
+
+SHORT = 256
+"""Bytes of a request for new keys that is remembered as it was read."""
 
 NOT_FOUND = "one or more keys specified are not found on KME"
 NO_ACCESS = "key data access error"
@@ -84,8 +88,8 @@ def call(
                 raise RequestRefused(400, "a slave SAE is another than the caller")
             return answers.status(server.status(caller, asked.about), server.limits)
         case Method.NEW:
-            wire = read_key_request(verb, query, body)
-            request = key_request(wire, caller, asked.about, server.limits)
+            read = _read_short if len(query) + len(body) <= SHORT else _read_new
+            request = read((verb, query, body), caller, asked.about, server.limits)
             if seen is not None:
                 seen(request)
             return server.get_keys(caller, request)
@@ -96,6 +100,16 @@ def call(
             if asked.about == caller:
                 raise RequestRefused(400, "a master SAE is another than the caller")
             return server.get_keys_with_ids(caller, asked.about, ids)
+
+
+def _read_new(
+    raw: tuple[bytes, bytes, bytes], caller: str, slave: str, limits: Limits
+) -> KeyRequest:
+    return key_request(read_key_request(*raw), caller, slave, limits)
+
+
+_read_short = lru_cache(maxsize=1024)(_read_new)
+"""A master asks for the same again and again; there is no secret in what it asks."""
 
 
 def refusal(error: BaseException, method: Method) -> RequestRefused | None:

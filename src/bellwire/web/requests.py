@@ -25,6 +25,7 @@ MAX_DETAILS = 16
 _PREFIX = [b"", b"api", b"v1", b"keys"]
 _HYPHENS = (8, 13, 18, 23)
 _UUID_CHARACTERS = 36
+_DIGITS = [at for at in range(_UUID_CHARACTERS) if at not in _HYPHENS]
 _ESCAPES = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,39})")
 _TOLD = 10**18
@@ -37,15 +38,11 @@ class Method(Enum):
     NEW = b"enc_keys"
     BY_ID = b"dec_keys"
 
-    @property
-    def segment(self) -> str:
+    def __init__(self, segment: bytes) -> None:
+        self.segment = segment.decode()
         """As the path has it."""
-        return self.value.decode()
-
-    @property
-    def verbs(self) -> tuple[bytes, ...]:
+        self.verbs = (b"GET",) if segment == b"status" else (b"GET", b"POST")
         """What may ask for it."""
-        return (b"GET",) if self is Method.STATUS else (b"GET", b"POST")
 
 
 _METHODS = {each.value: each for each in Method}
@@ -289,26 +286,28 @@ def _ids(texts: list[str]) -> bytes:
     ids = _one_id(texts[0]) if len(texts) == 1 else _many_ids(texts)
     if ids is None:
         raise RequestRefused(400, "key_ID: expected a UUID (8-4-4-4-12 hexadecimal digits)")
+    if len(texts) == 1:
+        return ids
     rows = np.frombuffer(ids, np.dtype((np.void, KEY_ID_BYTES)))
-    if len(texts) > 1 and len(set(rows.tolist())) != len(texts):
+    if len(set(rows.tolist())) != len(texts):
         raise RequestRefused(400, "key_IDs: expected each key_ID once, got one twice")
     return ids
 
 
 def _one_id(text: str) -> bytes | None:
-    if len(text) != _UUID_CHARACTERS or any(text[i] != "-" for i in _HYPHENS):
+    if len(text) != _UUID_CHARACTERS or not text[8] == text[13] == text[18] == text[23] == "-":
         return None
     return _from_hex(text.replace("-", ""), 1)
 
 
 def _many_ids(texts: list[str]) -> bytes | None:
     joined = "".join(texts)
-    if not joined.isascii() or any(len(each) != _UUID_CHARACTERS for each in texts):
+    if not joined.isascii() or set(map(len, texts)) != {_UUID_CHARACTERS}:
         return None
     characters = np.frombuffer(joined.encode(), np.uint8).reshape(len(texts), _UUID_CHARACTERS)
     if (characters[:, _HYPHENS] != ord("-")).any():
         return None
-    return _from_hex(np.delete(characters, _HYPHENS, axis=1).tobytes().decode(), len(texts))
+    return _from_hex(characters[:, _DIGITS].tobytes().decode(), len(texts))
 
 
 def _from_hex(digits: str, count: int) -> bytes | None:

@@ -227,7 +227,7 @@ def test_a_fence_of_the_node_is_seen_by_every_process(server: Server, folder: Pa
     alice, bob = map(pool_of, stores)
     _, bob2 = shared_pool(server.url, place_of(server, folder, Side.BOB).schema, Side.BOB)
     old = take(alice)
-    (place,) = bob2.read_ids(Side.ALICE, old.ids)
+    _, (place,) = bob2.read_ids(Side.ALICE, old.ids)
     assert place is not None
     alice.fence(1, 100)
     bob.fence(1, 100)
