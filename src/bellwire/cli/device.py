@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwire.base.errors import UsageError
-from bellwire.cli import device_ca, output
+from bellwire.cli import device_ca, device_fleet, output
 from bellwire.cli.addresses import QkdOption, key_source
 from bellwire.cli.destinations import parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="An IoT device: enrol it with a cloud, send readings.")
 app.add_typer(device_ca.app, name="ca")
+app.command("fleet")(device_fleet.command)
 
 
 @app.command()

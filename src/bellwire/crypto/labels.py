@@ -31,6 +31,7 @@ CONSOLE_PEERING: Final = b"bellwire console peering 1 "
 """Begins what is authenticated of messages between consoles (spec/console-peering.md)."""
 
 CHANNEL_TICKET: Final = b"bellwire channel ticket"
+FLEET_DEVICE: Final = b"bellwire fleet device"
 FIRST_CONTACT: Final = b"bellwire first contact 1"
 """Begins every context and label of the signed exchange (spec/first-contact.md)."""
 
