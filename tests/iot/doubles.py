@@ -17,6 +17,7 @@ from bellwire.iot.device import Device
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
 from bellwire.iot.events import Arrived, Event, SessionOpened, TurnedAway
 from bellwire.iot.identity import AllowList, PublicIdentity, write_public
+from bellwire.iot.invitations import Invitations
 from bellwire.iot.keys import KeySource
 from bellwire.iot.limits import Limits
 from bellwire.iot.readings import Readings
@@ -88,6 +89,7 @@ class Bench:
         admit: bool = True,
         suites: Collection[Suite] = frozenset(Suite),
         trust: TrustFiles | None = None,
+        invitations: Invitations | None = None,
     ) -> AsyncIterator[Cloud]:
         with (
             CloudStore(self.folder) as store,
@@ -108,6 +110,7 @@ class Bench:
                 counters=counters,
                 suites=suites,
                 trust=trust,
+                invitations=invitations,
             )
             async with cloud:
                 self.address = Address(*await cloud.start("127.0.0.1", self.address.port))

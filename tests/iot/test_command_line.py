@@ -1,6 +1,7 @@
 """`bellwire cloud` as a process of its own, `bellwire device` beside it."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -360,3 +361,55 @@ def test_what_was_protected_does_not_become_plain_again(
         capsys, "device", "ca", "protect", "--state", tmp_path / "state", "--to", "plain"
     )
     assert (code, "got plain" in document["error"]["message"]) == (2, True)
+
+
+def test_a_device_enrols_by_a_code_and_its_readings_arrive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, data = tmp_path / "cloud", tmp_path / "data.csv"
+    data.write_bytes(b"n\n1\n2\n")
+    _, invited, _ = run(capsys, "cloud", "invite", "--name", "sensor-7", "--state", state)
+    enrol = ("device", "enroll", "--to")
+    with cloud_process(state, "--listen", "127.0.0.1:0", "--qkd", "off") as (_, ready):
+        monkeypatch.setattr("sys.stdin", io.StringIO(invited["code"].lower() + "\n"))
+        first = ("--state", tmp_path / "a")
+        code, _, err = run(capsys, *enrol, ready["listen"], "--code", "-", *first)
+        assert code == 0, err
+        assert invited["code"] not in err
+        send = ("device", "send", "--data", data, "--qkd", "off", "--to", ready["listen"])
+        code, report, _ = run(capsys, *send, *first)
+        assert (code, report["complete"]) == (0, True)
+        late = (*enrol, ready["listen"], "--code", invited["code"], "--state", tmp_path / "b")
+        code, refused, _ = run(capsys, *late)
+        assert (code, "got one that was used" in refused["error"]["message"]) == (3, True)
+        _, second, _ = run(capsys, "cloud", "invite", "--name", "x", "--state", state)
+        listing = ("cloud", "invitations", "--state", state)
+        _, listed, _ = run(capsys, *listing)
+        assert {each["name"]: each["state"] for each in listed["invitations"]} == {
+            "sensor-7": "used",
+            "x": "open",
+        }
+        _, listed, _ = run(capsys, *listing, "--cancel", second["id"])
+        assert [each["name"] for each in listed["invitations"]] == ["sensor-7"]
+        late = (*enrol, ready["listen"], "--code", second["code"], "--state", tmp_path / "b")
+        code, refused, _ = run(capsys, *late)
+        assert (code, "does not" in refused["error"]["message"]) == (3, True)
+    code, refused, _ = run(capsys, *late)
+    assert (code, "got no answer" in refused["error"]["message"]) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--code", "K3QX"), "32 letters"),
+        (("--code", "A" * 32), "slip"),
+        (("--code", "A" * 32, "--cloud-key", "x"), "got both"),
+        (("--cloud-key", "x", "--to", "127.0.0.1:1"), "--to HOST:PORT beside --code"),
+    ],
+)
+def test_a_wrong_way_of_enrolling_is_wrong_usage(
+    more: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, document, _ = run(capsys, "device", "enroll", "--state", tmp_path / "state", *more)
+    assert (code, message in document["error"]["message"]) == (2, True)
+    assert not (tmp_path / "state").exists()

@@ -389,7 +389,7 @@ def answering(*answers: bytes | None) -> Cheat:
     """A cloud with the right key that answers as given; None closes the session."""
 
     async def cheat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line, _ = await respond(
+        opened = await respond(
             StreamWire(reader, writer),
             door=Door(
                 identity=CLOUD_KEY,
@@ -405,6 +405,8 @@ def answering(*answers: bytes | None) -> Cheat:
             source="127.0.0.1",
             guests=Guests(admitted={DEVICE.fingerprint: DEVICE}),
         )
+        assert opened is not None
+        line, _ = opened
         for answer in answers:
             await line.receive(10)
             if answer is None:

@@ -1,14 +1,13 @@
 """The envelope of a store: whatever happens, what is there opens, and with the first data key."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.crashes import Crash, Steps, mortal
 from tests.crypto.kek.conftest import KINDS, PASSPHRASE, Hsm, own, passphrase
 from tests.crypto.kek.conftest import hsm as hsm  # noqa: PLC0414 - a fixture
 from tests.crypto.kek.conftest import make_source as make_source  # noqa: PLC0414 - a fixture
@@ -202,31 +201,6 @@ def test_a_bare_key_of_another_size_is_refused(home: Path, size: int) -> None:
 # Crashes
 
 
-class Crash(BaseException):
-    """The process is gone: nothing of it happens any more."""
-
-
-class Steps:
-    """Lets a process die at its nth step; whatever it does after that has no effect."""
-
-    def __init__(self, last: int) -> None:
-        self.left = last
-
-    def take(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Crash
-
-    def around(self, action: Callable[..., Any]) -> Callable[..., Any]:
-        def stepped(*args: Any, **named: Any) -> Any:
-            self.take()
-            done = action(*args, **named)
-            self.take()
-            return done
-
-        return stepped
-
-
 class Mortal:
     """A source in a process that may die before and after each of its actions."""
 
@@ -237,21 +211,6 @@ class Mortal:
         self.new: Callable[[], tuple[Secret, Kek]] = steps.around(source.new)
         self.recover: Callable[[Kek], Secret] = steps.around(source.recover)
         self.retire: Callable[[str], None] = steps.around(source.retire)
-
-
-@contextmanager
-def mortal(last: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
-    steps = Steps(last)
-    with monkeypatch.context() as patch:
-        for owner, name in (
-            (os, "fsync"),
-            (os, "write"),
-            (Path, "replace"),
-            (Path, "hardlink_to"),
-            (Path, "unlink"),
-        ):
-            patch.setattr(owner, name, steps.around(getattr(owner, name)))
-        yield steps
 
 
 def ends(home: Path, old: KekSource, new: KekSource) -> Secret:

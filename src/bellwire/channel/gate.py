@@ -160,6 +160,15 @@ class Gate:
         if not any(good):
             raise HandshakeFailed("expected the cookie of this hello and address, got another")
 
+    def spend(self, source: str, now: float) -> None:
+        """Count, against its network's budget, what comes instead of a hello over a connection.
+
+        Raises:
+            TooManyHandshakes: its network has spent its budget.
+        """
+        if not self._take(_network(source), proved=True, now=now):
+            raise TooManyHandshakes("expected fewer handshakes from this network, got too many")
+
     def unknown(self, hello: Hello) -> bytes:
         """What to answer to a hello whose ticket is not known."""
         return make_unknown(hello, self._key)

@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from bellwire.base.errors import UsageError
-from bellwire.cli import output
+from bellwire.cli import cloud_keys, output
 from bellwire.cli.addresses import QkdOption, parse_address
-from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
-from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
+from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.protection import ProtectionOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
 
 app = typer.Typer(help="Take readings from enrolled devices.")
+app.command("invite")(cloud_keys.invite)
+app.command("invitations")(cloud_keys.invitations)
+app.command("protect")(cloud_keys.protect)
 
 
 @app.callback(invoke_without_command=True)
@@ -112,8 +115,9 @@ def command(
     folder = settings.state.dir / "cloud"
 
     async def serve() -> None:
-        protection = protection_of(settings, key_protection, folder)
-        key = identity.load_or_create(folder, protection, public_file="cloud.pub")
+        key = identity.load_or_create(
+            folder, protection_of(settings, key_protection, folder), public_file="cloud.pub"
+        )
         public = folder / "cloud.pub"
         identity.write_public(public, identity.PublicIdentity("cloud", name, key.public_bytes))
         allowed = folder / identity.ALLOWED_FOLDER
@@ -145,6 +149,7 @@ def command(
                 limits=Limits(
                     device_rate=Rate(device_rate, 5 * device_rate), total_rate=Rate(rate, 2 * rate)
                 ),
+                invitations=cloud_keys.kept_invitations(folder, settle=True),
             )
             async with outputs.running(), cloud:
                 taken = await cloud.start(host, port)
@@ -168,21 +173,3 @@ def command(
                     tell.undrained(left)
 
     asyncio.run(serve())
-
-
-@app.command()
-def protect(
-    to: ToOption = None,
-    key_protection: ProtectionOption = None,
-    json: JsonFlag = False,
-    state: StateOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Say how the cloud's key rests, or wrap it under a passphrase, a keyring or a token."""
-    from bellwire.cli import protection
-    from bellwire.iot.identity import IDENTITY
-    from bellwire.node.settings import load
-
-    settings = load(config, {"state": {"dir": state}})
-    folder = settings.state.dir / "cloud"
-    protection.protect(settings, folder, IDENTITY, key_protection, to, json=json)

@@ -8,6 +8,7 @@ import structlog
 from bellwire.cli import output
 from bellwire.iot.events import (
     Arrived,
+    Enrolled,
     Event,
     KeyFileIgnored,
     OutputDown,
@@ -49,6 +50,9 @@ class Teller:
                 count = len(event.readings)
                 self._log.info("readings stored", device=event.device.name, count=count)
                 self._print(event)
+            case Enrolled():
+                fingerprint = event.device.fingerprint.hex()[:16]
+                self._log.info("device enrolled", device=event.device.name, fingerprint=fingerprint)
             case TurnedAway():
                 self._tell_away(event)
             case KeyFileIgnored():

@@ -14,6 +14,7 @@ from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
 
 if TYPE_CHECKING:
+    from bellwire.iot.code import Code
     from bellwire.iot.device import SendReport
     from bellwire.iot.identity import PublicIdentity
 
@@ -24,6 +25,19 @@ app.command("fleet")(device_fleet.command)
 
 @app.command()
 def enroll(
+    code: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE", help="One-time code from `bellwire cloud invite`; - reads it as input."
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --code: where the cloud listens. Default: as the settings say.",
+        ),
+    ] = None,
     cloud_key: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The cloud's public key: its file cloud.pub."),
@@ -52,18 +66,29 @@ def enroll(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Pin a cloud's public key, and write this device's for the cloud to admit."""
+    """Pin a cloud's public key, and have the cloud admit this device: by a code, or by files."""
     import time
 
+    from bellwire.cli.addresses import parse_address
     from bellwire.iot import enrolment
     from bellwire.node.settings import load
 
+    by_files = (cloud_key, cloud_certificate, authority, certificate, allow)
+    if code is not None and any(each is not None for each in by_files):
+        raise UsageError("expected --code CODE, or files of keys and certificates, got both")
+    if code is None and to is not None:
+        raise UsageError("expected --to HOST:PORT beside --code CODE alone")
     if authority is None and (cloud_certificate is not None or certificate is not None):
         raise UsageError("expected --authority FILE beside a certificate")
     settings = load(config, {"state": {"dir": state}})
     folder = settings.state.dir / "device"
-    cloud = _cloud_of(cloud_key, cloud_certificate, authority)
+    given = None if code is None else _read_code(code)
+    cloud = None if given else _cloud_of(cloud_key, cloud_certificate, authority)
     key = enrolment.own_key(folder, protection_of(settings, key_protection, folder))
+    if given is not None:
+        default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
+        cloud, name = _join(given, key.public_bytes, parse_address(to) if to else default)
+    assert cloud is not None
     done = enrolment.enroll(folder, key, cloud, name=name, allow=allow, replace=replace)
     if certificate is not None and authority is not None:
         enrolment.keep_certificate(folder, key, certificate, authority, now=time.time())
@@ -80,10 +105,37 @@ def enroll(
     console = output.stdout()
     console.print(f"This device, {name!r}, is {done.device.fingerprint.hex()}.")
     console.print(f"It trusts the cloud {done.cloud.name!r}, {done.cloud.fingerprint.hex()}.")
-    if done.admitted is None:
+    if given is not None:
+        console.print("The cloud admits it.")
+    elif done.admitted is None:
         console.print(f"Copy {done.public_key} into the cloud's folder of admitted devices.")
     else:
         console.print(f"The cloud admits it by {done.admitted}.")
+
+
+def _read_code(text: str) -> "Code":
+    """The code, from the option or from standard input."""
+    import sys
+
+    from bellwire.iot.code import MAX_TYPED, parse_code
+
+    if text != "-":
+        return parse_code(text)
+    if sys.stdin.isatty():
+        output.stderr().print("Code: ", end="")
+    return parse_code(sys.stdin.readline(MAX_TYPED + 1))
+
+
+def _join(code: "Code", public: bytes, to: tuple[str, int]) -> "tuple[PublicIdentity, str]":
+    """The cloud that admits us by a code, and what it calls us."""
+    import asyncio
+
+    from bellwire.iot.destination import Address
+    from bellwire.iot.identity import PublicIdentity
+    from bellwire.iot.joining import join
+
+    answer = asyncio.run(join(code, public, Address(*to)))
+    return PublicIdentity("cloud", answer.cloud, answer.public), answer.device
 
 
 def _cloud_of(

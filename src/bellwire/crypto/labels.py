@@ -32,6 +32,9 @@ CONSOLE_PEERING: Final = b"bellwire console peering 1 "
 
 CHANNEL_TICKET: Final = b"bellwire channel ticket"
 FLEET_DEVICE: Final = b"bellwire fleet device"
+ENROLMENT: Final = b"bellwire enrolment 1 "
+"""Begins every label of enrolment by a one-time code (spec/enrolment.md)."""
+
 FIRST_CONTACT: Final = b"bellwire first contact 1"
 """Begins every context and label of the signed exchange (spec/first-contact.md)."""
 

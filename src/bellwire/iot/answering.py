@@ -24,6 +24,8 @@ from bellwire.channel.messages import Kind
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.authority import TrustFiles
+from bellwire.iot.enrol_messages import is_request
+from bellwire.iot.enrolling import Enroller
 from bellwire.iot.errors import KeyRefused
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import KeySource
@@ -46,6 +48,7 @@ class Door:
         tickets: Of sessions that may be resumed.
         working: Entered while a hello is worked on: it bounds how many are at once.
         options: Of sessions.
+        enroller: Enrols devices that come with a code; None if none may.
         clock: Seconds, never going back.
     """
 
@@ -60,6 +63,7 @@ class Door:
     tickets: TicketBox
     working: AbstractAsyncContextManager[object] = field(default_factory=contextlib.nullcontext)
     options: SessionOptions | None = None
+    enroller: Enroller | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -106,8 +110,8 @@ async def respond(
     door: Door,
     source: str,
     guests: Guests,
-) -> tuple[Line, PublicIdentity]:
-    """Run the responder's handshake; a refusal has been sent when this raises.
+) -> tuple[Line, PublicIdentity] | None:
+    """Run the responder's handshake, or enrol a device; a refusal has been sent when this raises.
 
     Args:
         wire: What carries it.
@@ -116,9 +120,10 @@ async def respond(
         guests: Who may come.
 
     Returns:
-        The session, and whose it is.
+        The session, and whose it is; None if a device was enrolled, which comes again for one.
 
     Raises:
+        EnrolmentFailed, CodeRefused: a device with a code is not enrolled.
         HandshakeFailed: the initiator is not admitted, or not who it says.
         TooManyHandshakes: too many come from its network.
         KeyRefused: the source refuses the named key.
@@ -126,14 +131,18 @@ async def respond(
         TimeoutError: it is too slow.
     """
     visit = _Visit(wire, door, guests)
-    hello = await visit.first_words(source)
+    message = await visit.hear()
+    if door.enroller is not None and is_request(message):
+        await visit.enrol(door.enroller, message, source)
+        return None
+    hello = await visit.first_words(source, message)
     if hello.kind is Kind.RESUME:
         taken = door.tickets.take(hello.opening)
         if taken is not None:
             async with door.working:
                 return await visit.take_up(hello, *taken)
         await visit.say(door.gate.unknown(hello))
-        hello = await visit.first_words(source)
+        hello = await visit.first_words(source, await visit.hear())
         if hello.kind is Kind.RESUME:
             raise HandshakeFailed("expected a full handshake, got another ticket")
     async with door.working:
@@ -148,16 +157,30 @@ class _Visit:
     door: Door
     guests: Guests
 
-    async def first_words(self, source: str) -> Hello:
-        """A hello that is worth public-key work, perhaps after a retry."""
-        for _ in range(2):
-            async with asyncio.timeout(self.door.within_s):
-                message = await self.wire.read()
-            verdict = self.door.gate.admit(message, source, self.door.clock())
-            if not isinstance(verdict, Retry):
-                return verdict
+    async def hear(self) -> bytes:
+        """The initiator's next message."""
+        async with asyncio.timeout(self.door.within_s):
+            return await self.wire.read()
+
+    async def enrol(self, enroller: Enroller, message: bytes, source: str) -> None:
+        """Answer a device that comes with a code; CodeRefused once it has been told why."""
+        self.door.gate.spend(source, self.door.clock())
+        async with self.door.working:
+            answer, refused = await enroller.answer(message)
+        await self.say(answer)
+        if refused is not None:
+            raise refused
+
+    async def first_words(self, source: str, message: bytes) -> Hello:
+        """A hello that is worth public-key work: this one, or the same after a retry."""
+        verdict = self.door.gate.admit(message, source, self.door.clock())
+        if isinstance(verdict, Retry):
             await self.say(verdict.message)
-        raise HandshakeFailed("expected a hello with a cookie, got one without")
+            verdict = self.door.gate.admit(await self.hear(), source, self.door.clock())
+        if isinstance(verdict, Retry):
+            await self.say(verdict.message)
+            raise HandshakeFailed("expected a hello with a cookie, got one without")
+        return verdict
 
     async def greet(self, hello: Hello) -> tuple[Line, PublicIdentity]:
         """A full handshake."""

@@ -14,9 +14,11 @@ from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.answering import Door
 from bellwire.iot.authority import TrustFiles
 from bellwire.iot.counters import SeenCounters
+from bellwire.iot.enrolling import Enroller
 from bellwire.iot.entrance import Entrance
 from bellwire.iot.events import Event
-from bellwire.iot.identity import AllowList
+from bellwire.iot.identity import AllowList, PublicIdentity
+from bellwire.iot.invitations import Invitations
 from bellwire.iot.keys import KeySource
 from bellwire.iot.limits import MAX_WORKING, Limits, Places
 from bellwire.iot.reception import Reception
@@ -43,6 +45,7 @@ class Cloud:
         suites: The ciphers that devices may pick.
         options: Of sessions.
         descriptors: How many files and connections this process may have open.
+        invitations: By which devices may enrol; None if none may.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Cloud:
         suites: Collection[Suite] = frozenset(Suite),
         options: SessionOptions | None = None,
         descriptors: int | None = None,
+        invitations: Invitations | None = None,
     ) -> None:
         limits = limits or Limits()
         places = Places.of(descriptors)
@@ -76,6 +80,11 @@ class Cloud:
             tickets=TicketBox(time.monotonic),
             working=asyncio.Semaphore(MAX_WORKING),
             options=options,
+            enroller=None
+            if invitations is None
+            else Enroller(
+                PublicIdentity("cloud", name, identity.public_bytes), invitations, notify
+            ),
         )
         self.entrance = Entrance(admitted, trust, most=places.waiting, notify=notify)
         self.streams = OpenStreams(store)

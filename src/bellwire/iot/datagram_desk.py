@@ -171,7 +171,7 @@ class _Visit:
             self._carry, datagram_bytes=desk.datagram_bytes, establish=self._establish
         )
 
-    async def shake_hands(self, guests: Guests) -> tuple[Line, PublicIdentity]:
+    async def shake_hands(self, guests: Guests) -> tuple[Line, PublicIdentity] | None:
         """As `respond`."""
         answer = partial(respond, self.wire, door=self._desk.door, source=self.sender.source)
         return await answer(guests=guests)

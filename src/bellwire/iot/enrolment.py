@@ -98,7 +98,7 @@ def load(
     if not pin.exists():
         raise IdentityError(
             f"expected an enrolled device in {folder}, got none",
-            hint="Enrol it: bellwire device enroll --cloud-key FILE",
+            hint="Enrol it: bellwire device enroll --code CODE --to HOST:PORT, or --cloud-key FILE",
         )
     return own_key(folder, protection), read_public(pin, "cloud")
 

@@ -10,12 +10,20 @@ BellwireError
 │   ├── DataError         a file of readings is missing or malformed; `path`, `line`
 │   ├── RangeError        a range of readings that does not exist, or would leave a gap
 │   ├── IdentityError     a key file is missing or malformed, or says something else
+│   ├── CodeMalformed     what was typed is no code of an invitation
+│   ├── InvitationError   an invitation cannot be made so, or is not there
 │   ├── StateInUse        another cloud uses the state folder
 │   ├── ListenError       the address cannot be listened at: in use, or not ours
 │   └── OutputUnknown     a place for readings is misspelt, or its library is not installed
 ├── RefusedError
 │   ├── KeyRefused        the source of keys gives none: link RED, or the key is gone
-│   └── StreamMismatch    what the cloud holds of a stream is not what the device has
+│   ├── StreamMismatch    what the cloud holds of a stream is not what the device has
+│   ├── EnrolmentFailed   a message of enrolment is not one, or not under the code
+│   └── CodeRefused       the cloud does not take the code
+│       ├── CodeUnknown   it does not know it: another cloud's, or taken back
+│       ├── CodeUsed      another device used it
+│       ├── CodeExpired   it is too old
+│       └── CodeSpent     it was tried wrongly too often
 └── UnreachableError
     ├── OutputFailed      an output of the cloud does not take readings now
     ├── KeyUnavailable    the source of keys does not answer, or has none now
@@ -73,6 +81,14 @@ class IdentityError(UsageError):
     """A file with a public or private key is missing, malformed, or of another role."""
 
 
+class CodeMalformed(UsageError):
+    """What was typed is not the code of an invitation; nothing was sent."""
+
+
+class InvitationError(UsageError):
+    """An invitation cannot be made as asked for, or there is none of this id."""
+
+
 class StateInUse(UsageError):
     """A state folder is in use by another cloud."""
 
@@ -95,6 +111,30 @@ class StreamMismatch(RefusedError):
 
 class OutputFailed(UnreachableError):
     """A place where readings go does not take them now; they wait in the cloud's files."""
+
+
+class EnrolmentFailed(RefusedError):
+    """A message of enrolment is malformed, or was not made by who has the code."""
+
+
+class CodeRefused(RefusedError):
+    """The cloud does not admit a device by this code."""
+
+
+class CodeUnknown(CodeRefused):
+    """The cloud does not know the code: it is another cloud's, or was taken back."""
+
+
+class CodeUsed(CodeRefused):
+    """Another device has used the code."""
+
+
+class CodeExpired(CodeRefused):
+    """The code is too old."""
+
+
+class CodeSpent(CodeRefused):
+    """Somebody without the code named its invitation too often."""
 
 
 class KeyUnavailable(UnreachableError):

@@ -14,6 +14,13 @@ class SessionOpened:
     protections: Protections
 
 
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A device came with an invitation's code, and is on the list."""
+
+    device: PublicIdentity
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Arrived:
     """Readings that are durable now, as decrypted; the first is number `first` of its stream."""
@@ -54,4 +61,4 @@ class OutputUp:
     output: str
 
 
-Event = SessionOpened | Arrived | TurnedAway | KeyFileIgnored | OutputDown | OutputUp
+Event = SessionOpened | Enrolled | Arrived | TurnedAway | KeyFileIgnored | OutputDown | OutputUp

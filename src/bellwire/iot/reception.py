@@ -19,7 +19,7 @@ from bellwire.iot.rates import Rates
 from bellwire.iot.sessions import Sessions
 from bellwire.iot.streams import OpenStreams
 
-ShakeHands = Callable[[Guests], Awaitable[tuple[Line, PublicIdentity]]]
+ShakeHands = Callable[[Guests], Awaitable[tuple[Line, PublicIdentity] | None]]
 """Runs the responder's handshake on one connection, as `bellwire.iot.answering.respond`."""
 
 
@@ -61,7 +61,7 @@ class Reception:
         Args:
             host: The peer's address, for limits.
             peer: The same and what tells its connections apart, for people.
-            shake_hands: Establishes the session.
+            shake_hands: Establishes the session; None if the peer wanted none.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -71,7 +71,10 @@ class Reception:
         self._connections.add(task)
         try:
             async with self._entrance.enter(host) as guests:
-                line, device = await shake_hands(guests)
+                opened = await shake_hands(guests)
+            if opened is None:
+                return
+            line, device = opened
             conversation = Conversation(
                 line,
                 device,
