@@ -283,7 +283,7 @@ def test_strangers_and_impostors_get_nothing(bench: Bench) -> None:
             impostor = PublicIdentity("cloud", "cloud.test", STRANGER_KEY.public_bytes)
             with pytest.raises(CloudUnreachable, match="without an answer") as caught:
                 await bench.device(pin=impostor).send(readings(5), bench.address)
-            assert "enrolled" in (caught.value.hint or "")
+            assert "fingerprint" in (caught.value.hint or "")
             renamed = PublicIdentity("cloud", "other", CLOUD_KEY.public_bytes)
             with pytest.raises(HandshakeFailed):
                 await bench.device(pin=renamed).send(readings(5), bench.address)

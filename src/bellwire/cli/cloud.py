@@ -143,7 +143,9 @@ def command(
                 policy=Policy[qkd.upper()],
                 notify=outputs.notify,
                 counters=counters,
-                trust=TrustFiles(authority, revoked) if authority and revoked else None,
+                trust=TrustFiles(authority, revoked, seen=folder / "revoked.seen")
+                if authority and revoked
+                else None,
                 options=session_options(padding),
                 descriptors=raise_limit(),
                 limits=Limits(

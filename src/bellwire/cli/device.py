@@ -14,6 +14,7 @@ from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
 
 if TYPE_CHECKING:
+    from bellwire.iot.cloud_certificate import CloudCertificate
     from bellwire.iot.code import Code
     from bellwire.iot.device import SendReport
     from bellwire.iot.identity import PublicIdentity
@@ -50,6 +51,10 @@ def enroll(
         Path | None,
         typer.Option(metavar="FILE", help="Public key of the authority of certificates."),
     ] = None,
+    revoked: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The authority's list of revoked certificates."),
+    ] = None,
     certificate: Annotated[
         Path | None, typer.Option(metavar="FILE", help="This device's own certificate, to keep.")
     ] = None,
@@ -71,9 +76,10 @@ def enroll(
 
     from bellwire.cli.addresses import parse_address
     from bellwire.iot import enrolment
+    from bellwire.iot.cloud_certificate import CloudCertificate
     from bellwire.node.settings import load
 
-    by_files = (cloud_key, cloud_certificate, authority, certificate, allow)
+    by_files = (cloud_key, cloud_certificate, authority, revoked, certificate, allow)
     if code is not None and any(each is not None for each in by_files):
         raise UsageError("expected --code CODE, or files of keys and certificates, got both")
     if code is None and to is not None:
@@ -82,14 +88,23 @@ def enroll(
         raise UsageError("expected --authority FILE beside a certificate")
     settings = load(config, {"state": {"dir": state}})
     folder = settings.state.dir / "device"
+    if revoked is not None and cloud_certificate is None:
+        raise UsageError("expected --revoked FILE beside --cloud-certificate alone")
     given = None if code is None else _read_code(code)
-    cloud = None if given else _cloud_of(cloud_key, cloud_certificate, authority)
+    vouched = (
+        CloudCertificate(cloud_certificate, authority, revoked)
+        if cloud_certificate is not None and authority is not None
+        else None
+    )
+    cloud = None if given else _cloud_of(cloud_key, vouched)
     key = enrolment.own_key(folder, protection_of(settings, key_protection, folder))
     if given is not None:
         default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
         cloud, name = _join(given, key.public_bytes, parse_address(to) if to else default)
     assert cloud is not None
-    done = enrolment.enroll(folder, key, cloud, name=name, allow=allow, replace=replace)
+    done = enrolment.enroll(
+        folder, key, cloud, name=name, allow=allow, replace=replace, vouched=vouched
+    )
     if certificate is not None and authority is not None:
         enrolment.keep_certificate(folder, key, certificate, authority, now=time.time())
     if json:
@@ -138,20 +153,14 @@ def _join(code: "Code", public: bytes, to: tuple[str, int]) -> "tuple[PublicIden
     return PublicIdentity("cloud", answer.cloud, answer.public), answer.device
 
 
-def _cloud_of(
-    key: Path | None, certificate: Path | None, authority: Path | None
-) -> "PublicIdentity":
+def _cloud_of(key: Path | None, vouched: "CloudCertificate | None") -> "PublicIdentity":
     """The cloud, by its key file or by its certificate."""
-    import time
-
-    from bellwire.channel.certificates import Role
-    from bellwire.iot.authority import certified, read_authority
     from bellwire.iot.identity import read_public
 
-    if key is not None and certificate is None:
+    if key is not None and vouched is None:
         return read_public(key, "cloud")
-    if certificate is not None and authority is not None and key is None:
-        return certified(certificate, read_authority(authority), Role.CLOUD, now=time.time())[1]
+    if vouched is not None and key is None:
+        return vouched.cloud()
     raise UsageError("expected either --cloud-key FILE or --cloud-certificate FILE")
 
 

@@ -40,6 +40,7 @@ from bellwire.crypto.kek.source import KekSource
 from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keeping import SETTING, unlock
+from bellwire.iot.seen_list import SeenList
 
 PUBLIC_FILE: Final = "authority.pub"
 REVOKED_FILE: Final = "revoked.list"
@@ -273,6 +274,7 @@ class TrustFiles:
     Args:
         authority: File of the authority's public key.
         revoked: File of its list.
+        seen: File of the newest list's number, which is then not forgotten; None: it is.
         clock: Seconds since the epoch.
 
     Raises:
@@ -281,16 +283,22 @@ class TrustFiles:
     """
 
     def __init__(
-        self, authority: Path, revoked: Path, *, clock: Callable[[], float] = system_clock
+        self,
+        authority: Path,
+        revoked: Path,
+        *,
+        seen: Path | None = None,
+        clock: Callable[[], float] = system_clock,
     ) -> None:
         self._authority = read_authority(authority)
         self._path = revoked
         self._clock = clock
         self._read = _Read()
+        self._seen = None if seen is None else SeenList(seen, self._authority.fingerprint)
         self._current()
 
-    def check(self, data: bytes) -> PublicIdentity:
-        """The device that a certificate names, if the certificate holds now.
+    def check(self, data: bytes, role: Role = Role.DEVICE) -> PublicIdentity:
+        """The device or cloud that a certificate names, if the certificate holds now.
 
         Raises:
             CertificateRefused: it does not, or there is no list to say so.
@@ -299,8 +307,9 @@ class TrustFiles:
             revoked = self._current().serials
         except IdentityError as error:
             raise CertificateRefused(f"no certificate counts: {error}") from error
-        found = Trust(self._authority, revoked).check(data, Role.DEVICE, self._clock())
-        return PublicIdentity("device", found.name, found.public)
+        found = Trust(self._authority, revoked).check(data, role, self._clock())
+        name: Literal["device", "cloud"] = "device" if role is Role.DEVICE else "cloud"
+        return PublicIdentity(name, found.name, found.public)
 
     def stamp(self) -> tuple[int, int] | None:
         """What changes when the list is written anew; None while it is missing."""
@@ -322,10 +331,12 @@ class TrustFiles:
         if known is not None and stamp == self._read.stamp:
             return known
         found = read_revoked(read_public_bytes(self._path, MAX_LIST_BYTES), self._authority)
-        if known is not None and found.number < known.number:
+        before = known.number if known is not None else self._seen.number() if self._seen else 0
+        if found.number < before:
             raise CertificateRefused(
-                f"expected list {known.number} of revoked certificates or a later one, "
-                f"got {found.number}"
+                f"expected list {before} of revoked certificates or a later one, got {found.number}"
             )
+        if self._seen is not None and found.number > before:
+            self._seen.keep(found.number)
         self._read = _Read(stamp, found)
         return found

@@ -22,6 +22,7 @@ from bellwire.iot.counters import CallCounter
 from bellwire.iot.destination import Destination
 from bellwire.iot.errors import (
     CloudRejected,
+    CloudSilent,
     CloudUnreachable,
     KeyRefused,
     ProtocolError,
@@ -168,11 +169,12 @@ class Device:
                 wire = await stack.enter_async_context(to.reach(self.pin.public, self.suite))
             return await self._shake_hands(wire, to.transport)
         except ConnectionEnded as error:
-            raise CloudUnreachable(
-                f"expected an answer from the cloud at {to}, "
-                "which ended the connection without an answer",
-                hint="Is this device enrolled with that cloud? "
-                "One that is another, or has too much to do, says nothing.",
+            raise CloudSilent(
+                f"expected the pinned cloud {self.pin.name!r} at {to}, got one that ended the "
+                "connection without an answer",
+                hint="A cloud is silent to who has not its key: compare the pin's fingerprint, "
+                f"{self.pin.fingerprint.hex()[:16]}…, with what the cloud's operator says. One "
+                "that has too much to do is silent as well: then try again.",
             ) from error
         except OSError as error:  # TimeoutError is an OSError.
             raise _unreachable(to) from error

@@ -8,7 +8,9 @@ from bellwire.base.private import write_whole
 from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, Role
 from bellwire.crypto.kek.source import KekSource
 from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.iot import cloud_certificate
 from bellwire.iot.authority import certified, read_authority, read_public_bytes
+from bellwire.iot.cloud_certificate import CloudCertificate
 from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import (
     PIN_FILE,
@@ -52,6 +54,7 @@ def enroll(
     name: str,
     allow: Path | None,
     replace: bool,
+    vouched: CloudCertificate | None = None,
 ) -> Enrolment:
     """Pin the cloud and write the device's public key; again with the same keys is harmless.
 
@@ -62,9 +65,11 @@ def enroll(
         name: What the cloud calls the device, 1 to 60 characters.
         allow: The cloud's folder of admitted devices, or None if it is elsewhere.
         replace: Whether another pinned cloud gives way.
+        vouched: The certificate by which the cloud is trusted, if it is by one.
 
     Raises:
         IdentityError: a key file cannot be used, or another cloud is pinned.
+        CertificateRefused: the certificate does not hold.
         PathExposed, PathUnusable: a folder or file cannot be used.
     """
     pin = folder / PIN_FILE
@@ -80,6 +85,10 @@ def enroll(
     if allow is not None:
         admitted = allow / f"{device.fingerprint.hex()}.pub"
         write_public(admitted, device)
+    if vouched is None:
+        cloud_certificate.forget(folder)
+    else:
+        cloud_certificate.keep(folder, vouched)
     write_public(pin, cloud)
     return Enrolment(device, cloud, public_key, admitted)
 
@@ -90,6 +99,7 @@ def load(
     """The device's key pair and the cloud it trusts.
 
     Raises:
+        CertificateRefused: the cloud's certificate no longer counts.
         IdentityError: it is not enrolled, or a file is malformed.
         PathExposed, PathUnusable: a folder or file cannot be used.
         KekRefused, KekUnusable, KekUnavailable: the device's key does not open.
@@ -100,7 +110,9 @@ def load(
             f"expected an enrolled device in {folder}, got none",
             hint="Enrol it: bellwire device enroll --code CODE --to HOST:PORT, or --cloud-key FILE",
         )
-    return own_key(folder, protection), read_public(pin, "cloud")
+    cloud = read_public(pin, "cloud")
+    cloud_certificate.check(folder, cloud)
+    return own_key(folder, protection), cloud
 
 
 def keep_certificate(

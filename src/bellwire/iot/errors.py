@@ -28,6 +28,7 @@ BellwireError
     ├── OutputFailed      an output of the cloud does not take readings now
     ├── KeyUnavailable    the source of keys does not answer, or has none now
     └── CloudUnreachable  the cloud does not answer, or stopped answering
+        └── CloudSilent   it ended the connection at our hello: another cloud, or too busy
 """
 
 from pathlib import Path
@@ -143,3 +144,7 @@ class KeyUnavailable(UnreachableError):
 
 class CloudUnreachable(UnreachableError):
     """Nothing answers at the cloud's address, or it stopped answering; readings are kept."""
+
+
+class CloudSilent(CloudUnreachable):
+    """What listens took our hello and said nothing: another cloud than the pinned one, or busy."""
