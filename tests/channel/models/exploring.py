@@ -15,6 +15,8 @@ from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodTyp
 from typing import Any, Protocol, Self, TypeVar, cast
 
 from bellwire.base.secret import Secret
+from bellwire.crypto.aead import AesGcm
+from bellwire.crypto.kem import XWingPrivateKey, XWingPublicKey
 
 Move = tuple[Any, ...]
 T = TypeVar("T")
@@ -31,6 +33,9 @@ _WHOLE = (
     BuiltinFunctionType,
     type,
     MappingProxyType,
+    XWingPrivateKey,
+    XWingPublicKey,
+    AesGcm,
 )
 """What does not change, and so is neither copied nor looked into."""
 

@@ -1,0 +1,304 @@
+"""Fuzz the device channel for as long as you like: `python tools/fuzz_channel.py --cases 1e6`.
+
+Spoils messages of handshakes of every kind, records, datagrams and certificates at random, also
+under MACs made anew, and puts those of other runs, directions and kinds in their place. Prints the
+seed of each round and stops at anything but a refusal by name, at a session that came of a spoilt
+handshake, at a text that was not sent, and at another session that suffers.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.channel.pair import CLOUD, SOURCE, Pair
+from tests.channel.test_certificates import BOTH, CERTIFICATE
+from tests.channel.test_datagrams import ends as datagram_ends
+from tests.channel.test_resumption import Again
+from tests.channel.test_session import ends
+
+from bellwire.base.errors import BellwireError
+from bellwire.channel.certificates import RevocationList, Role, Trust, read_revoked
+from bellwire.channel.errors import HandshakeFailed, RecordDropped, SessionEnded
+from bellwire.channel.handshake import GateLimits, Retry, SessionOptions, Suite
+from bellwire.channel.initiating import InitiatingEnd
+from bellwire.channel.macs import HELLOS, finish_hello, mac_key
+from bellwire.channel.options import RekeyLimits
+from bellwire.channel.responding import RespondingEnd
+from bellwire.channel.session import Session
+
+Carry = Callable[[bytes], bytes]
+"""The way of a message: what arrives in its place."""
+
+Sessions = tuple[Session | None, Session | None]
+CLOSED = GateLimits(total_per_s=1e-9, total_burst=0.0)
+LIST = RevocationList(7, 1500, frozenset({b"r" * 16})).sign(BOTH)
+SIGNED = CERTIFICATE.sign(BOTH)
+TRUST = Trust(BOTH.public)
+OPTIONS = SessionOptions(rekey=RekeyLimits(records=3))
+
+
+def flip(data: bytes, rng: random.Random) -> bytes:
+    """One bit is another."""
+    at = rng.randrange(len(data))
+    return data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
+
+
+def truncate(data: bytes, rng: random.Random) -> bytes:
+    """The end is missing."""
+    return data[: rng.randrange(len(data))]
+
+
+def extend(data: bytes, rng: random.Random) -> bytes:
+    """There is more behind it."""
+    return data + rng.randbytes(rng.choice([1, 16, 1000]))
+
+
+def overwrite(data: bytes, rng: random.Random) -> bytes:
+    """A piece is zeros, ones or random."""
+    at, length = rng.randrange(len(data)), rng.choice([1, 4, 32, 1120])
+    filling = rng.choice([bytes(length), b"\xff" * length, rng.randbytes(length)])
+    return (data[:at] + filling + data[at + length :])[: len(data)]
+
+
+def move(data: bytes, rng: random.Random) -> bytes:
+    """It begins elsewhere."""
+    at = rng.randrange(len(data))
+    return data[at:] + data[:at]
+
+
+def other_kind(data: bytes, rng: random.Random) -> bytes:
+    """Its first byte is another."""
+    return bytes([rng.randrange(32)]) + data[1:]
+
+
+def foreign(data: bytes, rng: random.Random) -> bytes:
+    """It is a message of another run."""
+    return rng.choice(recorded())
+
+
+SPOILS = [flip, flip, truncate, extend, overwrite, move, other_kind, foreign]
+
+
+def in_full(
+    carry: Carry,
+    *,
+    closed: bool = False,
+    certificate: bytes = b"",
+    suite: Suite = Suite.AES_256_GCM,
+) -> Sessions:
+    """A handshake in full, perhaps after a retry, perhaps by a certificate."""
+    pair = Pair(suite=suite, gate_limits=CLOSED if closed else None)
+    initiator, responder = pair.initiator, pair.responder
+    if certificate:
+        initiator._certificate = certificate
+        responder._certified = lambda data: TRUST.check(data, Role.DEVICE, 1500.0).public
+    verdict = pair.gate.admit(carry(initiator.hello()), SOURCE, 0.0)
+    if isinstance(verdict, Retry):
+        again, _ = initiator.receive(carry(verdict.message))
+        verdict = pair.gate.admit(carry(again), SOURCE, 0.0)
+    if isinstance(verdict, Retry):
+        raise HandshakeFailed("expected a hello with a cookie, got one without")
+    try:
+        offer = responder.receive_hello(verdict)
+    except HandshakeFailed as error:
+        initiator.receive(carry(error.alert or b""))
+        raise AssertionError("an alert was taken for an answer") from error
+    answer = responder.answer(None if offer.key_id is None else pair.fetched)
+    return finish(initiator, responder, answer, carry)
+
+
+def resumed(carry: Carry) -> Sessions:
+    """A handshake by a ticket."""
+    again = Again()
+    answer = again.answer(carry(again.resumer.hello()))
+    return finish(again.resumer, again.responder, answer, carry)
+
+
+def forgotten(carry: Carry) -> Sessions:
+    """A handshake by a ticket that the responder does not know."""
+    again = Again()
+    hello = again.admit(carry(again.resumer.hello()))
+    again.resumer.receive(carry(again.gate.unknown(hello)))
+    raise AssertionError("a session without a ticket")
+
+
+def finish(
+    initiator: InitiatingEnd, responder: RespondingEnd, answer: bytes, carry: Carry
+) -> Sessions:
+    """From the answer on."""
+    confirm, session = initiator.receive(carry(answer))
+    try:
+        return session, responder.receive_confirmation(carry(confirm))
+    except HandshakeFailed:
+        return session, None
+
+
+KINDS: dict[str, Callable[[Carry], Sessions]] = {
+    "in full": in_full,
+    "chacha": partial(in_full, suite=Suite.CHACHA20_POLY1305),
+    "with a cookie": partial(in_full, closed=True),
+    "certified": partial(in_full, certificate=SIGNED),
+    "resumed": resumed,
+    "forgotten": forgotten,
+}
+
+
+@cache
+def recorded() -> list[bytes]:
+    """The messages of other handshakes and sessions, of all kinds."""
+    heard: list[bytes] = []
+
+    def listen(message: bytes) -> bytes:
+        heard.append(message)
+        return message
+
+    for kind in KINDS.values():
+        try:
+            initiator, responder = kind(listen)
+        except HandshakeFailed:
+            continue
+        assert initiator is not None
+        assert responder is not None
+        heard += [initiator.seal(b"up"), responder.seal(b"down"), initiator.close()]
+    return heard
+
+
+def handshakes(rng: random.Random) -> None:
+    """A handshake one of whose messages is spoilt ends without a session at the responder."""
+    kind, which = KINDS[rng.choice(list(KINDS))], rng.randrange(5)
+    passed: list[bytes] = []
+    spoilt = False
+
+    def carry(message: bytes) -> bytes:
+        nonlocal spoilt
+        passed.append(message)
+        if len(passed) - 1 != which:
+            return message
+        instead = rng.choice([*SPOILS, lambda *_: rng.choice(passed)])(message, rng)
+        if message[0] in HELLOS and len(instead) > 40 and rng.random() < 0.5:
+            instead = finish_hello(instead[:-32], mac_key(CLOUD.public_bytes), None)
+        spoilt = instead != message
+        return instead
+
+    initiator, responder = kind(carry)
+    if spoilt:
+        assert responder is None, "a session of a handshake that was spoilt"
+        assert initiator is None or passed[-1][0] == 3, "a session of an answer that was spoilt"
+        raise HandshakeFailed("expected a handshake as it was sent, got a spoilt one")
+    assert initiator is not None
+    assert responder is not None
+    assert responder.open(initiator.seal(b"text")) == b"text"
+
+
+def records(rng: random.Random) -> None:
+    """Of a session that is spoilt, the beginning arrives and no more; another goes on."""
+    one, other = ends(OPTIONS), ends(OPTIONS)
+    sender, receiver = one if rng.random() < 0.5 else one[::-1]
+    texts = [rng.randbytes(rng.randrange(40)) for _ in range(rng.randrange(1, 12))]
+    sealed = [sender.seal(text) for text in texts]
+    beside = other[0].seal(b"beside")
+    at, what = rng.randrange(len(sealed)), rng.randrange(6)
+    if what == 0:
+        sealed[at] = rng.choice(SPOILS)(sealed[at], rng)
+    elif what == 1:
+        sealed.insert(at, rng.choice(sealed))
+    elif what == 2:
+        del sealed[at]
+    elif what == 3:
+        rng.shuffle(sealed)
+    elif what == 4:
+        sealed.insert(at, receiver.seal(b"reflected"))
+    got: list[object] = []
+    ended: SessionEnded | None = None
+    for record in sealed:
+        try:
+            got.append(receiver.open(record))
+        except SessionEnded as error:
+            ended = error
+            break
+    assert got == texts[: len(got)], "a text that was not sent, or not now"
+    assert other[1].open(beside) == b"beside", "another session suffers"
+    if ended is not None:
+        raise ended
+
+
+def datagrams(rng: random.Random) -> None:
+    """Whatever becomes of datagrams, a text arrives once or not at all, and the session goes on."""
+    sender, receiver = datagram_ends(rekey=RekeyLimits(records=5))
+    texts = [bytes([number]) * 3 for number in range(rng.randrange(1, 20))]
+    wire = [sender.seal(text) for text in texts]
+    wire += [rng.choice(SPOILS)(rng.choice(wire), rng) for _ in range(5)] + rng.choices(wire, k=3)
+    rng.shuffle(wire)
+    got: list[object] = []
+    dropped: RecordDropped | None = None
+    for datagram in wire:
+        try:
+            got.append(receiver.open(datagram))
+        except RecordDropped as error:
+            dropped = error
+    assert len(set(got)) == len(got), "a text arrives twice"
+    assert set(got) <= set(texts), "a text that was not sent"
+    assert receiver.open(sender.seal(b"last")) == b"last", "the session suffers"
+    if dropped is not None:
+        raise dropped
+
+
+def certificates(rng: random.Random) -> None:
+    """A certificate or a list of revoked ones that is spoilt does not count."""
+    if rng.random() < 0.5:
+        data = rng.choice(SPOILS)(SIGNED, rng)
+        assert TRUST.check(data, Role.DEVICE, 1500.0) == CERTIFICATE
+    else:
+        data = rng.choice(SPOILS)(LIST, rng)
+        read_revoked(data, BOTH.public)
+    assert data in (SIGNED, LIST), "a signature over what was not signed"
+
+
+TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
+    "handshakes": (handshakes, 20),
+    "records": (records, 30),
+    "datagrams": (datagrams, 10),
+    "certificates": (certificates, 20),
+}
+"""What is fuzzed, and how often in each round."""
+
+
+def main() -> None:
+    """Run rounds until the cases are used up."""
+    parser = argparse.ArgumentParser(description="Fuzz the device channel.")
+    parser.add_argument("--cases", type=float, default=1e5, help="how many, 1e5 by default")
+    parser.add_argument("--seed", type=int, default=None, help="of the first round")
+    arguments = parser.parse_args()
+    seed = random.SystemRandom().randrange(1 << 32) if arguments.seed is None else arguments.seed
+    began = time.monotonic()
+    cases: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    while cases.total() < arguments.cases:
+        rng = random.Random(seed)  # noqa: S311 - a fuzzer has to be repeatable
+        try:
+            for name, (target, times) in TARGETS.items():
+                for _ in range(times):
+                    cases[name] += 1
+                    try:
+                        target(rng)
+                    except BellwireError:
+                        refused[name] += 1
+        except Exception:
+            print(f"seed {seed}: run again with --seed {seed} --cases 1", file=sys.stderr)
+            raise
+        seed += 1
+    took = time.monotonic() - began
+    print(f"{cases.total():,} cases in {took:.0f} s, {refused.total():,} refused by name")
+    for name, count in cases.items():
+        print(f"{count:9,}  {name}, {refused[name]:,} refused")
+
+
+if __name__ == "__main__":
+    main()
