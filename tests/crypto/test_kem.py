@@ -99,6 +99,12 @@ def test_wycheproof_ml_kem_768_agrees() -> None:
                 MLKEM768PrivateKey.from_seed_bytes(seed).decapsulate(ciphertext)
 
 
+def test_wycheproof_ml_kem_768_keys_come_from_their_seeds() -> None:
+    for _, test in cases("mlkem_768_keygen_seed"):
+        key = MLKEM768PrivateKey.from_seed_bytes(bytes.fromhex(test["seed"]))
+        assert key.public_key().public_bytes_raw().hex() == test["ek"], test["tcId"]
+
+
 def test_wycheproof_ml_kem_768_public_keys_out_of_range_are_refused() -> None:
     refused = 0
     for _, test in cases("mlkem_768_encaps"):

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from tests.crypto.wycheproof import VECTORS
+from tests.crypto.wycheproof import VECTORS, cases
 
 from bellwire.base.secret import Secret
 from bellwire.crypto.errors import LengthError, SignatureInvalid
@@ -34,6 +34,18 @@ def known_answers() -> list[dict[str, bytes]]:
 
 
 ANSWERS = known_answers()
+
+
+def test_wycheproof_ml_dsa_65_agrees() -> None:
+    for group, test in cases("mldsa_65_verify"):
+        public, signature = bytes.fromhex(group["publicKey"]), bytes.fromhex(test["sig"])
+        text, context = bytes.fromhex(test["msg"]), bytes.fromhex(test.get("ctx", ""))
+        if test["result"] == "valid":
+            verify(public, signature, text, context)
+        else:
+            refusal = ValueError if len(context) > 255 else (SignatureInvalid, LengthError)
+            with pytest.raises(refusal):
+                verify(public, signature, text, context)
 
 
 def test_all_known_answers_are_there() -> None:

@@ -74,6 +74,7 @@ def verify(public: bytes, signature: bytes, text: bytes, context: bytes) -> None
     Raises:
         LengthError: public has not 1952 bytes, or signature not 3309.
         SignatureInvalid: text, context, signature or key was altered.
+        ValueError: context, which is our own label, is over 255 bytes (FIPS 204, 5.2).
     """
     require_length("an ML-DSA-65 public key", public, PUBLIC_BYTES)
     require_length("an ML-DSA-65 signature", signature, SIGNATURE_BYTES)
