@@ -164,6 +164,23 @@ def a_session(machine: Machine, tokens: dict[str, str]) -> dict[str, Any]:
     return alike
 
 
+def a_fresh_pad(machine: Machine) -> dict[str, Any]:
+    """The record of a session whose pad an SAE of site b got, and one of site a fetched."""
+
+    def made() -> Any:
+        code, document = machine.run("keys", "session", "--sae", "app-a", "--bits", "1024")
+        return document if code == 0 else None
+
+    document = until(made, "no session gave a pad")
+    (key,) = document["keys"]
+    code, fetched = machine.run("keys", "fetch", "--sae", "app-b", key["key_ID"])
+    assert (code, fetched["keys"]) == (0, [key])
+    record: dict[str, Any] = document["session"]
+    assert (record["session"], record["verdict"]) == (key["key_ID"], "accept")
+    assert (record["final_bits"], record["source"]) == (1024, "simulated")
+    return record
+
+
 def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
     machine: Machine,
 ) -> None:
@@ -176,6 +193,7 @@ def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
         tokens[name] = made["token"]
     one = a_session(machine, tokens)
     assert one["source"] == "simulated"
+    assert a_fresh_pad(machine)["s"] > 2.5
 
     os.kill(machine.services()["console-a"]["pid"], signal.SIGKILL)
 
@@ -198,8 +216,17 @@ def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
         return code == 503
 
     until(red, "not RED")
+    code, document = machine.run("keys", "session", "--sae", "app-b")
+    assert code == 3
+    aborted = document["session"]
+    assert (aborted["verdict"], aborted["reason"], aborted["final_bits"]) == (
+        "abort", "chsh below limit", 0
+    )  # fmt: skip
+    assert aborted["s"] < 2
+    assert aborted["qber"] > 0.11
     assert at_console(machine, "a", "reset", operator)[0] == 200
     back = a_session(machine, tokens)
+    a_fresh_pad(machine)
     logs = "".join(each.read_text() for each in (machine.state / "logs").iterdir())
     assert not any(each in logs for each in (*tokens.values(), one["aes_key"], back["aes_key"]))
     assert machine.run("down")[0] == 0

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulators.blocks import opening
 
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import Protocol, Side
 from bellwire.distill import messages  # pytest would collect a bare `Tested`
 from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.messages import (
     NONCE_BYTES,
     Announced,
     Decided,
+    Fresh,
     Open,
     Proof,
     Received,
@@ -27,8 +28,16 @@ from bellwire.distill.messages import (
     encode,
 )
 
+SESSION = Fresh(
+    *msgspec.structs.astuple(opening(Protocol.E91)),
+    session=bytes(16),
+    pad_bits=8192,
+    master=Side.BOB,
+    grant=7,
+)
 EXAMPLES: list[msgspec.Struct] = [
     opening(),
+    SESSION,
     Received(b"\1abc", bytes(16)),
     Announced(b"\1", b"", bytes(NONCE_BYTES)),
     opening(Protocol.DECOY),
@@ -126,3 +135,29 @@ def test_thousands_of_spoilt_messages_decode_or_are_malformed() -> None:
         except MalformedMessage:
             malformed += 1
     assert 0 < malformed < 4_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("session", bytes(15)),
+        ("session", bytes(17)),
+        ("pad_bits", 0),
+        ("pad_bits", 12),
+        ("pad_bits", messages.MAX_PAD_BITS + 8),
+        ("master", "eve"),
+        ("grant", 0),
+        ("grant", 1 << 18),
+    ],
+)
+def test_what_no_session_can_be_is_malformed(name: str, value: object) -> None:
+    elements = msgspec.msgpack.decode(encode(SESSION))
+    at = 1 + list(Fresh.__struct_fields__).index(name)
+    elements[at] = value
+    with pytest.raises(MalformedMessage, match="Fresh"):
+        decode(msgspec.msgpack.encode(elements), Fresh)
+
+
+def test_a_session_of_another_protocol_is_not_sound() -> None:
+    assert SESSION.sound
+    assert not msgspec.structs.replace(SESSION, protocol=Protocol.BB84).sound

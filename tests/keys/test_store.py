@@ -405,7 +405,7 @@ def test_another_programs_database_or_version_is_refused(folder: Path) -> None:
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StoreRefused, match=r"schema version 6.*got 99"):
+    with pytest.raises(StoreRefused, match=rf"schema version {SCHEMA_VERSION}.*got 99"):
         open_store(folder)
 
 
@@ -451,8 +451,11 @@ def test_a_store_of_every_earlier_version_is_taken_over_without_its_stock(
     store.close()
 
 
-def test_a_store_of_version_5_keeps_all_that_it_had(folder: Path) -> None:
-    put_aside(folder, 5)
+@pytest.mark.parametrize("version", [5, 6])
+def test_a_store_of_every_migrated_version_keeps_all_that_it_had(
+    folder: Path, version: int
+) -> None:
+    put_aside(folder, version)
     store = open_store(folder)
     assert (store.last_block(), store.pending(), store.state(1)) == (2, [2], BlockState.READY)
     pool, grants = pool_of(store), store.grants()

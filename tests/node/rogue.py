@@ -55,6 +55,7 @@ def deaf(side: Side) -> Classical:
         flowing=lambda: False,
         step_timeout_s=1.0,
         report=lambda report: None,
+        sessions=nothing,
     )
 
 

@@ -10,10 +10,10 @@ import pytest
 from tests.node.nodes import Pair, key_at_both, two_nodes
 
 from bellwire.base.detections import Protocol
-from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.errors import KmeRejected, KmeUnauthorised, KmeUnavailable
 from bellwire.etsi014.exchange import Extras, Key
+from bellwire.etsi014.fresh import FreshClient
 from bellwire.keys.grants import Grants
 from bellwire.node.door import KmeIdentity, open_door, open_identity
 from bellwire.node.service import NodeService
@@ -44,7 +44,7 @@ class Doors:
     def __init__(
         self,
         pair: Pair,
-        clients: dict[str, AsyncClient],
+        clients: dict[str, FreshClient],
         addresses: dict[str, tuple[str, int]],
     ) -> None:
         self.pair = pair
@@ -87,7 +87,7 @@ async def doors(tmp_path: Path, *, audit: Audit | None = None) -> AsyncIterator[
             addresses[site] = await door.start("127.0.0.1", 0)
             urls[site] = "https://{}:{}".format(*addresses[site])
         clients = {
-            name: await stack.enter_async_context(AsyncClient(urls[SAES[name]], known[name]))
+            name: await stack.enter_async_context(FreshClient(urls[SAES[name]], known[name]))
             for name in SAES
         }
         await key_at_both(pair)

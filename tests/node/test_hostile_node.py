@@ -22,7 +22,7 @@ from bellwire.distill.messages import NONCE_BYTES, Announced, encode
 from bellwire.distill.verdict import Reason
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.reserve import MAC_KEY_BYTES
-from bellwire.node import classical
+from bellwire.node import under_way
 from bellwire.node.vault import StoreVault
 
 
@@ -134,7 +134,7 @@ def test_a_bob_who_stops_answering_costs_alice_one_block(tmp_path: Path, step: i
 def test_a_peer_that_takes_all_its_time_for_each_step_has_an_hour_for_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classical, "BLOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(under_way, "BLOCK_TIMEOUT_S", 0.5)
 
     async def test() -> None:
         async with against(tmp_path, Side.BOB) as bob, bob.peer() as rogue:

@@ -8,6 +8,7 @@ answer; `distill.session` drives them. What ends a block is raised from wherever
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TypeVar
 
 from bellwire.base.detections import Half, Side
@@ -20,6 +21,21 @@ from bellwire.distill.messages import Open, Stored, Supply, Tagged, decode, enco
 from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason, Rejection
+
+
+class Phase(StrEnum):
+    """Where in a block a side is; supplied keys have no detections to go through."""
+
+    OPENING = "opening"
+    DETECTIONS = "detections"
+    SLOTS = "slots"
+    SETTINGS = "settings"
+    TEST = "test"
+    DISCLOSURE = "disclosure"
+    RECONCILIATION = "reconciliation"
+    VERIFICATION = "verification"
+    AUTHENTICATION = "authentication"
+    STORAGE = "storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +118,9 @@ _SHORT_BYTES = 1 << 12
 class Conversation:
     """One side's run through a block; `transcript_bytes`, `step` and `report` grow as it goes.
 
-    `rejection` is the verdict, once it is that there is no key. A kind of block adds `run`, a
-    generator that returns the block's report and raises BlockRejected, MalformedMessage or
-    TagMismatch where it ends without key.
+    `phase` says where it is. `rejection` is the verdict, once it is that there is no key. A kind of
+    block adds `run`, a generator that returns the block's report and raises BlockRejected,
+    MalformedMessage or TagMismatch where it ends without key.
 
     Args:
         side: Which side we are.
@@ -126,6 +142,7 @@ class Conversation:
         self._said: list[bytes] = []  # the transcript, in pieces as they were said
         self.transcript_bytes = 0
         self.step = 0
+        self.phase = Phase.OPENING
         self.rejection: Rejection | None = None
         if authentication is not None:
             report = replace(
@@ -173,6 +190,7 @@ class Conversation:
         """
         keys = self._authentication
         assert keys is not None
+        self.phase = Phase.AUTHENTICATION
         yield Compute()
         said = tuple(self._said)
         mine = tag(
@@ -198,6 +216,7 @@ class Conversation:
         verify_tag(hash_key, pad, message, theirs)
 
     def _keep(self, secret: Secret, report: BlockReport) -> Talk[None]:
+        self.phase = Phase.STORAGE
         yield Store(secret, report)
         stored = encode(Stored(report.number))
         if decode((yield from self._exchange(stored)), Stored).number != report.number:

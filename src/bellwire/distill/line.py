@@ -20,7 +20,15 @@ from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, AesGcm
 from bellwire.crypto.errors import AuthenticationFailed
 from bellwire.crypto.kdf import hkdf
 from bellwire.distill.errors import FrameTampered, MalformedMessage, PeerMismatch
-from bellwire.distill.messages import MAX_BODY, VERSION, Nonce, decode, encode
+from bellwire.distill.messages import (
+    MAX_BODY,
+    MAX_PAD_BITS,
+    SESSION_BYTES,
+    VERSION,
+    Nonce,
+    decode,
+    encode,
+)
 from bellwire.distill.verdict import Reason
 
 MAC_BYTES = TAG_BYTES
@@ -71,7 +79,25 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, tag="settled"):
     kept: Annotated[list[BlockNumber], Meta(max_length=MAX_PENDING)]
 
 
-Frame = Step | Ended | Sync | Settled
+SessionId = Annotated[bytes, Meta(min_length=SESSION_BYTES, max_length=SESSION_BYTES)]
+
+
+class Wanted(msgspec.Struct, frozen=True, array_like=True, tag="wanted"):
+    """Bob asks Alice to open a session for a master of his site; fields as of `messages.Fresh`."""
+
+    session: SessionId
+    pad_bits: Annotated[int, Meta(ge=8, le=MAX_PAD_BITS, multiple_of=8)]
+    grant: Annotated[int, Meta(ge=1, le=(1 << 18) - 1)]
+
+
+class Declined(msgspec.Struct, frozen=True, array_like=True, tag="declined"):
+    """Alice opens no session, or no further one, for what Bob wanted."""
+
+    session: SessionId
+    reason: Reason
+
+
+Frame = Step | Ended | Sync | Settled | Wanted | Declined
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from bellwire.base.decoys import Decoys
-from bellwire.base.detections import Protocol
+from bellwire.base.detections import Protocol, Side
 from bellwire.base.limits import MAX_PULSES
 from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.reconciliation import Method
@@ -19,6 +19,12 @@ VERSION = 1
 MAX_BODY = 32 << 20
 NONCE_BYTES = 32
 TICKET_BYTES = 16
+SESSION_BYTES = 16
+MAX_PAD_BITS = 1 << 16
+"""Longest pad of a session: 8 kB."""
+
+PAD_SET_BITS = 512
+"""What a block's tags use up."""
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Nonce = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
@@ -59,6 +65,39 @@ class Open(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=F
     def sound(self) -> bool:
         """Whether decoy states say what they are, and nothing else does."""
         return self.protocol.weak == (self.decoys is not None)
+
+    @property
+    def extracted_bits(self) -> int | None:
+        """So many bits are extracted, and no more; None for all that there are."""
+        return None
+
+
+class Fresh(Open, frozen=True, array_like=True, kw_only=True, tag="fresh"):
+    """Step 0 of a session: a block whose key is one pad, for one master and one slave.
+
+    A session that is a probe gives no pad: it says what the link is like to somebody who asked.
+
+    Attributes:
+        session: Its id, and the pad's.
+        pad_bits: Length of the pad.
+        master: The side of the master SAE.
+        grant: Number of a grant of that side, which says who master and slave are.
+    """
+
+    session: Annotated[bytes, Meta(min_length=SESSION_BYTES, max_length=SESSION_BYTES)]
+    pad_bits: Annotated[int, Meta(ge=8, le=MAX_PAD_BITS, multiple_of=8)]
+    master: Side
+    grant: Annotated[int, Meta(ge=1, le=(1 << 18) - 1)]
+
+    @property
+    def extracted_bits(self) -> int:
+        """The pad, its own tags, and as much again for those of a session that failed."""
+        return self.pad_bits + 2 * PAD_SET_BITS
+
+    @property
+    def sound(self) -> bool:
+        """Sessions are of E91: they are judged on S."""
+        return super().sound and self.protocol is Protocol.E91
 
 
 MAX_SUPPLY_KEYS = 1024

@@ -30,6 +30,7 @@ from bellwire.distill.conversation import (
     Compute,
     FetchHalf,
     FetchKeys,
+    Phase,
     Send,
     Store,
 )
@@ -96,7 +97,9 @@ class Session:
         if isinstance(opening, Supply) and not opening.sound:
             raise ParameterError("a probe draws no keys, every other block a bounded number, once")
         if isinstance(opening, Open) and not opening.sound:
-            raise ParameterError("intensities belong to decoy states, and to nothing else")
+            raise ParameterError(
+                "intensities belong to decoy states and to nothing else, and sessions are of E91"
+            )
         self.opening = opening
         self._pauses = pauses
         self._steps = (
@@ -116,6 +119,11 @@ class Session:
     def finished(self) -> bool:
         """Whether the block is over, one way or the other."""
         return self._finished
+
+    @property
+    def phase(self) -> Phase:
+        """Where in the block this side is."""
+        return self._steps.phase
 
     @property
     def transcript(self) -> bytes:

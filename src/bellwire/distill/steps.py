@@ -27,6 +27,7 @@ from bellwire.distill.conversation import (
     Compute,
     Conversation,
     FetchHalf,
+    Phase,
     Talk,
 )
 from bellwire.distill.errors import KeyMismatch, MalformedMessage, ReconciliationFailed
@@ -118,6 +119,7 @@ class Steps(Conversation):
         return (yield from self._distil(sifted, evidence, public_seed))
 
     def _half(self) -> Talk[PackedHalf]:
+        self.phase = Phase.DETECTIONS
         source = yield FetchHalf(self._opening)
         assert source is not None
         assert not isinstance(source, bytes | Secret)
@@ -137,6 +139,7 @@ class Steps(Conversation):
             raise BlockRejected(Reason.LINK, f"no detections: {error}") from error
 
     def _receive_slots(self, half: PackedHalf) -> Talk[PackedBits]:
+        self.phase = Phase.SLOTS
         own = half.detected
         body = b"" if own is None else encode_plane(own)
         said = encode(Received(body, self._slots_tag(self._side, body)))
@@ -192,6 +195,7 @@ class Steps(Conversation):
     def _announce(
         self, mine: Choices, shades: Choices | None
     ) -> Talk[tuple[tuple[Choices, Choices], Choices | None, bytes]]:
+        self.phase = Phase.SETTINGS
         nonce = self._random_bytes(NONCE_BYTES)
         told = (b"", b"") if shades is None else shades.encoded()
         said = encode(Announced(*mine.encoded(), nonce, *told))
@@ -216,6 +220,7 @@ class Steps(Conversation):
         return None
 
     def _test(self, sifted: Sifted) -> Talk[tuple[PackedBits, PackedBits]]:
+        self.phase = Phase.TEST
         mine = sifted.test
         theirs = decode((yield from self._exchange(encode(Tested(mine.to_bytes())))), Tested)
         return self._alice_first(mine, _bits(theirs.outcomes, mine.size))
@@ -227,6 +232,7 @@ class Steps(Conversation):
         self, sifted: Sifted, evidence: Evidence, rejection: Rejection | None
     ) -> Talk[BlockReport]:
         self.rejection = rejection
+        self.phase = Phase.DISCLOSURE
         # These bits will never be key, so all of them may say how often they differ. A peer that
         # was led to another verdict cannot use the block: it will not get our transcript tag.
         said = encode(Decided(go=False, body=sifted.key.to_bytes()))
@@ -248,6 +254,7 @@ class Steps(Conversation):
 
     def _distil(self, sifted: Sifted, evidence: Evidence, public_seed: bytes) -> Talk[BlockReport]:
         key = sifted.key
+        self.phase = Phase.RECONCILIATION
         yield Compute()
         method, engine = reconciler(
             self._opening.reconciliation,
@@ -282,6 +289,14 @@ class Steps(Conversation):
             sifted.parts, engine.leaked_bits + HASH_BITS, self._budget
         )
         assert self._authentication is not None
+        wanted = self._opening.extracted_bits
+        if wanted is not None and length < wanted:
+            self.report = replace(self.report, **proved, extracted_bits=length)
+            raise BlockRejected(
+                Reason.NO_NET_KEY,
+                f"what Eve may know leaves {length} bits of {key.size}, and {wanted} are wanted",
+            )
+        length = length if wanted is None else wanted
         net = length - self._authentication.consumed_bits
         self.report = replace(self.report, **proved, extracted_bits=length)
         if net <= 0:
@@ -317,6 +332,7 @@ class Steps(Conversation):
 
     def _prove(self, key: PackedBits, length: int) -> Talk[Secret]:
         # Alice draws the hash key and the seed only now, when both keys are fixed.
+        self.phase = Phase.VERIFICATION
         size = seed_bits(key.size, length)
         if self._side is Side.ALICE:
             yield Compute()  # a random device may have to be waited for

@@ -40,6 +40,9 @@ class Reason(StrEnum):
     RANDOMNESS = "random device failed"
     LOST = "connection to the peer lost"
     STORE = "block could not be stored"
+    RED = "link is RED"
+    BUSY = "too many sessions"
+    GRANT = "no such grant"
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,10 +215,13 @@ class AsyncClient:
 class Client:
     """`AsyncClient` for callers without an event loop; same arguments, methods and errors."""
 
+    asks: type[AsyncClient] = AsyncClient
+    """What asks for it."""
+
     def __init__(
         self, url: str, credentials: Credentials, *, timeout_s: float = ANSWER_WITHIN_S
     ) -> None:
-        self._client = AsyncClient(url, credentials, timeout_s=timeout_s)
+        self._client = self.asks(url, credentials, timeout_s=timeout_s)
         # A loop of its own, and not HTTPX's own synchronous client: only a loop can end an exchange
         # whose answer drips a byte at a time.
         self._runner = asyncio.Runner()

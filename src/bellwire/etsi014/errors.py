@@ -9,6 +9,7 @@ Etsi014Error
 ├── RequestUnusable      (UsageError) we were asked for what 014, or our limits, do not allow
 ├── CredentialsUnusable  (UsageError) certificate, key or authority cannot be used
 ├── ProfileUnusable      (UsageError) no such profile, or its file is none
+├── SessionAborted       (RefusedError) a session was run for a pad, and gave none
 ├── SubscriberTooSlow    new keys were not taken by who asked for each of them
 └── KmeMisbehaved        its answer is not what 014 says; nothing of it was used
 
@@ -17,6 +18,7 @@ control characters. No message holds key bits.
 """
 
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
+from bellwire.etsi014.record import SessionRecord
 
 MAX_QUOTE = 200
 
@@ -61,6 +63,21 @@ class CredentialsUnusable(Etsi014Error, UsageError):
 
 class ProfileUnusable(Etsi014Error, UsageError):
     """A profile is not there, is one of several, or is not what a profile must be."""
+
+
+class SessionAborted(Etsi014Error, RefusedError):
+    """A session gave no pad: nothing is left of its bits at either node.
+
+    Attributes:
+        record: What it measured, and why it was aborted.
+    """
+
+    def __init__(self, record: SessionRecord) -> None:
+        super().__init__(
+            f"the session gave no pad: {printable(record.message or record.reason or 'no reason')}",
+            hint="Sessions succeed again by themselves when Eve has left.",
+        )
+        self.record = record
 
 
 class SubscriberTooSlow(Etsi014Error):

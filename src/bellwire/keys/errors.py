@@ -22,10 +22,13 @@ BellwireError
 ├── LinkRed                   (RefusedError) no key leaves while the link is not trusted
 ├── SaeUnknown                (RefusedError) the caller is none of this KME's SAEs
 ├── KeyNotGranted             (RefusedError) a key was granted to others
+├── SessionAborted            (RefusedError) a session was made for a pad, and gave none
 ├── QuotaReached              (RefusedError) an SAE has had what it may have for now
 ├── PeerAbsent                (UnreachableError) the peer's KME is needed and does not answer
 └── NodeUnreachable           (UnreachableError) no node answers on the delivery socket
 """
+
+from collections.abc import Mapping
 
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 
@@ -169,6 +172,18 @@ class KeyNotGranted(RefusedError):
 
 class QuotaReached(RefusedError):
     """An SAE has had as much as it may have for now; it may ask again later."""
+
+
+class SessionAborted(RefusedError):
+    """A session gave no pad, and nothing is left of its bits; the next one may.
+
+    Attributes:
+        extension: The session's record, under the name of the extension that asks for sessions.
+    """
+
+    def __init__(self, message: str, extension: Mapping[str, object]) -> None:
+        super().__init__(message, hint="Sessions succeed again by themselves when Eve has left.")
+        self.extension = extension
 
 
 class PeerAbsent(UnreachableError):

@@ -29,6 +29,7 @@ _BITS = (
     "copies",
     "segments",
     "marks",
+    "sessions",
     "pending_bits",
     "pad_sets",
     "blocks",

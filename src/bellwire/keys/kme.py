@@ -36,6 +36,7 @@ class Limits:
         max_keys_per_request: Keys of one request.
         max_key_count: Stock that is ever told.
         max_additional_slaves: Slaves beside the one that a request is about.
+        sessions: Whether a key may be asked for that is made now (`KeyRequest.fresh`).
     """
 
     key_bits: int = 256
@@ -44,6 +45,7 @@ class Limits:
     max_keys_per_request: int = 1024
     max_key_count: int = 100_000_000
     max_additional_slaves: int = 16
+    sessions: bool = False
 
 
 class KeyRequest(msgspec.Struct, frozen=True):
@@ -53,11 +55,14 @@ class KeyRequest(msgspec.Struct, frozen=True):
         slaves: Who else gets the keys: distinct, in the order named, one at least.
         number: How many keys.
         bits: Length of each.
+        fresh: Whether a session is to make the key now: one key, of up to `MAX_FRESH_BITS`, for one
+            slave of another KME.
     """
 
     slaves: tuple[str, ...]
     number: int
     bits: int
+    fresh: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -109,6 +114,7 @@ class KeyServer(Protocol):
       makes no sense.
     - `KeyNotGranted`: a key was not granted to the caller; no key of the request leaves.
     - `KeyGone`: an id that leads to no key, or to one that left; no key of the request leaves.
+    - `SessionAborted`: a session was run for the key, and gave none.
     - `LinkRed`, `NotEnoughKey`, `KeyNotReady`, `QuotaReached`, `PeerAbsent`, `StoreError`: not now;
       nothing was consumed.
     """

@@ -162,6 +162,10 @@ class LinkKeys:
         """Those that may be handed out now: both sides are known to number them alike."""
         return UNIT_BITS * self._pool.takeable_units if self.peer.met else 0
 
+    def serves(self, sae: str) -> bool:
+        """Whether an SAE is of this site."""
+        return self._serves(sae)
+
     # Keys leave
 
     async def take(self, master: str, slaves: tuple[str, ...], number: int, bits: int) -> Delivery:

@@ -10,15 +10,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from bellwire.base.clock import system_clock
 from bellwire.base.errors import BellwireError
+from bellwire.etsi014.record import LATEST, SessionRecord, shown
 from bellwire.keys.allowance import Allowance, Rules
-from bellwire.keys.errors import KeyNotGranted, SaeUnknown, SlaveUnknown
+from bellwire.keys.committer import READY_WITHIN_S
+from bellwire.keys.errors import (
+    KeyNotGranted,
+    KeyNotReady,
+    PeerAbsent,
+    SaeUnknown,
+    SessionAborted,
+    SlaveUnknown,
+)
 from bellwire.keys.grants import Grant
 from bellwire.keys.key_ids import unknown
 from bellwire.keys.kme import KEY_ID_BYTES, Delivery, KeyRequest, Limits, PairStatus
 from bellwire.keys.link_keys import LinkKeys, Reading
-from bellwire.keys.model import KeySourceKind
+from bellwire.keys.model import KeyId, KeySourceKind
 from bellwire.keys.requests import Fetch, Make
 from bellwire.keys.status import StatusView
 
@@ -30,6 +41,22 @@ class Saes(Protocol):
         """Whether an SAE is of this site now."""
 
 
+class SessionSource(Protocol):
+    """Makes keys of a link on demand, a session for each."""
+
+    async def session(self, master: str, slave: str, bits: int) -> Delivery:
+        """A key for a master of this site and a slave of the peer's; see `KeyServer.get_keys`."""
+
+    def record(self, session: bytes, caller: str) -> SessionRecord | None:
+        """What is known of a session by its id, if the caller was master or slave of it."""
+
+    def settling(self, session: bytes) -> "asyncio.Future[None] | None":
+        """Done when a session that is under way has ended here; None if none of that id is."""
+
+    def between(self, one: str, other: str) -> list[SessionRecord]:
+        """The latest sessions of two SAEs, newest last."""
+
+
 @dataclass(frozen=True, slots=True)
 class SiteLink:
     """A link of the site.
@@ -38,11 +65,13 @@ class SiteLink:
         keys: Its keys.
         view: Its status now.
         source: Where its keys come from.
+        sessions: Makes keys of it on demand; None where there is none.
     """
 
     keys: LinkKeys
     view: Callable[[], StatusView]
     source: KeySourceKind
+    sessions: SessionSource | None = None
 
 
 class Site:
@@ -104,6 +133,7 @@ class Site:
             )
         view = link.view()
         there = link.keys.takeable_bits // self._limits.key_bits if view.keys_may_flow else 0
+        latest = [] if link.sessions is None else link.sessions.between(caller, slave)
         return PairStatus(
             source_kme=self._kme_id,
             target_kme=link.keys.peer.kme,
@@ -116,6 +146,7 @@ class Site:
                 "link_reason": view.reason,
                 "link_stale": view.stale,
                 "qber": view.qber,
+                **({LATEST: msgspec.to_builtins(latest)} if latest else {}),
             },
         )
 
@@ -133,7 +164,7 @@ class Site:
             elif at is not link:
                 raise SlaveUnknown("expected slaves of one other KME, got slaves of several")
         bits = request.number * request.bits
-        if link is not None:
+        if link is not None and not request.fresh:
             self._allowance.check_stock(caller, link.keys, bits)
         if not self._allowance.spend(caller, bits):
             return self._ask(caller, request, link, here)
@@ -152,6 +183,8 @@ class Site:
     def _ask(
         self, caller: str, request: KeyRequest, link: SiteLink | None, here: tuple[str, ...]
     ) -> "asyncio.Future[Delivery]":
+        if request.fresh:
+            return asyncio.ensure_future(_session(link, caller, request))
         if link is None:
             make = Make(request.number, request.bits, caller, here)
             return self._links[0].keys.submit(make)
@@ -185,8 +218,35 @@ class Site:
         _require_granted(caller, grants)
         if grants:
             raise unknown(ids[:KEY_ID_BYTES])
-        # Of this site's masters, or of nobody.
-        return self._links[0].keys.submit(Fetch(ids, caller, master))
+        # Of this site's masters, or of a session, or of nobody.
+        settling = self._settling(ids)
+        if settling is not None:
+            return asyncio.ensure_future(self._after(settling, caller, master, ids))
+        record = self.record(caller, ids)
+        if record is not None and not record.accepted:
+            raise SessionAborted("the session of this id gave no pad", shown(record))
+        fetched = self._links[0].keys.submit(Fetch(ids, caller, master))
+        return fetched if record is None else asyncio.ensure_future(_told(fetched, record))
+
+    def _settling(self, session: bytes) -> "asyncio.Future[None] | None":
+        sources = (link.sessions for link in self._links if link.sessions is not None)
+        found = (source.settling(session) for source in sources)
+        return next((each for each in found if each is not None), None)
+
+    async def _after(
+        self, settling: "asyncio.Future[None]", caller: str, master: str, ids: bytes
+    ) -> Delivery:
+        """What the master has already, and this side is about to have."""
+        await asyncio.wait({settling}, timeout=READY_WITHIN_S)
+        if not settling.done():
+            raise KeyNotReady(str(KeyId(ids)))
+        return await self.get_keys_with_ids(caller, master, ids)
+
+    def record(self, caller: str, session: bytes) -> SessionRecord | None:
+        """What is known of a session by its id, if the caller was master or slave of it."""
+        sources = (link.sessions for link in self._links if link.sessions is not None)
+        found = (source.record(session, caller) for source in sources)
+        return next((record for record in found if record is not None), None)
 
     def _require_served(self, caller: str) -> None:
         if not self._saes.serves(caller):
@@ -204,6 +264,18 @@ class Site:
             if slave in link.keys.peer.saes:
                 return link
         raise SlaveUnknown("expected a slave that one of the KMEs in reach serves, got another")
+
+
+async def _session(link: SiteLink | None, master: str, request: KeyRequest) -> Delivery:
+    if link is None or len(request.slaves) != 1:
+        raise SlaveUnknown("expected one slave, at another KME, for a session")
+    if link.sessions is None:
+        raise PeerAbsent("sessions are made by the node, and this is a further process")
+    return await link.sessions.session(master, request.slaves[0], request.bits)
+
+
+async def _told(fetched: "asyncio.Future[Delivery]", record: SessionRecord) -> Delivery:
+    return msgspec.structs.replace(await fetched, extension=shown(record))
 
 
 def _distinct(reading: Reading) -> list[Grant]:

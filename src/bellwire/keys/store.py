@@ -19,7 +19,7 @@ from dataclasses import replace
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.keys import history as histories
-from bellwire.keys import segments
+from bellwire.keys import segments, session_pads
 from bellwire.keys.carving import ReadyBlock, carve, plan
 from bellwire.keys.database.interface import Cursor, Database, Place
 from bellwire.keys.database.opening import open_database
@@ -52,6 +52,7 @@ from bellwire.keys.rows import (
     there,
 )
 from bellwire.keys.sealing import DATA_KEY_BYTES, STORE_ID_BYTES, Box, Sealer
+from bellwire.keys.session_pads import PadFor
 from bellwire.keys.sharing import Sharing
 from bellwire.keys.status_log import StatusLog
 from bellwire.keys.waiting import Waiting
@@ -280,17 +281,18 @@ class KeyStore:
 
     # Blocks
 
-    def put_pending(self, record: BlockRecord, secret: Secret) -> None:
+    def put_pending(self, record: BlockRecord, secret: Secret, pad: PadFor | None = None) -> None:
         """Store a distilled block, unusable until both sides know that the other has it.
 
         Args:
             record: What is known of it; its number must have been burnt.
             secret: `record.secret_bits` bits, packed (`base.bits`). Secret.
+            pad: Of a session's block: whose pad it gives.
 
         Raises:
             ValueError: secret is not ceil(secret_bits / 8) bytes.
             BlockConflict: never burnt, or stored already with other content (the same content
-                again is harmless).
+                again is harmless), or a session that cannot be kept.
         """
         if len(secret) != -(-record.secret_bits // 8):
             raise ValueError(f"expected {record.secret_bits} packed bits, got {len(secret)} bytes")
@@ -326,6 +328,8 @@ class KeyStore:
                 "INSERT INTO pending_bits VALUES (?, ?)",
                 (record.block, box.seal(0, secret.reveal())),
             )
+            if pad is not None:
+                session_pads.put(cursor, record.block, pad)
 
     def state(self, block: int) -> BlockState:
         """What this side holds of a block; ready it stays, also when all its bits are gone."""
@@ -350,6 +354,8 @@ class KeyStore:
     def mark_ready(self, block: int) -> ReadyBlock:
         """Let a pending block's bits be used: refill of the reserve first, then units for the pool.
 
+        A session's block gives no units but its pad, which waits here if the slave is of this site.
+
         Again is harmless and says the same.
 
         Raises:
@@ -364,7 +370,13 @@ class KeyStore:
                 return row.ready
             check_order(cursor, block)
             data = there(self._pending_data(cursor, block), f"bits of block {block}")
-            ready = plan(block, row.secret_bits, marks(cursor)[1] - block)
+            pad, ahead = session_pads.find(cursor, block), marks(cursor)[1] - block
+            if pad is None:
+                ready = plan(block, row.secret_bits, ahead)
+            else:
+                ready = session_pads.plan(block, ahead)
+                session_pads.keep(cursor, self._sealer, pad, data, row.decided_at)
+                session_pads.discard(cursor, block)
             ready = replace(ready, first_unit=pool_marks(cursor).next_unit)
             sets, units = carve(ready, data)
             self._append_sets(cursor, sets)
@@ -389,6 +401,7 @@ class KeyStore:
             row = block_row(cursor, block)
             if row is not None and row.state is BlockState.READY:
                 raise BlockConflict(block, "expected a pending block, got a ready one")
+            session_pads.discard(cursor, block)
             cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
             cursor.execute("DELETE FROM blocks WHERE number = ?", (block,))
         self._database.truncate()

@@ -34,6 +34,7 @@ from bellwire.keys.store import KeyStore
 from bellwire.node.audit import AuditLog, open_audit
 from bellwire.node.door import GRACE_S, LINK, KmeIdentity, open_door, open_identity, renew, rules_of
 from bellwire.node.fence import key_is_placed, settle_restored
+from bellwire.node.fresh import SessionRules
 from bellwire.node.identity import load_identity, load_or_create_identity
 from bellwire.node.kek import kek_source
 from bellwire.node.material import Material, Photons
@@ -495,4 +496,10 @@ def _assemble(
         saes=identity.registry if identity else NOBODY,
         sync_s=sync_s,
         time_to_live_s=settings.kme.time_to_live_s,
+        session_rules=SessionRules(
+            epsilon=distill.epsilon,
+            in_flight=settings.kme.sessions,
+            of_sae=settings.kme.sessions_per_sae,
+            of_pair=settings.kme.sessions_per_pair,
+        ),
     )

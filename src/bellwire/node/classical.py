@@ -14,9 +14,9 @@ import contextlib
 import time
 from collections.abc import Callable
 from typing import Protocol as Interface
-from typing import TypeVar
 
 import structlog
+from msgspec import structs
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError
@@ -30,6 +30,7 @@ from bellwire.distill.conversation import (
     Compute,
     FetchHalf,
     FetchKeys,
+    Phase,
     Send,
     Store,
 )
@@ -39,20 +40,25 @@ from bellwire.distill.line import (
     MAX_HELLO,
     MAX_PENDING,
     MAX_SYNC,
+    Declined,
     Ended,
     Frame,
     Line,
     Settled,
     Step,
     Sync,
+    Wanted,
 )
-from bellwire.distill.messages import NONCE_BYTES, Open
+from bellwire.distill.messages import NONCE_BYTES, Fresh, Open
+from bellwire.distill.reconciliation import Method
 from bellwire.distill.report import BlockReport
 from bellwire.distill.session import Effect, End, Finished, Session
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
+from bellwire.keys.session_pads import PadFor
 from bellwire.node.durable import whole
 from bellwire.node.material import Material, NoPart, NotOpened, Opening
+from bellwire.node.under_way import Name, Said, UnderWay, put
 
 MAX_WAITING = 4
 """Messages of a block that may wait for us; the lockstep lets a peer be one ahead, and end it."""
@@ -61,8 +67,8 @@ MAX_OPENING = 1 << 19
 """Bytes of a message that opens a block: the longest names a vendor's keys."""
 
 HELLO_TIMEOUT_S = 5.0
-BLOCK_TIMEOUT_S = 3600.0
-"""Of all steps together, for a peer that takes all the time that it has for each."""
+SESSIONS_IN_FLIGHT = 4
+"""Sessions under way at once, beside blocks: more would only take each other's time."""
 
 CLOSE_TIMEOUT_S = 1.0
 _ENDINGS = (ConnectionEnded, FrameTampered, FrameTooLarge, MalformedMessage)
@@ -83,8 +89,8 @@ class Vault(Interface):
     async def authentication(self, block: int) -> BlockAuthentication:
         """Burn a block number and hand out its tag keys."""
 
-    async def keep(self, report: BlockReport, secret: Secret) -> None:
-        """Keep a verified block as pending."""
+    async def keep(self, report: BlockReport, secret: Secret, pad: PadFor | None = None) -> None:
+        """Keep a verified block as pending; `pad` says whose pad a session's is."""
 
     async def pending(self) -> list[int]:
         """Blocks kept, but not known to be kept by the peer."""
@@ -114,6 +120,25 @@ class Contact(Interface):
         """
 
 
+class Sessions(Interface):
+    """Who has pads made on demand; every method returns at once."""
+
+    def admit(self, opening: Fresh) -> PadFor:
+        """Whose pad a session gives; NoPart if we take no part in it."""
+
+    def over(self, opening: Fresh, report: BlockReport, block: UnderWay | None) -> None:
+        """A session ended here, released if it was accepted; no block if it did not begin."""
+
+    def said(self, block: UnderWay, sender: Side, step: int, body: bytes) -> None:
+        """A message of a session crossed the channel."""
+
+    def wanted(self, wanted: Wanted) -> None:
+        """Alice: Bob asks for a session."""
+
+    def declined(self, declined: Declined) -> None:
+        """Bob: Alice will not open it."""
+
+
 class Classical:
     """One connection, from first contact or HELLO to its end.
 
@@ -126,6 +151,7 @@ class Classical:
         flowing: Whether keys may flow here now.
         step_timeout_s: How long the peer may take for a step.
         report: Called with every block's report, once.
+        sessions: Who has sessions of this link.
         in_flight: Blocks that Bob answers at once; further ones wait.
         contact: Stands before HELLO; None where the pre-placed key was brought.
     """
@@ -141,6 +167,7 @@ class Classical:
         flowing: Callable[[], bool],
         step_timeout_s: float,
         report: Callable[[BlockReport], None],
+        sessions: Sessions,
         in_flight: int = 1,
         contact: Contact | None = None,
     ) -> None:
@@ -152,6 +179,7 @@ class Classical:
         self._flowing = flowing
         self._step_timeout_s = step_timeout_s
         self._report = report
+        self._sessions = sessions
         self._in_flight = in_flight
         self._broken: BellwireError | None = None
         self._contact = contact
@@ -160,7 +188,7 @@ class Classical:
         self._conditions = Conditions()
         self._pending: list[int] = []
         self._reading: asyncio.Task[None] | None = None
-        self._blocks: dict[_Name, _Block] = {}
+        self._blocks: dict[Name, UnderWay] = {}
         self._arrivals: asyncio.Queue[Step | BellwireError] = asyncio.Queue()
         self._opening = asyncio.Lock()
         self._last: asyncio.Future[None] | None = None
@@ -240,9 +268,22 @@ class Classical:
             self._writer.transport.abort()
 
     async def open_block(
-        self, protocol: Protocol, pulses: int, *, probe: int | None
+        self,
+        protocol: Protocol,
+        pulses: int,
+        *,
+        probe: int | None,
+        session: Wanted | None = None,
+        master: Side = Side.ALICE,
     ) -> BlockReport:
         """Alice: run one block; `probe` is the probe's number, or None for a block that gives key.
+
+        Args:
+            protocol: Of the block.
+            pulses: Its length.
+            probe: See above.
+            session: What the block is for, if it is a session.
+            master: The side of the session's master.
 
         Raises:
             ConnectionEnded, FrameTampered: the connection is over; the block is reported all the
@@ -251,11 +292,11 @@ class Classical:
         # Numbers must leave in ascending order: nothing is awaited between here and the first
         # message, which is why the session begins inside.
         async with self._opening:
-            opened = await self._open(protocol, pulses, probe)
+            opened = await self._open(protocol, pulses, probe, session, master)
             if isinstance(opened, BlockReport):
                 return opened
-            block = self._enter(opened)
-            effects = opened.start()
+            block = self._enter(*opened)
+            effects = block.session.start()
         return await self._drive(block, effects)
 
     async def watch(self) -> None:
@@ -269,9 +310,22 @@ class Classical:
         assert self._broken is not None
         raise self._broken
 
+    async def ask(self, message: Wanted | Declined) -> None:
+        """Bob: ask for a session; Alice: decline one.
+
+        Raises:
+            ConnectionEnded: the connection is over.
+        """
+        await self._send(message)
+
     async def _open(
-        self, protocol: Protocol, pulses: int, probe: int | None
-    ) -> Session | BlockReport:
+        self,
+        protocol: Protocol,
+        pulses: int,
+        probe: int | None,
+        session: Wanted | None,
+        master: Side,
+    ) -> tuple[Session, PadFor | None] | BlockReport:
         assert self._peer is not None
         number = 1 + max(await self._vault.last_block(), self._peer.last_block)
         authentication = None
@@ -285,12 +339,38 @@ class Classical:
             )
         except NotOpened as error:
             return self._not_begun(error.opening, error.reason, str(error))
+        pad = None
+        if session is not None:
+            try:
+                opening = fresh = self._fresh(opening, session, master)
+                pad = self._sessions.admit(fresh)
+            except NoPart as error:
+                return self._not_begun(opening, error.reason, str(error))
         if probe is None:
             try:
                 authentication = await self._vault.authentication(number)
             except ReserveExhausted as error:
                 return self._not_begun(opening, Reason.RESERVE, str(error))
-        return self._session(opening, authentication)
+        return self._session(opening, authentication), pad
+
+    def _fresh(self, opening: Opening, session: Wanted, master: Side) -> Fresh:
+        """A block of ours as a session.
+
+        Raises:
+            NoPart: it is none of photons.
+        """
+        if not isinstance(opening, Open):
+            raise NoPart(Reason.LINK, "sessions need photons, and keys come from a vendor's box")
+        fresh = Fresh(
+            *structs.astuple(opening),
+            session=session.session,
+            pad_bits=session.pad_bits,
+            master=master,
+            grant=session.grant,
+        )
+        # A session is waited for: codes make keys equal in two messages, where Cascade takes fifty.
+        quick = structs.replace(fresh, reconciliation=Method.LDPC)
+        return quick if self._material.accepts(quick) else fresh
 
     async def answer(self) -> None:
         """Bob: run the peer's blocks, until the connection is over.
@@ -304,13 +384,15 @@ class Classical:
                 arrival = await self._arrivals.get()
                 if isinstance(arrival, BellwireError):
                     raise arrival
-                while len(self._blocks) >= self._in_flight:
-                    over = {block.over for block in self._blocks.values()}
+                opening = self._material.read(arrival.body)
+                while over := self._in_the_way(opening):
                     await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
-                session = await self._answered(arrival)
-                if session is None:
+                answered = await self._answered(arrival, opening)
+                if answered is None:
                     continue
-                block = self._enter(session)
+                block = self._enter(*answered)
+                self._hear(block, arrival)
+                session = block.session
                 effects = session.start() + session.receive(arrival.step, arrival.body)
                 task = asyncio.create_task(self._answer_block(block, effects))
                 running.add(task)
@@ -323,19 +405,37 @@ class Classical:
                     task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
 
-    async def _answer_block(self, block: "_Block", effects: list[Effect]) -> None:
+    def _in_the_way(self, opening: Opening) -> "set[asyncio.Future[None]]":
+        """What to wait for before a block may be answered: sessions do not wait for blocks."""
+        fresh = isinstance(opening, Fresh)
+        alike = {
+            block.over
+            for block in self._blocks.values()
+            if isinstance(block.session.opening, Fresh) is fresh
+        }
+        return alike if len(alike) >= (SESSIONS_IN_FLIGHT if fresh else self._in_flight) else set()
+
+    async def _answer_block(self, block: UnderWay, effects: list[Effect]) -> None:
         # What ends the connection ends its reading too, and `answer` hears of it there.
         with contextlib.suppress(*_ENDINGS):
             await self._drive(block, effects)
 
-    async def _answered(self, arrival: Step) -> Session | None:
+    async def _answered(
+        self, arrival: Step, opening: Opening
+    ) -> tuple[Session, PadFor | None] | None:
         """The session of a block that the peer opens, if we take part in it."""
-        opening = self._material.read(arrival.body)
         if opening.number != arrival.number or opening.probe != arrival.probe:
             raise MalformedMessage("expected one number in a block's frame and opening")
         refused: tuple[Reason, str] | None = None
-        authentication = None
-        if not self._material.accepts(opening):
+        authentication, pad = None, None
+        if isinstance(opening, Fresh):
+            try:
+                pad = self._sessions.admit(opening)
+            except NoPart as error:
+                refused = error.reason, str(error)
+        if refused is not None:
+            pass
+        elif not self._material.accepts(opening):
             refused = Reason.DISAGREED, "the peer's settings are not ours"
         elif (opening.probe, opening.number) in self._blocks:
             refused = Reason.DISAGREED, "a block of this number is under way already"
@@ -353,7 +453,7 @@ class Classical:
             await self._send(Ended(opening.probe, opening.number, reason))
             self._not_begun(opening, reason, message)
             return None
-        return self._session(opening, authentication)
+        return self._session(opening, authentication), pad
 
     def _session(self, opening: Opening, authentication: BlockAuthentication | None) -> Session:
         return Session(
@@ -365,10 +465,10 @@ class Classical:
             pauses=True,
         )
 
-    def _enter(self, session: Session) -> "_Block":
+    def _enter(self, session: Session, pad: PadFor | None = None) -> UnderWay:
         """From now on the peer's messages of this block are kept for it."""
         opening = session.opening
-        block = _Block(session)
+        block = UnderWay(session, pad)
         if not opening.probe:
             block.before, self._last = self._last, block.over
         self._blocks[opening.probe, opening.number] = block
@@ -385,10 +485,15 @@ class Classical:
             reason=reason,
             message=message,
         )
-        self._report(report)
+        self._ended(opening, report, None)
         return report
 
-    async def _drive(self, block: "_Block", effects: list[Effect]) -> BlockReport:
+    def _ended(self, opening: Opening, report: BlockReport, block: UnderWay | None) -> None:
+        self._report(report)
+        if isinstance(opening, Fresh):
+            self._sessions.over(opening, report, block)
+
+    async def _drive(self, block: UnderWay, effects: list[Effect]) -> BlockReport:
         """Run a session to its end, and report it; what ended the connection is raised after."""
         session = block.session
         try:
@@ -396,21 +501,24 @@ class Classical:
         except asyncio.CancelledError:
             for effect in session.end(Reason.LOST, "the connection was given up", tell=False):
                 if isinstance(effect, Finished):
-                    self._report(effect.report)
+                    self._ended(session.opening, effect.report, block)
             raise
         finally:
             block.over.set_result(None)
             del self._blocks[session.opening.probe, session.opening.number]
 
-    async def _run(self, block: "_Block", effects: list[Effect]) -> BlockReport:
+    async def _run(self, block: UnderWay, effects: list[Effect]) -> BlockReport:
         session = block.session
         failure: BellwireError | None = None
         last = effects[-1]
+        phase = session.phase
         while True:
             last = effects[-1] if effects else last
             finished = next((e for e in effects if isinstance(e, Finished)), None)
+            block.lap(phase)
+            phase = session.phase
             try:
-                await self._tell(session, effects)
+                await self._tell(block, effects)
                 if finished is None:
                     effects = await self._go_on(block, last)
             except TimeoutError:
@@ -420,20 +528,22 @@ class Classical:
                 effects = session.end(_reason(error), str(error), tell=False)
             if finished is not None:
                 self._conditions = self._conditions.after(finished.report)
-                await self._conclude(finished.report)
+                await self._conclude(block, finished.report)
                 if failure is not None:
                     raise failure
                 return finished.report
 
-    async def _tell(self, session: Session, effects: list[Effect]) -> None:
-        opening = session.opening
+    async def _tell(self, block: UnderWay, effects: list[Effect]) -> None:
+        opening = block.session.opening
         for effect in effects:
             if isinstance(effect, Send):
+                if isinstance(opening, Fresh):
+                    self._sessions.said(block, self._side, effect.step, effect.body)
                 await self._send(Step(opening.probe, opening.number, effect.step, effect.body))
             elif isinstance(effect, End):
                 await self._send(Ended(opening.probe, opening.number, effect.reason))
 
-    async def _go_on(self, block: "_Block", last: Effect) -> list[Effect]:
+    async def _go_on(self, block: UnderWay, last: Effect) -> list[Effect]:
         """Wait for what the session's last effect asks for, and hand it over."""
         session = block.session
         if isinstance(last, Compute):
@@ -444,25 +554,26 @@ class Classical:
             if block.before is not None:
                 await asyncio.wait({block.before})
             try:
-                await whole(self._vault.keep(last.report, last.secret))
+                await whole(self._vault.keep(last.report, last.secret, block.pad))
             except StoreError as error:
                 return session.end(Reason.STORE, str(error))
+            block.secret = None if block.pad is None else last.secret
             return session.stored()
         left = block.deadline - asyncio.get_running_loop().time()
-        return self._take(session, await block.next(min(self._step_timeout_s, left)))
+        return self._take(block, await block.next(min(self._step_timeout_s, left)))
 
-    async def _fetch(self, block: "_Block") -> list[Effect]:
+    async def _fetch(self, block: UnderWay) -> list[Effect]:
         """Get our half, or keys; a peer that gives up meanwhile need not wait for the link."""
         session = block.session
         # Alice knows without a probe that she needs keys compared, and wants to hear of Bob's box.
         flowing = self._side is Side.ALICE or self._flowing()
         fetch = asyncio.create_task(self._material.fetch(session.opening, flowing=flowing))
-        arrival: asyncio.Task[_Said] | None = None
+        arrival: asyncio.Task[Said] | None = None
         try:
             while not fetch.done():
                 arrival = asyncio.create_task(block.next(None))
                 await asyncio.wait({fetch, arrival}, return_when=asyncio.FIRST_COMPLETED)
-                if arrival.done() and (effects := self._take(session, arrival.result())):
+                if arrival.done() and (effects := self._take(block, arrival.result())):
                     return effects
         finally:
             left = [task for task in (fetch, arrival) if task is not None]
@@ -475,21 +586,29 @@ class Classical:
             return session.end(error.reason, str(error))
         return session.provide(got)
 
-    def _take(self, session: Session, frame: "_Said") -> list[Effect]:
+    def _take(self, block: UnderWay, frame: Said) -> list[Effect]:
+        session = block.session
         if isinstance(frame, Ended):
             return session.end(
                 frame.reason, f"the peer ended the block: {frame.reason}", tell=False
             )
+        self._hear(block, frame)
         return session.receive(frame.step, frame.body)
 
-    async def _conclude(self, report: BlockReport) -> None:
+    def _hear(self, block: UnderWay, frame: Step) -> None:
+        if isinstance(block.session.opening, Fresh):
+            self._sessions.said(block, self._side.peer, frame.step, frame.body)
+
+    async def _conclude(self, block: UnderWay, report: BlockReport) -> None:
         if report.accepted and not report.probe:
             try:
                 await whole(self._vault.release(report.number))
             except StoreError as error:
                 # It stays pending; the next SYNC settles it.
                 log.warning("block not released", block=report.number, error=str(error))
-        self._report(report)
+                block.secret = None
+            block.lap(Phase.STORAGE)
+        self._ended(block.session.opening, report, block)
 
     async def _read(self) -> None:
         assert self._line is not None
@@ -508,17 +627,23 @@ class Classical:
         Raises:
             MalformedMessage: no block's frame, or more than the lockstep lets a peer say.
         """
+        if isinstance(frame, Wanted) and self._side is Side.ALICE:
+            self._sessions.wanted(frame)
+            return
+        if isinstance(frame, Declined) and self._side is Side.BOB:
+            self._sessions.declined(frame)
+            return
         if not isinstance(frame, Step | Ended):
             raise MalformedMessage(f"expected a block's message, got {type(frame).__name__}")
         block = self._blocks.get((frame.probe, frame.number))
         if block is not None:
-            _put(block.inbox, frame, MAX_WAITING)
+            put(block.inbox, frame, MAX_WAITING)
         elif self._side is Side.BOB and isinstance(frame, Step) and frame.step == 0:
             if len(frame.body) > MAX_OPENING:
                 raise MalformedMessage(
                     f"expected an opening of at most {MAX_OPENING} bytes, got {len(frame.body)}"
                 )
-            _put(self._arrivals, frame, MAX_IN_FLIGHT)
+            put(self._arrivals, frame, MAX_IN_FLIGHT + SESSIONS_IN_FLIGHT)
 
     async def _send(self, message: Frame) -> None:
         assert self._line is not None
@@ -529,39 +654,6 @@ class Classical:
             # The peer may be there and not read: no block of this connection would go on.
             self._writer.transport.abort()
             raise ConnectionEnded("the peer takes nothing of what we send") from error
-
-
-_T = TypeVar("_T")
-_Said = Step | Ended
-_Name = tuple[bool, int]
-"""Whether it is a probe, and its number."""
-
-
-class _Block:
-    """A block that is under way: what the peer said of it, and whose end it waits for."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.inbox: asyncio.Queue[_Said | BellwireError] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        self.over: asyncio.Future[None] = loop.create_future()
-        self.deadline = loop.time() + BLOCK_TIMEOUT_S
-        self.before: asyncio.Future[None] | None = None
-
-    async def next(self, timeout_s: float | None) -> _Said:
-        """The peer's next message; what ended the connection is raised, also to who asks again."""
-        async with asyncio.timeout(timeout_s):
-            item = await self.inbox.get()
-        if isinstance(item, BellwireError):
-            self.inbox.put_nowait(item)
-            raise item
-        return item
-
-
-def _put(queue: "asyncio.Queue[_T]", item: _T, limit: int) -> None:
-    if queue.qsize() >= limit:
-        raise MalformedMessage(f"expected at most {limit} messages ahead of us")
-    queue.put_nowait(item)
 
 
 def _reason(error: BellwireError) -> Reason:

@@ -14,7 +14,7 @@ from bellwire.keys.further import FurtherSite
 from bellwire.keys.kme import Limits
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.model import KeySourceKind
-from bellwire.keys.site import SiteLink
+from bellwire.keys.site import SessionSource, SiteLink
 from bellwire.keys.status import StatusView
 from bellwire.keys.status_log import StatusRecord
 from bellwire.node.settings import Settings
@@ -89,6 +89,10 @@ class Behind(Protocol):
     source: KeySourceKind
 
     @property
+    def sessions(self) -> SessionSource | None:
+        """What makes keys on demand; a further process does not."""
+
+    @property
     def link_keys(self) -> LinkKeys:
         """The keys of its link."""
 
@@ -119,8 +123,12 @@ def open_door(
         allowance: What masters may have; None for what the settings say.
     """
     kme = settings.kme
-    link = SiteLink(node.link_keys, node.view, node.source)
-    limits = Limits(key_bits=kme.key_bits, max_keys_per_request=kme.max_keys_per_request)
+    link = SiteLink(node.link_keys, node.view, node.source, node.sessions)
+    limits = Limits(
+        key_bits=kme.key_bits,
+        max_keys_per_request=kme.max_keys_per_request,
+        sessions=node.sessions is not None,
+    )
     site = FurtherSite(
         identity.name,
         identity.registry,

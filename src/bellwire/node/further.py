@@ -13,6 +13,7 @@ from bellwire.crypto.kek.envelope import Envelope
 from bellwire.keys.further import FurtherKeys
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.sealing import STORE_KEY
+from bellwire.keys.site import SessionSource
 from bellwire.keys.status import StatusView
 from bellwire.keys.status_log import StatusLog, StatusRecord
 from bellwire.keys.store import KeyStore
@@ -49,11 +50,15 @@ class Further:
         keys: Of the link.
         log: The history of the link's status, which the node writes.
         source: Where keys come from, as the node said.
+
+    Attributes:
+        sessions: None: the node has the link.
     """
 
     def __init__(self, keys: FurtherKeys, log: StatusLog, source: KeySourceKind) -> None:
         self.link_keys = keys
         self.source = source
+        self.sessions: SessionSource | None = None
         self._log = log
 
     def view(self) -> StatusView:

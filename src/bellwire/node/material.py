@@ -13,7 +13,7 @@ from bellwire.base.matching import Matching
 from bellwire.base.secret import Secret
 from bellwire.crypto.errors import RandomnessFailed
 from bellwire.distill.choice import Conditions
-from bellwire.distill.messages import TICKET_BYTES, Open, Supply, decode
+from bellwire.distill.messages import TICKET_BYTES, Fresh, Open, Supply, decode
 from bellwire.distill.planes import Planes
 from bellwire.distill.verdict import Reason
 from bellwire.keys.model import KeySourceKind
@@ -171,7 +171,9 @@ def read_opening(body: bytes) -> Opening:
     Raises:
         MalformedMessage: it opens none.
     """
-    # Only a Supply begins with text: ["supply", …].
+    # Only two begin with text: ["supply", …] and, of 16 elements or more, ["fresh", …].
     if body[1:8] == b"\xa6supply":
         return decode(body, Supply)
+    if body[3:9] == b"\xa5fresh":
+        return decode(body, Fresh)
     return decode(body, Open)

@@ -34,6 +34,7 @@ from bellwire.keys.status_log import StatusRecord
 from bellwire.keys.store import KeyStore
 from bellwire.node.accounts import Accounts
 from bellwire.node.classical import Classical, Contact
+from bellwire.node.fresh import REFUSED, FreshSessions, SessionRules
 from bellwire.node.material import Material
 from bellwire.node.peering import Peering, closed
 from bellwire.node.saes import NOBODY, Saes
@@ -111,11 +112,13 @@ class NodeService:
         saes: The SAEs of this site.
         sync_s: How long a sync of the store's disk takes, in seconds.
         time_to_live_s: Age at which keys that no slave fetched are given up, in seconds.
+        session_rules: What sessions must be like, and may be asked for.
 
     Attributes:
         keys: For consumers at the node's own socket.
         kme: Name of this site's KME.
         link_keys: For every other door.
+        sessions: Makes pads on demand.
         source: Where keys come from.
         status_changed: Called after each block and probe.
         reload: Takes over settings that changed.
@@ -139,6 +142,7 @@ class NodeService:
         saes: Saes = NOBODY,
         sync_s: float = 0.0,
         time_to_live_s: float = 86_400.0,
+        session_rules: SessionRules | None = None,
     ) -> None:
         self.side = side
         self._contact = contact
@@ -163,6 +167,14 @@ class NodeService:
         )
         vault.released = self.link_keys.add_block
         self.source = material.kind
+        self.sessions = FreshSessions(
+            side,
+            self.link_keys,
+            source=material.kind,
+            flowing=self._flowing,
+            clock=clock,
+            rules=session_rules,
+        )
         self.keys = KeyService(self.link_keys, flow, material.kind)
         self.status_changed: Callable[[], None] | None = None
         self.note: Callable[..., None] = _nobody_notes
@@ -177,7 +189,6 @@ class NodeService:
         self._numbers = itertools.count(1)
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(16)
         self._asked = asyncio.Event()
-        self._probes = itertools.count(1)
         self._unproven: dict[asyncio.Task[None], str] = {}
         self._accepted: set[asyncio.Task[None]] = set()
         self._consumed_bits = 0
@@ -186,6 +197,9 @@ class NodeService:
         self._doubted = False
         self._current: asyncio.Task[None] | None = None
         self._contacted = asyncio.Event()
+
+    def _flowing(self) -> bool:
+        return self._status.at(self._clock()).keys_may_flow
 
     def _fenced(self, why: str) -> None:
         self.note("pool voided", why=why)
@@ -261,6 +275,7 @@ class NodeService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.sessions.close()
         with contextlib.suppress(StoreError):  # it is the last second's
             await self._keep_status()
         await self.link_keys.close()
@@ -394,7 +409,11 @@ class NodeService:
             await asyncio.gather(earlier, return_exceptions=True)
         await connection.settle()
         await self.link_keys.open(await self._vault.mac_key())
-        await connection.answer()
+        self.sessions.attach(connection)
+        try:
+            await connection.answer()
+        finally:
+            self.sessions.detach(connection)
 
     async def run_alice(self, host: str, port: int, found: Found = lambda: ()) -> None:
         """Alice: connect, run blocks, connect again, for ever.
@@ -455,8 +474,10 @@ class NodeService:
                     await self.link_keys.open(await self._vault.mac_key())
                     delays = iter(RECONNECT_S)
                     log.info("connected to the peer", host=host, port=port)
+                    self.sessions.attach(connection)
                     await self._work(connection)
                 finally:
+                    self.sessions.detach(connection)
                     await connection.close()
             except (OSError, TimeoutError, BellwireError) as error:
                 log.warning("no connection to the peer", error=str(error) or "no answer in time")
@@ -470,9 +491,10 @@ class NodeService:
             vault=self._vault,
             material=self._material,
             random=self._random,
-            flowing=lambda: self._status.at(self._clock()).keys_may_flow,
+            flowing=self._flowing,
             step_timeout_s=self._step_timeout_s,
             report=self._take_report,
+            sessions=self.sessions,
             in_flight=self._in_flight,
             contact=self._contact,
         )
@@ -558,7 +580,7 @@ class NodeService:
     async def _probe(self, connection: Classical) -> None:
         schedule = self._schedule
         report = await connection.open_block(
-            schedule.protocol, schedule.probe_pulses, probe=next(self._probes)
+            schedule.protocol, schedule.probe_pulses, probe=next(self.sessions.probes)
         )
         self._doubted = report.reason is Reason.UNPROVEN
         # While no probe comes through, neither does a block, and each would cost its tags.
@@ -583,7 +605,10 @@ class NodeService:
         now = self._clock()
         before = self._status.at(now).status
         self._consumed_bits += report.authentication_bits
+        self.sessions.learn(report)
         self._reports.append((next(self._numbers), now, report))
+        if report.reason in REFUSED:
+            return
         self._status.decide(
             BlockOutcome(
                 protocol=report.protocol,

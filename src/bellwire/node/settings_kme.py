@@ -66,6 +66,15 @@ class KmeSettings(BaseModel):
     priority: tuple[_Name, ...] = Field(
         default=(), max_length=10_000, description="Masters that may use the last of the stock."
     )
+    sessions: int = Field(
+        default=16, ge=0, le=256, description="Sessions of this site's masters at once; 0: none."
+    )
+    sessions_per_sae: int = Field(
+        default=4, ge=1, le=256, description="Sessions of one master at once."
+    )
+    sessions_per_pair: int = Field(
+        default=2, ge=1, le=256, description="Sessions of one master with one slave at once."
+    )
     operators: tuple[_Name, ...] = Field(
         default=(), max_length=256, description="SAEs that may see metrics."
     )

@@ -10,6 +10,7 @@ from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.report import SIGNED_CONTACT_ASSUMPTION, BlockReport
 from bellwire.keys.model import BlockRecord, BlockState, ContactMethod, KeySourceKind
 from bellwire.keys.reserve import SET_BYTES, TagPurpose
+from bellwire.keys.session_pads import PadFor
 from bellwire.keys.store import KeyStore
 
 
@@ -62,8 +63,8 @@ class StoreVault:
             assumptions=(SIGNED_CONTACT_ASSUMPTION,) if signed else (),
         )
 
-    async def keep(self, report: BlockReport, secret: Secret) -> None:
-        """Keep a verified block as pending."""
+    async def keep(self, report: BlockReport, secret: Secret, pad: PadFor | None = None) -> None:
+        """Keep a verified block as pending; `pad` says whose pad a session's is."""
         record = BlockRecord(
             block=report.number,
             protocol=report.protocol,
@@ -74,7 +75,7 @@ class StoreVault:
             epsilon=report.epsilon,
             decided_at=self._clock(),
         )
-        await asyncio.to_thread(self._store.put_pending, record, secret)
+        await asyncio.to_thread(self._store.put_pending, record, secret, pad)
 
     async def pending(self) -> list[int]:
         """Blocks kept here, not known to be kept by the peer."""
@@ -92,7 +93,7 @@ class StoreVault:
         """The peer keeps it too: it may be used."""
         ready = await asyncio.to_thread(self._store.mark_ready, block)
         self.refilled_bits += ready.refill_bits
-        if self.released is not None:
+        if self.released is not None and ready.units:
             await self.released(block)
 
     async def discard(self, block: int) -> None:

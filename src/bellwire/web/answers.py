@@ -4,7 +4,7 @@ Containers are filled into a template, with one call of base64 for all keys of a
 """
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -59,7 +59,7 @@ def status(pair: PairStatus, limits: Limits) -> bytes:
     )
 
 
-def error(message: str, details: Sequence[dict[str, str]] = ()) -> bytes:
+def error(message: str, details: Sequence[Mapping[str, object]] = ()) -> bytes:
     """Table 13."""
     content: dict[str, object] = {"message": message}
     if details:

@@ -5,7 +5,7 @@ BellwireError
 └── DoorUnusable     (UsageError) the address cannot be listened on
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bellwire.base.errors import RefusedError, UsageError
 
@@ -24,7 +24,7 @@ class RequestRefused(RefusedError):
         code: int,
         message: str,
         *,
-        details: Sequence[dict[str, str]] = (),
+        details: Sequence[Mapping[str, object]] = (),
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(message)

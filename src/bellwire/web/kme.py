@@ -6,7 +6,7 @@ is that of `docs/reference/etsi014.md`.
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from bellwire.base.errors import BellwireError
@@ -19,6 +19,7 @@ from bellwire.keys.errors import (
     PeerAbsent,
     QuotaReached,
     SaeUnknown,
+    SessionAborted,
     SlaveUnknown,
     StoreError,
 )
@@ -119,12 +120,22 @@ def refusal(error: BaseException, method: Method) -> RequestRefused | None:
         return RequestRefused(400, NOT_FOUND if method is Method.BY_ID else UNKNOWN)
     if isinstance(error, SaeUnknown | KeyNotGranted):
         return RequestRefused(401, UNAUTHORISED)
-    if isinstance(error, KeyGone):
-        return RequestRefused(400, NOT_FOUND)
+    if isinstance(error, KeyGone | SessionAborted):
+        return _no_key(error, method)
     for kind, (reason, retry_s) in _NOT_NOW.items():
         if isinstance(error, kind):
             return _not_now(reason or str(error), retry_s)
     return None
+
+
+def _no_key(error: KeyGone | SessionAborted, method: Method) -> RequestRefused:
+    """There is none under an id, or a session gave none, whose record is told."""
+    if isinstance(error, KeyGone):
+        return RequestRefused(400, NOT_FOUND)
+    details: list[Mapping[str, object]] = [{"reason": str(error)}, error.extension]
+    if method is Method.BY_ID:
+        return RequestRefused(400, NOT_FOUND, details=details)
+    return RequestRefused(503, NO_ACCESS, details=details)
 
 
 def too_fast(wait_s: float) -> RequestRefused:

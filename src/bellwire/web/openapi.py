@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bellwire.etsi014.record import FRESH, MAX_FRESH_BITS
 from bellwire.keys.kme import MAX_SAE_ID, Limits
 
 _UUID = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
@@ -103,7 +104,6 @@ def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 def _schemas(bounds: Limits, number: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
     words = {"type": "string"}
     count = {"type": "integer", "minimum": 0}
-    named = {"type": "string", "minLength": 1, "maxLength": MAX_SAE_ID}
     any_object = {"type": "object"}
     maybe_object = {"type": ["object", "null"]}
     status = {
@@ -121,31 +121,14 @@ def _schemas(bounds: Limits, number: dict[str, Any], size: dict[str, Any]) -> di
             count,
         ),
     }
+    plain = _plain_request(bounds, number, size)
     return {
         "Status": {
             "type": "object",
             "required": list(status),
             "properties": {**status, "status_extension": any_object},
         },
-        "KeyRequest": {
-            "type": "object",
-            "properties": {
-                "number": {**number, "default": 1},
-                "size": {**size, "default": bounds.key_bits},
-                "additional_slave_SAE_IDs": {
-                    "type": "array",
-                    "items": named,
-                    "maxItems": bounds.max_additional_slaves,
-                    "uniqueItems": True,
-                },
-                "extension_mandatory": {
-                    "type": "array",
-                    "items": {"type": "object", "maxProperties": 0},
-                    "description": "No extension is supported.",
-                },
-                "extension_optional": {"type": "array", "items": any_object},
-            },
-        },
+        "KeyRequest": {"anyOf": [plain, _session_request()]} if bounds.sessions else plain,
         "KeyIDs": {
             "type": "object",
             "required": ["key_IDs"],
@@ -190,5 +173,50 @@ def _schemas(bounds: Limits, number: dict[str, Any], size: dict[str, Any]) -> di
                 "message": words,
                 "details": {"type": "array", "items": any_object},
             },
+        },
+    }
+
+
+def _plain_request(bounds: Limits, number: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
+    """Keys of the pool."""
+    return {
+        "type": "object",
+        "properties": {
+            "number": {**number, "default": 1},
+            "size": {**size, "default": bounds.key_bits},
+            "additional_slave_SAE_IDs": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1, "maxLength": MAX_SAE_ID},
+                "maxItems": bounds.max_additional_slaves,
+                "uniqueItems": True,
+            },
+            "extension_mandatory": {
+                "type": "array",
+                "items": {"type": "object", "maxProperties": 0},
+                "description": "No extension is supported here.",
+            },
+            "extension_optional": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+
+
+def _session_request() -> dict[str, Any]:
+    """One key, made now."""
+    size = {"type": "integer", "minimum": 8, "maximum": MAX_FRESH_BITS, "multipleOf": 8}
+    asked = {
+        "type": "object",
+        "properties": {FRESH: {"const": True}},
+        "required": [FRESH],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "required": ["extension_mandatory"],
+        "properties": {
+            "number": {"const": 1},
+            "size": size,
+            "additional_slave_SAE_IDs": {"type": "array", "maxItems": 0},
+            "extension_mandatory": {"type": "array", "items": asked, "minItems": 1, "maxItems": 1},
+            "extension_optional": {"type": "array", "items": {"type": "object"}},
         },
     }

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from bellwire.etsi014.errors import printable
+from bellwire.etsi014.record import FRESH, MAX_FRESH_BITS
 from bellwire.keys.kme import KEY_ID_BYTES, MAX_SAE_ID, KeyRequest, Limits
 from bellwire.web.errors import RequestRefused
 
@@ -104,8 +105,12 @@ def key_request(wire: "WireKeyRequest", caller: str, slave: str, limits: Limits)
     size = limits.key_bits if wire.size is msgspec.UNSET else _integer("size", wire.size)
     if size % 8:
         raise RequestRefused(400, "size shall be a multiple of 8")
-    _within("size", size, limits.min_key_bits, limits.max_key_bits)
-    _within("number", number, 1, limits.max_keys_per_request)
+    unsupported = [name for each in wire.extension_mandatory for name in each]
+    fresh = limits.sessions and _fresh(wire.extension_mandatory)
+    if fresh:
+        unsupported = [name for name in unsupported if name != FRESH]
+    _within("size", size, limits.min_key_bits, MAX_FRESH_BITS if fresh else limits.max_key_bits)
+    _within("number", number, 1, 1 if fresh else limits.max_keys_per_request)
     further = wire.additional_slaves
     if len(further) > limits.max_additional_slaves:
         raise RequestRefused(
@@ -118,7 +123,8 @@ def key_request(wire: "WireKeyRequest", caller: str, slave: str, limits: Limits)
         raise RequestRefused(400, "additional_slave_SAE_IDs: expected each SAE once, got one twice")
     if caller in slaves:
         raise RequestRefused(400, "a slave SAE is another than the caller")
-    unsupported = [name for each in wire.extension_mandatory for name in each]
+    if fresh and further:
+        raise RequestRefused(400, f"{FRESH}: expected one slave SAE, got {1 + len(further)}")
     if unsupported:
         raise RequestRefused(
             400,
@@ -128,7 +134,21 @@ def key_request(wire: "WireKeyRequest", caller: str, slave: str, limits: Limits)
                 for name in unsupported[:MAX_DETAILS]
             ],
         )
-    return KeyRequest(slaves, number, size)
+    if fresh and len(wire.extension_mandatory) != 1:
+        raise RequestRefused(400, f"{FRESH}: expected it once and alone")
+    return KeyRequest(slaves, number, size, fresh)
+
+
+def _fresh(mandatory: list[dict[str, Any]]) -> bool:
+    """Whether a session is asked for.
+
+    Raises:
+        RequestRefused: 400, it is asked for otherwise than by `true`.
+    """
+    asked = [each[FRESH] for each in mandatory if FRESH in each]
+    if any(value is not True for value in asked):
+        raise RequestRefused(400, f"{FRESH}: expected true, got something else")
+    return bool(asked)
 
 
 def read_key_ids(verb: bytes, query: bytes, body: bytes, limits: Limits) -> bytes:

@@ -14,7 +14,7 @@ OF_FILES = {
     "test_a_file_that_is_no_store_is_refused_and_left_as_it_is",
     "test_another_programs_database_or_version_is_refused",
     "test_a_store_of_every_earlier_version_is_taken_over_without_its_stock",
-    "test_a_store_of_version_5_keeps_all_that_it_had",
+    "test_a_store_of_every_migrated_version_keeps_all_that_it_had",
     "test_a_folder_that_cannot_be_used_is_a_clear_usage_error",
     "test_the_wrong_key_or_side_opens_nothing_and_harms_nothing",
     "test_a_damaged_value_is_noticed",

@@ -5,7 +5,19 @@ A verb is a module here with a function `command`, and a line below; `ca` and `k
 
 import typer
 
-from bellwire.cli.keys import backup, ca, fence, fetch, follow, get, kek, reload, restore, status
+from bellwire.cli.keys import (
+    backup,
+    ca,
+    fence,
+    fetch,
+    follow,
+    get,
+    kek,
+    reload,
+    restore,
+    session,
+    status,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +33,7 @@ def _group() -> None:
 app.command("status")(status.command)
 app.command("get")(get.command)
 app.command("fetch")(fetch.command)
+app.command("session")(session.command)
 app.command("follow")(follow.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)

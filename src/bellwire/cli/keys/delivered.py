@@ -39,8 +39,16 @@ def check_out(out: Path | None) -> None:
         raise UsageError(f"--out: expected a folder to write to, got {out.absolute().parent}")
 
 
-def deliver(keys: Sequence["Key"], out: Path | None, *, as_json: bool) -> None:
+def deliver(
+    keys: Sequence["Key"], out: Path | None, *, as_json: bool, session: object = None
+) -> None:
     """Print the keys, or write them to `out` and print their ids.
+
+    Args:
+        keys: All of them.
+        out: See above.
+        as_json: Whether to print one JSON document.
+        session: The record of the session that made them, for that document.
 
     Raises:
         PathUnusable: `out` cannot be written.
@@ -48,15 +56,17 @@ def deliver(keys: Sequence["Key"], out: Path | None, *, as_json: bool) -> None:
     """
     from bellwire.base.private import write_whole
 
+    made = {} if session is None else {"session": session}
     whole = {"keys": [_element(each) for each in keys]}
     if out is not None:
         content = json.dumps(whole, ensure_ascii=False).encode() + b"\n"
         if not write_whole(out, content, replace=False):
             raise UsageError(f"--out: expected the name of a new file, got {out}, which is there")
     if as_json and out is not None:
-        output.emit({"keys": [{"key_ID": each.key_id} for each in keys], "file": out})
+        ids = [{"key_ID": each.key_id} for each in keys]
+        output.emit({"keys": ids, "file": out} | made)
     elif as_json:
-        output.emit(whole)
+        output.emit(whole | made)
     else:
         console = output.stdout()
         for each in whole["keys"]:

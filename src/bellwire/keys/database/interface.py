@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from bellwire.keys.database.place import ServerPlace
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Of the tables that this version of bellwire reads and writes."""
 
 BUSY_TIMEOUT_S = 1.0
