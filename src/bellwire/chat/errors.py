@@ -4,9 +4,12 @@ BellwireError
 ├── UsageError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
-│   └── StoreUnusable         a person's store cannot be opened, read or written
-├── StoreCorrupt              a person's store is damaged, or none of ours
+│   └── StoreUnusable         a person's or a relay's store cannot be opened, read or written
+├── StoreCorrupt              a store is damaged, or none of ours
+├── RelayMisbehaved           what came over the line to a relay is no frame of its protocol
+├── RelayUnreachable          (UnreachableError) no relay answers, or the line to it has ended
 └── RefusedError
+    ├── RelayRefused          the relay says no; `reason` is why
     ├── PadExhausted          policy `require`, and no pad of ours is long enough
     ├── BundleRefused         a peer's keys are not signed by its identity, or have expired
     ├── OpeningRefused        the first message of a session is not acceptable
@@ -24,7 +27,7 @@ BellwireError
 No message of these errors carries a byte of a key, a pad or a text.
 """
 
-from bellwire.base.errors import BellwireError, RefusedError, UsageError
+from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 
 
 class ChatMisuse(UsageError):
@@ -36,11 +39,31 @@ class ContactUnknown(UsageError):
 
 
 class StoreUnusable(UsageError):
-    """A person's store cannot be opened, read or written, or another process has it open."""
+    """A store cannot be opened, read or written, or another process has it open."""
 
 
 class StoreCorrupt(BellwireError):
-    """A person's store is not what was written there; it was left as it is."""
+    """A store is not what was written there; it was left as it is."""
+
+
+class RelayMisbehaved(BellwireError):
+    """What came over the line is no frame of the protocol, or of another version."""
+
+
+class RelayUnreachable(UnreachableError):
+    """No relay answers at the address, or the line to it has ended; again may help."""
+
+
+class RelayRefused(RefusedError):
+    """The relay did not do what it was asked for.
+
+    Attributes:
+        reason: Its number for why (spec/relay.md).
+    """
+
+    def __init__(self, reason: int, why: str) -> None:
+        super().__init__(f"the relay refused: {why}")
+        self.reason = reason
 
 
 class PadExhausted(RefusedError):

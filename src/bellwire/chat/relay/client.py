@@ -1,0 +1,235 @@
+"""A client's line to a relay: the owner's side and the sender's side.
+
+Use two lines: one on which the owner logs in and listens, and one, without a login, on which
+payloads are dropped; otherwise the relay could tell whose payloads they are.
+"""
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from bellwire.chat.errors import RelayMisbehaved, RelayRefused, RelayUnreachable
+from bellwire.chat.identity import Identity
+from bellwire.chat.relay.frames import (
+    MAX_FRAME_BYTES,
+    Answer,
+    Challenge,
+    Close,
+    Deliver,
+    Done,
+    Drop,
+    Listen,
+    Login,
+    Open,
+    Reason,
+    Refused,
+    Request,
+    Safe,
+    encode,
+    read_answer,
+)
+from bellwire.crypto.labels import CHAT_RELAY
+
+ANSWER_WITHIN_S: Final = 10.0
+
+
+class _Frames(WSListener):
+    """Hands whole frames on, and says when the line has ended."""
+
+    def __init__(self, take: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        super().__init__()
+        self._take = take
+        self._ended = ended
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._ended()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+        elif frame.msg_type == WSMsgType.BINARY:
+            self._take(frame.get_payload_as_bytes())
+
+
+class RelayClient:
+    """One line; `RelayClient.connect` makes it, `close` ends it.
+
+    After anything but RelayRefused the line is over, and what was asked for may have been done or
+    not: connect again, and ask again with the same token.
+    """
+
+    def __init__(self) -> None:
+        self._transport: WSTransport | None = None
+        self._requests = itertools.count(1)
+        self._asked: dict[int, asyncio.Future[None]] = {}
+        self._challenge: asyncio.Future[Challenge] = asyncio.get_running_loop().create_future()
+        self._came: asyncio.Queue[Deliver | None] = asyncio.Queue()
+        self._fault: Exception | None = None
+
+    @classmethod
+    async def connect(cls, url: str) -> Self:
+        """Connect to the relay at `ws://HOST:PORT` or `wss://…`.
+
+        Raises:
+            RelayUnreachable: nothing answers there.
+            RelayMisbehaved: what answers is no relay.
+        """
+        line = cls()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                line._transport, _ = await ws_connect(
+                    lambda: _Frames(line._take, line._ended), url, max_frame_size=MAX_FRAME_BYTES
+                )
+                await asyncio.shield(line._challenge)
+        except (OSError, WSError, ValueError) as error:
+            line.close()
+            raise RelayUnreachable(
+                "no relay answers at that address", hint="Is it up, and is the address right?"
+            ) from error
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the line; again is harmless."""
+        if self._transport is not None:
+            self._transport.disconnect()
+        self._ended()
+
+    async def login(self, account: Identity) -> None:
+        """Say who owns the mailboxes; `account` is a key for this relay alone.
+
+        Raises:
+            RelayRefused, RelayUnreachable, RelayMisbehaved: see `errors`.
+        """
+        challenge = await self._challenge
+        signature = account.sign(challenge.nonce + challenge.relay_id, CHAT_RELAY)
+        await self._ask(lambda n: Login(n, account.public.public_bytes, signature))
+
+    async def open_mailbox(self, mailbox: bytes, right: bytes) -> None:
+        """Have a mailbox, into which whoever has `right` may drop; again is harmless."""
+        right_hash = hashlib.sha256(right).digest()
+        await self._ask(lambda n: Open(n, mailbox, right_hash))
+
+    async def close_mailbox(self, mailbox: bytes) -> None:
+        """Give a mailbox up, with what is in it."""
+        await self._ask(lambda n: Close(n, mailbox))
+
+    async def drop(self, right: bytes, token: bytes, ttl_s: int, payload: bytes) -> None:
+        """Leave a payload; on return it is durable at the relay."""
+        await self._ask(lambda n: Drop(n, right, token, ttl_s, payload))
+
+    async def listen(self) -> None:
+        """Have what comes delivered, from now on."""
+        await self._ask(Listen)
+
+    async def next(self) -> Deliver:
+        """The next payload; call `safe` once it is durable here.
+
+        Raises:
+            RelayUnreachable, RelayMisbehaved: the line has ended.
+        """
+        delivered = await self._came.get()
+        if delivered is None:
+            self._came.put_nowait(None)
+            raise self._fault or self._gone()
+        return delivered
+
+    def safe(self, number: int) -> None:
+        """The relay may forget this one."""
+        self._send(Safe(number))
+
+    async def _ask(self, make: Callable[[int], Request]) -> None:
+        if self._fault is not None:
+            raise self._fault
+        number = next(self._requests) & 0xFFFFFFFF
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answered
+        try:
+            self._send(make(number))
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await answered
+        except TimeoutError:
+            raise RelayUnreachable("the relay did not answer in time") from None
+        finally:
+            self._asked.pop(number, None)
+
+    def _send(self, request: Request) -> None:
+        if self._transport is not None and self._fault is None:
+            self._transport.send(WSMsgType.BINARY, encode(request))
+
+    def _take(self, data: bytes) -> None:
+        try:
+            self._heard(read_answer(data))
+        except RelayMisbehaved as error:
+            self._fault = self._fault or error
+            self.close()
+
+    def _heard(self, answer: Answer) -> None:
+        match answer:
+            case Deliver():
+                self._came.put_nowait(answer)
+            case Done(request):
+                self._settle(request, None)
+            case Refused(0, reason):
+                self._fault = _refusal(reason)
+                self.close()
+            case Refused(request, reason):
+                self._settle(request, _refusal(reason))
+            case Challenge() if not self._challenge.done():
+                self._challenge.set_result(answer)
+
+    def _settle(self, request: int, error: Exception | None) -> None:
+        asked = self._asked.get(request)
+        if asked is None or asked.done():
+            return
+        if error is None:
+            asked.set_result(None)
+        else:
+            asked.set_exception(error)
+
+    def _ended(self) -> None:
+        self._fault = self._fault or self._gone()
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_exception(self._fault)
+        if not self._challenge.done():
+            self._challenge.set_exception(self._fault)
+            self._challenge.exception()  # seen, should nobody wait for it
+        self._came.put_nowait(None)
+
+    @staticmethod
+    def _gone() -> RelayUnreachable:
+        return RelayUnreachable("the line to the relay has ended")
+
+
+_WORDS: Final = {
+    Reason.NOT_LOGGED_IN: "the account is not logged in, or its signature does not hold",
+    Reason.NO_MAILBOX: "there is no such mailbox",
+    Reason.FULL: "the mailbox, or the account's number of mailboxes, is full",
+    Reason.TOO_FAST: "too many requests at once",
+    Reason.TAKEN: "the mailbox, or the right to drop, is in use",
+    Reason.FAILED: "its store failed",
+    Reason.ELSEWHERE: "another connection of the account listens now",
+}
+
+
+def _refusal(reason: Reason) -> RelayRefused:
+    return RelayRefused(reason, _WORDS[reason])

@@ -1,0 +1,227 @@
+"""What crosses the line to a relay: one binary frame a message (spec/relay.md).
+
+Every frame begins with a byte that says what it is. Lengths are exact: whatever is longer, shorter
+or of another kind is no frame.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from bellwire.chat.errors import RelayMisbehaved
+from bellwire.chat.identity import PUBLIC_BYTES, SIGNATURE_BYTES
+from bellwire.chat.session import PAYLOAD_SIZES
+
+VERSION: Final = 1
+NONCE_BYTES: Final = 32
+RELAY_ID_BYTES: Final = 32
+MAILBOX_BYTES: Final = 16
+RIGHT_BYTES: Final = 32
+TOKEN_BYTES: Final = 16
+MAX_TTL_S: Final = 30 * 86_400
+"""How long a relay keeps what nobody fetches, at most, in seconds."""
+
+_CHALLENGE: Final = struct.Struct(f">BB{NONCE_BYTES}s{RELAY_ID_BYTES}s")
+_LOGIN: Final = struct.Struct(f">BI{PUBLIC_BYTES}s{SIGNATURE_BYTES}s")
+_OPEN: Final = struct.Struct(f">BI{MAILBOX_BYTES}s{RIGHT_BYTES}s")
+_CLOSE: Final = struct.Struct(f">BI{MAILBOX_BYTES}s")
+_DROP: Final = struct.Struct(f">BI{RIGHT_BYTES}s{TOKEN_BYTES}sI")
+_LISTEN: Final = struct.Struct(">BI")
+_SAFE: Final = struct.Struct(">BQ")
+_DONE: Final = struct.Struct(">BI")
+_REFUSED: Final = struct.Struct(">BIB")
+_DELIVER: Final = struct.Struct(f">B{MAILBOX_BYTES}sQ")
+MAX_FRAME_BYTES: Final = _DROP.size + PAYLOAD_SIZES[-1]
+
+
+class Op(IntEnum):
+    """What a frame is; the relay's own have the highest bit."""
+
+    LOGIN = 0x01
+    OPEN = 0x02
+    CLOSE = 0x03
+    DROP = 0x04
+    LISTEN = 0x05
+    SAFE = 0x06
+    CHALLENGE = 0x81
+    DONE = 0x82
+    REFUSED = 0x83
+    DELIVER = 0x84
+
+
+class Reason(IntEnum):
+    """Why a relay refuses."""
+
+    NOT_LOGGED_IN = 1
+    NO_MAILBOX = 2
+    FULL = 3
+    TOO_FAST = 4
+    TAKEN = 5
+    FAILED = 6
+    ELSEWHERE = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The relay's first frame; a login signs both."""
+
+    nonce: bytes
+    relay_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The account's public key, and its signature of the challenge."""
+
+    request: int
+    public: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Have a mailbox; `right_hash` is SHA-256 of the right to drop into it."""
+
+    request: int
+    mailbox: bytes
+    right_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Give a mailbox up, and what is in it."""
+
+    request: int
+    mailbox: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Leave a payload in the mailbox of a right; `token` is the same when it is sent again."""
+
+    request: int
+    right: bytes
+    token: bytes
+    ttl_s: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Deliver what is in the account's mailboxes, now and from now on."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Safe:
+    """What was delivered under this number is durable here; the relay may forget it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A request was done, durably."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request was not done."""
+
+    request: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """A payload; numbers of one mailbox grow in the order in which it came."""
+
+    mailbox: bytes
+    number: int
+    payload: bytes
+
+
+Request = Login | Open | Close | Drop | Listen | Safe
+Answer = Challenge | Done | Refused | Deliver
+
+
+def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911 - a line for each
+    """A frame as it is sent."""
+    match frame:
+        case Drop(request, right, token, ttl_s, payload):
+            return _DROP.pack(Op.DROP, request, right, token, ttl_s) + payload
+        case Deliver(mailbox, number, payload):
+            return _DELIVER.pack(Op.DELIVER, mailbox, number) + payload
+        case Safe(number):
+            return _SAFE.pack(Op.SAFE, number)
+        case Done(request):
+            return _DONE.pack(Op.DONE, request)
+        case Refused(request, reason):
+            return _REFUSED.pack(Op.REFUSED, request, reason)
+        case Challenge(nonce, relay_id):
+            return _CHALLENGE.pack(Op.CHALLENGE, VERSION, nonce, relay_id)
+        case Login(request, public, signature):
+            return _LOGIN.pack(Op.LOGIN, request, public, signature)
+        case Open(request, mailbox, right_hash):
+            return _OPEN.pack(Op.OPEN, request, mailbox, right_hash)
+        case Close(request, mailbox):
+            return _CLOSE.pack(Op.CLOSE, request, mailbox)
+        case Listen(request):
+            return _LISTEN.pack(Op.LISTEN, request)
+
+
+def read_request(data: bytes) -> Request:
+    """A frame of a client's.
+
+    Raises:
+        RelayMisbehaved: it is none.
+    """
+    op = data[0] if data else 0
+    try:
+        if op == Op.DROP and len(data) - _DROP.size in PAYLOAD_SIZES:
+            _, request, right, token, ttl_s = _DROP.unpack_from(data)
+            drop = Drop(request, right, token, ttl_s, data[_DROP.size :])
+            if 1 <= drop.ttl_s <= MAX_TTL_S:
+                return drop
+        elif op == Op.SAFE:
+            return Safe(*_SAFE.unpack(data)[1:])
+        elif op == Op.LOGIN:
+            return Login(*_LOGIN.unpack(data)[1:])
+        elif op == Op.OPEN:
+            return Open(*_OPEN.unpack(data)[1:])
+        elif op == Op.CLOSE:
+            return Close(*_CLOSE.unpack(data)[1:])
+        elif op == Op.LISTEN:
+            return Listen(*_LISTEN.unpack(data)[1:])
+    except struct.error:
+        pass
+    raise RelayMisbehaved(f"expected a frame of a client, got {len(data)} other bytes")
+
+
+def read_answer(data: bytes) -> Answer:
+    """A frame of a relay's.
+
+    Raises:
+        RelayMisbehaved: it is none, or of another version.
+    """
+    op = data[0] if data else 0
+    try:
+        if op == Op.DELIVER and len(data) - _DELIVER.size in PAYLOAD_SIZES:
+            _, mailbox, number = _DELIVER.unpack_from(data)
+            return Deliver(mailbox, number, data[_DELIVER.size :])
+        if op == Op.DONE:
+            return Done(*_DONE.unpack(data)[1:])
+        if op == Op.REFUSED:
+            _, request, reason = _REFUSED.unpack(data)
+            return Refused(request, Reason(reason))
+        if op == Op.CHALLENGE:
+            _, version, nonce, relay_id = _CHALLENGE.unpack(data)
+            if version == VERSION:
+                return Challenge(nonce, relay_id)
+    except (struct.error, ValueError):
+        pass
+    raise RelayMisbehaved(f"expected a frame of a relay of version 1, got {len(data)} other bytes")

@@ -1,0 +1,124 @@
+"""A relay in this process, or in one of its own that can be killed."""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+
+from bellwire.base.secret import Secret
+from bellwire.chat.identity import Identity
+from bellwire.chat.relay.client import RelayClient
+from bellwire.chat.relay.server import Relay, RelayLimits
+from bellwire.chat.relay.store import RelayStore, StoreLimits
+
+PATIENCE_S = 60.0
+HOUR = 3600
+
+
+def account(number: int) -> Identity:
+    return Identity(Secret(bytes([number]) * 64))
+
+
+OWNER, OTHER = account(11), account(12)
+
+
+def right(number: int) -> bytes:
+    return bytes([number]) * 32
+
+
+def mailbox(number: int) -> bytes:
+    return bytes([number]) * 16
+
+
+def payload(number: int, size: int = 512) -> bytes:
+    return number.to_bytes(8, "big") + bytes(size - 8)
+
+
+def number_of(data: bytes) -> int:
+    return int.from_bytes(data[:8], "big")
+
+
+def token(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+@contextlib.asynccontextmanager
+async def relay_at(
+    folder: Path,
+    limits: RelayLimits | None = None,
+    store_limits: StoreLimits | None = None,
+    now: float = 1e9,
+) -> AsyncIterator[str]:
+    """Its address."""
+    store = RelayStore(folder, store_limits)
+    relay = Relay(store, limits, now=lambda: now)
+    try:
+        host, port = await relay.start("127.0.0.1", 0)
+        yield f"ws://{host}:{port}"
+    finally:
+        await relay.stop()
+        store.close()
+
+
+async def owner_at(url: str, who: Identity = OWNER, boxes: int = 1) -> RelayClient:
+    """Logged in, with mailboxes 1 to `boxes`."""
+    line = await RelayClient.connect(url)
+    await line.login(who)
+    for number in range(1, boxes + 1):
+        await line.open_mailbox(mailbox(number), right(number))
+    return line
+
+
+class Process:
+    """`bellwire relay`, whose folder outlives it."""
+
+    def __init__(self, state: Path, port: int = 0) -> None:
+        program = Path(sys.executable).with_name("bellwire")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("BELLWIRE_")}
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the relay has ended
+        self.child = subprocess.Popen(
+            [program, "relay", "--listen", f"127.0.0.1:{port}", "--state", state, "--with-parent"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+        )
+        assert self.child.stdout is not None
+        line = self.child.stdout.readline()
+        self.ready = json.loads(line)
+        self.url: str = self.ready["url"]
+        self.port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        self.child.kill()
+        self._gather()
+
+    def stop(self) -> int:
+        """Let it end by itself."""
+        assert self.child.stdin is not None
+        self.child.stdin.close()
+        return self._gather()
+
+    def _gather(self) -> int:
+        code = self.child.wait(PATIENCE_S)
+        for stream in (self.child.stdin, self.child.stdout):
+            if stream is not None:
+                stream.close()
+        with self._log:
+            self._log.seek(0)
+            self.said = self._log.read()
+        return code
+
+
+def run(coroutine: Coroutine[None, None, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await coroutine
+
+    asyncio.run(bounded())
