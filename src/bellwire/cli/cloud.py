@@ -7,7 +7,8 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import cloud_keys, output
-from bellwire.cli.addresses import QkdOption, parse_address
+from bellwire.cli.addresses import QkdOption
+from bellwire.cli.destinations import LoginOption
 from bellwire.cli.options import ConfigOption, StateOption
 from bellwire.cli.protection import ProtectionOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
@@ -32,6 +33,13 @@ def command(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Take UDP datagrams as well, here."),
     ] = None,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BROKER", help="Take what comes to this broker: mqtt://HOST[:PORT][/PREFIX]."
+        ),
+    ] = None,
+    broker_login: LoginOption = None,
     keys: Annotated[
         Path | None, typer.Option(metavar="SOCKET", help="Key delivery socket of this site's node.")
     ] = None,
@@ -89,12 +97,12 @@ def command(
     from bellwire.base.lifetime import until_stopped
     from bellwire.channel.handshake import Policy
     from bellwire.cli.addresses import key_source
+    from bellwire.cli.cloud_doors import Doors
     from bellwire.cli.cloud_teller import Teller
     from bellwire.iot import identity
     from bellwire.iot.authority import TrustFiles
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
-    from bellwire.iot.destination import join
     from bellwire.iot.limits import Limits
     from bellwire.iot.outputs.cursors import Cursors
     from bellwire.iot.outputs.place import parse_place
@@ -109,8 +117,7 @@ def command(
     places = [parse_place(place) for place in to or ()]
     settings = load(config, {"state": {"dir": state}})
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
-    host, port = parse_address(listen) if listen else default
-    at_udp = parse_address(udp) if udp else None
+    doors = Doors.parse(listen, default, udp, mqtt, broker_login)
     logs.setup(settings.log.level, settings.log.format)
     folder = settings.state.dir / "cloud"
 
@@ -154,14 +161,12 @@ def command(
                 invitations=cloud_keys.kept_invitations(folder, settle=True),
             )
             async with outputs.running(), cloud:
-                taken = await cloud.start(host, port)
-                taken_udp = await cloud.start_udp(*at_udp) if at_udp else None
+                listening = await doors.open(cloud, outputs.notify)
                 output.emit(
                     {
                         "ready": True,
                         "service": "cloud",
-                        "listen": f"{taken[0]}:{taken[1]}",
-                        "udp": join(*taken_udp) if taken_udp else None,
+                        **listening,
                         "name": name,
                         "public_key": public,
                         "allowed": allowed,

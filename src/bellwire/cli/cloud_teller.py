@@ -8,6 +8,7 @@ import structlog
 from bellwire.cli import output
 from bellwire.iot.events import (
     Arrived,
+    BrokerChanged,
     Enrolled,
     Event,
     KeyFileIgnored,
@@ -61,6 +62,10 @@ class Teller:
                 self._log.warning("output down", output=event.output, reason=event.reason)
             case OutputUp():
                 self._log.info("output up", output=event.output)
+            case BrokerChanged(lost=None):
+                self._log.info("at the broker", broker=event.broker)
+            case BrokerChanged():
+                self._log.warning("broker lost", broker=event.broker, reason=event.lost)
 
     def undrained(self, left: int) -> None:
         """Say how many connections are cut because they did not end in time."""

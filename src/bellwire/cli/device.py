@@ -8,7 +8,7 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import device_ca, device_fleet, output
 from bellwire.cli.addresses import QkdOption, key_source
-from bellwire.cli.destinations import parse_destination
+from bellwire.cli.destinations import LoginOption, parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
@@ -170,10 +170,12 @@ def send(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Where the cloud listens: HOST:PORT, or udp://HOST:PORT. Default: as the "
+            help="Where the cloud listens: HOST:PORT, udp://HOST:PORT or "
+            "mqtt://HOST[:PORT][/PREFIX]. Default: as the "
             "settings say.",
         ),
     ] = None,
+    broker_login: LoginOption = None,
     keys: Annotated[
         Path | None, typer.Option(metavar="SOCKET", help="Key delivery socket of this site's node.")
     ] = None,
@@ -237,7 +239,7 @@ def send(
         )
     settings = load(config, {"state": {"dir": state}})
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
-    address = parse_destination(to) if to else Address(*default)
+    address = parse_destination(to, broker_login) if to else Address(*default)
     folder = settings.state.dir / "device"
     identity, pin = enrolment.load(folder, protection_of(settings, key_protection, folder))
     path = data or _record_live(folder, live or 0, interval)

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from types import TracebackType
+from typing import Protocol
 
 from bellwire.channel.handshake import Gate, Policy, SessionOptions, Suite, TicketBox
 from bellwire.crypto.kem import XWingPrivateKey
@@ -26,6 +27,13 @@ from bellwire.iot.store import CloudStore
 from bellwire.iot.streams import OpenStreams
 from bellwire.iot.tcp_listener import TcpListener
 from bellwire.iot.udp import UdpListener
+
+
+class Listener(Protocol):
+    """Takes devices over a transport, until it is closed after the reception."""
+
+    async def close(self) -> None:
+        """Take nothing more; again is harmless."""
 
 
 class Cloud:
@@ -98,6 +106,7 @@ class Cloud:
         self._tcp = TcpListener(self.door, self.reception)
         self._udp = UdpListener(self.door, self.reception)
         self._watching: asyncio.Task[None] | None = None
+        self._more: list[Listener] = []
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on TCP; port 0 takes a free one. Returns the address that was taken.
@@ -122,6 +131,10 @@ class Cloud:
         self._tcp.stop()
         return await self.reception.drain(within_s)
 
+    def add(self, listener: Listener) -> None:
+        """Close a listener that stands at our door and reception when we close."""
+        self._more.append(listener)
+
     async def close(self) -> None:
         """Stop listening and end all connections; again is harmless."""
         self._tcp.stop()
@@ -131,6 +144,8 @@ class Cloud:
             self._watching = None
         await self.reception.close()
         await self._udp.close()
+        for each in self._more:
+            await each.close()
         await self._tcp.close()
 
     async def __aenter__(self) -> "Cloud":

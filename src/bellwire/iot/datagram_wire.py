@@ -30,6 +30,7 @@ from bellwire.iot.keys import KeySource
 
 FIRST_AGAIN_S: Final = 0.5
 MAX_AGAIN_S: Final = 4.0
+_ANSWERS: Final = frozenset({Kind.ANSWER, Kind.RESUME_ANSWER, Kind.ALERT, Kind.UNKNOWN})
 MAX_INBOX: Final = 4
 """Messages that may wait to be read."""
 
@@ -129,7 +130,8 @@ class CallingWire:
         if (fragment.digest, fragment.cookie) != (self._knock.digest, self._cookie):
             return
         message = self._assembly.add(fragment)
-        if message is not None:
+        # What we said ourselves comes back where somebody reflects it.
+        if message is not None and message[0] in _ANSWERS:
             self._hear(message)
 
     def _hear(self, message: bytes) -> None:
@@ -201,7 +203,7 @@ class AnsweringWire:
                 raise HandshakeFailed("expected a hello with its cookie, got one without")
             self._hello, self._answer = message, ()
             self._digest, self._cookie = fragment.digest, fragment.cookie
-        elif fragment.digest != self._digest:
+        elif message[0] != Kind.CONFIRM or fragment.digest != self._digest:
             raise HandshakeFailed("expected a message of this handshake, got another's")
         if self._inbox.full():
             raise HandshakeFailed("expected what was said to be read first, got more")

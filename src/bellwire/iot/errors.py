@@ -14,7 +14,8 @@ BellwireError
 │   ├── InvitationError   an invitation cannot be made so, or is not there
 │   ├── StateInUse        another cloud uses the state folder
 │   ├── ListenError       the address cannot be listened at: in use, or not ours
-│   └── OutputUnknown     a place for readings is misspelt, or its library is not installed
+│   ├── OutputUnknown     a place for readings is misspelt, or its library is not installed
+│   └── TransportMissing  a transport needs a package that is not installed
 ├── RefusedError
 │   ├── KeyRefused        the source of keys gives none: link RED, or the key is gone
 │   ├── StreamMismatch    what the cloud holds of a stream is not what the device has
@@ -27,6 +28,7 @@ BellwireError
 └── UnreachableError
     ├── OutputFailed      an output of the cloud does not take readings now
     ├── KeyUnavailable    the source of keys does not answer, or has none now
+    ├── BrokerUnreachable no MQTT broker answers, or it does not let us in
     └── CloudUnreachable  the cloud does not answer, or stopped answering
         └── CloudSilent   it ended the connection at our hello: another cloud, or too busy
 """
@@ -102,6 +104,10 @@ class OutputUnknown(UsageError):
     """A place where readings should go is misspelt, or its library is not installed."""
 
 
+class TransportMissing(UsageError):
+    """A transport needs a package that is not installed."""
+
+
 class KeyRefused(RefusedError):
     """The source of keys refuses; nothing may be sent."""
 
@@ -140,6 +146,10 @@ class CodeSpent(CodeRefused):
 
 class KeyUnavailable(UnreachableError):
     """The source of keys cannot be reached, or has no key at this moment."""
+
+
+class BrokerUnreachable(UnreachableError):
+    """No MQTT broker answers at this address, or it does not let us in; readings are kept."""
 
 
 class CloudUnreachable(UnreachableError):

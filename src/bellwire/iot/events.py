@@ -61,4 +61,21 @@ class OutputUp:
     output: str
 
 
-Event = SessionOpened | Enrolled | Arrived | TurnedAway | KeyFileIgnored | OutputDown | OutputUp
+@dataclass(frozen=True, slots=True)
+class BrokerChanged:
+    """An MQTT broker is there (`lost` is None), or was lost, and why."""
+
+    broker: str
+    lost: str | None
+
+
+Event = (
+    SessionOpened
+    | Enrolled
+    | Arrived
+    | TurnedAway
+    | KeyFileIgnored
+    | OutputDown
+    | OutputUp
+    | BrokerChanged
+)
