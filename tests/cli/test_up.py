@@ -193,7 +193,12 @@ def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
         tokens[name] = made["token"]
     one = a_session(machine, tokens)
     assert one["source"] == "simulated"
-    assert a_fresh_pad(machine)["s"] > 2.5
+    pad = a_fresh_pad(machine)
+    assert pad["s"] > 2.5
+    code, heard = machine.run("lab", "overhear", "--site", "b")
+    assert code == 0
+    assert pad["session"] in {each["session"] for each in heard["messages"]}
+    assert {"slots", "settings", "test"} <= {each["phase"] for each in heard["messages"]}
 
     os.kill(machine.services()["console-a"]["pid"], signal.SIGKILL)
 

@@ -33,11 +33,12 @@ def test_every_service_ends_with_its_supervisor_and_has_its_state_and_settings(
         assert line[line.index("--config") + 1] == str(tmp_path / "x.toml")
 
 
-def test_only_in_the_lab_the_link_and_the_consoles_let_eve_in(tmp_path: Path) -> None:
+def test_only_in_the_lab_eve_is_let_in_and_overhears(tmp_path: Path) -> None:
+    everywhere = {"link", "node-a", "node-b", "console-a", "console-b"}
     for lab in (False, True):
         made = plan(tmp_path, lab=lab).values()
         told = {each.name for each in made if "--lab" in each.arguments(NOTHING_KNOWN)}
-        assert told == ({"link", "console-a", "console-b"} if lab else set())
+        assert told == (everywhere if lab else set())
 
 
 def test_a_console_asks_the_key_server_of_its_own_site(tmp_path: Path) -> None:

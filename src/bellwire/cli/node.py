@@ -93,7 +93,7 @@ def command(
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
     lab: Annotated[
-        bool, typer.Option("--lab", help="Allow what only experiments may do: --seed.")
+        bool, typer.Option("--lab", help="Allow what only experiments do: --seed, lab overhear.")
     ] = False,
     seed: SeedOption = None,
     state: StateOption = None,
@@ -142,6 +142,7 @@ def command(
         with_parent=with_parent,
         lab_seed=seed,
         kme=_kme(settings, site, kme),
+        lab=lab,
     )
     # Keys are asked for often: this loop takes less of the processor for a request.
     with asyncio.Runner(loop_factory=loop_factory()) as runner:

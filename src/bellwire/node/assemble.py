@@ -39,6 +39,7 @@ from bellwire.node.identity import load_identity, load_or_create_identity
 from bellwire.node.kek import kek_source
 from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
+from bellwire.node.overheard import Overheard
 from bellwire.node.policy import Policy
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.reload import Reloader
@@ -70,6 +71,7 @@ class NodeOptions:
         with_parent: End when standard input does.
         lab_seed: Makes this side's choices reproducible, in the lab and the demo only.
         kme: Where keys are served over HTTPS; None for nowhere.
+        lab: Whether what crosses the public channel of sessions is kept for operators to hear.
     """
 
     site: str
@@ -80,6 +82,7 @@ class NodeOptions:
     with_parent: bool
     lab_seed: int | None = None
     kme: tuple[str, int] | None = None
+    lab: bool = False
 
 
 def node_folder(state: Path, site: str) -> Path:
@@ -210,6 +213,7 @@ async def run_node(
             identity=identity,
             sync_s=sync_s,
         )
+        node.sessions.overheard = Overheard() if options.lab else None
         if audit is not None:
             node.note, node.keys.left = audit.note, audit.local
         warming = asyncio.create_task(asyncio.to_thread(warm_source))

@@ -48,6 +48,7 @@ from bellwire.keys.model import KeySourceKind
 from bellwire.keys.session_pads import PadFor, cut
 from bellwire.node.classical import SESSIONS_IN_FLIGHT, Classical
 from bellwire.node.material import NoPart
+from bellwire.node.overheard import Overheard
 from bellwire.node.records import Records, record_of
 from bellwire.node.under_way import UnderWay
 
@@ -114,7 +115,7 @@ class FreshSessions:
     Attributes:
         probes: Numbers of probes, which sessions share.
         records: Of past sessions.
-        overhear: Called with what of a session crossed the channel, if anybody listens.
+        overheard: Keeps what of sessions crossed the channel, in the lab.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class FreshSessions:
         self._rules = rules or SessionRules()
         self.probes = itertools.count(1)
         self.records = Records(clock)
-        self.overhear: Callable[[UnderWay, Side, int, bytes], None] | None = None
+        self.overheard: Overheard | None = None
         self._figures = LinkFigures()
         self._line: Classical | None = None
         self._slots = asyncio.Semaphore(SESSIONS_IN_FLIGHT)
@@ -358,8 +359,8 @@ class FreshSessions:
 
     def said(self, block: UnderWay, sender: Side, step: int, body: bytes) -> None:
         """A message of a session crossed the channel."""
-        if self.overhear is not None:
-            self.overhear(block, sender, step, body)
+        if self.overheard is not None:
+            self.overheard.hear(block, sender, step, body)
 
     def over(self, opening: Fresh, report: BlockReport, block: UnderWay | None) -> None:
         """A session ended here."""

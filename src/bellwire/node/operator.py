@@ -19,6 +19,7 @@ from bellwire.base.local import AnswerMalformed, LocalServer, ask
 from bellwire.keys.history import MAX_HISTORY, History
 from bellwire.keys.status_log import StatusRecord
 from bellwire.node.accounts import Accounts
+from bellwire.node.overheard import Message
 
 if TYPE_CHECKING:  # an operator that asks need not load what a node is made of
     from bellwire.node.service import NodeService
@@ -79,6 +80,18 @@ class Records(msgspec.Struct, frozen=True, array_like=True, tag="recorded"):
     records: list[StatusRecord]
 
 
+class GetOverheard(msgspec.Struct, frozen=True, array_like=True, tag="overheard"):
+    """What crossed the public channel of sessions, after the message of that running number."""
+
+    after: Annotated[int, Meta(ge=0, le=1 << 62)]
+
+
+class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
+    """Messages of sessions, oldest first."""
+
+    messages: list[Message]
+
+
 class Reload(msgspec.Struct, frozen=True, array_like=True, tag="reload"):
     """Read the settings and certificates again."""
 
@@ -103,8 +116,8 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     message: str
 
 
-Request = Distil | GetReports | GetAccounts | GetHistory | GetRecords | Reload
-Answer = Reports | Balance | Past | Records | TakenOver | Failed
+Request = Distil | GetReports | GetAccounts | GetHistory | GetRecords | GetOverheard | Reload
+Answer = Reports | Balance | Past | Records | Heard | TakenOver | Failed
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
@@ -131,10 +144,19 @@ async def _answer(node: "NodeService", request: Request) -> Answer:
                 return Balance(*astuple(await node.accounts()))
             case GetRecords() | GetHistory():
                 return await _kept(node, request)
-            case Reload():
-                return _reload(node)
+            case Reload() | GetOverheard():
+                return _reload(node) if isinstance(request, Reload) else _heard(node, request)
     except BellwireError as error:
         return Failed(error.exit_code, str(error))
+
+
+def _heard(node: "NodeService", request: GetOverheard) -> Heard:
+    if node.sessions.overheard is None:
+        raise RefusedError(
+            "nothing is overheard outside the lab",
+            hint="Start the node with --lab, or all services with: bellwire up --lab",
+        )
+    return Heard(node.sessions.overheard.after(request.after))
 
 
 def _reload(node: "NodeService") -> TakenOver:
@@ -193,6 +215,17 @@ class OperatorClient:
             raise AnswerMalformed(f"expected a history of the node at {self._path}")
         return answer.history
 
+    async def overheard(self, after: int = 0) -> list[Message]:
+        """What crossed the public channel of sessions after a message, oldest first.
+
+        Raises:
+            RefusedError: the node is not in the lab.
+        """
+        answer = await self._ask(GetOverheard(after), ANSWER_WITHIN_S)
+        if not isinstance(answer, Heard):
+            raise AnswerMalformed(f"expected messages overheard by the node at {self._path}")
+        return answer.messages
+
     async def reload(self) -> TakenOver:
         """Have the node read its settings and certificates again.
 
@@ -214,7 +247,7 @@ class OperatorClient:
 
     async def _ask(
         self, request: Request, timeout_s: float, answer_limit: int = ANSWER_LIMIT
-    ) -> Reports | Balance | Past | Records | TakenOver:
+    ) -> Reports | Balance | Past | Records | Heard | TakenOver:
         body = await ask(
             self._path,
             msgspec.msgpack.encode(request),

@@ -59,7 +59,7 @@ def programs(
         settings: Of all of them.
         place: Where they keep what they keep.
         config: The settings file to hand on, absolute.
-        lab: Whether the link opens its control socket, and operators may let Eve in.
+        lab: Whether the link opens its control socket, and operators may let Eve in and overhear.
         identities: Fingerprint of each site's node, where first contact is signed; else empty.
 
     Raises:
@@ -75,10 +75,11 @@ def programs(
         )
     common = ["--with-parent", "--state", str(place.state)]
     common += ["--config", str(config)] if config is not None else []
+    with_lab = [*common, *(["--lab"] if lab else [])]
     return (
-        Program("link", lambda _: ["link", *common, *(["--lab"] if lab else [])]),
+        Program("link", lambda _: ["link", *with_lab]),
         *(
-            _node(settings, place, site, common, identities.get("ab".replace(site, "")))
+            _node(settings, place, site, with_lab, identities.get("ab".replace(site, "")))
             for site in "ab"
         ),
         Program(
@@ -90,7 +91,7 @@ def programs(
             ],
             (Port("cloud", "addresses.cloud_port", addresses.cloud_host, addresses.cloud_port),),
         ),
-        *(_console(addresses, site, [*common, *(["--lab"] if lab else [])]) for site in "ab"),
+        *(_console(addresses, site, with_lab) for site in "ab"),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from bellwire.cli.lab import (
     compare,
     des,
     follow,
+    overhear,
     power,
     repeater,
     reproduce,
@@ -48,3 +49,4 @@ app.command("reproduce")(reproduce.command)
 app.command("circuit")(circuit.command)
 app.command("tags")(tags.command)
 app.command("align")(align.command)
+app.command("overhear")(overhear.command)
