@@ -228,7 +228,9 @@ async def _flood(rng: random.Random) -> None:
     side = rng.choice(list(Side))
     channel = deaf(side)
     under_way = [(False, 7), (True, 7)]
-    blocks = [channel._enter(session(side, opening(number=n, probe=p))) for p, n in under_way]
+    blocks = [
+        channel._enter(session(side, opening(number=n, probe=p)), None, 0.0) for p, n in under_way
+    ]
     try:
         for _ in range(rng.choice([5, 200])):
             probe, number, step = rng.random() < 0.5, rng.choice([6, 7, 8, 9]), rng.choice([0, 1])

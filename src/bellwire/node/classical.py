@@ -291,11 +291,12 @@ class Classical:
         """
         # Numbers must leave in ascending order: nothing is awaited between here and the first
         # message, which is why the session begins inside.
+        since = time.perf_counter()
         async with self._opening:
             opened = await self._open(protocol, pulses, probe, session, master)
             if isinstance(opened, BlockReport):
                 return opened
-            block = self._enter(*opened)
+            block = self._enter(*opened, since)
             effects = block.session.start()
         return await self._drive(block, effects)
 
@@ -384,13 +385,14 @@ class Classical:
                 arrival = await self._arrivals.get()
                 if isinstance(arrival, BellwireError):
                     raise arrival
+                since = time.perf_counter()
                 opening = self._material.read(arrival.body)
                 while over := self._in_the_way(opening):
                     await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
                 answered = await self._answered(arrival, opening)
                 if answered is None:
                     continue
-                block = self._enter(*answered)
+                block = self._enter(*answered, since)
                 self._hear(block, arrival)
                 session = block.session
                 effects = session.start() + session.receive(arrival.step, arrival.body)
@@ -465,10 +467,10 @@ class Classical:
             pauses=True,
         )
 
-    def _enter(self, session: Session, pad: PadFor | None = None) -> UnderWay:
+    def _enter(self, session: Session, pad: PadFor | None, since: float) -> UnderWay:
         """From now on the peer's messages of this block are kept for it."""
         opening = session.opening
-        block = UnderWay(session, pad)
+        block = UnderWay(session, pad, since)
         if not opening.probe:
             block.before, self._last = self._last, block.over
         self._blocks[opening.probe, opening.number] = block

@@ -28,6 +28,7 @@ class UnderWay:
     Args:
         session: Its steps.
         pad: Of a session: whose pad it gives.
+        since: When its opening began, by `time.perf_counter`.
 
     Attributes:
         inbox: What the peer said and was not read yet, or what ended the connection.
@@ -38,7 +39,7 @@ class UnderWay:
         times: Seconds that each phase took at this side, waiting for the peer included.
     """
 
-    def __init__(self, session: Session, pad: PadFor | None = None) -> None:
+    def __init__(self, session: Session, pad: PadFor | None, since: float) -> None:
         self.session = session
         self.pad = pad
         self.inbox: asyncio.Queue[Said | BellwireError] = asyncio.Queue()
@@ -48,7 +49,7 @@ class UnderWay:
         self.before: asyncio.Future[None] | None = None
         self.secret: Secret | None = None
         self.times: dict[Phase, float] = {}
-        self._since = time.perf_counter()
+        self._since = since
 
     async def next(self, timeout_s: float | None) -> Said:
         """The peer's next message; what ended the connection is raised, also to who asks again."""

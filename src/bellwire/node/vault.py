@@ -49,11 +49,14 @@ class StoreVault:
             BlockNumberUsed: the number is not above every earlier one.
             ReserveExhausted: no pads are left for it.
         """
-        keys = await asyncio.to_thread(self._store.authentication_keys)
-        contact = await asyncio.to_thread(self._store.first_contact)
+        # In one go: a session is waited for, and each way into the thread and back takes its time.
+        return await asyncio.to_thread(self._authentication, block)
+
+    def _authentication(self, block: int) -> BlockAuthentication:
+        keys, contact = self._store.authentication_keys(), self._store.first_contact()
         assert contact is not None
         signed = contact.method is ContactMethod.SIGNED
-        pads = await asyncio.to_thread(self._store.burn, block)
+        pads = self._store.burn(block)
         return BlockAuthentication(
             hash_keys={side: keys.hash_key(side) for side in Side},
             received_pads={side: pads.pad(side, TagPurpose.RECEIVED) for side in Side},
