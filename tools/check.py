@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import launch, lock, system_packages
+from tools import device_wheel, launch, lock, system_packages
 
 ROOT = launch.ROOT
 BIN = Path(sys.executable).parent
@@ -119,7 +119,16 @@ class Checks:
             started = time.monotonic()
             json.loads(self.away(program, "demo", "--json", limit=DEMO_LIMIT_S))
             said += f", first demo in {time.monotonic() - started:.0f} s"
-        return said
+        return f"{said}\n{self.device_wheel(uv, Path(program))}"
+
+    def device_wheel(self, uv: str, cloud: Path) -> str:
+        """The device alone, installed beside nothing, works with a cloud of the whole product."""
+        programs = device_wheel.install(lambda *arguments: self.uv(uv, *arguments), self.place)
+        try:
+            took = device_wheel.try_out(programs, cloud, self.place)
+        except RuntimeError as error:
+            raise StepFailed(str(error)) from error
+        return ", ".join(f"{name} {value}" for name, value in took.items())
 
     def uv(self, uv: str, *arguments: str) -> None:
         """Run uv as the launcher does."""

@@ -1,0 +1,121 @@
+"""The second distribution: what it holds, and that this is enough to enrol and send."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tests.iot.test_command_line import cloud_process
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT / "packaging" / "bellwire-device"
+HEAVY = ("numpy", "numba", "fastapi", "sqlalchemy", "matplotlib")
+START = "from bellwire.cli.device_entry import main; main()"
+
+GUARD = f"""
+import sys
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {HEAVY!r}:
+            raise ModuleNotFoundError("too heavy for a device: " + name)
+sys.meta_path.insert(0, Guard())
+"""
+
+
+@pytest.fixture(scope="module")
+def hook() -> ModuleType:
+    found = ModuleType("hatch_build")
+    found.__file__ = str(PROJECT / "hatch_build.py")
+    exec(compile((PROJECT / "hatch_build.py").read_text(), found.__file__, "exec"), vars(found))
+    return found
+
+
+@pytest.fixture
+def tree(hook: ModuleType, tmp_path: Path) -> Path:
+    """The wheel's files, and nothing else of bellwire."""
+    place = tmp_path / "tree"
+    for file in hook.modules().values():
+        target = place / file.relative_to(ROOT / "src")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    return place
+
+
+def device(tree: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(tree), "HOME": str(tree.parent)}
+    return subprocess.run(
+        [sys.executable, "-c", GUARD + START, *map(str, arguments)],
+        env=environment,
+        cwd=tree.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_device_enrols_and_sends_to_a_cloud_of_the_whole_product(
+    tree: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("n\n1\n2\n3\n")
+    state = ("--state", tmp_path / "device")
+    invite = [sys.executable, "-c", START, "--json", "--state", str(tmp_path / "cloud")]
+    invite[2] = "from bellwire.cli.entry import main; main()"
+    invite[3:3] = ["cloud", "invite", "--name", "sensor-7"]
+    invited = json.loads(subprocess.run(invite, capture_output=True, check=True).stdout)
+    with cloud_process(tmp_path / "cloud", "--listen", "127.0.0.1:0", "--qkd", "off") as (_, ready):
+        to = ("--to", ready["listen"])
+        done = device(tree, "enroll", "--code", invited["code"], *to, *state, "--json")
+        assert done.returncode == 0, done.stderr
+        done = device(tree, "send", "--data", data, "--qkd", "off", *to, *state, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["complete"] is True
+    done = device(tree, "protect", "--to", f"file:{tmp_path / 'stick'}", *state, "--json")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_device_says_what_it_has_not(tree: Path, tmp_path: Path) -> None:
+    device_state = ("--state", tmp_path / "device")
+    key = ROOT / "tests" / "iot" / "no-such.pub"
+    done = device(tree, "enroll", "--cloud-key", key, *device_state)
+    assert (done.returncode, "public key of a cloud" in done.stderr) == (2, True)
+    done = device(tree, "send", "--live", 1, "--keys", tmp_path / "keys.sock", *device_state)
+    assert done.returncode == 2
+    assert "unexpected" not in done.stderr
+    done = device(tree, "--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("bellwire ")
+
+
+def test_no_module_of_the_device_imports_what_is_too_heavy(hook: ModuleType) -> None:
+    found = hook.modules()
+    assert "bellwire.iot.device" in found
+    for name, file in found.items():
+        words = {
+            line.strip().split(" ")[1].split(".")[0]
+            for line in file.read_text().splitlines()
+            if line.strip().startswith(("import ", "from ")) and len(line.split()) > 1
+        }
+        assert not words & set(HEAVY), name
+
+
+def test_the_devices_dependencies_are_some_of_the_whole_products_in_the_same_versions() -> None:
+    def read(path: Path) -> dict[str, object]:
+        found: dict[str, object] = tomllib.loads(path.read_text())["project"]
+        return found
+
+    whole, alone = read(ROOT / "pyproject.toml"), read(PROJECT / "pyproject.toml")
+    for name in ("dependencies",):
+        ours, theirs = alone[name], whole[name]
+        assert isinstance(ours, list)
+        assert isinstance(theirs, list)
+        assert set(ours) <= set(theirs)
+    ours, theirs = alone["optional-dependencies"], whole["optional-dependencies"]
+    assert isinstance(ours, dict)
+    assert isinstance(theirs, dict)
+    assert ours.items() <= theirs.items()
