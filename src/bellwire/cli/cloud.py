@@ -1,7 +1,7 @@
 """`bellwire cloud`: takes readings from enrolled devices."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from bellwire.cli.destinations import LoginOption
 from bellwire.cli.options import ConfigOption, StateOption
 from bellwire.cli.protection import ProtectionOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
+
+if TYPE_CHECKING:
+    from bellwire.iot.limits import Limits
+
 
 app = typer.Typer(help="Take readings from enrolled devices.")
 app.command("invite")(cloud_keys.invite)
@@ -67,6 +71,12 @@ def command(
     rate: Annotated[
         float, typer.Option(metavar="N", min=1, help="Readings a second of all devices together.")
     ] = 200_000,
+    metrics: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=0, max=65535, help="Show figures for Prometheus at 127.0.0.1:PORT."
+        ),
+    ] = None,
     drain: Annotated[
         float,
         typer.Option(
@@ -91,7 +101,7 @@ def command(
     if context.invoked_subcommand is not None:
         return
     import asyncio
-    from contextlib import closing
+    from contextlib import ExitStack, closing
 
     from bellwire.base.descriptors import raise_limit
     from bellwire.base.lifetime import until_stopped
@@ -103,11 +113,10 @@ def command(
     from bellwire.iot.authority import TrustFiles
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
-    from bellwire.iot.limits import Limits
+    from bellwire.iot.figures import CloudFigures, shown
     from bellwire.iot.outputs.cursors import Cursors
     from bellwire.iot.outputs.place import parse_place
     from bellwire.iot.outputs.running import Outputs
-    from bellwire.iot.rates import Rate
     from bellwire.iot.store import CloudStore
     from bellwire.node import logs
     from bellwire.node.settings import load
@@ -132,15 +141,16 @@ def command(
             CloudStore(folder) as store,
             closing(SeenCounters(folder / "handshakes")) as counters,
             Cursors(folder / "outputs.db") as cursors,
+            ExitStack() as showing,
         ):
             tell = Teller(print_readings=print_readings)
+            figures = CloudFigures(tell)
             outputs = Outputs(
                 {place.name: place.open() for place in places},
                 cursors=cursors,
                 folder=folder / "devices",
-                tell=tell,
+                tell=figures.notify,
             )
-
             cloud = Cloud(
                 identity=key,
                 name=name,
@@ -155,11 +165,10 @@ def command(
                 else None,
                 options=session_options(padding),
                 descriptors=raise_limit(),
-                limits=Limits(
-                    device_rate=Rate(device_rate, 5 * device_rate), total_rate=Rate(rate, 2 * rate)
-                ),
+                limits=_limits(device_rate, rate),
                 invitations=cloud_keys.kept_invitations(folder, settle=True),
             )
+            figures.watch(outputs.pumps, cloud.reception)
             async with outputs.running(), cloud:
                 listening = await doors.open(cloud, outputs.notify)
                 output.emit(
@@ -172,11 +181,18 @@ def command(
                         "allowed": allowed,
                         "devices": folder / "devices",
                         "outputs": [place.name for place in places],
+                        "metrics": showing.enter_context(shown(figures, metrics)),
                     }
                 )
                 await until_stopped(with_parent=with_parent)
-                left = await cloud.drain(drain)
-                if left:
-                    tell.undrained(left)
+                tell.undrained(await cloud.drain(drain))
 
     asyncio.run(serve())
+
+
+def _limits(device_rate: float, rate: float) -> "Limits":
+    """One device may bring five seconds' worth at once, all together two."""
+    from bellwire.iot.limits import Limits
+    from bellwire.iot.rates import Rate
+
+    return Limits(device_rate=Rate(device_rate, 5 * device_rate), total_rate=Rate(rate, 2 * rate))

@@ -68,8 +68,9 @@ class Teller:
                 self._log.warning("broker lost", broker=event.broker, reason=event.lost)
 
     def undrained(self, left: int) -> None:
-        """Say how many connections are cut because they did not end in time."""
-        self._log.warning("connections cut", count=left)
+        """Say how many connections are cut because they did not end in time, if any are."""
+        if left:
+            self._log.warning("connections cut", count=left)
 
     def _tell_away(self, event: TurnedAway) -> None:
         now = self._clock()

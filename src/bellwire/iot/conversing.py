@@ -113,8 +113,13 @@ class Conversation:
                 await self._answer(answer)
 
     async def _keep(self, name: bytes, stream: OpenStream, batch: Batch) -> FromCloud:
-        arrived = Arrived(self._device, name, batch.first, batch.readings)
-        count = await stream.append(batch.first, batch.readings, lambda: self._notify(arrived))
+        began = self._clock()
+
+        def arrived() -> None:
+            taken = self._clock() - began
+            self._notify(Arrived(self._device, name, batch.first, batch.readings, taken))
+
+        count = await stream.append(batch.first, batch.readings, arrived)
         spent = len(batch.readings)
         await asyncio.sleep(self._rates.spend(self._device.fingerprint, spent, self._clock()))
         return Stored(count)

@@ -8,10 +8,11 @@ from bellwire.iot.identity import PublicIdentity
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """A device proved who it is."""
+    """A device proved who it is, `seconds` after it connected."""
 
     device: PublicIdentity
     protections: Protections
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,16 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Arrived:
-    """Readings that are durable now, as decrypted; the first is number `first` of its stream."""
+    """Readings that are durable now, as decrypted; the first is number `first` of its stream.
+
+    They were durable `seconds` after they had come.
+    """
 
     device: PublicIdentity
     stream: bytes
     first: int
     readings: tuple[bytes, ...]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

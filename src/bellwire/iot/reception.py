@@ -5,6 +5,7 @@ calls `host` in a task of the connection's own, and closes the connection when i
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from bellwire.base.errors import BellwireError
@@ -55,6 +56,11 @@ class Reception:
     def __len__(self) -> int:
         return len(self._connections)
 
+    @property
+    def running(self) -> int:
+        """How many connections have a session."""
+        return len(self._sessions)
+
     async def host(self, host: str, peer: str, shake_hands: ShakeHands) -> None:
         """Serve one connection in the current task; its failures are told, and end here.
 
@@ -69,6 +75,7 @@ class Reception:
             self._notify(TurnedAway(peer, f"more than {self._most} connections"))
             return
         self._connections.add(task)
+        began = time.monotonic()
         try:
             async with self._entrance.enter(host) as guests:
                 opened = await shake_hands(guests)
@@ -84,7 +91,8 @@ class Reception:
                 idle_s=self._limits.idle_s,
             )
             with self._sessions.running(conversation, device.fingerprint, guests.shown):
-                self._notify(SessionOpened(device, line.session.protections))
+                taken_s = time.monotonic() - began
+                self._notify(SessionOpened(device, line.session.protections, taken_s))
                 await conversation.run()
         except asyncio.CancelledError:
             # Only `close` cancels; the task ends here, and the stream protocol of Python 3.11
