@@ -96,11 +96,14 @@ def test_the_handshake_keeps_its_promises(scene: str) -> None:
     assert search(HOLDS[scene]) > 1
 
 
+ANY = "known|did not answer|has not"
+"""Where there are several attacks, which is found first does not matter."""
+
 FALLS = {
-    "both halves broken, and another device has QKD keys": ("device has not", Scene(broken=BOTH)),
-    "both halves broken, and no QKD": ("did not answer", Scene(qkd=False, broken=BOTH)),
+    "both halves broken, and another device has QKD keys": (ANY, Scene(broken=BOTH)),
+    "both halves broken, and no QKD": (ANY, Scene(qkd=False, broken=BOTH)),
     "both halves broken, and QKD leaked": (
-        "known|did not answer|has not",
+        ANY,
         Scene(broken=BOTH, leaked=frozenset({"qkd"})),
     ),
     "the cloud's key is stolen: the device is named": (
@@ -124,16 +127,16 @@ MUTANTS = {
     ),
     "no third message": ("the device has not", Scene(Protocol(confirm=False), qkd=False)),
     "no KEM to the responder": (
-        "did not answer|has not",
+        ANY,
         Scene(Protocol(responder_kem=False), qkd=False),
     ),
     "no ephemeral KEM": ("stolen later", Scene(Protocol(ephemeral_kem=False), qkd=False)),
     "the QKD key is left out": (
-        "did not answer",
+        ANY,
         Scene(Protocol(qkd=False), broken=BOTH, insider=False),
     ),
     "one half of the KEM is left out": (
-        "known|did not answer|has not",
+        ANY,
         Scene(Protocol(both_halves=False), qkd=False, broken=frozenset("m")),
     ),
     "the offer is not sealed": (
