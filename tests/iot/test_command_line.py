@@ -413,3 +413,63 @@ def test_a_wrong_way_of_enrolling_is_wrong_usage(
     code, document, _ = run(capsys, "device", "enroll", "--state", tmp_path / "state", *more)
     assert (code, message in document["error"]["message"]) == (2, True)
     assert not (tmp_path / "state").exists()
+
+
+def test_a_device_that_runs_survives_its_own_death_and_the_cloud_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    program = PROGRAM.replace("cloud", "device")
+    line = [sys.executable, "-c", program, "device", "run", "--state", str(state)]
+    line += ["--data", "-", "--qkd", "off", "--json", "--to"]
+    with cloud_process(state, "--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--print") as (
+        cloud,
+        ready,
+    ):
+        enroll(capsys, state, ready)
+        first = subprocess.Popen(
+            [*line, f"udp://{ready['udp']}"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        assert first.stdin is not None
+        assert cloud.stdout is not None
+        first.stdin.write(b"one\ntwo\n")
+        first.stdin.flush()
+        seen = [json.loads(cloud.stdout.readline())["reading"] for _ in range(2)]
+        cloud.send_signal(signal.SIGKILL)
+        first.stdin.write(b"three\n")
+        first.stdin.flush()
+        (segment,) = (state / "device" / "buffer").glob("*.segment")
+        before = segment.stat().st_size
+        ends = time.monotonic() + 30
+        while segment.stat().st_size == before < 38 + 3 * 36:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        first.stdin.close()
+    with cloud_process(state, "--listen", "127.0.0.1:0") as (_, ready):
+        second = subprocess.run(
+            [*line, ready["listen"]], input=b"four\n", capture_output=True, timeout=60, check=True
+        )
+    report = json.loads(second.stdout)
+    assert (report["taken"], report["waiting"]) == (1, 0)
+    assert seen == ["one\n", "two\n"]
+    (kept,) = Path(ready["devices"]).glob("*/*.readings")
+    assert kept.read_bytes() == b"one\ntwo\nthree\nfour\n"
+    assert not list((state / "device" / "buffer").glob("*.segment"))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--qkd", "off"], "either --data - or --live N"),
+        (["--data", "file.csv", "--qkd", "off"], "either --data - or --live N"),
+        (["--live", "1"], "--keys SOCKET"),
+    ],
+)
+def test_wrong_use_of_run_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    code, document, _ = run(capsys, "device", "run", "--state", tmp_path / "state", *more)
+    assert code == 2
+    assert message in document["error"]["message"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwire.base.errors import UsageError
-from bellwire.cli import device_ca, device_fleet, output
+from bellwire.cli import device_ca, device_fleet, device_run, output
 from bellwire.cli.addresses import QkdOption, key_source
 from bellwire.cli.destinations import LoginOption, parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="An IoT device: enrol it with a cloud, send readings.")
 app.add_typer(device_ca.app, name="ca")
 app.command("fleet")(device_fleet.command)
+app.command("run")(device_run.command)
 
 
 @app.command()

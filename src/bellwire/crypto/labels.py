@@ -36,6 +36,7 @@ FLEET_DEVICE: Final = b"bellwire fleet device"
 ENROLMENT: Final = b"bellwire enrolment 1 "
 """Begins every label of enrolment by a one-time code (spec/enrolment.md)."""
 
+DEVICE_BUFFER: Final = b"bellwire device buffer"
 FIRST_CONTACT: Final = b"bellwire first contact 1"
 """Begins every context and label of the signed exchange (spec/first-contact.md)."""
 

@@ -8,8 +8,9 @@ before the handshake is through, and none when the source of keys refuses.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import Truncated
@@ -48,6 +49,9 @@ from bellwire.iot.messages import (
 )
 from bellwire.iot.readings import Readings
 from bellwire.iot.tickets import TicketFile
+
+KEEP_S: Final = 20.0
+"""So often, a session with nothing to send says something: a cloud lets idle ones go after 60 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +155,49 @@ class Device:
                 f"expected readings within 0 to {len(readings)}, got {first} to {stop}"
             )
         stream = self.stream(readings, stream_name)
+
+        async def work(line: Line) -> SendReport:
+            conversation = _Conversation(line, lambda: readings, stream, self.timeout_s, progress)
+            return await conversation.run(first, stop)
+
+        return await self._session(to, work)
+
+    async def follow(
+        self,
+        stream: bytes,
+        readings: Callable[[], Readings],
+        more: Callable[[int, float], Awaitable[bool]],
+        to: Destination,
+        *,
+        progress: Callable[[int], None] = lambda sent: None,
+    ) -> SendReport:
+        """Bring a stream that grows to the cloud in one session, until no more comes.
+
+        Args:
+            stream: Its name.
+            readings: What there is of it now; it only grows.
+            more: Waits at most so many seconds until there are more readings than so many; false
+                when there are not, and never will be.
+            to: Where the cloud listens.
+            progress: As for `send`.
+
+        Raises:
+            As `send`, but for RangeError.
+        """
+
+        async def work(line: Line) -> SendReport:
+            conversation = _Conversation(line, readings, stream, self.timeout_s, progress)
+            return await conversation.follow(more)
+
+        return await self._session(to, work)
+
+    async def _session(
+        self, to: Destination, work: Callable[[Line], Awaitable[SendReport]]
+    ) -> SendReport:
         async with contextlib.AsyncExitStack() as stack:
             line = await self._reach(to, stack)
-            conversation = _Conversation(line, readings, stream, self.timeout_s, progress)
             try:
-                return await conversation.run(first, stop)
+                return await work(line)
             except (ConnectionEnded, TimeoutError, Truncated) as error:
                 raise CloudUnreachable(
                     f"the cloud at {to} stopped answering",
@@ -216,7 +258,7 @@ class _Conversation:
     def __init__(
         self,
         line: Line,
-        readings: Readings,
+        readings: Callable[[], Readings],
         stream: bytes,
         timeout_s: float,
         progress: Callable[[int], None],
@@ -236,19 +278,34 @@ class _Conversation:
                 hint=f"Send from reading {already}.",
             )
         count = already
-        for at, batch in self._readings.batches(max(first, already), stop):
+        for at, batch in self._readings().batches(max(first, already), stop):
             count = await self._store(Batch(at, batch))
+        return await self._end(already, count)
+
+    async def follow(self, more: Callable[[int, float], Awaitable[bool]]) -> SendReport:
+        """Send what comes, and say something now and then, until no more comes."""
+        already = count = (await self._hold(Open(self._stream))).count
+        while await more(count, KEEP_S):
+            readings = self._readings()
+            if len(readings) == count:
+                await self._hold(Finish())
+            for at, batch in readings.batches(count, len(readings)):
+                count = await self._store(Batch(at, batch))
+        return await self._end(already, count)
+
+    async def _end(self, already: int, count: int) -> SendReport:
         after = await self._hold(Finish())
+        readings = self._readings()
         if after.count != count:
             raise ProtocolError(f"expected the cloud to hold {count} readings, got {after.count}")
         await self._line.finish(self._timeout_s)
         return SendReport(
             stream=self._stream,
-            readings=len(self._readings),
+            readings=len(readings),
             sent=count - already,
             already=already,
             stored=count,
-            sha256_in=self._readings.sha256(count),
+            sha256_in=readings.sha256(count),
             sha256_out=after.sha256,
             protections=self._line.session.protections,
         )
@@ -258,8 +315,9 @@ class _Conversation:
         answer = await self._ask(message)
         if not isinstance(answer, Holding):
             raise ProtocolError("expected the cloud to say what it holds, got another answer")
-        known = answer.count <= len(self._readings)
-        if not known or answer.sha256 != self._readings.sha256(answer.count):
+        readings = self._readings()
+        known = answer.count <= len(readings)
+        if not known or answer.sha256 != readings.sha256(answer.count):
             raise StreamMismatch(
                 f"the cloud holds {answer.count} readings under this stream's name, "
                 "and they are not the first ones of this file",

@@ -18,6 +18,7 @@ BellwireError
 │   └── TransportMissing  a transport needs a package that is not installed
 ├── RefusedError
 │   ├── KeyRefused        the source of keys gives none: link RED, or the key is gone
+│   ├── BufferSpoilt      a file of a device's buffer is not what this device wrote
 │   ├── StreamMismatch    what the cloud holds of a stream is not what the device has
 │   ├── EnrolmentFailed   a message of enrolment is not one, or not under the code
 │   └── CodeRefused       the cloud does not take the code
@@ -110,6 +111,10 @@ class TransportMissing(UsageError):
 
 class KeyRefused(RefusedError):
     """The source of keys refuses; nothing may be sent."""
+
+
+class BufferSpoilt(RefusedError):
+    """A file of a device's buffer is not what this device wrote."""
 
 
 class StreamMismatch(RefusedError):

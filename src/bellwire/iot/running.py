@@ -1,0 +1,176 @@
+"""A device that keeps running: it takes readings always, and sends them when the network lets it.
+
+Taking and sending are apart. What is taken goes to the buffer on disk; a session sends from there,
+stream by stream, for as long as it lasts; when it is lost, the next begins after a pause that grows
+and is never quite the same, so that a thousand devices do not come back at once.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bellwire.base.errors import BellwireError, RefusedError, UnreachableError
+from bellwire.iot.buffer import Buffer
+from bellwire.iot.destination import Destination
+from bellwire.iot.device import Device
+from bellwire.iot.errors import BufferSpoilt, CloudRejected, StreamMismatch
+
+FIRST_PAUSE_S: Final = 0.5
+MAX_PAUSE_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run came to.
+
+    Attributes:
+        taken: Readings from the source.
+        sent: Readings that the cloud acknowledged.
+        waiting: Readings that are in the buffer and that no session has brought over.
+        sessions: How many sessions there were.
+        lost: How many of them, or of attempts, ended badly.
+    """
+
+    taken: int = 0
+    sent: int = 0
+    waiting: int = 0
+    sessions: int = 0
+    lost: int = 0
+
+
+def passes(error: BellwireError) -> bool:
+    """Whether trying again may help: the network, a link that is RED, a cloud that is busy."""
+    if isinstance(error, StreamMismatch | BufferSpoilt):
+        return False
+    return isinstance(error, UnreachableError | RefusedError | CloudRejected)
+
+
+class Runner:
+    """Takes from a source and sends to a cloud until the source ends and all is there.
+
+    Args:
+        device: Who sends.
+        to: Where.
+        buffer: What keeps readings in between.
+        tell: Called with each failure after which it is tried again.
+        sent: Called with how many were acknowledged since the last call.
+        pause_s: The first pause; it doubles, up to MAX_PAUSE_S.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        to: Destination,
+        buffer: Buffer,
+        *,
+        tell: Callable[[BellwireError], None] = lambda error: None,
+        sent: Callable[[int], None] = lambda count: None,
+        pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        self._device = device
+        self._to = to
+        self._buffer = buffer
+        self._tell = tell
+        self._sent = sent
+        self._first_pause_s = pause_s
+        self._random = random.SystemRandom()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._there = 0  # of the first segment, what the cloud has acknowledged
+        self._ended = False
+        self.report = RunReport()
+
+    async def run(self, source: AsyncGenerator[list[bytes], None]) -> RunReport:
+        """Run until the source has ended and the cloud has everything.
+
+        Args:
+            source: Gives readings, as they come.
+
+        Raises:
+            StreamMismatch, ProtocolError, BufferSpoilt: trying again does not help.
+            PathUnusable: the disk takes no readings.
+            BellwireError: as the source raises.
+        """
+        taking = asyncio.create_task(self._take(source))
+        sending = asyncio.create_task(self._send())
+        try:
+            await asyncio.gather(taking, sending)
+        finally:
+            for task in (taking, sending):
+                task.cancel()
+            await asyncio.wait([taking, sending])
+            self.report.waiting = self._waiting
+        return self.report
+
+    @property
+    def _waiting(self) -> int:
+        return sum(len(segment) for segment in self._buffer.segments) - self._there
+
+    async def _take(self, source: AsyncGenerator[list[bytes], None]) -> None:
+        async with contextlib.aclosing(source) as readings:
+            async for some in readings:
+                while not self._buffer.has_room:
+                    self._room.clear()
+                    await self._room.wait()
+                await asyncio.to_thread(self._buffer.append, some)
+                self.report.taken += len(some)
+                self._news.set()
+        self._ended = True
+        self._news.set()
+
+    async def _send(self) -> None:
+        pause_s = self._first_pause_s
+        while await self._something_to_send():
+            before = self.report.sent
+            try:
+                await self._session()
+                pause_s = self._first_pause_s
+                continue
+            except BellwireError as error:
+                if not passes(error):
+                    raise
+                self.report.lost += 1
+                self._tell(error)
+            if self.report.sent > before:
+                pause_s = self._first_pause_s
+            await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.5))
+            pause_s = min(MAX_PAUSE_S, 2 * pause_s)
+
+    async def _something_to_send(self) -> bool:
+        """Wait for it; False when nothing is left and nothing comes."""
+        while not self._buffer.segments:
+            if self._ended:
+                return False
+            self._news.clear()
+            await self._news.wait()
+        return True
+
+    async def _session(self) -> None:
+        """One session: the first segment, until the cloud has all that ever comes to it."""
+        segment = self._buffer.segments[0]
+        self._there = 0
+
+        async def more(count: int, within_s: float) -> bool:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    while len(segment) <= count and not (segment.full or self._ended):
+                        self._news.clear()
+                        await self._news.wait()
+            return len(segment) > count or not (segment.full or self._ended)
+
+        def progress(count: int) -> None:
+            self._there += count
+            self.report.sent += count
+            self._sent(count)
+
+        self.report.sessions += 1
+        await self._device.follow(
+            segment.stream, segment.readings, more, self._to, progress=progress
+        )
+        # It is full, or the source has ended: nothing came to it since.
+        self._buffer.remove_first()
+        self._room.set()
+        self._there = 0
