@@ -13,6 +13,7 @@ from bellwire.distill.errors import FrameTampered, MalformedMessage, PeerMismatc
 from bellwire.distill.line import (
     MAC_BYTES,
     MAX_PENDING,
+    Declined,
     Ended,
     Frame,
     Hello,
@@ -20,6 +21,7 @@ from bellwire.distill.line import (
     Settled,
     Step,
     Sync,
+    Wanted,
 )
 from bellwire.distill.messages import VERSION, encode
 from bellwire.distill.verdict import Reason
@@ -28,6 +30,8 @@ KEY = Secret(bytes(range(32)))
 FRAMES: list[Frame] = [
     Sync(7, [5, 7]),
     Settled([7]),
+    Wanted(bytes(16), 8192, 7),
+    Declined(bytes(16), Reason.BUSY),
     Step(False, 8, 0, b"body"),
     Step(True, 8, 1, b""),
     Ended(False, 8, Reason.QBER),

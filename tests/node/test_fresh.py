@@ -15,7 +15,7 @@ from tests.node.test_door import Doors, doors, until
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.frames import ConnectionEnded
 from bellwire.distill import amplification, ldpc
-from bellwire.distill.line import Wanted
+from bellwire.distill.line import Declined, Wanted
 from bellwire.distill.messages import Fresh
 from bellwire.distill.verdict import Reason
 from bellwire.etsi014.errors import (
@@ -392,6 +392,42 @@ def test_a_flood_of_wanted_sessions_is_declined_and_others_are_served(tmp_path: 
             await until(lambda: alice.sessions._wanted == 0)
             assert (await make(kmes, "bob", "alice")).record is not None
             assert rows(kmes.pair.stores[Side.ALICE])["copies"] == 2
+
+    run(test)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_side_that_says_what_only_the_other_may_ends_the_connection_and_not_the_node(
+    tmp_path: Path, side: Side
+) -> None:
+    async def test() -> None:
+        async with doors(tmp_path) as kmes:
+            await make(kmes, "alice", "bob")
+            node = kmes.pair.alice if side is Side.ALICE else kmes.pair.bob
+            line = node.sessions._line
+            assert line is not None
+            session = uuid.uuid4().bytes
+            if side is Side.ALICE:
+                await line.ask(Wanted(session, BITS, 1))
+            else:
+                await line.ask(Declined(session, Reason.BUSY))
+            await until(lambda: node.sessions._line is not line)
+            await until(lambda: all(n.sessions._line for n in nodes_of(kmes).values()))
+            made, _ = await once_green(kmes)
+            assert (await kmes.clients["bob"].pad("alice", made.pad_id)).pad == made.pad
+
+    run(test)
+
+
+def test_what_alice_declines_that_nobody_wants_is_passed_over(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with doors(tmp_path) as kmes:
+            line = kmes.pair.alice.sessions._line
+            assert line is not None
+            await line.ask(Declined(uuid.uuid4().bytes, Reason.BUSY))
+            made = await make(kmes, "bob", "alice")
+            assert (await kmes.clients["alice"].pad("bob", made.pad_id)).pad == made.pad
+            assert kmes.pair.alice.sessions._line is line
 
     run(test)
 
