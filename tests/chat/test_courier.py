@@ -1,0 +1,129 @@
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tests.chat.proof import Proof
+from tests.chat.relay.running import (
+    HOUR,
+    PATIENCE_S,
+    account,
+    mailbox,
+    owner_at,
+    payload,
+    relay_at,
+    right,
+    run,
+    token,
+)
+from tests.chat.store.people import NOW, Two
+
+from bellwire.base.secret import Secret
+from bellwire.chat.courier import Courier, Route, Unshown
+from bellwire.chat.errors import PayloadMalformed
+from bellwire.chat.relay.store import StoreLimits
+from bellwire.chat.store.person import Received
+
+ALICES, BOBS = account(21), account(22)
+
+
+@contextlib.asynccontextmanager
+async def carrying(
+    two: Two, name: str, url: str
+) -> AsyncIterator[tuple[Courier, "asyncio.Queue[Received | Unshown]"]]:
+    """A courier of one of two, and what came with it."""
+    ours, theirs = (1, 2) if name == "alice" else (2, 1)
+    routes = {two.ids[two.other(name)]: Route(mailbox(ours), right(ours), right(theirs))}
+    came: asyncio.Queue[Received | Unshown] = asyncio.Queue()
+    who = ALICES if name == "alice" else BOBS
+    courier = Courier(two.people[name], who, url, routes, came.put_nowait, now=lambda: NOW)
+    task = asyncio.create_task(courier.run())
+    try:
+        yield courier, came
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def opened(url: str) -> None:
+    """Have both mailboxes before anybody drops."""
+    for who, number in ((ALICES, 1), (BOBS, 2)):
+        async with await owner_at(url, who, boxes=0) as line:
+            await line.open_mailbox(mailbox(number), right(number))
+
+
+def test_a_message_before_its_pad_waits_at_the_relay_and_is_shown_with_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        two = Two(tmp_path / "people")
+        async with relay_at(tmp_path / "relay", now=NOW) as url:
+            await opened(url)
+            pad = Secret(bytes(range(99)))
+            two.alice.add_pad(two.ids["bob"], b"p" * 16, pad, "simulated", ours=True)
+            two.say("alice", "under a pad")
+            async with carrying(two, "alice", url), carrying(two, "bob", url) as (_, came):
+                while two.alice.outbox():
+                    await asyncio.sleep(0.01)
+                assert came.empty()
+            assert two.texts("bob") == []
+            two.bob.add_pad(two.ids["alice"], b"p" * 16, pad, "simulated", ours=False)
+            async with carrying(two, "bob", url) as (_, came):
+                told = await came.get()
+                assert isinstance(told, Received)
+                assert told.protection.is_one_time
+        two.close()
+
+    run(story())
+
+
+def test_what_strangers_leave_in_a_mailbox_is_told_of_and_not_shown(tmp_path: Path) -> None:
+    async def story() -> None:
+        two = Two(tmp_path / "people")
+        async with relay_at(tmp_path / "relay", now=NOW) as url:
+            await opened(url)
+            async with await owner_at(url, ALICES, boxes=0) as stranger:
+                await stranger.drop(right(2), token(1), HOUR, payload(0))
+            two.say("alice", "genuine")
+            async with carrying(two, "alice", url), carrying(two, "bob", url) as (_, came):
+                first, second = await came.get(), await came.get()
+                assert isinstance(first, Unshown)
+                assert isinstance(first.reason, PayloadMalformed)
+                assert isinstance(second, Received)
+        assert two.texts("bob") == ["genuine"]
+        two.close()
+
+    run(story())
+
+
+def test_a_full_mailbox_delays_and_loses_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        two = Two(tmp_path / "people")
+        limits = StoreLimits(mailbox_bytes=16_384)  # one opening
+        async with relay_at(tmp_path / "relay", None, limits, now=NOW) as url:
+            await opened(url)
+            for text in ("one", "two", "three"):
+                two.say("alice", text)
+            async with (
+                carrying(two, "alice", url) as (_, _),
+                carrying(two, "bob", url) as (_, came),
+            ):
+                for _ in range(3):
+                    assert isinstance(await came.get(), Received)
+        assert two.texts("bob") == ["one", "two", "three"]
+        two.close()
+
+    run(story())
+
+
+def test_over_a_relay_that_is_killed_all_is_shown_once_and_in_order(tmp_path: Path) -> None:
+    proof = Proof(tmp_path, random.Random(3), pad=3000)
+
+    async def story() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await proof.run(60, faults=2)
+
+    asyncio.run(story())
+    assert proof.faults() == []
+    assert proof.said == 60
+    assert proof.happened["relays killed"] == proof.happened["couriers cut off"] == 2
