@@ -73,6 +73,7 @@ def load_mqtt() -> ModuleType:
     except ImportError as error:
         raise TransportMissing(
             "expected the package aiomqtt for MQTT, got none",
-            hint="In a checkout: ./bellwire extras. Elsewhere: the extra mqtt, as in pip install 'bellwire[mqtt]'.",
+            hint="In a checkout: ./bellwire extras. "
+            "Elsewhere the extra mqtt, as in: pip install 'bellwire[mqtt]'.",
         ) from error
     return mqtt
