@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import typer
@@ -50,10 +52,20 @@ def test_help_lists_every_command_without_importing_any(
     assert all(name in shown and entry.help[:20] in shown for name, entry in main.COMMANDS.items())
 
 
+def lines_of(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """A command and all below it."""
+    yield words
+    for name, below in getattr(command, "commands", {}).items():
+        yield from lines_of(below, (*words, name))
+
+
 @pytest.mark.parametrize("name", sorted(main.COMMANDS))
-def test_every_command_of_the_table_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run([name, "--help"]) == 0
-    assert f"bellwire {name}" in capsys.readouterr().out
+def test_every_command_of_the_table_and_below_it_has_help(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in lines_of(main.load(name), (name,)):
+        assert main.run([*words, "--help"]) == 0
+        assert f"bellwire {' '.join(words)}" in capsys.readouterr().out
 
 
 def test_an_unknown_command_is_wrong_usage_and_near_names_are_offered(

@@ -40,7 +40,8 @@ def command(
     mqtt: Annotated[
         str | None,
         typer.Option(
-            metavar="BROKER", help="Take what comes to this broker: mqtt://HOST[:PORT][/PREFIX]."
+            metavar="BROKER",
+            help="Take what comes to this broker: mqtt://HOST, or with :PORT and /PREFIX.",
         ),
     ] = None,
     broker_login: LoginOption = None,

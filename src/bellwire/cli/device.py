@@ -172,7 +172,7 @@ def send(
         typer.Option(
             metavar="ADDRESS",
             help="Where the cloud listens: HOST:PORT, udp://HOST:PORT or "
-            "mqtt://HOST[:PORT][/PREFIX]. Default: as the "
+            "mqtt://HOST, or with :PORT and /PREFIX. Default: as the "
             "settings say.",
         ),
     ] = None,
