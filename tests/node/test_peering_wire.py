@@ -234,7 +234,13 @@ def test_a_line_that_takes_whatever_comes_is_found_out(
     monkeypatch.setattr(line, "open_sealed", lambda key, nonce, frame, _: frame)
     with pytest.raises((AssertionError, PeerAbsent, NotEnoughKey)):
         both.loop.wait(both.strike(Mangler([Blow(Side.ALICE, 1, "flip")])))
-    assert any(keys.fences for keys in both.keys.values())
+    both.loop.wait(_fenced(both))
+
+
+async def _fenced(both: Both) -> None:
+    async with asyncio.timeout(30):  # the one who noticed may have to be told of by the other
+        while not any(keys.fences for keys in both.keys.values()):
+            await asyncio.sleep(0.01)
 
 
 def test_a_connection_that_fails_as_the_node_stops_does_not_keep_it(
