@@ -15,6 +15,9 @@ PACKAGES: dict[str, str] = {
     "nats-server": "nats-server",  # the bus between nodes, with JetStream
     "curl": "curl",  # a client of ETSI 014 that is not ours
     "nft": "nftables",  # the firewall that a guard acts on, and its library
+    "iptables": "iptables",  # the firewall of older routers, for guards
+    "ipset": "ipset",  # its sets, whose entries run out by themselves
+    "busybox": "busybox",  # the shell and the tools of a small router
     "ip": "iproute2",  # networks of their own, for guards, and for what is told by multicast
     "systemd-analyze": "systemd",  # what it says of our units
     "spin": "spin",  # explores the finite models of protocols
