@@ -9,6 +9,11 @@ BellwireError
     │   ├── TicketUnknown     the responder does not know our ticket: shake hands in full
     │   ├── CertificateRefused a certificate is altered, another's, expired or revoked
     │   └── TooManyHandshakes the sender's network has spent its budget of handshakes
+    ├── NoticeRefused         where a service says it is does not count
+    │   ├── NoticeMalformed   it is no notice
+    │   ├── NoticeForged      altered, or another service's
+    │   ├── NoticeExpired     its time has passed, or is far ahead
+    │   └── NoticeReplayed    a later one was read
     ├── RecordDropped         a datagram is none of a session's new records: the session goes on
     └── SessionEnded          a record is not the next one that the peer sealed
         └── Truncated         the transport ended before the peer closed the session
@@ -48,6 +53,26 @@ class CertificateRefused(HandshakeFailed):
 
 class TooManyHandshakes(HandshakeFailed):
     """More handshakes come from one network than the responder works on."""
+
+
+class NoticeRefused(RefusedError):
+    """What somebody handed us as a service's notice of its places; what we knew still holds."""
+
+
+class NoticeMalformed(NoticeRefused):
+    """It is not of the layout, or says what no notice may say."""
+
+
+class NoticeForged(NoticeRefused):
+    """The service did not sign it so."""
+
+
+class NoticeExpired(NoticeRefused):
+    """It does not count any more, or not yet by more than clocks differ."""
+
+
+class NoticeReplayed(NoticeRefused):
+    """An older one than the newest that was read."""
 
 
 class RecordDropped(RefusedError):

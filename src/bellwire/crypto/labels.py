@@ -47,3 +47,5 @@ KEY_RELAY: Final = b"bellwire key relay 1"
 
 KME_PEERING: Final = b"bellwire kme peering 1 "
 """Keys of the connection between two KMEs (spec/kme-peering.md), followed by the sender's side."""
+
+PLACES: Final = b"bellwire places 1"
