@@ -1,5 +1,6 @@
 """What all tests need: a process that heeds Ctrl-C, whatever started it, and no clock over it."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -12,8 +13,14 @@ from hypothesis import HealthCheck, settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long anything takes says how busy the machine is, not whether it is right.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long anything takes says how busy the machine is, not whether it is right. The same cases in
+# every run, so that a failure is of the change at hand; BELLWIRE_EXPLORE=1 looks for new ones.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("BELLWIRE_EXPLORE"),
+)
 settings.load_profile("suite")
 
 

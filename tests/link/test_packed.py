@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.link.laws import assert_follows, assert_same_law, counted, law
 from tests.reference import packed as twin
@@ -118,6 +118,7 @@ def test_settings_and_outcomes_follow_theory(protocol: Protocol, eve: Eve | None
     share=st.one_of(st.none(), st.floats(0.0, 1.0)),
     number=st.integers(0, 2**32),
 )
+@example(protocol=Protocol.BB84, misalignment=0.0, share=math.nextafter(1.0, 0.0), number=0)
 def test_any_misalignment_and_share_follow_theory(
     protocol: Protocol, misalignment: float, share: float | None, number: int
 ) -> None:

@@ -129,13 +129,19 @@ class Detections:
         """
         if slots is self.slots:
             return self
-        at = np.searchsorted(self.slots, slots)
-        if (at >= self.slots.size).any() or (
-            self.slots[np.minimum(at, self.slots.size - 1)] != slots
-        ).any():
+        at = self._places(slots)
+        own = (at >= 0) & (at < self.slots.size)
+        if not own.all() or (self.slots[at] != slots).any():
             raise KeyError("a slot is asked for that this side did not register")
         shades = None if self.intensities is None else self.intensities[at]
         return Detections(slots, self.settings[at], self.outcomes[at], shades)
+
+    def _places(self, slots: Slots) -> NDArray[np.intp]:
+        """Where these slots are among our own, if they are."""
+        n = self.slots.size
+        if n and self.slots[-1] - self.slots[0] == n - 1:  # no gap: no search
+            return np.asarray(slots - self.slots[0], np.intp)
+        return np.searchsorted(self.slots, slots)
 
 
 class Half(Interface):

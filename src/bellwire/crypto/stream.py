@@ -53,6 +53,11 @@ class KeyStream:
         return self.at(4 * start, 4 * count).view("<u4")
 
 
+def limit_of(p: NDArray[np.float64] | float) -> NDArray[np.uint64]:
+    """Of p in [0, 1]: `integers` below this are those whose `uniform` number is below p."""
+    return np.ceil(np.multiply(p, 2.0**53)).astype(np.uint64)
+
+
 class NoiseStream:
     """Uniform numbers and bits, drawn one after the other from a KeyStream."""
 
@@ -72,8 +77,16 @@ class NoiseStream:
 
     def uniform(self, n: int) -> NDArray[np.float64]:
         """(n,) float64, uniform on [0, 1) with 53 bits."""
-        words = np.frombuffer(self._take(8 * n).tobytes(), "<u8") >> np.uint64(11)
-        return np.asarray(words * 2.0**-53, np.float64)
+        return np.asarray(self.integers(n) * 2.0**-53, np.float64)
+
+    def integers(self, n: int) -> NDArray[np.uint64]:
+        """(n,) uint64, uniform below 2⁵³: what `uniform` scales. See `limit_of`."""
+        words = np.ascontiguousarray(self._take(8 * n)).view("<u8")
+        return np.asarray(words >> np.uint64(11), np.uint64)
+
+    def skip(self, n: int) -> None:
+        """Leave out n numbers, which would decide nothing."""
+        self._at += 8 * n
 
     def bits(self, n: int) -> NDArray[np.uint8]:
         """(n,) uint8 of 0/1, uniform."""

@@ -224,8 +224,9 @@ class PackedLink:
         self._attack: tuple[Key, Words, Words, bool] | None = None
         if eve is not None and _keeps_her_data(protocol, eve):
             law = np.array([_digits(config.misalignment), _digits(0.5)], np.uint64)
-            always = eve.share == 1.0
-            share = np.array([0 if always else _digits(eve.share)], np.uint64)
+            digits = _digits(eve.share)
+            always = digits == 1 << kernel.DIGITS  # which has one digit more than the kernel draws
+            share = np.array([0 if always else digits], np.uint64)
             self._attack = key(seeds.noise, "eve"), law, share, always
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES
 from bellwire.base.detections import Detections, Half, Outcomes, Protocol, Settings, Side, Slots
-from bellwire.crypto.stream import NoiseStream
+from bellwire.crypto.stream import NoiseStream, limit_of
 from bellwire.link.choices import BasisChoices, PreparedPulses, SettingChoices
 from bellwire.link.config import LinkConfig, check_pulses
 from bellwire.link.errors import ParameterError
@@ -82,11 +82,11 @@ def simulate(  # noqa: PLR0917 - all that a block depends on
             BasisChoices(alice_seed, protocol, Side.ALICE, rectilinear),
             BasisChoices(bob_seed, protocol, Side.BOB, rectilinear),
         )
-        return _pairs(light, *bases, (BB84_ANGLES, BB84_ANGLES), pulses, chunk)
+        return _pairs(light, *bases, pulses, chunk)
     if rectilinear != 0.5:
         raise ParameterError("rectilinear", "½ in E91", rectilinear)
     settings = SettingChoices(alice_seed, Side.ALICE), SettingChoices(bob_seed, Side.BOB)
-    return _pairs(light, *settings, (ALICE_ANGLES, BOB_ANGLES), pulses, chunk)
+    return _pairs(light, *settings, pulses, chunk)
 
 
 class _Light:
@@ -95,6 +95,8 @@ class _Light:
     def __init__(
         self, protocol: Protocol, config: LinkConfig, noise_seed: bytes, eve: Eve | None
     ) -> None:
+        angles = (ALICE_ANGLES, BOB_ANGLES) if protocol is Protocol.E91 else (BB84_ANGLES,) * 2
+
         def stream(what: str) -> NoiseStream:
             return NoiseStream(noise_seed, f"link {protocol} {what}")
 
@@ -104,6 +106,8 @@ class _Light:
         self.gates = {side: stream(f"{side} gate") for side in Side}
         self.coins = {side: stream(f"{side} coin") for side in Side}
         self._visibility = config.visibility
+        self._angles = np.array(angles[0]), np.array(angles[1])
+        self._limits = limit_of(self._chance(np.cos(np.subtract.outer(*self._angles))))
         self._errors = stream("error")
         self._touched = stream("eve share")
         self._axis = stream("eve axis")
@@ -111,8 +115,11 @@ class _Light:
 
     def gate(self, side: Side, n: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """For n slots, whether this side registers anything and whether its gate is clean."""
-        u = self.gates[side].uniform(n)
-        return u < self.clicks.any, u < self.clicks.clean
+        if self.clicks.clean >= 1.0:
+            self.gates[side].skip(n)
+            return np.ones(n, np.bool_), np.ones(n, np.bool_)
+        drawn = self.gates[side].integers(n)
+        return drawn < limit_of(self.clicks.any), drawn < limit_of(self.clicks.clean)
 
     def remembered(
         self, side: Side, choices: BasisChoices | SettingChoices, clicks: Detections, pulses: int
@@ -126,20 +133,25 @@ class _Light:
 
     def coin(self, side: Side, n: int) -> Outcomes:
         """(n,) uniform outcomes."""
-        return (self.coins[side].uniform(n) < 0.5).view(np.uint8)
+        return (self.coins[side].integers(n) < limit_of(0.5)).view(np.uint8)
 
-    def differ(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> Outcomes:
-        """(n,) uint8: 1 where two clean outcomes at angles a and b differ."""
-        c = np.cos(a - b)
-        if self._eve is not None:
-            touched = np.flatnonzero(self._touched.uniform(a.size) < self._eve.share)
-            drawn = self._axis.uniform(touched.size)
-            c[touched] = self._eve.disturbed(self._protocol, a[touched], b[touched], drawn)
-        return (self._errors.uniform(a.size) < 0.5 * (1.0 - self._visibility * c)).view(np.uint8)
+    def differ(self, a: Settings, b: Settings) -> Outcomes:
+        """(n,) uint8: 1 where two clean outcomes at settings a and b differ."""
+        if self._eve is None:
+            return (self._errors.integers(a.size) < self._limits[a, b]).view(np.uint8)
+        of_a, of_b = self._angles[0][a], self._angles[1][b]
+        c = np.cos(of_a - of_b)
+        touched = np.flatnonzero(self._touched.uniform(a.size) < self._eve.share)
+        drawn = self._axis.uniform(touched.size)
+        c[touched] = self._eve.disturbed(self._protocol, of_a[touched], of_b[touched], drawn)
+        return (self._errors.uniform(a.size) < self._chance(c)).view(np.uint8)
+
+    def _chance(self, c: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of two clean outcomes to differ, from what Eve leaves of their correlation."""
+        return 0.5 * (1.0 - self._visibility * c)
 
 
 def _bb84(light: _Light, alice: PreparedPulses, bases: BasisChoices, chunk: int) -> Detections:
-    angles = np.array(BB84_ANGLES)
     parts = []
     for start, n in _chunks(alice.pulses, chunk):
         any_bob, clean = light.gate(Side.BOB, n)
@@ -149,20 +161,18 @@ def _bb84(light: _Light, alice: PreparedPulses, bases: BasisChoices, chunk: int)
         settings = bases.at(slots)
         outcomes = light.coin(Side.BOB, at.size)
         sent = alice.at(slots[both])
-        outcomes[both] = sent.outcomes ^ light.differ(angles[sent.settings], angles[settings[both]])
+        outcomes[both] = sent.outcomes ^ light.differ(sent.settings, settings[both])
         parts.append((slots, settings, outcomes))
     return light.remembered(Side.BOB, bases, _joined(parts), alice.pulses)
 
 
-def _pairs(  # noqa: PLR0917 - one side's, the other's, and the block
+def _pairs(
     light: _Light,
     alice: BasisChoices | SettingChoices,
     bob: BasisChoices | SettingChoices,
-    angles: tuple[tuple[float, ...], tuple[float, ...]],
     pulses: int,
     chunk: int,
 ) -> tuple[Detections, Detections]:
-    angles_a, angles_b = (np.array(side) for side in angles)
     parts_a, parts_b = [], []
     for start, n in _chunks(pulses, chunk):
         any_a, clean_a = light.gate(Side.ALICE, n)
@@ -173,8 +183,8 @@ def _pairs(  # noqa: PLR0917 - one side's, the other's, and the block
         settings_a, settings_b = alice.at(start + at_a), bob.at(start + at_b)
         outcomes_a = light.coin(Side.ALICE, at_a.size)
         outcomes_b = light.coin(Side.BOB, at_b.size)
-        a, b = angles_a[settings_a[both_a]], angles_b[settings_b[both_b]]
-        outcomes_b[both_b] = outcomes_a[both_a] ^ light.differ(a, b)
+        differ = light.differ(settings_a[both_a], settings_b[both_b])
+        outcomes_b[both_b] = outcomes_a[both_a] ^ differ
         parts_a.append((start + at_a, settings_a, outcomes_a))
         parts_b.append((start + at_b, settings_b, outcomes_b))
     return (
