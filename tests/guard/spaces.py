@@ -1,63 +1,22 @@
-"""Network namespaces: a client, a router where guards run, and a relay behind it."""
+"""Network namespaces: a client, a router where guards run, and a relay behind it that echoes."""
 
 import contextlib
-import ctypes
-import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+
+from bellwire.bench.guard import spaces as product
+from bellwire.bench.guard.spaces import ADDRESS, CLIENT, RELAY, ROUTER, V4, V6
+
+__all__ = ["ADDRESS", "CLIENT", "OTHER_PORT", "PORT", "RELAY", "ROUTER", "V4", "V6", "Spaces"]
 
 PORT, OTHER_PORT = 8765, 8766
-V4, V6 = socket.AF_INET, socket.AF_INET6
-CLIENT, ROUTER, RELAY = "client", "router", "relay"
-ADDRESS = {
-    V4: {CLIENT: "10.77.1.2", RELAY: "10.77.2.2", ROUTER: "10.77.2.1"},
-    V6: {CLIENT: "fd77:1::2", RELAY: "fd77:2::2", ROUTER: "fd77:2::1"},
-}
-_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
-_FOLDER = Path("/run/netns")
 
 
-def ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
-
-
-def enter(path: Path) -> None:
-    """Take this thread, and what it starts, into a network namespace."""
-    with path.open("rb") as file:
-        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _NEW_NETWORK):
-            raise OSError(ctypes.get_errno(), f"cannot enter {path}")
-
-
-@dataclass(frozen=True)
-class Spaces:
+class Spaces(product.Spaces):
     """Three namespaces in a row; the thread of the test is in the router's."""
-
-    mark: str
-
-    def name(self, space: str) -> str:
-        return f"bw{self.mark}{space}"
-
-    @contextlib.contextmanager
-    def inside(self, space: str) -> Iterator[None]:
-        enter(_FOLDER / self.name(space))
-        try:
-            yield
-        finally:
-            enter(_FOLDER / self.name(ROUTER))
-
-    def open(self, space: str, family: socket.AddressFamily = V4) -> socket.socket:
-        """A socket of a namespace, for whichever thread."""
-        with self.inside(space):
-            made = socket.socket(family, socket.SOCK_STREAM)
-        made.settimeout(2.0)
-        return made
 
     def connect(
         self, family: socket.AddressFamily = V4, port: int = PORT, *, timeout: float = 2.0
@@ -93,44 +52,12 @@ def echoed(made: socket.socket, data: bytes = b"still there") -> bool:
 @contextlib.contextmanager
 def spaces() -> Iterator[Spaces]:
     """The namespaces, with an echo behind ports 8765 and 8766 of the relay; all goes at the end."""
-    made = Spaces(f"{os.getpid():x}")
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        for space in (CLIENT, ROUTER, RELAY):
-            ip("netns", "add", made.name(space))
-        _wire(made)
-        enter(_FOLDER / made.name(ROUTER))
-        for family in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
-            Path(f"/proc/sys/net/{family}").write_text("1")
+    with product.networks() as bare:
+        made = Spaces(bare.mark)
         with _echo(made):
             for each in ADDRESS:  # addresses of links are tried out first, which takes a second
                 until(partial(made.reaches, each), "the namespaces are not connected")
             yield made
-    finally:
-        if ctypes.CDLL(None).setns(home, _NEW_NETWORK):
-            raise OSError("cannot leave the namespace")
-        os.close(home)
-        for space in (CLIENT, ROUTER, RELAY):
-            subprocess.run(
-                ["ip", "netns", "del", made.name(space)], capture_output=True, check=False
-            )
-
-
-def _wire(made: Spaces) -> None:
-    for number, end in ((1, CLIENT), (2, RELAY)):
-        ours, theirs = made.name(ROUTER), made.name(end)
-        ip(
-            *("link", "add", f"to-{end}", "netns", ours, "type", "veth"),
-            *("peer", "name", "up0", "netns", theirs),
-        )
-        for space, device, host in ((ours, f"to-{end}", 1), (theirs, "up0", 2)):
-            run = ("-n", space)
-            ip(*run, "addr", "add", f"10.77.{number}.{host}/24", "dev", device)
-            ip(*run, "addr", "add", f"fd77:{number}::{host}/64", "dev", device, "nodad")
-            ip(*run, "link", "set", device, "up")
-            ip(*run, "link", "set", "lo", "up")
-        ip("-n", theirs, "route", "add", "default", "via", f"10.77.{number}.1")
-        ip("-n", theirs, "-6", "route", "add", "default", "via", f"fd77:{number}::1")
 
 
 @contextlib.contextmanager

@@ -164,6 +164,8 @@ def _print(state: "State") -> None:
             "packets": state.packets,
             "reason": state.reason,
             "since": state.since,
+            "told_at": state.told_at,
+            "heard_at": state.heard_at,
             "qber": state.qber,
             "blocked_packets": state.blocked.packets,
             "blocked_bytes": state.blocked.bytes,

@@ -46,6 +46,7 @@ class State:
         reason: Why, in words.
         since: When that began, seconds since the epoch.
         heard_at: When the node was last heard; None if not yet.
+        told_at: When it said that, by its own clock.
         qber: Highest of the links that count, as last told.
         blocked: What was stopped since the rules are there.
         restored: How often others' changes of the rules were undone.
@@ -56,6 +57,7 @@ class State:
     reason: str
     since: float
     heard_at: float | None = None
+    told_at: float | None = None
     qber: float | None = None
     blocked: Blocked = NOTHING
     restored: int = 0
@@ -152,7 +154,7 @@ class Guard:
         except StatusRefused as error:
             self._apply(Verdict(0.0, str(error)))
             raise
-        self.state = replace(self.state, heard_at=self._clock(), qber=verdict.qber)
+        self.state = replace(self.state, heard_at=self._clock(), told_at=told.at, qber=verdict.qber)
         self._apply(verdict)
 
     def _apply(self, verdict: Verdict) -> None:
