@@ -71,10 +71,20 @@ def load(name: str) -> Any:
     """Import a command's module and make a typer command or group of what it exports."""
     module = import_module(COMMANDS[name].module)
     if hasattr(module, "app"):
-        return get_group(module.app)
+        return _plain_flags(get_group(module.app))
     single = typer.Typer(add_completion=False)
     single.command(name)(module.command)
-    return get_command(single)
+    return _plain_flags(get_command(single))
+
+
+def _plain_flags(command: Any) -> Any:
+    """The command, whose help does not say `<bool>` behind flags: they take no value."""
+    for each in getattr(command, "commands", {}).values():
+        _plain_flags(each)
+    for parameter in command.get_params(typer.Context(command)):  # `--help` among them
+        if getattr(parameter, "is_bool_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
+    return command
 
 
 class _Program(TyperGroup):
@@ -115,7 +125,7 @@ def _root(
 def program() -> TyperGroup:
     """The whole command line, commands unloaded."""
     app = typer.Typer(cls=_Program, name="bellwire", callback=_root)
-    group = get_command(app)
+    group = _plain_flags(get_command(app))
     assert isinstance(group, TyperGroup)
     return group
 

@@ -73,7 +73,9 @@ def deliver(
             shown = each["key_ID"] if out is not None else f"{each['key_ID']}  {each['key']}"
             console.print(shown, markup=False, soft_wrap=True)
         if out is not None:
-            output.stderr().print(f"{len(keys)} keys are in {out}.", markup=False)
+            output.stderr().print(
+                f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} in {out}.", markup=False
+            )
 
 
 def _element(key: "Key") -> dict[str, object]:
