@@ -10,7 +10,7 @@ from tests.chat.relay.running import Process, account, mailbox, right
 from tests.chat.store.people import NOW, Two
 
 from bellwire.chat.content import ContentKind
-from bellwire.chat.courier import Courier, Route, Unshown
+from bellwire.chat.courier import Book, Courier, Route, Told, Unshown
 from bellwire.chat.errors import Replayed
 from bellwire.chat.store.person import Received
 
@@ -83,11 +83,15 @@ class Proof:
         other = self._two.ids[self._two.other(name)]
         routes = {other: Route(mailbox(ours), right(ours), right(theirs))}
 
-        def tell(told: Received | Unshown) -> None:
+        def tell(told: Told) -> None:
             if isinstance(told, Unshown):
                 assert isinstance(told.reason, Replayed), told.reason
                 self.happened["payloads that came again, and were not shown"] += 1
-            elif told.content is not None and told.content.kind is ContentKind.TEXT:
+            elif (
+                isinstance(told, Received)
+                and told.content is not None
+                and told.content.kind is ContentKind.TEXT
+            ):
                 self.happened["under pad"] += told.protection.is_one_time
                 if told.is_new:
                     self._shown[name].append(told.content.text.decode())
@@ -96,7 +100,7 @@ class Proof:
             self._two.people[name],
             account(20 + ours),
             self._relay.url,
-            routes,
+            lambda: Book(routes),
             tell,
             now=lambda: NOW,
         )

@@ -20,7 +20,7 @@ from tests.chat.relay.running import (
 from tests.chat.store.people import NOW, Two
 
 from bellwire.base.secret import Secret
-from bellwire.chat.courier import Courier, Route, Unshown
+from bellwire.chat.courier import Book, Courier, Missing, Route, Told, Unshown
 from bellwire.chat.errors import PayloadMalformed
 from bellwire.chat.relay.store import StoreLimits
 from bellwire.chat.store.person import Received
@@ -31,13 +31,18 @@ ALICES, BOBS = account(21), account(22)
 @contextlib.asynccontextmanager
 async def carrying(
     two: Two, name: str, url: str
-) -> AsyncIterator[tuple[Courier, "asyncio.Queue[Received | Unshown]"]]:
+) -> AsyncIterator[tuple[Courier, "asyncio.Queue[Received | Unshown | Missing]"]]:
     """A courier of one of two, and what came with it."""
     ours, theirs = (1, 2) if name == "alice" else (2, 1)
     routes = {two.ids[two.other(name)]: Route(mailbox(ours), right(ours), right(theirs))}
-    came: asyncio.Queue[Received | Unshown] = asyncio.Queue()
+    came: asyncio.Queue[Received | Unshown | Missing] = asyncio.Queue()
     who = ALICES if name == "alice" else BOBS
-    courier = Courier(two.people[name], who, url, routes, came.put_nowait, now=lambda: NOW)
+
+    def tell(told: Told) -> None:
+        if isinstance(told, Received | Unshown | Missing):
+            came.put_nowait(told)
+
+    courier = Courier(two.people[name], who, url, lambda: Book(routes), tell, now=lambda: NOW)
     task = asyncio.create_task(courier.run())
     try:
         yield courier, came
@@ -47,6 +52,11 @@ async def carrying(
             await task
 
 
+def held(two: Two, name: str) -> list[tuple[int]]:
+    with two.people[name].working() as work:
+        return work.cursor.execute("SELECT number FROM held").fetchall()
+
+
 async def opened(url: str) -> None:
     """Have both mailboxes before anybody drops."""
     for who, number in ((ALICES, 1), (BOBS, 2)):
@@ -54,7 +64,9 @@ async def opened(url: str) -> None:
             await line.open_mailbox(mailbox(number), right(number))
 
 
-def test_a_message_before_its_pad_waits_at_the_relay_and_is_shown_with_it(tmp_path: Path) -> None:
+def test_messages_before_their_pad_wait_in_order_over_a_restart_and_are_shown_with_it(
+    tmp_path: Path,
+) -> None:
     async def story() -> None:
         two = Two(tmp_path / "people")
         async with relay_at(tmp_path / "relay", now=NOW) as url:
@@ -62,16 +74,27 @@ def test_a_message_before_its_pad_waits_at_the_relay_and_is_shown_with_it(tmp_pa
             pad = Secret(bytes(range(99)))
             two.alice.add_pad(two.ids["bob"], b"p" * 16, pad, "simulated", ours=True)
             two.say("alice", "under a pad")
+            two.say("alice", "x" * 60)  # under none: it is too long for the rest of the pad
             async with carrying(two, "alice", url), carrying(two, "bob", url) as (_, came):
+                assert await came.get() == Missing(two.ids["alice"], b"p" * 16)
                 while two.alice.outbox():
                     await asyncio.sleep(0.01)
-                assert came.empty()
+                while len(held(two, "bob")) < 2:
+                    await asyncio.sleep(0.01)
             assert two.texts("bob") == []
+            two.restart("bob")
             two.bob.add_pad(two.ids["alice"], b"p" * 16, pad, "simulated", ours=False)
-            async with carrying(two, "bob", url) as (_, came):
-                told = await came.get()
-                assert isinstance(told, Received)
-                assert told.protection.is_one_time
+            async with carrying(two, "bob", url) as (courier, came):
+                await courier.retry(two.ids["alice"])
+                told = [await came.get(), await came.get()]
+            assert [
+                isinstance(each, Received) and each.protection.is_one_time for each in told
+            ] == [
+                True,
+                False,
+            ]
+            assert two.texts("bob") == ["under a pad", "x" * 60]
+            assert held(two, "bob") == []
         two.close()
 
     run(story())

@@ -33,7 +33,9 @@ class ContentKind(IntEnum):
     TEXT and EDIT have words; REPLY has words about `target`; DELETE takes `target` back for both;
     TIMER has messages disappear after `timer_s` (0: never again). DELIVERED and READ have ids of
     messages, joined; TYPING has nothing; PAD_OFFER names keys that become a pad; REFUSED has the id
-    of a message that the receiver's policy did not take.
+    of a message that the receiver's policy did not take, or that it had no pad for. CARD says how
+    we are reached; ABORTED has the ids of sessions that gave no pad, so that a message was not
+    sent.
     """
 
     TEXT = 1
@@ -46,6 +48,8 @@ class ContentKind(IntEnum):
     TYPING = 18
     PAD_OFFER = 19
     REFUSED = 20
+    CARD = 21
+    ABORTED = 22
 
     @property
     def is_padded(self) -> bool:
@@ -55,7 +59,9 @@ class ContentKind(IntEnum):
 
 _NEEDS_TARGET: Final = frozenset({ContentKind.REPLY, ContentKind.EDIT, ContentKind.DELETE})
 _HAS_WORDS: Final = frozenset({ContentKind.TEXT, ContentKind.REPLY, ContentKind.EDIT})
-_HAS_IDS: Final = frozenset({ContentKind.DELIVERED, ContentKind.READ, ContentKind.REFUSED})
+_HAS_IDS: Final = frozenset(
+    {ContentKind.DELIVERED, ContentKind.READ, ContentKind.REFUSED, ContentKind.ABORTED}
+)
 _HAS_NOTHING: Final = frozenset({ContentKind.DELETE, ContentKind.TIMER, ContentKind.TYPING})
 
 
@@ -141,6 +147,11 @@ def decode(head: bytes, text: bytes) -> Content:
     if content.encode_head() != head:
         raise ContentMalformed("expected a content as this version writes it, got another")
     return content
+
+
+def id_of(head: bytes) -> bytes | None:
+    """The id in a head whose text could not be read; None if it is no head."""
+    return _HEAD.unpack_from(head)[2] if len(head) >= _HEAD.size else None
 
 
 def split(content: Content) -> list[Content]:

@@ -1,32 +1,39 @@
 """Carries what a person's store has to send and takes what comes, over relays that come and go.
 
-Two lines: one without a login on which payloads are dropped, so that the relay cannot tell whose
-they are, and one on which the person's account listens. Each is made anew when it ends. A payload
-leaves the outbox once the relay says that it is durable there, and the relay forgets what it
-delivered once it is durable here; whatever dies in between, it comes again and counts once.
+One line to our own relay, on which the person's account listens, and one without a login to each
+relay at which contacts are reached, on which payloads are dropped, so that no relay can tell whose
+they are. Each is made anew when it ends, whatever the reason. A payload leaves the outbox once the
+relay says that it is durable there, and the relay forgets what it delivered once it is durable
+here; whatever dies in between, it comes again and counts once.
+
+What needs a pad that is not here yet waits in the store, with all that came behind it from the same
+contact, until `retry` says that the pad is here. The store is used on other threads, so that the
+event loop never waits for the disk.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from bellwire.chat.content import ContentKind
 from bellwire.chat.errors import (
     MessageRefused,
     OpeningRefused,
     PadMissing,
+    PadSpent,
     RelayMisbehaved,
     RelayRefused,
     RelayUnreachable,
 )
 from bellwire.chat.identity import Identity
 from bellwire.chat.relay.client import RelayClient
-from bellwire.chat.relay.frames import MAX_TTL_S, Deliver
+from bellwire.chat.relay.frames import MAX_TTL_S, Deliver, Reason
 from bellwire.chat.store.person import Person, Received
+from bellwire.chat.store.work import TTL_S, receipt
 
-TTL_S: Final = 14 * 86_400
 assert TTL_S <= MAX_TTL_S
 
 RETRY_S: Final = 0.1
@@ -35,7 +42,14 @@ REFUSED_RETRY_S: Final = 1.0
 """After how long a payload is offered again that the relay did not take: a mailbox may be full, or
 not open yet."""
 
-_LINE_ENDED: Final = (RelayUnreachable, RelayMisbehaved)
+ELSEWHERE_RETRY_S: Final = 30.0
+"""After how long we listen again where another connection of the account took our place: two that
+took it from each other at once would get nothing done."""
+
+PAGE: Final = 64
+"""Payloads of the outbox that are read at once."""
+
+_LINE_ENDED: Final = (RelayUnreachable, RelayMisbehaved, RelayRefused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +59,24 @@ class Route:
     Attributes:
         mailbox: Ours for this contact, 16 bytes, random.
         right_in: What the contact shows to drop into it, 32 bytes, random; we gave it to them.
-        right_out: What we show to drop into theirs.
+        right_out: What we show to drop into theirs; empty: they have not said yet.
+        relay: Where that is; empty: at our own relay.
+        old: Earlier mailboxes of ours for this contact, which they may still use.
     """
 
     mailbox: bytes
     right_in: bytes
     right_out: bytes
+    relay: str = ""
+    old: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All routes, by the fingerprints of contacts, and invitations: mailbox to right."""
+
+    routes: Mapping[bytes, Route]
+    invitations: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +84,47 @@ class Unshown:
     """A payload that was refused, and why; it is gone from the relay."""
 
     reason: MessageRefused | OpeningRefused
+    contact: bytes | None = None
 
 
-Told = Callable[[Received | Unshown], None]
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What came from a contact waits for a pad; `Courier.retry` once it is here."""
+
+    contact: bytes
+    pad_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """All of a content is durable at the relay."""
+
+    contact: bytes
+    content_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """A line to a relay is there, or is not and why."""
+
+    sends: bool
+    up: bool
+    trouble: str | None = None
+
+
+Told = Received | Unshown | Missing | HandedOver | LineState
+Tell = Callable[[Told], None]
 
 
 class Courier:
-    """Runs between one person and one relay; `run` until it is cancelled.
+    """Runs between one person and relays; `run` until it is cancelled.
 
     Args:
-        person: Whose messages; used by this event loop's thread alone.
+        person: Whose messages.
         account: A key for this relay alone; the relay must not learn the person's identity.
-        url: The relay's address.
-        routes: By the fingerprints of contacts.
-        tell: Is given what came.
+        url: The address of our own relay.
+        book: Reads the routes, on another thread, at the beginning and after each `reroute`.
+        tell: Is given what came, on the event loop.
         now: Seconds since the epoch.
     """
 
@@ -80,97 +133,260 @@ class Courier:
         person: Person,
         account: Identity,
         url: str,
-        routes: Mapping[bytes, Route],
-        tell: Told,
+        book: Callable[[], Book],
+        tell: Tell,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._person = person
         self._account = account
         self._url = url
-        self._routes = routes
+        self._read_book = book
         self._tell = tell
         self._now = now
-        self._wake = asyncio.Event()
-        self._held: dict[int, Deliver] = {}
+        self._book = Book({})
+        self._contacts: dict[bytes, bytes | None] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._rerouted = asyncio.Event()
+        self._reopen = asyncio.Event()
+        self._taking = asyncio.Lock()
 
     def wake(self) -> None:
-        """There is something new in the outbox, or a pad came that a payload waited for."""
-        self._wake.set()
+        """There is something new in the outbox."""
+        for each in self._wakes.values():
+            each.set()
+
+    async def reroute(self) -> None:
+        """There are other routes, or invitations."""
+        self._book = await asyncio.to_thread(self._read_book)
+        self._contacts = dict.fromkeys(self._book.invitations)
+        for contact, route in self._book.routes.items():
+            self._contacts.update(dict.fromkeys((route.mailbox, *route.old), contact))
+        self._rerouted.set()
+        self._reopen.set()
+        self.wake()
+
+    async def retry(self, contact: bytes) -> None:
+        """A pad came that something of this contact may have waited for."""
+        await _whole(self._retry(contact))
+
+    async def give_up(self, contact: bytes, pad_id: bytes) -> None:
+        """A pad will never be here: what waited for it is refused, and the rest goes on."""
+        await _whole(self._give_up(contact, pad_id))
 
     async def run(self) -> None:
-        """Carry.
-
-        Raises:
-            RelayRefused: the relay does not let us have our mailboxes, or another of our
-                connections listens.
-        """
+        """Carry, for ever."""
+        await self.reroute()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._again(self._send))
-            tasks.create_task(self._again(self._receive))
+            tasks.create_task(self._again(self._url, self._receive, sends=False))
+            while True:
+                self._rerouted.clear()
+                for url in {self._url, *(each.relay for each in self._book.routes.values())}:
+                    if url and url not in self._wakes:
+                        self._wakes[url] = asyncio.Event()
+                        tasks.create_task(self._again(url, self._send, sends=True))
+                await self._rerouted.wait()
 
-    async def _again(self, work: Callable[[RelayClient], Coroutine[None, None, None]]) -> None:
+    async def _again(
+        self,
+        url: str,
+        work: Callable[[str, RelayClient], Coroutine[None, None, None]],
+        *,
+        sends: bool,
+    ) -> None:
         """Make the line anew whenever it ends, at growing distances while none can be made."""
         wait_s = RETRY_S
         while True:
             try:
-                async with await RelayClient.connect(self._url) as line:
+                async with await RelayClient.connect(url) as line:
                     wait_s = RETRY_S
-                    await work(line)
-            except _LINE_ENDED:
+                    await work(url, line)
+            except _LINE_ENDED as error:
+                self._tell(LineState(sends, up=False, trouble=str(error)))
+                if isinstance(error, RelayRefused):
+                    elsewhere = error.reason == Reason.ELSEWHERE
+                    wait_s = max(wait_s, ELSEWHERE_RETRY_S if elsewhere else REFUSED_RETRY_S)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, MAX_RETRY_S)
 
-    async def _send(self, line: RelayClient) -> None:
+    async def _send(self, url: str, line: RelayClient) -> None:
+        self._tell(LineState(sends=True, up=True))
+        wake = self._wakes[url]
         while True:
-            self._wake.clear()
-            waits = await self._send_all(line)
+            wake.clear()
+            waits = await self._send_all(url, line)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFUSED_RETRY_S if waits else None):
-                    await self._wake.wait()
+                    await wake.wait()
 
-    async def _send_all(self, line: RelayClient) -> bool:
-        """Drop what is in the outbox; whether some of it must wait."""
+    async def _send_all(self, url: str, line: RelayClient) -> bool:
+        """Drop what is in the outbox for this relay; whether some of it must wait."""
         refused: set[bytes] = set()
-        for each in self._person.outbox():
-            if each.contact in refused:
-                continue  # what one contact gets stays in order, and others need not wait
-            right = self._routes[each.contact].right_out
-            try:
-                await line.drop(right, each.token, TTL_S, each.payload)
-            except RelayRefused:
-                refused.add(each.contact)
-            else:
-                self._person.handed_over(each.number)
-        return bool(refused)
-
-    async def _receive(self, line: RelayClient) -> None:
-        contacts = {route.mailbox: contact for contact, route in self._routes.items()}
-        await line.login(self._account)
-        for route in self._routes.values():
-            await line.open_mailbox(route.mailbox, route.right_in)
-        self._held.clear()
-        await line.listen()
+        after = 0
         while True:
-            delivered = await line.next()
-            self._take(line, contacts, delivered)
-            for held in list(self._held.values()):
-                self._take(line, contacts, held)
+            page = await asyncio.to_thread(self._person.outbox, after=after, limit=PAGE)
+            for each in page:
+                route = self._book.routes.get(each.contact)
+                if each.contact in refused or route is None or not route.right_out:
+                    continue  # what one contact gets stays in order, and others need not wait
+                if (route.relay or self._url) != url:
+                    continue
+                try:
+                    await line.drop(route.right_out, each.token, each.ttl_s, each.payload)
+                except RelayRefused:
+                    refused.add(each.contact)
+                else:
+                    await _whole(self._handed_over(each.number))
+            if len(page) < PAGE:
+                return bool(refused)
+            after = page[-1].number
 
-    def _take(self, line: RelayClient, contacts: Mapping[bytes, bytes], came: Deliver) -> None:
-        contact = contacts.get(came.mailbox)
-        if contact is None:
-            line.safe(came.number)  # of a contact to whom there is no route any more
-            return
+    async def _handed_over(self, number: int) -> None:
+        sent = await asyncio.to_thread(self._person.handed_over, number)
+        if sent is not None:
+            self._tell(HandedOver(*sent))
+
+    async def _receive(self, url: str, line: RelayClient) -> None:
+        await line.login(self._account)
+        opened = await self._open(line, set())
+        await line.listen()
+        self._tell(LineState(sends=False, up=True))
+        opening = asyncio.create_task(self._keep_open(line, opened))
+        opening.add_done_callback(lambda _: line.close())
         try:
-            told: Received | Unshown = self._person.receive(came.payload, self._now(), contact)
-        except PadMissing:
-            # Its pad is on the way: it stays at the relay until it can be opened.
-            self._held[came.number] = came
-            return
-        except (MessageRefused, OpeningRefused) as error:
-            told = Unshown(error)
-        self._held.pop(came.number, None)
+            while True:
+                delivered = await line.next()
+                await _whole(self._take(line, delivered))
+        finally:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+
+    async def _keep_open(self, line: RelayClient, opened: set[bytes]) -> None:
+        """Open mailboxes that come to be, and close those that are no more."""
+        while True:
+            self._reopen.clear()
+            opened = await self._open(line, opened)
+            await self._reopen.wait()
+
+    async def _open(self, line: RelayClient, opened: set[bytes]) -> set[bytes]:
+        wanted = dict(self._book.invitations)
+        wanted |= {each.mailbox: each.right_in for each in self._book.routes.values()}
+        for mailbox, right in wanted.items():
+            if mailbox not in opened:
+                await self._open_one(line, mailbox, right)
+        old = {each for route in self._book.routes.values() for each in route.old}
+        for mailbox in opened - set(wanted) - old:
+            with contextlib.suppress(RelayRefused):  # it is closed already
+                await line.close_mailbox(mailbox)
+        return set(wanted) | (opened & old)
+
+    async def _open_one(self, line: RelayClient, mailbox: bytes, right: bytes) -> None:
+        try:
+            await line.open_mailbox(mailbox, right)
+        except RelayRefused as error:
+            if error.reason not in {Reason.TAKEN, Reason.FULL}:
+                raise
+            # The others are heard all the same.
+            self._tell(LineState(sends=False, up=True, trouble=str(error)))
+
+    async def _take(self, line: RelayClient, came: Deliver) -> None:
+        known = came.mailbox in self._contacts
+        if not known:
+            await self.reroute()
+        contact = self._contacts.get(came.mailbox)
+        async with self._taking:
+            if came.mailbox in self._contacts:
+                told = await asyncio.to_thread(self._admit, came, contact)
+            else:
+                told = []  # of a contact to whom there is no route any more
+        if told is None:
+            return  # too much waits; it stays at the relay
         line.safe(came.number)
-        self._tell(told)
-        self._wake.set()
+        if came.mailbox in self._book.invitations:
+            await self.reroute()
+        for each in told:
+            self._tell(each)
+        self.wake()
+
+    def _admit(self, came: Deliver, contact: bytes | None) -> list[Told] | None:
+        """Open a payload, or keep it until it can be; what there is to tell."""
+        if contact is not None:
+            with self._person.working() as work:
+                if work.held.first(contact) is not None:
+                    return [] if work.held.add(contact, came.payload) else None
+        try:
+            return [self._person.receive(came.payload, self._now(), contact, came.mailbox)]
+        except PadMissing as error:
+            if contact is None:
+                return [Unshown(error)]
+            with self._person.working() as work:
+                work.held.add(contact, came.payload)
+            return [Missing(contact, error.pad_id)]
+        except (MessageRefused, OpeningRefused) as error:
+            return [self._refuse(contact, error)]
+
+    async def _retry(self, contact: bytes) -> None:
+        async with self._taking:
+            told = await asyncio.to_thread(self._open_held, contact)
+        for each in told:
+            self._tell(each)
+        self.wake()
+
+    def _open_held(self, contact: bytes) -> list[Told]:
+        """Open what waits, in order, until one cannot be opened yet."""
+        told: list[Told] = []
+        while True:
+            with self._person.working() as work:
+                first = work.held.first(contact)
+            if first is None:
+                return told
+            try:
+                told.append(self._person.receive(first.payload, self._now(), contact))
+            except PadMissing as error:
+                return [*told, Missing(contact, error.pad_id)]
+            except (MessageRefused, OpeningRefused) as error:
+                told.append(self._refuse(contact, error))
+            with self._person.working() as work:
+                work.held.remove(first.number)
+
+    async def _give_up(self, contact: bytes, pad_id: bytes) -> None:
+        async with self._taking:
+            told = await asyncio.to_thread(self._refuse_held, contact, pad_id)
+        for each in told:
+            self._tell(each)
+        await self._retry(contact)
+
+    def _refuse_held(self, contact: bytes, pad_id: bytes) -> list[Told]:
+        with self._person.working() as work:
+            first = work.held.first(contact)
+        if first is None:
+            return []
+        try:
+            told: Told = self._person.receive(first.payload, self._now(), contact)
+        except PadMissing as error:
+            if error.pad_id != pad_id:
+                return []
+            told = self._refuse(contact, error)
+        except (MessageRefused, OpeningRefused) as error:
+            told = self._refuse(contact, error)
+        with self._person.working() as work:
+            work.held.remove(first.number)
+        return [told]
+
+    def _refuse(self, contact: bytes | None, error: MessageRefused | OpeningRefused) -> Told:
+        """It is not shown; who sent it is told, where the message itself says which it was."""
+        if contact is not None and isinstance(error, PadMissing | PadSpent) and error.content_id:
+            with self._person.working() as work:
+                known = work.contacts.get(contact)
+                work.seal(known, receipt(ContentKind.REFUSED, [error.content_id], self._now()))
+        return Unshown(error, contact)
+
+
+async def _whole(work: Coroutine[None, None, None]) -> None:
+    """Do all of it, also where we are cancelled meanwhile: what is durable is told of."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -4,6 +4,7 @@ BellwireError
 ├── UsageError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
+│   ├── MessageUnknown        no such message is in the conversation
 │   └── StoreUnusable         a person's or a relay's store cannot be opened, read or written
 ├── StoreCorrupt              a store is damaged, or none of ours
 ├── RelayMisbehaved           what came over the line to a relay is no frame of its protocol
@@ -13,6 +14,7 @@ BellwireError
     ├── PadExhausted          policy `require`, and no pad of ours is long enough
     ├── BundleRefused         a peer's keys are not signed by its identity, or have expired
     ├── OpeningRefused        the first message of a session is not acceptable
+    ├── LinkRefused           a contact link is none, was cut, or its keys are not valid
     ├── SafetyMismatch        a scanned safety code names other identities
     └── MessageRefused        a message is not shown, and changed nothing
         ├── PayloadMalformed  of no size or kind that there is: cut, or another's
@@ -36,6 +38,14 @@ class ChatMisuse(UsageError):
 
 class ContactUnknown(UsageError):
     """Nobody of that fingerprint is known, or there is no session with them yet."""
+
+
+class LinkRefused(RefusedError):
+    """A contact link is none, was cut, or its keys are not valid; nobody was added."""
+
+
+class MessageUnknown(UsageError):
+    """No message of that id is in the conversation, or it is not ours to change."""
 
 
 class StoreUnusable(UsageError):
@@ -123,15 +133,23 @@ class PadMissing(MessageRefused):
 
     Attributes:
         pad_id: Which.
+        content_id: Of the message, as its sender says; None where the message does not say.
     """
 
     def __init__(self, pad_id: bytes) -> None:
         super().__init__(f"expected pad {pad_id.hex()[:8]}… to be here, got a message before it")
         self.pad_id = pad_id
+        self.content_id: bytes | None = None
 
 
 class PadSpent(MessageRefused):
-    """The message names bytes of a pad that served before, or that the pad never had."""
+    """The message names bytes of a pad that served before, or that the pad never had.
+
+    Attributes:
+        content_id: Of the message, as its sender says; None where the message does not say.
+    """
+
+    content_id: bytes | None = None
 
 
 class ContentMalformed(MessageRefused):

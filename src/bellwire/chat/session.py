@@ -28,6 +28,7 @@ from bellwire.chat.errors import (
     NotAuthentic,
     PadExhausted,
     PadMissing,
+    PadSpent,
     PayloadMalformed,
 )
 from bellwire.chat.identity import PUBLIC_BYTES as IDENTITY_BYTES
@@ -112,16 +113,29 @@ class Protection:
         pad_source: Where the pad that its text was under came from; None: no pad.
         pad_bytes: How much of it the text and its tag took.
         mixed_source: Where the pad came from that this message's step mixed in; None: none.
+        pad_ids: Of the pads that its text was under, one for each of its parts.
     """
 
     pad_source: str | None
     pad_bytes: int
     mixed_source: str | None
+    pad_ids: tuple[bytes, ...] = ()
 
     @property
     def is_one_time(self) -> bool:
         """Whether the text was under one-time pad."""
         return self.pad_source is not None
+
+
+def together(protections: Sequence[Protection]) -> Protection:
+    """What a content in several parts was protected by: by pad only if all parts were."""
+    padded = all(each.is_one_time for each in protections)
+    return Protection(
+        protections[0].pad_source if padded else None,
+        sum(each.pad_bytes for each in protections),
+        protections[0].mixed_source,
+        tuple(pad_id for each in protections for pad_id in each.pad_ids),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +207,7 @@ def seal_message(session: Session, content: Content, pads: Pads | None, policy: 
         None if part is None else part.source,
         0 if part is None else len(part.key),
         None if mix is None else mix.source,
+        () if part is None else (part.pad_id,),
     )
     after = msgspec.structs.replace(session, ratchet=state, unstepped=session.unstepped + 1)
     return Sealed(after, payload, protection)
@@ -224,6 +239,7 @@ def open_message(session: Session, payload: bytes, pads: Pads | None) -> Opened:
         None if used is None else used.source,
         0 if used is None else len(used.key),
         None if mix is None else mix.source,
+        () if used is None else (used.pad_id,),
     )
     after = msgspec.structs.replace(
         session, ratchet=state, opening=b"", unstepped=session.unstepped + 1
@@ -306,7 +322,11 @@ def _read_body(
         raise ContentMalformed(f"expected a text of at most {PART_BYTES} bytes and a zero filling")
     if pad_id == NO_PAD:
         return contents.decode(head, body[at:end]), None
-    part = _look(pads, pad_id, offset, length + OVERHEAD_BYTES)
+    try:
+        part = _look(pads, pad_id, offset, length + OVERHEAD_BYTES)
+    except (PadMissing, PadSpent) as error:
+        error.content_id = contents.id_of(head)
+        raise
     text = unlock(part, body[at:end], _context(session_id, place, body[:at]))
     return contents.decode(head, text), part
 

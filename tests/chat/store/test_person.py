@@ -159,7 +159,7 @@ def test_a_failure_in_the_middle_of_a_message_changes_nothing(
 ) -> None:
     before = two.alice.pad_left(two.ids["bob"])
     with monkeypatch.context() as patch:
-        patch.setattr("bellwire.chat.store.person._apply", lambda *_, **__: 1 / 0)
+        patch.setattr("bellwire.chat.store.work.Work.apply", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             two.say("alice", "lost")
     assert two.alice.pad_left(two.ids["bob"]) == before
@@ -479,7 +479,7 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     open_person(tmp_path / "other").close()
     for name in ("key.wrapped", "keks"):
         (tmp_path / "other" / name).rename(folder / name)
-    with pytest.raises(StoreCorrupt, match="version 1"):
+    with pytest.raises(StoreCorrupt, match="version 2"):
         open_person(folder)
 
 

@@ -24,6 +24,7 @@ class Contact:
         policy: Of pad, for what we say; what they say without is refused under `require`.
         verified: Whether safety numbers were compared.
         timer_s: After how many seconds new messages disappear; 0: they stay.
+        mode: Where pads come from: `pool` or `fresh`.
     """
 
     contact: bytes
@@ -32,6 +33,7 @@ class Contact:
     policy: Policy
     verified: bool
     timer_s: int
+    mode: str
 
 
 class Contacts:
@@ -52,7 +54,7 @@ class Contacts:
         contact = identity.fingerprint
         value = identity.public_bytes + name.encode()
         self._cursor.execute(
-            "INSERT INTO contacts VALUES (?, ?, 0, 0, ?)"
+            "INSERT INTO contacts VALUES (?, ?, 0, 0, 'pool', ?)"
             " ON CONFLICT (contact) DO UPDATE SET sealed = excluded.sealed",
             (contact, Policy.PREFER.value, self._database.seal(_TABLE, contact, value)),
         )
@@ -69,14 +71,15 @@ class Contacts:
     def get(self, contact: bytes) -> Contact:
         """Somebody by fingerprint; ContactUnknown if we do not know them."""
         row = self._cursor.execute(
-            "SELECT policy, verified, timer_s, sealed FROM contacts WHERE contact = ?", (contact,)
+            "SELECT policy, verified, timer_s, mode, sealed FROM contacts WHERE contact = ?",
+            (contact,),
         ).fetchone()
         if row is None:
             raise ContactUnknown(f"expected a contact, got {contact.hex()[:16]}…, who is none")
-        policy, verified, timer_s, sealed = row
+        policy, verified, timer_s, mode, sealed = row
         value = self._database.open(_TABLE, contact, sealed).reveal()
         identity, name = IdentityPublic(value[:PUBLIC_BYTES]), value[PUBLIC_BYTES:].decode()
-        return Contact(contact, name, identity, Policy(policy), bool(verified), timer_s)
+        return Contact(contact, name, identity, Policy(policy), bool(verified), timer_s, mode)
 
     def all(self) -> list[Contact]:
         """Everybody we know, by name."""
@@ -90,6 +93,11 @@ class Contacts:
         self._cursor.execute(
             "UPDATE contacts SET policy = ? WHERE contact = ?", (policy.value, contact)
         )
+
+    def set_mode(self, contact: bytes, mode: str) -> None:
+        """Choose where pads come from, `pool` or `fresh`; ContactUnknown."""
+        self.get(contact)
+        self._cursor.execute("UPDATE contacts SET mode = ? WHERE contact = ?", (mode, contact))
 
     def set_verified(self, contact: bytes, *, verified: bool) -> None:
         """Say whether safety numbers were compared; ContactUnknown."""

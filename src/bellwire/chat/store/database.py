@@ -1,5 +1,7 @@
 """The SQLite file under a person's store: opened by one process, durable, sealed value by value.
 
+Any thread may use it; one transaction runs at a time, and the others wait for it.
+
 What always holds: a transaction that was committed is on the disk (write-ahead log, synchronous
 FULL), deleted rows are overwritten (secure_delete), and every value that says anything is sealed
 with AES-256-GCM under a key of its table, bound to its row. Ids, times and states are in clear.
@@ -10,6 +12,7 @@ opening it anew tells.
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -28,7 +31,7 @@ from bellwire.crypto.labels import CHAT_STORE
 APPLICATION_ID: Final = 0x62776331
 """Marks the file as a person's store ('bwc1')."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 DATA_KEY_BYTES: Final = 32
 
 DATA_KEY: Final = Wrapped(
@@ -56,7 +59,7 @@ CREATE TABLE prekeys (
 CREATE TABLE openings (opening_id BLOB PRIMARY KEY, not_after INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE contacts (
     contact BLOB PRIMARY KEY, policy TEXT NOT NULL, verified INTEGER NOT NULL,
-    timer_s INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
+    timer_s INTEGER NOT NULL, mode TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE sessions (
     session INTEGER PRIMARY KEY AUTOINCREMENT,
     contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
@@ -64,11 +67,13 @@ CREATE TABLE sessions (
 CREATE TABLE pads (
     pad_id BLOB PRIMARY KEY, contact BLOB NOT NULL, ours INTEGER NOT NULL, source TEXT NOT NULL,
     length INTEGER NOT NULL, reached INTEGER NOT NULL, ahead BLOB NOT NULL,
-    retired INTEGER NOT NULL, number INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
+    retired INTEGER NOT NULL, single INTEGER NOT NULL,
+    number INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
 CREATE TABLE outbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
-    content_id BLOB NOT NULL, token BLOB NOT NULL, payload BLOB NOT NULL);
+    content_id BLOB NOT NULL, token BLOB NOT NULL, ttl_s INTEGER NOT NULL,
+    payload BLOB NOT NULL);
 CREATE TABLE history (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
@@ -78,6 +83,24 @@ CREATE TABLE parts (
     contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE, content_id BLOB NOT NULL,
     part INTEGER NOT NULL, came INTEGER NOT NULL, sealed BLOB NOT NULL,
     PRIMARY KEY (contact, content_id, part)) WITHOUT ROWID;
+CREATE TABLE waiting (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
+    content_id BLOB NOT NULL, sealed BLOB NOT NULL, UNIQUE (contact, content_id));
+CREATE TABLE records (
+    name BLOB PRIMARY KEY, contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
+    sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE routes (
+    contact BLOB PRIMARY KEY REFERENCES contacts ON DELETE CASCADE,
+    sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE invitations (
+    mailbox BLOB PRIMARY KEY, not_after INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE held (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE, payload BLOB NOT NULL);
+CREATE TABLE offers (
+    pad_id BLOB PRIMARY KEY, contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
+    sealed BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -97,6 +120,7 @@ class Database:
 
     def __init__(self, folder: Path, protection: KekSource) -> None:
         self.folder = own_folder(folder)
+        self._one_at_a_time = threading.RLock()
         with contextlib.ExitStack() as undo:
             try:
                 undo.enter_context(held(folder / "lock"))
@@ -110,7 +134,7 @@ class Database:
             self._data_key = envelope.unlock(fresh=fresh)
             envelope.settle(self._data_key)
             own_file(path)
-            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             undo.callback(self._connection.close)
             with self._translated():
                 self._prepare(path)
@@ -126,13 +150,16 @@ class Database:
             marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
             self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}{marks}COMMIT;")
         elif (mark, version) != (APPLICATION_ID, SCHEMA_VERSION):
-            raise StoreCorrupt(f"expected a person's store of version 1 in {path}, got another")
+            raise StoreCorrupt(
+                f"expected a person's store of version {SCHEMA_VERSION} in {path}, got another"
+            )
 
     def close(self) -> None:
         """Give the file up, and its log empty; again is harmless."""
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        self._undo.close()
+        with self._one_at_a_time:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._undo.close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -141,7 +168,7 @@ class Database:
         Raises:
             StoreUnusable: SQLite failed; after a failed commit the store must be opened anew.
         """
-        with self._translated():
+        with self._one_at_a_time, self._translated():
             cursor = self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor

@@ -21,8 +21,13 @@ _Row = tuple[int, bytes, int, bytes, int, bytes]
 
 
 class State(IntEnum):
-    """How far a message of ours has come; of theirs, whether it was read, or refused by policy."""
+    """How far a message of ours has come; of theirs, whether it was read, or refused by policy.
 
+    WAITING waits for its pad, and NOT_SENT found none; neither was ever sealed.
+    """
+
+    WAITING = -2
+    NOT_SENT = -1
     QUEUED = 0
     SENT = 1
     DELIVERED = 2
@@ -44,6 +49,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     pad_source: str | None
     pad_bytes: int
     mixed_source: str | None
+    pad_ids: tuple[bytes, ...] = ()
+    why: str | None = None
 
     def __repr__(self) -> str:
         return "Kept()"
@@ -65,6 +72,7 @@ class Entry:
         target: What it replies to.
         edited: Whether the words were changed later.
         protection: What it was protected by.
+        why: Why it was not sent.
     """
 
     number: int
@@ -78,6 +86,7 @@ class Entry:
     target: bytes | None
     edited: bool
     protection: Protection
+    why: str | None
 
 
 class History:
@@ -88,7 +97,14 @@ class History:
         self._database = database
 
     def add(
-        self, contact: bytes, content: Content, protection: Protection, *, ours: bool, timer_s: int
+        self,
+        contact: bytes,
+        content: Content,
+        protection: Protection,
+        *,
+        ours: bool,
+        timer_s: int,
+        state: State = State.QUEUED,
     ) -> bool:
         """Keep a message; False if it is here already. `timer_s` 0: it stays."""
         kept = Kept(
@@ -102,9 +118,10 @@ class History:
             protection.pad_source,
             protection.pad_bytes,
             protection.mixed_source,
+            protection.pad_ids,
         )
         gone_at = content.sent_ms // 1000 + timer_s if ours and timer_s else None
-        row = (contact, ours, content.content_id, State.QUEUED, gone_at)
+        row = (contact, ours, content.content_id, state, gone_at)
         sealed = self._seal(contact, content.content_id, kept, ours=ours)
         self._cursor.execute(
             "INSERT OR IGNORE INTO history (contact, ours, content_id, state, gone_at, sealed)"
@@ -141,6 +158,62 @@ class History:
             (state, contact, ours, content_id, state),
         )
         return self._cursor.rowcount == 1
+
+    def seal_as(
+        self, contact: bytes, content_id: bytes, protection: Protection, state: State
+    ) -> None:
+        """A message of ours that waited was sealed so; nothing if it is not here."""
+        self._move(contact, content_id, state, protection, None)
+
+    def not_sent(self, contact: bytes, content_id: bytes, why: str) -> None:
+        """A message of ours that waits found no pad."""
+        self._move(contact, content_id, State.NOT_SENT, Protection(None, 0, None), why)
+
+    def wait(self, contact: bytes, content_id: bytes) -> None:
+        """A message of ours waits, maybe once more."""
+        self._move(contact, content_id, State.WAITING, Protection(None, 0, None), None)
+
+    def _move(
+        self,
+        contact: bytes,
+        content_id: bytes,
+        state: State,
+        protection: Protection,
+        why: str | None,
+    ) -> None:
+        row = self._row(contact, content_id, ours=True)
+        if row is None or row[1] is State.DELETED:
+            return
+        kept = msgspec.structs.replace(
+            row[2],
+            pad_source=protection.pad_source,
+            pad_bytes=protection.pad_bytes,
+            mixed_source=protection.mixed_source,
+            pad_ids=protection.pad_ids,
+            why=why,
+        )
+        self._cursor.execute(
+            "UPDATE history SET state = ?, sealed = ? WHERE number = ?",
+            (state, self._seal(contact, content_id, kept, ours=True), row[0]),
+        )
+
+    def entry(self, contact: bytes, content_id: bytes, *, ours: bool) -> Entry | None:
+        """One message; None if it is not here."""
+        row = self._cursor.execute(
+            "SELECT number, contact, ours, content_id, state, sealed FROM history"
+            " WHERE contact = ? AND ours = ? AND content_id = ?",
+            (contact, ours, content_id),
+        ).fetchone()
+        return None if row is None else self._entry(row)
+
+    def latest(self, contact: bytes, limit: int, before: int | None = None) -> list[Entry]:
+        """The newest messages with somebody, of those before a place, oldest first."""
+        rows: list[_Row] = self._cursor.execute(
+            "SELECT number, contact, ours, content_id, state, sealed FROM history"
+            " WHERE contact = ?1 AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
+            (contact, before, limit),
+        ).fetchall()
+        return [self._entry(row) for row in reversed(rows)]
 
     def read(self, contact: bytes, now: float) -> list[bytes]:
         """Count all that `contact` said as read; the ids that were not. Timers begin."""
@@ -190,7 +263,7 @@ class History:
     def _entry(self, row: "_Row") -> Entry:
         number, contact, ours, content_id, state, sealed = row
         kept = self._open(contact, content_id, sealed, ours=bool(ours))
-        protection = Protection(kept.pad_source, kept.pad_bytes, kept.mixed_source)
+        protection = Protection(kept.pad_source, kept.pad_bytes, kept.mixed_source, kept.pad_ids)
         return Entry(
             number,
             contact,
@@ -203,6 +276,7 @@ class History:
             kept.target if kept.kind == ContentKind.REPLY else None,
             kept.edited,
             protection,
+            kept.why,
         )
 
     def _forget(

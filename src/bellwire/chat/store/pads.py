@@ -126,9 +126,12 @@ class PadShelf:
         self._contact = contact
         self._served: dict[bytes, list[tuple[int, int]]] = {}
         self._finished: dict[bytes, int] = {}
+        self._single = False
 
-    def add(self, pad_id: bytes, pad: Secret, source: str, *, ours: bool) -> None:
-        """Keep a pad.
+    def add(
+        self, pad_id: bytes, pad: Secret, source: str, *, ours: bool, single: bool = False
+    ) -> None:
+        """Keep a pad; a `single` one is for one message, and goes with it.
 
         Raises:
             ChatMisuse: it was here before, is too short or too long, or of an unknown source.
@@ -142,17 +145,17 @@ class PadShelf:
             raise ChatMisuse("expected a pad that was never here, got one that was")
         self._files.write(pad_id, pad)
         self._cursor.execute(
-            "INSERT INTO pads VALUES (?, ?, ?, ?, ?, ?, x'', 0,"
+            "INSERT INTO pads VALUES (?, ?, ?, ?, ?, ?, x'', 0, ?,"
             " (SELECT coalesce(max(number), 0) + 1 FROM pads))",
-            (pad_id, self._contact, ours, source, len(pad), POINT_BYTES),
+            (pad_id, self._contact, ours, source, len(pad), POINT_BYTES, single),
         )
 
     def spend(self, length: int) -> Slice | None:
         """See `Pads`: pads serve in the order in which they came."""
         row = self._cursor.execute(
             "SELECT pad_id, reached, length, source FROM pads WHERE contact = ? AND ours = 1"
-            " AND retired = 0 AND length - reached >= ? ORDER BY number LIMIT 1",
-            (self._contact, length),
+            " AND retired = 0 AND single = ? AND length - reached >= ? ORDER BY number LIMIT 1",
+            (self._contact, self._single, length),
         ).fetchone()
         if row is None:
             return None
@@ -191,11 +194,31 @@ class PadShelf:
             self._move(part.pad_id, reached, runs, whole)
             self._served.setdefault(part.pad_id, []).append((begin, end))
 
+    def only_single(self) -> None:
+        """From now on spend pads that are for one message, and no others."""
+        self._single = True
+
+    def retire_single(self, pad_id: bytes | None = None) -> None:
+        """Give up what is left of pads for one message: of this one, or of all of ours."""
+        for name, whole in self._cursor.execute(
+            "SELECT pad_id, length FROM pads WHERE contact = ?1 AND single = 1 AND retired = 0"
+            " AND (pad_id = ?2 OR (?2 IS NULL AND ours = 1))",
+            (self._contact, pad_id),
+        ).fetchall():
+            self._cursor.execute("UPDATE pads SET retired = 1 WHERE pad_id = ?", (name,))
+            self._served.setdefault(name, [])
+            self._finished[name] = whole
+
+    def knows(self, pad_id: bytes) -> bool:
+        """Whether a pad is, or was, here."""
+        found = self._cursor.execute("SELECT 1 FROM pads WHERE pad_id = ?", (pad_id,)).fetchone()
+        return found is not None
+
     def left(self) -> tuple[int, int]:
         """Bytes that are left under which we send, and in how many pads."""
         total, pads = self._cursor.execute(
             "SELECT coalesce(sum(length - reached), 0), count(*) FROM pads"
-            " WHERE contact = ? AND ours = 1 AND retired = 0",
+            " WHERE contact = ? AND ours = 1 AND retired = 0 AND single = 0",
             (self._contact,),
         ).fetchone()
         return total, pads

@@ -3,7 +3,10 @@
 import sqlite3
 from typing import Final
 
+import msgspec
+
 from bellwire.chat.content import Content, decode, join
+from bellwire.chat.session import Protection, together
 from bellwire.chat.store.database import Database
 
 MAX_WAITING: Final = 256
@@ -13,17 +16,21 @@ _TABLE: Final = "parts"
 
 
 def gather(
-    cursor: sqlite3.Cursor, database: Database, contact: bytes, part: Content
-) -> Content | None:
-    """The whole content, once this part completes it; None while others are missing.
+    cursor: sqlite3.Cursor,
+    database: Database,
+    contact: bytes,
+    part: Content,
+    protection: Protection,
+) -> tuple[Content, Protection] | None:
+    """The whole content and what protected it, once this part completes it; None until then.
 
     Raises:
         ContentMalformed: the parts do not go together.
     """
     if part.parts == 1:
-        return part
+        return part, protection
     row, head = contact + part.content_id, part.encode_head()
-    value = bytes([len(head)]) + head + part.text
+    value = msgspec.msgpack.encode((head, part.text, protection))
     sealed = database.seal(_TABLE, row + bytes([part.part]), value)
     cursor.execute(
         "INSERT OR IGNORE INTO parts VALUES (?, ?, ?,"
@@ -44,5 +51,12 @@ def gather(
     cursor.execute(
         "DELETE FROM parts WHERE contact = ? AND content_id = ?", (contact, part.content_id)
     )
-    values = [database.open(_TABLE, row + bytes([n]), each).reveal() for n, each in kept]
-    return join([decode(each[1 : 1 + each[0]], each[1 + each[0] :]) for each in values])
+    parts = [
+        msgspec.msgpack.decode(
+            database.open(_TABLE, row + bytes([number]), each).reveal(),
+            type=tuple[bytes, bytes, Protection],
+        )
+        for number, each in sorted(kept)
+    ]
+    whole = join([decode(head, text) for head, text, _ in parts])
+    return whole, together([each for _, _, each in parts])

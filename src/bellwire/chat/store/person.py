@@ -8,7 +8,7 @@ sent again after a crash as they were, byte for byte: nothing is ever sealed twi
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Final
 
 from bellwire.base.secret import Secret
-from bellwire.chat.content import ID_BYTES, Content, ContentKind, split
-from bellwire.chat.errors import ChatMisuse, ContactUnknown, OpeningRefused
+from bellwire.chat.content import Content, ContentKind
+from bellwire.chat.errors import ChatMisuse, OpeningRefused
 from bellwire.chat.identity import SEED_BYTES, Identity, IdentityPublic
 from bellwire.chat.opening import accept, begin, opening_id
 from bellwire.chat.pads import Policy
@@ -27,30 +27,18 @@ from bellwire.chat.session import (
     Protection,
     Session,
     open_message,
-    seal_message,
     session_of,
 )
 from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.history import Entry, History, State
-from bellwire.chat.store.pads import PadFiles, PadShelf, erase_served
+from bellwire.chat.store.pads import PadFiles, erase_served
 from bellwire.chat.store.parts import gather
 from bellwire.chat.store.prekeys import PrekeyRing
-from bellwire.chat.store.sessions import Sessions
+from bellwire.chat.store.work import NO_PROTECTION, NewPad, Outgoing, Work, receipt
 from bellwire.crypto.kek.source import KekSource
 
-TOKEN_BYTES: Final = 16
 _READ_AT_ONCE: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A payload to carry. `token` is the same however often it is sent."""
-
-    number: int
-    contact: bytes
-    token: bytes
-    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +60,6 @@ class Received:
     refused: bool
 
 
-class _Work:
-    """One transaction: what it reads and writes, and the shelves whose pads it takes from."""
-
-    def __init__(self, cursor: sqlite3.Cursor, database: Database, files: PadFiles) -> None:
-        self.cursor = cursor
-        self.contacts = Contacts(cursor, database)
-        self.sessions = Sessions(cursor, database)
-        self.history = History(cursor, database)
-        self.shelves: dict[bytes, PadShelf] = {}
-        self._files = files
-
-    def shelf(self, contact: bytes) -> PadShelf:
-        return self.shelves.setdefault(contact, PadShelf(self.cursor, self._files, contact))
-
-
 class Person:
     """Open a person's store; use as a context manager, or `close` it.
 
@@ -103,7 +76,7 @@ class Person:
         try:
             self._files = PadFiles(self._database)
             with self._database.transaction() as cursor:
-                self.identity = self._own_identity(cursor)
+                self.identity = Identity(self._drawn(cursor, "identity", SEED_BYTES))
                 erase_served(cursor, self._files)
         except BaseException:
             self._database.close()
@@ -124,23 +97,31 @@ class Person:
         """Give the store up; again is harmless."""
         self._database.close()
 
-    def _own_identity(self, cursor: sqlite3.Cursor) -> Identity:
-        row = cursor.execute("SELECT sealed FROM about WHERE name = 'identity'").fetchone()
+    def _drawn(self, cursor: sqlite3.Cursor, name: str, length: int) -> Secret:
+        row = cursor.execute("SELECT sealed FROM about WHERE name = ?", (name,)).fetchone()
         if row is not None:
-            return Identity(self._database.open("about", b"identity", row[0]))
-        seed = os.urandom(SEED_BYTES)
-        sealed = self._database.seal("about", b"identity", seed)
-        cursor.execute("INSERT INTO about VALUES ('identity', ?)", (sealed,))
-        return Identity(Secret(seed))
+            return self._database.open("about", name.encode(), row[0])
+        drawn = os.urandom(length)
+        sealed = self._database.seal("about", name.encode(), drawn)
+        cursor.execute("INSERT INTO about VALUES (?, ?)", (name, sealed))
+        return Secret(drawn)
+
+    def kept_secret(self, name: str, length: int) -> bytes:
+        """Random bytes that are drawn once and then stay; secret."""
+        with self._database.transaction() as cursor:
+            return self._drawn(cursor, name, length).reveal()
 
     @contextmanager
-    def _working(self) -> Iterator[_Work]:
-        """A transaction; once it is durable, what it took of pads is overwritten."""
+    def working(self) -> Iterator[Work]:
+        """A transaction; once it is durable, what it took of pads is overwritten.
+
+        Raises:
+            StoreUnusable: it cannot be used, and nothing was changed.
+        """
         with self._database.transaction() as cursor:
-            work = _Work(cursor, self._database, self._files)
+            work = Work(cursor, self._database, self._files)
             yield work
-        for shelf in work.shelves.values():
-            shelf.overwrite()
+        work.overwrite()
 
     # What is kept.
 
@@ -179,34 +160,64 @@ class Person:
             return contacts.keep(name, identity)
 
     def add_pad(
-        self, contact: bytes, pad_id: bytes, pad: Secret, source: str, *, ours: bool
+        self,
+        contact: bytes,
+        pad_id: bytes,
+        pad: Secret,
+        source: str,
+        *,
+        ours: bool,
+        single: bool = False,
     ) -> None:
         """Keep a pad for a conversation; `ours`: we send under it, else they do.
+
+        A `single` one is for one message alone, and is destroyed with it.
 
         Raises:
             ChatMisuse: it was here before, or is no pad.
             ContactUnknown: nobody of that fingerprint.
         """
-        with self._working() as work:
+        with self.working() as work:
             work.contacts.get(contact)
-            work.shelf(contact).add(pad_id, pad, source, ours=ours)
+            work.shelf(contact).add(pad_id, pad, source, ours=ours, single=single)
+
+    def offer_pad(
+        self, contact: bytes, pad_id: bytes, pad: Secret, source: str, offer: Content
+    ) -> None:
+        """Keep a pad under which we send, and tell them of it, both or neither.
+
+        Raises:
+            ChatMisuse, ContactUnknown: as `add_pad`, or there is no session with them yet.
+        """
+        with self.working() as work:
+            known = work.contacts.get(contact)
+            work.shelf(contact).add(pad_id, pad, source, ours=True)
+            work.seal(known, offer, Policy.OFF)
+
+    def take_pad(self, contact: bytes, pad_id: bytes, pad: Secret, source: str) -> None:
+        """Keep a pad that they offered; again is harmless."""
+        with self.working() as work:
+            shelf = work.shelf(contact)
+            if not shelf.knows(pad_id):
+                shelf.add(pad_id, pad, source, ours=False)
+            work.offers.done(pad_id)
 
     def pad_left(self, contact: bytes) -> tuple[int, int]:
         """Bytes of pad left under which we send, and how many pads they are in."""
-        with self._working() as work:
+        with self.working() as work:
             return work.shelf(contact).left()
 
     # Sending.
 
     def has_session(self, contact: bytes) -> bool:
         """Whether something can be said to somebody without their bundle."""
-        with self._working() as work:
+        with self.working() as work:
             return bool(work.sessions.of(contact))
 
     def begin(self, bundle: Bundle) -> None:
         """Begin a session with somebody we know, who may be away; ContactUnknown."""
         session = begin(self.identity, bundle)
-        with self._working() as work:
+        with self.working() as work:
             work.contacts.get(session.peer)
             work.sessions.add(session)
 
@@ -217,48 +228,103 @@ class Person:
             ContactUnknown: nobody of that fingerprint, or no session with them yet.
             PadExhausted: the policy is `require`, and there is too little pad; nothing was kept.
         """
-        with self._working() as work:
+        with self.working() as work:
             known = work.contacts.get(contact)
-            outgoing, protection = _seal(work, known, content)
-            _apply(work, known, content, protection, ours=True)
+            outgoing, protection = work.seal(known, content)
+            work.apply(known, content, protection, content.sent_ms / 1000, ours=True)
         return outgoing
 
-    def outbox(self) -> list[Outgoing]:
-        """What has not been handed over yet, in order."""
+    def say(self, contact: bytes, content: Content) -> None:
+        """Keep a content until `seal` has a pad for it; it counts in our history at once.
+
+        Raises:
+            ContactUnknown: nobody of that fingerprint.
+        """
+        with self.working() as work:
+            known = work.contacts.get(contact)
+            now = content.sent_ms / 1000
+            work.apply(known, content, NO_PROTECTION, now, ours=True, state=State.WAITING)
+            work.waiting.add(contact, content)
+
+    def seal(
+        self,
+        contact: bytes,
+        content: Content,
+        *,
+        policy: Policy | None = None,
+        fresh: Sequence[NewPad] = (),
+    ) -> bool:
+        """Seal what waits, and put it into the outbox; False if it was taken back meanwhile.
+
+        Args:
+            contact: With whom.
+            content: As `say` was given it.
+            policy: In the place of the conversation's.
+            fresh: Pads for this content alone; nothing is left of them afterwards.
+
+        Raises:
+            ContactUnknown: there is no session with them yet.
+            PadExhausted: the policy is `require`, and there is too little pad.
+        """
+        with self.working() as work:
+            if not work.waiting.remove(contact, content.content_id):
+                return False
+            known = work.contacts.get(contact)
+            _, protection = work.seal(known, content, policy, fresh)
+            work.history.seal_as(contact, content.content_id, protection, State.QUEUED)
+        return True
+
+    def outbox(self, *, after: int = 0, limit: int = 1 << 30) -> list[Outgoing]:
+        """What has not been handed over yet, in order, behind a place."""
         with self._database.transaction() as cursor:
             rows = cursor.execute(
-                "SELECT number, contact, token, payload FROM outbox ORDER BY number"
+                "SELECT number, contact, token, payload, ttl_s FROM outbox WHERE number > ?"
+                " ORDER BY number LIMIT ?",
+                (after, limit),
             ).fetchall()
         return [Outgoing(*row) for row in rows]
 
-    def handed_over(self, number: int) -> None:
-        """A payload is safe with who carries it; again is harmless."""
-        with self._working() as work:
-            row = work.cursor.execute(
+    def handed_over(self, number: int) -> tuple[bytes, bytes] | None:
+        """A payload is safe with who carries it; again is harmless.
+
+        Returns:
+            With whom, and the id of what has now been sent whole; None if it has not.
+        """
+        with self.working() as work:
+            row: tuple[bytes, bytes] | None = work.cursor.execute(
                 "DELETE FROM outbox WHERE number = ? RETURNING contact, content_id", (number,)
             ).fetchone()
             if row is None:
-                return
+                return None
             left = work.cursor.execute(
                 "SELECT 1 FROM outbox WHERE contact = ? AND content_id = ?", row
             ).fetchone()
-            if left is None:
-                work.history.mark(row[0], row[1], State.SENT, ours=True)
+            if left is not None:
+                return None
+            work.history.mark(row[0], row[1], State.SENT, ours=True)
+        return row
 
     # Receiving.
 
-    def receive(self, payload: bytes, now: float, contact: bytes | None = None) -> Received:
+    def receive(
+        self,
+        payload: bytes,
+        now: float,
+        contact: bytes | None = None,
+        mailbox: bytes | None = None,
+    ) -> Received:
         """Open a payload, keep what it says, and answer that it came.
 
         Args:
             payload: As it was carried.
             now: Seconds since the epoch.
             contact: From whom it must be; None: from anybody, known or not.
+            mailbox: Where it came; an invitation's becomes the mailbox for who used it.
 
         Raises:
             MessageRefused, OpeningRefused: it is not shown, and nothing was changed.
         """
-        with self._working() as work:
+        with self.working() as work:
             kept = self._kept_session(work, payload, contact)
             if kept is None:
                 session = self._welcome(work, payload, now, contact)
@@ -268,28 +334,32 @@ class Person:
             shelf = work.shelf(session.peer)
             opened = open_message(session, payload, shelf)
             shelf.take(opened.spent)
+            for pad_id in opened.protection.pad_ids:
+                shelf.retire_single(pad_id)
             work.sessions.update(number, opened.session)
             work.sessions.heard(number)
+            if mailbox is not None:
+                work.routes.accept(mailbox, session.peer, now)
             return self._take(work, work.contacts.get(session.peer), opened, now)
 
     def mark_read(self, contact: bytes, now: float) -> list[Outgoing]:
         """Count what somebody said as read, and tell them."""
-        with self._working() as work:
+        with self.working() as work:
             known = work.contacts.get(contact)
             ids = work.history.read(contact, now)
             told: list[Outgoing] = []
             for at in range(0, len(ids), _READ_AT_ONCE):
-                receipt = _receipt(ContentKind.READ, ids[at : at + _READ_AT_ONCE], now)
-                told += _seal(work, known, receipt)[0]
+                told_read = receipt(ContentKind.READ, ids[at : at + _READ_AT_ONCE], now)
+                told += work.seal(known, told_read)[0]
         return told
 
     def disappear(self, now: float) -> int:
         """Forget the words of messages whose time has run out; how many."""
-        with self._working() as work:
+        with self.working() as work:
             return work.history.disappear(now)
 
     def _kept_session(
-        self, work: _Work, payload: bytes, contact: bytes | None
+        self, work: Work, payload: bytes, contact: bytes | None
     ) -> tuple[int, Session] | None:
         """Row and state of the session that a payload is of; None if it begins one."""
         known = opening_id(payload)
@@ -303,7 +373,7 @@ class Person:
             raise OpeningRefused("expected an opening that was not here before, got one again")
         return begun
 
-    def _welcome(self, work: _Work, payload: bytes, now: float, contact: bytes | None) -> Session:
+    def _welcome(self, work: Work, payload: bytes, now: float, contact: bytes | None) -> Session:
         """The session that somebody begins with us."""
         ring = PrekeyRing(work.cursor, self._database, self.identity)
         accepted = accept(self.identity, payload, lambda each: ring.find(each, now))
@@ -315,78 +385,18 @@ class Person:
         work.contacts.meet(accepted.peer)
         return accepted.session
 
-    def _take(self, work: _Work, known: Contact, opened: Opened, now: float) -> Received:
+    def _take(self, work: Work, known: Contact, opened: Opened, now: float) -> Received:
         """Do what an authentic message says, and answer that it came."""
         content, protection = opened.content, opened.protection
         padded = content.kind.is_padded
         if padded and known.policy is Policy.REQUIRE and not protection.is_one_time:
-            _seal(work, known, _receipt(ContentKind.REFUSED, [content.content_id], now))
+            work.seal(known, receipt(ContentKind.REFUSED, [content.content_id], now))
             return Received(known.contact, None, protection, is_new=False, refused=True)
-        whole = gather(work.cursor, self._database, known.contact, content)
-        if whole is None:
+        gathered = gather(work.cursor, self._database, known.contact, content, protection)
+        if gathered is None:
             return Received(known.contact, None, protection, is_new=False, refused=False)
-        is_new = _apply(work, known, whole, protection, ours=False)
+        whole, protection = gathered
+        is_new = work.apply(known, whole, protection, now, ours=False)
         if padded:
-            _seal(work, known, _receipt(ContentKind.DELIVERED, [whole.content_id], now))
+            work.seal(known, receipt(ContentKind.DELIVERED, [whole.content_id], now))
         return Received(known.contact, whole, protection, is_new=is_new, refused=False)
-
-
-def _seal(work: _Work, known: Contact, content: Content) -> tuple[list[Outgoing], Protection]:
-    """Put a content into the outbox, in as many parts as it needs."""
-    sessions = work.sessions.of(known.contact)
-    if not sessions:
-        raise ContactUnknown(f"expected a session with {known.name}, got none yet")
-    number, session = sessions[0]
-    protections, outgoing = [], []
-    for part in split(content):
-        sealed = seal_message(session, part, work.shelf(known.contact), known.policy)
-        session = sealed.session
-        token = os.urandom(TOKEN_BYTES)
-        work.cursor.execute(
-            "INSERT INTO outbox (contact, content_id, token, payload) VALUES (?, ?, ?, ?)",
-            (known.contact, content.content_id, token, sealed.payload),
-        )
-        place = work.cursor.lastrowid
-        assert place is not None  # SQLite numbers each row
-        outgoing.append(Outgoing(place, known.contact, token, sealed.payload))
-        protections.append(sealed.protection)
-    work.sessions.update(number, session)
-    return outgoing, _together(protections)
-
-
-def _apply(
-    work: _Work, known: Contact, content: Content, protection: Protection, *, ours: bool
-) -> bool:
-    """Let a content count in the history; whether that changed anything."""
-    contact, target = known.contact, content.target
-    match content.kind:
-        case ContentKind.TEXT | ContentKind.REPLY:
-            timer_s = known.timer_s if content.timer_s is None else content.timer_s
-            return work.history.add(contact, content, protection, ours=ours, timer_s=timer_s)
-        case ContentKind.EDIT if target is not None:
-            return work.history.edit(contact, target, content.text.decode(), ours=ours)
-        case ContentKind.DELETE if target is not None:
-            return work.history.delete(contact, target, ours=ours)
-        case ContentKind.TIMER if content.timer_s is not None:
-            work.contacts.set_timer(contact, content.timer_s)
-            return True
-        case ContentKind.DELIVERED | ContentKind.READ | ContentKind.REFUSED if not ours:
-            text, state = content.text, State[content.kind.name]
-            ids = (text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES))
-            changed = [work.history.mark(contact, each, state, ours=True) for each in ids]
-            return any(changed)
-    return False
-
-
-def _receipt(kind: ContentKind, ids: list[bytes], now: float) -> Content:
-    return Content(kind, os.urandom(ID_BYTES), int(now * 1000), b"".join(ids))
-
-
-def _together(protections: list[Protection]) -> Protection:
-    """What a content in several parts was protected by: by pad only if all parts were."""
-    padded = all(each.is_one_time for each in protections)
-    return Protection(
-        protections[0].pad_source if padded else None,
-        sum(each.pad_bytes for each in protections),
-        protections[0].mixed_source,
-    )

@@ -69,6 +69,12 @@ class PrekeyRing:
             raise ChatMisuse("expected a lasting prekey, got none: renew them first")
         return Bundle(self._identity.public, lasting.prekey, None if once is None else once.prekey)
 
+    def invitation(self, now: float) -> Bundle:
+        """A bundle with a one-time prekey that was made for it and is given to nobody else."""
+        self.renew(0, now)
+        lasting = self.bundle(now).lasting
+        return Bundle(self._identity.public, lasting, self._make(PrekeyKind.ONE_TIME, now))
+
     def find(self, prekey_id: bytes, now: float) -> PrekeySecret | None:
         """A prekey of ours that counts."""
         row = self._cursor.execute(

@@ -1,0 +1,71 @@
+"""What the store has, as what a screen shows."""
+
+from typing import Final
+
+from bellwire.chat.messenger.views import (
+    PAD_MESSAGE_BYTES,
+    Conversation,
+    Line,
+    LineState,
+    Mode,
+)
+from bellwire.chat.pads import OVERHEAD_BYTES
+from bellwire.chat.store.contacts import Contact
+from bellwire.chat.store.history import Entry, State
+from bellwire.chat.store.work import Work
+
+_STATES: Final = {
+    State.WAITING: LineState.WAITING,
+    State.NOT_SENT: LineState.NOT_SENT,
+    State.QUEUED: LineState.QUEUED,
+    State.SENT: LineState.SENT,
+    State.DELIVERED: LineState.DELIVERED,
+    State.READ: LineState.READ,
+    State.REFUSED: LineState.REFUSED,
+    State.DELETED: LineState.DELETED,
+}
+
+
+def line_of(entry: Entry) -> Line:
+    """A message of the history, as a line."""
+    state = _STATES[entry.state]
+    if not entry.ours and entry.state < State.READ:
+        state = LineState.RECEIVED
+    return Line(
+        entry.number,
+        entry.contact,
+        entry.content_id,
+        entry.ours,
+        entry.text,
+        entry.sent_ms,
+        state,
+        entry.why,
+        entry.target,
+        entry.edited,
+        entry.protection,
+    )
+
+
+def conversation(work: Work, known: Contact, me: bytes, is_typing: bool) -> Conversation:
+    """A contact, as an entry of the list."""
+    contact = known.contact
+    latest = work.history.latest(contact, 1)
+    left, _ = work.shelf(contact).left()
+    route = work.routes.get(contact)
+    is_notes = contact == me
+    reachable = route is not None and route.card is not None and bool(work.sessions.of(contact))
+    return Conversation(
+        contact,
+        known.name,
+        is_notes,
+        work.history.unread(contact),
+        line_of(latest[0]) if latest else None,
+        left,
+        left // (PAD_MESSAGE_BYTES + OVERHEAD_BYTES),
+        known.policy,
+        Mode(known.mode),
+        known.verified,
+        known.timer_s,
+        is_typing,
+        is_notes or reachable,
+    )

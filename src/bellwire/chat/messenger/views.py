@@ -1,0 +1,237 @@
+"""What a screen shows, as values: conversations, lines, sessions, and what has just happened.
+
+Nothing here is a secret key, and every text is as the other side wrote it: whoever puts it on a
+terminal makes it harmless first (`bellwire.chat.messenger.harmless`).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bellwire.chat.pads import Policy
+from bellwire.chat.session import Protection
+from bellwire.etsi014.record import SessionRecord
+
+
+class Mode(Enum):
+    """Where the pads of a conversation come from.
+
+    POOL: from stock, fetched ahead. FRESH: from a session of E91 for each message.
+    """
+
+    POOL = "pool"
+    FRESH = "fresh"
+
+
+class LineState(Enum):
+    """How far a line has come.
+
+    WAITING: it waits for its pad, in fresh mode for its session. NOT_SENT: there was none, and
+    `Line.why` says why; it is tried again. QUEUED: sealed, and on its way to the relay. SENT:
+    durable at the relay. DELIVERED, READ: by the other's word; of theirs, READ is by us. RECEIVED:
+    theirs, and not read yet. REFUSED: the other side could or would not show it. DELETED: taken
+    back.
+    """
+
+    WAITING = "waiting"
+    NOT_SENT = "not sent"
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    RECEIVED = "received"
+    REFUSED = "refused"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message.
+
+    Attributes:
+        number: Its place in the store; later ones are higher.
+        contact: Fingerprint of whom it was said with, 32 bytes.
+        message_id: 16 bytes; names it in `reply`, `edit`, `session` and the like.
+        ours: Whether we said it.
+        text: The words; empty when deleted.
+        sent_ms: The sender's clock, milliseconds since the epoch.
+        state: How far it has come.
+        why: Why it was not sent; else None.
+        target: The message it replies to.
+        edited: Whether the words were changed later.
+        protection: What it was protected by.
+    """
+
+    number: int
+    contact: bytes
+    message_id: bytes
+    ours: bool
+    text: str
+    sent_ms: int
+    state: LineState
+    why: str | None
+    target: bytes | None
+    edited: bool
+    protection: Protection
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """An entry of the list of conversations.
+
+    Attributes:
+        contact: Fingerprint, 32 bytes; our own stands for the notes to ourselves.
+        name: What we call them.
+        is_notes: Whether these are the notes to ourselves.
+        unread: Messages of theirs that were not read.
+        last: The newest line, if there is one.
+        pad_bytes: Bytes of pad left under which we send; in fresh mode 0 is usual.
+        pad_messages: How many messages of `PAD_MESSAGE_BYTES` of text they are for.
+        policy: Of pad.
+        mode: Where pads come from.
+        verified: Whether safety numbers were compared.
+        timer_s: After how many seconds messages disappear; 0: they stay.
+        typing: Whether they are typing now.
+        reachable: Whether there is a way to write to them yet.
+    """
+
+    contact: bytes
+    name: str
+    is_notes: bool
+    unread: int
+    last: Line | None
+    pad_bytes: int
+    pad_messages: int
+    policy: Policy
+    mode: Mode
+    verified: bool
+    timer_s: int
+    typing: bool
+    reachable: bool
+
+
+PAD_MESSAGE_BYTES = 256
+"""Text of the message by which `Conversation.pad_messages` counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """What two people compare: sixty digits, and our code to scan (spec/chat.md, 6)."""
+
+    number: str
+    code: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """What stands in the corner.
+
+    Attributes:
+        sending: Whether there is a line to the relay on which we drop.
+        receiving: Whether there is one on which we listen.
+        trouble: Why there is none, in words; None if there is, or nobody knows.
+        keys: The link's status by our own node: `GREEN`, `YELLOW`, `RED`; None: not known.
+        source: Where its keys come from; None: not known.
+        keys_trouble: Why our own node does not answer, in words.
+    """
+
+    sending: bool = False
+    receiving: bool = False
+    trouble: str | None = None
+    keys: str | None = None
+    source: str | None = None
+    keys_trouble: str | None = None
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class LineChanged:
+    """A line is new, or its state or words have changed."""
+
+    line: Line
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationChanged:
+    """An entry of the list has changed; `Messenger.conversation` has it."""
+
+    contact: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TypingChanged:
+    """Somebody types, or has stopped."""
+
+    contact: bytes
+    typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBegan:
+    """Our node was asked for a session for a message."""
+
+    contact: bytes
+    message_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The session for a message of ours has ended; `record.accepted` says how."""
+
+    contact: bytes
+    message_id: bytes
+    record: SessionRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """What stands in the corner has changed."""
+
+    status: LinkStatus
+
+
+class AlertKind(Enum):
+    """What one must be told of.
+
+    EVE: a session was aborted; nothing was sent under it. CLEAR: sessions succeed again.
+    DEGRADED: a message went without pad, as the policy permits. UNSHOWN: something came that is
+    not authentic, and was not shown. NO_PAD: a message cannot go for want of pad. CONTACT:
+    somebody new.
+    """
+
+    EVE = "eve"
+    CLEAR = "clear"
+    DEGRADED = "degraded"
+    UNSHOWN = "unshown"
+    NO_PAD = "no pad"
+    CONTACT = "contact"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something one must be told of.
+
+    Attributes:
+        kind: What it is.
+        contact: In which conversation; None: in none.
+        words: For people, one line.
+        record: Of the session, with S and QBER, where there was one.
+    """
+
+    kind: AlertKind
+    contact: bytes | None
+    words: str
+    record: SessionRecord | None = None
+
+
+Event = (
+    LineChanged
+    | ConversationChanged
+    | TypingChanged
+    | SessionBegan
+    | SessionEnded
+    | LinkChanged
+    | Alert
+)

@@ -1,0 +1,166 @@
+"""One transaction of a person's: what it reads and writes, and how a content counts in it."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bellwire.base.secret import Secret
+from bellwire.chat.card import read_card
+from bellwire.chat.content import ID_BYTES, Content, ContentKind, split
+from bellwire.chat.errors import ContactUnknown
+from bellwire.chat.pads import Policy
+from bellwire.chat.session import Protection, seal_message, together
+from bellwire.chat.store.contacts import Contact, Contacts
+from bellwire.chat.store.database import Database
+from bellwire.chat.store.held import Held
+from bellwire.chat.store.history import History, State
+from bellwire.chat.store.offers import Offers
+from bellwire.chat.store.pads import PadFiles, PadShelf
+from bellwire.chat.store.records import Records
+from bellwire.chat.store.routes import Routes
+from bellwire.chat.store.sessions import Sessions
+from bellwire.chat.store.waiting import Waiting
+
+TOKEN_BYTES: Final = 16
+TTL_S: Final = 14 * 86_400
+"""How long a relay keeps what nobody fetches."""
+
+TYPING_TTL_S: Final = 10
+"""What is only true now is not kept for later."""
+
+NO_PROTECTION: Final = Protection(None, 0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A payload to carry. `token` is the same however often it is sent."""
+
+    number: int
+    contact: bytes
+    token: bytes
+    payload: bytes
+    ttl_s: int = TTL_S
+
+
+@dataclass(frozen=True, slots=True)
+class NewPad:
+    """A pad made for one message. Secret."""
+
+    pad_id: bytes
+    pad: Secret
+    source: str
+
+
+class Work:
+    """What a transaction works with; `overwrite` comes once it is durable."""
+
+    def __init__(self, cursor: sqlite3.Cursor, database: Database, files: PadFiles) -> None:
+        self.cursor = cursor
+        self.database = database
+        self.contacts = Contacts(cursor, database)
+        self.sessions = Sessions(cursor, database)
+        self.history = History(cursor, database)
+        self.waiting = Waiting(cursor, database)
+        self.records = Records(cursor, database)
+        self.routes = Routes(cursor, database)
+        self.offers = Offers(cursor, database)
+        self.held = Held(cursor)
+        self._shelves: dict[bytes, PadShelf] = {}
+        self._files = files
+
+    def shelf(self, contact: bytes) -> PadShelf:
+        """The pads of a conversation."""
+        return self._shelves.setdefault(contact, PadShelf(self.cursor, self._files, contact))
+
+    def overwrite(self) -> None:
+        """Overwrite what was taken of pads."""
+        for shelf in self._shelves.values():
+            shelf.overwrite()
+
+    def seal(
+        self,
+        known: Contact,
+        content: Content,
+        policy: Policy | None = None,
+        fresh: Sequence[NewPad] = (),
+    ) -> tuple[list[Outgoing], Protection]:
+        """Put a content into the outbox, in as many parts as it needs.
+
+        Args:
+            known: To whom.
+            content: Of any permitted length.
+            policy: In the place of the conversation's.
+            fresh: Pads for this content alone, and then no others serve it.
+        """
+        sessions = self.sessions.of(known.contact)
+        if not sessions:
+            raise ContactUnknown(f"expected a session with {known.name}, got none yet")
+        number, session = sessions[0]
+        shelf = self.shelf(known.contact)
+        if fresh:
+            for each in fresh:
+                shelf.add(each.pad_id, each.pad, each.source, ours=True, single=True)
+            shelf.only_single()
+        protections, outgoing = [], []
+        ttl_s = TYPING_TTL_S if content.kind is ContentKind.TYPING else TTL_S
+        for part in split(content):
+            sealed = seal_message(session, part, shelf, policy or known.policy)
+            session = sealed.session
+            token = os.urandom(TOKEN_BYTES)
+            self.cursor.execute(
+                "INSERT INTO outbox (contact, content_id, token, ttl_s, payload)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (known.contact, content.content_id, token, ttl_s, sealed.payload),
+            )
+            place = self.cursor.lastrowid
+            assert place is not None  # SQLite numbers each row
+            outgoing.append(Outgoing(place, known.contact, token, sealed.payload, ttl_s))
+            protections.append(sealed.protection)
+        if fresh:
+            shelf.retire_single()
+        self.sessions.update(number, session)
+        return outgoing, together(protections)
+
+    def apply(  # noqa: PLR0911 - a line for each
+        self,
+        known: Contact,
+        content: Content,
+        protection: Protection,
+        now: float,
+        *,
+        ours: bool,
+        state: State = State.QUEUED,
+    ) -> bool:
+        """Let a content count; whether that changed anything."""
+        contact, target = known.contact, content.target
+        match content.kind:
+            case ContentKind.TEXT | ContentKind.REPLY:
+                timer_s = known.timer_s if content.timer_s is None else content.timer_s
+                return self.history.add(
+                    contact, content, protection, ours=ours, timer_s=timer_s, state=state
+                )
+            case ContentKind.EDIT if target is not None:
+                return self.history.edit(contact, target, content.text.decode(), ours=ours)
+            case ContentKind.DELETE if target is not None:
+                return self.history.delete(contact, target, ours=ours)
+            case ContentKind.TIMER if content.timer_s is not None:
+                self.contacts.set_timer(contact, content.timer_s)
+                return True
+            case ContentKind.DELIVERED | ContentKind.READ | ContentKind.REFUSED if not ours:
+                text, reached = content.text, State[content.kind.name]
+                ids = (text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES))
+                changed = [self.history.mark(contact, each, reached, ours=True) for each in ids]
+                return any(changed)
+            case ContentKind.CARD if not ours:
+                self.routes.learn(contact, read_card(content.text), now)
+                return True
+            case ContentKind.PAD_OFFER if not ours:
+                return self.offers.take(contact, content.text)
+        return content.kind in {ContentKind.TYPING, ContentKind.ABORTED}
+
+
+def receipt(kind: ContentKind, ids: list[bytes], now: float) -> Content:
+    """A content that has nothing but ids of messages."""
+    return Content(kind, os.urandom(ID_BYTES), int(now * 1000), b"".join(ids))

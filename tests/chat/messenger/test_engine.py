@@ -1,0 +1,232 @@
+"""Two messengers over a relay: how messages come, with which pads, and what is told."""
+
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+from tests.chat.messenger.pairs import (
+    User,
+    alice_and_bob,
+    until,
+    until_true,
+)
+from tests.chat.messenger.servers import Link
+from tests.chat.relay.running import relay_at, run
+
+from bellwire.chat.errors import ChatMisuse, LinkRefused, MessageUnknown
+from bellwire.chat.messenger.views import AlertKind, LineState, Mode
+from bellwire.chat.pads import Policy
+
+Story = Callable[[User, User, Link], Coroutine[None, None, None]]
+
+
+def tell(folder: Path, story: Story, link: Link | None = None) -> None:
+    link = link or Link()
+
+    async def whole() -> None:
+        async with (
+            relay_at(folder / "relay", now=time.time()) as url,
+            alice_and_bob(folder, url, link) as (alice, bob),
+        ):
+            await story(alice, bob, link)
+
+    run(whole())
+
+
+async def shown(to: User, text: str) -> None:
+    async def there() -> bool:
+        return text in await to.texts()
+
+    await until(there)
+
+
+async def comes_to(one: User, state: str) -> None:
+    async def there() -> bool:
+        states = await one.states()
+        return bool(states) and set(states) == {state}
+
+    await until(there)
+
+
+def test_a_contact_link_makes_two_people_know_each_other(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, _: Link) -> None:
+        (to_alice,) = [each for each in await bob.messenger.contacts() if not each.is_notes]
+        (to_bob,) = [each for each in await alice.messenger.contacts() if not each.is_notes]
+        assert (to_alice.name, to_bob.name) == ("Alice", "Bob")
+        assert to_alice.contact == alice.messenger.me
+        one = await alice.messenger.safety(to_bob.contact)
+        other = await bob.messenger.safety(to_alice.contact)
+        assert one.number == other.number
+        await bob.messenger.check_scanned(to_alice.contact, one.code)
+        assert (await bob.messenger.conversation(to_alice.contact)).verified
+        assert [each.kind for each in alice.alerts()] == [AlertKind.CONTACT]
+
+    tell(tmp_path, story)
+
+
+def test_messages_from_stock_are_under_pad_and_their_states_are_seen(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_policy(peer, Policy.REQUIRE)
+        for text in ("one", "two", "שלום 👋"):
+            await alice.messenger.send(peer, text)
+        await shown(bob, "שלום 👋")
+        assert await bob.texts() == ["one", "two", "שלום 👋"]
+        assert all(each.protection.pad_source == "simulated" for each in await bob.lines())
+        await comes_to(alice, "delivered")
+        assert (await bob.messenger.conversation(await bob.peer())).unread == 3
+        await bob.messenger.mark_read(await bob.peer())
+        await comes_to(alice, "read")
+        assert (await bob.messenger.conversation(await bob.peer())).unread == 0
+        entry = await alice.messenger.conversation(peer)
+        assert entry.pad_bytes > 0
+        assert entry.pad_messages == entry.pad_bytes // (256 + 16)
+        assert link.sessions == 0
+
+    tell(tmp_path, story)
+
+
+def test_in_fresh_mode_each_message_has_its_own_session_and_record_at_both(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.FRESH)
+        for text in ("one", "two", "x" * 7000):  # the last has two parts
+            await alice.messenger.send(peer, text)
+        await shown(bob, "x" * 7000)
+        assert link.sessions == 4
+        for mine, theirs in zip(await alice.lines(), await bob.lines(), strict=True):
+            record = await alice.messenger.session(peer, mine.message_id)
+            assert record == await bob.messenger.session(await bob.peer(), theirs.message_id)
+            assert [each.s for each in record] == [2.72] * len(theirs.protection.pad_ids)
+        assert not link.waiting or all(key[0] == "app-b" for key in link.waiting)
+
+    tell(tmp_path, story)
+
+
+def test_while_eve_is_there_nothing_is_sent_both_are_told_and_it_goes_when_she_has_left(
+    tmp_path: Path,
+) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.FRESH)
+        link.eve = True
+        said = await alice.messenger.send(peer, "secret")
+        await until_true(lambda: AlertKind.EVE in {each.kind for each in alice.alerts()})
+        await until_true(lambda: AlertKind.EVE in {each.kind for each in bob.alerts()})
+        for one in (alice, bob):
+            (alert,) = [each for each in one.alerts() if each.kind is AlertKind.EVE]
+            assert alert.record is not None
+            assert alert.record.s is not None
+            assert alert.record.s < 2
+            assert "S = 1.360" in alert.words
+        line = await alice.messenger.line(peer, said.message_id)
+        assert (line.state, await bob.texts()) == (LineState.NOT_SENT, [])
+        assert line.why is not None
+        (record,) = await alice.messenger.session(peer, said.message_id)
+        assert record.qber is not None
+        assert record.qber > 0.11
+
+        link.eve = False
+        await shown(bob, "secret")
+        await comes_to(alice, "delivered")
+        assert AlertKind.CLEAR in {each.kind for each in alice.alerts()}
+        (record,) = await alice.messenger.session(peer, said.message_id)
+        assert record.accepted
+
+    tell(tmp_path, story)
+
+
+def test_what_is_not_sent_goes_at_once_when_asked_and_not_at_all_when_taken_back(
+    tmp_path: Path,
+) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.FRESH)
+        link.eve = True
+        first = await alice.messenger.send(peer, "first")
+        second = await alice.messenger.send(peer, "second")
+        await until_true(lambda: AlertKind.EVE in {each.kind for each in alice.alerts()})
+        await alice.messenger.delete(peer, first.message_id)
+        link.eve = False
+        await alice.messenger.resend(peer, second.message_id)
+        await shown(bob, "second")
+        assert await bob.texts() == ["second"]
+
+    tell(tmp_path, story)
+
+
+def test_without_key_require_keeps_the_message_and_prefer_sends_it_and_says_so(
+    tmp_path: Path,
+) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_policy(peer, Policy.REQUIRE)
+        await alice.messenger.send(peer, "kept")
+        await until_true(lambda: AlertKind.NO_PAD in {each.kind for each in alice.alerts()})
+        assert await alice.states() == ["not sent"]
+        await alice.messenger.set_policy(peer, Policy.PREFER)
+        await shown(bob, "kept")
+        (line,) = await bob.lines()
+        assert not line.protection.is_one_time
+        assert AlertKind.DEGRADED in {each.kind for each in alice.alerts()}
+
+    tell(tmp_path, story, Link(stock_bytes=0))
+
+
+def test_words_are_edited_replied_to_and_taken_back_for_both(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, _: Link) -> None:
+        peer = await alice.peer()
+        said = await alice.messenger.send(peer, "helo")
+        await shown(bob, "helo")
+        await bob.messenger.reply(await bob.peer(), said.message_id, "what?")
+        await shown(alice, "what?")
+        assert (await alice.lines())[-1].target == said.message_id
+        await alice.messenger.edit(peer, said.message_id, "hello")
+        await shown(bob, "hello")
+        await alice.messenger.delete(peer, said.message_id)
+
+        async def deleted() -> bool:
+            return (await bob.lines())[0].state is LineState.DELETED
+
+        await until(deleted)
+        assert (await alice.lines())[0].text == ""
+        with pytest.raises(MessageUnknown):
+            await alice.messenger.edit(peer, bytes(16), "x")
+
+    tell(tmp_path, story)
+
+
+def test_typing_is_told_and_notes_to_self_stay_here(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, _: Link) -> None:
+        await until_true(lambda: alice.messenger.link.sending)
+        await alice.messenger.typing(await alice.peer())
+
+        async def is_typing() -> bool:
+            return (await bob.messenger.conversation(await bob.peer())).typing
+
+        await until(is_typing)
+        note = await alice.messenger.send(alice.messenger.me, "milk")
+        assert note.state is LineState.READ
+        assert [each.text for each in await alice.messenger.search("MILK")] == ["milk"]
+        assert await bob.texts() == []
+
+    tell(tmp_path, story)
+
+
+@pytest.mark.parametrize("spoil", ["cut", "flip", "other", "own"])
+def test_links_that_are_cut_changed_or_our_own_add_nobody(tmp_path: Path, spoil: str) -> None:
+    async def story(alice: User, bob: User, _: Link) -> None:
+        link = await alice.messenger.invite()
+        bad = {
+            "cut": link[:-8],
+            "flip": link[:200] + ("A" if link[200] != "A" else "B") + link[201:],
+            "other": "https://example.org",
+            "own": link,
+        }[spoil]
+        one = alice if spoil == "own" else bob
+        with pytest.raises((LinkRefused, ChatMisuse)):
+            await one.messenger.add(bad)
+        assert len(await one.messenger.contacts()) == 2
+
+    tell(tmp_path, story)
