@@ -1,15 +1,23 @@
 """The second distribution: what it holds, and that this is enough to enrol and send."""
 
+import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from tests.iot.test_command_line import cloud_process
+
+from bellwire.base.local import LocalServer
+from bellwire.keys.messages import REQUEST_LIMIT, Draw, Fetch, Key, decode_request, encode
+from bellwire.keys.model import KeySourceKind
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "packaging" / "bellwire-device"
@@ -81,14 +89,68 @@ def test_the_device_enrols_and_sends_to_a_cloud_of_the_whole_product(
     assert done.returncode == 0, done.stderr
 
 
+@contextlib.contextmanager
+def two_nodes(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Delivery sockets as of two nodes of a link: what one gives out, the other has by its id."""
+    keys: dict[bytes, Key] = {}
+
+    async def answer(body: bytes) -> bytes:
+        match decode_request(body):
+            case Draw(bits):
+                key = Key(os.urandom(16), os.urandom(bits // 8), KeySourceKind.SIMULATED)
+                keys[key.key_id] = key
+                return encode(key)
+            case Fetch(key_id):
+                return encode(keys.pop(key_id))
+        raise AssertionError("expected a draw or a fetch")
+
+    async def serve() -> None:
+        servers = [LocalServer(path, answer, request_limit=REQUEST_LIMIT) for path in paths]
+        for each in servers:
+            await each.start()
+        ready.set()
+        await asyncio.to_thread(done.wait)
+        for each in servers:
+            await each.close()
+
+    paths = (folder / "a" / "keys.sock", folder / "b" / "keys.sock")
+    ready, done = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield paths
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_the_device_alone_uses_keys_of_the_node_on_its_machine(tree: Path, tmp_path: Path) -> None:
+    data, state = tmp_path / "data.csv", tmp_path / "device"
+    data.write_text("n\n1\n2\n3\n")
+    listen = ("--listen", "127.0.0.1:0", "--qkd", "require")
+    with (
+        two_nodes(tmp_path) as (here, there),
+        cloud_process(tmp_path / "cloud", *listen, "--keys", str(there)) as (_, ready),
+    ):
+        names = ("--name", "d", "--cloud-key", ready["public_key"], "--allow", ready["allowed"])
+        done = device(tree, "enroll", *names, "--state", state)
+        assert done.returncode == 0, done.stderr
+        send = ("--data", data, "--to", ready["listen"], "--state", state, "--json")
+        done = device(tree, "send", "--keys", here, *send)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["qkd_source"] == "simulated"
+        done = device(tree, "send", "--keys", tmp_path / "none.sock", *send)
+        assert done.returncode == 4, done.stderr
+
+
 def test_the_device_says_what_it_has_not(tree: Path, tmp_path: Path) -> None:
     device_state = ("--state", tmp_path / "device")
     key = ROOT / "tests" / "iot" / "no-such.pub"
     done = device(tree, "enroll", "--cloud-key", key, *device_state)
     assert (done.returncode, "public key of a cloud" in done.stderr) == (2, True)
-    done = device(tree, "send", "--live", 1, "--keys", tmp_path / "keys.sock", *device_state)
-    assert done.returncode == 2
-    assert "unexpected" not in done.stderr
+    done = device(tree, "send", "--live", 1, *device_state)
+    assert (done.returncode, "--keys SOCKET" in done.stderr) == (2, True)
     done = device(tree, "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("bellwire ")

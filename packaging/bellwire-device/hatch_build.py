@@ -11,11 +11,6 @@ except ModuleNotFoundError:  # whoever only asks for the modules has no need of 
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 ROOT = "bellwire.cli.device_entry"
-WITHOUT = ("bellwire.console", "bellwire.keys", "bellwire.node.key_source")
-"""What belongs to a site with a node; `--keys` says that it is not here."""
-
-WITH = frozenset({"bellwire.keys", "bellwire.keys.kme"})
-"""Limits that the settings know."""
 
 
 def modules() -> dict[str, Path]:
@@ -25,8 +20,7 @@ def modules() -> dict[str, Path]:
     while ahead:
         name = ahead.pop()
         file = _file(name)
-        left_out = any(name == each or name.startswith(f"{each}.") for each in WITHOUT)
-        if name in found or file is None or (left_out and name not in WITH):
+        if name in found or file is None:
             continue
         found[name] = file
         ahead += [name.rpartition(".")[0], *_imported(file)]

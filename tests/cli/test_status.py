@@ -9,7 +9,7 @@ import pytest
 from tests.node.nodes import key_at_both, two_nodes
 
 from bellwire.cli.main import run
-from bellwire.keys.delivery import DeliveryServer
+from bellwire.keys.delivery_server import DeliveryServer
 from bellwire.node.operator import operator_server
 
 

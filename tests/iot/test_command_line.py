@@ -462,8 +462,9 @@ def test_a_device_that_runs_survives_its_own_death_and_the_cloud_s(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--qkd", "off"], "either --data - or --live N"),
-        (["--data", "file.csv", "--qkd", "off"], "either --data - or --live N"),
+        (["--qkd", "off"], "either --data FILE, --data - or --live N"),
+        (["--data", "-", "--live", "1", "--qkd", "off"], "either --data FILE, --data - or"),
+        (["--data", "-", "--follow", "--qkd", "off"], "--follow beside --data FILE"),
         (["--live", "1"], "--keys SOCKET"),
     ],
 )

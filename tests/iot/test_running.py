@@ -11,10 +11,11 @@ from tests.iot.doubles import Bench
 from tests.iot.relay import Relay
 
 from bellwire.base.secret import Secret
-from bellwire.iot import buffer as buffer_module
+from bellwire.iot import segment as segment_module
 from bellwire.iot.buffer import Buffer
 from bellwire.iot.destination import Destination
 from bellwire.iot.errors import DataError, StreamMismatch
+from bellwire.iot.readings import Group
 from bellwire.iot.running import Runner, passes
 from bellwire.iot.sources import lines, sensors
 
@@ -34,12 +35,12 @@ def reading(number: int) -> bytes:
     return b"%d,%s\n" % (number, b"x" * (number % 50))
 
 
-async def source(*parts: range, between: asyncio.Event) -> AsyncGenerator[list[bytes], None]:
+async def source(*parts: range, between: asyncio.Event) -> AsyncGenerator[Group, None]:
     for place, part in enumerate(parts):
         if place:
             await between.wait()
         for number in part:
-            yield [reading(number)]
+            yield Group([reading(number)])
 
 
 def runner(bench: Bench, to: Destination, buffer: Buffer, timeout_s: float = 5.0) -> Runner:
@@ -102,7 +103,7 @@ def test_a_device_that_dies_goes_on_where_it_was(bench: Bench, tmp_path: Path) -
 def test_a_wire_that_is_cut_for_seconds_loses_and_doubles_nothing(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buffer_module, "SEGMENT_BYTES", 2000)
+    monkeypatch.setattr(segment_module, "SEGMENT_BYTES", 2000)
 
     async def work() -> None:
         go_on, down = asyncio.Event(), False
@@ -134,7 +135,11 @@ def test_what_trying_again_does_not_help_ends_the_run() -> None:
 
 def test_lines_come_as_they_are_and_bad_ones_are_named() -> None:
     async def take(data: bytes) -> list[bytes]:
-        return [line async for some in lines(io.BytesIO(data), "standard input") for line in some]
+        return [
+            line
+            async for some in lines(io.BytesIO(data), "standard input")
+            for line in some.readings
+        ]
 
     many = [b"%d\n" % number for number in range(3000)]
     assert asyncio.run(take(b"".join(many) + b"last")) == [*many, b"last"]

@@ -20,8 +20,9 @@ from bellwire.base.frames import read_frame, write_frame
 from bellwire.base.local import SocketUnusable
 from bellwire.base.private import PathExposed
 from bellwire.base.secret import Secret
-from bellwire.keys import committer, delivery
-from bellwire.keys.delivery import DeliveryClient, DeliveryServer
+from bellwire.keys import committer, delivery, delivery_server
+from bellwire.keys.delivery import DeliveryClient
+from bellwire.keys.delivery_server import DeliveryServer
 from bellwire.keys.errors import (
     DeliveryFailed,
     KeyGone,
@@ -228,7 +229,7 @@ def test_refusals_come_back_as_the_errors_they_were(
 
 def test_what_goes_wrong_in_the_store_is_reported_as_the_nodes_failure(folder: Path) -> None:
     async def test(client: DeliveryClient, status: LinkStatus, now: Now) -> None:
-        refused = delivery._to_refused(BellwireError("it broke"))
+        refused = delivery_server._to_refused(BellwireError("it broke"))
         assert refused.kind is Refusal.FAILED
         with pytest.raises(DeliveryFailed, match="it broke"):
             raise delivery._refusal(refused)

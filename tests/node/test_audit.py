@@ -18,7 +18,8 @@ from bellwire.base.journal import Journal
 from bellwire.cli.main import run as command
 from bellwire.etsi014.errors import KmeRejected, KmeUnauthorised
 from bellwire.etsi014.exchange import Extras, Key
-from bellwire.keys.delivery import DeliveryClient, DeliveryServer
+from bellwire.keys.delivery import DeliveryClient
+from bellwire.keys.delivery_server import DeliveryServer
 from bellwire.keys.kme import KeyRequest
 from bellwire.node import audit as module
 from bellwire.node.audit import AuditLog, audit_file, open_audit, record

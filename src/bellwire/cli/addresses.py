@@ -34,13 +34,7 @@ def key_source(socket: Path | None) -> "KeySource | None":
     """The source of keys behind a node's delivery socket, if one is named."""
     if socket is None:
         return None
-    try:
-        from bellwire.keys.delivery import DeliveryClient
-        from bellwire.node.key_source import NodeKeySource
-    except ModuleNotFoundError:
-        raise UsageError(
-            "expected all of bellwire for --keys, got the device alone",
-            hint="Install bellwire where a node runs, or leave --keys out and say --qkd off.",
-        ) from None
+    from bellwire.keys.delivery import DeliveryClient
+    from bellwire.node.key_source import NodeKeySource
 
     return NodeKeySource(DeliveryClient(socket))

@@ -11,7 +11,14 @@ from bellwire.cli.addresses import QkdOption, key_source
 from bellwire.cli.destinations import LoginOption, parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
-from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
+from bellwire.cli.session import (
+    CipherOption,
+    PaddingOption,
+    RefreshOption,
+    ResumeOption,
+    session_options,
+    suite_of,
+)
 
 if TYPE_CHECKING:
     from bellwire.iot.cloud_certificate import CloudCertificate
@@ -202,18 +209,10 @@ def send(
         typer.Option(help="Name of the stream, for a file that grows. Default: its content."),
     ] = None,
     qkd: QkdOption = "require",
-    resume: Annotated[
-        bool,
-        typer.Option("--resume/--no-resume", help="Begin by the ticket of the last session."),
-    ] = True,
+    resume: ResumeOption = True,
     cipher: CipherOption = "aes-256-gcm",
     padding: PaddingOption = "off",
-    refresh: Annotated[
-        float,
-        typer.Option(
-            metavar="S", min=1, max=86400, help="Seconds after which a session gets fresh keys."
-        ),
-    ] = 3600.0,
+    refresh: RefreshOption = 3600.0,
     key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,

@@ -11,7 +11,14 @@ from bellwire.cli.addresses import QkdOption, key_source
 from bellwire.cli.destinations import LoginOption, parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, protection_of
-from bellwire.cli.session import CipherOption, PaddingOption, session_options, suite_of
+from bellwire.cli.session import (
+    CipherOption,
+    PaddingOption,
+    RefreshOption,
+    ResumeOption,
+    session_options,
+    suite_of,
+)
 
 if TYPE_CHECKING:
     from bellwire.base.errors import BellwireError
@@ -32,8 +39,15 @@ def command(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="-", help="Readings: lines of standard input, a reading each."),
+        typer.Option(
+            metavar="FILE",
+            help="Readings: CSV or JSON lines; -: lines of standard input, a reading each.",
+        ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on as the file grows or is replaced, without end."),
+    ] = False,
     live: Annotated[
         int | None,
         typer.Option(metavar="N", min=0, help="N readings of this machine; 0: without end."),
@@ -48,8 +62,10 @@ def command(
         ),
     ] = 64,
     qkd: QkdOption = "require",
+    resume: ResumeOption = True,
     cipher: CipherOption = "aes-256-gcm",
     padding: PaddingOption = "off",
+    refresh: RefreshOption = 3600.0,
     key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -69,16 +85,16 @@ def command(
     from bellwire.iot.counters import CallCounter
     from bellwire.iot.destination import Address
     from bellwire.iot.device import Device
+    from bellwire.iot.files import file_readings
     from bellwire.iot.running import Runner
     from bellwire.iot.sources import lines, sensors
     from bellwire.iot.tickets import TicketFile
     from bellwire.node.settings import load
 
-    if (data is None) == (live is None) or data not in {None, "-"}:
-        raise UsageError(
-            "expected either --data - or --live N",
-            hint="A file needs no buffer: `bellwire device send --data FILE` may be repeated.",
-        )
+    if (data is None) == (live is None):
+        raise UsageError("expected either --data FILE, --data - or --live N")
+    if follow and data in {None, "-"}:
+        raise UsageError("expected --follow beside --data FILE alone")
     if keys is None and qkd == "require":
         raise UsageError(
             "expected --keys SOCKET, because this device insists on a QKD key",
@@ -94,26 +110,31 @@ def command(
         keys=key_source(keys),
         policy=Policy[qkd.upper()],
         counter=CallCounter(folder / "handshakes"),
-        tickets=TicketFile(folder / "ticket"),
+        tickets=TicketFile(folder / "ticket") if resume else None,
         certificate=enrolment.load_certificate(folder),
         suite=suite_of(cipher),
-        options=session_options(padding),
+        options=session_options(padding, refresh),
     )
     address = parse_destination(to, broker_login) if to else Address(*default)
     with Buffer(folder / "buffer", identity.seed, limit=buffer_mib * 2**20) as buffer:
         with output.progress("sending", unit="readings") as meter:
             runner = Runner(device, address, buffer, tell=_tell, sent=meter.advance)
-            source = (
-                lines(sys.stdin.buffer, "standard input")
-                if live is None
-                else sensors(live, interval_s=interval)
-            )
+            if data == "-":
+                source = lines(sys.stdin.buffer, "standard input")
+            elif data is not None:
+                source = file_readings(Path(data), buffer.mark, follow=follow, tell=_say)
+            else:
+                source = sensors(live or 0, interval_s=interval)
             report = asyncio.run(runner.run(source))
         _show(report, json=json)
 
 
 def _tell(error: "BellwireError") -> None:
     output.stderr().print(f"{error}; trying again")
+
+
+def _say(text: str) -> None:
+    output.stderr().print(text)
 
 
 def _show(report: "RunReport", *, json: bool) -> None:

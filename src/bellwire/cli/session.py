@@ -1,4 +1,4 @@
-"""What a device and a cloud choose alike about a session: its cipher, and hiding lengths."""
+"""What is chosen about sessions: cipher, hidden lengths, and a device's tickets and fresh keys."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,6 +17,16 @@ CipherOption = Annotated[
 PaddingOption = Annotated[
     PaddingChoice,
     typer.Option(help="Hide how long messages are: padme adds up to 12 %, to 128 bytes at least."),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume/--no-resume", help="Begin by the ticket of the last session."),
+]
+RefreshOption = Annotated[
+    float,
+    typer.Option(
+        metavar="S", min=1, max=86400, help="Seconds after which a session gets fresh keys."
+    ),
 ]
 
 

@@ -10,12 +10,15 @@ import hashlib
 import itertools
 import stat
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from bellwire.iot.errors import DataError
+from bellwire.iot.marks import Mark
 from bellwire.iot.messages import (
     MAX_BATCH_BYTES,
     MAX_BATCH_READINGS,
@@ -24,7 +27,25 @@ from bellwire.iot.messages import (
     MAX_STREAM_BYTES,
 )
 
-_JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
+JSON_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
+
+
+MAX_GROUP_READINGS: Final = 1024
+MAX_GROUP_BYTES: Final = 256 * 1024
+"""Of a group's readings together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Readings that are taken at once, all or none: at most MAX_GROUP_READINGS, MAX_GROUP_BYTES.
+
+    Attributes:
+        readings: Each with its line end.
+        mark: How far their file is taken with them; None where they are of no file.
+    """
+
+    readings: Sequence[bytes]
+    mark: Mark | None = None
 
 
 class Readings:
@@ -86,7 +107,7 @@ def read_readings(path: Path) -> Readings:
     lines = data.split(b"\n")
     lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
     texts = _decode(path, data, lines)
-    if path.suffix.lower() in _JSON_SUFFIXES or data[:1] in (b"{", b"["):
+    if path.suffix.lower() in JSON_SUFFIXES or data[:1] in (b"{", b"["):
         sizes = _json_lines(path, lines)
     else:
         sizes = _csv_rows(path, lines, texts)
@@ -94,6 +115,20 @@ def read_readings(path: Path) -> Readings:
     if len(ends) > MAX_READINGS:
         raise DataError(path, None, f"expected at most {MAX_READINGS:,} readings, got more")
     return Readings(data, ends)
+
+
+def check_line(path: Path, number: int, line: bytes) -> None:
+    """DataError unless a line, counted from 1, is of UTF-8, of 32 KiB at most, and not empty."""
+    if len(line) > MAX_READING_BYTES:
+        raise DataError(path, number, f"expected at most {MAX_READING_BYTES:,} bytes, got more")
+    if not line.strip():
+        raise DataError(path, number, "expected a reading, got an empty line")
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            path, number, f"expected UTF-8, got byte 0x{line[error.start]:02x}"
+        ) from error
 
 
 def _read(path: Path) -> bytes:

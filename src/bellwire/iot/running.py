@@ -16,7 +16,8 @@ from bellwire.base.errors import BellwireError, RefusedError, UnreachableError
 from bellwire.iot.buffer import Buffer
 from bellwire.iot.destination import Destination
 from bellwire.iot.device import Device
-from bellwire.iot.errors import BufferSpoilt, CloudRejected, StreamMismatch
+from bellwire.iot.errors import BufferSpoilt, CloudRejected, DataError, StreamMismatch
+from bellwire.iot.readings import Group
 
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 30.0
@@ -81,9 +82,10 @@ class Runner:
         self._room = asyncio.Event()
         self._there = 0  # of the first segment, what the cloud has acknowledged
         self._ended = False
+        self._spoilt: DataError | None = None
         self.report = RunReport()
 
-    async def run(self, source: AsyncGenerator[list[bytes], None]) -> RunReport:
+    async def run(self, source: AsyncGenerator[Group, None]) -> RunReport:
         """Run until the source has ended and the cloud has everything.
 
         Args:
@@ -92,7 +94,7 @@ class Runner:
         Raises:
             StreamMismatch, ProtocolError, BufferSpoilt: trying again does not help.
             PathUnusable: the disk takes no readings.
-            BellwireError: as the source raises.
+            DataError: the source has none where it should; the cloud has those before it.
         """
         taking = asyncio.create_task(self._take(source))
         sending = asyncio.create_task(self._send())
@@ -103,21 +105,27 @@ class Runner:
                 task.cancel()
             await asyncio.wait([taking, sending])
             self.report.waiting = self._waiting
+        if self._spoilt is not None:
+            raise self._spoilt
         return self.report
 
     @property
     def _waiting(self) -> int:
         return sum(len(segment) for segment in self._buffer.segments) - self._there
 
-    async def _take(self, source: AsyncGenerator[list[bytes], None]) -> None:
-        async with contextlib.aclosing(source) as readings:
-            async for some in readings:
-                while not self._buffer.has_room:
-                    self._room.clear()
-                    await self._room.wait()
-                await asyncio.to_thread(self._buffer.append, some)
-                self.report.taken += len(some)
-                self._news.set()
+    async def _take(self, source: AsyncGenerator[Group, None]) -> None:
+        try:
+            async with contextlib.aclosing(source) as groups:
+                async for group in groups:
+                    while not self._buffer.has_room:
+                        self._room.clear()
+                        await self._room.wait()
+                    await asyncio.to_thread(self._buffer.append, group)
+                    self.report.taken += len(group.readings)
+                    self._news.set()
+        except DataError as error:
+            # What was taken before it is brought over first.
+            self._spoilt = error
         self._ended = True
         self._news.set()
 

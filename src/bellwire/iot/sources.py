@@ -1,23 +1,26 @@
-"""Where a device that keeps running takes readings: lines of a pipe, or the machine's sensors."""
+"""Where a device that keeps running takes readings: lines of a pipe, or the machine's sensors.
+
+Files: `bellwire.iot.files`.
+"""
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import psutil
 
 from bellwire.base.clock import Clock, system_clock
-from bellwire.iot.errors import DataError
 from bellwire.iot.messages import MAX_READING_BYTES
+from bellwire.iot.readings import MAX_GROUP_BYTES, MAX_GROUP_READINGS, Group, check_line
 from bellwire.iot.sensors import read_sensors
 
 MAX_TAKEN: Final = 256
 """Lines that are taken at once."""
 
 
-async def lines(stream: BinaryIO, name: str) -> AsyncGenerator[list[bytes], None]:
+async def lines(stream: BinaryIO, name: str) -> AsyncGenerator[Group, None]:
     """Lines as they come, each a reading with its line end; the end of the stream ends them.
 
     A thread reads, as a pipe may keep it waiting; it reads no further than what is taken here, and
@@ -56,36 +59,35 @@ async def lines(stream: BinaryIO, name: str) -> AsyncGenerator[list[bytes], None
         taken = [line for line in some if line]
         for line in taken:
             number += 1
-            _check(line, name, number)
-        if taken:
-            yield taken
+            check_line(Path(name), number, line)
+        for group in groups(taken):
+            yield group
         if ended:
             return
 
 
-def _check(line: bytes, name: str, number: int) -> None:
-    if len(line) > MAX_READING_BYTES:
-        raise DataError(
-            Path(name), number, f"expected at most {MAX_READING_BYTES:,} bytes, got more"
-        )
-    if not line.strip():
-        raise DataError(Path(name), number, "expected a reading, got an empty line")
-    try:
-        line.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            Path(name), number, f"expected UTF-8, got byte 0x{line[error.start]:02x}"
-        ) from error
+def groups(readings: Iterable[bytes]) -> Iterator[Group]:
+    """Readings in groups that may be taken at once."""
+    some: list[bytes] = []
+    size = 0
+    for reading in readings:
+        if some and (size + len(reading) > MAX_GROUP_BYTES or len(some) == MAX_GROUP_READINGS):
+            yield Group(some)
+            some, size = [], 0
+        some.append(reading)
+        size += len(reading)
+    if some:
+        yield Group(some)
 
 
 async def sensors(
     count: int, *, interval_s: float, clock: Clock = system_clock
-) -> AsyncGenerator[list[bytes], None]:
+) -> AsyncGenerator[Group, None]:
     """`count` readings of this machine, or without end for 0, so many seconds apart."""
     psutil.cpu_percent()
     psutil.cpu_percent(percpu=True)
     taken = 0
     while not count or taken < count:
         await asyncio.sleep(interval_s)
-        yield [await asyncio.to_thread(read_sensors, clock())]
+        yield Group([await asyncio.to_thread(read_sensors, clock())])
         taken += 1

@@ -1,14 +1,15 @@
-"""The delivery socket: how a consumer on this machine gets keys from its node.
+"""A consumer's end of the delivery socket: how it gets keys from the node on its machine.
 
-A Unix socket of mode 0600 in a folder of mode 0700: who may open it may have keys, and nobody else
-is asked for anything (`base.local`). Format: `spec/key-delivery-socket.md`.
+The node's end: `bellwire.keys.delivery_server`. A device alone has this module and nothing of a
+node, so it imports no more than messages, models and errors. Format:
+`spec/key-delivery-socket.md`.
 """
 
 from pathlib import Path
 
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError, UsageError
-from bellwire.base.local import AnswerMalformed, LocalServer, NotAnswered, ask
+from bellwire.base.local import AnswerMalformed, NotAnswered, ask
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import (
     DeliveryFailed,
@@ -17,11 +18,9 @@ from bellwire.keys.errors import (
     LinkRed,
     NodeUnreachable,
     NotEnoughKey,
-    StoreError,
 )
 from bellwire.keys.messages import (
     ANSWER_LIMIT,
-    REQUEST_LIMIT,
     Answer,
     Draw,
     Fetch,
@@ -34,40 +33,13 @@ from bellwire.keys.messages import (
     Status,
     Stock,
     decode_answer,
-    decode_request,
     encode,
 )
 from bellwire.keys.model import DeliveredKey, KeyId, KeySourceKind, check_key_bits
-from bellwire.keys.service import KeyService
 from bellwire.keys.status import StatusView
 
 ANSWER_WITHIN_S = 10.0
 """Seconds that a consumer waits by default: far above a disk's sync."""
-
-
-class DeliveryServer(LocalServer):
-    """Answers consumers of keys at `path` between `start` and `close`."""
-
-    def __init__(self, path: Path, keys: KeyService) -> None:
-        super().__init__(path, self._answer_body, request_limit=REQUEST_LIMIT)
-        self._keys = keys
-
-    async def _answer_body(self, body: bytes) -> bytes:
-        return encode(await self._reply(decode_request(body)))
-
-    async def _reply(self, request: Request) -> Answer:
-        try:
-            match request:
-                case Draw(bits):
-                    return _to_key(await self._keys.draw(bits))
-                case Fetch(key_id):
-                    return _to_key(await self._keys.fetch(KeyId(key_id)))
-                case GetStatus():
-                    return Status(self._keys.status())
-                case GetStock():
-                    return Stock(self._keys.stock_bits, self._keys.source)
-        except BellwireError as error:
-            return _to_refused(error)
 
 
 class DeliveryClient:
@@ -166,28 +138,8 @@ class DeliveryClient:
             raise _unexpected() from error
 
 
-def _to_key(delivered: DeliveredKey) -> Key:
-    return Key(delivered.key_id.data, delivered.key.reveal(), delivered.source)
-
-
 def _from_key(answer: Key) -> DeliveredKey:
     return DeliveredKey(KeyId(answer.key_id), Secret(answer.key), answer.source)
-
-
-def _to_refused(error: BellwireError) -> Refused:
-    match error:
-        case LinkRed():
-            return Refused(Refusal.LINK_RED, str(error))
-        case NotEnoughKey():
-            return Refused(Refusal.NOT_ENOUGH_KEY, str(error), error.there)
-        case KeyGone():
-            return Refused(Refusal.KEY_GONE, error.why)
-        case KeyNotReady():
-            return Refused(Refusal.KEY_NOT_READY, str(error))
-        case UsageError() if not isinstance(error, StoreError):
-            return Refused(Refusal.BAD_REQUEST, str(error)[:2000])
-        case _:
-            return Refused(Refusal.FAILED, str(error)[:2000])
 
 
 def _refusal(answer: Refused) -> BellwireError:

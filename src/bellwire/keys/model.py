@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from bellwire.base.detections import Protocol
+from bellwire.base.protocols import Protocol
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import KeyIdMalformed, KeySizeUnsupported
 from bellwire.keys.kme import KEY_ID_BYTES, MAX_KEY_BYTES

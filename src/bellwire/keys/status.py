@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from bellwire.base.detections import Protocol
+from bellwire.base.protocols import Protocol
 from bellwire.keys.errors import StatusRulesInvalid
 
 HISTORY = 60

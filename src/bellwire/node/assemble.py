@@ -26,7 +26,7 @@ from bellwire.distill import amplification, announcements, cascade, ldpc
 from bellwire.distill.reconciliation import Method
 from bellwire.keys.allowance import Allowance
 from bellwire.keys.database.opening import has_store
-from bellwire.keys.delivery import DeliveryServer
+from bellwire.keys.delivery_server import DeliveryServer
 from bellwire.keys.reserve import MAX_PREPLACED_SETS, AuthenticationKeys, preplaced_bytes
 from bellwire.keys.sealing import STORE_KEY
 from bellwire.keys.status import LinkStatus, StatusRules

@@ -16,7 +16,7 @@ from bellwire.crypto.signatures import fingerprint
 from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.exchange import Extras, Key
-from bellwire.keys.delivery import DeliveryServer
+from bellwire.keys.delivery_server import DeliveryServer
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.service import FlowCheck, KeyService
