@@ -134,10 +134,12 @@ class Site:
 @contextlib.contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """Link and nodes, until the end of the block; GREEN once."""
+    folder.mkdir(mode=0o700, exist_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BELLWIRE_")} | {
         "BELLWIRE_STATE__DIR": str(folder),
         "BELLWIRE_LOG__LEVEL": "error",
         "BELLWIRE_FIRST_CONTACT__METHOD": "preplaced",
+        "BELLWIRE_DISTILL__PROTOCOL": Protocol.BB84.value,
         "BELLWIRE_DISTILL__TARGET_STOCK_BITS": "0",  # blocks are asked for; else there are probes
         "BELLWIRE_ADDRESSES__METRICS_PORT": "0",
     }

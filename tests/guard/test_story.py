@@ -1,0 +1,20 @@
+"""The story from end to end, once, in a hurry; `tools/cut_chat.py` tells it at its own pace."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.guard.story import tell
+
+LEASE_S = 3.0
+
+
+def test_a_chat_is_cut_while_eve_is_there_and_then_loses_nothing(tmp_path: Path) -> None:
+    if os.geteuid() and not os.environ.get("CI"):
+        pytest.skip("needs root, to make networks")
+    told = tell(tmp_path / "s", red_s=0.5, patient=False)
+    assert told.green_qber < 0.05 < 0.2 < told.red_qber
+    assert told.passed_while_red == 0 < told.held_back
+    assert max(told.event_to_rules_ms, told.event_to_last_ms) < 1e3 * LEASE_S
+    assert (told.lost, told.doubled, told.in_order) == (0, 0, True)
+    assert told.node_killed_s < LEASE_S + 1.0  # and the time to see it
