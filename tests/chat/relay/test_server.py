@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import random
 import sqlite3
 from pathlib import Path
@@ -9,6 +10,7 @@ from tests.chat.relay.running import (
     HOUR,
     OTHER,
     OWNER,
+    PATIENCE_S,
     Process,
     mailbox,
     number_of,
@@ -23,11 +25,36 @@ from tests.chat.relay.running import (
 from bellwire.base.secret import Secret
 from bellwire.chat.errors import RelayRefused, RelayUnreachable, StoreCorrupt, StoreUnusable
 from bellwire.chat.identity import Identity
+from bellwire.chat.relay import server
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.frames import Reason
+from bellwire.chat.relay.listening import WINDOW
 from bellwire.chat.relay.rates import MAX_SOURCES, Rates, source_of
-from bellwire.chat.relay.server import WINDOW, RelayLimits
-from bellwire.chat.relay.store import RelayStore, StoreLimits
+from bellwire.chat.relay.server import RelayLimits
+from bellwire.chat.relay.store import APPLICATION_ID, RelayStore, StoreLimits
+
+VERSION_1 = f"""
+CREATE TABLE relay (relay_id BLOB NOT NULL);
+CREATE TABLE mailboxes (
+    mailbox BLOB PRIMARY KEY, right_hash BLOB NOT NULL UNIQUE, account BLOB NOT NULL,
+    stored INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX mailboxes_of ON mailboxes (account);
+CREATE TABLE payloads (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, account BLOB NOT NULL, mailbox BLOB NOT NULL,
+    token BLOB NOT NULL, gone_at INTEGER NOT NULL, payload BLOB NOT NULL,
+    UNIQUE (mailbox, token));
+CREATE INDEX payloads_of ON payloads (account, number);
+CREATE INDEX payloads_gone ON payloads (gone_at);
+INSERT INTO relay VALUES (x'{"07" * 32}');
+INSERT INTO mailboxes VALUES (
+    x'{mailbox(1).hex()}', x'{hashlib.sha256(right(1)).hexdigest()}',
+    x'{hashlib.sha256(OWNER.public.public_bytes).hexdigest()}', 512);
+INSERT INTO payloads VALUES (
+    41, x'{hashlib.sha256(OWNER.public.public_bytes).hexdigest()}', x'{mailbox(1).hex()}',
+    x'{token(2).hex()}', 2000000000, x'{payload(2).hex()}');
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = 1;
+"""
 
 
 async def drop(line: RelayClient, number: int, box: int = 1, size: int = 512) -> None:
@@ -119,6 +146,114 @@ def test_a_payload_that_is_dropped_again_is_there_once(tmp_path: Path) -> None:
                     await drop(sender, number)
             await owner.listen()
             assert await take(owner, 2) == [1, 2]
+
+    run(story())
+
+
+def test_what_its_owner_has_is_done_without_having_been_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with (
+            relay_at(tmp_path) as url,
+            await owner_at(url) as owner,
+            await RelayClient.connect(url) as sender,
+        ):
+            await owner.listen()
+            await drop(sender, 0)
+            await take(owner, 1)  # so it has all that is older
+            monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)  # the store is not asked
+            dropping = asyncio.create_task(drop(sender, 1))
+            delivered = await owner.next()
+            assert not dropping.done()
+            owner.safe(delivered.number)
+            await dropping
+
+    run(story())
+    store = RelayStore(tmp_path)
+    (numbers,) = store._connection.execute("SELECT numbers FROM relay").fetchone()
+    store.close()
+    assert numbers < 2
+
+
+def test_what_comes_again_while_it_is_under_way_is_done_and_delivered_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with relay_at(tmp_path) as url, await owner_at(url) as owner:
+            await owner.listen()
+            async with await RelayClient.connect(url) as sender:
+                await asyncio.gather(*(drop(sender, 1) for _ in range(5)))
+                await drop(sender, 1)  # it is stored by now, and still under way
+                await drop(sender, 2)
+                assert await take(owner, 2) == [1, 2]
+
+    run(story())
+
+
+def test_over_listeners_that_come_and_go_nothing_is_lost_and_each_sender_keeps_its_order(
+    tmp_path: Path,
+) -> None:
+    drawn = random.Random(9)
+    came: list[int] = []
+
+    async def send(url: str, box: int) -> None:
+        async with await RelayClient.connect(url) as sender:
+            at = 0
+            while at < 200:
+                some = range(at, min(200, at + drawn.randrange(1, 30)))
+                await asyncio.gather(*(drop(sender, 1000 * box + n, box) for n in some))
+                at = some.stop
+
+    async def receive(url: str) -> None:
+        while len(set(came)) < 600:
+            async with await owner_at(url, boxes=3) as owner:
+                await owner.listen()
+                for _ in range(drawn.randrange(1, 120)):
+                    delivered = await owner.next()
+                    came.append(number_of(delivered.payload))
+                    if drawn.random() < 0.9:
+                        owner.safe(delivered.number)
+                    if len(set(came)) == 600:
+                        break
+
+    async def story() -> None:
+        async with relay_at(tmp_path) as url:
+            async with await owner_at(url, boxes=3):
+                pass
+            await asyncio.gather(receive(url), *(send(url, box) for box in (1, 2, 3)))
+
+    run(story())
+    first = list(dict.fromkeys(came))
+    for box in (1, 2, 3):
+        assert [number % 1000 for number in first if number // 1000 == box] == list(range(200))
+
+
+def test_more_waits_for_owners_than_for_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What owners have meanwhile does not count as waiting for a store that hangs."""
+
+    async def story() -> None:
+        async with (
+            relay_at(tmp_path) as url,
+            await owner_at(url) as owner,
+            await RelayClient.connect(url) as sender,
+        ):
+            await owner.listen()
+            await drop(sender, 0)
+            await take(owner, 1)
+            monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)
+            monkeypatch.setattr(server, "MAX_QUEUED", 8)
+            for number in range(1, 50):
+                dropping = asyncio.create_task(drop(sender, number))
+                await take(owner, 1)
+                await dropping
+            waiting = [asyncio.create_task(drop(sender, 50 + n)) for n in range(8)]
+            first = [await owner.next() for _ in waiting]
+            with pytest.raises(RelayRefused, match="too many"):
+                await drop(sender, 60)
+            for each in first:
+                owner.safe(each.number)
+            await asyncio.gather(*waiting)
 
     run(story())
 
@@ -398,6 +533,23 @@ def test_a_store_is_one_relays_and_of_this_program(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreCorrupt):
         RelayStore(other)
+
+
+def test_a_store_of_version_1_goes_on(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "relay.sqlite").touch(mode=0o600)
+    connection = sqlite3.connect(tmp_path / "relay.sqlite")
+    connection.executescript(VERSION_1)
+    connection.close()
+
+    async def story() -> None:
+        async with relay_at(tmp_path, now=1e9) as url, await owner_at(url) as owner:
+            await drop(owner, 3)
+            await drop(owner, 2)  # it is there
+            await owner.listen()
+            assert await take(owner, 2) == [2, 3]
+
+    run(story())
 
 
 def test_rates_fill_again_and_forget_who_was_silent_longest() -> None:

@@ -32,7 +32,10 @@ _SAFE: Final = struct.Struct(">BQ")
 _DONE: Final = struct.Struct(">BI")
 _REFUSED: Final = struct.Struct(">BIB")
 _DELIVER: Final = struct.Struct(f">B{MAILBOX_BYTES}sQ")
-MAX_FRAME_BYTES: Final = _DROP.size + PAYLOAD_SIZES[-1]
+DROP_BYTES: Final = _DROP.size
+"""Of a drop, before its payload."""
+
+MAX_FRAME_BYTES: Final = DROP_BYTES + PAYLOAD_SIZES[-1]
 
 
 class Op(IntEnum):
@@ -48,6 +51,10 @@ class Op(IntEnum):
     DONE = 0x82
     REFUSED = 0x83
     DELIVER = 0x84
+
+
+_DONE_OP: Final = int(Op.DONE)
+_DELIVER_OP: Final = int(Op.DELIVER)
 
 
 class Reason(IntEnum):
@@ -138,7 +145,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """A payload; numbers of one mailbox grow in the order in which it came."""
+    """A payload; numbers count what was delivered since the connection listens."""
 
     mailbox: bytes
     number: int
@@ -155,11 +162,11 @@ def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911 - a line for each
         case Drop(request, right, token, ttl_s, payload):
             return _DROP.pack(Op.DROP, request, right, token, ttl_s) + payload
         case Deliver(mailbox, number, payload):
-            return _DELIVER.pack(Op.DELIVER, mailbox, number) + payload
+            return deliver_head(mailbox, number) + payload
         case Safe(number):
             return _SAFE.pack(Op.SAFE, number)
         case Done(request):
-            return _DONE.pack(Op.DONE, request)
+            return done(request)
         case Refused(request, reason):
             return _REFUSED.pack(Op.REFUSED, request, reason)
         case Challenge(nonce, relay_id):
@@ -174,6 +181,35 @@ def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911 - a line for each
             return _LISTEN.pack(Op.LISTEN, request)
 
 
+# What a relay reads and writes for each payload, without an object for each frame.
+
+
+def read_drop(data: bytes) -> tuple[int, bytes, bytes, int] | None:
+    """Request, right, token and time to live of a drop; None if it is none.
+
+    The payload is what follows at `DROP_BYTES`.
+    """
+    if len(data) - DROP_BYTES not in PAYLOAD_SIZES:
+        return None
+    _, request, right, token, ttl_s = _DROP.unpack_from(data)
+    return (request, right, token, ttl_s) if 1 <= ttl_s <= MAX_TTL_S else None
+
+
+def read_safe(data: bytes) -> int | None:
+    """The number in a word that a payload is safe; None if it is none."""
+    return int.from_bytes(data[1:], "big") if len(data) == _SAFE.size else None
+
+
+def done(request: int) -> bytes:
+    """The whole frame."""
+    return _DONE.pack(_DONE_OP, request)
+
+
+def deliver_head(mailbox: bytes, number: int) -> bytes:
+    """The frame up to its payload."""
+    return _DELIVER.pack(_DELIVER_OP, mailbox, number)
+
+
 def read_request(data: bytes) -> Request:
     """A frame of a client's.
 
@@ -182,11 +218,10 @@ def read_request(data: bytes) -> Request:
     """
     op = data[0] if data else 0
     try:
-        if op == Op.DROP and len(data) - _DROP.size in PAYLOAD_SIZES:
-            _, request, right, token, ttl_s = _DROP.unpack_from(data)
-            drop = Drop(request, right, token, ttl_s, data[_DROP.size :])
-            if 1 <= drop.ttl_s <= MAX_TTL_S:
-                return drop
+        if op == Op.DROP:
+            drop = read_drop(data)
+            if drop is not None:
+                return Drop(*drop, data[DROP_BYTES:])
         elif op == Op.SAFE:
             return Safe(*_SAFE.unpack(data)[1:])
         elif op == Op.LOGIN:

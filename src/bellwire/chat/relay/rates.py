@@ -6,6 +6,28 @@ from typing import Final
 MAX_SOURCES: Final = 65_536
 
 
+class Bucket:
+    """What one source may still ask for; several connections share it."""
+
+    __slots__ = ("_burst", "_level", "_per_s", "_since")
+
+    def __init__(self, per_s: float, burst: float, now: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._level = burst
+        self._since = now
+
+    def admit(self, now: float) -> bool:
+        """Whether the source may ask once more at `now`, in s of a clock that only grows."""
+        level = min(self._burst, self._level + (now - self._since) * self._per_s)
+        self._since = now
+        if level < 1:
+            self._level = level
+            return False
+        self._level = level - 1
+        return True
+
+
 class Rates:
     """A bucket for each source.
 
@@ -17,18 +39,20 @@ class Rates:
     def __init__(self, per_s: float, burst: float) -> None:
         self._per_s = per_s
         self._burst = burst
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets: dict[str, Bucket] = {}
+
+    def bucket(self, source: str, now: float) -> Bucket:
+        """The bucket of a source, for whoever asks often."""
+        found = self._buckets.pop(source, None) or Bucket(self._per_s, self._burst, now)
+        self._buckets[source] = found
+        if len(self._buckets) > MAX_SOURCES:
+            # The one that was asked for longest ago: its bucket is likely the fullest.
+            del self._buckets[next(iter(self._buckets))]
+        return found
 
     def admit(self, source: str, now: float) -> bool:
         """Whether `source` may ask once more at `now`, in seconds of any clock that only grows."""
-        level, since = self._buckets.pop(source, (self._burst, now))
-        level = min(self._burst, level + (now - since) * self._per_s)
-        admitted = level >= 1
-        self._buckets[source] = (level - admitted, now)
-        if len(self._buckets) > MAX_SOURCES:
-            # The one that has been silent longest: its bucket is the fullest.
-            del self._buckets[next(iter(self._buckets))]
-        return admitted
+        return self.bucket(source, now).admit(now)
 
 
 def source_of(host: str) -> str:

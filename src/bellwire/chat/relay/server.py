@@ -1,66 +1,42 @@
 """A relay on the network: WebSocket, binary frames, one batch of the store at a time.
 
-Requests that change anything wait for the next batch; while one is synced to the disk, the next one
-gathers, so that many share a sync. A client hears that something was done only after that. Whoever
-listens gets a bounded number of payloads ahead of its word that it has them, so that a slow reader
-costs a bounded amount of memory. No log line has an id, an address or a size.
+A payload goes to its owner at once if the owner listens, and into the store with the next batch
+unless the owner has said by then that it is safe; while one batch is synced to the disk, the next
+one gathers, so that many share a sync. Who dropped it hears that it is done once it is durable,
+here or with the owner. Whoever listens gets a bounded number of payloads ahead of its word that it
+has them, so that a slow reader costs a bounded amount of memory. No log line has an id, an address
+or a size.
 """
 
 import asyncio
-import contextlib
-import hashlib
 import logging
-import os
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSListener, WSUpgradeRequest, ws_create_server
 
-from bellwire.chat.errors import BundleRefused, RelayMisbehaved, StoreUnusable
-from bellwire.chat.identity import IdentityPublic
-from bellwire.chat.relay.frames import (
-    MAX_FRAME_BYTES,
-    NONCE_BYTES,
-    Answer,
-    Challenge,
-    Close,
-    Deliver,
-    Done,
-    Drop,
-    Listen,
-    Login,
-    Open,
-    Reason,
-    Refused,
-    Request,
-    Safe,
-    encode,
-    read_request,
-)
-from bellwire.chat.relay.rates import Rates, source_of
-from bellwire.chat.relay.store import (
-    CloseMailbox,
-    Expire,
-    Fetch,
-    Forget,
-    Job,
-    OpenMailbox,
-    Outcome,
-    Put,
-    RelayStore,
-    Waiting,
-)
-from bellwire.crypto.labels import CHAT_RELAY
+from bellwire.chat.errors import StoreUnusable
+from bellwire.chat.relay.connection import Connection
+from bellwire.chat.relay.frames import MAX_FRAME_BYTES, Reason, Refused
+from bellwire.chat.relay.jobs import Expire, Fetch, Job, Mailboxes, Outcome, Parcel, State, Was
+from bellwire.chat.relay.rates import Rates
+from bellwire.chat.relay.store import RelayStore
 
-WINDOW: Final = 64
-"""Payloads that a listener may have without having said that they are safe: at most a megabyte."""
-
-MAX_BATCH: Final = 1024
+MAX_BATCH: Final = 4096
 MAX_QUEUED: Final = 16_384
 """Requests that may wait for the store; beyond them a relay says that it is too fast."""
+
+MAX_QUEUED_BYTES: Final = 64 << 20
+"""And how large they may be together."""
+
+LINGER_S: Final = 0.002
+"""How long payloads that listeners have already may wait for their word, before they are stored."""
+
+FAILED_PAUSE_S: Final = 0.05
+"""After which a store that failed is asked again: a full disk is not freed by haste."""
 
 EXPIRE_EVERY_S: Final = 60.0
 IDLE_PING_S: Final = 30.0
@@ -83,17 +59,9 @@ class RelayLimits:
     source_connections: int = 1024
 
 
-@dataclass(slots=True)
-class _Listening:
-    """How far a listener has got."""
-
-    after: int = 0
-    flying: set[int] = field(default_factory=set)
-    caught_up: bool = False
-    fetching: bool = False
-
-
 Finish = Callable[[Outcome], None]
+Asked = tuple[Job, Finish | None]
+"""A job, and who hears what came of it; of a parcel, that is in it."""
 
 
 class Relay:
@@ -120,13 +88,20 @@ class Relay:
         self.drops = Rates(self.limits.drops_per_s, 10 * self.limits.drops_per_s)
         self.logins = Rates(self.limits.logins_per_s, 10 * self.limits.logins_per_s)
         self.connections: dict[str, int] = {}
-        self.listeners: dict[bytes, _Connection] = {}
+        self.listeners: dict[bytes, Connection] = {}
         self._store = store
-        self._queue: list[tuple[Job, Finish]] = []
+        self._queue: list[Asked] = []
+        self._queued_bytes = 0
+        self._passed = 0  # in the queue, and safe with their owners meanwhile
+        self._forget: list[int] = []
+        self._urgent = False
+        self._routes: dict[bytes, tuple[bytes, bytes]] = {}
+        self._rights: dict[bytes, dict[bytes, bytes]] = {}
+        self._to_write: list[Connection] = []
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
-        self._open: set[_Connection] = set()
+        self._open: set[Connection] = set()
 
     async def start(
         self, host: str, port: int, tls: ssl.SSLContext | None = None
@@ -136,6 +111,7 @@ class Relay:
         Raises:
             OSError: it cannot be listened on.
         """
+        self._loop = asyncio.get_running_loop()
         self._server = await ws_create_server(
             self._admit,
             host,
@@ -162,10 +138,10 @@ class Relay:
         if self._server is not None:
             await self._server.wait_closed()
 
-    def _admit(self, _: WSUpgradeRequest) -> "WSListener":
-        return _Connection(self)
+    def _admit(self, _: WSUpgradeRequest) -> WSListener:
+        return Connection(self)
 
-    def entered(self, connection: "_Connection", source: str) -> bool:
+    def entered(self, connection: Connection, source: str) -> bool:
         """Whether one more connection of this source is taken."""
         mine = self.connections.get(source, 0)
         if len(self._open) >= self.limits.connections or mine >= self.limits.source_connections:
@@ -174,7 +150,7 @@ class Relay:
         self._open.add(connection)
         return True
 
-    def left(self, connection: "_Connection", source: str) -> None:
+    def left(self, connection: Connection, source: str) -> None:
         """A connection that was taken has ended."""
         if connection in self._open:
             self._open.discard(connection)
@@ -182,41 +158,187 @@ class Relay:
             if not self.connections[source]:
                 del self.connections[source]
 
+    # What connections ask of it
+
+    def put(self, parcel: Parcel) -> bool:
+        """Take a payload; False if too many wait.
+
+        A listener gets it at once; whoever dropped it hears that it is done when it is stored, or
+        when the listener has said that it is safe, whichever is first.
+        """
+        if self._full or self._queued_bytes >= MAX_QUEUED_BYTES:
+            return False
+        route = self._routes.get(parcel.right_hash)
+        if route is None:
+            self._urgent = True
+        else:
+            parcel.mailbox, parcel.account = route
+            connection = self.listeners[parcel.account]
+            listening = connection.listening
+            assert listening is not None
+            same = listening.same(parcel.mailbox, parcel.token)
+            if same is not None:
+                same.senders += parcel.senders
+                if same.state is State.STORED:
+                    _tell_done(same)
+                return True
+            if listening.open:
+                connection.deliver(listening, parcel)
+            else:
+                listening.behind += 1
+                parcel.holds_up = listening
+                self._urgent = True
+        self._queued_bytes += len(parcel.payload)
+        self._queue.append((parcel, None))
+        self._wake.set()
+        return True
+
     def ask(self, job: Job, finish: Finish) -> bool:
         """Have a job done with the next batch; False if too many wait."""
-        if len(self._queue) >= MAX_QUEUED and not isinstance(job, Forget | Fetch):
+        if self._full and not isinstance(job, Fetch | Mailboxes):
             return False
+        self._urgent = True
         self._queue.append((job, finish))
         self._wake.set()
         return True
 
+    def safe(self, parcel: Parcel) -> None:
+        """The owner has it: it need not be stored, or can be forgotten."""
+        if parcel.state is State.STORED:
+            self._forget.append(parcel.number)
+            self._wake.set()
+        elif parcel.state is not State.REFUSED:
+            if parcel.state is State.QUEUED:
+                self._drop_from_queue(parcel)
+            parcel.state = State.SAFE
+            _tell_done(parcel)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._queue) - self._passed >= MAX_QUEUED
+
+    def _drop_from_queue(self, parcel: Parcel) -> None:
+        self._queued_bytes -= len(parcel.payload)
+        self._passed += 1
+        if self._passed >= MAX_QUEUED:
+            self._queue = [
+                asked for asked in self._queue if asked[0] is not parcel and not _passed(asked[0])
+            ]
+            self._passed = 0
+
+    def begin_listening(self, connection: Connection, account: bytes) -> None:
+        """Deliver what comes for this account to this connection, and to no other any more."""
+        before = self.listeners.get(account)
+        if before is not None and before is not connection:
+            before.superseded()
+        self.listeners[account] = connection
+
+    def end_listening(self, connection: Connection, account: bytes) -> None:
+        """Deliver no more to this connection."""
+        if self.listeners.get(account) is connection:
+            del self.listeners[account]
+            for right_hash in self._rights.pop(account, {}).values():
+                del self._routes[right_hash]
+
+    def know(self, right_hash: bytes, mailbox: bytes, account: bytes) -> None:
+        """A mailbox of somebody who listens."""
+        self._rights.setdefault(account, {})[mailbox] = right_hash
+        self._routes[right_hash] = mailbox, account
+
+    def unknow(self, account: bytes, mailbox: bytes) -> None:
+        """A mailbox that is to be closed."""
+        right_hash = self._rights.get(account, {}).pop(mailbox, None)
+        if right_hash is not None:
+            del self._routes[right_hash]
+
+    def write_soon(self, connection: Connection) -> None:
+        """Have a connection written to once this turn of the loop is over."""
+        if not self._to_write:
+            self._loop.call_soon(self._write)
+        self._to_write.append(connection)
+
+    def _write(self) -> None:
+        connections, self._to_write = self._to_write, []
+        for each in connections:
+            each.flush()
+
+    # The store's work
+
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
-                batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-                running = loop.run_in_executor(None, self._store.run, [job for job, _ in batch])
-                try:
-                    outcomes = await asyncio.shield(running)
-                except StoreUnusable:
-                    outcomes = [Reason.FAILED] * len(batch)
-                except asyncio.CancelledError:
-                    await asyncio.wait([running])
-                    raise
-                self._finish(batch, outcomes)
+            while self._queue or self._forget:
+                if not self._urgent:
+                    # Listeners have what waits: what they say to be safe by then is never stored.
+                    await asyncio.sleep(LINGER_S)
+                await self._batch()
 
-    def _finish(self, batch: list[tuple[Job, Finish]], outcomes: list[Outcome]) -> None:
+    async def _batch(self) -> None:
+        batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+        self._urgent = bool(self._queue)
+        forget, self._forget = self._forget, []
+        asked: list[Asked] = []
+        for job, finish in batch:
+            if isinstance(job, Parcel):
+                if _passed(job):
+                    self._passed -= 1
+                    continue
+                self._queued_bytes -= len(job.payload)
+                job.state = State.WRITING
+            asked.append((job, finish))
+        if not asked and not forget:
+            return
+        jobs = [job for job, _ in asked]
+        running = self._loop.run_in_executor(None, self._store.run, jobs, forget)
+        try:
+            outcomes = await asyncio.shield(running)
+        except StoreUnusable:
+            outcomes = [Reason.FAILED] * len(asked)
+            self._forget += forget
+            await asyncio.sleep(FAILED_PAUSE_S)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+        self._finish(asked, outcomes)
+
+    def _finish(self, asked: list[Asked], outcomes: list[Outcome]) -> None:
         # What was fetched first: it is older than what this batch put.
-        for (job, finish), outcome in zip(batch, outcomes, strict=True):
-            if isinstance(job, Fetch):
+        for (job, finish), outcome in zip(asked, outcomes, strict=True):
+            if isinstance(job, Fetch) and finish is not None:
                 finish(outcome)
-        for (job, finish), outcome in zip(batch, outcomes, strict=True):
-            if not isinstance(job, Fetch):
+        for (job, finish), outcome in zip(asked, outcomes, strict=True):
+            if isinstance(job, Parcel):
+                self._settle(job, outcome)
+            elif not isinstance(job, Fetch) and finish is not None:
                 finish(outcome)
-            if isinstance(outcome, Waiting) and outcome.account in self.listeners:
-                self.listeners[outcome.account].offer(outcome)
+
+    def _settle(self, parcel: Parcel, outcome: Outcome) -> None:
+        if parcel.holds_up is not None:
+            parcel.holds_up.behind -= 1
+            parcel.holds_up = None
+        if isinstance(outcome, Reason):
+            self._refuse(parcel, outcome)
+            return
+        if parcel.state is State.SAFE:
+            self._forget.append(parcel.number)
+            return
+        parcel.state = State.STORED
+        _tell_done(parcel)
+        listener = self.listeners.get(parcel.account)
+        if outcome is Was.DONE and not parcel.delivered and listener is not None:
+            listener.offer(parcel)
+
+    def _refuse(self, parcel: Parcel, reason: Reason) -> None:
+        parcel.number = 0
+        if parcel.state is State.SAFE:
+            return  # its owner has it, and whoever dropped it knows
+        parcel.state = State.REFUSED
+        listener = self.listeners.get(parcel.account)
+        if parcel.delivered and listener is not None and listener.listening is not None:
+            listener.listening.lose(parcel)
+        for connection, request in parcel.senders:
+            connection.send(Refused(request, reason))
 
     async def _expire(self) -> None:
         while True:
@@ -224,169 +346,11 @@ class Relay:
             await asyncio.sleep(EXPIRE_EVERY_S)
 
 
-class _Connection(WSListener):
-    """One client."""
+def _passed(job: Job) -> bool:
+    return isinstance(job, Parcel) and job.state is State.SAFE
 
-    def __init__(self, relay: Relay) -> None:
-        super().__init__()
-        self._relay = relay
-        self._transport: WSTransport | None = None
-        self._source = ""
-        self._nonce = os.urandom(NONCE_BYTES)
-        self._account: bytes | None = None
-        self._listening: _Listening | None = None
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        """Begin with a challenge, if there is room."""
-        self._transport = transport
-        peer = transport.underlying_transport.get_extra_info("peername")
-        self._source = source_of(peer[0] if peer else "")
-        if not self._relay.entered(self, self._source):
-            self.hang_up()
-            return
-        self._send(Challenge(self._nonce, self._relay.relay_id))
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Forget the client; what it had not said to be safe stays."""
-        self._transport = None
-        self._stop_listening()
-        self._relay.left(self, self._source)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """One request; whatever is none ends the connection."""
-        if frame.msg_type == WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-            return
-        if frame.msg_type in {WSMsgType.PING, WSMsgType.PONG}:
-            return
-        if frame.msg_type != WSMsgType.BINARY or not frame.fin:
-            self.hang_up()
-            return
-        try:
-            request = read_request(frame.get_payload_as_bytes())
-        except RelayMisbehaved:
-            self.hang_up()
-            return
-        self._take(request)
-
-    def hang_up(self) -> None:
-        """End the connection."""
-        if self._transport is not None:
-            self._transport.disconnect()
-
-    def offer(self, waiting: Waiting) -> None:
-        """Deliver a new payload, if the listener has all older ones and room."""
-        listening = self._listening
-        if listening is None or waiting.number <= listening.after or not listening.caught_up:
-            return
-        if len(listening.flying) >= WINDOW:
-            listening.caught_up = False
-            return
-        self._deliver(listening, waiting)
-
-    def _take(self, request: Request) -> None:
-        match request:
-            case Safe(number):
-                self._safe(number)
-            case Drop(number, right, token, ttl_s, payload):
-                if not self._relay.drops.admit(self._source, self._relay.clock()):
-                    self._send(Refused(number, Reason.TOO_FAST))
-                    return
-                gone_at = int(self._relay.now()) + ttl_s
-                self._ask(number, Put(right, token, gone_at, payload))
-            case Login():
-                self._login(request)
-            case Open() | Close() | Listen() if self._account is None:
-                self._send(Refused(request.request, Reason.NOT_LOGGED_IN))
-            case Open(number, mailbox, right_hash):
-                assert self._account is not None
-                self._ask(number, OpenMailbox(self._account, mailbox, right_hash))
-            case Close(number, mailbox):
-                assert self._account is not None
-                self._ask(number, CloseMailbox(self._account, mailbox))
-            case Listen(number):
-                self._listen(number)
-
-    def _ask(self, request: int, job: Job) -> None:
-        if not self._relay.ask(job, lambda outcome: self._answer(request, outcome)):
-            self._send(Refused(request, Reason.TOO_FAST))
-
-    def _answer(self, request: int, outcome: Outcome) -> None:
-        if isinstance(outcome, Reason):
-            self._send(Refused(request, outcome))
-        else:
-            self._send(Done(request))
-
-    def _login(self, login: Login) -> None:
-        if not self._relay.logins.admit(self._source, self._relay.clock()):
-            self._send(Refused(login.request, Reason.TOO_FAST))
-            return
-        account = IdentityPublic(login.public)
-        try:
-            account.verify(login.signature, self._nonce + self._relay.relay_id, CHAT_RELAY)
-        except BundleRefused:
-            self._send(Refused(login.request, Reason.NOT_LOGGED_IN))
-            return
-        self._stop_listening()
-        self._account = hashlib.sha256(login.public).digest()
-        self._send(Done(login.request))
-
-    def _listen(self, request: int) -> None:
-        assert self._account is not None
-        before = self._relay.listeners.get(self._account)
-        if before is not None and before is not self:
-            before.superseded()
-        self._relay.listeners[self._account] = self
-        self._listening = _Listening()
-        self._send(Done(request))
-        self._fetch(self._listening)
-
-    def superseded(self) -> None:
-        """Another connection of the account listens now."""
-        self._listening = None
-        self._send(Refused(0, Reason.ELSEWHERE))
-        self.hang_up()
-
-    def _stop_listening(self) -> None:
-        self._listening = None
-        if self._account is not None and self._relay.listeners.get(self._account) is self:
-            del self._relay.listeners[self._account]
-
-    def _fetch(self, listening: _Listening) -> None:
-        assert self._account is not None
-        room = WINDOW - len(listening.flying)
-        listening.fetching = True
-
-        def fetched(outcome: Outcome) -> None:
-            listening.fetching = False
-            if listening is not self._listening:
-                return
-            if not isinstance(outcome, list):
-                self.hang_up()  # the store failed: the client comes again
-                return
-            for each in outcome:
-                self._deliver(listening, each)
-            listening.caught_up = len(outcome) < room
-
-        self._relay.ask(Fetch(self._account, listening.after, room), fetched)
-
-    def _deliver(self, listening: _Listening, waiting: Waiting) -> None:
-        listening.after = waiting.number
-        listening.flying.add(waiting.number)
-        self._send(Deliver(waiting.mailbox, waiting.number, waiting.payload))
-
-    def _safe(self, number: int) -> None:
-        listening = self._listening
-        if listening is None or self._account is None or number not in listening.flying:
-            return
-        listening.flying.discard(number)
-        self._relay.ask(Forget(self._account, number), lambda _: None)
-        behind = not listening.caught_up and not listening.fetching
-        if behind and len(listening.flying) <= WINDOW // 2:
-            self._fetch(listening)
-
-    def _send(self, answer: Answer) -> None:
-        if self._transport is not None:
-            with contextlib.suppress(ConnectionError):
-                self._transport.send(WSMsgType.BINARY, encode(answer))
+def _tell_done(parcel: Parcel) -> None:
+    for connection, request in parcel.senders:
+        connection.done(request)
+    parcel.senders.clear()

@@ -1,0 +1,1 @@
+"""Measurements of chat: the relay beside others' relays (`figures`), by one client (`load`)."""

@@ -1,0 +1,116 @@
+"""The measuring client, a process of its own: pairs that send as fast as what is under way allows.
+
+    python -m bellwire.bench.chat.load DIALECT PORT PAIRS SECONDS
+
+Each pair has up to `WINDOW` messages under way: sent, and not both received and, where the server
+says so, confirmed. It prints JSON: messages, seconds from the first sent to the last that came, and
+its own processor time.
+"""
+
+import json
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+from bellwire.base.descriptors import raise_limit
+from bellwire.bench.chat.wire import Dialect, Json, Nats, Ours
+
+WINDOW: Final = 64
+CHUNK: Final = 32
+"""Messages of one write."""
+
+QUIET_S: Final = 10.0
+"""After which a server that says nothing has failed."""
+
+DIALECTS: Final[dict[str, Callable[[int, int], Dialect]]] = {
+    "bellwire": lambda port, number: Ours(port, number, listen=True),
+    "bellwire-absent": lambda port, number: Ours(port, number, listen=False),
+    "json": Json,
+    "nats": lambda port, number: Nats(port, number, stream=False),
+    "jetstream": lambda port, number: Nats(port, number, stream=True),
+    "jetstream-absent": lambda port, number: Nats(port, number, stream=True, listen=False),
+}
+
+
+class _Pair:
+    """What is under way of one pair."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.sent = self.came = self.done = 0
+
+    @property
+    def over(self) -> int:
+        """How many are over with."""
+        counts = [self.came] if self.dialect.receiver is not None else []
+        return min([*counts, *([self.done] if self.dialect.confirms else [])])
+
+    def fill(self) -> None:
+        """Send while there is room for a whole chunk."""
+        while WINDOW - (self.sent - self.over) >= CHUNK:
+            self.dialect.sender.sendall(self.dialect.batch(CHUNK))
+            self.sent += CHUNK
+
+    def from_receiver(self) -> None:
+        """Something came."""
+        receiver = self.dialect.receiver
+        assert receiver is not None
+        count, answer = self.dialect.received(_read(receiver))
+        self.came += count
+        if answer:
+            receiver.sendall(answer)
+
+    def from_sender(self) -> None:
+        """Something was confirmed."""
+        self.done += self.dialect.confirmed(_read(self.dialect.sender))
+
+
+def _read(line: socket.socket) -> bytes:
+    data = line.recv(1 << 18)
+    if not data:
+        raise ConnectionError("expected the server to go on, got the end of the line")
+    return data
+
+
+def measure(dialect: str, port: int, pairs: int, seconds: float) -> dict[str, float]:
+    """Send between so many pairs for so long, and wait until all has come."""
+    makes = DIALECTS[dialect]
+    every = [_Pair(makes(port, number)) for number in range(pairs)]
+    with selectors.DefaultSelector() as chosen:
+        for pair in every:
+            pair.dialect.sender.settimeout(QUIET_S)
+            if pair.dialect.receiver is not None:
+                chosen.register(pair.dialect.receiver, selectors.EVENT_READ, pair.from_receiver)
+            if pair.dialect.confirms:
+                chosen.register(pair.dialect.sender, selectors.EVENT_READ, pair.from_sender)
+        began, processor = time.perf_counter(), time.process_time()
+        until = began + seconds
+        for pair in every:
+            pair.fill()
+        while any(pair.over < pair.sent for pair in every):
+            ready = chosen.select(QUIET_S)
+            if not ready:
+                raise TimeoutError(f"expected that all comes, got nothing more for {QUIET_S} s")
+            for key, _ in ready:
+                key.data()
+            if time.perf_counter() < until:
+                for pair in every:
+                    pair.fill()
+        took = time.perf_counter() - began
+        spent = time.process_time() - processor
+    return {"messages": sum(pair.sent for pair in every), "seconds": took, "processor_s": spent}
+
+
+def main() -> None:
+    """As the arguments say."""
+    dialect, port, pairs, seconds = sys.argv[1:]
+    raise_limit()
+    found = measure(dialect, int(port), int(pairs), float(seconds))
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""How far a listener has got: what is under way to it, and whether it has all that is older."""
+
+from typing import Final
+
+from bellwire.chat.relay.jobs import Parcel
+
+WINDOW: Final = 64
+"""Payloads that a listener may have without having said that they are safe: at most a megabyte."""
+
+
+class Listening:
+    """What one connection gets delivered; numbers count its deliveries, from 1.
+
+    A new payload is delivered at once only while the listener has all that came before it: nothing
+    of the account is in the store that is not under way to it (`caught_up`), and nothing that must
+    be stored first waits for the store (`behind`).
+
+    Attributes:
+        account: Whose mailboxes.
+        flying: What was delivered and not said to be safe, by its number.
+        caught_up: Whether the store has nothing that the listener did not get.
+        behind: Parcels of the account that wait for the store undelivered.
+        fetching: Whether the store was asked for more.
+        again: Whether the store must be asked once more after that.
+        highest: The highest number in the store of what a fetch gave.
+    """
+
+    __slots__ = (
+        "_last",
+        "_tokens",
+        "account",
+        "again",
+        "behind",
+        "caught_up",
+        "fetching",
+        "flying",
+        "highest",
+    )
+
+    def __init__(self, account: bytes) -> None:
+        self.account = account
+        self.flying: dict[int, Parcel] = {}
+        self._tokens: dict[bytes, Parcel] = {}
+        self._last = 0
+        self.caught_up = False
+        self.behind = 0
+        self.fetching = False
+        self.again = False
+        self.highest = 0
+
+    @property
+    def room(self) -> int:
+        """How many more may be under way."""
+        return WINDOW - len(self.flying)
+
+    @property
+    def open(self) -> bool:
+        """Whether a new payload may be delivered before it is stored."""
+        return self.caught_up and not self.behind and len(self.flying) < WINDOW
+
+    def same(self, mailbox: bytes, token: bytes) -> Parcel | None:
+        """What is under way to this mailbox with this token."""
+        return self._tokens.get(mailbox + token)
+
+    def add(self, parcel: Parcel) -> int:
+        """One more is under way; its number."""
+        self._last += 1
+        self.flying[self._last] = parcel
+        self._tokens[parcel.mailbox + parcel.token] = parcel
+        parcel.delivered = True
+        return self._last
+
+    def take(self, number: int) -> Parcel | None:
+        """The listener has it; None if nothing of that number is under way."""
+        parcel = self.flying.pop(number, None)
+        if parcel is not None:
+            self.lose(parcel)
+        return parcel
+
+    def lose(self, parcel: Parcel) -> None:
+        """It was not stored: who drops it again is not told that it is there."""
+        key = parcel.mailbox + parcel.token
+        if self._tokens.get(key) is parcel:
+            del self._tokens[key]
