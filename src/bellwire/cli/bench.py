@@ -20,6 +20,7 @@ BENCHES = {
     "distill": "bellwire.bench.distill",
     "keys": "bellwire.bench.keys",
     "channel": "bellwire.bench.channel",
+    "chat": "bellwire.bench.chat.figures",
     "guard": "bellwire.bench.guard",
 }
 """Name on the command line → module with `run(quick: bool = False) -> list[Figure]`."""

@@ -1,15 +1,13 @@
 """A relay of the measurement, as a process of its own: the product's, with room for one source.
 
 Its limits of a source are wide, because all clients come from one address; they are still counted.
-It prints its port and its memory, and ends with its input.
+It prints its port, and ends with its input.
 """
 
+import asyncio
 import json
 import sys
 from pathlib import Path
-
-import psutil
-import uvloop
 
 from bellwire.base.descriptors import raise_limit
 from bellwire.base.lifetime import until_stopped
@@ -31,8 +29,7 @@ async def run(folder: Path) -> None:
     relay = Relay(store, limits)
     try:
         _, port = await relay.start("127.0.0.1", 0)
-        memory = psutil.Process().memory_info().rss
-        sys.stdout.write(json.dumps({"port": port, "memory": memory}) + "\n")
+        sys.stdout.write(json.dumps({"port": port}) + "\n")
         sys.stdout.flush()
         await until_stopped(with_parent=True)
     finally:
@@ -43,7 +40,7 @@ async def run(folder: Path) -> None:
 def main() -> None:
     """In the folder that the argument names."""
     (folder,) = sys.argv[1:]
-    uvloop.run(run(Path(folder)))
+    asyncio.run(run(Path(folder)))
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ class Dialect(Protocol):
 class WebSocket:
     """A client's line, blocking: for what comes before the measurement."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection((host, port), timeout=_CONNECT_S)
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         key = base64.b64encode(bytes(16)).decode()
         self.socket.sendall(
@@ -101,6 +101,25 @@ class WebSocket:
         return data
 
 
+class Owner:
+    """One account with one mailbox at a relay of bellwire.
+
+    Args:
+        port: The relay's.
+        number: Of the account.
+        listen: Whether what comes is delivered.
+    """
+
+    def __init__(self, port: int, number: int, *, listen: bool) -> None:
+        seed = hashlib.sha512(b"bench chat" + number.to_bytes(8, "big")).digest()
+        self.right = seed[:32]
+        self.line = WebSocket(port)
+        _log_in(self.line, Identity(Secret(seed[:SEED_BYTES])))
+        _ask(self.line, Open(2, seed[32:48], hashlib.sha256(self.right).digest()))
+        if listen:
+            _ask(self.line, Listen(3))
+
+
 class Ours:
     """A pair at a relay of bellwire.
 
@@ -108,27 +127,21 @@ class Ours:
         port: The relay's.
         number: Of the pair.
         listen: Whether the owner of the mailbox is there.
-        host: The relay's address.
     """
 
     confirms = True
 
-    def __init__(self, port: int, number: int, *, listen: bool, host: str = "127.0.0.1") -> None:
-        seed = hashlib.sha512(b"bench chat" + number.to_bytes(8, "big")).digest()
-        self._right = seed[:32]
-        owner = WebSocket(port, host)
-        _log_in(owner, Identity(Secret(seed[:SEED_BYTES])))
-        _ask(owner, Open(2, seed[32:48], hashlib.sha256(self._right).digest()))
-        if listen:
-            _ask(owner, Listen(3))
-        self.receiver = owner.socket if listen else None
-        self._owner = owner
-        line = WebSocket(port, host)
+    def __init__(self, port: int, number: int, *, listen: bool) -> None:
+        self._owner = Owner(port, number, listen=listen)
+        self.receiver = self._owner.line.socket if listen else None
+        line = WebSocket(port)
         line.read()
         self.sender = line.socket
         self._rest_in = self._rest_out = b""
         self._sent = 0
-        example = encode(Drop(0, self._right, bytes(16), TTL_S, _MESSAGE.ljust(PAYLOAD_BYTES)))
+        example = encode(
+            Drop(0, self._owner.right, bytes(16), TTL_S, _MESSAGE.ljust(PAYLOAD_BYTES))
+        )
         self._drop = np.frombuffer(frame_of_client(example), np.uint8)
         self._head = len(self._drop) - len(example)
         self._safe = np.frombuffer(frame_of_client(b"\x06" + bytes(8)), np.uint8)

@@ -1,0 +1,63 @@
+"""`bench chat`: the names the reference lists, and ratios of what was measured."""
+
+import math
+import subprocess
+
+import pytest
+
+from bellwire.bench.chat import figures
+from bellwire.bench.chat.wire import _Count
+
+NAMES = [
+    "relay_messages_per_s",
+    "relay_vs_websockets_json",
+    "relay_vs_nats",
+    "relay_vs_jetstream",
+    "absent_messages_per_s",
+    "relay_processor_us",
+    "crowded_messages_per_s",
+    "client_kib",
+]
+
+
+def test_every_relay_carries_what_it_is_given_and_ratios_are_ours_over_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(figures, "_QUICK", figures._Size(0.01, 1, 10))
+    monkeypatch.setattr(figures, "PAIRS", 2)
+    found = {figure.name: figure for figure in figures.run(quick=True)}
+    assert list(found) == NAMES
+    ours = found["relay_messages_per_s"]
+    assert ours.value > 0
+    assert found["relay_vs_websockets_json"].ratio == ours.ratio
+    for name in ("relay_vs_nats", "relay_vs_jetstream", "relay_vs_websockets_json"):
+        ratio = found[name].ratio
+        assert found[name].value == ours.value
+        assert ratio is not None
+        assert ratio > 0
+        assert math.isfinite(ratio)
+
+
+def test_without_nats_server_there_are_no_ratios_to_it() -> None:
+    carried = figures._Carried(100.0, 10.0)
+    best = {"bellwire": carried, "bellwire-absent": carried, "json": figures._Carried(50.0, 5.0)}
+    found = {figure.name: figure for figure in figures._rates(best)}
+    assert found["relay_messages_per_s"].ratio == 2
+    assert found["relay_processor_us"].ratio == 2
+    assert found["relay_vs_nats"].ratio is None
+    assert "not installed" in (found["relay_vs_nats"].against or "")
+
+
+def test_what_a_server_does_not_take_ends_the_measurement() -> None:
+    with (
+        figures._child("bellwire.bench.rivals.websockets_json") as plain,
+        pytest.raises(subprocess.CalledProcessError),
+    ):
+        figures._measure("nats", plain, 0.01)
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_mark_is_counted_wherever_reads_end(cut: int) -> None:
+    text = b"xxmarkxmarkmarkx" * 3
+    count = _Count(b"mark")
+    assert sum(count.more(text[at : at + cut]) for at in range(0, len(text), cut)) == 9
