@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.guard.spaces import Spaces, spaces
+from tests.guard.walls import NAMES, Wall, wall
 
 from bellwire.guard.nft import Nft
 
@@ -20,9 +21,15 @@ def made() -> Iterator[Spaces]:
 @pytest.fixture
 def net(made: Spaces) -> Iterator[Spaces]:
     yield made
-    firewall = Nft()  # in the router's namespace, as the test
-    firewall.run("flush ruleset")
-    firewall.close()
+    with wall("nftables"):  # in the router's namespace, as the test
+        pass
+
+
+@pytest.fixture(params=NAMES)
+def each_wall(net: Spaces, request: pytest.FixtureRequest) -> Iterator[Wall]:
+    """Each firewall in turn."""
+    with wall(request.param) as found:
+        yield found
 
 
 @pytest.fixture

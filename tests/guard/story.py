@@ -23,7 +23,8 @@ from tests.guard.spaces import ADDRESS, CLIENT, PORT, RELAY, V4, until
 from bellwire.bench.guard.site import Child, Site, site
 from bellwire.bench.guard.spaces import Spaces, enter, networks
 from bellwire.chat.content import ContentKind
-from bellwire.chat.courier import Courier, Route, Unshown
+from bellwire.chat.courier import Book, Courier, Route
+from bellwire.chat.courier import Told as Came
 from bellwire.chat.store.person import Received
 from bellwire.keys.delivery import DeliveryClient
 from bellwire.keys.status import StatusView
@@ -115,9 +116,10 @@ class Chat:
     def _courier(self, two: Two, name: str) -> Courier:
         ours, theirs = (1, 2) if name == "alice" else (2, 1)
         other = two.ids[two.other(name)]
+        routes = {other: Route(mailbox(ours), right(ours), right(theirs))}
 
-        def tell(told: Received | Unshown) -> None:
-            if isinstance(told, Unshown) or told.content is None:
+        def tell(told: Came) -> None:
+            if not isinstance(told, Received) or told.content is None:
                 return
             if told.content.kind is ContentKind.TEXT and told.is_new:
                 self.last_shown_at = time.time()
@@ -127,7 +129,7 @@ class Chat:
             two.people[name],
             account(20 + ours),
             URL,
-            {other: Route(mailbox(ours), right(ours), right(theirs))},
+            lambda: Book(routes),
             tell,
             now=lambda: NOW,
         )

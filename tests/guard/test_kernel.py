@@ -1,51 +1,43 @@
 """Rules on the real kernel: what is stopped, what is not, and what becomes of them alone."""
 
 import contextlib
+import shutil
 import socket
+import time
 from pathlib import Path
 
 import pytest
 from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, ROUTER, V4, Spaces, echoed, until
+from tests.guard.walls import Wall, run, wall
 
-from bellwire.guard import ruleset
-from bellwire.guard.enforcer import NftEnforcer
+from bellwire.guard.enforcer import Enforcer, NftEnforcer
+from bellwire.guard.errors import FirewallFailed, FirewallUnusable
+from bellwire.guard.iptables import IptablesEnforcer, Kind
 from bellwire.guard.nft import Nft
 from bellwire.guard.scope import Scope, read_addresses
 
 FAMILIES = list(ADDRESS)
-FOREIGN = """
-table inet others {
-	set s { type ipv4_addr; elements = { 192.0.2.1 } }
-	chain c {
-		type filter hook forward priority 0; policy accept;
-		ct state established accept
-		ip saddr @s drop
-	}
-}
-table ip bellwire_guardian {
-	chain c {
-		tcp dport 8765 accept
-	}
-}
-"""
 
 
 def files_open() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def guarding(nft: Nft, scope: Scope | None = None) -> NftEnforcer:
-    enforcer = NftEnforcer(nft, scope or Scope())
+def started(enforcer: Enforcer) -> Enforcer:
     enforcer.begin()
     return enforcer
 
 
+def guarding(wall: Wall, scope: Scope | None = None) -> Enforcer:
+    return started(wall.enforcer(scope))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_nothing_passes_before_a_lease_and_other_ports_are_unharmed(
-    net: Spaces, nft: Nft, family: socket.AddressFamily
+    net: Spaces, each_wall: Wall, family: socket.AddressFamily
 ) -> None:
     assert net.reaches(family)
-    enforcer = guarding(nft)
+    enforcer = guarding(each_wall)
     assert not net.reaches(family)
     assert net.reaches(family, OTHER_PORT)
     enforcer.permit(30.0)
@@ -59,10 +51,10 @@ def test_nothing_passes_before_a_lease_and_other_ports_are_unharmed(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_connection_that_lives_is_cut_at_both_ends_at_once(
-    net: Spaces, nft: Nft, family: socket.AddressFamily
+    net: Spaces, each_wall: Wall, family: socket.AddressFamily
 ) -> None:
-    nft.run(FOREIGN)  # which lets established connections pass
-    enforcer = guarding(nft)
+    each_wall.add_foreign()  # which lets established connections pass
+    enforcer = guarding(each_wall)
     enforcer.permit(30.0)
     with net.connect(family) as chat, net.connect(family, OTHER_PORT) as other:
         assert echoed(chat)
@@ -76,15 +68,15 @@ def test_a_connection_that_lives_is_cut_at_both_ends_at_once(
         net.connect(family).close()
 
 
-def test_what_the_relay_says_unasked_does_not_pass_either(net: Spaces, nft: Nft) -> None:
-    enforcer = guarding(nft)
+def test_what_the_relay_says_unasked_does_not_pass_either(net: Spaces, each_wall: Wall) -> None:
+    enforcer = guarding(each_wall)
     enforcer.permit(30.0)
     listener = net.open(RELAY)
     with listener:
         listener.bind((ADDRESS[V4][RELAY], 0))
         listener.listen()
         port = listener.getsockname()[1]
-        watching = guarding(nft, Scope((port,)))
+        watching = guarding(each_wall, Scope((port,)))
         watching.permit(30.0)
         with net.connect(port=port) as client:
             relay, _ = listener.accept()
@@ -101,50 +93,68 @@ def test_what_the_relay_says_unasked_does_not_pass_either(net: Spaces, nft: Nft)
                     relay.recv(10)
 
 
-def test_a_lease_runs_out_by_itself(net: Spaces, nft: Nft) -> None:
-    enforcer = guarding(nft)
-    enforcer.permit(0.3)
+def test_a_lease_runs_out_by_itself(net: Spaces, each_wall: Wall) -> None:
+    enforcer = guarding(each_wall)
+    enforcer.permit(each_wall.shortest_s)
+    assert net.reaches()
     until(lambda: not net.reaches(), "the lease never ran out")
     assert enforcer.intact()
 
 
 def test_a_lease_that_is_renewed_lasts_from_then_on_and_loses_no_packet(
-    net: Spaces, nft: Nft
+    net: Spaces, each_wall: Wall
 ) -> None:
-    enforcer = guarding(nft)
-    enforcer.permit(0.2)
+    enforcer = guarding(each_wall)
+    shortest = each_wall.shortest_s
+    enforcer.permit(shortest)
     with net.connect() as chat:
-        for _ in range(300):
-            enforcer.permit(0.2)
+        ends = time.monotonic() + 1.5 * shortest
+        while time.monotonic() < ends:
+            enforcer.permit(shortest)
             assert echoed(chat)
         enforcer.permit(30.0)
-        left = nft.read(f"list set inet {ruleset.TABLE} lease")
-        assert "expires 29s" in left or "expires 30s" in left
+        time.sleep(1.1 * shortest)
+        assert echoed(chat)
 
 
-def test_a_shorter_lease_takes_the_place_of_a_longer_one(net: Spaces, nft: Nft) -> None:
-    enforcer = guarding(nft)
+def test_a_shorter_lease_takes_the_place_of_a_longer_one(net: Spaces, each_wall: Wall) -> None:
+    enforcer = guarding(each_wall)
     enforcer.permit(60.0)
-    enforcer.permit(0.1)
+    enforcer.permit(each_wall.shortest_s)
     until(lambda: not net.reaches(), "the earlier lease went on")
 
 
-def test_rules_of_others_are_the_same_to_the_byte_before_and_after(net: Spaces, nft: Nft) -> None:
-    nft.run(FOREIGN)
-    before = nft.read("list ruleset")
-    enforcer = guarding(nft)
-    enforcer.permit(1.0)
+def test_what_is_left_of_a_lease_never_becomes_a_lease_for_ever(
+    net: Spaces, each_wall: Wall
+) -> None:
+    enforcer = guarding(each_wall)
+    enforcer.permit(60.0)
+    enforcer.permit(0.001)
+    until(lambda: not net.reaches(), "no time became for ever")
+
+
+def test_rules_of_others_are_the_same_to_the_byte_before_and_after(
+    net: Spaces, each_wall: Wall
+) -> None:
+    each_wall.add_foreign()
+    before = each_wall.listed()
+    enforcer = guarding(each_wall)
+    enforcer.permit(2.0)
     enforcer.forbid()
-    theirs = [nft.read("list table inet others"), nft.read("list table ip bellwire_guardian")]
-    assert all(each in before for each in theirs)
+    guarding(each_wall, Scope((OTHER_PORT,), read_addresses(("10.0.0.1",)), ("lo",)))
+    assert each_wall.listed() != before
     enforcer.remove()
-    assert nft.read("list ruleset") == before
+    assert each_wall.listed() == before
+    enforcer.remove()
+    assert each_wall.listed() == before
 
 
-def test_rules_of_an_earlier_guard_are_taken_over_with_their_lease(net: Spaces, nft: Nft) -> None:
-    guarding(nft).permit(30.0)
+def test_rules_of_an_earlier_guard_are_taken_over_with_their_lease(
+    net: Spaces, each_wall: Wall
+) -> None:
+    guarding(each_wall).permit(30.0)
     with net.connect() as chat:
-        later = NftEnforcer(Nft(), Scope())
+        later = each_wall.enforcer()
         assert later.begin()
         assert echoed(chat)
         later.forbid()
@@ -169,7 +179,7 @@ def test_rules_of_an_earlier_guard_are_taken_over_with_their_lease(net: Spaces, 
 def test_rules_that_somebody_changed_are_not_taken_for_ours(
     net: Spaces, nft: Nft, change: str
 ) -> None:
-    enforcer = guarding(nft)
+    enforcer = started(NftEnforcer(nft, Scope()))
     enforcer.permit(30.0)
     nft.run(change)
     assert not enforcer.intact()
@@ -178,9 +188,9 @@ def test_rules_that_somebody_changed_are_not_taken_for_ours(
     assert not net.reaches()
 
 
-def test_another_scope_takes_the_place_of_an_earlier_one(net: Spaces, nft: Nft) -> None:
-    guarding(nft).permit(30.0)
-    other = guarding(nft, Scope((OTHER_PORT,)))
+def test_another_scope_takes_the_place_of_an_earlier_one(net: Spaces, each_wall: Wall) -> None:
+    guarding(each_wall).permit(30.0)
+    other = guarding(each_wall, Scope((OTHER_PORT,)))
     assert net.reaches()
     assert not net.reaches(port=OTHER_PORT)
     other.permit(30.0)
@@ -200,15 +210,15 @@ def test_another_scope_takes_the_place_of_an_earlier_one(net: Spaces, nft: Nft) 
     ids=str,
 )
 def test_addresses_and_interfaces_say_what_is_guarded(
-    net: Spaces, nft: Nft, scope: Scope, stopped: bool
+    net: Spaces, each_wall: Wall, scope: Scope, stopped: bool
 ) -> None:
-    enforcer = guarding(nft, scope)
+    enforcer = guarding(each_wall, scope)
     assert net.reaches() is not stopped
     enforcer.permit(30.0)
     assert net.reaches()
 
 
-def test_a_service_on_the_machine_itself_is_guarded_too(net: Spaces, nft: Nft) -> None:
+def test_a_service_on_the_machine_itself_is_guarded_too(net: Spaces, each_wall: Wall) -> None:
     with net.open(ROUTER) as listener:
         listener.bind((ADDRESS[V4][ROUTER], PORT))
         listener.listen()
@@ -221,18 +231,81 @@ def test_a_service_on_the_machine_itself_is_guarded_too(net: Spaces, nft: Nft) -
             return False
 
         assert reaches()
-        enforcer = guarding(nft)
+        enforcer = guarding(each_wall)
         assert not reaches()
         enforcer.permit(30.0)
         assert reaches()
 
 
-def test_a_thousand_cycles_leave_nothing_behind(net: Spaces, nft: Nft) -> None:
-    enforcer = guarding(nft)
-    before = nft.list_table(ruleset.TABLE), nft.read("list ruleset").count("\n")
-    files = files_open()
-    for _ in range(1000):
+# What somebody changes in chains of iptables, in the words of its options
+CHANGES = [
+    "-I FORWARD 1 -j ACCEPT",
+    "-D FORWARD -j BELLWIRE-GUARD",
+    "-A OUTPUT -j BELLWIRE-GUARD",
+    "-I BELLWIRE-GUARD 1 -j RETURN",
+    "-F BELLWIRE-MATCH",
+    "-F",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", ["nft", "legacy"])
+def test_chains_that_somebody_changed_are_not_taken_for_ours(
+    net: Spaces, kind: Kind, change: str
+) -> None:
+    with wall(f"iptables-{kind}") as found:
+        enforcer = guarding(found)
+        enforcer.permit(30.0)
+        run(f"iptables-{kind}", *change.split())
+        assert not enforcer.intact()
+        with pytest.raises(FirewallFailed):
+            enforcer.blocked()
+        assert not enforcer.begin()
+        assert enforcer.intact()
+        assert not net.reaches()
+
+
+def test_ports_that_somebody_added_to_the_set_are_not_taken_for_ours(net: Spaces) -> None:
+    with wall("iptables-nft") as found:
+        enforcer = guarding(found)
+        run("ipset", "add", "bellwire_ports", "22")
+        assert not enforcer.intact()
+        assert not enforcer.begin()
+        assert enforcer.intact()
+
+
+def test_a_set_of_others_under_our_name_is_left_alone(net: Spaces) -> None:
+    with wall("iptables-nft") as found:
+        run("ipset", "create", "bellwire_lease", "hash:ip")
+        before = found.listed()
+        with pytest.raises(FirewallUnusable, match="expected ipset to take a set with times"):
+            guarding(found)
+        assert found.listed() == before
+
+
+@pytest.mark.parametrize("missing", ["ipset", "iptables-legacy-restore", "ip6tables-legacy-save"])
+def test_without_ipset_or_a_program_it_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    which = shutil.which
+    monkeypatch.setattr(
+        shutil, "which", lambda name, **more: None if name == missing else which(name, **more)
+    )
+    with pytest.raises(FirewallUnusable, match=f"expected the program {missing}, got none"):
+        IptablesEnforcer("legacy", Scope())
+
+
+def test_cycles_leave_nothing_behind(net: Spaces, each_wall: Wall) -> None:
+    cycles = 1000 if each_wall.name == "nftables" else 25
+    enforcer = guarding(each_wall)
+    before, files = each_wall.listed(), files_open()
+    for _ in range(cycles):
         enforcer.permit(30.0)
         enforcer.forbid()
-    assert (nft.list_table(ruleset.TABLE), nft.read("list ruleset").count("\n")) == before
+    assert each_wall.listed() == before
     assert files_open() == files
+    enforcer.remove()
+    before = each_wall.listed()
+    for _ in range(5):
+        guarding(each_wall).remove()
+    assert each_wall.listed() == before

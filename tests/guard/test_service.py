@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import pytest
 from tests.guard.spaces import OTHER_PORT, Spaces, echoed, until
+from tests.guard.walls import NAMES, run, wall
 from tests.simulators.kme import Authority
 from tests.web.doors import ALICE, STRANGER, Pair, doors
 from tests.web.test_pages import GREEN, RED, change
@@ -131,6 +132,28 @@ def test_whoever_is_killed_nothing_passes_when_the_lease_is_over(
         assert time.monotonic() - struck < LEASE_S + 2.0  # and the time to see it
 
 
+@pytest.mark.parametrize("kind", ["nft", "legacy"])
+def test_on_iptables_it_cuts_puts_its_rules_back_and_closes_when_it_is_killed(
+    net: Spaces, node: Pair, guard: Callable[..., Process], kind: str
+) -> None:
+    with wall(f"iptables-{kind}"):
+        process = guard("--firewall", f"iptables-{kind}", "--lease", "2")
+        process.until("pass")
+        with net.connect() as chat, net.connect(port=OTHER_PORT) as other:
+            assert echoed(chat)
+            run(f"iptables-{kind}", "-F")
+            change(node, RED)
+            assert process.until("stop")["reason"].startswith("a-b is RED")
+            until(lambda: not echoed(chat), "rules that were flushed did not come back")
+            assert echoed(other)
+            change(node, GREEN)
+            process.until("pass")
+            assert net.reaches()
+            process.process.kill()
+            until(lambda: not net.reaches(), "a guard that was killed lets pass for ever")
+            assert echoed(other)
+
+
 def test_a_guard_that_starts_again_takes_over_without_a_gap(
     net: Spaces, guard: Callable[..., Process]
 ) -> None:
@@ -165,14 +188,15 @@ def test_two_guards_do_not_disturb_each_other(
     until(lambda: not net.reaches(), "the rules did not come back")
 
 
-def test_without_rights_it_says_so(node: Pair, tmp_path: Path) -> None:
+@pytest.mark.parametrize("firewall", NAMES)
+def test_without_rights_it_says_so(node: Pair, tmp_path: Path, firewall: str) -> None:
     certificate, key = node.clients.authority.issue(ALICE)
     done = subprocess.run(
         [
             *("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"),
             *(sys.executable, "-m", "bellwire", "guard", "--kme", "https://127.0.0.1:1"),
             *("--cert", str(certificate), "--key", str(key), "--state", str(tmp_path / "s")),
-            *("--ca", str(node.clients.authority.file)),
+            *("--ca", str(node.clients.authority.file), "--firewall", firewall),
         ],
         capture_output=True,
         text=True,

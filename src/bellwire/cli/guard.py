@@ -10,6 +10,7 @@ from bellwire.cli.keys.options import CaOption, CertOption, KeyOption, KmeOption
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 if TYPE_CHECKING:
+    from bellwire.guard.enforcer import Enforcer
     from bellwire.guard.scope import Scope
     from bellwire.guard.service import Guard, State
 
@@ -28,6 +29,8 @@ InterfaceOption = Annotated[
     list[str] | None,
     typer.Option("--interface", help="Packets count that come or go by it; default: by any."),
 ]
+
+Firewall = Literal["nftables", "iptables-nft", "iptables-legacy"]
 
 
 @app.callback(invoke_without_command=True)
@@ -51,6 +54,9 @@ def run(
     good: Annotated[
         int, typer.Option(min=1, max=600, help="Good words, one a second, before packets pass.")
     ] = 3,
+    firewall: Annotated[
+        Firewall, typer.Option(help="Which firewall of the kernel has the rules.")
+    ] = "nftables",
     on_exit: Annotated[
         Literal["remove", "stop"],
         typer.Option(help="At an orderly end: take the rules away, or let nothing pass."),
@@ -81,9 +87,7 @@ def run(
     from bellwire.base.clock import system_clock
     from bellwire.cli.keys.options import Asked, whom
     from bellwire.guard.decision import Decision, Rules
-    from bellwire.guard.enforcer import NftEnforcer
     from bellwire.guard.listener import Listener
-    from bellwire.guard.nft import Nft
     from bellwire.guard.override import read_override
     from bellwire.guard.scope import CHAT_PORT, Scope, read_addresses
     from bellwire.guard.service import Guard
@@ -93,14 +97,15 @@ def run(
     addresses = read_addresses(tuple(address or ()))
     scope = Scope(tuple(port or [CHAT_PORT]), addresses, tuple(interface or ()))
     if dry_run:
-        _show(scope, lease)
+        _show(scope, firewall, lease)
         return
+    enforcer = _enforcer(firewall, scope, lease)
     settings = load(config, {"state": {"dir": state}})
     logs.setup(settings.log.level, settings.log.format)
     folder = _folder(settings.state.dir)
     url, credentials, _ = whom(Asked(kme, cert, key, ca, None, profile, state, config))
     guard = Guard(
-        NftEnforcer(Nft(), scope),
+        enforcer,
         Decision(Rules(lease_s=lease, good=good, links=frozenset(link or ()))),
         Listener(url, credentials.context()),
         lease_s=lease,
@@ -113,6 +118,7 @@ def run(
         "ready": True,
         "service": "guard",
         "node": url,
+        "firewall": firewall,
         "ports": scope.ports,
         "addresses": [str(each) for each in scope.addresses],
         "interfaces": scope.interfaces,
@@ -145,17 +151,56 @@ async def _guard(
         guard.end(remove=remove)
 
 
-def _show(scope: "Scope", lease_s: float) -> None:
-    from bellwire.guard import ruleset
+def _enforcer(firewall: Firewall, scope: "Scope", lease_s: float) -> "Enforcer":
+    from bellwire.guard.enforcer import NftEnforcer
+    from bellwire.guard.errors import FirewallUnusable
+    from bellwire.guard.iptables import IptablesEnforcer
+    from bellwire.guard.nft import Nft
 
+    if firewall == "nftables":
+        return NftEnforcer(Nft(), scope)
+    if lease_s < 2 or not lease_s.is_integer():
+        raise FirewallUnusable(
+            f"--lease: expected whole seconds from 2 on, which is what ipset knows, got {lease_s:g}"
+        )
+    return IptablesEnforcer("nft" if firewall == "iptables-nft" else "legacy", scope)
+
+
+def _show(scope: "Scope", firewall: Firewall, lease_s: float) -> None:
+    begin, permit, forbid, end = _written(scope, firewall, lease_s)
     parts = (
-        ("At the start, in one transaction; nothing passes:", ruleset.replace(scope)),
-        ("At each good word of the node:", ruleset.permit(scope, lease_s)),
-        ("As soon as the link is not well:", ruleset.forbid()),
-        ("At an orderly end, with --on-exit remove:", ruleset.remove()),
+        ("At the start; nothing passes:", begin),
+        ("At each good word of the node:", permit),
+        ("As soon as the link is not well:", forbid),
+        ("At an orderly end, with --on-exit remove:", end),
     )
     for about, commands in parts:
         output.stdout().print(f"# {about}\n{commands}", markup=False, highlight=False)
+
+
+def _written(scope: "Scope", firewall: Firewall, lease_s: float) -> tuple[str, str, str, str]:
+    from bellwire.guard import chains, ruleset
+
+    if firewall == "nftables":
+        return (
+            ruleset.replace(scope),
+            ruleset.permit(scope, lease_s),
+            ruleset.forbid(),
+            ruleset.remove(),
+        )
+    kind = firewall.removeprefix("iptables-")
+    ipset = "# ipset restore\n"
+    begin, end = ipset + chains.sets(scope), ""
+    for name, family in ((f"iptables-{kind}", 4), (f"ip6tables-{kind}", 6)):
+        restore = f"# {name}-restore --noflush\n"
+        begin += restore + chains.replace(scope, family, ())
+        end += restore + chains.remove(chains.HOOKS, chains.chains())
+    return (
+        begin,
+        ipset + chains.permit(scope, int(lease_s)),
+        ipset + chains.forbid(),
+        end + ipset + chains.forget(),
+    )
 
 
 def _print(state: "State") -> None:

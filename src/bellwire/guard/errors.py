@@ -3,7 +3,7 @@
 BellwireError
 ├── ScopeUnusable      (UsageError) ports, addresses or interfaces that nothing can be guarded by
 ├── RightsMissing      (UsageError) this process may not change the firewall
-├── FirewallUnusable   (UsageError) there is no firewall of that kind here
+├── FirewallUnusable   (UsageError) there is no firewall of that kind here, or not all it needs
 ├── FirewallFailed     the firewall did not take what it was told
 ├── OverrideUnusable   (UsageError) an override that cannot be, or a file of one that is none
 ├── StatusRefused      (RefusedError) what the node says is no status, is old, or was said before
