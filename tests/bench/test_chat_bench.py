@@ -5,10 +5,14 @@ import subprocess
 
 import pytest
 
-from bellwire.bench.chat import figures
+from bellwire.bench.chat import figures, latency
 from bellwire.bench.chat.wire import _Count
 
 NAMES = [
+    "fresh_p50_ms",
+    "fresh_p99_ms",
+    "pool_p50_ms",
+    "pool_p99_ms",
     "relay_messages_per_s",
     "relay_vs_websockets_json",
     "relay_vs_nats",
@@ -20,13 +24,16 @@ NAMES = [
 ]
 
 
-def test_every_relay_carries_what_it_is_given_and_ratios_are_ours_over_theirs(
+def test_messages_come_under_pad_and_every_relay_carries_what_it_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(figures, "_QUICK", figures._Size(0.01, 1, 10))
+    monkeypatch.setattr(figures, "_QUICK", figures._Size(0.01, 1, 10, 2, 2))
     monkeypatch.setattr(figures, "PAIRS", 2)
+    monkeypatch.setattr(latency, "WARM", 1)
     found = {figure.name: figure for figure in figures.run(quick=True)}
     assert list(found) == NAMES
+    for kind in ("fresh", "pool"):
+        assert 0 < found[f"{kind}_p50_ms"].value <= found[f"{kind}_p99_ms"].value
     ours = found["relay_messages_per_s"]
     assert ours.value > 0
     assert found["relay_vs_websockets_json"].ratio == ours.ratio

@@ -1,8 +1,8 @@
-"""The relay beside others' relays: one client, one machine, in turn.
+"""From send to display, and the relay beside others' relays: one machine, in turn.
 
-Cost model. The client is a process of its own, the same for all, and works on whole batches
-(`wire`): it costs it 1 to 3 µs of processor a message, so that a server on the other core is
-measured and not the client. Each of `PAIRS` pairs has up to 64 messages under way. A message of
+Cost model of the relays. The client is a process of its own, the same for all, and works on whole
+batches (`wire`): it costs it 1 to 3 µs of processor a message, so that a server on the other core
+is measured and not the client. Each of `PAIRS` pairs has up to 64 messages under way. A message of
 256 bytes is at its end when its receiver has it and, where the server says so, when its sender has
 heard that it is done. Our relay carries it in a payload of 512 bytes, authenticates owners and
 rights, counts each source, and says that it is done once it is durable: stored and synced, or safe
@@ -26,6 +26,7 @@ from typing import Final
 
 import psutil
 
+from bellwire.bench.chat import latency
 from bellwire.bench.model import Figure
 
 PAIRS: Final = 16
@@ -38,10 +39,12 @@ class _Size:
     seconds: float
     rounds: int
     crowd: int
+    fresh: int
+    pool: int
 
 
-_FULL = _Size(1.0, 3, 5000)
-_QUICK = _Size(0.3, 1, 500)
+_FULL = _Size(1.0, 3, 5000, 60, 100)
+_QUICK = _Size(0.3, 1, 500, 10, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def run(quick: bool = False) -> list[Figure]:
             )
             for dialect, rounds in carried.items()
         }
-        return [*_rates(best), *_crowd(ours, size)]
+        talk = latency.run(folder, ours.port, size.fresh, size.pool)
+        return [*talk, *_rates(best), *_crowd(ours, size)]
 
 
 def _rates(best: dict[str, _Carried]) -> list[Figure]:
