@@ -7,6 +7,7 @@ handshake, at a text that was not sent, and at another session that suffers.
 """
 
 import argparse
+import contextlib
 import random
 import sys
 import time
@@ -25,11 +26,22 @@ from tests.channel.test_session import ends
 
 from bellwire.base.errors import BellwireError
 from bellwire.channel.certificates import RevocationList, Role, Trust, read_revoked
+from bellwire.channel.datagrams import SendAgain
 from bellwire.channel.errors import HandshakeFailed, RecordDropped, SessionEnded
+from bellwire.channel.fragments import (
+    MIN_DATAGRAM,
+    Assembly,
+    cookie_for,
+    cut,
+    knock_of,
+    make_knock,
+    parse_fragment,
+)
 from bellwire.channel.handshake import GateLimits, Retry, SessionOptions, Suite
 from bellwire.channel.initiating import InitiatingEnd
 from bellwire.channel.macs import HELLOS, finish_hello, mac_key
 from bellwire.channel.options import RekeyLimits
+from bellwire.channel.refresh import RefreshAnswered, RefreshOffered
 from bellwire.channel.responding import RespondingEnd
 from bellwire.channel.session import Session
 
@@ -250,6 +262,103 @@ def datagrams(rng: random.Random) -> None:
         raise dropped
 
 
+def fragments(rng: random.Random) -> None:
+    """A handshake in datagrams that are spoilt stops, and goes on when they are said again."""
+    pair = Pair()
+    hello = pair.initiator.hello()
+    knock = knock_of(hello)
+    first = make_knock(knock, CLOUD.public_bytes)
+    spoilt = [rng.choice(SPOILS)(first, rng) for _ in range(2)]
+    for each in spoilt:
+        if each != first:
+            with contextlib.suppress(HandshakeFailed):
+                pair.gate.knock(each, SOURCE, 0.0)
+                raise AssertionError("a spoilt knock is answered")
+    retry = pair.gate.knock(first, SOURCE, 0.0)
+    cookie = cookie_for(knock, retry, CLOUD.public_bytes)
+    proved, _ = pair.initiator.receive(retry)
+    assembly, refused = Assembly(), 0
+
+    def arrive(datagrams: list[bytes]) -> list[bytes]:
+        nonlocal refused
+        messages = []
+        for datagram in datagrams:
+            try:
+                fragment = parse_fragment(datagram)
+                pair.gate.recognise(fragment, SOURCE, 0.0)
+                messages.append(assembly.add(fragment))
+            except HandshakeFailed:
+                refused += 1
+        return [message for message in messages if message is not None]
+
+    pieces = cut(proved, knock.digest, cookie, MIN_DATAGRAM)
+    wire = pieces + [rng.choice(SPOILS)(rng.choice(pieces), rng) for _ in range(4)]
+    wire += rng.choices(pieces, k=2)
+    rng.shuffle(wire)
+    for message in arrive(wire):
+        if message != proved:
+            with contextlib.suppress(HandshakeFailed):
+                pair.gate.admit(message, SOURCE, 0.0)
+                raise AssertionError("a hello that was put together wrongly passes the gate")
+    assert proved in arrive(pieces + pieces), "what is said again does not come through"
+    answer = pair.answer(proved)
+    confirm, session = pair.establish(answer)
+    at_responder = pair.responder.receive_confirmation(confirm)
+    assert at_responder.open(session.seal(b"text")) == b"text"
+    if refused:
+        raise HandshakeFailed("expected datagrams as they were sent, got spoilt ones")
+
+
+def refreshes(rng: random.Random) -> None:
+    """Fresh keys over datagrams that are lost, doubled, reordered and spoilt: all comes through."""
+    # Not so few that more than MAX_EPOCHS_AHEAD epochs could be lost.
+    device, cloud = datagram_ends(rekey=RekeyLimits(records=rng.randrange(8, 12)))
+    ways: dict[bool, list[bytes]] = {True: [], False: []}
+    got: dict[bool, list[bytes]] = {True: [], False: []}
+    dropped = 0
+
+    def give(up: bool, datagram: bytes) -> None:
+        nonlocal dropped
+        try:
+            opened = (cloud if up else device).open(datagram)
+        except RecordDropped:
+            dropped += 1
+            return
+        match opened:
+            case bytes():
+                got[up].append(opened)
+            case RefreshOffered():
+                ways[False].append(cloud.answer_refresh(None))
+            case RefreshAnswered() | SendAgain():
+                ways[not up].append(opened.record)
+
+    sent: dict[bool, list[bytes]] = {True: [], False: []}
+    for number in range(12):
+        up = rng.random() < 0.5
+        text = bytes([number])
+        sent[up].append(text)
+        ways[up].append((device if up else cloud).seal(text))
+        if rng.random() < 0.3 and device._fresh is None and device._refresher.may_offer:
+            ways[True].append(device.offer_refresh(None))
+        elif rng.random() < 0.3 and (again := device.offer_again()):
+            ways[True].append(again)
+        for way, wire in ways.items():
+            while wire and rng.random() < 0.6:
+                datagram = wire.pop(rng.randrange(len(wire)))
+                give(way, rng.choice(SPOILS)(datagram, rng) if rng.random() < 0.2 else datagram)
+                if rng.random() < 0.2:
+                    give(way, datagram)
+    for way, texts in got.items():
+        assert len(set(texts)) == len(texts), "a text arrives twice"
+        assert set(texts) <= set(sent[way]), "a text that was not sent"
+    for way in (False, True, False):
+        text = b"last %d" % len(got[way])
+        give(way, (device if way else cloud).seal(text))
+        assert got[way][-1] == text, "the session does not go on"
+    if dropped:
+        raise RecordDropped("expected records as they were sent, got others")
+
+
 def certificates(rng: random.Random) -> None:
     """A certificate or a list of revoked ones that is spoilt does not count."""
     if rng.random() < 0.5:
@@ -265,6 +374,8 @@ TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
     "handshakes": (handshakes, 20),
     "records": (records, 30),
     "datagrams": (datagrams, 10),
+    "fragments": (fragments, 5),
+    "refreshes": (refreshes, 10),
     "certificates": (certificates, 20),
 }
 """What is fuzzed, and how often in each round."""

@@ -78,14 +78,16 @@ class ReceivedEpochs:
     def _open_ahead(self, record: DatagramRecord, ahead: int) -> bytes:
         """A record of a later epoch: under fresh secrets, if some are due, or after steps."""
         if self.due is not None:
-            fresh = self._chain.branch(Secret(self.due.reveal()), self.epoch + ahead)
-            try:
-                text = fresh.open_at(record)
-            except RecordDropped:
-                pass
-            else:
+            # Steps may have gone by before the fresh secret came, and after it.
+            for before in range(ahead):
+                fresh = self._chain.branch(Secret(self.due.reveal()), self.epoch + before + 1)
+                later = fresh.ahead(ahead - before - 1) if before + 1 < ahead else fresh
+                try:
+                    text = later.open_at(record)
+                except RecordDropped:
+                    continue
                 self.due = None
-                self._enter(fresh)
+                self._enter(later)
                 return text
         stepped = self._chain.ahead(ahead)
         text = stepped.open_at(record)
