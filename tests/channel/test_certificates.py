@@ -2,7 +2,6 @@
 
 import dataclasses
 import struct
-from collections.abc import Callable
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -15,8 +14,6 @@ from tests.channel.pair import CLOUD, DEVICE, NAME, SOURCE, STRANGER, flip
 from bellwire.channel.certificates import (
     MAX_CERTIFICATE_BYTES,
     MIN_CERTIFICATE_BYTES,
-    AuthorityKey,
-    AuthorityPublic,
     Certificate,
     RevocationList,
     Role,
@@ -27,17 +24,18 @@ from bellwire.channel.certificates import (
 from bellwire.channel.errors import CertificateRefused, ChannelMisuse, HandshakeFailed
 from bellwire.channel.handshake import Gate, Initiator, Policy, Responder, Retry, fingerprint
 from bellwire.channel.session import Session
+from bellwire.crypto.composite import CompositeKey
 from bellwire.crypto.ed25519 import Ed25519Key
 from bellwire.crypto.errors import KemRefused
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.crypto.signatures import SigningKey
 
 ED, LATTICE = Ed25519Key(b"e" * 32), SigningKey(b"m" * 32)
-BOTH = AuthorityKey(ED, LATTICE)
+BOTH = CompositeKey(ED, LATTICE)
 AUTHORITIES = {
     "both": BOTH,
-    "ed25519": AuthorityKey(ED, None),
-    "lattice": AuthorityKey(None, LATTICE),
+    "ed25519": CompositeKey(ED, None),
+    "lattice": CompositeKey(None, LATTICE),
 }
 EACH = pytest.mark.parametrize("authority", AUTHORITIES.values(), ids=AUTHORITIES)
 
@@ -46,7 +44,7 @@ SIGNED = CERTIFICATE.sign(BOTH)
 
 
 @EACH
-def test_a_certificate_is_read_as_it_was_signed(authority: AuthorityKey) -> None:
+def test_a_certificate_is_read_as_it_was_signed(authority: CompositeKey) -> None:
     data = CERTIFICATE.sign(authority)
     assert MIN_CERTIFICATE_BYTES <= len(data) <= MAX_CERTIFICATE_BYTES
     assert read_certificate(data, authority.public, Role.DEVICE) == CERTIFICATE
@@ -97,7 +95,7 @@ def test_another_length_is_refused(length: int) -> None:
 @pytest.mark.parametrize("broken", ["ed25519", "lattice"])
 def test_one_good_signature_of_two_is_not_enough(broken: str) -> None:
     """Whoever can forge under one of the two algorithms is no authority."""
-    forged = AuthorityKey(
+    forged = CompositeKey(
         Ed25519Key.generate() if broken == "lattice" else ED,
         SigningKey.generate() if broken == "ed25519" else LATTICE,
     )
@@ -183,18 +181,6 @@ def test_a_malformed_public_key_is_neither_signed_nor_taken() -> None:
         )
 
 
-def test_an_authority_has_a_key() -> None:
-    make: list[Callable[[], object]] = [
-        lambda: AuthorityKey(None, None),
-        lambda: AuthorityPublic(b"short", None),
-        lambda: AuthorityPublic(ED.public_bytes, b"short"),
-    ]
-    for each in make:
-        with pytest.raises(ChannelMisuse):
-            each()
-    assert (b"e" * 32).hex() not in repr(BOTH) + repr(BOTH.public)
-
-
 def shake_hands(
     certificate: bytes, identity: XWingPrivateKey = DEVICE, trust: Trust | None = None
 ) -> tuple[Session, Session]:
@@ -229,7 +215,7 @@ def shake_hands(
 
 
 @EACH
-def test_an_end_with_a_certificate_needs_no_place_on_a_list(authority: AuthorityKey) -> None:
+def test_an_end_with_a_certificate_needs_no_place_on_a_list(authority: CompositeKey) -> None:
     trust = Trust(authority.public)
     initiator, responder = shake_hands(CERTIFICATE.sign(authority), trust=trust)
     assert responder.open(initiator.seal(b"up")) == b"up"

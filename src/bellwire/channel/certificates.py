@@ -1,22 +1,20 @@
 """Certificates of ends: an authority says that an X-Wing public key is a device's or a cloud's.
 
 Nobody signs in a handshake: an end still proves itself by decapsulating. The authority signs
-beforehand, with Ed25519, ML-DSA-65 or both; which, is a matter of the authority's own public key,
-and all that it has must verify, so that no signature can be left out. Every signed text names the
-whole authority, so that a signature made under two keys says nothing under one of them alone.
+beforehand, with Ed25519, ML-DSA-65 or both (`bellwire.crypto.composite`).
 
 Layouts are in spec/channel.md.
 """
 
-import hashlib
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from bellwire.channel.errors import CertificateRefused, ChannelMisuse
-from bellwire.crypto import ed25519, signatures
-from bellwire.crypto.errors import KemRefused, LengthError, SignatureInvalid
+from bellwire.crypto.composite import MAX_SIGNATURE_BYTES, CompositeKey, CompositePublicKey
+from bellwire.crypto.ed25519 import SIGNATURE_BYTES
+from bellwire.crypto.errors import KemRefused, SignatureInvalid
 from bellwire.crypto.kem import PUBLIC_BYTES, check_public
 from bellwire.crypto.labels import CHANNEL_CERTIFICATE, CHANNEL_REVOKED
 
@@ -28,9 +26,8 @@ _MAGIC: Final = b"bwce\x01"
 _HEAD: Final = struct.Struct(">5sB16sQQ32sB")
 _LIST_MAGIC: Final = b"bwcr\x01"
 _LIST: Final = struct.Struct(">5s32sQQI")
-MAX_SIGNATURES_BYTES: Final = ed25519.SIGNATURE_BYTES + signatures.SIGNATURE_BYTES
-MIN_CERTIFICATE_BYTES: Final = _HEAD.size + 1 + PUBLIC_BYTES + ed25519.SIGNATURE_BYTES
-MAX_CERTIFICATE_BYTES: Final = _HEAD.size + MAX_NAME_BYTES + PUBLIC_BYTES + MAX_SIGNATURES_BYTES
+MIN_CERTIFICATE_BYTES: Final = _HEAD.size + 1 + PUBLIC_BYTES + SIGNATURE_BYTES
+MAX_CERTIFICATE_BYTES: Final = _HEAD.size + MAX_NAME_BYTES + PUBLIC_BYTES + MAX_SIGNATURE_BYTES
 
 
 class Role(IntEnum):
@@ -38,94 +35,6 @@ class Role(IntEnum):
 
     DEVICE = 1
     CLOUD = 2
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorityPublic:
-    """An authority's public key: of Ed25519 (32 bytes), of ML-DSA-65 (1952 bytes), or both."""
-
-    ed25519: bytes | None
-    ml_dsa_65: bytes | None
-
-    def __post_init__(self) -> None:
-        sizes = (
-            (self.ed25519, ed25519.PUBLIC_BYTES),
-            (self.ml_dsa_65, signatures.PUBLIC_BYTES),
-        )
-        if all(key is None for key, _ in sizes) or any(
-            key is not None and len(key) != size for key, size in sizes
-        ):
-            raise ChannelMisuse("expected a key of Ed25519, of ML-DSA-65, or both, got another")
-
-    def __repr__(self) -> str:
-        return f"AuthorityPublic({self.fingerprint.hex()[:16]}…)"
-
-    @property
-    def fingerprint(self) -> bytes:
-        """The 32 bytes by which an authority is known, with all its keys."""
-        parts = [key or b"" for key in (self.ed25519, self.ml_dsa_65)]
-        return hashlib.sha256(
-            b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-        ).digest()
-
-    @property
-    def signature_bytes(self) -> int:
-        """How long its signatures are together."""
-        return (ed25519.SIGNATURE_BYTES if self.ed25519 else 0) + (
-            signatures.SIGNATURE_BYTES if self.ml_dsa_65 else 0
-        )
-
-    def verify(self, found: bytes, text: bytes, label: bytes) -> None:
-        """Return only if every key of this authority signed `text` for `label`.
-
-        Raises:
-            CertificateRefused: one of the signatures is missing or another's.
-        """
-        if len(found) != self.signature_bytes:
-            raise CertificateRefused(
-                f"expected {self.signature_bytes} bytes of signatures, got {len(found)}"
-            )
-        text = self.fingerprint + text
-        cut = ed25519.SIGNATURE_BYTES if self.ed25519 else 0
-        try:
-            if self.ed25519:
-                ed25519.verify(self.ed25519, found[:cut], label + text)
-            if self.ml_dsa_65:
-                signatures.verify(self.ml_dsa_65, found[cut:], text, label)
-        except (SignatureInvalid, LengthError, ValueError) as error:
-            raise CertificateRefused("expected the authority's signatures, got another's") from (
-                error
-            )
-
-
-class AuthorityKey:
-    """An authority's key pairs; its repr shows nothing secret.
-
-    Raises:
-        ChannelMisuse: there is neither.
-    """
-
-    __slots__ = ("_ed25519", "_ml_dsa_65", "public")
-
-    def __init__(
-        self, first: ed25519.Ed25519Key | None, second: signatures.SigningKey | None
-    ) -> None:
-        self._ed25519 = first
-        self._ml_dsa_65 = second
-        self.public = AuthorityPublic(
-            None if first is None else first.public_bytes,
-            None if second is None else second.public_bytes,
-        )
-
-    def __repr__(self) -> str:
-        return f"AuthorityKey({self.public.fingerprint.hex()[:16]}…)"
-
-    def sign(self, text: bytes, label: bytes) -> bytes:
-        """The signatures of all its keys, one after the other."""
-        text = self.public.fingerprint + text
-        return (self._ed25519.sign(label + text) if self._ed25519 else b"") + (
-            self._ml_dsa_65.sign(text, label) if self._ml_dsa_65 else b""
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +57,7 @@ class Certificate:
     name: str
     public: bytes
 
-    def _encode(self, issuer: AuthorityPublic) -> bytes:
+    def _encode(self, issuer: CompositePublicKey) -> bytes:
         name = self.name.encode()
         if not 1 <= len(name) <= MAX_NAME_BYTES or len(self.serial) != SERIAL_BYTES:
             raise ChannelMisuse(
@@ -168,7 +77,7 @@ class Certificate:
         )
         return head + name + self.public
 
-    def sign(self, authority: AuthorityKey) -> bytes:
+    def sign(self, authority: CompositeKey) -> bytes:
         """The certificate, signed.
 
         Raises:
@@ -193,7 +102,7 @@ class RevocationList:
     issued: int
     serials: frozenset[bytes]
 
-    def sign(self, authority: AuthorityKey) -> bytes:
+    def sign(self, authority: CompositeKey) -> bytes:
         """The list, signed; ChannelMisuse if it is too long."""
         if len(self.serials) > MAX_REVOKED:
             raise ChannelMisuse(f"expected at most {MAX_REVOKED} serials, got {len(self.serials)}")
@@ -208,7 +117,7 @@ class RevocationList:
         return text + authority.sign(text, CHANNEL_REVOKED)
 
 
-def read_certificate(data: bytes, authority: AuthorityPublic, role: Role) -> Certificate:
+def read_certificate(data: bytes, authority: CompositePublicKey, role: Role) -> Certificate:
     """Read a certificate and check everything about it but time and revocation.
 
     Raises:
@@ -223,7 +132,7 @@ def read_certificate(data: bytes, authority: AuthorityPublic, role: Role) -> Cer
     cut = _HEAD.size + name_bytes + PUBLIC_BYTES
     if magic != _MAGIC or issuer != authority.fingerprint:
         raise CertificateRefused("expected a certificate of our authority, got another")
-    authority.verify(data[cut:], data[:cut], CHANNEL_CERTIFICATE)
+    _verify(authority, data, cut, CHANNEL_CERTIFICATE)
     if found != role:
         raise CertificateRefused(f"expected a certificate of a {role.name.lower()}, got another")
     try:
@@ -235,7 +144,7 @@ def read_certificate(data: bytes, authority: AuthorityPublic, role: Role) -> Cer
     return Certificate(role, serial, begin, end, name, public)
 
 
-def read_revoked(data: bytes, authority: AuthorityPublic) -> RevocationList:
+def read_revoked(data: bytes, authority: CompositePublicKey) -> RevocationList:
     """Read a list of revoked certificates; CertificateRefused unless it is the authority's."""
     if len(data) < _LIST.size:
         raise CertificateRefused("expected a list of revoked certificates, got less")
@@ -243,7 +152,7 @@ def read_revoked(data: bytes, authority: AuthorityPublic) -> RevocationList:
     cut = _LIST.size + SERIAL_BYTES * count
     if magic != _LIST_MAGIC or issuer != authority.fingerprint or count > MAX_REVOKED:
         raise CertificateRefused("expected a list of our authority, got another")
-    authority.verify(data[cut:], data[:cut], CHANNEL_REVOKED)
+    _verify(authority, data, cut, CHANNEL_REVOKED)
     serials = (data[at : at + SERIAL_BYTES] for at in range(_LIST.size, cut, SERIAL_BYTES))
     return RevocationList(number, issued, frozenset(serials))
 
@@ -252,7 +161,7 @@ def read_revoked(data: bytes, authority: AuthorityPublic) -> RevocationList:
 class Trust:
     """Whose certificates count, and which no longer do."""
 
-    authority: AuthorityPublic
+    authority: CompositePublicKey
     revoked: frozenset[bytes] = frozenset()
 
     def check(self, data: bytes, role: Role, now: float) -> Certificate:
@@ -270,3 +179,11 @@ class Trust:
         if certificate.serial in self.revoked:
             raise CertificateRefused("expected a certificate that counts, got a revoked one")
         return certificate
+
+
+def _verify(authority: CompositePublicKey, data: bytes, cut: int, label: bytes) -> None:
+    """Return only if what begins at `cut` are the authority's signatures of what is before."""
+    try:
+        authority.verify(data[cut:], data[:cut], label)
+    except SignatureInvalid as error:
+        raise CertificateRefused("expected the authority's signatures, got another's") from error

@@ -10,10 +10,10 @@ Source: RFC 8032; FIPS 204; spec/chat.md, 1.
 from typing import Final
 
 from bellwire.base.secret import Secret
-from bellwire.channel.certificates import AuthorityKey, AuthorityPublic
-from bellwire.channel.errors import CertificateRefused
 from bellwire.chat.errors import BundleRefused, ChatMisuse
 from bellwire.crypto import ed25519, signatures
+from bellwire.crypto.composite import CompositeKey, CompositePublicKey
+from bellwire.crypto.errors import SignatureInvalid
 
 PUBLIC_BYTES: Final = ed25519.PUBLIC_BYTES + signatures.PUBLIC_BYTES
 SIGNATURE_BYTES: Final = ed25519.SIGNATURE_BYTES + signatures.SIGNATURE_BYTES
@@ -37,7 +37,7 @@ class IdentityPublic:
         if len(public) != PUBLIC_BYTES:
             raise ChatMisuse(f"expected an identity of {PUBLIC_BYTES} bytes, got {len(public)}")
         cut = ed25519.PUBLIC_BYTES
-        self._keys = AuthorityPublic(public[:cut], public[cut:])
+        self._keys = CompositePublicKey(public[:cut], public[cut:])
         self.public_bytes = public
         self.fingerprint = self._keys.fingerprint
 
@@ -58,7 +58,7 @@ class IdentityPublic:
         """
         try:
             self._keys.verify(signature, text, label)
-        except CertificateRefused as error:
+        except SignatureInvalid as error:
             raise BundleRefused(
                 f"expected both signatures of the identity {self.fingerprint.hex()[:16]}…, "
                 "got others"
@@ -83,7 +83,7 @@ class Identity:
         raw = seed.reveal()
         first = ed25519.Ed25519Key(raw[: ed25519.SEED_BYTES])
         second = signatures.SigningKey(raw[ed25519.SEED_BYTES :])
-        self._keys = AuthorityKey(first, second)
+        self._keys = CompositeKey(first, second)
         self.public = IdentityPublic(first.public_bytes + second.public_bytes)
         self.seed = seed
 

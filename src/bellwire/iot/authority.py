@@ -23,8 +23,6 @@ from bellwire.channel.certificates import (
     MAX_CERTIFICATE_BYTES,
     MAX_REVOKED,
     SERIAL_BYTES,
-    AuthorityKey,
-    AuthorityPublic,
     Certificate,
     RevocationList,
     Role,
@@ -34,6 +32,7 @@ from bellwire.channel.certificates import (
 )
 from bellwire.channel.errors import CertificateRefused
 from bellwire.crypto import ed25519, signatures
+from bellwire.crypto.composite import CompositeKey, CompositePublicKey
 from bellwire.crypto.kek.envelope import Wrapped
 from bellwire.crypto.kek.record import MAX_SECRET_BYTES, MIN_SECRET_BYTES
 from bellwire.crypto.kek.source import KekSource
@@ -111,13 +110,13 @@ class Authority:
             )
         finally:
             seeds.wipe()
-        self._key = AuthorityKey(
+        self._key = CompositeKey(
             None if found.ed25519 is None else ed25519.Ed25519Key(found.ed25519),
             None if found.ml_dsa_65 is None else signatures.SigningKey(found.ml_dsa_65),
         )
 
     @property
-    def public(self) -> AuthorityPublic:
+    def public(self) -> CompositePublicKey:
         """Its public key."""
         return self._key.public
 
@@ -231,7 +230,7 @@ def read_public_bytes(path: Path, limit: int) -> bytes:
     return data
 
 
-def read_authority(path: Path) -> AuthorityPublic:
+def read_authority(path: Path) -> CompositePublicKey:
     """An authority's public key file; IdentityError if it is missing or malformed."""
     try:
         found = _public.decode(read_public_bytes(path, MAX_PUBLIC_FILE))
@@ -241,11 +240,11 @@ def read_authority(path: Path) -> AuthorityPublic:
         ) from error
     if found.ed25519 is None and found.ml_dsa_65 is None:
         raise IdentityError(f"expected a key in {path}, got none")
-    return AuthorityPublic(found.ed25519, found.ml_dsa_65)
+    return CompositePublicKey(found.ed25519, found.ml_dsa_65)
 
 
 def certified(
-    path: Path, authority: AuthorityPublic, role: Role, *, now: float
+    path: Path, authority: CompositePublicKey, role: Role, *, now: float
 ) -> tuple[bytes, PublicIdentity]:
     """A certificate's file, and the end that it names.
 
