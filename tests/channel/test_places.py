@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.reference.places import FILE, known_answers
 
 from bellwire.channel import places
-from bellwire.channel.certificates import AuthorityKey
 from bellwire.channel.errors import (
     ChannelMisuse,
     NoticeExpired,
@@ -19,12 +18,13 @@ from bellwire.channel.errors import (
     NoticeReplayed,
 )
 from bellwire.channel.places import Level, Notice, Place
+from bellwire.crypto.composite import CompositeKey
 from bellwire.crypto.ed25519 import Ed25519Key
 from bellwire.crypto.signatures import SigningKey
 
 NOW = 1_800_000_030.0
-KEY = AuthorityKey(Ed25519Key(bytes(range(32))), SigningKey(bytes(range(32, 64))))
-OTHER = AuthorityKey(Ed25519Key(bytes(32)), SigningKey(bytes(range(32, 64))))
+KEY = CompositeKey(Ed25519Key(bytes(range(32))), SigningKey(bytes(range(32, 64))))
+OTHER = CompositeKey(Ed25519Key(bytes(32)), SigningKey(bytes(range(32, 64))))
 ID = KEY.public.fingerprint
 MOVED = Notice(
     7,
@@ -166,7 +166,7 @@ def test_a_notice_out_of_bounds_is_not_made(changes: dict[str, object]) -> None:
 
 def test_a_notice_needs_both_keys() -> None:
     with pytest.raises(ChannelMisuse, match="Ed25519 and ML-DSA-65, got one"):
-        places.sign(MOVED, AuthorityKey(Ed25519Key(bytes(32)), None))
+        places.sign(MOVED, CompositeKey(Ed25519Key(bytes(32)), None))
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_a_receiver_takes_no_more_records_of_an_epoch_than_there_may_be() -> Non
 
 
 def test_a_session_stops_at_its_last_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bellwire.channel.session.MAX_EPOCHS", 3)
+    monkeypatch.setattr("bellwire.channel.key_age.MAX_EPOCHS", 3)
     initiator, responder = ends(SessionOptions(rekey=RekeyLimits(records=1)))
     for _ in range(3):
         responder.open(initiator.seal(b"text"))

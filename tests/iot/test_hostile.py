@@ -196,14 +196,21 @@ def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
 
 
 @pytest.mark.parametrize(
-    ("descriptors", "most", "waiting"),
-    [(None, 10_240, 2048), (10**6, 10_240, 2048), (1024, 320, 80), (256, 64, 16), (3, 1, 2)],
+    ("descriptors", "places"),
+    [
+        (None, Places(10_240, 2048, 10_240)),
+        (20_000, Places(10_240, 2048, 2492)),
+        (1024, Places(720, 180, 120)),
+        (256, Places(144, 36, 24)),
+        (3, Places(1, 2, 1)),
+    ],
 )
-def test_connections_never_take_all_descriptors(
-    descriptors: int | None, most: int, waiting: int
+def test_connections_and_files_never_take_all_descriptors(
+    descriptors: int | None, places: Places
 ) -> None:
-    assert Places.of(descriptors) == Places(most, waiting)
-    assert descriptors is None or most == 1 or 3 * most + 64 <= descriptors
+    assert Places.of(descriptors) == places
+    taken = places.connections + 2 * places.streams + 64
+    assert descriptors is None or places.connections == 1 or taken <= descriptors
 
 
 def test_too_many_handshakes_are_asked_for_a_cookie_and_then_turned_away(bench: Bench) -> None:

@@ -1,47 +1,63 @@
 """Measurements of the device channel, beside TLS 1.3 in the same run.
 
-Both ends run in one process and in memory, so that no socket is measured; rates are processor time
-of both ends together, the best of some runs. TLS 1.3 does the same in a process of its own
-(`bellwire.bench.rivals.tls13`): X25519MLKEM768, a certificate at each end, full handshakes.
+In memory, both ends are in one process, and rates are of processor time of both together, the best
+of some runs. Over TCP, each end has a process. Handshakes of both protocols take turns
+(`bellwire.bench.over_tcp`); the sizes and records of TLS come from a process of its own
+(`bellwire.bench.rivals.tls13`). Full handshakes, X25519MLKEM768 and a certificate at each end.
 """
 
+import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-import psutil
-
-from bellwire.base.secret import Secret
-from bellwire.bench import rivals
+from bellwire.bench import idle, rivals
+from bellwire.bench.ends import KnownEnds
+from bellwire.bench.loopback import CHUNK
 from bellwire.bench.model import Figure
-from bellwire.channel.handshake import (
-    Gate,
-    GateLimits,
-    Initiator,
-    Policy,
-    QkdKey,
-    Responder,
-    Resumer,
-    ResumptionResponder,
-    Retry,
-    TicketBox,
-    fingerprint,
-)
-from bellwire.channel.macs import Hello
 from bellwire.channel.messages import HEADER_BYTES
-from bellwire.channel.session import Session
 from bellwire.crypto.aead import TAG_BYTES
-from bellwire.crypto.kem import XWingPrivateKey
+from bellwire.crypto.kem import XWingPrivateKey, XWingPublicKey
 from bellwire.iot.messages import Batch, decode_from_device, encode
 
-NAME: Final = "cloud"
-SOURCE: Final = "192.0.2.1"
-OPEN: Final = GateLimits(1e9, 1e9, 1e9, 1e9)
-RECORD_BYTES: Final = 16 * 1024
 READING_BYTES: Final = 64
 BATCH: Final = 700
 """Readings of 64 bytes in a record, as many as a device sends."""
+
+TIMEOUT_S: Final = 300.0
+
+KEM_OPERATIONS: Final = {"generate": 1, "read": 2, "encapsulate": 3, "decapsulate": 3}
+"""Of X-Wing, in a full handshake between ends that have their own and the pinned key at hand: the
+ephemeral key, which the responder reads, as it does the initiator's; and three encapsulations, to
+the responder's static key, the ephemeral one and the initiator's static key."""
+
+
+class _Turns(NamedTuple):
+    """What `bellwire.bench.over_tcp` found of us, and of TLS with either kind of certificate."""
+
+    ours: Mapping[str, float]
+    theirs: Sequence[Mapping[str, float]]
+    against: tuple[str, str]
+
+    def ratio(self, what: str, number: int) -> float | None:
+        """Ours over theirs, where theirs was measured."""
+        return self.ours[what] / self.theirs[number][what] if self.theirs else None
+
+    def ratios(self, prefix: str, what: str, unit: str) -> list[Figure]:
+        """Beside certificates of ML-DSA-65, and of Ed25519."""
+        return [
+            Figure(
+                f"{prefix}_{kind}",
+                self.ours[what],
+                unit,
+                self.against[number],
+                self.ratio(what, number),
+            )
+            for number, kind in enumerate(("mldsa65", "ed25519"))
+        ]
 
 
 class _Size(NamedTuple):
@@ -49,83 +65,14 @@ class _Size(NamedTuple):
 
     seconds: float
     runs: int
+    tcp_handshakes: int
+    tcp_runs: int
+    tcp_chunks: int
     sessions: int
 
 
-_FULL = _Size(0.6, 5, 2000)
-_QUICK = _Size(0.15, 2, 300)
-
-
-class _Ends:
-    """A device and a cloud that know each other."""
-
-    def __init__(self) -> None:
-        self.device = XWingPrivateKey.generate()
-        self.cloud = XWingPrivateKey.generate()
-        self.gate = Gate(self.cloud.public_bytes, limits=OPEN)
-        self.counter = 0
-        known = {fingerprint(self.device.public_bytes): self.device.public_bytes}
-        self.initiators = known.get
-
-    def shake_hands(self) -> tuple[Session, Session, int]:
-        """A full handshake with a QKD key: both ends' sessions, and its bytes."""
-        self.counter += 1
-        qkd = _key(self.counter)
-        initiator = Initiator(
-            identity=self.device,
-            responder_name=NAME,
-            responder_public=self.cloud.public_bytes,
-            policy=Policy.REQUIRE,
-            qkd=qkd,
-            counter=self.counter,
-        )
-        last = self.counter - 1
-        responder = Responder(
-            identity=self.cloud,
-            name=NAME,
-            initiators=self.initiators,
-            policy=Policy.REQUIRE,
-            last_counter=lambda _: last,
-        )
-        hello = initiator.hello()
-        responder.receive_hello(self._admit(hello))
-        answer = responder.answer(qkd)
-        confirm, session = initiator.receive(answer)
-        assert session is not None
-        at_cloud = responder.receive_confirmation(confirm)
-        return session, at_cloud, len(hello) + len(answer) + len(confirm)
-
-    def resume(self, device: Session, cloud: Session) -> tuple[Session, Session, int]:
-        """The next session, by the ticket of this one."""
-        self.counter += 1
-        qkd = _key(self.counter)
-        resumer = Resumer(
-            ticket=device.ticket,
-            own_public=self.device.public_bytes,
-            responder_name=NAME,
-            responder_public=self.cloud.public_bytes,
-            policy=Policy.REQUIRE,
-            qkd=qkd,
-        )
-        hello = resumer.hello()
-        responder = ResumptionResponder(
-            self._admit(hello),
-            cloud.ticket,
-            name=NAME,
-            own_public=self.cloud.public_bytes,
-            policy=Policy.REQUIRE,
-        )
-        responder.receive_hello()
-        answer = responder.answer(qkd)
-        confirm, session = resumer.receive(answer)
-        assert session is not None
-        at_cloud = responder.receive_confirmation(confirm)
-        return session, at_cloud, len(hello) + len(answer) + len(confirm)
-
-    def _admit(self, hello: bytes) -> Hello:
-        admitted = self.gate.admit(hello, SOURCE, 0.0)
-        assert not isinstance(admitted, Retry)
-        return admitted
+_FULL = _Size(0.6, 5, 100, 10, 16_000, 10_000)
+_QUICK = _Size(0.15, 2, 40, 4, 4_000, 300)
 
 
 def run(quick: bool = False) -> list[Figure]:
@@ -136,37 +83,98 @@ def run(quick: bool = False) -> list[Figure]:
     """
     size = _QUICK if quick else _FULL
     lattice, edwards = rivals.measure(rivals.TLS13, size.seconds)
-    return [*_handshakes(size, lattice, edwards), *_records(size, lattice), _idle(size)]
-
-
-def _handshakes(size: _Size, lattice: rivals.Result, edwards: rivals.Result) -> list[Figure]:
-    ends = _Ends()
-    device, cloud, full_bytes = ends.shake_hands()
-    full = _rate(ends.shake_hands, size)
-    state = [device, cloud]
-
-    def resume() -> None:
-        state[0], state[1], _ = ends.resume(*state)
-
-    resumed = _rate(resume, size)
-    resumed_bytes = ends.resume(*state)[2]
-    unit = "handshakes/s, both ends on one core"
+    ours, *theirs = _in_turns(size)
+    turns = _Turns(ours, theirs, (lattice.against, edwards.against))
     return [
-        _beside("handshake_bytes", full_bytes, "bytes", lattice, "bytes"),
-        Figure("resumption_bytes", resumed_bytes, "bytes"),
-        Figure("handshakes_per_s", full, unit),
-        Figure("resumptions_per_s", resumed, unit),
-        _beside("vs_tls_mldsa65", full, unit, lattice, "sent"),
-        _beside("vs_tls_ed25519", full, unit, edwards, "sent"),
+        *_handshakes(size, turns, lattice),
+        *_over_tcp(turns),
+        *_records(size, lattice),
+        *_idle(size),
     ]
 
 
+def _handshakes(size: _Size, turns: _Turns, lattice: rivals.Result) -> list[Figure]:
+    ends = KnownEnds()
+    state = ends.shake_hands()
+    full_bytes = state.handshake_bytes
+
+    def resume() -> None:
+        nonlocal state
+        state = ends.resume(state)
+
+    resumed = _rate(resume, size)
+    unit = "handshakes/s in memory, both ends on one core"
+    return [
+        _beside("handshake_bytes", full_bytes, "bytes", lattice, "bytes"),
+        Figure("resumption_bytes", ends.resume(state).handshake_bytes, "bytes"),
+        Figure("handshakes_per_s", turns.ours["per_s"], unit),
+        Figure("handshake_us", 1e6 / turns.ours["per_s"], "µs of processor time, both ends"),
+        Figure("handshake_kem_us", _kem_us(size), f"of these, µs of the KEM: {_operations()}"),
+        Figure("resumptions_per_s", resumed, unit),
+        *turns.ratios("vs_tls", "per_s", unit),
+    ]
+
+
+def _operations() -> str:
+    return ", ".join(f"{count} {name}" for name, count in KEM_OPERATIONS.items())
+
+
+def _kem_us(size: _Size) -> float:
+    """Processor time of a handshake's operations of the KEM, by themselves."""
+    private = XWingPrivateKey.generate()
+    public = XWingPublicKey(private.public_bytes)
+    ciphertext, _ = public.encapsulate()
+    each: dict[str, Callable[[], object]] = {
+        "generate": XWingPrivateKey.generate,
+        "read": lambda: XWingPublicKey(private.public_bytes),
+        "encapsulate": public.encapsulate,
+        "decapsulate": lambda: private.decapsulate(ciphertext),
+    }
+    return sum(1e6 * count / _rate(each[name], size) for name, count in KEM_OPERATIONS.items())
+
+
+def _over_tcp(turns: _Turns) -> list[Figure]:
+    ours = turns.ours
+    unit = "handshakes/s over TCP, both ends' processor time"
+    return [
+        Figure("tcp_handshakes_per_s", ours["tcp_per_s"], unit),
+        Figure("tcp_device_us", ours["tcp_client_us"], "µs of processor time, sockets included"),
+        Figure("tcp_cloud_us", ours["tcp_server_us"], "µs of processor time, sockets included"),
+        Figure("tcp_handshake_us", ours["tcp_wall_us"], "µs by the clock, one after the other"),
+        *turns.ratios("tcp_vs_tls", "tcp_per_s", unit),
+        Figure(
+            "tcp_throughput",
+            ours["tcp_bytes_per_s"],
+            "bytes/s over TCP by the clock, 16 KiB a record",
+            turns.against[0],
+            turns.ratio("tcp_bytes_per_s", 0),
+        ),
+    ]
+
+
+def _in_turns(size: _Size) -> list[dict[str, float]]:
+    """As `bellwire.bench.over_tcp` says, in a process that may fork."""
+    amounts = (size.tcp_handshakes, size.tcp_runs, size.tcp_chunks)
+    done = subprocess.run(
+        [sys.executable, "-m", "bellwire.bench.over_tcp", *map(str, amounts)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_S,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    found: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def _records(size: _Size, lattice: rivals.Result) -> list[Figure]:
-    device, cloud, _ = _Ends().shake_hands()
-    text = bytes(RECORD_BYTES)
-    overhead = len(device.seal(text)) - RECORD_BYTES
+    shaken = KnownEnds().shake_hands()
+    device, cloud = shaken.device, shaken.cloud
+    text = bytes(CHUNK)
+    first = device.seal(text)
+    cloud.open(first)
+    overhead = len(first) - CHUNK
     assert overhead == HEADER_BYTES + TAG_BYTES
-    device, cloud, _ = _Ends().shake_hands()
     readings = tuple(bytes([number % 251]) * READING_BYTES for number in range(BATCH))
 
     def batch() -> None:
@@ -174,7 +182,7 @@ def _records(size: _Size, lattice: rivals.Result) -> list[Figure]:
         assert isinstance(message, bytes)
         decode_from_device(message)
 
-    stream = RECORD_BYTES * _rate(lambda: cloud.open(device.seal(text)), size)
+    stream = CHUNK * _rate(lambda: cloud.open(device.seal(text)), size)
     small = BATCH * _rate(batch, size)
     return [
         _beside("record_overhead_bytes", overhead, "bytes", lattice, "record_overhead"),
@@ -189,19 +197,12 @@ def _records(size: _Size, lattice: rivals.Result) -> list[Figure]:
     ]
 
 
-def _idle(size: _Size) -> Figure:
-    """Resident memory of a cloud's session, with its ticket: by how much the process grows."""
-    ends, box, kept = _Ends(), TicketBox(time.monotonic), []
-    process = psutil.Process(os.getpid())
-    for _ in range(size.sessions // 10):  # what the first of all allocate
-        kept.append(ends.shake_hands()[1])
-    before = process.memory_info().rss
-    for _ in range(size.sessions):
-        session = ends.shake_hands()[1]
-        box.keep(session.ticket)
-        kept.append(session)
-    grown = process.memory_info().rss - before
-    return Figure("idle_session_kib", grown / size.sessions / 1024, f"KiB, {size.sessions} kept")
+def _idle(size: _Size) -> list[Figure]:
+    found = idle.measure(size.sessions)
+    return [
+        Figure("idle_sessions", found.sessions, "on one cloud at the same time, over TCP"),
+        Figure("idle_session_kib", found.bytes_each / 1024, "KiB of the cloud's memory a session"),
+    ]
 
 
 def _rate(work: Callable[[], object], size: _Size) -> float:
@@ -219,7 +220,3 @@ def _rate(work: Callable[[], object], size: _Size) -> float:
 def _beside(name: str, ours: float, unit: str, theirs: rivals.Result, what: str) -> Figure:
     found = theirs.said.get(what)
     return Figure(name, ours, unit, theirs.against, ours / found if found else None)
-
-
-def _key(number: int) -> QkdKey:
-    return QkdKey(number.to_bytes(16, "big"), Secret(number.to_bytes(32, "big")), "simulated")

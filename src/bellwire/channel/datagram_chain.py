@@ -106,6 +106,7 @@ class DatagramChain(Chain):
 
     def forget_secret(self) -> None:
         """Keep what opens this epoch's records, and nothing that gives another's keys."""
+        self._keyed()
         self._secret.wipe()
 
     def seal(self, kind: Kind, text: bytes) -> bytes:
@@ -115,7 +116,8 @@ class DatagramChain(Chain):
             raise ChannelMisuse(f"expected at most {MAX_EPOCH_RECORDS} records in an epoch")
         head = header(kind, self.epoch & 0xFF, len(text) + TAG_BYTES)
         head += _PLACE.pack(self._index, number)
-        return head + self._cipher.seal(self._take_nonce(), text, head + self._context)
+        cipher = self._keyed()
+        return head + cipher.seal(self._take_nonce(), text, head + self._context)
 
     def open_at(self, record: DatagramRecord) -> bytes:
         """The text of a record of this epoch, which has not come before.
@@ -126,9 +128,10 @@ class DatagramChain(Chain):
         if record.number >= MAX_EPOCH_RECORDS:
             raise RecordDropped(f"expected at most {MAX_EPOCH_RECORDS} records in an epoch")
         self.window.check(record.number)
+        cipher = self._keyed()
         nonce = (self._mask ^ record.number).to_bytes(NONCE_BYTES, "big")
         try:
-            text = self._cipher.open(nonce, record.sealed, record.head + self._context)
+            text = cipher.open(nonce, record.sealed, record.head + self._context)
         except AuthenticationFailed as error:
             raise RecordDropped("expected a record that the peer sealed, got another") from error
         self.window.mark(record.number)

@@ -12,9 +12,7 @@ answer; the responder repeats the answer to the same offer.
 
 import bisect
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from bellwire.channel.datagram_chain import (
     DATAGRAM_OVERHEAD,
@@ -25,14 +23,12 @@ from bellwire.channel.datagram_chain import (
 )
 from bellwire.channel.datagram_epochs import ReceivedEpochs
 from bellwire.channel.errors import ChannelMisuse, RecordDropped, SessionEnded
-from bellwire.channel.messages import MAX_PLAINTEXT_BYTES, Direction, Kind
+from bellwire.channel.key_age import KeyAge
+from bellwire.channel.messages import Direction, Kind
 from bellwire.channel.options import SessionOptions
-from bellwire.channel.padding import Padding, pad, padded_length, unpad
+from bellwire.channel.padding import Padding, padded_length
 from bellwire.channel.protections import Protections
-from bellwire.channel.records import MAX_EPOCHS
 from bellwire.channel.refresh import (
-    ANSWER_BYTES,
-    OFFER_BYTES,
     FreshSecrets,
     RefreshAnswered,
     RefreshDone,
@@ -41,18 +37,8 @@ from bellwire.channel.refresh import (
 )
 from bellwire.channel.resumption import Ticket
 from bellwire.channel.terms import QkdKey
-
-_SIZES: Final[Mapping[Kind, int]] = {
-    Kind.CLOSE: 0,
-    Kind.REFRESH_OFFER: OFFER_BYTES,
-    Kind.REFRESH_ANSWER: ANSWER_BYTES,
-    Kind.REFRESH_SWITCH: 0,
-}
-_BOTH: Final = frozenset({Kind.DATA, Kind.PADDED, Kind.CLOSE})
-_KINDS: Final = {
-    Direction.TO_RESPONDER: _BOTH | {Kind.REFRESH_OFFER, Kind.REFRESH_SWITCH},
-    Direction.TO_INITIATOR: _BOTH | {Kind.REFRESH_ANSWER},
-}
+from bellwire.channel.texts import KINDS, bare, wrap
+from bellwire.channel.window import Dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +50,6 @@ class SendAgain:
 
 DatagramOpened = bytes | RefreshOffered | RefreshAnswered | RefreshDone | SendAgain | None
 """A text, something about fresh keys, or the peer's close."""
-
-
-@dataclass(slots=True)
-class Dropped:
-    """How many datagrams were none of the session's new records, and why."""
-
-    doubled: int = 0
-    foreign: int = 0
-
-    def count(self, error: RecordDropped) -> None:
-        """Count one."""
-        if error.doubled:
-            self.doubled += 1
-        else:
-            self.foreign += 1
 
 
 class DatagramSession:
@@ -94,12 +65,10 @@ class DatagramSession:
     """
 
     __slots__ = (
+        "_age",
         "_answer",
-        "_began",
         "_ended",
         "_fresh",
-        "_fresh_bytes",
-        "_fresh_since",
         "_last_offer",
         "_offer",
         "_options",
@@ -108,7 +77,6 @@ class DatagramSession:
         "_refresher",
         "_send",
         "_sending",
-        "_sent_bytes",
         "dropped",
         "index",
         "peer",
@@ -135,8 +103,7 @@ class DatagramSession:
         self._refresher = refresher
         self._sending = sending
         self._options = options
-        self._began = self._fresh_since = options.clock()
-        self._sent_bytes = self._fresh_bytes = 0
+        self._age = KeyAge(options)
         self._fresh: FreshSecrets | None = None
         self._offer = self._answer = self._last_offer = b""
         self._pid = os.getpid()
@@ -180,13 +147,7 @@ class DatagramSession:
             ChannelMisuse: too long, the session has ended or spent its epochs, or this process
                 is a fork that would use the nonces of its parent.
         """
-        padded = self._options.padding is not Padding.OFF
-        limit = MAX_PLAINTEXT_BYTES - padded
-        if len(text) > limit:
-            raise ChannelMisuse(f"expected at most {limit} bytes in a record, got {len(text)}")
-        if padded:
-            return self._seal(Kind.PADDED, pad(text, MAX_PLAINTEXT_BYTES))
-        return self._seal(Kind.DATA, text)
+        return self._seal(*wrap(text, self._options.padding))
 
     def close(self) -> bytes:
         """A record that says that this end is gone; nothing is sealed or opened after it."""
@@ -213,7 +174,7 @@ class DatagramSession:
     def _open(self, record: DatagramRecord) -> DatagramOpened:
         if self._ended:
             raise RecordDropped("expected nothing after the end of the session, got a record")
-        if record.kind not in _KINDS[Direction(1 - self._sending)]:
+        if record.kind not in KINDS[Direction(1 - self._sending)]:
             raise RecordDropped(f"expected a record, got a message of kind {record.kind}")
         if record.index != self.index:
             raise RecordDropped("expected a record of this session, got another's")
@@ -227,9 +188,7 @@ class DatagramSession:
         """Whether this end, the initiator, should offer fresh keys now."""
         if self._ended or self._fresh is not None or not self._refresher.may_offer:
             return False
-        limits = self._options.refresh
-        age = self._options.clock() - self._fresh_since
-        return age >= limits.seconds or self._fresh_bytes >= limits.text_bytes
+        return self._age.refresh_due
 
     def offer_refresh(self, qkd: QkdKey | None) -> bytes:
         """The record that asks for fresh keys; `offer_again` until it is answered.
@@ -278,18 +237,10 @@ class DatagramSession:
             self._note_fresh(fresh.qkd)
 
     def _take(self, kind: Kind, text: bytes) -> DatagramOpened:
-        if kind in _SIZES and len(text) != _SIZES[kind]:
-            raise SessionEnded(
-                f"expected {kind.name.lower()} of {_SIZES[kind]} bytes, got {len(text)}"
-            )
+        text = bare(kind, text)
         match kind:
-            case Kind.DATA:
+            case Kind.DATA | Kind.PADDED:
                 return text
-            case Kind.PADDED:
-                bare = unpad(text)
-                if bare is None:
-                    raise SessionEnded("expected a padded text, got one without a mark")
-                return bare
             case Kind.REFRESH_OFFER:
                 return self._take_offer(text)
             case Kind.REFRESH_ANSWER:
@@ -326,35 +277,14 @@ class DatagramSession:
 
     def _note_fresh(self, qkd: QkdKey | None) -> None:
         self.protections = self.protections.refreshed(qkd)
-        self._began = self._fresh_since = self._options.clock()
-        self._sent_bytes = self._fresh_bytes = 0
+        self._age.renew()
 
     # What goes out.
 
     def _seal(self, kind: Kind, text: bytes) -> bytes:
         self._check_sending()
-        self._keep_fresh()
-        self._sent_bytes += len(text)
-        self._fresh_bytes += len(text)
+        self._age.count(self._send, len(text))
         return self._send.seal(kind, text)
-
-    def _keep_fresh(self) -> None:
-        """Step to the next epoch when this one has had enough."""
-        limits, now = self._options.rekey, self._options.clock()
-        spent = (
-            self._send.number >= limits.records
-            or self._sent_bytes >= limits.text_bytes
-            or now - self._began >= limits.seconds
-        )
-        if not spent:
-            return
-        if self._send.epoch + 1 >= MAX_EPOCHS:
-            raise ChannelMisuse(
-                f"expected at most {MAX_EPOCHS} epochs in a session",
-                hint="Close this session and open another.",
-            )
-        self._send.step()
-        self._began, self._sent_bytes = now, 0
 
     def _check_sending(self) -> None:
         if self._ended:

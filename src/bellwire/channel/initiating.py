@@ -25,6 +25,7 @@ from bellwire.channel.messages import (
 from bellwire.channel.options import SessionOptions
 from bellwire.channel.protections import Protections
 from bellwire.channel.session import Session
+from bellwire.channel.symmetric import alert_key
 from bellwire.channel.terms import (
     INITIATOR,
     Event,
@@ -58,7 +59,6 @@ class InitiatingEnd(ABC):
     """
 
     __slots__ = (
-        "_alert_key",
         "_core",
         "_ephemeral",
         "_mac_key",
@@ -67,6 +67,7 @@ class InitiatingEnd(ABC):
         "_policy",
         "_progress",
         "_qkd",
+        "_refusal",
         "_state",
         "_suite",
     )
@@ -100,7 +101,7 @@ class InitiatingEnd(ABC):
         self._policy = policy
         self._qkd = qkd
         self._ephemeral: XWingPrivateKey | None = None
-        self._alert_key = Secret(b"")
+        self._refusal = Secret(b"")
         self._core = b""
         self._progress = Progress(INITIATOR)
 
@@ -139,7 +140,7 @@ class InitiatingEnd(ABC):
             head = self._header()
             state.mix_hash(head)
             opening = self._open_call()
-            self._alert_key = state.alert_key()
+            self._refusal = state.chaining_key()
             self._ephemeral = XWingPrivateKey.generate()
             state.mix_hash(self._ephemeral.public_bytes)
             self._core = head + opening + self._ephemeral.public_bytes + self._seal_offer()
@@ -174,7 +175,7 @@ class InitiatingEnd(ABC):
                 ) from error
             finally:
                 self._state.wipe()
-                self._alert_key.wipe()
+                self._refusal.wipe()
                 self._ephemeral = None
 
     def _receive_answer(self, message: bytes) -> tuple[bytes, Session]:
@@ -209,7 +210,7 @@ class InitiatingEnd(ABC):
         """Step 7: return only if this is no alert; AuthenticationFailed for one of another."""
         if kind is not Kind.ALERT:
             return
-        cipher = self._suite.cipher(self._alert_key.reveal())
+        cipher = self._suite.cipher(alert_key(self._refusal))
         aad = head + hashlib.sha256(self._core).digest()
         cipher.open(body[:NONCE_BYTES], body[NONCE_BYTES:], aad)
         raise HandshakeRefused(

@@ -38,7 +38,7 @@ class Initiator(InitiatingEnd):
         *,
         identity: XWingPrivateKey,
         responder_name: str,
-        responder_public: bytes,
+        responder_public: bytes | XWingPublicKey,
         policy: Policy,
         qkd: QkdKey | None,
         counter: int,
@@ -51,7 +51,8 @@ class Initiator(InitiatingEnd):
         Args:
             identity: Our key pair, which the responder must have on its list.
             responder_name: As the responder calls itself; 1 to 255 bytes.
-            responder_public: The pinned public key, 1216 bytes.
+            responder_public: The pinned public key, 1216 bytes; or read already, which is worth it
+                for who calls often.
             policy: What we ask of QKD.
             qkd: The key we drew, or None. Under REQUIRE there must be one, under OFF none.
             counter: Higher than in any handshake of this identity before, also before a restart;
@@ -68,13 +69,15 @@ class Initiator(InitiatingEnd):
         """
         if not 1 <= counter <= MAX_COUNTER:
             raise ChannelMisuse(f"expected a counter from 1 to {MAX_COUNTER}, got {counter}")
-        if responder_public == identity.public_bytes:
+        if isinstance(responder_public, bytes):
+            responder_public = XWingPublicKey(responder_public)
+        if responder_public.public_bytes == identity.public_bytes:
             raise ChannelMisuse("expected the responder's public key, got our own")
-        self._responder = XWingPublicKey(responder_public)
+        self._responder = responder_public
         super().__init__(
             suite=suite,
             responder_name=responder_name,
-            responder_public=responder_public,
+            responder_public=responder_public.public_bytes,
             policy=policy,
             qkd=qkd,
             options=options,

@@ -15,9 +15,7 @@ from enum import IntEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from bellwire.channel.certificates import AuthorityKey, AuthorityPublic
 from bellwire.channel.errors import (
-    CertificateRefused,
     ChannelMisuse,
     NoticeExpired,
     NoticeForged,
@@ -25,6 +23,8 @@ from bellwire.channel.errors import (
     NoticeReplayed,
 )
 from bellwire.crypto import ed25519, signatures
+from bellwire.crypto.composite import CompositeKey, CompositePublicKey
+from bellwire.crypto.errors import SignatureInvalid
 from bellwire.crypto.labels import PLACES
 
 MAX_PLACES: Final = 16
@@ -136,7 +136,7 @@ class Notice:
             )
 
 
-def sign(notice: Notice, key: AuthorityKey) -> bytes:
+def sign(notice: Notice, key: CompositeKey) -> bytes:
     """A notice as it is sent and kept.
 
     Raises:
@@ -182,7 +182,7 @@ def read(data: bytes, fingerprint: bytes, *, now: float, after: int) -> Notice:
         raise NoticeForged("expected a notice of the service that is known, got another's")
     try:
         public.verify(data[len(body) :], body, PLACES)
-    except CertificateRefused as error:
+    except SignatureInvalid as error:
         raise NoticeForged("expected both signatures of the service, got others") from error
     if notice.expires_at <= now:
         raise NoticeExpired(f"the notice counted until {notice.expires_at}, it is {int(now)}")
@@ -193,7 +193,7 @@ def read(data: bytes, fingerprint: bytes, *, now: float, after: int) -> Notice:
     return notice
 
 
-def _parse(data: bytes) -> tuple[Notice, AuthorityPublic, bytes]:
+def _parse(data: bytes) -> tuple[Notice, CompositePublicKey, bytes]:
     if not MIN_NOTICE_BYTES <= len(data) <= MAX_NOTICE_BYTES:
         raise NoticeMalformed(
             f"expected {MIN_NOTICE_BYTES} to {MAX_NOTICE_BYTES} bytes, got {len(data)}"
@@ -215,7 +215,7 @@ def _parse(data: bytes) -> tuple[Notice, AuthorityPublic, bytes]:
         raise NoticeMalformed("expected a notice within its bounds, got another") from error
     if at != len(body):
         raise NoticeMalformed("expected nothing behind the places, got more")
-    return notice, AuthorityPublic(first, second), body
+    return notice, CompositePublicKey(first, second), body
 
 
 def _no_url() -> ChannelMisuse:

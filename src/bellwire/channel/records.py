@@ -16,7 +16,7 @@ from typing import Final
 from bellwire.base.secret import Secret
 from bellwire.channel.messages import Direction, Kind, Suite, header
 from bellwire.channel.symmetric import SECRET_BYTES
-from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES
+from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, Aead
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.labels import CHANNEL_NEXT, CHANNEL_RECORDS
 
@@ -36,6 +36,8 @@ class Chain:
 
     __slots__ = ("_cipher", "_context", "_mask", "_secret", "_suite", "epoch", "number")
 
+    _cipher: Aead | None
+
     def __init__(
         self, suite: Suite, secret: Secret, session_id: bytes, direction: Direction, epoch: int = 0
     ) -> None:
@@ -47,12 +49,21 @@ class Chain:
         return f"Chain(epoch {self.epoch}, record {self.number})"
 
     def _enter(self, secret: Secret, epoch: int) -> None:
-        okm = hkdf(secret.reveal(), info=CHANNEL_RECORDS, length=SECRET_BYTES + NONCE_BYTES)
         self._secret = secret
-        self._cipher = self._suite.cipher(okm[:SECRET_BYTES])
-        self._mask = int.from_bytes(okm[SECRET_BYTES:], "big")
+        self._cipher = None
+        self._mask = 0
         self.epoch = epoch
         self.number = 0
+
+    def _keyed(self) -> Aead:
+        """The cipher of this epoch; its keys are derived when the first record needs them."""
+        if self._cipher is None:
+            okm = hkdf(
+                self._secret.reveal(), info=CHANNEL_RECORDS, length=SECRET_BYTES + NONCE_BYTES
+            )
+            self._cipher = self._suite.cipher(okm[:SECRET_BYTES])
+            self._mask = int.from_bytes(okm[SECRET_BYTES:], "big")
+        return self._cipher
 
     def step(self) -> None:
         """Go to the next epoch, for good."""
@@ -73,11 +84,13 @@ class Chain:
     def seal(self, kind: Kind, text: bytes) -> bytes:
         """The next record."""
         head = header(kind, self.epoch & 0xFF, len(text) + TAG_BYTES)
-        return head + self._cipher.seal(self._take_nonce(), text, head + self._context)
+        cipher = self._keyed()
+        return head + cipher.seal(self._take_nonce(), text, head + self._context)
 
     def open(self, head: bytes, sealed: bytes) -> bytes:
         """The text of the next record; AuthenticationFailed if it is another."""
-        return self._cipher.open(self._take_nonce(), sealed, head + self._context)
+        cipher = self._keyed()
+        return cipher.open(self._take_nonce(), sealed, head + self._context)
 
     def hand_over(self) -> Secret:
         """The secret, for another chain; who calls uses this one no more."""

@@ -28,7 +28,7 @@ from bellwire.channel.messages import (
 from bellwire.channel.options import SessionOptions
 from bellwire.channel.protections import Protections
 from bellwire.channel.session import Session
-from bellwire.channel.symmetric import SymmetricState
+from bellwire.channel.symmetric import SymmetricState, alert_key
 from bellwire.channel.terms import RESPONDER, Event, Progress, QkdKey, reconcile
 from bellwire.crypto.aead import NONCE_BYTES
 from bellwire.crypto.errors import AuthenticationFailed, KemRefused
@@ -48,13 +48,13 @@ class RespondingEnd(ABC):
     """
 
     __slots__ = (
-        "_alert_key",
         "_hello",
         "_key_id",
         "_options",
         "_policy",
         "_progress",
         "_qkd",
+        "_refusal",
         "_session_id",
         "_state",
         "_wanted",
@@ -68,7 +68,7 @@ class RespondingEnd(ABC):
     # The hello sets these, and the table of steps lets nothing use them before.
     _hello: Hello
     _state: SymmetricState
-    _alert_key: Secret
+    _refusal: Secret
     _wanted: Policy
     _key_id: bytes | None
     # And the answer these.
@@ -104,12 +104,12 @@ class RespondingEnd(ABC):
         """What is sealed in the hello; HandshakeFailed unless it is for us."""
         self._hello, self._state = hello, state
         # An alert under this key tells nobody anything.
-        self._alert_key = Secret(os.urandom(32))
+        self._refusal = Secret(os.urandom(32))
         state.mix_hash(hello.head)
         state.mix_hash(hello.opening)
         try:
             self._mix_opening(hello.opening)
-            self._alert_key = state.alert_key()
+            self._refusal = state.chaining_key()
             state.mix_hash(hello.ephemeral)
             return state.open(hello.sealed_offer)
         except (KemRefused, AuthenticationFailed) as error:
@@ -156,7 +156,7 @@ class RespondingEnd(ABC):
         state.mix_key_and_hash(Secret(bytes(QKD_KEY_BYTES)) if qkd is None else qkd.key)
         self._session_id = os.urandom(SESSION_ID_BYTES)
         self._qkd = qkd
-        self._alert_key.wipe()
+        self._refusal.wipe()
         return head + ct_e + grant + state.seal(self._session_id)
 
     def refuse(self) -> bytes:
@@ -214,8 +214,8 @@ class RespondingEnd(ABC):
         suite = self._hello.suite
         nonce = os.urandom(NONCE_BYTES)
         head = header(Kind.ALERT, suite, ALERT_BODY)
-        cipher = suite.cipher(self._alert_key.reveal())
+        cipher = suite.cipher(alert_key(self._refusal))
         sealed = cipher.seal(nonce, _REFUSED, head + self._hello.digest)
-        self._alert_key.wipe()
+        self._refusal.wipe()
         self._state.wipe()
         return head + nonce + sealed

@@ -8,14 +8,12 @@ The initiator may also ask for fresh keys (`bellwire.channel.refresh`).
 """
 
 import os
-from typing import Final
 
-from bellwire.channel import refresh
 from bellwire.channel.datagram_chain import DatagramChain
 from bellwire.channel.datagrams import DatagramSession
 from bellwire.channel.errors import ChannelMisuse, SessionEnded, Truncated
+from bellwire.channel.key_age import KeyAge
 from bellwire.channel.messages import (
-    MAX_PLAINTEXT_BYTES,
     Direction,
     Kind,
     Policy,
@@ -23,28 +21,14 @@ from bellwire.channel.messages import (
     split_record,
 )
 from bellwire.channel.options import SessionOptions
-from bellwire.channel.padding import Padding, pad, unpad
 from bellwire.channel.protections import Protections
-from bellwire.channel.records import MAX_EPOCH_RECORDS, MAX_EPOCHS, Chain
+from bellwire.channel.records import MAX_EPOCH_RECORDS, Chain
 from bellwire.channel.refresh import RefreshAnswered, RefreshDone, Refresher, RefreshOffered
 from bellwire.channel.resumption import make_ticket
 from bellwire.channel.symmetric import SessionSecrets
 from bellwire.channel.terms import QkdKey
+from bellwire.channel.texts import KINDS, bare, wrap
 from bellwire.crypto.errors import AuthenticationFailed
-
-_SIZES: Final = {
-    Kind.CLOSE: 0,
-    Kind.REFRESH_OFFER: refresh.OFFER_BYTES,
-    Kind.REFRESH_ANSWER: refresh.ANSWER_BYTES,
-    Kind.REFRESH_SWITCH: 0,
-}
-"""Bytes of text in a record that is no message."""
-
-_BOTH: Final = frozenset({Kind.DATA, Kind.PADDED, Kind.CLOSE})
-_KINDS: Final = {
-    Direction.TO_RESPONDER: _BOTH | {Kind.REFRESH_OFFER, Kind.REFRESH_SWITCH},
-    Direction.TO_INITIATOR: _BOTH | {Kind.REFRESH_ANSWER},
-}
 
 Opened = bytes | RefreshOffered | RefreshAnswered | RefreshDone | None
 """A message, something about fresh keys, or the peer's close."""
@@ -61,10 +45,8 @@ class Session:
     """
 
     __slots__ = (
-        "_began",
+        "_age",
         "_ended",
-        "_fresh_bytes",
-        "_fresh_since",
         "_options",
         "_peer_closed",
         "_pid",
@@ -72,7 +54,6 @@ class Session:
         "_refresher",
         "_send",
         "_sending",
-        "_sent_bytes",
         "_we_closed",
         "peer",
         "protections",
@@ -101,8 +82,7 @@ class Session:
         self._receive = chains[1 - sending]
         self._refresher = Refresher(secrets.root, sending, policy)
         self._options = options or SessionOptions()
-        self._began = self._fresh_since = self._options.clock()
-        self._sent_bytes = self._fresh_bytes = 0
+        self._age = KeyAge(self._options)
         self._pid = os.getpid()
         self._peer_closed = False
         self._we_closed = False
@@ -135,13 +115,7 @@ class Session:
             ChannelMisuse: too long, the session has ended or spent its epochs, or this process
                 is a fork that would use the nonces of its parent.
         """
-        padded = self._options.padding is not Padding.OFF
-        limit = MAX_PLAINTEXT_BYTES - padded
-        if len(plaintext) > limit:
-            raise ChannelMisuse(f"expected at most {limit} bytes in a record, got {len(plaintext)}")
-        if padded:
-            return self._seal(Kind.PADDED, pad(plaintext, MAX_PLAINTEXT_BYTES))
-        return self._seal(Kind.DATA, plaintext)
+        return self._seal(*wrap(plaintext, self._options.padding))
 
     def close(self) -> bytes:
         """The last record: nothing more follows from this end, and nothing more is sealed.
@@ -159,9 +133,7 @@ class Session:
         """Whether this end, the initiator, should offer fresh keys now."""
         if self._ended or self._we_closed or self._peer_closed or not self._refresher.may_offer:
             return False
-        limits = self._options.refresh
-        age = self._options.clock() - self._fresh_since
-        return age >= limits.seconds or self._fresh_bytes >= limits.text_bytes
+        return self._age.refresh_due
 
     def offer_refresh(self, qkd: QkdKey | None) -> bytes:
         """The record that asks for fresh keys; messages go on as before.
@@ -211,7 +183,7 @@ class Session:
         if self._peer_closed or self._ended:
             raise SessionEnded("expected nothing after the end of the session, got a record")
         try:
-            kind, epoch, head, sealed = split_record(record, _KINDS[Direction(1 - self._sending)])
+            kind, epoch, head, sealed = split_record(record, KINDS[Direction(1 - self._sending)])
             self._follow(epoch)
             return self._take(kind, self._receive.open(head, sealed))
         except SessionEnded:
@@ -272,15 +244,10 @@ class Session:
             raise SessionEnded(f"expected at most {MAX_EPOCH_RECORDS} records in an epoch")
 
     def _take(self, kind: Kind, text: bytes) -> Opened:
-        if kind in _SIZES and len(text) != _SIZES[kind]:
-            raise SessionEnded(
-                f"expected {kind.name.lower()} of {_SIZES[kind]} bytes, got {len(text)}"
-            )
+        text = bare(kind, text)
         match kind:
-            case Kind.DATA:
+            case Kind.DATA | Kind.PADDED:
                 return text
-            case Kind.PADDED:
-                return _unpad(text)
             case Kind.REFRESH_OFFER:
                 return self._refresher.take_offer(text)
             case Kind.REFRESH_ANSWER:
@@ -304,33 +271,12 @@ class Session:
 
     def _note_fresh(self, qkd: QkdKey | None) -> None:
         self.protections = self.protections.refreshed(qkd)
-        self._began = self._fresh_since = self._options.clock()
-        self._sent_bytes = self._fresh_bytes = 0
+        self._age.renew()
 
     def _seal(self, kind: Kind, text: bytes) -> bytes:
         self._check_sending()
-        self._keep_fresh()
-        self._sent_bytes += len(text)
-        self._fresh_bytes += len(text)
+        self._age.count(self._send, len(text))
         return self._send.seal(kind, text)
-
-    def _keep_fresh(self) -> None:
-        """Step to the next epoch when this one has had enough."""
-        limits, now = self._options.rekey, self._options.clock()
-        spent = (
-            self._send.number >= limits.records
-            or self._sent_bytes >= limits.text_bytes
-            or now - self._began >= limits.seconds
-        )
-        if not spent:
-            return
-        if self._send.epoch + 1 >= MAX_EPOCHS:
-            raise ChannelMisuse(
-                f"expected at most {MAX_EPOCHS} epochs in a session",
-                hint="Close this session and open another.",
-            )
-        self._send.step()
-        self._began, self._sent_bytes = now, 0
 
     def _check_sending(self) -> None:
         if self._ended or self._we_closed:
@@ -342,10 +288,3 @@ class Session:
         self._ended = True
         for each in (self._send, self._receive, self._refresher):
             each.wipe()
-
-
-def _unpad(padded: bytes) -> bytes:
-    text = unpad(padded)
-    if text is None:
-        raise SessionEnded("expected a padded text, got one without a mark")
-    return text

@@ -45,8 +45,9 @@ class SymmetricState:
     def __init__(self, suite: Suite, name: bytes) -> None:
         self._suite = suite
         self._hash = hashlib.sha256(name).digest()
-        self._ck = Secret(self._hash)
-        self._key = Secret(b"")
+        # Overwritten in place, so that what was there before is gone.
+        self._ck = bytearray(self._hash)
+        self._key = bytearray(SECRET_BYTES)
         self._cipher: Aead | None = None
         self._nonce = 0
 
@@ -59,14 +60,13 @@ class SymmetricState:
 
     def mix_key(self, secret: Secret) -> None:
         """Take in a shared secret; what is sealed from here on needs it."""
-        self._ck, self._key = self._derive(secret, 2)
-        self._nonce = 0
+        self._key_by(self._mix(secret, 2 * SECRET_BYTES))
 
     def mix_key_and_hash(self, secret: Secret) -> None:
         """Take in a pre-shared key, and commit the transcript to it (the AEAD alone would not)."""
-        self._ck, commitment, self._key = self._derive(secret, 3)
-        self.mix_hash(commitment.reveal())
-        self._nonce = 0
+        okm = self._mix(secret, 3 * SECRET_BYTES)
+        self.mix_hash(okm[SECRET_BYTES : 2 * SECRET_BYTES])
+        self._key_by(okm)
 
     def seal(self, plaintext: bytes) -> bytes:
         """Seal under the key of the moment and the transcript; the result joins the transcript."""
@@ -80,15 +80,15 @@ class SymmetricState:
         self.mix_hash(sealed)
         return plaintext
 
-    def alert_key(self) -> Secret:
-        """The key of a refusal at this point."""
-        return Secret(hkdf(self._ck.reveal(), info=CHANNEL_ALERT, length=SECRET_BYTES))
+    def chaining_key(self) -> Secret:
+        """As it is now: `alert_key` makes the key of a refusal at this point from it."""
+        return Secret(self._ck)
 
     def split(self) -> SessionSecrets:
         """The session's secrets, bound to the whole transcript; the state is wiped."""
         okm = hkdf(
             self._hash,
-            salt=self._ck.reveal(),
+            salt=bytes(self._ck),
             info=CHANNEL_SPLIT + self._hash,
             length=4 * SECRET_BYTES,
         )
@@ -97,26 +97,35 @@ class SymmetricState:
 
     def wipe(self) -> None:
         """Forget what can be forgotten."""
-        self._ck.wipe()
-        self._key.wipe()
+        self._ck[:] = self._key[:] = bytes(SECRET_BYTES)
         self._cipher = None
 
-    def _keyed(self) -> Aead:
-        """The cipher under the key of the moment, which some keys never need."""
-        if self._cipher is None:
-            self._cipher = self._suite.cipher(self._key.reveal())
-        return self._cipher
+    def _mix(self, secret: Secret, length: int) -> bytes:
+        """What comes of the chaining key and a secret; its beginning is the new chaining key."""
+        okm = hkdf(secret.reveal(), salt=bytes(self._ck), info=b"", length=length)
+        self._ck[:] = okm[:SECRET_BYTES]
+        return okm
 
-    def _derive(self, secret: Secret, outputs: int) -> list[Secret]:
-        ck = self._ck.reveal()
-        okm = hkdf(secret.reveal(), salt=ck, info=b"", length=SECRET_BYTES * outputs)
-        self.wipe()
-        return _cut(okm)
+    def _key_by(self, okm: bytes) -> None:
+        """Seal under the last bytes of `okm` from here on; some keys seal nothing."""
+        self._key[:] = okm[-SECRET_BYTES:]
+        self._cipher = None
+        self._nonce = 0
+
+    def _keyed(self) -> Aead:
+        if self._cipher is None:
+            self._cipher = self._suite.cipher(bytes(self._key))
+        return self._cipher
 
     def _take_nonce(self) -> bytes:
         nonce = self._nonce.to_bytes(NONCE_BYTES, "big")
         self._nonce += 1
         return nonce
+
+
+def alert_key(chaining_key: Secret) -> bytes:
+    """The key of a refusal, by the chaining key of both ends after the hello's secret."""
+    return hkdf(chaining_key.reveal(), info=CHANNEL_ALERT, length=SECRET_BYTES)
 
 
 def _cut(okm: bytes) -> list[Secret]:

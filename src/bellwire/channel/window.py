@@ -3,6 +3,7 @@
 Source: RFC 6479 (a window that slides over sequence numbers); RFC 4303, 3.4.3.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from bellwire.channel.errors import RecordDropped
@@ -56,3 +57,18 @@ class Window:
             self._newest = number
         else:
             self._seen |= 1 << -ahead
+
+
+@dataclass(slots=True)
+class Dropped:
+    """How many datagrams were none of the session's new records, and why."""
+
+    doubled: int = 0
+    foreign: int = 0
+
+    def count(self, error: RecordDropped) -> None:
+        """Count one."""
+        if error.doubled:
+            self.doubled += 1
+        else:
+            self.foreign += 1

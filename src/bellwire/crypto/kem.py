@@ -102,12 +102,16 @@ class XWingPublicKey:
     Raises:
         LengthError: public has another length.
         KemRefused: a coefficient of its ML-KEM part is out of range (FIPS 203, 7.2).
+
+    Attributes:
+        public_bytes: As it was read.
     """
 
-    __slots__ = ("_mlkem", "_x25519")
+    __slots__ = ("_mlkem", "_x25519", "public_bytes")
 
     def __init__(self, public: bytes) -> None:
         require_length("an X-Wing public key", public, PUBLIC_BYTES)
+        self.public_bytes = public
         try:
             self._mlkem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES])
         except ValueError as error:

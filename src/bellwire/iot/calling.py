@@ -57,7 +57,7 @@ class Call:
         return Initiator(
             identity=self.identity,
             responder_name=self.pin.name,
-            responder_public=self.pin.public,
+            responder_public=self.pin.key,
             policy=self.policy,
             qkd=self.qkd,
             counter=self.counter(),

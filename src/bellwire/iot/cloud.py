@@ -95,7 +95,7 @@ class Cloud:
             ),
         )
         self.entrance = Entrance(admitted, trust, most=places.waiting, notify=notify)
-        self.streams = OpenStreams(store)
+        self.streams = OpenStreams(store, places.streams)
         self.reception = Reception(
             self.entrance,
             self.streams,

@@ -9,6 +9,7 @@ pin, the device's goes into the cloud's folder `allowed`.
 import os
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -23,7 +24,13 @@ from bellwire.base.secret import Secret
 from bellwire.channel.handshake import fingerprint
 from bellwire.crypto.kek.envelope import Wrapped
 from bellwire.crypto.kek.source import KekSource
-from bellwire.crypto.kem import PUBLIC_BYTES, SEED_BYTES, XWingPrivateKey, check_public
+from bellwire.crypto.kem import (
+    PUBLIC_BYTES,
+    SEED_BYTES,
+    XWingPrivateKey,
+    XWingPublicKey,
+    check_public,
+)
 from bellwire.iot.errors import IdentityError
 from bellwire.iot.keeping import SETTING, unlock
 
@@ -59,7 +66,7 @@ class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_KeyFile)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PublicIdentity:
     """A public key and whose it is; `public` is 1216 bytes."""
 
@@ -74,6 +81,15 @@ class PublicIdentity:
     def fingerprint(self) -> bytes:
         """SHA-256 of the public key: the end's id, 32 bytes."""
         return fingerprint(self.public)
+
+    @cached_property
+    def key(self) -> XWingPublicKey:
+        """The public key, read when it is first used and kept, for who calls this end often.
+
+        Raises:
+            KemRefused: it is malformed.
+        """
+        return XWingPublicKey(self.public)
 
 
 def load_or_create(

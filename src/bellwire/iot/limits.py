@@ -14,8 +14,12 @@ MAX_WAITING = 2048
 address at most. So nobody who only connects can keep others out of sessions."""
 
 SPARE_DESCRIPTORS = 64
-DESCRIPTORS_EACH = 3
-"""A connection and the two files of its stream."""
+FILES_EACH = 2
+"""Of a stream."""
+
+SHARE_OF_STREAMS = 8
+"""Of so many descriptors one stream has its two files open; those of the others rest. A quarter of
+all is for files, the rest for connections."""
 
 MAX_WORKING = 256
 """Handshakes between a hello that the gate let through and its confirmation; more have to wait."""
@@ -49,15 +53,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How many connections there may be, and how many of them without a session."""
+    """How many connections, how many of them without a session, and streams with open files."""
 
     connections: int
     waiting: int
+    streams: int
 
     @classmethod
     def of(cls, descriptors: int | None) -> "Places":
         """What a process has room for that may open this many files; None for no limit."""
-        most = MAX_CONNECTIONS
-        if descriptors is not None:
-            most = min(most, max(1, (descriptors - SPARE_DESCRIPTORS) // DESCRIPTORS_EACH))
-        return cls(most, max(2, min(MAX_WAITING, most // 4)))
+        if descriptors is None:
+            return cls(MAX_CONNECTIONS, MAX_WAITING, MAX_CONNECTIONS)
+        streams = max(1, (descriptors - SPARE_DESCRIPTORS) // SHARE_OF_STREAMS)
+        room = descriptors - SPARE_DESCRIPTORS - FILES_EACH * streams
+        most = max(1, min(MAX_CONNECTIONS, room))
+        return cls(most, max(2, min(MAX_WAITING, most // 4)), streams)

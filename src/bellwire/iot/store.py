@@ -32,6 +32,8 @@ ENTRY = struct.Struct(">QII")
 class StreamFile:
     """One stream, open for appending; not for use by two threads at once.
 
+    Its two files may `rest` in between: what is known of them stays; the next append opens them.
+
     Args:
         folder: The device's.
         stream: Its name, 32 bytes.
@@ -43,22 +45,31 @@ class StreamFile:
 
     def __init__(self, folder: Path, stream: bytes) -> None:
         self.path = folder / f"{stream.hex()}.readings"
-        index = self.path.with_suffix(".index")
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        if not index.exists() and sum(1 for _ in folder.glob("*.index")) >= MAX_STREAMS:
+        self._index_path = self.path.with_suffix(".index")
+        self._data = self._index = -1
+        if not self._index_path.exists() and sum(1 for _ in folder.glob("*.index")) >= MAX_STREAMS:
             raise StreamFull(f"expected at most {MAX_STREAMS:,} streams of a device, got another")
-        self._open = True
-        with contextlib.ExitStack() as undo:
-            try:
-                self._data = os.open(self.path, flags, 0o600)
-                undo.callback(os.close, self._data)
-                self._index = os.open(index, flags, 0o600)
-                undo.callback(os.close, self._index)
-                sync_folder(folder)
-                self._recover()
-            except OSError as error:
-                raise StoreFailed(f"cannot open {self.path}: {error.strerror}") from error
-            undo.pop_all()
+        try:
+            self._wake(os.O_CREAT)
+            sync_folder(folder)
+            self._recover()
+        except OSError as error:
+            self.close()
+            raise StoreFailed(f"cannot open {self.path}: {error.strerror}") from error
+
+    @property
+    def resting(self) -> bool:
+        """Whether its files are closed."""
+        return self._data < 0
+
+    def _wake(self, more_flags: int = 0) -> None:
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | more_flags
+        self._data = os.open(self.path, flags, 0o600)
+        try:
+            self._index = os.open(self._index_path, flags, 0o600)
+        except OSError:
+            self.rest()
+            raise
 
     def _recover(self) -> None:
         """Count the readings that are whole, and cut off what is not."""
@@ -112,13 +123,16 @@ class StreamFile:
         if self.size + len(data) > MAX_STREAM_BYTES or self.count + len(readings) > MAX_READINGS:
             raise StreamFull(f"expected a stream of at most {MAX_STREAM_BYTES:,} bytes, got more")
         try:
+            if self.resting:
+                self._wake()
             _pwrite_all(self._data, data, self.size)
             _pwrite_all(self._index, self._entries(readings), self.count * ENTRY.size)
             os.fsync(self._data)
             os.fsync(self._index)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                self._cut()
+            if not self.resting:
+                with contextlib.suppress(OSError):
+                    self._cut()
             raise StoreFailed(f"cannot write {self.path}: {error.strerror}") from error
         self._sha256.update(data)
         self.size += len(data)
@@ -133,12 +147,16 @@ class StreamFile:
             entries.append(place + struct.pack(">I", zlib.crc32(place)))
         return b"".join(entries)
 
+    def rest(self) -> None:
+        """Close the files until they are needed; all that is acknowledged is durable."""
+        for descriptor in (self._data, self._index):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._data = self._index = -1
+
     def close(self) -> None:
         """Give the files back; again is harmless."""
-        if self._open:
-            self._open = False
-            os.close(self._data)
-            os.close(self._index)
+        self.rest()
 
 
 class CloudStore:

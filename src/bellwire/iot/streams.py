@@ -1,10 +1,13 @@
 """The streams in use at a store: each is open once, however many sessions use it.
 
-Disk work is done in threads, so that one device's sync does not hold up another's.
+Disk work is done in threads, so that one device's sync does not hold up another's. Sessions may be
+many more than files that this process may have open: the files of streams that have waited longest
+rest.
 """
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
@@ -19,10 +22,12 @@ class OpenStream:
 
     Args:
         file: It is closed by who opened it.
+        awake: Told of each append, when its files have become open.
     """
 
-    def __init__(self, file: StreamFile) -> None:
+    def __init__(self, file: StreamFile, awake: Callable[["OpenStream"], None]) -> None:
         self._file = file
+        self._awake = awake
         self._lock = asyncio.Lock()
         self.users = 0
 
@@ -38,9 +43,18 @@ class OpenStream:
             OutOfStep, StreamFull, StoreFailed: as `StreamFile.append`.
         """
         async with self._lock:
-            count = await _in_thread(lambda: self._file.append(first, readings))
-            then()
-            return count
+            try:
+                count = await _in_thread(lambda: self._file.append(first, readings))
+                then()
+                return count
+            finally:
+                self._awake(self)
+
+    def rest(self) -> bool:
+        """Close its files until they are needed, but not in use; whether they are closed."""
+        if not self._lock.locked():
+            self._file.rest()
+        return self._file.resting
 
 
 class OpenStreams:
@@ -48,10 +62,13 @@ class OpenStreams:
 
     Args:
         store: Where they are; it stays open.
+        most_awake: Streams whose files are open; a few more while all of these are written to.
     """
 
-    def __init__(self, store: CloudStore) -> None:
+    def __init__(self, store: CloudStore, most_awake: int) -> None:
         self._store = store
+        self._most_awake = most_awake
+        self._awake: OrderedDict[OpenStream, None] = OrderedDict()
         self._streams: dict[tuple[bytes, bytes], tuple[OpenStream, StreamFile]] = {}
         self._opening = asyncio.Lock()
 
@@ -72,7 +89,8 @@ class OpenStreams:
                 file = await _in_thread(
                     lambda: self._store.open(device, name), undo=StreamFile.close
                 )
-                found = self._streams[key] = OpenStream(file), file
+                found = self._streams[key] = OpenStream(file, self._note_awake), file
+                self._note_awake(found[0])
             stream, file = found
             stream.users += 1
         try:
@@ -81,7 +99,18 @@ class OpenStreams:
             stream.users -= 1
             if not stream.users:
                 del self._streams[key]
+                self._awake.pop(stream, None)
                 file.close()
+
+    def _note_awake(self, stream: OpenStream) -> None:
+        """This stream was used last; those that have waited longest rest, if there are too many."""
+        self._awake[stream] = None
+        self._awake.move_to_end(stream)
+        for each in list(self._awake):
+            if len(self._awake) <= self._most_awake:
+                break
+            if each.rest():
+                del self._awake[each]
 
 
 async def _in_thread(

@@ -179,6 +179,8 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
     match value:
         case Secret():
             return Secret(value.reveal())
+        case bytearray():
+            return bytearray(value)
         case MethodType():
             return MethodType(value.__func__, clone(value.__self__, memo))
         case Mapping():
@@ -204,6 +206,8 @@ def freeze(value: Any) -> Any:
     match value:
         case Secret():
             return value.reveal()
+        case bytearray():
+            return bytes(value)
         case MethodType():
             return value.__func__, freeze(value.__self__)
         case OrderedDict():

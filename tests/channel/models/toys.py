@@ -94,12 +94,20 @@ class ToyAead:
         return text
 
 
+class ToyPublic(bytes):
+    """A toy public key that was read."""
+
+    @property
+    def public_bytes(self) -> bytes:
+        return bytes(self)
+
+
 def use(patch: pytest.MonkeyPatch) -> None:
     """Put the toys in their places."""
     channel = "bellwire.channel"
     for module in ("initiator", "responder", "responding", "refresh"):
         patch.setattr(f"{channel}.{module}.encapsulate", toy_encapsulate)
-    patch.setattr(f"{channel}.initiator.XWingPublicKey", bytes)
+    patch.setattr(f"{channel}.initiator.XWingPublicKey", ToyPublic)
     patch.setattr(f"{channel}.responding.os", SimpleNamespace(urandom=_draw))
     patch.setattr(XWingPrivateKey, "generate", lambda: ToyKey(_draw(32)))
     patch.setattr(Suite, "cipher", lambda suite, key: ToyAead(key))
