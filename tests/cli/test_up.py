@@ -18,7 +18,7 @@ import pytest
 from bellwire.services.overview import overview
 
 PATIENCE_S = 60.0
-NAMES = ["link", "node-a", "node-b", "cloud", "console-a", "console-b"]
+NAMES = ["link", "node-a", "node-b", "cloud", "console-a", "console-b", "relay"]
 SRC = Path(__file__).resolve().parents[2] / "src"
 
 
@@ -34,7 +34,7 @@ class Machine:
 
     def environment(self) -> dict[str, str]:
         ours = {key: value for key, value in os.environ.items() if "BELLWIRE_" not in key}
-        ports = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B")
+        ports = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY")
         return {
             **ours,
             **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in ports},

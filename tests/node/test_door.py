@@ -46,7 +46,9 @@ class Doors:
         pair: Pair,
         clients: dict[str, FreshClient],
         addresses: dict[str, tuple[str, int]],
+        credentials: dict[str, Credentials],
     ) -> None:
+        self.credentials = credentials
         self.pair = pair
         self.clients = clients
         self.addresses = addresses
@@ -93,7 +95,7 @@ async def doors(tmp_path: Path, *, audit: Audit | None = None) -> AsyncIterator[
         await key_at_both(pair)
         await until(lambda: all("bob" in n.link_keys.peer.saes for n in (pair.alice,)))
         await until(lambda: all("alice" in n.link_keys.peer.saes for n in (pair.bob,)))
-        yield Doors(pair, clients, addresses)
+        yield Doors(pair, clients, addresses, known)
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:

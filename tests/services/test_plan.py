@@ -70,6 +70,7 @@ def test_ports_are_those_of_the_settings(tmp_path: Path) -> None:
         "cloud": 8470,
         "console of site a": 8000,
         "console of site b": 4,
+        "relay": 8765,
     }
     alice, bob = (made[name].arguments(NOTHING_KNOWN) for name in ("node-a", "node-b"))
     assert alice[alice.index("--kme") + 1] == "127.0.0.1:1"

@@ -4,6 +4,7 @@ BellwireError
 ├── UsageError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
+│   ├── HomeUnusable          a person of this machine is not there, or has a file that is none
 │   ├── MessageUnknown        no such message is in the conversation
 │   └── StoreUnusable         a person's or a relay's store cannot be opened, read or written
 ├── StoreCorrupt              a store is damaged, or none of ours
@@ -42,6 +43,10 @@ class ContactUnknown(UsageError):
 
 class LinkRefused(RefusedError):
     """A contact link is none, was cut, or its keys are not valid; nobody was added."""
+
+
+class HomeUnusable(UsageError):
+    """A person of this machine is not there, is one of several, or has a file that is none."""
 
 
 class MessageUnknown(UsageError):

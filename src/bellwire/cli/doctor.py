@@ -225,6 +225,7 @@ def ports(settings: "Settings") -> Iterator[Finding]:
     yield from port("cloud", addresses.cloud_host, addresses.cloud_port)
     yield from port("console of site a", addresses.console_host, addresses.console_a_port)
     yield from port("console of site b", addresses.console_host, addresses.console_b_port)
+    yield from port("relay", addresses.relay_host, addresses.relay_port)
 
 
 def port(what: str, host: str, number: int) -> Iterator[Finding]:

@@ -58,6 +58,7 @@ COMMANDS: dict[str, Entry] = {
     "cloud": Entry("bellwire.cli.cloud", "Take readings from enrolled devices."),
     "console": Entry("bellwire.cli.console", "Run one site's console: session keys for members."),
     "accounts": Entry("bellwire.cli.accounts", "Who may ask a console, and as what."),
+    "chat": Entry("bellwire.cli.chat", "Talk with people, every message under its own pad."),
     "relay": Entry("bellwire.cli.relay", "Carry messages between people who may be away."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
     "guard": Entry("bellwire.cli.guard", "Packets pass while the link is well, in the kernel."),

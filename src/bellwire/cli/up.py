@@ -34,7 +34,7 @@ def command(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Start link, both nodes, cloud and consoles, mind them, and stop them all on Ctrl-C.
+    """Start link, both nodes, cloud, consoles and relay, mind them, and stop them on Ctrl-C.
 
     Makes what is missing: the first authentication key, certificates, SAEs, an operator.
     """
@@ -92,6 +92,7 @@ def _next_words(state: Path) -> str:
         "Members: bellwire accounts add NAME --site a|b; the operators' tokens are in "
         "console-a/operator.token and console-b/operator.token\n"
         "Keys:  bellwire keys get --sae app-b, then bellwire keys fetch --sae app-a KEY_ID\n"
+        "Chat:  bellwire chat new alice --site a, then bellwire chat --plain\n"
         "Look:  bellwire status     Stop:  bellwire down"
     )
 

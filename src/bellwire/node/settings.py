@@ -470,6 +470,10 @@ class AddressSettings(BaseModel):
     console_b_port: Port = Field(
         default=8001, description="Port of site b's console; 0 takes any free one."
     )
+    relay_host: Host = Field(default="127.0.0.1", description="Host of the relay of messages.")
+    relay_port: Port = Field(
+        default=8765, description="Port of the relay of messages; 0 takes any free one."
+    )
 
 
 class LogSettings(BaseModel):

@@ -24,7 +24,7 @@ SOCKETS = {
 }
 """By these a service that nobody minds is known."""
 
-LOCKS = ("cloud", "console-a", "console-b")
+LOCKS = ("cloud", "console-a", "console-b", "relay")
 """These are known by the lock that they hold in their folder."""
 
 ADDRESSES = {"kme": "kme", "classical": "classical", "listen": "cloud", "url": "console"}
@@ -56,11 +56,17 @@ def of_supervisor(minded: Services) -> list[dict[str, Any]]:
             each.since,
             restarts=each.restarts,
             trouble=each.trouble,
-            addresses={ADDRESSES[key]: each.ready[key] for key in ADDRESSES if key in each.ready},
+            addresses=_addresses(each.name, each.ready),
             log=each.log,
         )
         for each in minded.services
     ]
+
+
+def _addresses(name: str, ready: Mapping[str, Any]) -> dict[str, str]:
+    if name == "relay":
+        return {"relay": str(ready["url"])} if "url" in ready else {}
+    return {what: ready[key] for key, what in ADDRESSES.items() if key in ready}
 
 
 def by_hand(state: Path) -> list[dict[str, Any]]:

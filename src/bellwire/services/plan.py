@@ -1,4 +1,4 @@
-"""Which services there are, and how each is started: link, both nodes, the cloud, the consoles.
+"""Which services there are, and how each is started: link, nodes, cloud, consoles and relay.
 
 A service that took a free port keeps it over restarts: its ready line says which, and the next
 start asks for that one, so that whoever knows the address finds it again.
@@ -41,7 +41,7 @@ class Program:
     environment: Mapping[str, str] | None = None
 
 
-STOP_ORDER = ("console-a", "console-b", "cloud", "node-a", "node-b", "link")
+STOP_ORDER = ("console-a", "console-b", "cloud", "relay", "node-a", "node-b", "link")
 """Who uses others goes first."""
 
 
@@ -92,6 +92,15 @@ def programs(
             (Port("cloud", "addresses.cloud_port", addresses.cloud_host, addresses.cloud_port),),
         ),
         *(_console(addresses, site, with_lab) for site in "ab"),
+        Program(
+            "relay",
+            lambda known: [
+                "relay", *common,
+                "--listen", said(known, "relay", "listen")
+                or f"{addresses.relay_host}:{addresses.relay_port}",
+            ],
+            (Port("relay", "addresses.relay_port", addresses.relay_host, addresses.relay_port),),
+        ),
     )  # fmt: skip
 
 

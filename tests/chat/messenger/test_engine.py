@@ -69,6 +69,7 @@ def test_messages_from_stock_are_under_pad_and_their_states_are_seen(tmp_path: P
     async def story(alice: User, bob: User, link: Link) -> None:
         peer = await alice.peer()
         await alice.messenger.set_policy(peer, Policy.REQUIRE)
+        await alice.messenger.set_mode(peer, Mode.POOL)
         for text in ("one", "two", "שלום 👋"):
             await alice.messenger.send(peer, text)
         await shown(bob, "שלום 👋")
@@ -161,6 +162,7 @@ def test_without_key_require_keeps_the_message_and_prefer_sends_it_and_says_so(
 ) -> None:
     async def story(alice: User, bob: User, link: Link) -> None:
         peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.POOL)
         await alice.messenger.set_policy(peer, Policy.REQUIRE)
         await alice.messenger.send(peer, "kept")
         await until_true(lambda: AlertKind.NO_PAD in {each.kind for each in alice.alerts()})

@@ -30,7 +30,7 @@ from bellwire.chat.pads import Policy
 from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.work import receipt
-from bellwire.etsi014.errors import Etsi014Error, KmeUnavailable, SessionAborted
+from bellwire.etsi014.errors import Etsi014Error, KmeRejected, KmeUnavailable, SessionAborted
 from bellwire.etsi014.record import SessionRecord
 
 AGAIN_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -211,6 +211,11 @@ class Sending:
             self._tell(SessionEnded(contact, name, aborted.record))
             await self._aborted(known, content, aborted.record)
             return False
+        except KmeRejected:
+            # Another vendor's server, or one of a network: it makes no sessions.
+            self._tell(SessionEnded(contact, name, None))
+            await self._from_stock(known, sae, content)
+            return True
         except Etsi014Error as error:
             self._tell(SessionEnded(contact, name, None))
             if known.policy is Policy.REQUIRE or await self._is_red(sae):

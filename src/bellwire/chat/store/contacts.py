@@ -54,7 +54,7 @@ class Contacts:
         contact = identity.fingerprint
         value = identity.public_bytes + name.encode()
         self._cursor.execute(
-            "INSERT INTO contacts VALUES (?, ?, 0, 0, 'pool', ?)"
+            "INSERT INTO contacts VALUES (?, ?, 0, 0, 'fresh', ?)"
             " ON CONFLICT (contact) DO UPDATE SET sealed = excluded.sealed",
             (contact, Policy.PREFER.value, self._database.seal(_TABLE, contact, value)),
         )

@@ -1,0 +1,169 @@
+"""Where a person of this machine keeps a messenger, and how it is opened.
+
+`STATE/chat/NAME` has the sealed store and `person.toml`, without a secret: which key server to ask,
+which relay, and what opens the store. The key server is named by a profile, whose address is read
+anew at each start.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import tomllib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bellwire.base.private import own_folder, write_whole
+from bellwire.chat.card import MAX_WORD_BYTES, is_relay
+from bellwire.chat.errors import ChatMisuse, HomeUnusable
+from bellwire.chat.messenger.engine import Messenger, Setup
+from bellwire.chat.messenger.keys import Site
+from bellwire.chat.store.person import Person
+from bellwire.crypto.kek.sources import parse_source
+from bellwire.etsi014.fresh import FreshClient
+from bellwire.etsi014.profile import read_profile
+
+MAX_FILE: Final = 1 << 16
+NO_PROFILE: Final = ""
+_FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FIELDS: Final = frozenset({"name", "profile", "relay", "protection"})
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What `person.toml` says.
+
+    Attributes:
+        name: What the person is called by others.
+        profile: Of the key server of their site; empty: there is none, and so no pad.
+        relay: Address of their relay; empty: that of this machine's services.
+        protection: What opens the store, as `crypto.kek.sources` reads it.
+    """
+
+    name: str
+    profile: str
+    relay: str
+    protection: str
+
+
+def chat_folder(state: Path) -> Path:
+    """Where the people of a state folder are."""
+    return state / "chat"
+
+
+def people(state: Path) -> list[str]:
+    """The people of a state folder, by the names of their folders."""
+    return sorted(each.parent.name for each in chat_folder(state).glob("*/person.toml"))
+
+
+def place_of(state: Path, who: str) -> Path:
+    """A person's folder.
+
+    Raises:
+        HomeUnusable: it is no name of one.
+    """
+    if not _FOLDER_NAME.fullmatch(who):
+        raise HomeUnusable(
+            "expected a person's name of 1 to 64 letters, digits, dots, underscores or hyphens, "
+            f"got {who[:80]!r}"
+        )
+    return chat_folder(state) / who
+
+
+def find(state: Path, who: str | None) -> str:
+    """Who is meant: the one that is named, or the only one that there is.
+
+    Raises:
+        HomeUnusable: there is none, or there are several.
+    """
+    there = people(state)
+    if who is None and len(there) == 1:
+        return there[0]
+    if who in there:
+        return who
+    said = ", ".join(there) if there else "none"
+    raise HomeUnusable(
+        f"expected {'one person' if who is None else f'a person {who[:80]!r}'} in "
+        f"{chat_folder(state)}, got {said}",
+        hint="Make one with: bellwire chat new NAME --site a" if not there else "Choose with --as.",
+    )
+
+
+def make(state: Path, who: str, home: Home) -> None:
+    """Make a person's folder, and their store in it.
+
+    Raises:
+        HomeUnusable: they are there already, or a word of `home` cannot be used.
+        ProfileUnusable, KekUnusable, StoreUnusable, PathUnusable: as their makers.
+    """
+    folder = place_of(state, who)
+    if (folder / "person.toml").exists():
+        raise HomeUnusable(f"expected a new person, got {who!r}, who is in {folder} already")
+    if home.relay and not is_relay(home.relay):
+        raise HomeUnusable(f"relay: expected ws://HOST:PORT or wss://…, got {home.relay[:80]!r}")
+    if not home.name.isprintable() or not 1 <= len(home.name.encode()) <= MAX_WORD_BYTES - 15:
+        raise HomeUnusable("name: expected a printable name of 1 to 240 bytes, got another")
+    if home.profile:
+        read_profile(state, home.profile)
+    own_folder(chat_folder(state))
+    Person(folder, parse_source(home.protection, folder / "keks")).close()
+    words = {each: getattr(home, each) for each in sorted(_FIELDS)}
+    text = "".join(f"{name} = {_quoted(value)}\n" for name, value in words.items())
+    write_whole(folder / "person.toml", text.encode(), replace=True)
+
+
+def read(state: Path, who: str) -> Home:
+    """What a person's file says.
+
+    Raises:
+        HomeUnusable: it is none.
+    """
+    path = place_of(state, who) / "person.toml"
+    try:
+        with path.open("rb") as file:
+            values = tomllib.loads(file.read(MAX_FILE).decode())
+    except (OSError, ValueError) as error:  # UnicodeDecodeError and TOMLDecodeError among them
+        raise HomeUnusable(f"expected TOML in {path}, got no file or something else") from error
+    if set(values) != _FIELDS or not all(isinstance(each, str) for each in values.values()):
+        raise HomeUnusable(f"expected texts named {', '.join(sorted(_FIELDS))} in {path}")
+    return Home(**values)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    state: Path, who: str, relay: str, credentials: Path | None = None
+) -> AsyncIterator[Messenger]:
+    """A person's messenger, at work.
+
+    Args:
+        state: The state folder.
+        who: Whose.
+        relay: Where the person's file names none.
+        credentials: Folder of systemd's credentials, if there is one.
+
+    Raises:
+        HomeUnusable, ProfileUnusable, CredentialsUnusable, KekRefused, StoreUnusable, StoreCorrupt:
+            it cannot be opened.
+    """
+    home = read(state, who)
+    folder = place_of(state, who)
+    address = home.relay or relay
+    if not is_relay(address):
+        raise ChatMisuse(f"expected the address of a relay, got {address[:80]!r}")
+    async with contextlib.AsyncExitStack() as stack:
+        site = None
+        if home.profile:
+            profile = read_profile(state, home.profile)
+            client = FreshClient(profile.kme, profile.credentials)
+            site = Site(await stack.enter_async_context(client), profile.sae)
+        protection = parse_source(home.protection, folder / "keks", credentials)
+        person = await asyncio.to_thread(Person, folder, protection)
+        stack.push_async_callback(asyncio.to_thread, person.close)
+        yield await stack.enter_async_context(Messenger(person, Setup(home.name, address, site)))
+
+
+def _quoted(text: str) -> str:
+    # JSON's strings are TOML's basic strings, but for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,195 @@
+"""`bellwire chat`: talk with people; every message under a pad, end to end."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bellwire.base.errors import UsageError
+from bellwire.cli import output
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+app = typer.Typer(help="Talk with people; messages are end-to-end encrypted, under pads.")
+
+AsOption = Annotated[
+    str | None,
+    typer.Option("--as", metavar="NAME", help="Who we are. Default: the only one there is."),
+]
+ModeOption = Annotated[
+    str | None,
+    typer.Option(metavar="pool|fresh", help="Where pads of the conversation come from."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def command(
+    context: typer.Context,
+    who: AsOption = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Line by line, for pipes, scripts and old habits.")
+    ] = False,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="NAME", help="With whom. Default: the only contact."),
+    ] = None,
+    add: Annotated[
+        str | None,
+        typer.Option("--add", metavar="LINK", help="Add who made this contact link, or its file."),
+    ] = None,
+    mode: ModeOption = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="require|prefer|off", help="What is done without pad."),
+    ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Go on after standard input has ended.")
+    ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=0, max=86_400, help="How long sending may take after the last line."
+        ),
+    ] = 30.0,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --plain: each line printed is a JSON document.")
+    ] = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Talk with people. Each line is a message; /help lists what else there is."""
+    if context.invoked_subcommand is not None:
+        return
+    if not plain:
+        raise UsageError(
+            "expected --plain: the line mode is the client that there is",
+            hint="bellwire chat --plain",
+        )
+    import asyncio
+
+    from bellwire.cli.chat_plain import Choices, run_plain
+
+    choices = Choices(to, link_of(add), mode, policy, stay, wait, json)
+    code = asyncio.run(run_plain(_settings(state, config), who, choices))
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command("new")
+def new(
+    who: Annotated[
+        str, typer.Argument(metavar="NAME", help="What they are called, and their folder.")
+    ],
+    site: Annotated[
+        str | None,
+        typer.Option(
+            metavar="a|b", help="Whose key server gives pads: the profile app-a or app-b."
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The profile of the key server; none: no pads at all."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What others see. Default: NAME.")
+    ] = None,
+    relay: Annotated[
+        str,
+        typer.Option(metavar="URL", help="ws://HOST:PORT or wss://…. Default: that of `up`."),
+    ] = "",
+    protection: Annotated[
+        str,
+        typer.Option(
+            "--key-protection",
+            metavar="SOURCE",
+            help="What opens the store: file[:FOLDER], passphrase[:FILE], keyring or pkcs11:URI.",
+        ),
+    ] = "file",
+    add: Annotated[
+        str | None,
+        typer.Option("--add", metavar="LINK", help="Add who made this contact link, or its file."),
+    ] = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a person of this machine, with a store of their own, and print their contact link."""
+    import asyncio
+
+    from bellwire.chat.messenger.home import Home, make
+
+    if (site is None) == (profile is None) or site not in {None, "a", "b"}:
+        raise UsageError("expected --site a, --site b or --profile NAME, one of them")
+    found = f"app-{site}" if site else profile
+    settings = _settings(state, config)
+    link = link_of(add)
+    home = Home(name or who, "" if found == "none" else str(found), relay, protection)
+    make(settings.state.dir, who, home)
+    made = asyncio.run(_invite(settings, who, link))
+    if json:
+        output.emit({"name": who, **made})
+        return
+    _tell_link(who, made)
+
+
+@app.command("link")
+def link(
+    who: AsOption = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print a contact link for one more person; it holds for 30 days."""
+    import asyncio
+
+    from bellwire.chat.messenger.home import find
+
+    settings = _settings(state, config)
+    name = find(settings.state.dir, who)
+    made = asyncio.run(_invite(settings, name, None))
+    if json:
+        output.emit({"name": name, **made})
+        return
+    _tell_link(name, made)
+
+
+def _tell_link(who: str, made: dict[str, Any]) -> None:
+    if made["added"] is not None:
+        output.stderr().print(f"{made['added']} is a contact of {who} now", markup=False)
+    output.stderr().print(
+        f"A contact link of {who}, for one person, for 30 days; give it to nobody else:",
+        markup=False,
+    )
+    sys.stdout.write(made["link"] + "\n")
+
+
+async def _invite(settings: Any, who: str, link: str | None) -> dict[str, Any]:
+    from bellwire.chat.messenger.home import opened
+    from bellwire.cli.chat_place import relay_of
+    from bellwire.node.settings import credentials_folder
+
+    state = settings.state.dir
+    async with opened(state, who, await relay_of(settings), credentials_folder()) as messenger:
+        added = None if link is None else (await messenger.add(link)).name
+        return {"link": await messenger.invite(), "added": added}
+
+
+def link_of(given: str | None) -> str | None:
+    """A link as it was given, or from the file that was named."""
+    from bellwire.chat.card import MAX_LINK_CHARACTERS, SCHEME
+
+    if given is None or given.lstrip().startswith(SCHEME):
+        return given
+    try:
+        with Path(given).open(encoding="ascii") as file:
+            return file.read(MAX_LINK_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"expected a contact link, or a file with one, got {given[:80]!r}") from (
+            error
+        )
+
+
+def _settings(state: Path | None, config: Path | None) -> Any:
+    from bellwire.node.settings import load
+
+    return load(config, {"state": {"dir": state}})

@@ -1,0 +1,101 @@
+"""Messages, sessions and notes in words, harmless for a terminal, and as JSON."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from bellwire.chat.messenger.views import Conversation, Line, LinkStatus
+    from bellwire.etsi014.record import SessionRecord
+
+
+def note_words(text: str) -> str:
+    """One harmless line."""
+    from bellwire.chat.messenger.harmless import harmless
+
+    return harmless(text)
+
+
+def line_words(line: "Line", name: str, records: "list[SessionRecord]") -> str:
+    """A message, as one line."""
+    clock = time.strftime("%H:%M", time.localtime(line.sent_ms / 1000))
+    who = "you" if line.ours else note_words(name)
+    text = "(taken back)" if line.state.value == "deleted" else note_words(line.text)
+    edited = ", edited" if line.edited else ""
+    state = f", {line.state.value}" if line.ours else ""
+    return f"{clock} {who}: {text}  [{protection_words(line, records)}{edited}{state}]"
+
+
+def protection_words(line: "Line", records: "list[SessionRecord]") -> str:
+    """What a message was protected by."""
+    if not line.protection.is_one_time:
+        return "no pad"
+    source = f"pad, {line.protection.pad_source}"
+    if records and records[-1].s is not None:
+        return f"{source}, S {records[-1].s:.2f}"
+    return source
+
+
+def document(event: str, line: "Line", name: str) -> dict[str, Any]:
+    """A message as JSON."""
+    protection = line.protection
+    return {
+        "event": event,
+        "name": name,
+        "contact": line.contact.hex(),
+        "id": line.message_id.hex(),
+        "ours": line.ours,
+        "text": line.text,
+        "sent_ms": line.sent_ms,
+        "state": line.state.value,
+        "why": line.why,
+        "reply_to": None if line.target is None else line.target.hex(),
+        "edited": line.edited,
+        "pad": protection.pad_source,
+        "pad_bytes": protection.pad_bytes,
+    }
+
+
+def record_words(record: "SessionRecord | None") -> Any:
+    """A session as JSON."""
+    return None if record is None else msgspec.to_builtins(record)
+
+
+def session_lines(record: "SessionRecord") -> list[str]:
+    """A session in words, a line each."""
+    s = "unknown" if record.s is None else f"{record.s:.3f} ± {record.s_stderr or 0:.3f}"
+    qber = "unknown" if record.qber is None else f"{record.qber:.2%}"
+    lines = [
+        f"session {record.session}: {record.verdict}, source {record.source}",
+        f"  pairs {record.pairs:,}, at both sides {record.coincidences:,}, "
+        f"sifted bits {record.sifted_bits:,}, outcomes opened {record.test_pairs:,}",
+        f"  S = {s}, QBER {qber}, leaked {record.leaked_bits:,} bits, "
+        f"pad of {record.final_bits:,} bits",
+    ]
+    steps = ", ".join(f"{note_words(each.step)} {each.ms:.1f}" for each in record.steps)
+    lines.append(f"  ms: {steps}, in all {record.total_ms:.1f}")
+    if not record.accepted:
+        lines.append(f"  aborted: {note_words(record.message or record.reason or 'no reason')}")
+    return lines
+
+
+def conversation_words(each: "Conversation") -> str:
+    """An entry of the list."""
+    if each.is_notes:
+        return f"{note_words(each.name)} (me)"
+    pad = f"{each.pad_bytes:,} bytes of pad, {each.pad_messages} messages"
+    said = [f"{each.unread} unread", f"mode {each.mode.value}", f"policy {each.policy.value}", pad]
+    said.append("verified" if each.verified else "not verified")
+    if not each.reachable:
+        said.append("not reachable yet")
+    return f"{note_words(each.name)}: {', '.join(said)}"
+
+
+def status_words(status: "LinkStatus") -> str:
+    """What stands in a screen's corner."""
+    relay = "connected" if status.sending and status.receiving else "not connected"
+    trouble = f" ({note_words(status.trouble)})" if status.trouble and relay[0] == "n" else ""
+    keys = status.keys or (status.keys_trouble and note_words(status.keys_trouble)) or "not known"
+    source = f", source {status.source}" if status.source else ""
+    return f"relay: {relay}{trouble}; link: {keys}{source}"
