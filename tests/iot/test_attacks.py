@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import itertools
 import shutil
 import time
 import tracemalloc
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 from tests.iot.broker import Mosquitto, mosquitto
-from tests.iot.doubles import CLOUD, DEVICE_KEY, Bench, readings
+from tests.iot.doubles import CLOUD, DEVICE, DEVICE_KEY, Bench, readings
+from tests.iot.relay import Relay
 
 from bellwire.base.errors import BellwireError
 from bellwire.channel.fragments import (
@@ -264,5 +266,36 @@ def test_ten_thousand_half_open_handshakes_in_datagrams_keep_bounded_memory(
             assert len(desk._visits) == WAITING
             await cloud.reception.close()
             await desk.close()
+
+    run(work())
+
+
+def test_who_listens_cannot_tell_by_the_bytes_that_a_device_calls_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    def windows(datagrams: list[tuple[bool, bytes]]) -> set[bytes]:
+        """Eight bytes from anywhere; records are numbered from 0, and these are no news."""
+        found = set()
+        for _, each in datagrams:
+            text = each if each[0] < Kind.DATA else each[4:8].ljust(8, b"i") + each[16:]
+            found |= {text[at : at + 8] for at in range(len(text) - 7)}
+        return found
+
+    async def work() -> None:
+        async with bench.running() as cloud:
+            at, seen = await cloud.start_udp("127.0.0.1", 0), []
+            tickets = TicketFile(tmp_path / "ticket")
+            # In full, by a ticket, and in full once more: the same device, the same readings.
+            for kept, name in ((tickets, "a"), (tickets, "b"), (None, "c")):
+                relay = Relay(at)
+                async with relay.open() as to:
+                    await bench.device(tickets=kept).send(readings(3), to, stream_name=name)
+                seen.append(windows(relay.passed))
+        assert [session.protections.resumed for session in bench.sessions] == [0, 1, 0]
+        for one, other in itertools.combinations(seen, 2):
+            assert sorted(one & other) == []
+        for secret in (DEVICE.public, DEVICE.fingerprint, CLOUD.fingerprint):
+            for one in seen:
+                assert not one & {secret[at : at + 8] for at in range(len(secret) - 7)}
 
     run(work())
