@@ -16,7 +16,7 @@ from tests.channel.models.toys import Lots, ToyAead, drawing, use
 from bellwire.base.secret import Secret
 from bellwire.channel.datagram_chain import DatagramChain, DatagramRecord
 from bellwire.channel.datagram_epochs import ReceivedEpochs
-from bellwire.channel.datagrams import DatagramOpened, DatagramSession, Dropped, SendAgain
+from bellwire.channel.datagrams import DatagramOpened, DatagramSession, SendAgain
 from bellwire.channel.errors import RecordDropped, SessionEnded
 from bellwire.channel.messages import Direction, Kind, Policy, Transport
 from bellwire.channel.options import RekeyLimits, SessionOptions
@@ -26,7 +26,7 @@ from bellwire.channel.refresh import RefreshAnswered, RefreshOffered
 from bellwire.channel.session import Session
 from bellwire.channel.symmetric import SessionSecrets
 from bellwire.channel.terms import QkdKey
-from bellwire.channel.window import Window
+from bellwire.channel.window import Dropped, Window
 
 KEY = QkdKey(b"i" * 16, Secret(b"q" * 32), "simulated")
 ENDS = {"up": ("device", "cloud"), "down": ("cloud", "device")}
