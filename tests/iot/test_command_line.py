@@ -292,6 +292,9 @@ def test_a_device_and_a_cloud_trust_an_authority_instead_of_each_other(
         send = ("device", "send", "--state", state, "--data", data, "--qkd", "off", "--to")
         code, sent, _ = run(capsys, *send, ready["listen"])
         assert (code, sent["complete"], sent["cipher"]) == (0, True, "aes-256-gcm")
+        assert 0 < sent["message_ms"]["p50"] <= sent["message_ms"]["max"]
+        assert sent["handshake_ms"] > 0
+        assert sent["overhead_bytes"] > 20 * sent["records"] >= 80
         code, taken, _ = run(capsys, "device", "ca", "revoke", *at_ca, device)
         assert (code, taken["serial"], taken["number"]) == (0, issued["serial"], 2)
         code, refused, _ = run(capsys, *send, ready["listen"])

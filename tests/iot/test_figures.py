@@ -45,6 +45,8 @@ def test_figures_count_sessions_readings_and_times(tmp_path: Path) -> None:
     assert found["bellwire_cloud_reading_bytes_total"] == len(readings(300).data) + len(
         readings(5).data
     )
+    # Two sessions, each of some records of 20 bytes and a few of their messages' own.
+    assert 200 < found["bellwire_cloud_overhead_bytes_total"] < 3000
     assert found["bellwire_cloud_turned_away_total"] == 0
     assert found["bellwire_cloud_handshake_seconds_count"] == 2
     assert found["bellwire_cloud_handshake_seconds_sum"] > 0

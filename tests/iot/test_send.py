@@ -54,6 +54,12 @@ def test_readings_arrive_exactly_and_the_report_says_under_which_protection(benc
         assert report.sha256_in == report.sha256_out == hashlib.sha256(data.data).digest()
         assert report.protections.names == ("x25519", "ml-kem-768", "qkd (simulated)")
         assert bench.sessions[0].protections == report.protections
+        batches = len(report.answers_s)
+        assert report.handshake_s > 0
+        assert min(report.answers_s) > 0
+        assert report.records == batches + 3, "open, finish and close"
+        # 20 bytes a record; a reading's length and a batch's head and number are a few more.
+        assert 20 * report.records < report.overhead_bytes < 20 * report.records + 4 * 3000
         assert bench.sessions[0].device.name == "thermometer"
 
     run(work())

@@ -316,7 +316,19 @@ def _document(report: "SendReport", path: Path) -> dict[str, object]:
         "qkd_keys": report.protections.qkd_keys,
         "resumed": report.protections.resumed > 0,
         "cipher": report.protections.suite.label,
+        "handshake_ms": 1000 * report.handshake_s,
+        "message_ms": _answers(report),
+        "records": report.records,
+        "overhead_bytes": report.overhead_bytes,
     }
+
+
+def _answers(report: "SendReport") -> dict[str, float] | None:
+    """Milliseconds from a batch to its acknowledgement: the middle one, and the longest."""
+    if not report.answers_s:
+        return None
+    ordered = sorted(report.answers_s)
+    return {"p50": 1000 * ordered[len(ordered) // 2], "max": 1000 * ordered[-1]}
 
 
 def _show(report: "SendReport", path: Path) -> None:
@@ -327,3 +339,13 @@ def _show(report: "SendReport", path: Path) -> None:
     )
     console.print(f"SHA-256 of these, here and there: {report.sha256_out.hex()}")
     console.print(f"Keys rest on {', '.join(report.protections.names)}.")
+    answers = _answers(report)
+    said = (
+        ""
+        if answers is None
+        else f", a message {answers['p50']:.1f} ms ({answers['max']:.1f} ms at most)"
+    )
+    console.print(
+        f"The handshake took {1000 * report.handshake_s:.1f} ms{said}; {report.records} records "
+        f"had {report.overhead_bytes:,} bytes beside the readings."
+    )

@@ -69,6 +69,7 @@ class Conversation:
         self._clock = clock
         self._listening: asyncio.Timeout | None = None
         self._stopped = False
+        self._counted = 0
 
     def stop(self) -> None:
         """Have the session end: a batch that has come is answered, then it is closed."""
@@ -116,13 +117,20 @@ class Conversation:
         began = self._clock()
 
         def arrived() -> None:
-            taken = self._clock() - began
-            self._notify(Arrived(self._device, name, batch.first, batch.readings, taken))
+            taken, beside = self._clock() - began, self._beside(batch)
+            self._notify(Arrived(self._device, name, batch.first, batch.readings, taken, beside))
 
         count = await stream.append(batch.first, batch.readings, arrived)
         spent = len(batch.readings)
         await asyncio.sleep(self._rates.spend(self._device.fingerprint, spent, self._clock()))
         return Stored(count)
+
+    def _beside(self, batch: Batch) -> int:
+        """Bytes of the records since the last call that are not this batch's readings."""
+        traffic = self._line.traffic
+        total = traffic.sent_bytes + traffic.received_bytes
+        since, self._counted = total - self._counted, total
+        return since - sum(map(len, batch.readings))
 
     async def _next(self) -> Open | Batch | Finish | None:
         if self._stopped:

@@ -16,6 +16,7 @@ from bellwire.channel.refresh import RefreshAnswered, RefreshOffered
 from bellwire.iot.delivery import Delivery
 from bellwire.iot.keys import KeySource
 from bellwire.iot.line import draw_for, fetch_for
+from bellwire.iot.traffic import Traffic
 
 FINISH_S = 3.0
 """Who has said its last word waits no longer for it to be acknowledged: nothing hangs on that."""
@@ -49,7 +50,8 @@ class DatagramLine:
         before: Sequence[bytes] = (),
     ) -> None:
         self.session = session
-        self._carry = carry
+        self.traffic = Traffic()
+        self._out = carry
         self._policy = policy
         self._keys = keys
         self._before = tuple(before)
@@ -62,10 +64,14 @@ class DatagramLine:
         self._failure: BellwireError | None = None
         self._left = False
 
+    def _carry(self, datagram: bytes) -> None:
+        self._out(self.traffic.sent(datagram))
+
     def feed(self, datagram: bytes) -> bool:
         """Take a datagram that came; says whether it was the peer's newest record."""
         try:
             opened = self.session.open(datagram)
+            self.traffic.received(datagram)
             self._before = ()
             if isinstance(opened, bytes):
                 self._delivery.take(opened, self._loop.time())

@@ -8,6 +8,7 @@ before the handshake is through, and none when the source of keys refuses.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -67,6 +68,10 @@ class SendReport:
         sha256_in: Of the first `stored` readings, as the device has them.
         sha256_out: Of the readings that the cloud has.
         protections: What the session's keys rested on.
+        handshake_s: From our first message of the handshake to our last.
+        answers_s: Of each batch, from sending it to its acknowledgement.
+        records: That we sent.
+        overhead_bytes: Of these records beside the readings, all of them together.
     """
 
     stream: bytes
@@ -77,6 +82,10 @@ class SendReport:
     sha256_in: bytes
     sha256_out: bytes
     protections: Protections
+    handshake_s: float
+    answers_s: tuple[float, ...]
+    records: int
+    overhead_bytes: int
 
     @property
     def complete(self) -> bool:
@@ -195,17 +204,17 @@ class Device:
         self, to: Destination, work: Callable[[Line], Awaitable[SendReport]]
     ) -> SendReport:
         async with contextlib.AsyncExitStack() as stack:
-            line = await self._reach(to, stack)
+            line, handshake_s = await self._reach(to, stack)
             try:
-                return await work(line)
+                return replace(await work(line), handshake_s=handshake_s)
             except (ConnectionEnded, TimeoutError, Truncated) as error:
                 raise CloudUnreachable(
                     f"the cloud at {to} stopped answering",
                     hint="Send the same readings again: those that arrived are not sent twice.",
                 ) from error
 
-    async def _reach(self, to: Destination, stack: contextlib.AsyncExitStack) -> Line:
-        """A session with the cloud, which ends with the stack."""
+    async def _reach(self, to: Destination, stack: contextlib.AsyncExitStack) -> tuple[Line, float]:
+        """A session with the cloud, which ends with the stack, and how long its handshake took."""
         try:
             async with asyncio.timeout(self.timeout_s):
                 wire = await stack.enter_async_context(to.reach(self.pin.public, self.suite))
@@ -221,7 +230,7 @@ class Device:
         except OSError as error:  # TimeoutError is an OSError.
             raise _unreachable(to) from error
 
-    async def _shake_hands(self, wire: Wire, transport: Transport) -> Line:
+    async def _shake_hands(self, wire: Wire, transport: Transport) -> tuple[Line, float]:
         # A key is drawn only once somebody listens: an unused one is lost.
         qkd = await self._draw()
         call = Call(
@@ -237,10 +246,12 @@ class Device:
             suite=self.suite,
             options=replace(self.options or SessionOptions(), transport=transport),
         )
+        began = time.perf_counter()
         line = await initiate(wire, call)
+        taken_s = time.perf_counter() - began
         if self.tickets is not None:
             await asyncio.to_thread(self.tickets.keep, line.session.ticket)
-        return line
+        return line, taken_s
 
     def _take_ticket(self) -> Ticket | None:
         return None if self.tickets is None else self.tickets.take(self.pin.fingerprint, self.suite)
@@ -268,6 +279,8 @@ class _Conversation:
         self._stream = stream
         self._timeout_s = timeout_s
         self._progress = progress
+        self._answers_s: list[float] = []
+        self._text_bytes = 0
 
     async def run(self, first: int, stop: int) -> SendReport:
         before = await self._hold(Open(self._stream))
@@ -308,6 +321,10 @@ class _Conversation:
             sha256_in=readings.sha256(count),
             sha256_out=after.sha256,
             protections=self._line.session.protections,
+            handshake_s=0.0,
+            answers_s=tuple(self._answers_s),
+            records=self._line.traffic.sent_records,
+            overhead_bytes=self._line.traffic.sent_bytes - self._text_bytes,
         )
 
     async def _hold(self, message: Open | Finish) -> Holding:
@@ -326,7 +343,10 @@ class _Conversation:
         return answer
 
     async def _store(self, batch: Batch) -> int:
+        began = time.perf_counter()
         answer = await self._ask(batch)
+        self._answers_s.append(time.perf_counter() - began)
+        self._text_bytes += sum(map(len, batch.readings))
         expected = batch.first + len(batch.readings)
         if not isinstance(answer, Stored) or answer.count != expected:
             raise ProtocolError(f"expected the cloud to store {expected} readings, got otherwise")

@@ -26,7 +26,8 @@ class Enrolled:
 class Arrived:
     """Readings that are durable now, as decrypted; the first is number `first` of its stream.
 
-    They were durable `seconds` after they had come.
+    They were durable `seconds` after they had come; since what arrived before, the session's
+    records had `overhead_bytes` beside readings, both ways.
     """
 
     device: PublicIdentity
@@ -34,6 +35,7 @@ class Arrived:
     first: int
     readings: tuple[bytes, ...]
     seconds: float = 0.0
+    overhead_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

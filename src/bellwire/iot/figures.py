@@ -58,7 +58,7 @@ class CloudFigures(Collector):
         self._reception: Reception | None = None
         self._sessions: Counter[tuple[str, str]] = Counter()
         self._handshakes, self._storing = _Times(), _Times()
-        self._readings = self._bytes = self._away = 0
+        self._readings = self._bytes = self._beside = self._away = 0
         self._down: set[str] = set()
 
     def watch(self, pumps: Sequence[Pump], reception: Reception) -> None:
@@ -81,6 +81,7 @@ class CloudFigures(Collector):
             case Arrived():
                 self._readings += len(event.readings)
                 self._bytes += sum(map(len, event.readings))
+                self._beside += event.overhead_bytes
                 self._storing.add(event.seconds)
             case TurnedAway():
                 self._away += 1
@@ -102,6 +103,7 @@ class CloudFigures(Collector):
         for name, about, value in (
             ("readings", "Readings that are durable.", self._readings),
             ("reading_bytes", "Their bytes.", self._bytes),
+            ("overhead_bytes", "Bytes of records beside them, both ways.", self._beside),
             ("turned_away", "Connections that ended early.", self._away),
         ):
             yield CounterMetricFamily(f"bellwire_cloud_{name}", about, value=value)

@@ -19,6 +19,7 @@ from bellwire.channel.refresh import RefreshAnswered, RefreshDone, RefreshOffere
 from bellwire.channel.session import Session
 from bellwire.iot.errors import KeyUnavailable
 from bellwire.iot.keys import QKD_KEY_BITS, KeySource
+from bellwire.iot.traffic import Traffic
 
 
 async def read_message(reader: asyncio.StreamReader, limit: int) -> bytes:
@@ -67,6 +68,10 @@ class Line(Protocol):
     @property
     def session(self) -> Established:
         """Whose records are the line's own."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What its records come to so far."""
 
     async def send(self, message: bytes, within_s: float) -> None:
         """Send one message; before it, ask for fresh keys if they are due.
@@ -151,6 +156,7 @@ class StreamLine:
         self._keys = keys
         self._drawing = False
         self.session = session
+        self.traffic = Traffic()
 
     async def send(self, message: bytes, within_s: float) -> None:
         """Send one message; before it, ask for fresh keys if they are due.
@@ -167,9 +173,9 @@ class StreamLine:
             finally:
                 self._drawing = False
             async with asyncio.timeout(within_s):
-                await write_message(self._writer, self.session.offer_refresh(qkd))
+                await self._put(self.session.offer_refresh(qkd))
         async with asyncio.timeout(within_s):
-            await write_message(self._writer, self.session.seal(message))
+            await self._put(self.session.seal(message))
 
     async def receive(self, within_s: float) -> bytes | None:
         """The peer's next message, or None when it has closed the session.
@@ -184,7 +190,7 @@ class StreamLine:
         for _ in range(MAX_IN_A_ROW):
             try:
                 async with asyncio.timeout(within_s):
-                    record = await read_message(self._reader, MAX_BODY)
+                    record = self.traffic.received(await read_message(self._reader, MAX_BODY))
             except ConnectionEnded:
                 self.session.transport_ended()
                 return None
@@ -205,12 +211,15 @@ class StreamLine:
         # Who has left after its last message has sent that message all the same.
         with contextlib.suppress(ConnectionEnded):
             async with asyncio.timeout(within_s):
-                await write_message(self._writer, record)
+                await self._put(record)
+
+    async def _put(self, record: bytes) -> None:
+        await write_message(self._writer, self.traffic.sent(record))
 
     async def finish(self, within_s: float) -> None:
         """Close our direction; ConnectionEnded or TimeoutError as `send`."""
         async with asyncio.timeout(within_s):
-            await write_message(self._writer, self.session.close())
+            await self._put(self.session.close())
 
 
 async def draw_for(policy: Policy, keys: KeySource | None) -> QkdKey | None:
