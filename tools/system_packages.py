@@ -17,6 +17,7 @@ PACKAGES: dict[str, str] = {
     "nft": "nftables",  # the firewall that a guard acts on, and its library
     "iptables": "iptables",  # the firewall of older routers, for guards
     "ipset": "ipset",  # its sets, whose entries run out by themselves
+    "wget": "wget",  # how the guard of small routers asks
     "busybox": "busybox",  # the shell and the tools of a small router
     "ip": "iproute2",  # networks of their own, for guards, and for what is told by multicast
     "systemd-analyze": "systemd",  # what it says of our units
