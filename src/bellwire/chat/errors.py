@@ -3,6 +3,7 @@
 BellwireError
 ├── UsageError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
+│   ├── HandleMalformed       a handle or a prefix is not in its one form
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
 │   ├── HomeUnusable          a person of this machine is not there, or has a file that is none
 │   ├── MessageUnknown        no such message is in the conversation
@@ -12,6 +13,9 @@ BellwireError
 ├── RelayUnreachable          (UnreachableError) no relay answers, or the line to it has ended
 └── RefusedError
     ├── RelayRefused          the relay says no; `reason` is why
+    ├── AccountRefused        the relay's accounts say no; `reason` is why
+    ├── RelayChanged          what answers has not the key of the relay that was expected
+    ├── IdentityChanged       a handle has another identity than the one that was known
     ├── PadExhausted          policy `require`, and no pad of ours is long enough
     ├── BundleRefused         a peer's keys are not signed by its identity, or have expired
     ├── OpeningRefused        the first message of a session is not acceptable
@@ -35,6 +39,10 @@ from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, 
 
 class ChatMisuse(UsageError):
     """A conversation was asked for something that its state or its limits do not allow."""
+
+
+class HandleMalformed(UsageError):
+    """A handle, or the beginning of one, is not in the one form in which handles are written."""
 
 
 class ContactUnknown(UsageError):
@@ -79,6 +87,39 @@ class RelayRefused(RefusedError):
     def __init__(self, reason: int, why: str) -> None:
         super().__init__(f"the relay refused: {why}")
         self.reason = reason
+
+
+class AccountRefused(RefusedError):
+    """The relay's accounts did not do what they were asked for.
+
+    Attributes:
+        reason: Their number for why (spec/accounts.md).
+    """
+
+    def __init__(self, reason: int, why: str, *, hint: str | None = None) -> None:
+        super().__init__(f"the relay's accounts refused: {why}", hint=hint)
+        self.reason = reason
+
+
+class RelayChanged(RefusedError):
+    """What answers at a relay's address has not the key that the relay had."""
+
+
+class IdentityChanged(RefusedError):
+    """A handle names another identity than before: somebody may be in between.
+
+    Attributes:
+        handle: Whose.
+        known: Fingerprint of the identity that we knew.
+        found: Fingerprint of the one that the relay names now.
+    """
+
+    def __init__(self, handle: str, known: bytes, found: bytes) -> None:
+        super().__init__(
+            f"expected {handle} to be {known.hex()[:16]}…, got {found.hex()[:16]}… from the relay",
+            hint="Ask them by another way. Until safety numbers agree, this may be an impostor.",
+        )
+        self.handle, self.known, self.found = handle, known, found
 
 
 class PadExhausted(RefusedError):

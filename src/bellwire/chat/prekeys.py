@@ -90,12 +90,8 @@ class Bundle:
 
     def encode(self) -> bytes:
         """As it is carried; the receiver verifies it with `read_bundle`."""
-        return (
-            _MAGIC
-            + self.identity.public_bytes
-            + self.lasting.encode()
-            + (b"" if self.one_time is None else self.one_time.encode())
-        )
+        one_time = None if self.one_time is None else self.one_time.encode()
+        return join_bundle(self.identity, self.lasting.encode(), one_time)
 
 
 def make_prekey(identity: Identity, kind: PrekeyKind, not_after: int) -> PrekeySecret:
@@ -127,6 +123,11 @@ def read_prekey(data: bytes, owner: IdentityPublic, kind: PrekeyKind, now: float
     except KemRefused as error:
         raise BundleRefused("expected a prekey to encapsulate to, got a malformed one") from error
     return Prekey(kind, prekey_id, not_after, public, data[_SIGNED.size :])
+
+
+def join_bundle(identity: IdentityPublic, lasting: bytes, one_time: bytes | None) -> bytes:
+    """A bundle of encoded prekeys, as it is carried; nothing of it is verified."""
+    return _MAGIC + identity.public_bytes + lasting + (one_time or b"")
 
 
 def read_bundle(data: bytes, fingerprint: bytes, now: float) -> Bundle:

@@ -38,9 +38,14 @@ def command(
     it is told to stop.
     """
     import asyncio
+    import contextlib
+    import time
 
     from bellwire.base.descriptors import raise_limit
     from bellwire.base.lifetime import until_stopped
+    from bellwire.chat.accounts.desk import AccountDesk
+    from bellwire.chat.accounts.service import AccountService
+    from bellwire.chat.accounts.store import AccountStore
     from bellwire.chat.relay.server import Relay, RelayLimits
     from bellwire.chat.relay.store import RelayStore
     from bellwire.node.settings import load
@@ -54,10 +59,23 @@ def command(
     limits = RelayLimits(connections=min(8192, raise_limit() - 64))
 
     async def serve() -> None:
-        store = RelayStore(settings.state.dir / "relay")
-        relay = Relay(store, limits)
-        try:
-            taken = await relay.start(host, port, tls)
+        async with contextlib.AsyncExitStack() as undo:
+            folder = settings.state.dir / "relay"
+            store = RelayStore(folder)
+            undo.callback(store.close)
+            people = AccountStore(folder)
+            undo.callback(people.close)
+            service = AccountService(people, store.relay_id, now=time.time, clock=time.monotonic)
+            desk = AccountDesk(service)
+            undo.callback(desk.close)
+            relay = Relay(store, limits, accounts=desk)
+            undo.push_async_callback(relay.stop)
+            try:
+                taken = await relay.start(host, port, tls)
+            except OSError as error:
+                raise UsageError(
+                    f"expected to listen at {listen}, got: {error.strerror}"
+                ) from error
             address = f"[{taken[0]}]:{taken[1]}" if ":" in taken[0] else f"{taken[0]}:{taken[1]}"
             output.emit(
                 {
@@ -65,14 +83,10 @@ def command(
                     "service": "relay",
                     "listen": address,
                     "url": f"{'ws' if tls is None else 'wss'}://{address}",
+                    "accounts": desk.fingerprint.hex(),
                 }
             )
             await until_stopped(with_parent=with_parent)
-        except OSError as error:
-            raise UsageError(f"expected to listen at {listen}, got: {error.strerror}") from error
-        finally:
-            await relay.stop()
-            store.close()
 
     asyncio.run(serve())
 

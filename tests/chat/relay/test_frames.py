@@ -11,6 +11,7 @@ from bellwire.chat.relay.frames import (
     Deliver,
     Done,
     Drop,
+    FromAccounts,
     Listen,
     Login,
     Open,
@@ -18,6 +19,7 @@ from bellwire.chat.relay.frames import (
     Refused,
     Request,
     Safe,
+    ToAccounts,
     encode,
     read_answer,
     read_request,
@@ -31,12 +33,14 @@ REQUESTS: list[Request] = [
     Drop(2**32 - 1, b"r" * 32, b"t" * 16, MAX_TTL_S, b"x" * 16_384),
     Listen(5),
     Safe(2**63),
+    *(ToAccounts(6, bytes(size)) for size in (0, 1120, 512, 4096, 16_384)),
 ]
 ANSWERS: list[Answer] = [
     Challenge(b"n" * 32, b"i" * 32),
     Done(1),
     *(Refused(0, reason) for reason in Reason),
     Deliver(b"m" * 16, 7, bytes(4096)),
+    *(FromAccounts(6, bytes(size)) for size in (6573, 512, 4096, 16_384, 65_536)),
 ]
 
 

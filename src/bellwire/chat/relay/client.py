@@ -16,13 +16,14 @@ from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_conn
 from bellwire.chat.errors import RelayMisbehaved, RelayRefused, RelayUnreachable
 from bellwire.chat.identity import Identity
 from bellwire.chat.relay.frames import (
-    MAX_FRAME_BYTES,
+    MAX_ANSWER_BYTES,
     Answer,
     Challenge,
     Close,
     Deliver,
     Done,
     Drop,
+    FromAccounts,
     Listen,
     Login,
     Open,
@@ -30,6 +31,7 @@ from bellwire.chat.relay.frames import (
     Refused,
     Request,
     Safe,
+    ToAccounts,
     encode,
     read_answer,
 )
@@ -66,7 +68,7 @@ class RelayClient:
     def __init__(self) -> None:
         self._transport: WSTransport | None = None
         self._requests = itertools.count(1)
-        self._asked: dict[int, asyncio.Future[None]] = {}
+        self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._challenge: asyncio.Future[Challenge] = asyncio.get_running_loop().create_future()
         self._came: asyncio.Queue[Deliver | None] = asyncio.Queue()
         self._fault: Exception | None = None
@@ -83,7 +85,7 @@ class RelayClient:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 line._transport, _ = await ws_connect(
-                    lambda: _Frames(line._take, line._ended), url, max_frame_size=MAX_FRAME_BYTES
+                    lambda: _Frames(line._take, line._ended), url, max_frame_size=MAX_ANSWER_BYTES
                 )
                 await asyncio.shield(line._challenge)
         except (OSError, WSError, ValueError) as error:
@@ -136,6 +138,14 @@ class RelayClient:
         """Leave a payload; on return it is durable at the relay."""
         await self._ask(lambda n: Drop(n, right, token, ttl_s, payload))
 
+    async def challenge(self) -> Challenge:
+        """What the relay began the line with."""
+        return await asyncio.shield(self._challenge)
+
+    async def ask_accounts(self, body: bytes) -> bytes:
+        """Hand something to the relay's accounts; what they answer."""
+        return await self._ask(lambda n: ToAccounts(n, body))
+
     async def listen(self) -> None:
         """Have what comes delivered, from now on."""
         await self._ask(Listen)
@@ -156,16 +166,16 @@ class RelayClient:
         """The relay may forget this one."""
         self._send(Safe(number))
 
-    async def _ask(self, make: Callable[[int], Request]) -> None:
+    async def _ask(self, make: Callable[[int], Request]) -> bytes:
         if self._fault is not None:
             raise self._fault
         number = next(self._requests) & 0xFFFFFFFF
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[number] = answered
         try:
             self._send(make(number))
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                await answered
+                return await answered
         except TimeoutError:
             raise RelayUnreachable("the relay did not answer in time") from None
         finally:
@@ -187,7 +197,9 @@ class RelayClient:
             case Deliver():
                 self._came.put_nowait(answer)
             case Done(request):
-                self._settle(request, None)
+                self._settle(request, b"")
+            case FromAccounts(request, body):
+                self._settle(request, body)
             case Refused(0, reason):
                 self._fault = _refusal(reason)
                 self.close()
@@ -196,14 +208,14 @@ class RelayClient:
             case Challenge() if not self._challenge.done():
                 self._challenge.set_result(answer)
 
-    def _settle(self, request: int, error: Exception | None) -> None:
+    def _settle(self, request: int, outcome: bytes | Exception) -> None:
         asked = self._asked.get(request)
         if asked is None or asked.done():
             return
-        if error is None:
-            asked.set_result(None)
+        if isinstance(outcome, Exception):
+            asked.set_exception(outcome)
         else:
-            asked.set_exception(error)
+            asked.set_result(outcome)
 
     def _ended(self) -> None:
         self._fault = self._fault or self._gone()
@@ -228,6 +240,7 @@ _WORDS: Final = {
     Reason.TAKEN: "the mailbox, or the right to drop, is in use",
     Reason.FAILED: "its store failed",
     Reason.ELSEWHERE: "another connection of the account listens now",
+    Reason.NO_ACCOUNTS: "it keeps no accounts",
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from bellwire.chat.accounts.service import Visit
 from bellwire.chat.errors import BundleRefused, RelayMisbehaved
 from bellwire.chat.identity import IdentityPublic
 from bellwire.chat.relay.frames import (
@@ -15,6 +16,7 @@ from bellwire.chat.relay.frames import (
     Answer,
     Challenge,
     Close,
+    FromAccounts,
     Listen,
     Login,
     Op,
@@ -22,6 +24,7 @@ from bellwire.chat.relay.frames import (
     Reason,
     Refused,
     Request,
+    ToAccounts,
     deliver_head,
     done,
     encode,
@@ -63,6 +66,7 @@ class Connection(WSListener):
         self._source = ""
         self._nonce = os.urandom(NONCE_BYTES)
         self._account: bytes | None = None
+        self._visit: Visit | None = None
         self.listening: Listening | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -203,6 +207,8 @@ class Connection(WSListener):
                 self._ask(number, CloseMailbox(self._account, mailbox))
             case Listen(number):
                 self._listen(number)
+            case ToAccounts(number, body):
+                self._ask_accounts(number, body)
 
     def _drop(self, request: int, right: bytes, token: bytes, ttl_s: int, payload: bytes) -> None:
         relay = self._relay
@@ -246,6 +252,22 @@ class Connection(WSListener):
         self._stop_listening()
         self._account = hashlib.sha256(login.public).digest()
         self.done(login.request)
+
+    def _ask_accounts(self, request: int, body: bytes) -> None:
+        accounts = self._relay.accounts
+        if accounts is None:
+            self.send(Refused(request, Reason.NO_ACCOUNTS))
+            return
+        self._visit = self._visit or Visit(self._nonce, self._source)
+
+        def answered(answer: bytes | None) -> None:
+            if answer is None:
+                self.hang_up()
+            else:
+                self.send(FromAccounts(request, answer))
+
+        if not accounts.ask(self._visit, body, answered):
+            self.hang_up()  # its records are counted: none can be left out
 
     def _listen(self, request: int) -> None:
         assert self._account is not None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from bellwire.chat.accounts.line import ANSWER_SIZES, HELLO_BYTES, OFFER_BYTES, REQUEST_SIZES
 from bellwire.chat.errors import RelayMisbehaved
 from bellwire.chat.identity import PUBLIC_BYTES, SIGNATURE_BYTES
 from bellwire.chat.session import PAYLOAD_SIZES
@@ -28,6 +29,7 @@ _OPEN: Final = struct.Struct(f">BI{MAILBOX_BYTES}s{RIGHT_BYTES}s")
 _CLOSE: Final = struct.Struct(f">BI{MAILBOX_BYTES}s")
 _DROP: Final = struct.Struct(f">BI{RIGHT_BYTES}s{TOKEN_BYTES}sI")
 _LISTEN: Final = struct.Struct(">BI")
+_ACCOUNT: Final = struct.Struct(">BI")
 _SAFE: Final = struct.Struct(">BQ")
 _DONE: Final = struct.Struct(">BI")
 _REFUSED: Final = struct.Struct(">BIB")
@@ -36,6 +38,7 @@ DROP_BYTES: Final = _DROP.size
 """Of a drop, before its payload."""
 
 MAX_FRAME_BYTES: Final = DROP_BYTES + PAYLOAD_SIZES[-1]
+MAX_ANSWER_BYTES: Final = _ACCOUNT.size + ANSWER_SIZES[-1]
 
 
 class Op(IntEnum):
@@ -47,10 +50,12 @@ class Op(IntEnum):
     DROP = 0x04
     LISTEN = 0x05
     SAFE = 0x06
+    ACCOUNT = 0x07
     CHALLENGE = 0x81
     DONE = 0x82
     REFUSED = 0x83
     DELIVER = 0x84
+    ACCOUNT_ANSWER = 0x85
 
 
 _DONE_OP: Final = int(Op.DONE)
@@ -67,6 +72,7 @@ class Reason(IntEnum):
     TAKEN = 5
     FAILED = 6
     ELSEWHERE = 7
+    NO_ACCOUNTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,14 @@ class Safe:
 
 
 @dataclass(frozen=True, slots=True)
+class ToAccounts:
+    """Something for the relay's accounts (spec/accounts.md); empty: to have their offer."""
+
+    request: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """A request was done, durably."""
 
@@ -152,8 +166,16 @@ class Deliver:
     payload: bytes
 
 
-Request = Login | Open | Close | Drop | Listen | Safe
-Answer = Challenge | Done | Refused | Deliver
+@dataclass(frozen=True, slots=True)
+class FromAccounts:
+    """What the relay's accounts answer."""
+
+    request: int
+    body: bytes
+
+
+Request = Login | Open | Close | Drop | Listen | Safe | ToAccounts
+Answer = Challenge | Done | Refused | Deliver | FromAccounts
 
 
 def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911 - a line for each
@@ -179,6 +201,10 @@ def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911 - a line for each
             return _CLOSE.pack(Op.CLOSE, request, mailbox)
         case Listen(request):
             return _LISTEN.pack(Op.LISTEN, request)
+        case ToAccounts(request, body):
+            return _ACCOUNT.pack(Op.ACCOUNT, request) + body
+        case FromAccounts(request, body):
+            return _ACCOUNT.pack(Op.ACCOUNT_ANSWER, request) + body
 
 
 # What a relay reads and writes for each payload, without an object for each frame.
@@ -210,7 +236,7 @@ def deliver_head(mailbox: bytes, number: int) -> bytes:
     return _DELIVER.pack(_DELIVER_OP, mailbox, number)
 
 
-def read_request(data: bytes) -> Request:
+def read_request(data: bytes) -> Request:  # noqa: PLR0911 - a line for each
     """A frame of a client's.
 
     Raises:
@@ -232,6 +258,8 @@ def read_request(data: bytes) -> Request:
             return Close(*_CLOSE.unpack(data)[1:])
         elif op == Op.LISTEN:
             return Listen(*_LISTEN.unpack(data)[1:])
+        elif op == Op.ACCOUNT and len(data) - _ACCOUNT.size in {0, HELLO_BYTES, *REQUEST_SIZES}:
+            return ToAccounts(_ACCOUNT.unpack_from(data)[1], data[_ACCOUNT.size :])
     except struct.error:
         pass
     raise RelayMisbehaved(f"expected a frame of a client, got {len(data)} other bytes")
@@ -253,6 +281,8 @@ def read_answer(data: bytes) -> Answer:
         if op == Op.REFUSED:
             _, request, reason = _REFUSED.unpack(data)
             return Refused(request, Reason(reason))
+        if op == Op.ACCOUNT_ANSWER and len(data) - _ACCOUNT.size in {OFFER_BYTES, *ANSWER_SIZES}:
+            return FromAccounts(_ACCOUNT.unpack_from(data)[1], data[_ACCOUNT.size :])
         if op == Op.CHALLENGE:
             _, version, nonce, relay_id = _CHALLENGE.unpack(data)
             if version == VERSION:

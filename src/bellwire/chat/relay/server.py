@@ -18,6 +18,7 @@ from typing import Final
 
 from picows import WSListener, WSUpgradeRequest, ws_create_server
 
+from bellwire.chat.accounts.desk import AccountDesk
 from bellwire.chat.errors import StoreUnusable
 from bellwire.chat.relay.connection import Connection
 from bellwire.chat.relay.frames import MAX_FRAME_BYTES, Reason, Refused
@@ -70,6 +71,7 @@ class Relay:
     Args:
         store: Open, and this relay's alone.
         limits: Of sources.
+        accounts: Where accounts are asked; without, there are none. The caller closes it.
         now: Seconds since the epoch.
         clock: Seconds that only grow, for rates.
     """
@@ -79,12 +81,14 @@ class Relay:
         store: RelayStore,
         limits: RelayLimits | None = None,
         *,
+        accounts: AccountDesk | None = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = limits or RelayLimits()
         self.now, self.clock = now, clock
         self.relay_id = store.relay_id
+        self.accounts = accounts
         self.drops = Rates(self.limits.drops_per_s, 10 * self.limits.drops_per_s)
         self.logins = Rates(self.limits.logins_per_s, 10 * self.limits.logins_per_s)
         self.connections: dict[str, int] = {}

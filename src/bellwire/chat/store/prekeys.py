@@ -52,6 +52,18 @@ class PrekeyRing:
             made.append(self._make(PrekeyKind.ONE_TIME, now))
         return made
 
+    def more(self, one_time: int, now: float) -> list[Prekey]:
+        """As many new one-time prekeys, for those that were handed out and have not come back.
+
+        Fewer, or none, if the ring would have more than `MAX_ONE_TIME`.
+        """
+        room = MAX_ONE_TIME - self._count(PrekeyKind.ONE_TIME, now)
+        return [self._make(PrekeyKind.ONE_TIME, now) for _ in range(min(one_time, room))]
+
+    def lasting(self, now: float) -> Prekey:
+        """Our newest lasting prekey; ChatMisuse if there is none."""
+        return self.bundle(now).lasting
+
     def bundle(self, now: float) -> Bundle:
         """Our newest lasting prekey with one one-time prekey, for somebody we meet in person.
 
