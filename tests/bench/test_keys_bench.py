@@ -15,6 +15,7 @@ NAMES = {
     *("keys_per_s_batched", "batch_cpu_us_a", "batch_cpu_us_b"),
     *("one_shot_ms", "one_shot_resumed_ms", "pairs_per_s_postgres", "postgres_p99_ms"),
     *("postgres_cpu_us_a", "postgres_cpu_us_b"),
+    *("pairs_per_s_32", "pairs_per_s_64", "pairs_per_s_128"),
 }
 
 
@@ -26,6 +27,9 @@ def test_a_quick_run_gives_every_named_figure() -> None:
         assert figures[name].ratio is not None
         assert "FastAPI" in (figures[name].against or "")
         assert "sync" in figures[name].unit
+    each = [figures[f"pairs_per_s_{count}"].value for count in (32, 64, 128)]
+    assert figures["pairs_per_s"].value == max(each)
+    assert figures["vs_plain_python"].value == figures["pairs_per_s"].ratio
     # Ids and keys of both answers, and little around them.
     assert 2 * (36 + 44) < figures["pair_bytes"].value < 1000
 

@@ -22,6 +22,14 @@ def test_each_block_is_by_itself(key: bytes, blocks: list[bytes]) -> None:
     assert function(b"".join(blocks)) == b"".join(function(block) for block in blocks)
 
 
+@given(key=st.binary(min_size=32, max_size=32), block=BLOCKS)
+def test_a_block_may_be_given_as_a_number(key: bytes, block: bytes) -> None:
+    function = BlockFunction(key)
+    assert function.number(int.from_bytes(block, "big")) == int.from_bytes(function(block), "big")
+    with pytest.raises(OverflowError):
+        function.number(1 << 128)
+
+
 @pytest.mark.parametrize("size", [1, 15, 17])
 def test_other_lengths_are_refused(size: int) -> None:
     with pytest.raises(LengthError):

@@ -138,6 +138,26 @@ def test_two_requests_of_one_group_never_get_the_same_key(link: Link) -> None:
     assert b"".join(keys) == units_of(1, BITS)[8:40]
 
 
+def test_requests_of_one_group_that_ask_for_the_same_get_keys_of_their_own(link: Link) -> None:
+    group = [Take(0, 1, 64), Take(0, 1, 72), Take(0, 1, 64), Take(0, 2, 64), Take(0, 1, 64)]
+    had = link.alice.commit(group, 0.0)
+    got = [delivery for delivery in had if isinstance(delivery, Delivery)]
+    assert [(len(each(one.ids)), len(one.keys), one.bits) for one in got] == [
+        (take.number, take.number * take.bits // 8, take.bits) for take in group
+    ]
+    fetched = [leave(link.bob, delivery.ids) for delivery in got]
+    assert [one.keys for one in fetched] == [one.keys for one in got]
+    assert len({key_id for one in got for key_id in each(one.ids)}) == 6
+    assert link.alice.free_units == 24 - 3 - 2 - 2
+
+
+def test_of_requests_for_the_same_as_many_are_served_as_there_are_keys_for(link: Link) -> None:
+    had = link.alice.commit([Take(0, 1, 256)] * 7, 0.0)
+    assert [type(one) for one in had] == [Delivery] * 6 + [NotEnoughKey]
+    keys = [one.keys.reveal() for one in had if isinstance(one, Delivery)]
+    assert b"".join(keys) == units_of(1, BITS)[: 6 * 32]
+
+
 def test_a_request_fails_alone_and_takes_nothing(link: Link) -> None:
     too_much, good = link.alice.commit([Take(0, 7, 256), Take(0, 6, 256)], 0.0)
     assert isinstance(too_much, NotEnoughKey)

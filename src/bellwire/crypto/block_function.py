@@ -38,6 +38,14 @@ class BlockFunction:
     def __repr__(self) -> str:
         return "BlockFunction()"
 
+    def number(self, value: int) -> int:
+        """What becomes of one block, both read as a number, highest byte first.
+
+        Raises:
+            OverflowError: it does not fit a block.
+        """
+        return int.from_bytes(self._encryptor.update(value.to_bytes(BLOCK_BYTES, "big")), "big")
+
     def __call__(self, blocks: bytes) -> bytes:
         """What becomes of each 16 bytes of `blocks`.
 

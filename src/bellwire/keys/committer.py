@@ -102,6 +102,16 @@ class Committer:
         """
         return await asyncio.shield(asyncio.ensure_future(self._run_alone(work)))
 
+    async def run_briefly(self, work: Callable[[], Result]) -> Result:
+        """The same with something that costs no more than a commit: here and now, if that may be.
+
+        A thread would wait for the interpreter until this one has nothing to do, and all requests
+        for the thread.
+        """
+        if self._in_thread or self._turn.locked() or not self._pool.idle:
+            return await self.run_alone(work)
+        return work()
+
     async def _run_alone(self, work: Callable[[], Result]) -> Result:
         try:
             async with self._turn:

@@ -43,7 +43,10 @@ _PLACE = UNIT_FIELD + LENGTH_FIELD + GRANT_FIELD
 _TAG = 122 - _PLACE
 _PLACE_MASK = (1 << _PLACE) - 1
 
-_FEW = 4
+_TAG_SHIFT, _MASK_SHIFT = 128 - _TAG, 128 - _PLACE
+_LOW = (1 << 62) - 1
+
+_FEW = 16
 """Up to so many ids, Python's integers are faster than NumPy's arrays."""
 
 Words = NDArray[np.uint64]
@@ -133,6 +136,8 @@ class KeyIds:
             ids: 16 bytes for each.
         """
         count = len(ids) // KEY_ID_BYTES
+        if count == 1:
+            return [self._read_one(ids)]
         if count > _FEW:
             return self._read_many(ids)
         ends = range(KEY_ID_BYTES, len(ids) + 1, KEY_ID_BYTES)
@@ -140,32 +145,26 @@ class KeyIds:
 
     def _make_one(self, first: int, length: int, grant: int) -> bytes:
         text = (first << LENGTH_FIELD | length - 1) << GRANT_FIELD | grant
-        tag = self._tag_of(text)
-        free = tag << _PLACE | text ^ self._mask_of(tag)
-        high, low = free >> 62, free & (1 << 62) - 1
+        tag = self._tag.number(text) >> _TAG_SHIFT
+        free = tag << _PLACE | text ^ self._mask.number(tag) >> _MASK_SHIFT
+        high = free >> 62
         word = (high >> 12) << 16 | 0x4000 | high & 0xFFF
-        return (word << 64 | 0b10 << 62 | low).to_bytes(KEY_ID_BYTES, "big")
+        return (word << 64 | 0b10 << 62 | free & _LOW).to_bytes(KEY_ID_BYTES, "big")
 
     def _read_one(self, key_id: bytes) -> Place | None:
         value = int.from_bytes(key_id, "big")
-        word, low = value >> 64, value & (1 << 62) - 1
-        free = ((word >> 16) << 12 | word & 0xFFF) << 62 | low
+        word = value >> 64
+        free = ((word >> 16) << 12 | word & 0xFFF) << 62 | value & _LOW
         tag = free >> _PLACE
-        text = (free & _PLACE_MASK) ^ self._mask_of(tag)
+        text = free & _PLACE_MASK ^ self._mask.number(tag) >> _MASK_SHIFT
         shaped = word >> 12 & 0xF == 4 and value >> 62 & 0b11 == 0b10
-        if not shaped or self._tag_of(text) != tag:
+        if not shaped or self._tag.number(text) >> _TAG_SHIFT != tag:
             return None
         return Place(
             text >> LENGTH_FIELD + GRANT_FIELD,
             (text >> GRANT_FIELD & MAX_KEY_BYTES - 1) + 1,
             text & MAX_GRANT - 1,
         )
-
-    def _tag_of(self, text: int) -> int:
-        return int.from_bytes(self._tag(text.to_bytes(16, "big")), "big") >> 128 - _TAG
-
-    def _mask_of(self, tag: int) -> int:
-        return int.from_bytes(self._mask(tag.to_bytes(16, "big")), "big") >> 128 - _PLACE
 
     # The same with two words of 64 bits for each id: the place's upper 6 bits, and its lower 64.
 

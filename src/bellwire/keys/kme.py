@@ -25,8 +25,7 @@ MAX_KEY_BYTES = 1024
 """Longest key of one id: what the length in an id can say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one request may ask for; a door tells them and holds them.
 
     Attributes:
@@ -81,6 +80,20 @@ class Delivery(msgspec.Struct, frozen=True):
     bits: int | None
     lengths: tuple[int, ...] | None = None
     extension: Mapping[str, object] | None = None
+
+    def split(self, count: int) -> "list[Delivery]":
+        """The same keys, of one length, as `count` deliveries of equally many; ours is wiped."""
+        keys = self.keys.reveal()
+        self.keys.wipe()
+        named, bits = len(self.ids) // count, len(keys) // count
+        return [
+            Delivery(
+                self.ids[at * named : (at + 1) * named],
+                Secret(keys[at * bits : (at + 1) * bits]),
+                self.bits,
+            )
+            for at in range(count)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

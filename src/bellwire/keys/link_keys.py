@@ -21,7 +21,7 @@ from bellwire.keys.key_ids import Place
 from bellwire.keys.kme import Delivery
 from bellwire.keys.lives import News
 from bellwire.keys.model import UNIT_BITS
-from bellwire.keys.peering.messages import Message
+from bellwire.keys.peering.messages import Issued, Message
 from bellwire.keys.peering.session import Peer, Session
 from bellwire.keys.pool import Pool
 from bellwire.keys.requests import Fetch, Leave, Make, Take
@@ -45,17 +45,14 @@ class Reading(msgspec.Struct, frozen=True):
         epoch: The one in which they say it.
         places: Where the keys lie; None for an id that is none of that side's.
         grants: Who gets those of each place; None for an unknown one.
+        whole: Whether each id says who gets its key.
     """
 
     ids: bytes
     epoch: int
     places: list[Place | None]
     grants: list[Grant | None]
-
-    @property
-    def whole(self) -> bool:
-        """Whether each id says who gets its key."""
-        return None not in self.grants
+    whole: bool
 
 
 class LinkKeys:
@@ -228,13 +225,16 @@ class LinkKeys:
         epoch, places = self._pool.read_ids(master, ids)
         numbered = self._grants.numbered
         grants: list[Grant | None] = []
+        whole = True
         for place in places:
             grant = None if place is None else numbered(own=own, number=place.grant)
             grants.append(grant)
-            if place is not None and grant is None and not own and self._session is not None:
-                # Only the peer makes such ids, and it had our word on the grant before.
-                self._doubting = asyncio.ensure_future(self._doubt(self._session))
-        return Reading(ids, epoch, places, grants)
+            if grant is None:
+                whole = False
+                if place is not None and not own and self._session is not None:
+                    # Only the peer makes such ids, and it had our word on the grant before.
+                    self._doubting = asyncio.ensure_future(self._doubt(self._session))
+        return Reading(ids, epoch, places, grants, whole)
 
     async def _doubt(self, session: Session) -> None:
         if self.peer.met:
@@ -336,7 +336,9 @@ class LinkKeys:
             PeeringBroken: it may not say that.
             StoreError: it could not be kept.
         """
-        answer = await self._alone(lambda: session.receive(message))
+        # A report comes some times a second; whatever else there is may take its time.
+        alone = self._committer.run_briefly if isinstance(message, Issued) else self._alone
+        answer = await alone(lambda: session.receive(message))
         if session is self._session:
             self._tell(answer)
         self._committer.block_ready()
@@ -344,7 +346,7 @@ class LinkKeys:
     async def report(self, session: Session) -> None:
         """Tell the peer what left since the last time."""
         if session is self._session:
-            self._tell(await self._alone(session.report))
+            self._tell(await self._committer.run_briefly(session.report))
 
     def part(self, session: Session) -> None:
         """A connection is over."""

@@ -83,7 +83,7 @@ class _Changes:
     now: float
     flowing: bool
     segments: dict[int, Segment] = field(default_factory=dict)
-    used: dict[tuple[bool, int], list[int]] = field(default_factory=dict)
+    used: dict[tuple[bool, int], tuple[int, int]] = field(default_factory=dict)
     wipes: list[tuple[Segment, int, int]] = field(default_factory=list)
     issued: list[tuple[int, int]] = field(default_factory=list)
 
@@ -92,9 +92,8 @@ class _Changes:
         self.wipes.append((segment, first, stop))
 
     def count(self, own: bool, grant: int, keys: int, bits: int) -> None:
-        totals = self.used.setdefault((own, grant), [0, 0])
-        totals[0] += keys
-        totals[1] += bits
+        had = self.used.get((own, grant))
+        self.used[own, grant] = (keys, bits) if had is None else (had[0] + keys, had[1] + bits)
 
 
 class Pool:
@@ -461,8 +460,9 @@ class Pool:
             PreplacedKeyInvalid: the link has no key yet.
         """
         epoch, codecs = self._reading
+        codec = _of_side(codecs, master)
         with self._one_reads:
-            return epoch, _of_side(codecs, master).read(ids)
+            return epoch, codec.read(ids)
 
     # Keys leave
 
@@ -486,7 +486,7 @@ class Pool:
         """
         with self._database.transaction() as cursor:
             changes = self._begin(cursor, now, flowing=flowing)
-            outcomes = [self._serve(cursor, request, changes) for request in group]
+            outcomes = self._serve_all(cursor, group, changes)
             self._write(cursor, changes)
         self._after(changes)
         return outcomes
@@ -510,6 +510,25 @@ class Pool:
             if segment.spent:
                 self._shelf.forget(segment)
         self._shelf.trim()
+
+    def _serve_all(
+        self, cursor: Cursor, group: Sequence[Request], changes: _Changes
+    ) -> list[Outcome]:
+        """Requests for new keys that ask for the same cost little more than one of them."""
+        alike: dict[Take, list[int]] = {}
+        for at, request in enumerate(group):
+            if isinstance(request, Take):
+                alike.setdefault(request, []).append(at)
+        served: dict[int, Outcome] = {}
+        for take, places in alike.items():
+            if len(places) > 1:
+                all_of_them = self._serve(cursor, take.times(len(places)), changes)
+                if isinstance(all_of_them, Delivery):  # else each is served or refused by itself
+                    served.update(zip(places, all_of_them.split(len(places)), strict=True))
+        return [
+            served[at] if at in served else self._serve(cursor, request, changes)
+            for at, request in enumerate(group)
+        ]
 
     def _serve(self, cursor: Cursor, request: Request, changes: _Changes) -> Outcome:
         # Each of these changes nothing before it has read all that it needs.
@@ -611,17 +630,18 @@ class Pool:
         if staying is None:
             for part in held:
                 _mark_gone(part, changes)
-        for first, stop in _spans(leave) if staying is not None else ():
-            if staying and first in staying:
-                cursor.execute("INSERT INTO handed VALUES (?, ?)", (first, leave.slave))
-            else:
-                cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
-                for part in self._shelf.parts(cursor, first, stop):
-                    _mark_gone(part, changes)
+        else:
+            for first, stop in _spans(leave):
+                if first in staying:
+                    cursor.execute("INSERT INTO handed VALUES (?, ?)", (first, leave.slave))
+                else:
+                    cursor.execute("DELETE FROM handed WHERE first = ?", (first,))
+                    for part in self._shelf.parts(cursor, first, stop):
+                        _mark_gone(part, changes)
         for place in leave.places:
             changes.count(False, place.grant, place.number, 8 * place.number * place.length)
         length = leave.places[0].length
-        if all(place.length == length for place in leave.places):
+        if len(leave.places) == 1 or all(place.length == length for place in leave.places):
             return Delivery(leave.ids, Secret(keys), 8 * length)
         lengths = [(place.length,) * place.number for place in leave.places]
         return Delivery(leave.ids, Secret(keys), None, tuple(chain.from_iterable(lengths)))
@@ -632,7 +652,9 @@ class Pool:
         Raises:
             KeyGone: this slave has had one.
         """
-        if not leave.shared and all(len(sharers) == 1 for sharers in leave.sharers):
+        if not leave.shared and (
+            not leave.sharers or all(len(sharers) == 1 for sharers in leave.sharers)
+        ):
             return None
         sharers = chain.from_iterable(
             (each,) * place.number for each, place in zip(leave.sharers, leave.places, strict=True)
@@ -651,8 +673,14 @@ class Pool:
         Raises:
             KeyGone, KeyNotReady: they are not all there, or one was asked for twice.
         """
+        if len(leave.places) == 1:
+            first, stop = leave.places[0].first, leave.places[0].stop
+            parts = self._shelf.parts(cursor, first, stop)
+            if not self._are_there(parts, first, stop):
+                raise self._missing(cursor, leave)
+            return parts
         spans = [(place.first, place.stop) for place in leave.places]
-        if len(spans) > 1 and _overlap(spans):
+        if _overlap(spans):
             raise unknown(leave.ids[:KEY_ID_BYTES])  # the second time it has left
         held: list[Part] = []
         for first, stop in _join(spans):
@@ -800,7 +828,7 @@ def _trim(bits: bytes, units: int, length: int) -> bytes:
 
 def _cut(bits: bytes, places: Sequence[Place]) -> bytes:
     """Of the units of each place the bytes of its keys."""
-    if all(place.length % UNIT_BYTES == 0 for place in places):
+    if not any(place.length % UNIT_BYTES for place in places):
         return bits
     keys, at = [], 0
     for place in places:

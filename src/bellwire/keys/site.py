@@ -279,8 +279,8 @@ async def _told(fetched: "asyncio.Future[Delivery]", record: SessionRecord) -> D
 
 
 def _distinct(reading: Reading) -> list[Grant]:
-    grants = {id(grant): grant for grant in reading.grants if grant is not None}
-    return list(grants.values())
+    grants = [grant for grant in reading.grants if grant is not None]
+    return grants if len(grants) < 2 else list({id(grant): grant for grant in grants}.values())
 
 
 def _require_granted(caller: str, grants: Sequence[Grant]) -> None:

@@ -139,7 +139,8 @@ class Registry:
 
     def serves(self, sae: str) -> bool:
         """Whether an SAE is one of this site's."""
-        return sae in self.saes()
+        self._look()
+        return sae in self._known.saes
 
     def identify(self, der: bytes) -> str | None:
         """Whose certificate it is; None if it is nobody's, revoked or not valid now."""

@@ -68,11 +68,8 @@ def error(message: str, details: Sequence[Mapping[str, object]] = ()) -> bytes:
 
 
 def _one(digits: str, key: bytes) -> bytes:
-    named = (
-        f'{{"key_ID":"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}'
-        '","key":"'
-    )
-    return named.encode() + binascii.b2a_base64(key, newline=False) + b'"}'
+    named = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}".encode()
+    return b'{"key_ID":"%b","key":"%b"}' % (named, binascii.b2a_base64(key, newline=False))
 
 
 def _uneven(ids: bytes, keys: bytes, lengths: Sequence[int]) -> bytes:

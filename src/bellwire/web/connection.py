@@ -192,9 +192,9 @@ class Connection(asyncio.Protocol):
         while True:
             while waiting and self._asked is None and self._may_begin():
                 self._begin(waiting.popleft())
-            if not self._unparsed or len(waiting) > self._door.limits.waiting:
+            if not self._unparsed:
                 break
-            if not self._may_begin():
+            if len(waiting) > self._door.limits.waiting or not self._may_begin():
                 break
             self._reader.feed(bytes(self._unparsed[:_AT_ONCE]))
             del self._unparsed[:_AT_ONCE]
@@ -255,29 +255,28 @@ class Connection(asyncio.Protocol):
         """The body of a 200, what will be delivered, or None if the connection was handed over."""
         if asked.refused is not None:
             raise asked.refused
-        again = asked.target == self._last_target
-        path, query = (b"", b"") if again else split_target(asked.target)
-        page = path.decode("latin-1")
-        if not again and self._door.pages.serves(page):
-            self._hand_over(asked, page, query)
-            return None
-        name = self._name()
-        wait_s = self._door.rates.wait_s(name, self._loop.time())
-        if wait_s:
-            raise kme.too_fast(wait_s)
-        call = self._call = self._last_call if again else read_path(path)
-        if call is None:
-            return self._skip_outcome(asked, name, path, query)
-        if not query:
-            self._last_target, self._last_call = asked.target, call
+        door = self._door
+        call: Call | None = None
+        query = b""
+        if asked.target == self._last_target:
+            name = self._admitted()
+            call = self._call = self._last_call
+        else:
+            path, query = split_target(asked.target)
+            page = path.decode("latin-1")
+            if door.pages.serves(page):
+                self._hand_over(asked, page, query)
+                return None
+            name = self._admitted()
+            call = self._call = read_path(path)
+            if call is None:
+                return self._skip_outcome(asked, name, path, query)
+            if not query:
+                self._last_target, self._last_call = asked.target, call
+        assert call is not None
+        seen = None if door.audit is None else self._see
         return kme.call(
-            self._door.server,
-            name,
-            call,
-            verb=asked.verb,
-            query=query,
-            body=asked.body,
-            seen=None if self._door.audit is None else self._see,
+            door.server, name, call, verb=asked.verb, query=query, body=asked.body, seen=seen
         )
 
     def _skip_outcome(
@@ -293,12 +292,16 @@ class Connection(asyncio.Protocol):
         self._call = call
         return door.call(name, call, None if self._door.audit is None else self._see)
 
-    def _name(self) -> str:
+    def _admitted(self) -> str:
+        """Who asks, if it is one of the KME's SAEs and asks no faster than it may."""
         if self._peer is None:
             raise _nothing_here()
         name = self._peer.name()
         if name is None or not self._door.server.serves(name):
             raise RequestRefused(401, kme.UNAUTHORISED)
+        wait_s = self._door.rates.wait_s(name, self._loop.time())
+        if wait_s:
+            raise kme.too_fast(wait_s)
         return name
 
     def _permitted(self, page: str) -> bool:
@@ -324,7 +327,11 @@ class Connection(asyncio.Protocol):
 
     def _settle_and_go_on(self, future: "asyncio.Future[Delivery]") -> None:
         self._settled(future)
-        self._advance()
+        reader = self._reader
+        if reader.asked or self._unparsed or self._paused or reader.expecting:
+            self._advance()
+        else:
+            self._arm()
 
     def _settled(self, future: "asyncio.Future[Delivery]") -> None:
         try:
@@ -343,9 +350,10 @@ class Connection(asyncio.Protocol):
         count = len(delivery.ids) // KEY_ID_BYTES
         if self._door.audit is not None:
             self._audit(200, delivery=delivery)
-        skipped = isinstance(self._call, SkipCall)
+        call = self._call
+        skipped = isinstance(call, SkipCall)
         self._write(200, skip.answer(delivery) if skipped else answers.container(delivery))
-        self._door.figures.keys[self._call.method.segment] += count
+        self._door.figures.keys[call.method.segment] += count
 
     def _fail(self, error: Exception) -> None:
         if self._gone:
@@ -402,11 +410,11 @@ class Connection(asyncio.Protocol):
         final = self._reader.ended or (self._door.closing and not self._unparsed)
         done = final and not self._reader.asked
         last = done or not asked.keep_alive
-        shown = b"" if asked.verb == b"HEAD" else body
-        head = head_of_answer(code, len(body), self._door.dated, fields, last=last)
-        self._transport.write(head + shown)
+        door = self._door
+        head = head_of_answer(code, len(body), door.dated, fields, last=last)
+        self._transport.write(head if asked.verb == b"HEAD" else head + body)
         route = "none" if self._call is None else self._call.method.segment
-        self._door.figures.answered(route, code, perf_counter() - self._began)
+        door.figures.answered(route, code, perf_counter() - self._began)
         if not last:
             return
         if asked.refused is None:

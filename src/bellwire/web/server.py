@@ -12,6 +12,7 @@ from contextlib import suppress
 from types import MappingProxyType
 
 from bellwire.base.memory import keep_freed_memory
+from bellwire.base.threads import take_short_turns
 from bellwire.keys.kme import KeyServer
 from bellwire.keys.status import StatusView
 from bellwire.keys.status_log import StatusRecord
@@ -167,6 +168,7 @@ class KmeServer:
 
     async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> Address:
         keep_freed_memory()
+        take_short_turns()
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(
