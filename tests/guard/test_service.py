@@ -41,11 +41,11 @@ def node(net: Spaces, tmp_path: Path) -> Iterator[Pair]:
 class Process:
     """`bellwire guard`, as an operator starts it."""
 
-    def __init__(self, pair: Pair, folder: Path, *more: str) -> None:
+    def __init__(self, pair: Pair, folder: Path, *more: str, under: tuple[str, ...] = ()) -> None:
         certificate, key = pair.clients.authority.issue(ALICE)
         host, port = pair.a.address
         command = [
-            *(sys.executable, "-m", "bellwire", "guard", "--kme", f"https://{host}:{port}"),
+            *(*under, sys.executable, "-m", "bellwire", "guard", "--kme", f"https://{host}:{port}"),
             *("--cert", str(certificate), "--key", str(key)),
             *("--ca", str(pair.clients.authority.file), "--state", str(folder)),
             *("--print", "--with-parent", "--good", "1", *more),
@@ -82,8 +82,8 @@ class Process:
 def guard(node: Pair, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
-    def start(*more: str) -> Process:
-        started.append(Process(node, tmp_path / "state", *more))
+    def start(*more: str, under: tuple[str, ...] = ()) -> Process:
+        started.append(Process(node, tmp_path / "state", *more, under=under))
         return started[-1]
 
     yield start
@@ -186,6 +186,17 @@ def test_two_guards_do_not_disturb_each_other(
     change(node, RED)
     first.until("stop")
     until(lambda: not net.reaches(), "the rules did not come back")
+
+
+def test_one_capability_is_enough(net: Spaces, node: Pair, guard: Callable[..., Process]) -> None:
+    words = ("--bounding-set=-all,+net_admin", "--inh-caps=-all,+net_admin")
+    process = guard(under=("setpriv", *words))
+    process.until("pass")
+    assert net.reaches()
+    change(node, RED)
+    process.until("stop")
+    assert not net.reaches()
+    assert process.end() == 0
 
 
 @pytest.mark.parametrize("firewall", NAMES)

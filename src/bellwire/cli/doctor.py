@@ -97,6 +97,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
         lambda: disk(settings.state.dir),
         lambda: ports(settings),
         kernel_cache,
+        firewall,
         lambda: locked_versions(Path(__file__).resolve().parents[3]),
     )
     for check in checks:
@@ -258,6 +259,38 @@ def kernel_cache() -> Iterator[Finding]:
             return
     mend = "set NUMBA_CACHE_DIR to a folder you may write"
     yield Finding(name, Level.NOTE, "compiled anew in every process", mend)
+
+
+def firewall() -> Iterator[Finding]:
+    """What a guard would need; nothing is wrong without it."""
+    from bellwire.guard.errors import FirewallFailed, FirewallUnusable, RightsMissing
+    from bellwire.guard.machine import flow_tables, may_change_the_firewall, missing_of_iptables
+    from bellwire.guard.nft import Nft
+
+    rights = may_change_the_firewall()
+    found = "may change the firewall" if rights else "CAP_NET_ADMIN is missing"
+    mend = None if rights else "if you want a guard here: run it as root, or with CAP_NET_ADMIN"
+    yield Finding("guard: rights", Level.OK, found, mend)
+    for kind in ("nft", "legacy"):
+        missing = missing_of_iptables(kind)
+        found = f"{', '.join(missing)} not installed" if missing else "there, with ipset"
+        mend = "if you want a guard on it: install iptables and ipset" if missing else None
+        yield Finding(f"guard: iptables-{kind}", Level.OK, found, mend)
+    try:
+        nft = Nft()
+    except FirewallUnusable as error:
+        yield Finding("guard: nftables", Level.OK, "libnftables not installed", error.hint)
+        return
+    yield Finding("guard: nftables", Level.OK, "libnftables is there")
+    try:
+        flows = flow_tables(nft)
+    except (FirewallFailed, RightsMissing):
+        return  # that it may not be asked is said above
+    finally:
+        nft.close()
+    if flows:
+        found = f"flow tables: {', '.join(flows)}; their packets go past a guard's rules"
+        yield Finding("guard: offload", Level.NOTE, found, "keep guarded ports out of them")
 
 
 def locked_versions(checkout: Path) -> Iterator[Finding]:

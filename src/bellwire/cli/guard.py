@@ -114,6 +114,7 @@ def run(
         told=_print if print_states else lambda _: None,
     )
     guard.begin()
+    _warn_of_offload()
     about = {
         "ready": True,
         "service": "guard",
@@ -149,6 +150,28 @@ async def _guard(
             task.cancel()
         await asyncio.gather(stop, guarding, return_exceptions=True)
         guard.end(remove=remove)
+
+
+def _warn_of_offload() -> None:
+    """Say which connections would go past the rules; where nothing can tell, say nothing."""
+    import structlog
+
+    from bellwire.base.errors import BellwireError
+    from bellwire.guard.machine import flow_tables
+    from bellwire.guard.nft import Nft
+
+    try:
+        nft = Nft()
+        try:
+            flows = flow_tables(nft)
+        finally:
+            nft.close()
+    except BellwireError:
+        return
+    if flows:
+        structlog.get_logger("guard").warning(
+            "flow tables let established connections past the rules", tables=flows
+        )
 
 
 def _enforcer(firewall: Firewall, scope: "Scope", lease_s: float) -> "Enforcer":

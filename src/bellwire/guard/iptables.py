@@ -14,12 +14,12 @@ from typing import Literal
 from bellwire.guard import chains
 from bellwire.guard.enforcer import Blocked
 from bellwire.guard.errors import FirewallFailed, FirewallUnusable, RightsMissing
+from bellwire.guard.machine import PLACES
 from bellwire.guard.scope import Scope
 
 Kind = Literal["nft", "legacy"]
 
 _FAMILIES = {4: "iptables", 6: "ip6tables"}
-_PLACES = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin"
 _WITHIN_S = 10.0
 _TRIES, _PAUSE_S = 50, 0.02
 _COUNTED = re.compile(r"\[(\d+):(\d+)\] (.*)")
@@ -204,7 +204,7 @@ class IptablesEnforcer:
                 errors="replace",
                 check=False,
                 timeout=_WITHIN_S,
-                env={"LC_ALL": "C", "PATH": _PLACES},
+                env={"LC_ALL": "C", "PATH": PLACES},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise FirewallFailed(f"{line[0]}: {error}") from error
@@ -221,7 +221,7 @@ class IptablesEnforcer:
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name, path=_PLACES)
+    found = shutil.which(name, path=PLACES)
     if found is None:
         package = "ipset" if name == "ipset" else "iptables"
         raise FirewallUnusable(
