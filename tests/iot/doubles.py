@@ -9,7 +9,6 @@ from pathlib import Path
 from bellwire.base.secret import Secret
 from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite
 from bellwire.crypto.kem import XWingPrivateKey
-from bellwire.iot.authority import TrustFiles
 from bellwire.iot.cloud import Cloud
 from bellwire.iot.counters import SeenCounters
 from bellwire.iot.destination import Address
@@ -23,6 +22,7 @@ from bellwire.iot.limits import Limits
 from bellwire.iot.readings import Readings
 from bellwire.iot.store import CloudStore
 from bellwire.iot.tickets import TicketFile
+from bellwire.iot.trust_files import TrustFiles
 
 DEVICE_KEY = XWingPrivateKey.from_seed(bytes([1]) * 32)
 CLOUD_KEY = XWingPrivateKey.from_seed(bytes([2]) * 32)

@@ -35,10 +35,12 @@ from bellwire.iot.cloud import Cloud
 from bellwire.iot.datagram_desk import DatagramDesk, Sender
 from bellwire.iot.datagram_wire import CallingWire
 from bellwire.iot.destination import Destination
-from bellwire.iot.device import Device, SendReport
+from bellwire.iot.device import Device
 from bellwire.iot.limits import Limits
 from bellwire.iot.line import StreamWire, Wire
-from bellwire.iot.mqtt import MqttAddress, MqttListener
+from bellwire.iot.mqtt import MqttAddress
+from bellwire.iot.mqtt_listener import MqttListener
+from bellwire.iot.sending import SendReport
 from bellwire.iot.tickets import TicketFile
 from bellwire.iot.udp import UdpAddress
 

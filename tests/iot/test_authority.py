@@ -10,17 +10,10 @@ from bellwire.channel.certificates import Role, Trust
 from bellwire.channel.errors import CertificateRefused, HandshakeRefused
 from bellwire.iot import authority as module
 from bellwire.iot import enrolment
-from bellwire.iot.authority import (
-    PUBLIC_FILE,
-    REVOKED_FILE,
-    Authority,
-    TrustFiles,
-    create,
-    load,
-    read_authority,
-)
+from bellwire.iot.authority import PUBLIC_FILE, REVOKED_FILE, Authority, create, load
 from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import PublicIdentity, load_or_create
+from bellwire.iot.trust_files import TrustFiles, read_authority
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -8,10 +8,11 @@ from tests.iot.doubles import CLOUD, DEVICE, STRANGER_KEY, Bench, readings
 from bellwire.channel.certificates import Role
 from bellwire.channel.errors import CertificateRefused
 from bellwire.iot import cloud_certificate, enrolment
-from bellwire.iot.authority import PUBLIC_FILE, REVOKED_FILE, Authority, TrustFiles, create
+from bellwire.iot.authority import PUBLIC_FILE, REVOKED_FILE, Authority, create
 from bellwire.iot.cloud_certificate import CloudCertificate
 from bellwire.iot.errors import CloudSilent, IdentityError
 from bellwire.iot.identity import PublicIdentity
+from bellwire.iot.trust_files import TrustFiles
 
 
 class Time:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.iot.broker import Mosquitto, mosquitto
 from tests.iot.doubles import DEVICE, Bench, readings
 from tests.iot.test_hostile import connection, enrolled
 
@@ -14,12 +15,17 @@ from bellwire.channel.certificates import Role
 from bellwire.channel.errors import HandshakeRefused
 from bellwire.iot import authority as authorities
 from bellwire.iot import limits as limits_module
-from bellwire.iot.authority import REVOKED_FILE, TrustFiles
+from bellwire.iot.authority import REVOKED_FILE
+from bellwire.iot.destination import Destination
 from bellwire.iot.errors import CloudUnreachable
 from bellwire.iot.events import Arrived, Event
 from bellwire.iot.limits import Limits
 from bellwire.iot.messages import Batch, Holding, Open, decode_from_cloud, encode
+from bellwire.iot.mqtt import MqttAddress
+from bellwire.iot.mqtt_listener import MqttListener
 from bellwire.iot.rates import Rate
+from bellwire.iot.trust_files import TrustFiles
+from bellwire.iot.udp import UdpAddress
 
 OFTEN = Limits(handshake_s=20, idle_s=20, recheck_s=0.01)
 
@@ -62,6 +68,41 @@ def test_a_drained_cloud_answers_the_batch_that_came_and_says_that_it_closes(ben
         assert bench.reasons == ""
 
     run(work())
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp", "mqtt"])
+def test_over_every_transport_a_drained_cloud_ends_sessions_and_takes_no_new_ones(
+    transport: str, bench: Bench, tmp_path: Path
+) -> None:
+    async def work(broker: Mosquitto) -> None:
+        async with bench.running(limits=OFTEN) as cloud:
+            to: Destination = bench.address
+            if transport == "udp":
+                to = UdpAddress(*await cloud.start_udp("127.0.0.1", 0))
+            elif transport == "mqtt":
+                listener = MqttListener(cloud.door, cloud.reception, notify=lambda event: None)
+                cloud.add(listener)
+                listener.start(broker.broker)
+                to = MqttAddress(broker.broker)
+            follows = asyncio.create_task(
+                bench.device().follow(b"s" * 32, lambda: readings(5), _for_ever, to)
+            )
+            await until(lambda: len(bench.arrived) == 5)
+            assert await cloud.drain(20) == 0
+            with pytest.raises(CloudUnreachable):
+                await follows
+            with pytest.raises(CloudUnreachable):
+                await bench.device(timeout_s=1).send(readings(5), to)
+            assert len(bench.sessions) == 1
+
+    with mosquitto(tmp_path) as broker:
+        run(work(broker))
+
+
+async def _for_ever(count: int, within_s: float) -> bool:
+    """Readings come, and none after the fifth; the device asks whether its cloud is there."""
+    await asyncio.sleep(0.05)
+    return True
 
 
 def test_a_drained_cloud_ends_idle_sessions_and_takes_no_new_ones(bench: Bench) -> None:

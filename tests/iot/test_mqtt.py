@@ -27,7 +27,8 @@ from bellwire.iot.errors import (
     TransportMissing,
 )
 from bellwire.iot.events import BrokerChanged
-from bellwire.iot.mqtt import MqttAddress, MqttListener
+from bellwire.iot.mqtt import MqttAddress
+from bellwire.iot.mqtt_listener import MqttListener
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +184,8 @@ def test_a_cloud_publishes_only_where_devices_of_its_own_listen(
 ) -> None:
     from bellwire.channel.fragments import Knock, make_knock
     from bellwire.channel.messages import Suite
-    from bellwire.iot.mqtt import _sender
     from bellwire.iot.mqtt_link import MqttLink
+    from bellwire.iot.mqtt_listener import _sender
 
     link = MqttLink(server.broker, identifier="x", listen="x", take=lambda *_: None)
     assert _sender(link, "test/bellwire", topic) is None

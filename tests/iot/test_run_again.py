@@ -13,7 +13,7 @@ from tests.iot.broker import Mosquitto, mosquitto
 from tests.iot.doubles import CLOUD, Bench
 
 from bellwire.iot import enrolment
-from bellwire.iot.mqtt import MqttListener
+from bellwire.iot.mqtt_listener import MqttListener
 
 PROGRAM = "from bellwire.cli.device_entry import main; main()"
 

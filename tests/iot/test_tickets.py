@@ -14,10 +14,11 @@ from bellwire.channel.errors import HandshakeRefused
 from bellwire.channel.handshake import Policy, Suite, Ticket
 from bellwire.channel.protections import Protections
 from bellwire.channel.resumption import TICKET_LIFE_S
-from bellwire.iot.authority import PUBLIC_FILE, REVOKED_FILE, TrustFiles, create
+from bellwire.iot.authority import PUBLIC_FILE, REVOKED_FILE, create
 from bellwire.iot.errors import KeyRefused
 from bellwire.iot.identity import write_public
 from bellwire.iot.tickets import TicketFile
+from bellwire.iot.trust_files import TrustFiles
 
 PROTECTIONS = Protections("hardware", Suite.CHACHA20_POLY1305, qkd_keys=3, resumed=2)
 TICKET = Ticket(b"h" * 16, Secret(b"p" * 32), CLOUD.fingerprint, PROTECTIONS)

@@ -111,7 +111,6 @@ def command(
     from bellwire.cli.cloud_doors import Doors
     from bellwire.cli.cloud_teller import Teller
     from bellwire.iot import identity
-    from bellwire.iot.authority import TrustFiles
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
     from bellwire.iot.figures import CloudFigures, shown
@@ -119,6 +118,7 @@ def command(
     from bellwire.iot.outputs.place import parse_place
     from bellwire.iot.outputs.running import Outputs
     from bellwire.iot.store import CloudStore
+    from bellwire.iot.trust_files import TrustFiles
     from bellwire.node import logs
     from bellwire.node.settings import load
 

@@ -23,8 +23,8 @@ from bellwire.cli.session import (
 if TYPE_CHECKING:
     from bellwire.iot.cloud_certificate import CloudCertificate
     from bellwire.iot.code import Code
-    from bellwire.iot.device import SendReport
     from bellwire.iot.identity import PublicIdentity
+    from bellwire.iot.sending import SendReport
 
 app = typer.Typer(no_args_is_help=True, help="An IoT device: enrol it with a cloud, send readings.")
 app.add_typer(device_ca.app, name="ca")

@@ -104,7 +104,8 @@ def revoke(
 ) -> None:
     """Take a certificate back: renew the list that clouds read."""
     from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, Role
-    from bellwire.iot.authority import REVOKED_FILE, load, read_public_bytes
+    from bellwire.iot.authority import REVOKED_FILE, load
+    from bellwire.iot.trust_files import read_public_bytes
 
     authority = load(*_place(state, config, key_protection))
     data = read_public_bytes(certificate, MAX_CERTIFICATE_BYTES)

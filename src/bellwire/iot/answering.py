@@ -23,13 +23,13 @@ from bellwire.channel.macs import Hello
 from bellwire.channel.messages import Kind
 from bellwire.channel.session import Session
 from bellwire.crypto.kem import XWingPrivateKey
-from bellwire.iot.authority import TrustFiles
 from bellwire.iot.enrol_messages import is_request
 from bellwire.iot.enrolling import Enroller
 from bellwire.iot.errors import KeyRefused
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import KeySource
 from bellwire.iot.line import Line, Wire, fetch_for
+from bellwire.iot.trust_files import TrustFiles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from typing import Protocol
 from bellwire.channel.handshake import Gate, Policy, SessionOptions, Suite, TicketBox
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.answering import Door
-from bellwire.iot.authority import TrustFiles
 from bellwire.iot.counters import SeenCounters
 from bellwire.iot.enrolling import Enroller
 from bellwire.iot.entrance import Entrance
@@ -26,11 +25,15 @@ from bellwire.iot.reception import Reception
 from bellwire.iot.store import CloudStore
 from bellwire.iot.streams import OpenStreams
 from bellwire.iot.tcp_listener import TcpListener
-from bellwire.iot.udp import UdpListener
+from bellwire.iot.trust_files import TrustFiles
+from bellwire.iot.udp_listener import UdpListener
 
 
 class Listener(Protocol):
     """Takes devices over a transport, until it is closed after the reception."""
+
+    def stop(self) -> None:
+        """Take no new ones; again is harmless."""
 
     async def close(self) -> None:
         """Take nothing more; again is harmless."""
@@ -128,7 +131,9 @@ class Cloud:
         Returns:
             How many connections did not end in time.
         """
-        self._tcp.stop()
+        listeners: list[Listener] = [self._tcp, self._udp, *self._more]
+        for each in listeners:
+            each.stop()
         return await self.reception.drain(within_s)
 
     def add(self, listener: Listener) -> None:

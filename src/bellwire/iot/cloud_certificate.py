@@ -11,15 +11,15 @@ from typing import Final
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.private import write_whole
 from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, Role, Trust
-from bellwire.iot.authority import (
+from bellwire.iot.errors import IdentityError
+from bellwire.iot.identity import PublicIdentity
+from bellwire.iot.trust_files import (
     MAX_LIST_BYTES,
     MAX_PUBLIC_FILE,
     TrustFiles,
     read_authority,
     read_public_bytes,
 )
-from bellwire.iot.errors import IdentityError
-from bellwire.iot.identity import PublicIdentity
 
 CERTIFICATE_FILE: Final = "cloud.cert"
 AUTHORITY_FILE: Final = "cloud.authority"

@@ -68,6 +68,7 @@ class DatagramDesk:
         self._seats: dict[bytes, _Visit] = {}
         self._done: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     def receive(self, datagram: bytes, sender: Sender | None) -> None:
         """Take a datagram; what does not belong here is dropped without a word.
@@ -81,11 +82,15 @@ class DatagramDesk:
             self._take_record(datagram, sender)
         elif sender is not None:
             with contextlib.suppress(HandshakeFailed):
-                if kind == Kind.KNOCK:
+                if kind == Kind.KNOCK and not self._stopped:
                     now = self._door.clock()
                     sender.carry(self._door.gate.knock(datagram, sender.source, now))
-                else:
+                elif kind != Kind.KNOCK:
                     self._take_fragment(datagram, sender)
+
+    def stop(self) -> None:
+        """Take no new handshakes; those that have begun, and sessions, go on. Again is harmless."""
+        self._stopped = True
 
     async def close(self) -> None:
         """Wait until all sessions, which the reception ends, are closed."""
@@ -106,6 +111,8 @@ class DatagramDesk:
         if (sender.name, fragment.digest) in self._done:
             return
         visit = self._visits.get(sender.name)
+        if visit is None and self._stopped:
+            return
         if visit is None:
             visit = self._visits[sender.name] = _Visit(self, sender)
             task = asyncio.create_task(self._host(visit))

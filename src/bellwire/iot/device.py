@@ -11,86 +11,23 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import Truncated
 from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite, Ticket, fingerprint
 from bellwire.channel.messages import Transport
-from bellwire.channel.protections import Protections
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.calling import Call, initiate
 from bellwire.iot.counters import CallCounter
 from bellwire.iot.destination import Destination
-from bellwire.iot.errors import (
-    CloudRejected,
-    CloudSilent,
-    CloudUnreachable,
-    KeyRefused,
-    ProtocolError,
-    RangeError,
-    StreamMismatch,
-)
+from bellwire.iot.errors import CloudSilent, CloudUnreachable, KeyRefused, RangeError
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keys import KeySource
 from bellwire.iot.line import Line, Wire, draw_for
-from bellwire.iot.messages import (
-    Batch,
-    Finish,
-    FromCloud,
-    FromDevice,
-    Holding,
-    Open,
-    Rejected,
-    Stored,
-    decode_from_cloud,
-    encode,
-    stream_of_content,
-    stream_of_name,
-)
+from bellwire.iot.messages import stream_of_content, stream_of_name
 from bellwire.iot.readings import Readings
+from bellwire.iot.sending import Sending, SendReport
 from bellwire.iot.tickets import TicketFile
-
-KEEP_S: Final = 20.0
-"""So often, a session with nothing to send says something: a cloud lets idle ones go after 60 s."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendReport:
-    """What a send came to.
-
-    Attributes:
-        stream: Name of the stream, 32 bytes.
-        readings: How many the file has.
-        sent: How many this send brought over.
-        already: How many the cloud had before.
-        stored: How many it has now.
-        sha256_in: Of the first `stored` readings, as the device has them.
-        sha256_out: Of the readings that the cloud has.
-        protections: What the session's keys rested on.
-        handshake_s: From our first message of the handshake to our last.
-        answers_s: Of each batch, from sending it to its acknowledgement.
-        records: That we sent.
-        overhead_bytes: Of these records beside the readings, all of them together.
-    """
-
-    stream: bytes
-    readings: int
-    sent: int
-    already: int
-    stored: int
-    sha256_in: bytes
-    sha256_out: bytes
-    protections: Protections
-    handshake_s: float
-    answers_s: tuple[float, ...]
-    records: int
-    overhead_bytes: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether the cloud has the whole file."""
-        return self.stored == self.readings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +103,7 @@ class Device:
         stream = self.stream(readings, stream_name)
 
         async def work(line: Line) -> SendReport:
-            conversation = _Conversation(line, lambda: readings, stream, self.timeout_s, progress)
+            conversation = Sending(line, lambda: readings, stream, self.timeout_s, progress)
             return await conversation.run(first, stop)
 
         return await self._session(to, work)
@@ -195,7 +132,7 @@ class Device:
         """
 
         async def work(line: Line) -> SendReport:
-            conversation = _Conversation(line, readings, stream, self.timeout_s, progress)
+            conversation = Sending(line, readings, stream, self.timeout_s, progress)
             return await conversation.follow(more)
 
         return await self._session(to, work)
@@ -261,107 +198,6 @@ class Device:
             return await draw_for(self.policy, self.keys)
         except KeyRefused as error:
             raise KeyRefused(f"nothing was sent: {error}", hint=error.hint) from error
-
-
-class _Conversation:
-    """One send over one line."""
-
-    def __init__(
-        self,
-        line: Line,
-        readings: Callable[[], Readings],
-        stream: bytes,
-        timeout_s: float,
-        progress: Callable[[int], None],
-    ) -> None:
-        self._line = line
-        self._readings = readings
-        self._stream = stream
-        self._timeout_s = timeout_s
-        self._progress = progress
-        self._answers_s: list[float] = []
-        self._text_bytes = 0
-
-    async def run(self, first: int, stop: int) -> SendReport:
-        before = await self._hold(Open(self._stream))
-        already = before.count
-        if first > already:
-            raise RangeError(
-                f"expected the cloud to have the {first} readings before, got {already}",
-                hint=f"Send from reading {already}.",
-            )
-        count = already
-        for at, batch in self._readings().batches(max(first, already), stop):
-            count = await self._store(Batch(at, batch))
-        return await self._end(already, count)
-
-    async def follow(self, more: Callable[[int, float], Awaitable[bool]]) -> SendReport:
-        """Send what comes, and say something now and then, until no more comes."""
-        already = count = (await self._hold(Open(self._stream))).count
-        while await more(count, KEEP_S):
-            readings = self._readings()
-            if len(readings) == count:
-                await self._hold(Finish())
-            for at, batch in readings.batches(count, len(readings)):
-                count = await self._store(Batch(at, batch))
-        return await self._end(already, count)
-
-    async def _end(self, already: int, count: int) -> SendReport:
-        after = await self._hold(Finish())
-        readings = self._readings()
-        if after.count != count:
-            raise ProtocolError(f"expected the cloud to hold {count} readings, got {after.count}")
-        await self._line.finish(self._timeout_s)
-        return SendReport(
-            stream=self._stream,
-            readings=len(readings),
-            sent=count - already,
-            already=already,
-            stored=count,
-            sha256_in=readings.sha256(count),
-            sha256_out=after.sha256,
-            protections=self._line.session.protections,
-            handshake_s=0.0,
-            answers_s=tuple(self._answers_s),
-            records=self._line.traffic.sent_records,
-            overhead_bytes=self._line.traffic.sent_bytes - self._text_bytes,
-        )
-
-    async def _hold(self, message: Open | Finish) -> Holding:
-        """What the cloud holds, checked against what we have."""
-        answer = await self._ask(message)
-        if not isinstance(answer, Holding):
-            raise ProtocolError("expected the cloud to say what it holds, got another answer")
-        readings = self._readings()
-        known = answer.count <= len(readings)
-        if not known or answer.sha256 != readings.sha256(answer.count):
-            raise StreamMismatch(
-                f"the cloud holds {answer.count} readings under this stream's name, "
-                "and they are not the first ones of this file",
-                hint="Give the file another stream name, or none.",
-            )
-        return answer
-
-    async def _store(self, batch: Batch) -> int:
-        began = time.perf_counter()
-        answer = await self._ask(batch)
-        self._answers_s.append(time.perf_counter() - began)
-        self._text_bytes += sum(map(len, batch.readings))
-        expected = batch.first + len(batch.readings)
-        if not isinstance(answer, Stored) or answer.count != expected:
-            raise ProtocolError(f"expected the cloud to store {expected} readings, got otherwise")
-        self._progress(len(batch.readings))
-        return expected
-
-    async def _ask(self, message: FromDevice) -> FromCloud:
-        await self._line.send(encode(message), self._timeout_s)
-        data = await self._line.receive(self._timeout_s)
-        if data is None:
-            raise ConnectionEnded("the cloud closed the session")
-        answer = decode_from_cloud(data)
-        if isinstance(answer, Rejected):
-            raise CloudRejected(answer.reason)
-        return answer
 
 
 def _unreachable(to: Destination) -> CloudUnreachable:

@@ -9,7 +9,6 @@ from bellwire.channel.certificates import MAX_CERTIFICATE_BYTES, Role
 from bellwire.crypto.kek.source import KekSource
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot import cloud_certificate
-from bellwire.iot.authority import certified, read_authority, read_public_bytes
 from bellwire.iot.cloud_certificate import CloudCertificate
 from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import (
@@ -19,6 +18,7 @@ from bellwire.iot.identity import (
     read_public,
     write_public,
 )
+from bellwire.iot.trust_files import certified, read_authority, read_public_bytes
 
 PUBLIC_FILE: Final = "device.pub"
 CERTIFICATE_FILE: Final = "device.cert"

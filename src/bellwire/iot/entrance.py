@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 
 from bellwire.channel.errors import TooManyHandshakes
 from bellwire.iot.answering import Guests
-from bellwire.iot.authority import TrustFiles
 from bellwire.iot.events import Event, KeyFileIgnored
 from bellwire.iot.identity import AllowList
+from bellwire.iot.trust_files import TrustFiles
 
 
 class Entrance:

@@ -6,28 +6,19 @@ as after a log was rotated or cut off, is taken from its beginning.
 """
 
 import asyncio
-import csv
 import hashlib
-import io
 import itertools
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
-
-import msgspec
 
 from bellwire.iot.errors import DataError
 from bellwire.iot.marks import Mark, source_of
 from bellwire.iot.messages import MAX_READING_BYTES
-from bellwire.iot.readings import (
-    JSON_SUFFIXES,
-    MAX_GROUP_BYTES,
-    MAX_GROUP_READINGS,
-    Group,
-    check_line,
-)
+from bellwire.iot.readings import MAX_GROUP_BYTES, MAX_GROUP_READINGS, Group
+from bellwire.iot.rows import RowForm
 
 POLL_S: Final = 0.5
 """How often a file that is followed is looked at when it has nothing new."""
@@ -131,7 +122,7 @@ class _File:
         self._hash = hashlib.sha256()
         self._offset = 0  # of what is taken
         self._line = 0
-        self._form: _Form | None = None
+        self._form: RowForm | None = None
         self._ahead = bytearray()
         self._bad: DataError | None = None
 
@@ -161,7 +152,7 @@ class _File:
                 self._line + 1,
                 "expected the file to end with the line that was taken as its last, got more",
             )
-        self._form = _Form(self._path, beginning[:1])
+        self._form = RowForm(self._path, beginning[:1])
         if not self._form.json:
             self._form.learn(beginning)
         return True
@@ -214,7 +205,7 @@ class _File:
 
     def _group(self, lines: Iterator[bytes]) -> Group | None:
         if self._form is None and self._ahead:
-            self._form = _Form(self._path, bytes(self._ahead[:1]))
+            self._form = RowForm(self._path, bytes(self._ahead[:1]))
         readings: list[bytes] = []
         size = 0
         try:
@@ -237,81 +228,3 @@ class _File:
         self._offset += size
         self._line += taken.count(b"\n")
         return Group(readings, Mark(self.source, self._offset, self._hash.digest()))
-
-
-class _NeedsMore(Exception):
-    """A row in quotes goes on in the next line."""
-
-
-class _Form:
-    """What a file's readings are, from its name or its first byte on."""
-
-    def __init__(self, path: Path, first: bytes) -> None:
-        self.json = path.suffix.lower() in JSON_SUFFIXES or first in (b"{", b"[")
-        self._path = path
-        self._columns = 0
-
-    def learn(self, beginning: bytes) -> None:
-        """See how many columns there are, in lines that were taken before."""
-        next(self.rows(io.BytesIO(beginning), 0))
-
-    def rows(self, lines: Iterable[bytes], number: int) -> Iterator[bytes]:
-        """Lines joined to readings, as long as there are whole ones; DataError if one is none.
-
-        Args:
-            lines: With their ends.
-            number: How many lines are before them.
-        """
-        return self._json_rows(lines, number) if self.json else self._csv_rows(lines, number)
-
-    def _json_rows(self, lines: Iterable[bytes], number: int) -> Iterator[bytes]:
-        for line in lines:
-            number += 1
-            check_line(self._path, number, line)
-            try:
-                msgspec.json.decode(line)
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise DataError(
-                    self._path, number, f"expected a line of JSON, got another: {error}"
-                ) from error
-            yield line
-
-    def _csv_rows(self, lines: Iterable[bytes], number: int) -> Iterator[bytes]:
-        row: list[bytes] = []
-        first = number + 1
-        reader = csv.reader(self._texts(lines, number, row), strict=True)
-        while True:
-            try:
-                columns = len(next(reader))
-            except _NeedsMore:
-                return
-            except csv.Error as error:
-                raise DataError(
-                    self._path, first, f"expected a row of CSV, got: {error}"
-                ) from error
-            self._columns = self._columns or columns
-            if columns != self._columns:
-                raise DataError(
-                    self._path,
-                    first,
-                    f"expected {self._columns} columns as in line 1, got {columns}",
-                )
-            yield b"".join(row)
-            first += len(row)
-            row.clear()
-
-    def _texts(self, lines: Iterable[bytes], number: int, row: list[bytes]) -> Iterator[str]:
-        """Lines as text, each also at the end of `row`, which their reader empties."""
-        size = 0
-        for line in lines:
-            number += 1
-            check_line(self._path, number, line)
-            size = size + len(line) if row else len(line)
-            if size > MAX_READING_BYTES:
-                first = number - len(row)
-                raise DataError(
-                    self._path, first, f"expected at most {MAX_READING_BYTES:,} bytes, got more"
-                )
-            row.append(line)
-            yield line.decode()
-        raise _NeedsMore
