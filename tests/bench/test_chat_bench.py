@@ -57,7 +57,7 @@ def test_without_nats_server_there_are_no_ratios_to_it() -> None:
 
 def test_what_a_server_does_not_take_ends_the_measurement() -> None:
     with (
-        figures._child("bellwire.bench.rivals.websockets_json") as plain,
+        figures.child("bellwire.bench.rivals.websockets_json") as plain,
         pytest.raises(subprocess.CalledProcessError),
     ):
         figures._measure("nats", plain, 0.01)

@@ -73,8 +73,8 @@ def run(quick: bool = False) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bwchat") as name, contextlib.ExitStack() as running:
         folder = Path(name)
         relay = str(folder.joinpath("relay"))
-        ours = running.enter_context(_child("bellwire.bench.chat.side", relay))
-        plain = running.enter_context(_child("bellwire.bench.rivals.websockets_json"))
+        ours = running.enter_context(child("bellwire.bench.chat.side", relay))
+        plain = running.enter_context(child("bellwire.bench.rivals.websockets_json"))
         nats = running.enter_context(_nats(folder.joinpath("nats")))
         servers = {"bellwire": ours, "bellwire-absent": ours, "json": plain}
         if nats is not None:
@@ -128,7 +128,7 @@ def _rates(best: dict[str, _Carried]) -> list[Figure]:
 
 def _crowd(relay: _Server, size: _Size) -> list[Figure]:
     before = relay.process.memory_info().rss
-    with _child("bellwire.bench.chat.crowd", str(relay.port), str(size.crowd)):
+    with child("bellwire.bench.chat.crowd", str(relay.port), str(size.crowd)):
         grown = relay.process.memory_info().rss - before
         crowded = _measure("bellwire", relay, size.seconds)
     here = f"{size.crowd:,} clients logged in and listening"
@@ -159,7 +159,7 @@ def _processor_s(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def _child(module: str, *arguments: str) -> Iterator[_Server]:
+def child(module: str, *arguments: str) -> Iterator[_Server]:
     """A module of ours as a process, which says when it is there and ends with its input."""
     with subprocess.Popen(
         [sys.executable, "-m", module, *arguments],

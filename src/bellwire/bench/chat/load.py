@@ -22,6 +22,9 @@ WINDOW: Final = 64
 CHUNK: Final = 32
 """Messages of one write."""
 
+PACE_S: Final = 0.005
+"""How often a load that is bounded looks whether it may go on."""
+
 QUIET_S: Final = 10.0
 """After which a server that says nothing has failed."""
 
@@ -35,8 +38,15 @@ DIALECTS: Final[dict[str, Callable[[int, int], Dialect]]] = {
 }
 
 
-class _Pair:
-    """What is under way of one pair."""
+class Pair:
+    """What is under way of one pair.
+
+    Attributes:
+        dialect: What the two speak.
+        sent: Messages so far.
+        came: Those that the receiver has.
+        done: Those that the server says are done.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -48,9 +58,10 @@ class _Pair:
         counts = [self.came] if self.dialect.receiver is not None else []
         return min([*counts, *([self.done] if self.dialect.confirms else [])])
 
-    def fill(self) -> None:
-        """Send while there is room for a whole chunk."""
-        while WINDOW - (self.sent - self.over) >= CHUNK:
+    def fill(self, chunks: int | None = None) -> None:
+        """Send while there is room for a whole chunk, so many chunks at most."""
+        while WINDOW - (self.sent - self.over) >= CHUNK and chunks != 0:
+            chunks = None if chunks is None else chunks - 1
             self.dialect.sender.sendall(self.dialect.batch(CHUNK))
             self.sent += CHUNK
 
@@ -78,7 +89,25 @@ def _read(line: socket.socket) -> bytes:
 def measure(dialect: str, port: int, pairs: int, seconds: float) -> dict[str, float]:
     """Send between so many pairs for so long, and wait until all has come."""
     makes = DIALECTS[dialect]
-    every = [_Pair(makes(port, number)) for number in range(pairs)]
+    return drive([Pair(makes(port, number)) for number in range(pairs)], seconds)
+
+
+def drive(every: list[Pair], seconds: float, per_s: float | None = None) -> dict[str, float]:
+    """Have pairs send for so long, and wait until all has come.
+
+    Args:
+        every: Pairs; what they have sent before must have come.
+        seconds: Wall-clock time.
+        per_s: Messages a second of all together, at most; None: as many as they can.
+
+    Returns:
+        `messages`, `seconds` from the first sent to the last that came, and `processor_s` of ours.
+
+    Raises:
+        ConnectionError: a server ended a line, or did not do what it should.
+        TimeoutError: nothing came any more before all had.
+    """
+    before = sum(pair.sent for pair in every)
     with selectors.DefaultSelector() as chosen:
         for pair in every:
             pair.dialect.sender.settimeout(QUIET_S)
@@ -87,21 +116,26 @@ def measure(dialect: str, port: int, pairs: int, seconds: float) -> dict[str, fl
             if pair.dialect.confirms:
                 chosen.register(pair.dialect.sender, selectors.EVENT_READ, pair.from_sender)
         began, processor = time.perf_counter(), time.process_time()
-        until = began + seconds
-        for pair in every:
-            pair.fill()
-        while any(pair.over < pair.sent for pair in every):
-            ready = chosen.select(QUIET_S)
-            if not ready:
+        quiet_since = began
+        while True:
+            now = time.perf_counter()
+            if now < began + seconds:
+                for pair in every:
+                    sent = sum(each.sent for each in every) - before
+                    if per_s is None or sent < per_s * (now - began):
+                        pair.fill(1 if per_s else None)
+            elif all(pair.over == pair.sent for pair in every):
+                break
+            ready = chosen.select(PACE_S if per_s else QUIET_S)
+            quiet_since = now if ready else quiet_since
+            if now - quiet_since > QUIET_S:
                 raise TimeoutError(f"expected that all comes, got nothing more for {QUIET_S} s")
             for key, _ in ready:
                 key.data()
-            if time.perf_counter() < until:
-                for pair in every:
-                    pair.fill()
         took = time.perf_counter() - began
         spent = time.process_time() - processor
-    return {"messages": sum(pair.sent for pair in every), "seconds": took, "processor_s": spent}
+    sent = sum(pair.sent for pair in every) - before
+    return {"messages": sent, "seconds": took, "processor_s": spent}
 
 
 def main() -> None:

@@ -132,19 +132,31 @@ class Ours:
     confirms = True
 
     def __init__(self, port: int, number: int, *, listen: bool) -> None:
+        self._number = number
         self._owner = Owner(port, number, listen=listen)
         self.receiver = self._owner.line.socket if listen else None
         line = WebSocket(port)
         line.read()
         self.sender = line.socket
         self._rest_in = self._rest_out = b""
-        self._sent = 0
+        self._sent = self._came = 0
         example = encode(
             Drop(0, self._owner.right, bytes(16), TTL_S, _MESSAGE.ljust(PAYLOAD_BYTES))
         )
         self._drop = np.frombuffer(frame_of_client(example), np.uint8)
         self._head = len(self._drop) - len(example)
         self._safe = np.frombuffer(frame_of_client(b"\x06" + bytes(8)), np.uint8)
+
+    def close(self) -> None:
+        """End both lines."""
+        self.sender.close()
+        self._owner.line.socket.close()
+
+    def come_back(self, port: int) -> None:
+        """The owner listens now."""
+        self._owner.line.socket.close()
+        self._owner = Owner(port, self._number, listen=True)
+        self.receiver = self._owner.line.socket
 
     def batch(self, count: int) -> bytes:
         """Each with its own number and token."""
@@ -155,11 +167,16 @@ class Ours:
         at = self._head + 1
         frames[:, at : at + 4] = raw[:, 4:]
         frames[:, at + 36 : at + 44] = raw
+        frames[:, -8:] = raw
         return frames.tobytes()
 
     def received(self, data: bytes) -> tuple[int, bytes]:
-        """Each is said to be safe."""
+        """Each must be the next that was sent, and is said to be safe."""
         whole, self._rest_in = _whole(self._rest_in + data, 4 + 25 + PAYLOAD_BYTES)
+        numbers = np.ascontiguousarray(whole[:, -8:]).view(">u8").ravel()
+        if not (numbers == np.arange(self._came + 1, self._came + len(whole) + 1)).all():
+            raise ConnectionError("expected each message once and in order, got another")
+        self._came += len(whole)
         safes = np.tile(self._safe, (len(whole), 1))
         safes[:, 7:] = whole[:, 21:29]
         return len(whole), safes.tobytes()
