@@ -25,7 +25,7 @@ CHUNK: Final = 32
 PACE_S: Final = 0.005
 """How often a load that is bounded looks whether it may go on."""
 
-QUIET_S: Final = 10.0
+QUIET_S: Final = 30.0
 """After which a server that says nothing has failed."""
 
 DIALECTS: Final[dict[str, Callable[[int, int], Dialect]]] = {
