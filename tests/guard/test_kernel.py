@@ -1,13 +1,14 @@
 """Rules on the real kernel: what is stopped, what is not, and what becomes of them alone."""
 
 import contextlib
+import random
 import shutil
 import socket
 import time
-from pathlib import Path
 
 import pytest
 from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, ROUTER, V4, Spaces, echoed, until
+from tests.guard.torment import files_open, torment
 from tests.guard.walls import Wall, run, wall
 
 from bellwire.guard.enforcer import Enforcer, NftEnforcer
@@ -17,10 +18,6 @@ from bellwire.guard.nft import Nft
 from bellwire.guard.scope import Scope, read_addresses
 
 FAMILIES = list(ADDRESS)
-
-
-def files_open() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def started(enforcer: Enforcer) -> Enforcer:
@@ -296,16 +293,14 @@ def test_without_ipset_or_a_program_it_does_not_begin(
 
 
 def test_cycles_leave_nothing_behind(net: Spaces, each_wall: Wall) -> None:
-    cycles = 1000 if each_wall.name == "nftables" else 25
-    enforcer = guarding(each_wall)
-    before, files = each_wall.listed(), files_open()
-    for _ in range(cycles):
+    cycles = 100 if each_wall.name == "nftables" else 8
+    assert torment(net, each_wall, random.Random(1), cycles) == []
+
+
+def test_a_thousand_leases_leave_nothing_behind(net: Spaces, nft: Nft) -> None:
+    enforcer = started(NftEnforcer(nft, Scope()))
+    before, files = nft.read("list ruleset"), files_open()
+    for _ in range(1000):
         enforcer.permit(30.0)
         enforcer.forbid()
-    assert each_wall.listed() == before
-    assert files_open() == files
-    enforcer.remove()
-    before = each_wall.listed()
-    for _ in range(5):
-        guarding(each_wall).remove()
-    assert each_wall.listed() == before
+    assert (nft.read("list ruleset"), files_open()) == (before, files)

@@ -355,8 +355,10 @@ def test_a_node_that_refuses_us_or_is_another_gives_no_leave(
 class Liar:
     """A server with a certificate that is believed, and words of its own."""
 
-    def __init__(self, node: Pair, words: bytes) -> None:
-        self._tls = node.clients.server("liar")
+    def __init__(self, node: Pair, words: bytes, **certificate: Any) -> None:
+        chain, key = node.clients.authority.issue("liar", **certificate)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(chain, key)
         self._words = words
 
     @contextlib.asynccontextmanager
@@ -409,11 +411,33 @@ def test_a_server_that_answers_garbage_or_nothing_gives_no_leave(
     asyncio.run(test())
 
 
+def green() -> bytes:
+    """What a node says whose link is well, a second from now."""
+    link = {"status": "GREEN", "keys_may_flow": True, "stale": False, "reason": "", "qber": 0.01}
+    return json.dumps({"at": time.time() + 1, "links": {"link": link}}).encode()
+
+
+@pytest.mark.parametrize(
+    "certificate", [{"days": -1.0}, {"host": "127.0.0.2"}], ids=["expired", "of another address"]
+)
+def test_a_server_whose_certificate_does_not_hold_gives_no_leave(
+    net: Spaces, node: Pair, tmp_path: Path, certificate: dict[str, Any]
+) -> None:
+    async def test() -> None:
+        async with Liar(node, answer(green()), **certificate).run() as url:
+            running = Running(node, tmp_path / "o")
+            running.guard._listener = Listener(url, node.clients.context(ALICE))
+            async with running.run():
+                await asyncio.sleep(0.5)
+                assert not any(passing(state) for state in running.states)
+
+    asyncio.run(test())
+
+
 def test_a_node_without_a_socket_is_asked_every_second(
     net: Spaces, node: Pair, tmp_path: Path
 ) -> None:
-    link = {"status": "GREEN", "keys_may_flow": True, "stale": False, "reason": "", "qber": 0.01}
-    body = json.dumps({"at": time.time() + 1, "links": {"link": link}}).encode()
+    body = green()
 
     async def test() -> None:
         async with Liar(node, answer(body)).run() as url:
