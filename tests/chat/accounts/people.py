@@ -26,6 +26,7 @@ BOB = Identity(Secret(b"\x22" * 64))
 FREE = Rate(1e6, 1e6)
 UNLIMITED = AccountLimits(
     requests=FREE,
+    lines=FREE,
     sign_ups=FREE,
     log_ins=FREE,
     account_log_ins=FREE,

@@ -25,8 +25,10 @@ from tests.chat.relay.running import run
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts import requests
 from bellwire.chat.accounts.client import AccountClient
+from bellwire.chat.accounts.desk import MAX_OF_SOURCE, AccountDesk
 from bellwire.chat.accounts.limits import AccountLimits, Rate
 from bellwire.chat.accounts.requests import AccountReason, Visibility
+from bellwire.chat.accounts.service import Visit
 from bellwire.chat.accounts.store import AccountStore
 from bellwire.chat.errors import (
     AccountRefused,
@@ -555,6 +557,41 @@ def test_who_does_not_wait_for_answers_is_hung_up_on_and_the_others_are_served(
                 outcomes = await asyncio.gather(*asked, return_exceptions=True)
                 assert isinstance(outcomes[-1], RelayUnreachable)
             assert len(await client.devices()) == 1
+
+    run(story())
+
+
+def test_who_draws_offers_without_end_is_hung_up_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house_at(tmp_path, replace(UNLIMITED, lines=Rate(1.0, 6))) as house:
+            async with await house.client() as client:
+                for _ in range(4):
+                    await client._wire.ask_accounts(b"")
+                with pytest.raises(RelayUnreachable):
+                    await client._wire.ask_accounts(b"")
+            house.pass_s(2)
+            (await house.client()).close()
+
+    run(story())
+
+
+def test_one_source_leaves_room_at_the_desk_for_others(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house_at(tmp_path) as house:
+            desk = AccountDesk(house.service)
+            heard: list[bytes | None] = []
+            flood = [Visit(bytes(32), "192.0.2.1") for _ in range(20)]
+            taken = [desk.ask(each, b"", heard.append) for each in flood for _ in range(10)]
+            assert sum(taken) == MAX_OF_SOURCE
+            mine = [desk.ask(Visit(bytes(32), "192.0.2.2"), b"", heard.append) for _ in range(2)]
+            assert mine == [True, True]
+            while len(heard) < MAX_OF_SOURCE + 2:
+                await asyncio.sleep(0.001)
+            assert desk.ask(flood[0], b"", heard.append)
+            while len(heard) < MAX_OF_SOURCE + 3:
+                await asyncio.sleep(0.001)
+            assert None not in heard
+            desk.close()
 
     run(story())
 

@@ -4,6 +4,7 @@ Signatures are verified and the disk is waited for beside the loop, so that payl
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -17,6 +18,9 @@ MAX_WAITING: Final = 1024
 MAX_OF_ONE: Final = 16
 """Requests of one connection that may wait."""
 
+MAX_OF_SOURCE: Final = 128
+"""Requests of one source that may wait, so that the others find room."""
+
 Answered = Callable[[bytes | None], None]
 
 
@@ -27,7 +31,7 @@ class AccountDesk:
         self.fingerprint = service.fingerprint
         self._service = service
         self._thread = ThreadPoolExecutor(1, "accounts")
-        self._waiting: dict[Visit, int] = {}
+        self._waiting: Counter[Visit | str] = Counter()
         self._count = 0
 
     def ask(self, visit: Visit, body: bytes, answered: Answered) -> bool:
@@ -35,10 +39,14 @@ class AccountDesk:
 
         `answered` is given the answer, or None if the connection must end.
         """
-        mine = self._waiting.get(visit, 0)
-        if mine >= MAX_OF_ONE or self._count >= MAX_WAITING:
+        waiting = self._waiting
+        if (
+            waiting[visit] >= MAX_OF_ONE
+            or waiting[visit.source] >= MAX_OF_SOURCE
+            or self._count >= MAX_WAITING
+        ):
             return False
-        self._waiting[visit] = mine + 1
+        waiting.update((visit, visit.source))
         self._count += 1
         loop = asyncio.get_running_loop()
         asking = loop.run_in_executor(self._thread, self._service.serve, visit, body)
@@ -47,9 +55,10 @@ class AccountDesk:
 
     def _finish(self, visit: Visit, done: "asyncio.Future[bytes]", answered: Answered) -> None:
         self._count -= 1
-        self._waiting[visit] -= 1
-        if not self._waiting[visit]:
-            del self._waiting[visit]
+        self._waiting.subtract((visit, visit.source))
+        for each in (visit, visit.source):
+            if not self._waiting[each]:
+                del self._waiting[each]
         error = None if done.cancelled() else done.exception()
         answered(None if done.cancelled() or error is not None else done.result())
         if error is not None and not isinstance(error, RelayMisbehaved):

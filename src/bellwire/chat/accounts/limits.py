@@ -19,6 +19,7 @@ class AccountLimits:
 
     Attributes:
         requests: Of one source, of any kind.
+        lines: Offers and hellos, of one source; beyond, the connection ends.
         sign_ups: Of one source.
         log_ins: Of one source, into one account: who guesses gets 300 passwords a day.
         account_log_ins: Into one account, from everywhere.
@@ -35,6 +36,7 @@ class AccountLimits:
     """
 
     requests: Rate = Rate(20, 400)
+    lines: Rate = Rate(20, 400)
     sign_ups: Rate = Rate(1 / 60, 20)
     log_ins: Rate = Rate(1 / 300, 10)
     account_log_ins: Rate = Rate(1 / 10, 100)

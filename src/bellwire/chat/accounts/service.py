@@ -76,6 +76,8 @@ class AccountService:
         Raises:
             RelayMisbehaved: it said nothing that is to be answered; the connection must end.
         """
+        if len(body) in {0, HELLO_BYTES} and not self._rules.is_admitted("lines", visit.source):
+            raise RelayMisbehaved("expected fewer new lines from one source")
         if not body:
             visit.offer, visit.line = self._offered(), None
             return visit.offer.encoded
