@@ -33,8 +33,10 @@ MAX_QUEUED: Final = 16_384
 MAX_QUEUED_BYTES: Final = 64 << 20
 """And how large they may be together."""
 
-LINGER_S: Final = 0.002
-"""How long payloads that listeners have already may wait for their word, before they are stored."""
+LINGER_S: Final = 0.005
+"""How long payloads that listeners have already may wait for their word, before they are stored.
+
+A listener syncs what it has to its own disk before it says so: a few milliseconds."""
 
 FAILED_PAUSE_S: Final = 0.05
 """After which a store that failed is asked again: a full disk is not freed by haste."""
