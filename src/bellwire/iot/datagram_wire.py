@@ -201,10 +201,15 @@ class AnsweringWire:
                 return
             if message[-MAC_BYTES:] == NO_MAC or knock_of(message).digest != fragment.digest:
                 raise HandshakeFailed("expected a hello with its cookie, got one without")
+            self._check_room()  # before it is known: else its repetition would be dropped
             self._hello, self._answer = message, ()
             self._digest, self._cookie = fragment.digest, fragment.cookie
         elif message[0] != Kind.CONFIRM or fragment.digest != self._digest:
             raise HandshakeFailed("expected a message of this handshake, got another's")
+        else:
+            self._check_room()
+        self._inbox.put_nowait(message)
+
+    def _check_room(self) -> None:
         if self._inbox.full():
             raise HandshakeFailed("expected what was said to be read first, got more")
-        self._inbox.put_nowait(message)
