@@ -17,6 +17,7 @@ class Relay:
     loss: float = 0.0
     double: float = 0.0
     jitter_s: float = 0.0
+    delay_s: float = 0.0
     seed: int = 0
     cut: Callable[[bytes], bool] = lambda datagram: False
     passed: list[tuple[bool, bytes]] = field(default_factory=list)
@@ -70,7 +71,9 @@ class Relay:
             return
         loop = asyncio.get_running_loop()
         for _ in range(1 + (self._draw.random() < self.double)):
-            loop.call_later(self._draw.random() * self.jitter_s, self._out, datagram, up)
+            loop.call_later(
+                self.delay_s + self._draw.random() * self.jitter_s, self._out, datagram, up
+            )
 
     def _out(self, datagram: bytes, up: bool) -> None:
         side, to = (self._back, None) if up else (self._front, self._device)
