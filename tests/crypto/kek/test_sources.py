@@ -4,6 +4,7 @@ import builtins
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def test_every_source_gives_back_what_it_made_and_makes_another_next_time(
     assert source.kind == kind == kind_of(described)
     assert source.recover(described) == first
     assert source.recover(otherwise) == second
+
+
+def test_stores_that_are_unlocked_at_the_same_moment_all_get_their_keys(folder: Path) -> None:
+    source = passphrase(folder, memory_kib=64, lanes=4)
+    key, described = source.new()
+    with ThreadPoolExecutor(12) as threads:
+        assert all(found == key for found in threads.map(source.recover, [described] * 12))
 
 
 @pytest.mark.parametrize("kind", ["file", "keyring", "pkcs11"])

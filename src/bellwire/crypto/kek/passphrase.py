@@ -6,6 +6,7 @@ for four times the memory of the second option that RFC 9106, section 4, recomme
 """
 
 import secrets
+import threading
 from dataclasses import dataclass
 
 from bellwire.base.secret import Secret
@@ -19,6 +20,11 @@ LANES = 4
 
 MIN_NEW_BYTES = 12
 """Whoever has the record can try passphrases at leisure."""
+
+
+_one_at_a_time = threading.Lock()
+"""OpenSSL counts a process's threads for lanes without waiting: of two derivations at once one may
+find none and fail, or wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +76,14 @@ def _derive(passphrase: Secret, kek: PassphraseKek) -> Secret:
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415 - seldom needed
 
     try:
-        derived = Argon2id(
-            salt=bytes.fromhex(kek.salt),
-            length=KEK_BYTES,
-            iterations=kek.iterations,
-            lanes=kek.lanes,
-            memory_cost=kek.memory_kib,
-        ).derive(passphrase.reveal())
+        with _one_at_a_time:
+            derived = Argon2id(
+                salt=bytes.fromhex(kek.salt),
+                length=KEK_BYTES,
+                iterations=kek.iterations,
+                lanes=kek.lanes,
+                memory_cost=kek.memory_kib,
+            ).derive(passphrase.reveal())
     except MemoryError:
         raise KekUnavailable(
             f"expected {kek.memory_kib >> 10} MiB of memory for the passphrase, got less"
