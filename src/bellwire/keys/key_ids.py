@@ -107,7 +107,7 @@ class KeyIds:
         """Ids of keys of one length and grant.
 
         Args:
-            firsts: First unit of each key.
+            firsts: First unit of each key; a range is to ascend.
             length: Bytes of each key.
             grant: As `Place.grant`.
 
@@ -117,14 +117,15 @@ class KeyIds:
         Raises:
             ValueError: a number does not fit an id.
         """
+        ends = (firsts[:1], firsts[-1:]) if isinstance(firsts, range) else (firsts, firsts)
         if not (
-            0 <= min(firsts, default=0) <= max(firsts, default=0) < MAX_UNIT
+            0 <= min(ends[0], default=0) <= max(ends[1], default=0) < MAX_UNIT
             and 1 <= length <= MAX_KEY_BYTES
             and 0 <= grant < MAX_GRANT
         ):
             raise ValueError("expected units, a length and a grant that fit an id")
         if len(firsts) > _FEW:
-            return self._make_many(np.array(firsts, np.uint64), length, grant)
+            return self._make_many(_words(firsts), length, grant)
         return b"".join(self._make_one(first, length, grant) for first in firsts)
 
     def read(self, ids: bytes) -> list[Place | None]:
@@ -223,6 +224,12 @@ class KeyIds:
         blocks = np.empty((len(lower), 2), ">u8")
         blocks[:, 0], blocks[:, 1] = upper, lower
         return np.frombuffer(function(blocks.tobytes()), ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _words(numbers: Sequence[int]) -> Words:
+    if isinstance(numbers, range):
+        return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.uint64)
+    return np.array(numbers, np.uint64)
 
 
 def unknown(key_id: bytes) -> KeyGone:

@@ -559,10 +559,10 @@ class Pool:
         if missing:
             raise self._not_enough(take, missing)
         held: list[Part] = []
-        firsts: list[int] = []
         for first, stop in chosen:
             held += self._shelf.parts(cursor, first, stop)
-            firsts += range(first, stop, units)
+        ranges = [range(first, stop, units) for first, stop in chosen]
+        firsts = ranges[0] if len(ranges) == 1 else list(chain.from_iterable(ranges))
         bits = self._shelf.bits(cursor, held)
         if len(bits) != UNIT_BYTES * units * take.number:
             raise StoreCorrupt(f"expected {take.number} keys of {units} units, got fewer")
