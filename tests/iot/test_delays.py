@@ -8,6 +8,8 @@ import pytest
 from tests.iot.delays import TRANSPORTS, Pipe, Wire, measure
 
 ROUND_TRIP_S = 0.05
+SEED = 21
+"""By which a UDP handshake passes whole, and several datagrams after it do not."""
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -25,10 +27,10 @@ def test_a_handshake_takes_a_round_trip_and_a_message_another(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_wire_that_loses_a_fifth_costs_time_and_no_reading(
+def test_a_wire_that_loses_a_tenth_costs_time_and_no_reading(
     tmp_path: Path, transport: str
 ) -> None:
-    work = measure(transport, Wire(0.01, 0.2, seed=3), tmp_path, sessions=1, messages=4)
+    work = measure(transport, Wire(0.01, 0.1, seed=SEED), tmp_path, sessions=1, messages=4)
     found = asyncio.run(asyncio.wait_for(work, 60))
     assert len(found.messages_s) == 4
 
