@@ -70,7 +70,17 @@ class Script:
         line = [
             *("busybox", "ash", str(SCRIPT), "--url", url, "--status", str(PARSER)),
             *("--ca", str(node.clients.authority.file), "--cert", str(certificate)),
-            *("--key", str(key), "--good", "1", "--lease", str(LEASE_S), *more),
+            *(
+                "--keep",
+                str(log.parent / "kept"),
+                "--key",
+                str(key),
+                "--good",
+                "1",
+                "--lease",
+                str(LEASE_S),
+                *more,
+            ),
         ]
         with log.open("wb") as said:
             self.process = subprocess.Popen(
@@ -116,8 +126,6 @@ def guard(busybox: Path, node: Pair, tmp_path: Path) -> Iterator[Callable[..., S
     yield start
     for each in started:
         each.end()
-    for left in Path("/var/run").glob("bellwire-guard.*"):
-        left.unlink()
 
 
 @pytest.mark.parametrize("firewall", ["nft", "iptables-nft", "iptables-legacy"])
@@ -349,4 +357,4 @@ def test_a_signal_ends_it_with_nothing_left(
         script.process.send_signal(signal.SIGTERM)
         assert script.process.wait(10.0) == 0
         assert found.listed() == before
-        assert not list(Path("/var/run").glob("bellwire-guard.*"))
+        assert not (script.log.parent / "kept").exists()
