@@ -1,6 +1,7 @@
 """The guard of small routers, run by BusyBox's shell and tools on the real kernel."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -88,6 +89,7 @@ class Script:
                 stderr=said,
                 env={"PATH": f"{busybox}:/usr/sbin:/sbin"},
                 executable=shutil.which("busybox"),
+                start_new_session=True,
             )
 
     def said(self, words: str) -> Callable[[], bool]:
@@ -110,6 +112,8 @@ class Script:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(10.0)
+        with contextlib.suppress(ProcessLookupError):  # what one that was killed left behind
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 @pytest.fixture
