@@ -30,7 +30,7 @@ class PlainPads:
     reached: dict[bytes, int] = field(default_factory=dict)
     spent: set[tuple[bytes, int]] = field(default_factory=set)
 
-    def spend(self, length: int) -> Slice | None:
+    def spend(self, length: int, *, mix: bool = False) -> Slice | None:
         for pad_id, pad in self.ours.items():
             at = self.reached.get(pad_id, POINT_BYTES)
             if at + length <= len(pad):

@@ -73,8 +73,11 @@ class Slice:
 class Pads(Protocol):
     """The pads of one conversation, as whoever keeps them shows them to a session."""
 
-    def spend(self, length: int) -> Slice | None:
+    def spend(self, length: int, *, mix: bool = False) -> Slice | None:
         """The next `length` bytes of a pad of ours, which never come again; None if none has them.
+
+        For a step to `mix` in, only of a pad that the peer has shown to have: without that step
+        nothing behind it could be opened.
 
         What came of the call is durable before the message leaves; that is for who keeps the pads.
         """

@@ -272,7 +272,7 @@ def _stepped(session: Session, content: Content, pads: Pads | None) -> tuple[Ses
         return session, None
     mix = None
     if pads is not None and session.unmixed + 1 >= MIX_EVERY:
-        mix = pads.spend(MIX_BYTES)
+        mix = pads.spend(MIX_BYTES, mix=True)
     unmixed = 0 if mix is not None else min(session.unmixed + 1, MIX_EVERY)
     after = msgspec.structs.replace(
         session, ratchet=ratchet.step(state, mix), unmixed=unmixed, unstepped=0

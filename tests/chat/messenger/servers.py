@@ -18,11 +18,19 @@ from bellwire.etsi014.record import SessionRecord, StepTime
 
 
 class Link:
-    """What both servers have alike."""
+    """What both servers have alike.
+
+    Attributes:
+        eve: Whether sessions are aborted.
+        down: The SAE whose server does not answer.
+        loses: Keys that are lost when they are fetched next.
+    """
 
     def __init__(self, stock_bytes: int = 1 << 20, seed: int = 1) -> None:
         self.stock = stock_bytes
         self.eve = False
+        self.down = ""
+        self.loses = 0
         self.drawn = random.Random(seed)
         self.waiting: dict[tuple[str, str], bytes] = {}
         self.records: dict[str, SessionRecord] = {}
@@ -47,14 +55,16 @@ class Server:
 
     def __init__(self, link: Link, sae: str) -> None:
         self.link, self.sae = link, sae
-        self.down = False
 
     def _up(self) -> None:
-        if self.down:
+        if self.link.down == self.sae:
             raise KmeUnreachable("no connection to the key server")
 
     def _fetched(self, master: str, key_id: str) -> bytes:
         found = self.link.waiting.pop((master, key_id), None)
+        if self.link.loses:
+            self.link.loses -= 1
+            found = None
         if found is None:
             raise KmeRejected("one or more keys specified are not found on KME")
         return found

@@ -1,5 +1,7 @@
 """Two messengers over a relay: how messages come, with which pads, and what is told."""
 
+import asyncio
+import random
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,12 +13,16 @@ from tests.chat.messenger.pairs import (
     until,
     until_true,
 )
+from tests.chat.messenger.proof import EngineProof
 from tests.chat.messenger.servers import Link
 from tests.chat.relay.running import relay_at, run
 
-from bellwire.chat.errors import ChatMisuse, LinkRefused, MessageUnknown
+from bellwire.chat.card import Card, read_card
+from bellwire.chat.errors import ChatMisuse, ContentMalformed, LinkRefused, MessageUnknown
+from bellwire.chat.messenger.harmless import harmless
 from bellwire.chat.messenger.views import AlertKind, LineState, Mode
 from bellwire.chat.pads import Policy
+from bellwire.chat.store.offers import Offer, read_offer
 
 Story = Callable[[User, User, Link], Coroutine[None, None, None]]
 
@@ -232,3 +238,130 @@ def test_links_that_are_cut_changed_or_our_own_add_nobody(tmp_path: Path, spoil:
         assert len(await one.messenger.contacts()) == 2
 
     tell(tmp_path, story)
+
+
+def test_what_served_of_pads_is_nowhere_afterwards_and_words_are_in_no_file(tmp_path: Path) -> None:
+    link = Link()
+
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        for mode in (Mode.FRESH, Mode.POOL):
+            await alice.messenger.set_mode(peer, mode)
+            await alice.messenger.send(peer, f"nobody else reads this, by {mode.value}")
+        await shown(bob, "nobody else reads this, by pool")
+        await comes_to(alice, "delivered")
+        kept = {name: pads_of(tmp_path / name) for name in ("alice", "bob")}
+        for name, one in (("alice", alice), ("bob", bob)):
+            lines = await one.lines()
+            (single,) = lines[0].protection.pad_ids
+            (pool,) = lines[1].protection.pad_ids
+            assert single not in kept[name]
+            # r stays; behind it what served is zeros.
+            served = kept[name][pool][16 : 16 + lines[1].protection.pad_bytes]
+            assert not any(served)
+
+    tell(tmp_path, story, link)
+    assert link.given
+    everything = b"".join(
+        each.read_bytes() for each in sorted(tmp_path.rglob("*")) if each.is_file()
+    )
+    assert b"nobody else reads" not in everything
+    for pad in link.given:
+        assert pad[:16] not in everything
+        assert pad[-16:] not in everything
+
+
+def pads_of(folder: Path) -> dict[bytes, bytes]:
+    """The files of a person's pads, as they are."""
+    files = (folder / "pads").iterdir()
+    return {bytes.fromhex(each.stem): each.read_bytes() for each in files}
+
+
+def test_a_pad_that_was_lost_costs_its_message_and_who_sent_it_can_send_it_again(
+    tmp_path: Path,
+) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.FRESH)
+        link.loses = 1
+        said = await alice.messenger.send(peer, "once more")
+        await comes_to(alice, "refused")
+        assert [each.kind for each in bob.alerts()] == [AlertKind.UNSHOWN]
+        await alice.messenger.send(peer, "behind it")
+        await shown(bob, "behind it")
+        await alice.messenger.resend(peer, said.message_id)
+        await shown(bob, "once more")
+        await comes_to(alice, "delivered")
+
+    tell(tmp_path, story)
+
+
+def test_while_our_own_key_server_is_down_what_came_waits_in_order(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.FRESH)
+        link.down = "app-b"
+        for text in ("one", "two"):
+            await alice.messenger.send(peer, text)
+        await comes_to(alice, "sent")
+        await until_true(lambda: bob.messenger.link.keys_trouble is not None)
+        assert await bob.texts() == []
+        link.down = ""
+        await shown(bob, "two")
+        assert await bob.texts() == ["one", "two"]
+
+    tell(tmp_path, story)
+
+
+def test_messengers_lose_and_double_nothing_over_kills_restarts_and_eve(tmp_path: Path) -> None:
+    proof = EngineProof(tmp_path, random.Random(5))
+
+    async def bounded() -> None:
+        async with asyncio.timeout(150):  # five processes start
+            await proof.run(40, faults=1)
+
+    asyncio.run(bounded())
+    assert proof.faults() == []
+    assert proof.said == 40
+    assert proof.happened["kill"] == proof.happened["restart"] == proof.happened["eve"] == 1
+
+
+def test_cards_and_offers_are_as_the_specification_has_them() -> None:
+    card = Card(bytes(range(32)), "wss://r:1", "app-a", "Zoë")
+    known = (
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        "097773733a2f2f723a31056170702d61045a6fc3ab"
+    )
+    assert card.encode().hex() == known
+    assert read_card(bytes.fromhex(known)) == card
+    offer = Offer(b"p" * 16, ("k-1", "k-22"))
+    assert offer.encode().hex() == "70" * 16 + "036b2d31" + "046b2d3232"
+    assert read_offer(offer.encode()) == offer
+
+
+@pytest.mark.parametrize("at", [0, 20, 33, 40, 56])
+def test_cards_that_are_cut_or_lengthened_are_none(at: int) -> None:
+    whole = Card(bytes(32), "ws://host:8765", "app-b", "Bob").encode()
+    for bad in (whole[:at], whole + b"x", whole[:32] + b"\xff" + whole[33:]):
+        with pytest.raises(ContentMalformed):
+            read_card(bad)
+
+
+@pytest.mark.parametrize("relay", ["http://x:1", "ws://", "ws://x:0", "ws://a@b:1", "ws://x:1/?y"])
+def test_cards_name_relays_and_nothing_else(relay: str) -> None:
+    with pytest.raises(ContentMalformed):
+        read_card(Card(bytes(32), relay, "", "Bob").encode())
+
+
+@pytest.mark.parametrize(
+    ("theirs", "shown_as"),
+    [
+        ("\x1b[2Jgone", "␛[2Jgone"),
+        ("a\rb\nc\x07", "a␍b␊c␇"),
+        ("\u202eevil", "<U+202E>evil"),
+        ("\x9b31m\x7f", "<U+009B>31m<U+007F>"),
+        ("שלום 👩\u200d🚀 é", "שלום 👩\u200d🚀 é"),
+    ],
+)
+def test_other_peoples_words_do_nothing_to_a_terminal(theirs: str, shown_as: str) -> None:
+    assert harmless(theirs) == shown_as

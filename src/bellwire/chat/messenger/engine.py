@@ -110,6 +110,7 @@ class Messenger:
         self._typing: dict[bytes, float] = {}
         self._typed: dict[bytes, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._inbox: asyncio.Queue[Received | HandedOver] = asyncio.Queue()
         account = self._account()
         self._courier = Courier(person, account, setup.relay, self._book, self._told, now=now)
         self._supply = Supply(person, setup.site, now)
@@ -126,6 +127,7 @@ class Messenger:
     async def __aenter__(self) -> Self:
         await self._do(self._begin)
         self._spawn(self._courier.run())
+        self._spawn(self._tell_of())
         self._spawn(self._mind())
         for contact in await self._do(self._waiting):
             self._sending.go(contact)
@@ -531,17 +533,24 @@ class Messenger:
     def _told(self, told: Told) -> None:
         """What the courier says."""
         match told:
-            case Received():
-                self._spawn(self._received(told))
+            case Received() | HandedOver():
+                self._inbox.put_nowait(told)
             case Missing(contact, pad_id):
                 self._fetching.want(contact, pad_id)
-            case HandedOver(contact, content_id):
-                self._spawn(self._changed(contact, content_id))
             case RelayLine(sends, up, trouble):
                 status = replace(self._status, trouble=trouble)
                 self._show(replace(status, sending=up) if sends else replace(status, receiving=up))
             case Unshown(reason, contact) if not isinstance(reason, Replayed):
                 self._tell(Alert(AlertKind.UNSHOWN, contact, f"not shown: {reason}"))
+
+    async def _tell_of(self) -> None:
+        """Say what came and what went, in its order."""
+        while True:
+            told = await self._inbox.get()
+            if isinstance(told, HandedOver):
+                await self._changed(told.contact, told.content_id)
+            else:
+                await self._received(told)
 
     async def _received(self, told: Received) -> None:
         contact, content = told.contact, told.content
@@ -559,6 +568,10 @@ class Messenger:
             case ContentKind.DELIVERED | ContentKind.READ | ContentKind.REFUSED:
                 for at in range(0, len(text), ID_BYTES):
                     await self._changed(contact, text[at : at + ID_BYTES])
+                if content.kind is ContentKind.REFUSED and told.is_new:
+                    name = (await self.conversation(contact)).name
+                    words = f"{name} could not show a message: its pad is not there, or is required"
+                    self._tell(Alert(AlertKind.REFUSED, contact, words))
             case ContentKind.TYPING:
                 self._typing[contact] = time.monotonic() + TYPING_FOR_S
                 self._tell(TypingChanged(contact, typing=True))
@@ -567,7 +580,7 @@ class Messenger:
             case ContentKind.PAD_OFFER:
                 self._fetching.want(contact)
             case ContentKind.ABORTED:
-                await self._warned(contact, text[:ID_BYTES])
+                self._spawn(self._warned(contact, text[:ID_BYTES]))
         self._tell(ConversationChanged(contact))
 
     async def _met(self, contact: bytes) -> None:

@@ -21,7 +21,7 @@ from bellwire.chat.messenger.keys import (
     session_id,
     source_of,
 )
-from bellwire.chat.pads import MIX_BYTES, OVERHEAD_BYTES, PAD_ID_BYTES, POINT_BYTES
+from bellwire.chat.pads import OVERHEAD_BYTES, PAD_ID_BYTES, POINT_BYTES
 from bellwire.chat.store.offers import Offer
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.work import NewPad
@@ -79,7 +79,7 @@ class Supply:
         record = None
         try:
             for length in lengths:
-                bits = 8 * (POINT_BYTES + MIX_BYTES + OVERHEAD_BYTES + length)
+                bits = 8 * (POINT_BYTES + OVERHEAD_BYTES + length)
                 made = await site.server.fresh(slave, bits)
                 pad_id, record = _pad_id(made.pad_id), made.record
                 source = "simulated" if record is None else record.source

@@ -197,8 +197,8 @@ class AlertKind(Enum):
 
     EVE: a session was aborted; nothing was sent under it. CLEAR: sessions succeed again.
     DEGRADED: a message went without pad, as the policy permits. UNSHOWN: something came that is
-    not authentic, and was not shown. NO_PAD: a message cannot go for want of pad. CONTACT:
-    somebody new.
+    not authentic, and was not shown. NO_PAD: a message cannot go for want of pad. REFUSED:
+    the other side could not, or would not, show a message of ours. CONTACT: somebody new.
     """
 
     EVE = "eve"
@@ -206,6 +206,7 @@ class AlertKind(Enum):
     DEGRADED = "degraded"
     UNSHOWN = "unshown"
     NO_PAD = "no pad"
+    REFUSED = "refused"
     CONTACT = "contact"
 
 

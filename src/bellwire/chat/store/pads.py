@@ -129,9 +129,18 @@ class PadShelf:
         self._single = False
 
     def add(
-        self, pad_id: bytes, pad: Secret, source: str, *, ours: bool, single: bool = False
+        self,
+        pad_id: bytes,
+        pad: Secret,
+        source: str,
+        *,
+        ours: bool,
+        single: bool = False,
+        confirmed: bool = True,
     ) -> None:
         """Keep a pad; a `single` one is for one message, and goes with it.
+
+        Of ours, a `confirmed` one is known to be with the peer, too.
 
         Raises:
             ChatMisuse: it was here before, is too short or too long, or of an unknown source.
@@ -145,17 +154,19 @@ class PadShelf:
             raise ChatMisuse("expected a pad that was never here, got one that was")
         self._files.write(pad_id, pad)
         self._cursor.execute(
-            "INSERT INTO pads VALUES (?, ?, ?, ?, ?, ?, x'', 0, ?,"
+            "INSERT INTO pads VALUES (?, ?, ?, ?, ?, ?, x'', 0, ?, ?,"
             " (SELECT coalesce(max(number), 0) + 1 FROM pads))",
-            (pad_id, self._contact, ours, source, len(pad), POINT_BYTES, single),
+            (pad_id, self._contact, ours, source, len(pad), POINT_BYTES, single, confirmed),
         )
 
-    def spend(self, length: int) -> Slice | None:
+    def spend(self, length: int, *, mix: bool = False) -> Slice | None:
         """See `Pads`: pads serve in the order in which they came."""
+        single = self._single and not mix
         row = self._cursor.execute(
             "SELECT pad_id, reached, length, source FROM pads WHERE contact = ? AND ours = 1"
-            " AND retired = 0 AND single = ? AND length - reached >= ? ORDER BY number LIMIT 1",
-            (self._contact, self._single, length),
+            " AND retired = 0 AND single = ? AND confirmed >= ? AND length - reached >= ?"
+            " ORDER BY number LIMIT 1",
+            (self._contact, single, mix, length),
         ).fetchone()
         if row is None:
             return None
@@ -198,12 +209,29 @@ class PadShelf:
         """From now on spend pads that are for one message, and no others."""
         self._single = True
 
-    def retire_single(self, pad_id: bytes | None = None) -> None:
-        """Give up what is left of pads for one message: of this one, or of all of ours."""
+    def retire_single(self) -> None:
+        """Give up what is left of our pads for one message."""
+        self._retire("single = 1 AND ours = 1", ())
+
+    def used(self, pad_id: bytes) -> None:
+        """A message came under a pad of theirs: if it was for that one alone, it goes."""
+        self._retire("single = 1 AND ours = 0 AND pad_id = ?", (pad_id,))
+
+    def refuse(self, pad_id: bytes) -> None:
+        """The peer has not got a pad of ours: nothing more goes under it."""
+        self._retire("confirmed = 0 AND ours = 1 AND pad_id = ?", (pad_id,))
+
+    def confirm(self, pad_id: bytes) -> None:
+        """The peer has opened something under a pad of ours."""
+        self._cursor.execute(
+            "UPDATE pads SET confirmed = 1 WHERE pad_id = ? AND contact = ? AND ours = 1",
+            (pad_id, self._contact),
+        )
+
+    def _retire(self, which: str, values: tuple[object, ...]) -> None:
         for name, whole in self._cursor.execute(
-            "SELECT pad_id, length FROM pads WHERE contact = ?1 AND single = 1 AND retired = 0"
-            " AND (pad_id = ?2 OR (?2 IS NULL AND ours = 1))",
-            (self._contact, pad_id),
+            f"SELECT pad_id, length FROM pads WHERE contact = ? AND retired = 0 AND {which}",  # noqa: S608
+            (self._contact, *values),
         ).fetchall():
             self._cursor.execute("UPDATE pads SET retired = 1 WHERE pad_id = ?", (name,))
             self._served.setdefault(name, [])

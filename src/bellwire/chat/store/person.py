@@ -191,7 +191,7 @@ class Person:
         """
         with self.working() as work:
             known = work.contacts.get(contact)
-            work.shelf(contact).add(pad_id, pad, source, ours=True)
+            work.shelf(contact).add(pad_id, pad, source, ours=True, confirmed=False)
             work.seal(known, offer, Policy.OFF)
 
     def take_pad(self, contact: bytes, pad_id: bytes, pad: Secret, source: str) -> None:
@@ -335,7 +335,7 @@ class Person:
             opened = open_message(session, payload, shelf)
             shelf.take(opened.spent)
             for pad_id in opened.protection.pad_ids:
-                shelf.retire_single(pad_id)
+                shelf.used(pad_id)
             work.sessions.update(number, opened.session)
             work.sessions.heard(number)
             if mailbox is not None:

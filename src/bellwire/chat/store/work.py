@@ -101,7 +101,9 @@ class Work:
         shelf = self.shelf(known.contact)
         if fresh:
             for each in fresh:
-                shelf.add(each.pad_id, each.pad, each.source, ours=True, single=True)
+                shelf.add(
+                    each.pad_id, each.pad, each.source, ours=True, single=True, confirmed=False
+                )
             shelf.only_single()
         protections, outgoing = [], []
         ttl_s = TYPING_TTL_S if content.kind is ContentKind.TYPING else TTL_S
@@ -151,7 +153,7 @@ class Work:
             case ContentKind.DELIVERED | ContentKind.READ | ContentKind.REFUSED if not ours:
                 text, reached = content.text, State[content.kind.name]
                 ids = (text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES))
-                changed = [self.history.mark(contact, each, reached, ours=True) for each in ids]
+                changed = [self._reached(contact, each, reached) for each in ids]
                 return any(changed)
             case ContentKind.CARD if not ours:
                 self.routes.learn(contact, read_card(content.text), now)
@@ -159,6 +161,19 @@ class Work:
             case ContentKind.PAD_OFFER if not ours:
                 return self.offers.take(contact, content.text)
         return content.kind in {ContentKind.TYPING, ContentKind.ABORTED}
+
+    def _reached(self, contact: bytes, content_id: bytes, state: State) -> bool:
+        """The other side says how far a message of ours came, and so whether it has its pad."""
+        entry = self.history.entry(contact, content_id, ours=True)
+        if entry is None:
+            return False
+        shelf = self.shelf(contact)
+        for pad_id in entry.protection.pad_ids:
+            if state is State.REFUSED:
+                shelf.refuse(pad_id)
+            else:
+                shelf.confirm(pad_id)
+        return self.history.mark(contact, content_id, state, ours=True)
 
 
 def receipt(kind: ContentKind, ids: list[bytes], now: float) -> Content:

@@ -1,0 +1,139 @@
+"""Two messengers, a relay that is killed, people who restart, Eve who comes and goes."""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from pathlib import Path
+
+from tests.chat.messenger.pairs import User, reachable, until, user
+from tests.chat.messenger.servers import Link, Server
+from tests.chat.relay.running import Process
+
+from bellwire.chat.messenger.views import AlertKind, LineState, Mode
+
+NAMES = ("alice", "bob")
+AHEAD = 40
+"""Messages that may be under way."""
+
+
+class EngineProof:
+    """One run; `faults` says what went wrong in it."""
+
+    def __init__(self, folder: Path, drawn: random.Random) -> None:
+        self._folder = folder
+        self._drawn = drawn
+        self.link = Link(1 << 26, seed=drawn.randrange(1 << 30))
+        self.happened: Counter[str] = Counter()
+        self._texts: dict[str, list[str]] = {name: [] for name in NAMES}
+        self._users: dict[str, User] = {}
+        self._open: dict[str, contextlib.AsyncExitStack] = {}
+        self._found: list[str] = []
+        self._relay: Process
+
+    @property
+    def said(self) -> int:
+        return sum(map(len, self._texts.values()))
+
+    async def run(self, messages: int, faults: int) -> None:
+        """Say so many, with so many faults of each kind among them."""
+        kinds = {"kill": self._kill, "restart": self._restart, "eve": self._eve, "mode": self._mode}
+        plan: dict[int, list[str]] = {}
+        for kind in kinds:
+            for place in self._drawn.sample(range(1, messages), faults):
+                plan.setdefault(place, []).append(kind)
+        self._relay = await asyncio.to_thread(Process, self._folder / "relay")
+        try:
+            await self._meet()
+            for place in range(messages):
+                await self._say(self._drawn.choice(NAMES))
+                for kind in plan.get(place, []):
+                    self.happened[kind] += 1
+                    await kinds[kind]()
+                if place % AHEAD == AHEAD - 1:
+                    self.link.eve = False
+                    await self._all_came()
+            self.link.eve = False
+            await self._all_came()
+            await self._check()
+        finally:
+            for stack in self._open.values():
+                await stack.aclose()
+            await asyncio.to_thread(self._relay.stop)
+
+    def faults(self) -> list[str]:
+        return self._found
+
+    async def _meet(self) -> None:
+        for name in NAMES:
+            await self._enter(name)
+        alice, bob = (self._users[name] for name in NAMES)
+        await bob.messenger.add(await alice.messenger.invite())
+        for one in (alice, bob):
+            await until(lambda one=one: reachable(one))  # type: ignore[misc]
+
+    async def _enter(self, name: str) -> None:
+        stack = contextlib.AsyncExitStack()
+        server = Server(self.link, f"app-{name}")
+        url = self._relay.url
+        entered = user(self._folder / name, name.title(), url, server)
+        self._users[name] = await stack.enter_async_context(entered)
+        self._open[name] = stack
+
+    async def _say(self, name: str) -> None:
+        one = self._users[name]
+        text = f"{name} {len(self._texts[name])}"
+        await one.messenger.send(await one.peer(), text)
+        self._texts[name].append(text)
+
+    async def _kill(self) -> None:
+        self._relay.kill()
+        port = self._relay.port
+        self._relay = await asyncio.to_thread(Process, self._folder / "relay", port)
+
+    async def _restart(self) -> None:
+        name = self._drawn.choice(NAMES)
+        await self._open.pop(name).aclose()
+        await self._enter(name)
+
+    async def _eve(self) -> None:
+        self.link.eve = not self.link.eve
+
+    async def _mode(self) -> None:
+        one = self._users[self._drawn.choice(NAMES)]
+        await one.messenger.set_mode(await one.peer(), self._drawn.choice(list(Mode)))
+
+    async def _all_came(self) -> None:
+        for name in NAMES:
+            one = self._users[name]
+            peer = await one.peer()
+
+            async def settled(one: User = one, peer: bytes = peer) -> bool:
+                lines = await one.messenger.history(peer, limit=2 * AHEAD)
+                reached = {LineState.DELIVERED, LineState.READ}
+                for each in lines:
+                    if each.ours and each.state is LineState.NOT_SENT:
+                        await one.messenger.resend(peer, each.message_id)
+                    if each.ours and each.state is LineState.REFUSED:
+                        self.happened["pads that were lost, and messages sent again"] += 1
+                        await one.messenger.resend(peer, each.message_id)
+                return all(each.state in reached for each in lines if each.ours)
+
+            await until(settled)
+
+    async def _check(self) -> None:
+        for name, other in (("alice", "bob"), ("bob", "alice")):
+            one = self._users[name]
+            lines = await one.messenger.history(await one.peer(), limit=1 << 30)
+            theirs = [each for each in lines if not each.ours]
+            texts = [each.text for each in theirs]
+            self.happened["under pad"] += sum(each.protection.is_one_time for each in theirs)
+            if sorted(texts) != sorted(self._texts[other]):
+                self._found.append(f"{name} has {len(texts)}, not what {other} said")
+            again = self.happened["pads that were lost, and messages sent again"]
+            if not again and texts != self._texts[other]:
+                self._found.append(f"{name} has what {other} said in another order")
+            if any(each.kind is AlertKind.UNSHOWN for each in one.alerts()) and not again:
+                self._found.append(f"{name} was told of something that is not authentic")
+            if any(each.state is LineState.DELETED for each in lines):
+                self._found.append(f"{name} lost words")
