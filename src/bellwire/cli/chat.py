@@ -27,7 +27,7 @@ def command(
     context: typer.Context,
     who: AsOption = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Line by line, for pipes, scripts and old habits.")
+        bool, typer.Option("--plain", help="Line by line instead of a window; so are pipes.")
     ] = False,
     to: Annotated[
         str | None,
@@ -52,25 +52,27 @@ def command(
         ),
     ] = 30.0,
     json: Annotated[
-        bool, typer.Option("--json", help="With --plain: each line printed is a JSON document.")
+        bool, typer.Option("--json", help="Line by line; each line printed is a JSON document.")
     ] = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Talk with people. Each line is a message; /help lists what else there is."""
+    """Talk with people, in a window or line by line; /help lists what there is beside words."""
     if context.invoked_subcommand is not None:
         return
-    if not plain:
-        raise UsageError(
-            "expected --plain: the line mode is the client that there is",
-            hint="bellwire chat --plain",
-        )
     import asyncio
 
-    from bellwire.cli.chat_plain import Choices, run_plain
+    from bellwire.cli.chat_plain import Choices, check, run_plain
 
+    settings = _settings(state, config)
     choices = Choices(to, link_of(add), mode, policy, stay, wait, json)
-    code = asyncio.run(run_plain(_settings(state, config), who, choices))
+    check(choices)
+    if not (plain or json) and sys.stdin.isatty() and sys.stdout.isatty():
+        from bellwire.cli.chat_screen.opening import run_window
+
+        asyncio.run(run_window(settings, who, choices))
+        return
+    code = asyncio.run(run_plain(settings, who, choices))
     if code:
         raise typer.Exit(code)
 

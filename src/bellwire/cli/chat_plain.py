@@ -251,7 +251,6 @@ async def run_plain(settings: "Settings", who: str | None, choices: Choices) -> 
     from bellwire.cli.chat_place import relay_of
     from bellwire.node.settings import credentials_folder
 
-    _check(choices)
     state = settings.state.dir
     name = find(state, who)
     relay = await relay_of(settings)
@@ -282,7 +281,8 @@ def _is_command(text: str) -> bool:
     return text.startswith("/") and not text.startswith("//")
 
 
-def _check(choices: Choices) -> None:
+def check(choices: Choices) -> None:
+    """Refuse words that are none of those permitted; UsageError."""
     if choices.mode not in {None, "pool", "fresh"}:
         raise UsageError(f"--mode: expected pool or fresh, got {choices.mode!r}")
     if choices.policy not in {None, "require", "prefer", "off"}:

@@ -92,7 +92,7 @@ def _next_words(state: Path) -> str:
         "Members: bellwire accounts add NAME --site a|b; the operators' tokens are in "
         "console-a/operator.token and console-b/operator.token\n"
         "Keys:  bellwire keys get --sae app-b, then bellwire keys fetch --sae app-a KEY_ID\n"
-        "Chat:  bellwire chat new alice --site a, then bellwire chat --plain\n"
+        "Chat:  bellwire chat new alice --site a, then bellwire chat\n"
         "Look:  bellwire status     Stop:  bellwire down"
     )
 

@@ -1,0 +1,72 @@
+"""Where one writes: Enter says it, and a paste of several lines stays together."""
+
+from typing import ClassVar, Final
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+JOINER: Final = "\u200d"
+"""Joins emoji."""
+
+
+class Composer(TextArea):
+    """The input line; it grows with what is written."""
+
+    class Said(Message):
+        """Enter was pressed on words or a command."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Left(Message):
+        """Up was pressed on the first line."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+j,alt+enter", "new_line", show=False),
+    ]
+
+    def put(self, text: str) -> None:
+        """This instead of what is written, to be gone on with."""
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Enter hands over what is written.
+
+        Not by a binding: that of an application is looked at before the keys that came earlier
+        are in the text.
+        """
+        if event.key == "enter":
+            event.prevent_default()
+            event.stop()
+            if self.text.strip():
+                self.post_message(self.Said(self.text.strip("\n")))
+                self.clear()
+
+    def action_new_line(self) -> None:
+        """Begin another line."""
+        self.insert("\n")
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """Leave for the messages from the first line."""
+        if select or self.cursor_location[0]:
+            super().action_cursor_up(select)
+        else:
+            self.post_message(self.Left())
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """What is pasted may come from anybody: it brings no control character along.
+
+        The text area's own handler is called after this one, with the same event.
+        """
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        event.text = "".join(map(_kept, text))
+
+
+def _kept(character: str) -> str:
+    if character == "\n" or character.isprintable() or character == JOINER:
+        return character
+    return " " if character.isspace() else ""

@@ -1,0 +1,158 @@
+"""What the messenger tells, put on the window."""
+
+import asyncio
+import time
+from typing import Final
+
+from textual import on
+from textual.content import Content
+from textual.events import AppFocus
+
+from bellwire.chat.messenger.engine import Messenger
+from bellwire.chat.messenger.harmless import harmless
+from bellwire.chat.messenger.views import (
+    Alert,
+    AlertKind,
+    ConversationChanged,
+    Event,
+    Line,
+    LineChanged,
+    LineState,
+    LinkChanged,
+    SessionBegan,
+    SessionEnded,
+    TypingChanged,
+)
+from bellwire.cli.chat_screen import words
+from bellwire.cli.chat_screen.composer import Composer
+from bellwire.cli.chat_screen.lists import Messages, name_of
+from bellwire.cli.chat_screen.view import HERE_S, PAGE, View
+from bellwire.etsi014.record import SessionRecord
+
+_BY_THEM: Final = frozenset({LineState.DELIVERED, LineState.READ, LineState.REFUSED})
+_LASTING: Final = frozenset({AlertKind.EVE, AlertKind.NO_PAD})
+
+
+class Listening(View):
+    """The window while things happen; it begins with the conversation `to`, if there is one."""
+
+    def __init__(self, messenger: Messenger, theme: str, to: bytes | None) -> None:
+        super().__init__(messenger, theme)
+        self._wanted = to
+        self._aborted: list[tuple[str, SessionRecord]] = []
+
+    async def on_mount(self) -> None:
+        """Show what there is, and then what happens."""
+        events = self._messenger.subscribe()
+        self._entries = {each.contact: each for each in await self._messenger.contacts()}
+        unread = [each.contact for each in self._entries.values() if each.unread]
+        others = [each.contact for each in self._entries.values() if not each.is_notes]
+        self._draw_corner()
+        wanted = [] if self._wanted is None else [self._wanted]
+        await self._show(next(iter(wanted + unread + others), self._messenger.me))
+        self.query_one(Composer).focus()
+        self.run_worker(self._listen(events))
+        self.set_interval(HERE_S / 4, self._draw_contacts)
+
+    # What happens
+
+    async def _listen(self, events: "asyncio.Queue[Event]") -> None:
+        try:
+            while True:
+                came = [await events.get()]
+                while not events.empty():
+                    came.append(events.get_nowait())
+                async with self._one_at_a_time:
+                    for each in came:
+                        await self._happened(each)
+                    stale = {e.contact for e in came if isinstance(e, ConversationChanged)}
+                    stale |= {e.line.contact for e in came if isinstance(e, LineChanged)}
+                    for contact in stale:
+                        self._entries[contact] = await self._messenger.conversation(contact)
+                    await self._read()
+                self._draw_contacts()
+        finally:
+            self._messenger.unsubscribe(events)
+
+    async def _happened(self, event: Event) -> None:
+        match event:
+            case LineChanged(line, is_new):
+                await self._changed(line, is_new)
+            case TypingChanged(contact, typing):
+                self._sign(contact)
+                self._entries[contact] = await self._messenger.conversation(contact)
+                if not typing:
+                    self._draw_contacts()
+            case SessionBegan(contact):
+                name = words.quoted(self._entries[contact].name, 20)
+                self._put("session", Content(f"session with {name}: pairs are sent and measured …"))
+            case SessionEnded(contact, _, record):
+                self._ended(contact, record)
+            case LinkChanged():
+                self._draw_corner()
+            case Alert():
+                await self._alerted(event)
+
+    async def _changed(self, line: Line, is_new: bool) -> None:
+        if (is_new and not line.ours) or (line.ours and line.state in _BY_THEM):
+            self._sign(line.contact)
+        if is_new and not line.ours:
+            shown, _ = self._alerts.get(line.contact, (None, 0))
+            if shown is not None and shown.kind is AlertKind.EVE and not self._kept_here():
+                del self._alerts[line.contact]  # what they could not send has come
+                self._draw_alert()
+            if line.contact != self._open or not self.app_focus:
+                self.bell()
+        if line.contact == self._open:
+            name = name_of(line)
+            self._lines[name] = line
+            await self._learn(name)
+            self.query_one(Messages).put(name, self._row(line))
+            self.refresh_bindings()
+
+    def _sign(self, contact: bytes) -> None:
+        self._signs[contact] = time.monotonic()
+
+    def _ended(self, contact: bytes, record: SessionRecord | None) -> None:
+        if record is None:
+            self._put("session", Content("no session: no node, or no key; /status says more"))
+            return
+        self._put("session", words.session_row(record))
+        if not record.accepted:
+            self._saw(contact, record)
+
+    def _saw(self, contact: bytes | None, record: SessionRecord) -> None:
+        entry = None if contact is None else self._entries.get(contact)
+        name = "somebody" if entry is None else entry.name
+        if record.session not in {each.session for _, each in self._aborted}:
+            self._aborted.append((name, record))
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether nobody is written to: neither words nor a conversation would be lost."""
+        return self._open == self._messenger.me and not self.query_one(Composer).text
+
+    async def _alerted(self, alert: Alert) -> None:
+        contact = alert.contact
+        if contact is not None and contact not in self._entries:
+            self._entries[contact] = await self._messenger.conversation(contact)
+        if alert.record is not None and not alert.record.accepted:
+            self._saw(contact, alert.record)
+        before, _ = self._alerts.get(contact, (None, 0))
+        lasts = alert.kind in _LASTING or alert.kind is AlertKind.CLEAR
+        if before is not None and before.kind in _LASTING and not lasts:
+            self._tell(harmless(alert.words))  # it must not hide what is worse
+        else:
+            lines = [] if contact is None else await self._messenger.history(contact, limit=PAGE)
+            kept = sum(each.ours and each.state is LineState.NOT_SENT for each in lines)
+            self._alerts[contact] = (alert, kept)
+            self._draw_alert()
+        if alert.kind is AlertKind.CONTACT and contact is not None and self._is_alone:
+            self.run_worker(self._show(contact))  # beside us, who hold the lock that it takes
+        if alert.kind is not AlertKind.CLEAR:
+            self.bell()
+
+    @on(AppFocus)
+    async def _looked(self) -> None:
+        await self._read()
+        self._draw_contacts()
