@@ -129,6 +129,29 @@ def test_the_container_runs_our_program_as_nobody_s_root(
     assert {int(port) for port in said("EXPOSE")[0].split()} == ports
 
 
+def shellcheck(*words: object) -> str:
+    program = Path(sys.executable).parent / "shellcheck"
+    done = subprocess.run(
+        [program, "--norc", *map(str, words)], capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("shell", ["sh", "busybox"])
+def test_the_linter_of_shell_scripts_finds_nothing_in_the_small_guard(shell: str) -> None:
+    assert shellcheck("--shell", shell, DEPLOY / "openwrt" / "bellwire-guard") == ""
+
+
+def test_nor_does_it_in_its_service_file_whose_shell_is_busybox() -> None:
+    assert shellcheck(DEPLOY / "openwrt" / "bellwire-guard.init") == ""
+
+
+def test_the_linter_finds_what_posix_does_not_have(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n[[ -r $1 ]]\n")
+    assert "SC3010" in shellcheck("--shell", "sh", script)
+
+
 def test_no_secret_is_in_what_is_deployed() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():

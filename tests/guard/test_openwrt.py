@@ -23,15 +23,16 @@ SCRIPT, PARSER = ROUTER / "bellwire-guard", ROUTER / "bellwire-status.awk"
 APPLETS = [
     "awk",
     "cat",
-    "cksum",
     "cut",
     "date",
     "grep",
     "head",
     "kill",
+    "mkfifo",
     "mktemp",
     "rm",
     "sed",
+    "sha256sum",
     "sleep",
     "tail",
     "tr",
@@ -108,12 +109,29 @@ class Script:
         except AssertionError:
             raise AssertionError(f"never said: {words}; but {self.log.read_text()}") from None
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing that it started runs any more."""
+        return not [pid for pid in of_group(self.process.pid) if pid != self.process.pid]
+
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(10.0)
         with contextlib.suppress(ProcessLookupError):  # what one that was killed left behind
             os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def of_group(group: int) -> list[int]:
+    """The processes of a group, but for those that have ended."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            pid, _, rest = place.read_text().partition(" ")
+            state, _, of, *_ = rest.rpartition(")")[2].split()
+            if int(of) == group and state != "Z":
+                found.append(int(pid))
+    return found
 
 
 @pytest.fixture
@@ -160,6 +178,7 @@ def test_packets_follow_the_link_and_stop_when_it_is_killed(
             struck = time.monotonic()
             until(lambda: not net.reaches(), "a guard that was killed lets pass for ever")
             assert time.monotonic() - struck < LEASE_S + 2.0  # and the time to see it
+            until(lambda: script.is_alone, "what it started outlives it")
             later = guard("--firewall", firewall)
             later.until("were taken over")
             later.until("packets pass")
@@ -360,5 +379,6 @@ def test_a_signal_ends_it_with_nothing_left(
         script.until("packets pass")
         script.process.send_signal(signal.SIGTERM)
         assert script.process.wait(10.0) == 0
+        until(lambda: script.is_alone, "what it started outlives it")
         assert found.listed() == before
         assert not (script.log.parent / "kept").exists()
