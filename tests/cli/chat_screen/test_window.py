@@ -69,7 +69,7 @@ def test_eve_cannot_be_missed_what_was_kept_goes_by_one_key_and_the_session_is_s
         assert "S = 1.360 ± 0.011, QBER 14.0%" in seat.shown("alert")
         assert "Ctrl+R" in seat.shown("alert")
         assert seat.window.query_one("#alert").has_class("-eve")
-        await seat.message("secret", "✗ NOT SENT", "chsh below limit")
+        await seat.message("secret", "✗ NOT SENT", "the pairs were disturbed")
         assert "✗ S 1.360 ± 0.011 · QBER 14.0%" in seat.shown("session")
         assert await seat.bob.texts() == []
         await seat.says("/eve")

@@ -30,6 +30,7 @@ from bellwire.chat.pads import Policy
 from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.work import receipt
+from bellwire.distill.verdict import Reason
 from bellwire.etsi014.errors import Etsi014Error, KmeRejected, KmeUnavailable, SessionAborted
 from bellwire.etsi014.record import SessionRecord
 
@@ -287,9 +288,15 @@ class Sending:
         await asyncio.to_thread(keep)
 
 
+_FOR_PEOPLE: Final[dict[str | None, str]] = {
+    Reason.CHSH: "the pairs were disturbed",
+    Reason.QBER: "the pairs were disturbed",
+}
+
+
 def aborted_words(record: SessionRecord) -> str:
     """Why a session gave no pad, for people, with S and QBER."""
-    said = [record.reason or "the session was aborted"]
+    said = [_FOR_PEOPLE.get(record.reason, record.reason) or "the session was aborted"]
     if record.s is not None and record.s_stderr is not None:
         said.append(f"S = {record.s:.3f} ± {record.s_stderr:.3f}")
     if record.qber is not None:
