@@ -35,6 +35,7 @@ EACH = [
     content(ContentKind.TYPING),
     content(ContentKind.PAD_OFFER, b"whatever"),
     content(ContentKind.REFUSED, ID),
+    content(ContentKind.PAD_LOST, ID + OTHER),
     content(ContentKind.TEXT, b"\xc3", part=1, parts=3),
 ]
 
@@ -57,6 +58,7 @@ def test_a_content_is_read_as_it_was_written(each: Content) -> None:
         (ContentKind.TYPING, b"", {"timer_s": 1}),
         (ContentKind.DELIVERED, b"", {}),
         (ContentKind.READ, ID[:15], {}),
+        (ContentKind.PAD_LOST, ID, {}),
         (ContentKind.TYPING, b"a", {}),
         (ContentKind.TEXT, b"a", {"group": b""}),
         (ContentKind.TEXT, b"a", {"part": 2, "parts": 2}),

@@ -33,9 +33,9 @@ class ContentKind(IntEnum):
     TEXT and EDIT have words; REPLY has words about `target`; DELETE takes `target` back for both;
     TIMER has messages disappear after `timer_s` (0: never again). DELIVERED and READ have ids of
     messages, joined; TYPING has nothing; PAD_OFFER names keys that become a pad; REFUSED has the id
-    of a message that the receiver's policy did not take, or that it had no pad for. CARD says how
-    we are reached; ABORTED has the ids of sessions that gave no pad, so that a message was not
-    sent.
+    of a message that the receiver's policy did not take, or whose pad had served before. CARD says
+    how we are reached; ABORTED has the ids of sessions that gave no pad, so that a message was not
+    sent. PAD_LOST has the ids of a message and of its pad, which the receiver can never have.
     """
 
     TEXT = 1
@@ -50,6 +50,7 @@ class ContentKind(IntEnum):
     REFUSED = 20
     CARD = 21
     ABORTED = 22
+    PAD_LOST = 23
 
     @property
     def is_padded(self) -> bool:
@@ -205,6 +206,8 @@ def _fault(content: Content) -> str | None:
         "no text": kind not in _HAS_NOTHING or not text,
         f"ids of {ID_BYTES} bytes each": kind not in _HAS_IDS
         or (len(text) >= ID_BYTES and len(text) % ID_BYTES == 0),
+        "the ids of a message and of its pad": kind is not ContentKind.PAD_LOST
+        or len(text) == 2 * ID_BYTES,
         "words in UTF-8": kind not in _HAS_WORDS or content.parts > 1 or _is_utf8(text),
     }
     return next((what for what, holds in checks.items() if not holds), None)

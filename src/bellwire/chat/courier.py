@@ -376,9 +376,11 @@ class Courier:
     def _refuse(self, contact: bytes | None, error: MessageRefused | OpeningRefused) -> Told:
         """It is not shown; who sent it is told, where the message itself says which it was."""
         if contact is not None and isinstance(error, PadMissing | PadSpent) and error.content_id:
+            kind, ids = ContentKind.REFUSED, [error.content_id]
+            if isinstance(error, PadMissing):
+                kind, ids = ContentKind.PAD_LOST, [error.content_id, error.pad_id]
             with self._person.working() as work:
-                known = work.contacts.get(contact)
-                work.seal(known, receipt(ContentKind.REFUSED, [error.content_id], self._now()))
+                work.seal(work.contacts.get(contact), receipt(kind, ids, self._now()))
         return Unshown(error, contact)
 
 

@@ -114,9 +114,6 @@ class EngineProof:
                 for each in lines:
                     if each.ours and each.state is LineState.NOT_SENT:
                         await one.messenger.resend(peer, each.message_id)
-                    if each.ours and each.state is LineState.REFUSED:
-                        self.happened["pads that were lost, and messages sent again"] += 1
-                        await one.messenger.resend(peer, each.message_id)
                 return all(each.state in reached for each in lines if each.ours)
 
             await until(settled)
@@ -130,7 +127,7 @@ class EngineProof:
             self.happened["under pad"] += sum(each.protection.is_one_time for each in theirs)
             if sorted(texts) != sorted(self._texts[other]):
                 self._found.append(f"{name} has {len(texts)}, not what {other} said")
-            again = self.happened["pads that were lost, and messages sent again"]
+            again = self.happened["pads that were lost"] = self.link.lost
             if not again and texts != self._texts[other]:
                 self._found.append(f"{name} has what {other} said in another order")
             if any(each.kind is AlertKind.UNSHOWN for each in one.alerts()) and not again:

@@ -24,6 +24,7 @@ class Link:
         eve: Whether sessions are aborted.
         down: The SAE whose server does not answer.
         loses: Keys that are lost when they are fetched next.
+        lost: How often a key was asked for that is not there.
     """
 
     def __init__(self, stock_bytes: int = 1 << 20, seed: int = 1) -> None:
@@ -31,6 +32,7 @@ class Link:
         self.eve = False
         self.down = ""
         self.loses = 0
+        self.lost = 0
         self.drawn = random.Random(seed)
         self.waiting: dict[tuple[str, str], bytes] = {}
         self.records: dict[str, SessionRecord] = {}
@@ -66,6 +68,7 @@ class Server:
             self.link.loses -= 1
             found = None
         if found is None:
+            self.link.lost += 1
             raise KmeRejected("one or more keys specified are not found on KME")
         return found
 

@@ -23,6 +23,7 @@ from bellwire.chat.messenger.harmless import harmless
 from bellwire.chat.messenger.views import AlertKind, LineState, Mode
 from bellwire.chat.pads import Policy
 from bellwire.chat.store.offers import Offer, read_offer
+from bellwire.chat.store.waiting import MAX_TRIES
 
 Story = Callable[[User, User, Link], Coroutine[None, None, None]]
 
@@ -277,21 +278,55 @@ def pads_of(folder: Path) -> dict[bytes, bytes]:
     return {bytes.fromhex(each.stem): each.read_bytes() for each in files}
 
 
-def test_a_pad_that_was_lost_costs_its_message_and_who_sent_it_can_send_it_again(
+def test_a_message_whose_pad_was_lost_is_sent_again_by_itself_under_another(
     tmp_path: Path,
 ) -> None:
     async def story(alice: User, bob: User, link: Link) -> None:
         peer = await alice.peer()
         await alice.messenger.set_mode(peer, Mode.FRESH)
-        link.loses = 1
+        link.loses = 2
+        said = await alice.messenger.send(peer, "once more")
+        await shown(bob, "once more")
+        await comes_to(alice, "delivered")
+        assert (await alice.messenger.line(peer, said.message_id)).protection.is_one_time
+        assert link.sessions == 3
+        assert await bob.texts() == ["once more"]
+        assert {each.kind for each in bob.alerts()} == {AlertKind.UNSHOWN}
+        assert not alice.alerts()[1:]  # the first is that Bob has come
+
+    tell(tmp_path, story)
+
+
+def test_a_message_whose_pads_are_lost_each_time_counts_as_refused_and_can_be_sent_again(
+    tmp_path: Path,
+) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.FRESH)
+        link.loses = 1 + MAX_TRIES
         said = await alice.messenger.send(peer, "once more")
         await comes_to(alice, "refused")
-        assert [each.kind for each in bob.alerts()] == [AlertKind.UNSHOWN]
+        assert link.sessions == 1 + MAX_TRIES
         await alice.messenger.send(peer, "behind it")
         await shown(bob, "behind it")
         await alice.messenger.resend(peer, said.message_id)
         await shown(bob, "once more")
         await comes_to(alice, "delivered")
+
+    tell(tmp_path, story)
+
+
+def test_a_message_refused_by_policy_is_not_sent_again_by_itself(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        await bob.messenger.set_policy(await bob.peer(), Policy.REQUIRE)
+        await alice.messenger.set_policy(await alice.peer(), Policy.OFF)
+        said = await alice.messenger.send(await alice.peer(), "without pad")
+        await comes_to(alice, "refused")
+        await until_true(lambda: AlertKind.REFUSED in {each.kind for each in alice.alerts()})
+        await alice.messenger.set_policy(await alice.peer(), Policy.REQUIRE)
+        await alice.messenger.resend(await alice.peer(), said.message_id)
+        await shown(bob, "without pad")
+        assert await bob.texts() == ["without pad"]
 
     tell(tmp_path, story)
 

@@ -294,11 +294,7 @@ class Messenger:
                 if entry is None:
                     raise MessageUnknown("expected a message of ours, got another id")
                 if entry.state is State.REFUSED:
-                    kind = ContentKind.TEXT if entry.target is None else ContentKind.REPLY
-                    content = Content(
-                        kind, message_id, entry.sent_ms, entry.text.encode(), target=entry.target
-                    )
-                    work.waiting.add(contact, content)
+                    work.waiting.again(contact, message_id)
                 if work.waiting.get(contact, message_id) is not None:
                     work.history.wait(contact, message_id)
 
@@ -570,8 +566,11 @@ class Messenger:
                     await self._changed(contact, text[at : at + ID_BYTES])
                 if content.kind is ContentKind.REFUSED and told.is_new:
                     name = (await self.conversation(contact)).name
-                    words = f"{name} could not show a message: its pad is not there, or is required"
+                    words = f"{name} did not take a message: it came without the pad they require"
                     self._tell(Alert(AlertKind.REFUSED, contact, words))
+            case ContentKind.PAD_LOST:
+                await self._changed(contact, text[:ID_BYTES])
+                self._sending.go(contact)
             case ContentKind.TYPING:
                 self._typing[contact] = time.monotonic() + TYPING_FOR_S
                 self._tell(TypingChanged(contact, typing=True))

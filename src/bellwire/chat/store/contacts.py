@@ -54,7 +54,8 @@ class Contacts:
         contact = identity.fingerprint
         value = identity.public_bytes + name.encode()
         self._cursor.execute(
-            "INSERT INTO contacts VALUES (?, ?, 0, 0, 'fresh', ?)"
+            "INSERT INTO contacts (contact, policy, verified, timer_s, mode, sealed)"
+            " VALUES (?, ?, 0, 0, 'fresh', ?)"
             " ON CONFLICT (contact) DO UPDATE SET sealed = excluded.sealed",
             (contact, Policy.PREFER.value, self._database.seal(_TABLE, contact, value)),
         )

@@ -21,6 +21,7 @@ from bellwire.base.lock import held
 from bellwire.base.private import own_file, own_folder
 from bellwire.base.secret import Secret
 from bellwire.chat.errors import StoreCorrupt, StoreUnusable
+from bellwire.chat.store.schema import SCHEMAS
 from bellwire.crypto.aead import KEY_BYTES, NONCE_BYTES, open_sealed, seal
 from bellwire.crypto.errors import AuthenticationFailed
 from bellwire.crypto.kdf import hkdf
@@ -31,7 +32,6 @@ from bellwire.crypto.labels import CHAT_STORE
 APPLICATION_ID: Final = 0x62776331
 """Marks the file as a person's store ('bwc1')."""
 
-SCHEMA_VERSION: Final = 2
 DATA_KEY_BYTES: Final = 32
 
 DATA_KEY: Final = Wrapped(
@@ -51,57 +51,6 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
 )
-_SCHEMA: Final = """
-CREATE TABLE about (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE prekeys (
-    prekey_id BLOB PRIMARY KEY, kind INTEGER NOT NULL, not_after INTEGER NOT NULL,
-    sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE openings (opening_id BLOB PRIMARY KEY, not_after INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE contacts (
-    contact BLOB PRIMARY KEY, policy TEXT NOT NULL, verified INTEGER NOT NULL,
-    timer_s INTEGER NOT NULL, mode TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE sessions (
-    session INTEGER PRIMARY KEY AUTOINCREMENT,
-    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
-    opening_id BLOB NOT NULL UNIQUE, heard INTEGER NOT NULL, sealed BLOB NOT NULL);
-CREATE TABLE pads (
-    pad_id BLOB PRIMARY KEY, contact BLOB NOT NULL, ours INTEGER NOT NULL, source TEXT NOT NULL,
-    length INTEGER NOT NULL, reached INTEGER NOT NULL, ahead BLOB NOT NULL,
-    retired INTEGER NOT NULL, single INTEGER NOT NULL,
-    confirmed INTEGER NOT NULL, number INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
-CREATE TABLE outbox (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
-    content_id BLOB NOT NULL, token BLOB NOT NULL, ttl_s INTEGER NOT NULL,
-    payload BLOB NOT NULL);
-CREATE TABLE history (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
-    ours INTEGER NOT NULL, content_id BLOB NOT NULL, state INTEGER NOT NULL,
-    gone_at INTEGER, sealed BLOB NOT NULL, UNIQUE (contact, ours, content_id));
-CREATE TABLE parts (
-    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE, content_id BLOB NOT NULL,
-    part INTEGER NOT NULL, came INTEGER NOT NULL, sealed BLOB NOT NULL,
-    PRIMARY KEY (contact, content_id, part)) WITHOUT ROWID;
-CREATE TABLE waiting (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
-    content_id BLOB NOT NULL, sealed BLOB NOT NULL, UNIQUE (contact, content_id));
-CREATE TABLE records (
-    name BLOB PRIMARY KEY, contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
-    sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE routes (
-    contact BLOB PRIMARY KEY REFERENCES contacts ON DELETE CASCADE,
-    sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE invitations (
-    mailbox BLOB PRIMARY KEY, not_after INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE held (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE, payload BLOB NOT NULL);
-CREATE TABLE offers (
-    pad_id BLOB PRIMARY KEY, contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
-    sealed BLOB NOT NULL) WITHOUT ROWID;
-"""
 
 
 class Database:
@@ -146,13 +95,14 @@ class Database:
         (mark,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables:
-            marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
-            self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}{marks}COMMIT;")
-        elif (mark, version) != (APPLICATION_ID, SCHEMA_VERSION):
+        if (tables and mark != APPLICATION_ID) or version > len(SCHEMAS):
             raise StoreCorrupt(
-                f"expected a person's store of version {SCHEMA_VERSION} in {path}, got another"
+                f"expected a person's store of version {len(SCHEMAS)} or below in {path}, "
+                "got another"
             )
+        for number, schema in enumerate(SCHEMAS[version:], version + 1):
+            marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
+            self._connection.executescript(f"BEGIN IMMEDIATE;{schema}{marks}COMMIT;")
 
     def close(self) -> None:
         """Give the file up, and its log empty; again is harmless."""

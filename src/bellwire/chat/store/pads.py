@@ -154,7 +154,8 @@ class PadShelf:
             raise ChatMisuse("expected a pad that was never here, got one that was")
         self._files.write(pad_id, pad)
         self._cursor.execute(
-            "INSERT INTO pads VALUES (?, ?, ?, ?, ?, ?, x'', 0, ?, ?,"
+            "INSERT INTO pads (pad_id, contact, ours, source, length, reached, ahead, retired,"
+            " single, confirmed, number) VALUES (?, ?, ?, ?, ?, ?, x'', 0, ?, ?,"
             " (SELECT coalesce(max(number), 0) + 1 FROM pads))",
             (pad_id, self._contact, ours, source, len(pad), POINT_BYTES, single, confirmed),
         )

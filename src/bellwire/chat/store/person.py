@@ -267,10 +267,11 @@ class Person:
             PadExhausted: the policy is `require`, and there is too little pad.
         """
         with self.working() as work:
-            if not work.waiting.remove(contact, content.content_id):
+            if work.waiting.get(contact, content.content_id) is None:
                 return False
             known = work.contacts.get(contact)
             _, protection = work.seal(known, content, policy, fresh)
+            work.waiting.sealed(contact, content.content_id, protection.pad_ids)
             work.history.seal_as(contact, content.content_id, protection, State.QUEUED)
         return True
 
@@ -356,7 +357,9 @@ class Person:
     def disappear(self, now: float) -> int:
         """Forget the words of messages whose time has run out; how many."""
         with self.working() as work:
-            return work.history.disappear(now)
+            gone = work.history.disappear(now)
+            work.waiting.forget_deleted()
+        return gone
 
     def _kept_session(
         self, work: Work, payload: bytes, contact: bytes | None

@@ -146,6 +146,8 @@ class Work:
             case ContentKind.EDIT if target is not None:
                 return self.history.edit(contact, target, content.text.decode(), ours=ours)
             case ContentKind.DELETE if target is not None:
+                if ours:
+                    self.waiting.done(contact, target)
                 return self.history.delete(contact, target, ours=ours)
             case ContentKind.TIMER if content.timer_s is not None:
                 self.contacts.set_timer(contact, content.timer_s)
@@ -155,6 +157,8 @@ class Work:
                 ids = (text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES))
                 changed = [self._reached(contact, each, reached) for each in ids]
                 return any(changed)
+            case ContentKind.PAD_LOST if not ours:
+                return self._lost(contact, content.text[:ID_BYTES], content.text[ID_BYTES:])
             case ContentKind.CARD if not ours:
                 self.routes.learn(contact, read_card(content.text), now)
                 return True
@@ -164,6 +168,8 @@ class Work:
 
     def _reached(self, contact: bytes, content_id: bytes, state: State) -> bool:
         """The other side says how far a message of ours came, and so whether it has its pad."""
+        if state is not State.REFUSED:
+            self.waiting.done(contact, content_id)
         entry = self.history.entry(contact, content_id, ours=True)
         if entry is None:
             return False
@@ -174,6 +180,17 @@ class Work:
             else:
                 shelf.confirm(pad_id)
         return self.history.mark(contact, content_id, state, ours=True)
+
+    def _lost(self, contact: bytes, content_id: bytes, pad_id: bytes) -> bool:
+        """The other side will never have a pad of ours: what went under it waits for another."""
+        self.shelf(contact).refuse(pad_id)
+        entry = self.history.entry(contact, content_id, ours=True)
+        words = None if entry is None else entry.text
+        if not self.waiting.lost(contact, content_id, pad_id, words):
+            return self.history.mark(contact, content_id, State.REFUSED, ours=True)
+        if self.waiting.get(contact, content_id) is not None:
+            self.history.wait(contact, content_id)
+        return True
 
 
 def receipt(kind: ContentKind, ids: list[bytes], now: float) -> Content:
