@@ -52,7 +52,9 @@ class Doors:
         host, port = await cloud.start(*self.tcp)
         taken = await cloud.start_udp(*self.udp) if self.udp else None
         if self.broker is not None:
-            listener = load_mqtt().MqttListener(cloud.door, cloud.reception, notify=notify)
+            from bellwire.iot.mqtt_listener import MqttListener
+
+            listener = MqttListener(cloud.door, cloud.reception, notify=notify)
             cloud.add(listener)
             listener.start(self.broker)
         return {
