@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -16,13 +17,16 @@ from tests.guard.spaces import OTHER_PORT, Spaces, echoed, until
 from tests.guard.walls import NAMES, run, wall
 from tests.simulators.kme import Authority
 from tests.web.doors import ALICE, STRANGER, Pair, doors
+from tests.web.test_console import Consoles, consoles
 from tests.web.test_pages import GREEN, RED, change
 
+from bellwire.console.accounts import AccountBook, Role
 from bellwire.guard.decision import Decision, Rules
 from bellwire.guard.enforcer import NftEnforcer
 from bellwire.guard.listener import Listener
 from bellwire.guard.nft import Nft
 from bellwire.guard.override import clear_override, read_override, set_override
+from bellwire.guard.report import Reporter
 from bellwire.guard.scope import Scope
 from bellwire.guard.service import Guard, State
 
@@ -92,11 +96,29 @@ def guard(node: Pair, tmp_path: Path) -> Iterator[Callable[..., Process]]:
         each.process.communicate()
 
 
+def seen(console: Consoles) -> dict[str, Any]:
+    """The guard, as an operator sees it at the console; nothing before its first word."""
+    found: list[dict[str, Any]] = console.get("boss@a", "/guards").json()["guards"]
+    return found[0] if found else {"packets": None}
+
+
 def test_packets_follow_the_link_and_the_rules_go_with_the_guard(
-    net: Spaces, nft: Nft, node: Pair, guard: Callable[..., Process]
+    net: Spaces, nft: Nft, node: Pair, guard: Callable[..., Process], tmp_path: Path
 ) -> None:
     before = nft.read("list ruleset")
-    process = guard()
+    with consoles(tmp_path / "consoles") as console:
+        token = tmp_path / "token"
+        token.touch(0o600)
+        token.write_text(AccountBook(console.folder / "console-a").add("guard-1", Role.GUARD))
+        process = guard("--console", console.urls["a"], "--console-token", str(token))
+        _follows(net, node, process, console)
+    assert net.reaches()  # nor does the console's end matter
+    assert process.end() == 0
+    assert net.reaches()
+    assert nft.read("list ruleset") == before
+
+
+def _follows(net: Spaces, node: Pair, process: Process, console: Consoles) -> None:
     assert process.ready["ports"] == [8765]
     process.until("pass")
     with net.connect() as chat, net.connect(port=OTHER_PORT) as other:
@@ -106,12 +128,16 @@ def test_packets_follow_the_link_and_the_rules_go_with_the_guard(
         assert "RED" in state["reason"]
         assert not echoed(chat)
         assert echoed(other)
+        until(lambda: seen(console).get("since") == state["since"], "the console is not told")
+        told = seen(console)
+        assert (told["name"], told["packets"]) == ("guard-1", "stop")
+        assert told["reason"] == state["reason"]
+        assert (told["firewall"], told["ports"], told["lease_s"]) == ("nftables", [8765], 3.0)
+        until(lambda: seen(console)["blocked_packets"], "nor what was stopped")
         change(node, GREEN)
         process.until("pass")
         assert net.reaches()
-    assert process.end() == 0
-    assert net.reaches()
-    assert nft.read("list ruleset") == before
+    until(lambda: seen(console)["packets"] == "pass", "nor that they pass again")
 
 
 @pytest.mark.parametrize("victim", ["guard", "node"])
@@ -262,6 +288,26 @@ def passing(state: State) -> bool:
 
 async def passes(net: Spaces) -> bool:
     return await asyncio.to_thread(net.reaches)
+
+
+def test_a_console_that_hangs_has_no_effect_on_what_passes(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as nobody:
+            url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+            reporter = Reporter(url, "token", ssl.create_default_context(), about={})
+            async with Running(node, tmp_path / "o").run() as running:
+                telling = asyncio.create_task(reporter.run(lambda: running.guard.state))
+                await running.until(passing)
+                change(node, RED)
+                await running.until(lambda state: not passing(state))
+                assert not await passes(net)
+                assert not telling.done()
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize(

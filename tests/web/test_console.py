@@ -66,6 +66,13 @@ class Consoles:
             self.urls[site] + path, json=body, headers=headers, trust_env=False, timeout=20.0
         )
 
+    def get(self, who: str, path: str) -> httpx.Response:
+        """The same, of what is only read."""
+        token = self.sites.tokens.get(who, self.operator)
+        headers = {"Authorization": f"Bearer {token}"}
+        site = who.partition("@")[2]
+        return httpx.get(self.urls[site] + path, headers=headers, trust_env=False, timeout=20.0)
+
     def session(self, who: str, peer: str) -> httpx.Response:
         name = who.partition("@")[0]
         return self.post(who, "/get_session_key", {"client_id": name, "peer_id": peer})

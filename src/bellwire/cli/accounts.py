@@ -36,6 +36,9 @@ def add(
     operator: Annotated[
         bool, typer.Option("--operator", help="An operator: may attack and reset the lab's link.")
     ] = False,
+    guard: Annotated[
+        bool, typer.Option("--guard", help="A guard: may tell its state, and nothing else.")
+    ] = False,
     out: OutOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -45,7 +48,9 @@ def add(
     from bellwire.console.accounts import Role
 
     _check_out(out)
-    role = Role.OPERATOR if operator else Role.MEMBER
+    if operator and guard:
+        raise UsageError("expected one of --operator and --guard, got both")
+    role = Role.OPERATOR if operator else Role.GUARD if guard else Role.MEMBER
     token = _book(site, state, config).add(name, role)
     _tell(site, name, token, out, as_json=json)
 

@@ -11,6 +11,7 @@ from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 if TYPE_CHECKING:
     from bellwire.guard.enforcer import Enforcer
+    from bellwire.guard.report import Reporter
     from bellwire.guard.scope import Scope
     from bellwire.guard.service import Guard, State
 
@@ -61,6 +62,20 @@ def run(
         Literal["remove", "stop"],
         typer.Option(help="At an orderly end: take the rules away, or let nothing pass."),
     ] = "remove",
+    console: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="This site's console, which is told how the guard is."),
+    ] = None,
+    console_token: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Has the token of the guard's account there."),
+    ] = None,
+    console_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Who signs its certificate, PEM. Default: as the system says."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the rules, and change nothing.")
     ] = False,
@@ -85,6 +100,8 @@ def run(
     import asyncio
 
     from bellwire.base.clock import system_clock
+    from bellwire.cli.guard_console import reporter_to
+    from bellwire.cli.guard_rules import show_rules
     from bellwire.cli.keys.options import Asked, whom
     from bellwire.guard.decision import Decision, Rules
     from bellwire.guard.listener import Listener
@@ -97,13 +114,28 @@ def run(
     addresses = read_addresses(tuple(address or ()))
     scope = Scope(tuple(port or [CHAT_PORT]), addresses, tuple(interface or ()))
     if dry_run:
-        _show(scope, firewall, lease)
+        show_rules(scope, firewall, lease)
         return
     enforcer = _enforcer(firewall, scope, lease)
     settings = load(config, {"state": {"dir": state}})
     logs.setup(settings.log.level, settings.log.format)
     folder = _folder(settings.state.dir)
     url, credentials, _ = whom(Asked(kme, cert, key, ca, None, profile, state, config))
+    fixed: dict[str, object] = {
+        "firewall": firewall,
+        "ports": scope.ports,
+        "addresses": [str(each) for each in scope.addresses],
+        "interfaces": scope.interfaces,
+        "lease_s": lease,
+    }
+    reporter = reporter_to(console, console_token, console_ca, fixed)
+
+    def tell(state: "State") -> None:
+        if print_states:
+            _print(state)
+        if reporter is not None:
+            reporter.tell(state)
+
     guard = Guard(
         enforcer,
         Decision(Rules(lease_s=lease, good=good, links=frozenset(link or ()))),
@@ -111,25 +143,21 @@ def run(
         lease_s=lease,
         override=lambda: read_override(folder, system_clock()),
         clock=system_clock,
-        told=_print if print_states else lambda _: None,
+        told=tell,
     )
     guard.begin()
     _warn_of_offload()
-    about = {
-        "ready": True,
-        "service": "guard",
-        "node": url,
-        "firewall": firewall,
-        "ports": scope.ports,
-        "addresses": [str(each) for each in scope.addresses],
-        "interfaces": scope.interfaces,
-        "lease_s": lease,
-    }
-    asyncio.run(_guard(guard, about, with_parent=with_parent, remove=on_exit == "remove"))
+    about = {"ready": True, "service": "guard", "node": url, **fixed}
+    asyncio.run(_guard(guard, reporter, about, with_parent=with_parent, remove=on_exit == "remove"))
 
 
 async def _guard(
-    guard: "Guard", about: dict[str, object], *, with_parent: bool, remove: bool
+    guard: "Guard",
+    reporter: "Reporter | None",
+    about: dict[str, object],
+    *,
+    with_parent: bool,
+    remove: bool,
 ) -> None:
     import asyncio
 
@@ -141,14 +169,16 @@ async def _guard(
     await asyncio.sleep(0)
     settle_memory()
     output.emit(about)
+    reporting = None if reporter is None else asyncio.create_task(reporter.run(lambda: guard.state))
     try:
         await asyncio.wait({stop, guarding}, return_when=asyncio.FIRST_COMPLETED)
         if guarding.done():
             guarding.result()
     finally:
-        for task in (stop, guarding):
+        tasks = [task for task in (stop, guarding, reporting) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(stop, guarding, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         guard.end(remove=remove)
 
 
@@ -187,43 +217,6 @@ def _enforcer(firewall: Firewall, scope: "Scope", lease_s: float) -> "Enforcer":
             f"--lease: expected whole seconds from 2 on, which is what ipset knows, got {lease_s:g}"
         )
     return IptablesEnforcer("nft" if firewall == "iptables-nft" else "legacy", scope)
-
-
-def _show(scope: "Scope", firewall: Firewall, lease_s: float) -> None:
-    begin, permit, forbid, end = _written(scope, firewall, lease_s)
-    parts = (
-        ("At the start; nothing passes:", begin),
-        ("At each good word of the node:", permit),
-        ("As soon as the link is not well:", forbid),
-        ("At an orderly end, with --on-exit remove:", end),
-    )
-    for about, commands in parts:
-        output.stdout().print(f"# {about}\n{commands}", markup=False, highlight=False)
-
-
-def _written(scope: "Scope", firewall: Firewall, lease_s: float) -> tuple[str, str, str, str]:
-    from bellwire.guard import chains, ruleset
-
-    if firewall == "nftables":
-        return (
-            ruleset.replace(scope),
-            ruleset.permit(scope, lease_s),
-            ruleset.forbid(),
-            ruleset.remove(),
-        )
-    kind = firewall.removeprefix("iptables-")
-    ipset = "# ipset restore\n"
-    begin, end = ipset + chains.sets(scope), ""
-    for name, family in ((f"iptables-{kind}", 4), (f"ip6tables-{kind}", 6)):
-        restore = f"# {name}-restore --noflush\n"
-        begin += restore + chains.replace(scope, family, ())
-        end += restore + chains.remove(chains.HOOKS, chains.chains())
-    return (
-        begin,
-        ipset + chains.permit(scope, int(lease_s)),
-        ipset + chains.forbid(),
-        end + ipset + chains.forget(),
-    )
 
 
 def _print(state: "State") -> None:

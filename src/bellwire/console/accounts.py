@@ -42,6 +42,7 @@ class Role(StrEnum):
 
     MEMBER = "member"
     OPERATOR = "operator"
+    GUARD = "guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,14 @@ class Accounts:
     def has(self, name: str) -> bool:
         """Whether there is a member of that name."""
         self._look()
-        return name in self._by_name
+        found = self._by_name.get(name)
+        return found is not None and found.role is not Role.GUARD
+
+    def has_guard(self, name: str) -> bool:
+        """Whether there is a guard of that name."""
+        self._look()
+        found = self._by_name.get(name)
+        return found is not None and found.role is Role.GUARD
 
     def identify(self, token: str) -> Account | None:
         """Whose token it is; None if it is nobody's."""

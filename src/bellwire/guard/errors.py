@@ -5,6 +5,7 @@ BellwireError
 ├── RightsMissing      (UsageError) this process may not change the firewall
 ├── FirewallUnusable   (UsageError) there is no firewall of that kind here, or not all it needs
 ├── FirewallFailed     the firewall did not take what it was told
+├── ReportUnusable     (UsageError) the console cannot be told as was asked
 ├── OverrideUnusable   (UsageError) an override that cannot be, or a file of one that is none
 ├── StatusRefused      (RefusedError) what the node says is no status, is old, or was said before
 └── StatusAbsent       (UnreachableError) the node does not say how the link is
@@ -27,6 +28,10 @@ class FirewallUnusable(UsageError):
 
 class FirewallFailed(BellwireError):
     """The firewall did not take what it was told; what it has, it keeps until its lease ends."""
+
+
+class ReportUnusable(UsageError):
+    """A console that cannot be told: no token, or one that would cross a network in the clear."""
 
 
 class OverrideUnusable(UsageError):

@@ -27,6 +27,7 @@ from bellwire.console.errors import (
     PeerRefused,
     SessionRefused,
 )
+from bellwire.console.guards import GuardReport, Guards
 from bellwire.console.sessions import Sessions
 from bellwire.console.status import Status
 from bellwire.web.api import Answered
@@ -117,6 +118,7 @@ class ConsoleApi:
         self._status = status
         self._lab = lab
         self._clock = clock
+        self._guards = Guards(clock)
         self._rates = Rates(limits.requests_per_s, limits.burst)
         self._addresses = Rates(limits.requests_per_s, limits.burst)
         self._peers = asyncio.Semaphore(_PEERS_AT_ONCE)
@@ -126,6 +128,8 @@ class ConsoleApi:
             b"/link_status": (b"GET", self._link_status),
             b"/force_attack": (b"POST", self._force_attack),
             b"/reset": (b"POST", self._reset),
+            b"/guard_state": (b"POST", self._guard_state),
+            b"/guards": (b"GET", self._show_guards),
             b"/peer": (b"POST", self._peer),
             b"/healthz": (b"GET", self._health),
             b"/openapi.json": (b"GET", self._openapi),
@@ -158,6 +162,8 @@ class ConsoleApi:
 
     async def _session_key(self, asked: Asked, address: str) -> Answered:
         account = self._account(asked, address)
+        if account.role is Role.GUARD:
+            raise RequestRefused(403, "this is for members")
         wanted = _read(asked.body, SessionRequest)
         if wanted.client_id not in {account.name, f"{account.name}@{self._sessions.site}"}:
             raise RequestRefused(403, "client_id: expected the member whose token this is")
@@ -186,6 +192,21 @@ class ConsoleApi:
 
     async def _reset(self, asked: Asked, address: str) -> Answered:
         return await self._told(await self._lab_of(asked, address).reset())
+
+    async def _guard_state(self, asked: Asked, address: str) -> Answered:
+        account = self._account(asked, address)
+        if account.role is not Role.GUARD:
+            raise RequestRefused(403, "this is for guards")
+        report = _read(asked.body, GuardReport)
+        if self._guards.tell(account.name, report):
+            log.info(
+                "a guard tells", guard=account.name, packets=report.packets, reason=report.reason
+            )
+        return _json({})
+
+    async def _show_guards(self, asked: Asked, address: str) -> Answered:
+        self._operator(asked, address)
+        return _json({"guards": self._guards.shown(self._accounts.has_guard)})
 
     async def _peer(self, asked: Asked, address: str) -> Answered:
         self._slow_down(address)
@@ -219,9 +240,12 @@ class ConsoleApi:
         _require(self._rates.wait_s(found.name, self._clock()))
         return found
 
-    def _lab_of(self, asked: Asked, address: str) -> Lab:
+    def _operator(self, asked: Asked, address: str) -> None:
         if self._account(asked, address).role is not Role.OPERATOR:
             raise RequestRefused(403, "this is for operators")
+
+    def _lab_of(self, asked: Asked, address: str) -> Lab:
+        self._operator(asked, address)
         if self._lab is None:
             raise RequestRefused(403, "the lab is not enabled: start the console with --lab")
         return self._lab

@@ -42,6 +42,10 @@ def describe() -> dict[str, Any]:
                 }
             },
             "/reset": {"post": {**_operation("reset", "Attacked"), "security": token}},
+            "/guard_state": {
+                "post": {**_operation("guard_state", "Taken", "GuardReport"), "security": token}
+            },
+            "/guards": {"get": {**_operation("guards", "Guards"), "security": token}},
             "/peer": {"post": _operation("peer", "SealedAnswer", "Envelope")},
             "/healthz": {"get": _operation("health", "Health")},
         },
@@ -107,6 +111,7 @@ def _schemas() -> dict[str, Any]:
             },
         },
         "Attacked": _object({"attack": attack, "simulated": {"const": True}, **link}),
+        **_guards(),
         "Envelope": _object(
             {"version": {"type": "integer", "minimum": 0}, "key_id": text, "sealed": sealed}
         ),
@@ -120,6 +125,54 @@ def _schemas() -> dict[str, Any]:
                 "details": {"type": "array", "items": {"type": "object"}},
             },
         },
+    }
+
+
+def _guards() -> dict[str, Any]:
+    words = {"type": "string", "maxLength": 600}
+    packets = {"type": "string", "enum": ["pass", "stop"]}
+    count = {"type": "integer", "minimum": 0}
+    time = {"type": ["number", "null"]}
+    override = {
+        "type": ["object", "null"],
+        "required": ["packets", "until", "reason"],
+        "properties": {"packets": packets, "until": time, "reason": words},
+    }
+    report = {
+        "packets": packets,
+        "reason": words,
+        "since": {"type": "number"},
+        "heard_at": time,
+        "qber": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "blocked_packets": count,
+        "blocked_bytes": count,
+        "restored": count,
+        "override": override,
+        "firewall": {"type": "string", "enum": ["nftables", "iptables-nft", "iptables-legacy"]},
+        "lease_s": {"type": "number", "exclusiveMinimum": 0, "maximum": 60},
+        "ports": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 64,
+            "items": {"type": "integer", "minimum": 1, "maximum": 65535},
+        },
+        "addresses": {
+            "type": "array",
+            "maxItems": 256,
+            "items": {"type": "string", "maxLength": 49},
+        },
+        "interfaces": {
+            "type": "array",
+            "maxItems": 16,
+            "items": {"type": "string", "maxLength": 15},
+        },
+    }
+    silent = {"silent": {"type": "boolean"}, "silent_s": {"type": "number", "minimum": 0}}
+    shown = _object({"name": {"type": "string", "maxLength": 64}, **silent, **report})
+    return {
+        "GuardReport": _object(report),
+        "Taken": _object({}),
+        "Guards": _object({"guards": {"type": "array", "maxItems": 64, "items": shown}}),
     }
 
 
