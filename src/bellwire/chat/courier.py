@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bellwire.chat.content import ContentKind
@@ -32,6 +32,7 @@ from bellwire.chat.identity import Identity
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.frames import MAX_TTL_S, Deliver, Reason
 from bellwire.chat.store.person import Person, Received
+from bellwire.chat.store.strangers import MAX_HELD as MAX_HELD_OF_STRANGER
 from bellwire.chat.store.work import TTL_S, receipt
 
 assert TTL_S <= MAX_TTL_S
@@ -73,18 +74,26 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All routes, by the fingerprints of contacts, and invitations: mailbox to right."""
+    """All routes, by the fingerprints of contacts, invitations, and boxes for everybody.
+
+    Of the latter two, mailbox to right.
+    """
 
     routes: Mapping[bytes, Route]
     invitations: Mapping[bytes, bytes] = field(default_factory=dict)
+    standing: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Unshown:
-    """A payload that was refused, and why; it is gone from the relay."""
+    """A payload that was refused, and why; it is gone from the relay.
+
+    Anybody can drop one into a `standing` box, which is for everybody.
+    """
 
     reason: MessageRefused | OpeningRefused
     contact: bytes | None = None
+    standing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,7 @@ class Courier:
     async def reroute(self) -> None:
         """There are other routes, or invitations."""
         self._book = await asyncio.to_thread(self._read_book)
-        self._contacts = dict.fromkeys(self._book.invitations)
+        self._contacts = dict.fromkeys((*self._book.invitations, *self._book.standing))
         for contact, route in self._book.routes.items():
             self._contacts.update(dict.fromkeys((route.mailbox, *route.old), contact))
         self._rerouted.set()
@@ -269,7 +278,7 @@ class Courier:
             await self._reopen.wait()
 
     async def _open(self, line: RelayClient, opened: set[bytes]) -> set[bytes]:
-        wanted = dict(self._book.invitations)
+        wanted = {**self._book.invitations, **self._book.standing}
         wanted |= {each.mailbox: each.right_in for each in self._book.routes.values()}
         for mailbox, right in wanted.items():
             if mailbox not in opened:
@@ -310,20 +319,27 @@ class Courier:
 
     def _admit(self, came: Deliver, contact: bytes | None) -> list[Told] | None:
         """Open a payload, or keep it until it can be; what there is to tell."""
+        standing = contact is None and came.mailbox in self._book.standing
+        if contact is None:
+            contact = self._person.sender_of(came.payload)
         if contact is not None:
             with self._person.working() as work:
                 if work.held.first(contact) is not None:
+                    if work.strangers.has(contact):
+                        # What is too much of a stranger must not stand in others' way.
+                        work.held.add(contact, came.payload, MAX_HELD_OF_STRANGER)
+                        return []
                     return [] if work.held.add(contact, came.payload) else None
         try:
             return [self._person.receive(came.payload, self._now(), contact, came.mailbox)]
         except PadMissing as error:
             if contact is None:
-                return [Unshown(error)]
+                return [Unshown(error, standing=standing)]
             with self._person.working() as work:
                 work.held.add(contact, came.payload)
             return [Missing(contact, error.pad_id)]
         except (MessageRefused, OpeningRefused) as error:
-            return [self._refuse(contact, error)]
+            return [replace(self._refuse(contact, error), standing=standing)]
 
     async def _retry(self, contact: bytes) -> None:
         async with self._taking:
@@ -373,14 +389,15 @@ class Courier:
             work.held.remove(first.number)
         return [told]
 
-    def _refuse(self, contact: bytes | None, error: MessageRefused | OpeningRefused) -> Told:
+    def _refuse(self, contact: bytes | None, error: MessageRefused | OpeningRefused) -> Unshown:
         """It is not shown; who sent it is told, where the message itself says which it was."""
         if contact is not None and isinstance(error, PadMissing | PadSpent) and error.content_id:
             kind, ids = ContentKind.REFUSED, [error.content_id]
             if isinstance(error, PadMissing):
                 kind, ids = ContentKind.PAD_LOST, [error.content_id, error.pad_id]
             with self._person.working() as work:
-                work.seal(work.contacts.get(contact), receipt(kind, ids, self._now()))
+                if not work.strangers.has(contact):
+                    work.seal(work.contacts.get(contact), receipt(kind, ids, self._now()))
         return Unshown(error, contact)
 
 

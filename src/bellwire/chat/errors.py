@@ -29,6 +29,7 @@ BellwireError
         ├── EpochUnknown      its keys come from a step that we have not seen, nor can take now
         ├── PadMissing        it names a pad that is not here (yet); `pad_id` is which
         ├── PadSpent          it names bytes of a pad that served before
+        ├── StrangerRefused   of somebody who is not accepted, and more than is kept of such
         └── ContentMalformed  authentic, and not what this version understands
 
 No message of these errors carries a byte of a key, a pad or a text.
@@ -196,6 +197,10 @@ class PadSpent(MessageRefused):
     """
 
     content_id: bytes | None = None
+
+
+class StrangerRefused(MessageRefused):
+    """Somebody who was not accepted yet, or is one too many, says more than is kept of such."""
 
 
 class ContentMalformed(MessageRefused):

@@ -13,6 +13,8 @@ from bellwire.cli.options import ConfigOption, StateOption
 if TYPE_CHECKING:
     import ssl
 
+    from bellwire.chat.accounts.admission import Admission
+
 
 def command(
     listen: Annotated[
@@ -24,6 +26,16 @@ def command(
     ] = None,
     key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The certificate's private key, PEM.")
+    ] = None,
+    sign_up: Annotated[
+        str,
+        typer.Option(metavar="open|invited|closed", help="Who may have a new handle here."),
+    ] = "open",
+    invitations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="For --sign-up invited: 32 hexadecimal digits a line, 0600."
+        ),
     ] = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
@@ -52,6 +64,7 @@ def command(
 
     if (certificate is None) != (key is None):
         raise UsageError("expected --certificate together with --key")
+    admission = _admission(sign_up, invitations)
     settings = load(config, {"state": {"dir": state}})
     host, port = parse_address(listen)
     tls = None if certificate is None or key is None else _tls(certificate, key)
@@ -65,7 +78,13 @@ def command(
             undo.callback(store.close)
             people = AccountStore(folder)
             undo.callback(people.close)
-            service = AccountService(people, store.relay_id, now=time.time, clock=time.monotonic)
+            service = AccountService(
+                people,
+                store.relay_id,
+                admission=admission,
+                now=time.time,
+                clock=time.monotonic,
+            )
             desk = AccountDesk(service)
             undo.callback(desk.close)
             relay = Relay(store, limits, accounts=desk)
@@ -89,6 +108,20 @@ def command(
             await until_stopped(with_parent=with_parent)
 
     asyncio.run(serve())
+
+
+def _admission(sign_up: str, invitations: Path | None) -> "Admission":
+    from bellwire.chat.accounts.admission import Admission, SignUps, invitations_in
+
+    if sign_up not in {each.value for each in SignUps}:
+        raise UsageError(f"--sign-up: expected open, invited or closed, got {sign_up[:40]!r}")
+    chosen = SignUps(sign_up)
+    if (chosen is SignUps.INVITED) != (invitations is not None):
+        raise UsageError("expected --invitations together with --sign-up invited")
+    if invitations is None:
+        return Admission(chosen)
+    invitations_in(invitations)  # what is wrong with it is said now
+    return Admission(chosen, lambda: invitations_in(invitations))
 
 
 def _tls(certificate: Path, key: Path) -> "ssl.SSLContext":

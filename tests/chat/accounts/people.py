@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bellwire.base.secret import Secret
+from bellwire.chat.accounts.answers import Session
 from bellwire.chat.accounts.client import AccountClient
 from bellwire.chat.accounts.desk import AccountDesk
 from bellwire.chat.accounts.limits import AccountLimits, Rate
-from bellwire.chat.accounts.requests import Session
 from bellwire.chat.accounts.service import AccountService
 from bellwire.chat.accounts.store import AccountStore
 from bellwire.chat.card import Card

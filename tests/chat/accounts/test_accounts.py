@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.chat.accounts.people import (
     ALICE,
@@ -23,11 +24,11 @@ from tests.chat.accounts.people import (
 from tests.chat.relay.running import run
 
 from bellwire.base.secret import Secret
-from bellwire.chat.accounts import requests
+from bellwire.chat.accounts import answers, requests
 from bellwire.chat.accounts.client import AccountClient
 from bellwire.chat.accounts.desk import MAX_OF_SOURCE, AccountDesk
+from bellwire.chat.accounts.fields import AccountReason, Visibility
 from bellwire.chat.accounts.limits import AccountLimits, Rate
-from bellwire.chat.accounts.requests import AccountReason, Visibility
 from bellwire.chat.accounts.service import Visit
 from bellwire.chat.accounts.store import AccountStore
 from bellwire.chat.errors import (
@@ -192,7 +193,7 @@ def test_a_proof_serves_on_no_other_line(tmp_path: Path) -> None:
             async with await house.client() as thief:
                 proof = key.sign(text, b"bellwire chat account 1")
                 with pytest.raises(AccountRefused) as caught:
-                    await thief._ask(requests.LogIn("alice", proof, "x"), requests.Session)
+                    await thief.ask(requests.LogIn("alice", proof, "x"), answers.Session)
                 assert refused(caught) is AccountReason.WRONG
 
     run(story())
@@ -218,7 +219,7 @@ def test_a_device_has_a_name_that_prints(tmp_path: Path, name: str) -> None:
             if 1 <= len(name) <= 64:
                 asked = requests.NameDevice(client._token(), laptop.device, name)
                 with pytest.raises(AccountRefused) as caught:
-                    await client._ask(asked, requests.Done)
+                    await client.ask(asked, answers.Done)
                 assert refused(caught) is AccountReason.MALFORMED
             await client.name_device(laptop.device, "Büro \N{GRINNING FACE}")
             assert (await client.devices())[0].name == "Büro \N{GRINNING FACE}"
@@ -549,7 +550,7 @@ def test_who_does_not_wait_for_answers_is_hung_up_on_and_the_others_are_served(
     async def story() -> None:
         async with house_at(tmp_path) as house, await signed_up(house, "alice") as client:
             async with await house.client() as flood:
-                record = requests.encode(requests.Search("al"))
+                record = msgspec.msgpack.encode(requests.Search("al"))
                 asked = [
                     asyncio.create_task(flood._wire.ask_accounts(flood._line.outward.seal(record)))
                     for _ in range(500)
@@ -632,7 +633,7 @@ def test_a_file_of_another_program_or_a_later_version_is_left_alone(
     connection = sqlite3.connect(tmp_path / "accounts.sqlite")
     connection.execute(change)
     connection.close()
-    with pytest.raises(StoreCorrupt, match="version 1"):
+    with pytest.raises(StoreCorrupt, match="version 2"):
         AccountStore(tmp_path)
 
 
@@ -648,7 +649,7 @@ def test_a_handle_is_checked_before_anything_is_asked(tmp_path: Path) -> None:
                 with pytest.raises(HandleMalformed):
                     await asked
             with pytest.raises(AccountRefused) as caught:
-                await client._ask(requests.Search("a%"), requests.Found)
+                await client.ask(requests.Search("a%"), answers.Found)
             assert refused(caught) is AccountReason.MALFORMED
 
     run(story())

@@ -20,9 +20,10 @@ from tests.chat.accounts.people import (
 from tests.chat.relay.running import run
 from tests.chat.store.people import open_person
 
-from bellwire.chat.accounts.client import AccountClient, Somebody
+from bellwire.chat.accounts.client import AccountClient
+from bellwire.chat.accounts.fields import AccountReason, Visibility
 from bellwire.chat.accounts.limits import Rate
-from bellwire.chat.accounts.requests import AccountReason, Visibility
+from bellwire.chat.accounts.somebody import Somebody
 from bellwire.chat.accounts.stock import ONE_TIME, replenish
 from bellwire.chat.errors import AccountRefused, BundleRefused, IdentityChanged
 from bellwire.chat.prekeys import PrekeyKind, make_prekey

@@ -12,8 +12,9 @@ from tests.chat.accounts.people import PASSWORD, secret
 from tests.chat.relay.running import HOUR, Process, account, run
 from tests.chat.store.people import open_person
 
+from bellwire.chat.accounts.answers import Session
 from bellwire.chat.accounts.client import AccountClient
-from bellwire.chat.accounts.requests import AccountReason, Session
+from bellwire.chat.accounts.fields import AccountReason
 from bellwire.chat.accounts.stock import replenish
 from bellwire.chat.card import Card, read_link
 from bellwire.chat.content import Content, ContentKind

@@ -3,18 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bellwire.chat.accounts import requests
+from bellwire.chat.accounts import answers, requests
+from bellwire.chat.accounts.answers import Answer, read_answer
+from bellwire.chat.accounts.fields import AccountReason, Visibility
 from bellwire.chat.accounts.line import MAX_REQUEST_BYTES
-from bellwire.chat.accounts.requests import (
-    AccountReason,
-    Answer,
-    Request,
-    Visibility,
-    encode,
-    proof_text,
-    read_answer,
-    read_request,
-)
+from bellwire.chat.accounts.requests import Request, proof_text, read_request
 from bellwire.chat.errors import RelayMisbehaved
 
 PUBLIC, SIGNATURE, TOKEN, PREKEY = b"p" * 1984, b"s" * 3373, b"t" * 32, b"k" * 4614
@@ -36,29 +29,29 @@ REQUESTS: list[Request] = [
     requests.Search("al"),
 ]
 ANSWERS: list[Answer] = [
-    *(requests.Refusal(reason) for reason in AccountReason),
-    requests.Done(),
-    requests.Session(TOKEN, b"d" * 8, 1),
-    requests.DeviceList([requests.Device(b"d" * 8, "laptop", 1, 2, 3, True, False)]),
-    requests.Exported("{}"),
-    requests.Stock(True, 1, 2),
-    requests.Taken(PUBLIC, PREKEY, PREKEY, b"c" * 800, SIGNATURE),
-    requests.Found(["alice"]),
+    *(answers.Refusal(reason) for reason in AccountReason),
+    answers.Done(),
+    answers.Session(TOKEN, b"d" * 8, 1),
+    answers.DeviceList([answers.Device(b"d" * 8, "laptop", 1, 2, 3, True, False)]),
+    answers.Exported("{}"),
+    answers.Stock(True, 1, 2),
+    answers.Taken(PUBLIC, PREKEY, PREKEY, b"c" * 800, SIGNATURE),
+    answers.Found(["alice"]),
 ]
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: type(each).__name__)
 def test_a_request_is_read_as_it_was_written_and_fits_a_record(request_: Request) -> None:
-    assert read_request(encode(request_)) == request_
-    assert len(encode(request_)) <= MAX_REQUEST_BYTES
+    assert read_request(msgspec.msgpack.encode(request_)) == request_
+    assert len(msgspec.msgpack.encode(request_)) <= MAX_REQUEST_BYTES
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda each: type(each).__name__)
 def test_an_answer_is_read_as_it_was_written(answer: Answer) -> None:
-    assert read_answer(encode(answer)) == answer
-    assert len(encode(answer)) <= MAX_REQUEST_BYTES
+    assert read_answer(msgspec.msgpack.encode(answer)) == answer
+    assert len(msgspec.msgpack.encode(answer)) <= MAX_REQUEST_BYTES
     with pytest.raises(RelayMisbehaved):
-        read_request(encode(answer))
+        read_request(msgspec.msgpack.encode(answer))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +91,8 @@ def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
 
 
 def test_tokens_do_not_show_themselves() -> None:
-    assert TOKEN.hex() not in repr(requests.Session(TOKEN, b"d" * 8, 1))
-    assert "ttt" not in repr(requests.Session(TOKEN, b"d" * 8, 1))
+    assert TOKEN.hex() not in repr(answers.Session(TOKEN, b"d" * 8, 1))
+    assert "ttt" not in repr(answers.Session(TOKEN, b"d" * 8, 1))
 
 
 def test_a_proof_names_request_handle_line_and_password() -> None:

@@ -77,12 +77,21 @@ async def owner_at(url: str, who: Identity = OWNER, boxes: int = 1) -> RelayClie
 class Process:
     """`bellwire relay`, whose folder outlives it."""
 
-    def __init__(self, state: Path, port: int = 0) -> None:
+    def __init__(self, state: Path, port: int = 0, *more: str) -> None:
         program = Path(sys.executable).with_name("bellwire")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("BELLWIRE_")}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the relay has ended
         self.child = subprocess.Popen(
-            [program, "relay", "--listen", f"127.0.0.1:{port}", "--state", state, "--with-parent"],
+            [
+                program,
+                "relay",
+                "--listen",
+                f"127.0.0.1:{port}",
+                "--state",
+                state,
+                "--with-parent",
+                *more,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -11,18 +11,14 @@ import json
 import secrets
 from typing import Final
 
-from bellwire.chat.accounts import requests
+from bellwire.chat.accounts import answers, requests
+from bellwire.chat.accounts.admission import Admission
+from bellwire.chat.accounts.answers import Answer
 from bellwire.chat.accounts.directory import Directory
+from bellwire.chat.accounts.fields import TOKEN_BYTES, AccountReason, Visibility
 from bellwire.chat.accounts.handles import is_canonical
 from bellwire.chat.accounts.ledger import Account, Ledger, Seat
-from bellwire.chat.accounts.requests import (
-    TOKEN_BYTES,
-    AccountReason,
-    Answer,
-    Request,
-    Visibility,
-    proof_text,
-)
+from bellwire.chat.accounts.requests import Request, proof_text
 from bellwire.chat.accounts.rules import NotDone, Rules
 from bellwire.chat.errors import BundleRefused
 from bellwire.chat.identity import IdentityPublic
@@ -39,9 +35,13 @@ class Asked:
         source: What the address that asks is counted under.
         binding: Of the line that it came over.
         ledger: To read and write.
+        admission: Decides on new handles.
     """
 
-    def __init__(self, rules: Rules, source: str, binding: bytes, ledger: Ledger) -> None:
+    def __init__(
+        self, rules: Rules, source: str, binding: bytes, ledger: Ledger, admission: Admission
+    ) -> None:
+        self._admission = admission
         self._rules, self._limits = rules, rules.limits
         self._source, self._binding, self._ledger = source, binding, ledger
         self._now = int(rules.now())
@@ -70,7 +70,7 @@ class Asked:
             case requests.Publish():
                 return self._directory.publish(seat, request)
             case requests.Export():
-                return requests.Exported(self._export(seat))
+                return answers.Exported(self._export(seat))
             case requests.LogOut(_, device):
                 self._ledger.leave([self._other(seat, device or seat.device)])
             case requests.LogOutEverywhere():
@@ -83,7 +83,7 @@ class Asked:
             case requests.Delete(_, proof):
                 self._prove(seat.handle, proof, proof_text("delete", seat.handle, self._binding))
                 self._ledger.delete(seat.handle)
-        return requests.Done()
+        return answers.Done()
 
     # Who asks.
 
@@ -133,6 +133,14 @@ class Asked:
             verifier.verify(asked.password_proof, text, CHAT_ACCOUNT)
         except BundleRefused:
             raise NotDone(AccountReason.UNSIGNED) from None
+        there = self._ledger.find(asked.handle)
+        if there is not None and (there.identity, there.verifier) == (
+            asked.identity,
+            asked.verifier,
+        ):
+            # Who did not hear that it was done signs up again.
+            return self._sit(asked.handle, asked.device)
+        self._admission.admit(asked.invitation, self._ledger)
         if self._ledger.count() >= self._limits.accounts:
             raise NotDone(AccountReason.FULL)
         account = Account(
@@ -148,11 +156,7 @@ class Asked:
             claim=None,
         )
         if not self._ledger.add(account):
-            there = self._ledger.find(asked.handle)
-            ours = (asked.identity, asked.verifier)
-            # Who did not hear that it was done signs up again.
-            if there is None or (there.identity, there.verifier) != ours:
-                raise NotDone(AccountReason.TAKEN)
+            raise NotDone(AccountReason.TAKEN)
         return self._sit(asked.handle, asked.device)
 
     def _log_in(self, asked: requests.LogIn) -> Answer:
@@ -161,13 +165,13 @@ class Asked:
         self._prove(asked.handle, asked.proof, text)
         return self._sit(asked.handle, asked.device)
 
-    def _sit(self, handle: str, name: str) -> requests.Session:
+    def _sit(self, handle: str, name: str) -> answers.Session:
         seats = sorted(self._ledger.seats(handle), key=lambda seat: seat.used)
         self._ledger.leave(seats[: max(0, len(seats) + 1 - self._limits.devices)])
         token = secrets.token_bytes(TOKEN_BYTES)
         expires = self._expires(self._now)
         device = self._ledger.sit(hashlib.sha256(token).digest(), handle, name, self._now, expires)
-        return requests.Session(token, device, expires)
+        return answers.Session(token, device, expires)
 
     def _set_password(self, asked: requests.SetPassword) -> Answer:
         text = proof_text("set password", asked.handle, self._binding, asked.verifier)
@@ -178,15 +182,15 @@ class Asked:
             raise NotDone(AccountReason.UNSIGNED) from None
         self._ledger.set_verifier(asked.handle, asked.verifier)
         self._ledger.leave(self._ledger.seats(asked.handle))
-        return requests.Done()
+        return answers.Done()
 
     # What is kept.
 
     def _devices(self, seat: Seat) -> Answer:
         publisher = self._ledger.account_of(seat).publisher
-        return requests.DeviceList(
+        return answers.DeviceList(
             [
-                requests.Device(
+                answers.Device(
                     each.device,
                     each.name,
                     each.since,

@@ -9,10 +9,11 @@ Source: spec/accounts.md, 5.
 
 from typing import Final
 
-from bellwire.chat.accounts import requests
+from bellwire.chat.accounts import answers, requests
+from bellwire.chat.accounts.fields import AccountReason, Visibility
 from bellwire.chat.accounts.handles import is_canonical_prefix
 from bellwire.chat.accounts.ledger import Ledger, Seat
-from bellwire.chat.accounts.requests import AccountReason, Visibility, claim_text
+from bellwire.chat.accounts.requests import claim_text
 from bellwire.chat.accounts.rules import NotDone, Rules
 from bellwire.chat.errors import BundleRefused
 from bellwire.chat.identity import IdentityPublic
@@ -36,7 +37,7 @@ class Directory:
         self._source, self._ledger = source, ledger
         self._now = int(rules.now())
 
-    def publish(self, seat: Seat, asked: requests.Publish) -> requests.Stock:
+    def publish(self, seat: Seat, asked: requests.Publish) -> answers.Stock:
         """Keep what a device publishes; without anything, only say what there is."""
         account = self._ledger.account_of(seat)
         owner = IdentityPublic(account.identity)
@@ -59,7 +60,7 @@ class Directory:
         for prekey, encoded in zip(one_time, asked.one_time, strict=True):
             assert prekey is not None
             self._ledger.add_one_time(seat.handle, prekey.prekey_id, prekey.not_after, encoded)
-        return requests.Stock(
+        return answers.Stock(
             ours=ours,
             lasting_until=self._ledger.account_of(seat).lasting_until,
             one_time=len(self._ledger.one_time(seat.handle, self._now)),
@@ -94,7 +95,7 @@ class Directory:
             raise NotDone(AccountReason.EXPIRED)
         return prekey
 
-    def take(self, handle: str) -> requests.Taken:
+    def take(self, handle: str) -> answers.Taken:
         """The keys of somebody who can be found."""
         self._rules.admit("takes", self._source)
         account = self._ledger.find(handle)
@@ -110,13 +111,13 @@ class Directory:
         one_time = None
         if self._rules.is_admitted("one_time", handle):
             one_time = self._ledger.take_one_time(handle, self._now)
-        return requests.Taken(
+        return answers.Taken(
             account.identity, account.lasting, one_time, account.card, account.claim
         )
 
-    def search(self, prefix: str) -> requests.Found:
+    def search(self, prefix: str) -> answers.Found:
         """Listed handles that begin so."""
         if not is_canonical_prefix(prefix):
             raise NotDone(AccountReason.MALFORMED)
         self._rules.admit("searches", self._source)
-        return requests.Found(self._ledger.listed(prefix, FOUND_AT_MOST))
+        return answers.Found(self._ledger.listed(prefix, FOUND_AT_MOST))

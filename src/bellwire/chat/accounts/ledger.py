@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bellwire.base.secret import Secret
+from bellwire.chat.accounts.fields import DEVICE_BYTES, Visibility
 from bellwire.chat.accounts.handles import skeleton
-from bellwire.chat.accounts.requests import DEVICE_BYTES, Visibility
 from bellwire.chat.identity import SEED_BYTES, Identity
 
 
@@ -130,6 +130,13 @@ class Ledger:
             values,
         )
         return True
+
+    def use_invitation(self, code_hash: bytes) -> bool:
+        """An invitation serves now; False if it has served before."""
+        self._cursor.execute(
+            "INSERT INTO invitations VALUES (?) ON CONFLICT DO NOTHING", (code_hash,)
+        )
+        return self._cursor.rowcount == 1
 
     def delete(self, handle: str) -> None:
         """Forget all of an account but its name."""

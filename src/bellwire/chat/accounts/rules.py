@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bellwire.chat.accounts.fields import AccountReason
 from bellwire.chat.accounts.limits import AccountLimits, Rate
-from bellwire.chat.accounts.requests import AccountReason
 from bellwire.chat.relay.rates import Rates
 
 

@@ -9,12 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from bellwire.chat.accounts import requests
+from bellwire.chat.accounts.admission import Admission
+from bellwire.chat.accounts.answers import Answer, Refusal
 from bellwire.chat.accounts.asked import Asked
+from bellwire.chat.accounts.fields import AccountReason
 from bellwire.chat.accounts.ledger import Ledger
 from bellwire.chat.accounts.limits import AccountLimits
 from bellwire.chat.accounts.line import HELLO_BYTES, Line, Offer, answer_hello, make_offer
-from bellwire.chat.accounts.requests import AccountReason, Answer, Refusal, Request
+from bellwire.chat.accounts.requests import Request
 from bellwire.chat.accounts.rules import NotDone, Rules
 from bellwire.chat.accounts.store import AccountStore
 from bellwire.chat.errors import RelayMisbehaved, StoreUnusable
@@ -46,6 +51,7 @@ class AccountService:
         store: Open.
         relay_id: As in the relay's challenges.
         limits: Of sources, and of each account.
+        admission: Decides on new handles; None: anybody may have one.
         now: Seconds since the epoch.
         clock: Seconds that only grow.
     """
@@ -56,11 +62,13 @@ class AccountService:
         relay_id: bytes,
         limits: AccountLimits | None = None,
         *,
+        admission: Admission | None = None,
         now: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
         self._store, self._relay_id = store, relay_id
         self._relay = Identity(store.relay_seed)
+        self._admission = admission or Admission()
         self._rules = Rules(relay_id, limits or AccountLimits(), now, clock)
         self._offer: tuple[float, Offer] | None = None
         self._expired_at: float | None = None
@@ -90,7 +98,9 @@ class AccountService:
         if visit.line is None:
             raise RelayMisbehaved("expected a hello first, got a record")
         request = requests.read_request(visit.line.inward.open(body))
-        return visit.line.outward.seal(requests.encode(self._answer(visit, visit.line, request)))
+        return visit.line.outward.seal(
+            msgspec.msgpack.encode(self._answer(visit, visit.line, request))
+        )
 
     def _offered(self) -> Offer:
         now = self._rules.clock()
@@ -103,11 +113,14 @@ class AccountService:
             self._rules.admit("requests", visit.source)
             with self._store.transaction() as ledger:
                 self._expire(ledger)
-                return Asked(self._rules, visit.source, line.binding, ledger).do(request)
+                return self._asked(visit, line, ledger).do(request)
         except NotDone as refused:
             return Refusal(refused.reason)
         except StoreUnusable:
             return Refusal(AccountReason.FAILED)
+
+    def _asked(self, visit: Visit, line: Line, ledger: Ledger) -> Asked:
+        return Asked(self._rules, visit.source, line.binding, ledger, self._admission)
 
     def _expire(self, ledger: Ledger) -> None:
         clock = self._rules.clock()

@@ -1,10 +1,12 @@
 """Keeps as many prekeys at the relay as others may take while a person is away."""
 
+import asyncio
 from typing import Final
 
+from bellwire.chat.accounts.answers import Stock
 from bellwire.chat.accounts.client import AccountClient
-from bellwire.chat.accounts.requests import Stock
 from bellwire.chat.card import Card
+from bellwire.chat.prekeys import Prekey
 from bellwire.chat.store.person import Person
 
 ONE_TIME: Final = 100
@@ -21,7 +23,7 @@ async def replenish(
 
     Args:
         client: Logged in as the person.
-        person: Whose private halves are kept; open in this thread.
+        person: Whose private halves are kept.
         handle: The person's.
         card: How who writes first reaches the person: its right is shown to everybody who asks.
         now: Seconds since the epoch.
@@ -29,10 +31,18 @@ async def replenish(
     Raises:
         AccountRefused, RelayUnreachable, RelayMisbehaved: as the client.
     """
+    lasting = await asyncio.to_thread(_lasting, person, now)
+    stock = await client.publish_card(handle, card, person.identity, lasting)
+    made = await asyncio.to_thread(_more, person, ONE_TIME - stock.one_time, now)
+    return await client.publish_prekeys(made)
+
+
+def _lasting(person: Person, now: float) -> Prekey:
     with person.prekeys() as ring:
         ring.renew(0, now)
-        lasting = ring.lasting(now)
-    stock = await client.publish_card(handle, card, person.identity, lasting)
+        return ring.lasting(now)
+
+
+def _more(person: Person, count: int, now: float) -> list[Prekey]:
     with person.prekeys() as ring:
-        made = ring.more(ONE_TIME - stock.one_time, now)
-    return await client.publish_prekeys(made)
+        return ring.more(count, now)

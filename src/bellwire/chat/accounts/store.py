@@ -48,6 +48,7 @@ CREATE TABLE prekeys (
     not_after INTEGER NOT NULL, prekey BLOB, PRIMARY KEY (handle, prekey_id)) WITHOUT ROWID;
 CREATE INDEX prekeys_gone ON prekeys (not_after);
 """,
+    "CREATE TABLE invitations (code_hash BLOB PRIMARY KEY) WITHOUT ROWID;",
 )
 """What each version adds to the one before; `PRAGMA user_version` counts them."""
 

@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from bellwire.base.secret import Secret
-from bellwire.chat.card import Card, make_link, read_link
+from bellwire.chat.accounts.somebody import Somebody
+from bellwire.chat.card import Card, ContactLink, make_link, read_link
 from bellwire.chat.content import ID_BYTES, MAX_TEXT_BYTES, Content, ContentKind
 from bellwire.chat.courier import (
     Book,
@@ -31,8 +32,10 @@ from bellwire.chat.courier import (
 )
 from bellwire.chat.errors import ChatMisuse, MessageUnknown, Replayed
 from bellwire.chat.identity import SEED_BYTES, Identity
+from bellwire.chat.messenger.account import Account
 from bellwire.chat.messenger.fetching import Fetching
 from bellwire.chat.messenger.keys import Site, health_of, source_of
+from bellwire.chat.messenger.requests import Requests, Ties, card_content
 from bellwire.chat.messenger.sending import Sending, aborted_words
 from bellwire.chat.messenger.shown import conversation, line_of
 from bellwire.chat.messenger.supply import Supply
@@ -92,6 +95,10 @@ class Setup:
 class Messenger:
     """Use as an asynchronous context manager.
 
+    Attributes:
+        requests: Strangers who have written, to accept or decline.
+        account: Our handle at our relay, if we have one, and whom we find there.
+
     Args:
         person: Open; the messenger's alone until it is closed. Closed by whoever opened it.
         setup: Who we are, and where we are reached.
@@ -123,11 +130,31 @@ class Messenger:
             now=now,
         )
         self._fetching = Fetching(person, self._supply, self._courier, self._no_keys)
+        self.requests = Requests(
+            person,
+            Ties(
+                card=lambda right: card_content(self._card(right).encode(), now()),
+                reroute=self._courier.reroute,
+                go=self._sending.go,
+                tell=self._tell,
+                now=now,
+            ),
+        )
+        self.account = Account(
+            person,
+            setup.relay,
+            account,
+            card=self._card,
+            reroute=self._courier.reroute,
+            tell=self._tell,
+            now=now,
+        )
 
     async def __aenter__(self) -> Self:
         await self._do(self._begin)
         self._spawn(self._courier.run())
         self._spawn(self._tell_of())
+        self._spawn(self.account.run())
         self._spawn(self._mind())
         for contact in await self._do(self._waiting):
             self._sending.go(contact)
@@ -144,6 +171,7 @@ class Messenger:
     ) -> None:
         await self._sending.close()
         await self._fetching.close()
+        self.account.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -205,7 +233,8 @@ class Messenger:
 
         def look() -> list[Line]:
             with self._person.working() as work:
-                return [line_of(each) for each in work.history.search(words, contact)]
+                found = work.history.search(words, contact)
+                return [line_of(each) for each in found if not work.strangers.has(each.contact)]
 
         return await self._do(look)
 
@@ -377,23 +406,45 @@ class Messenger:
         await self._courier.reroute()
         return link
 
+    async def search_people(self, prefix: str) -> list[str]:
+        """Handles at our relay that begin so, of those who want to be found; at most ten.
+
+        The relay does not learn who searches.
+
+        Raises:
+            HandleMalformed: no handle begins so, or it has less than two characters.
+            RelayUnreachable, RelayChanged, AccountRefused: it cannot be asked.
+        """
+        return await self.account.search(prefix)
+
     async def add(self, link: str, name: str | None = None) -> Conversation:
         """Know whoever made a contact link, and tell them how we are reached.
+
+        Args:
+            link: As they gave it; or `@` and their handle at our relay.
+            name: What we call them; None: as they call themselves, or by the handle.
 
         Raises:
             LinkRefused: it is none, was cut, or has expired.
             ChatMisuse: it is our own, or the name cannot be used.
+            IdentityChanged: the handle was somebody else's before.
+            RelayUnreachable, RelayChanged, AccountRefused, HandleMalformed: nobody is found.
         """
-        found = read_link(link, self._now())
-        known = await self._do(
-            self._person.add_contact, name or found.card.name, found.bundle.identity
-        )
+        found: ContactLink | Somebody
+        if link.startswith("@"):
+            found = await self.account.look_up(link)
+            called = name or found.handle
+        else:
+            found = read_link(link, self._now())
+            called = name or found.card.name
+        known = await self._do(self._person.add_contact, called, found.bundle.identity)
 
         def begin() -> None:
             now = self._now()
             if not self._person.has_session(known.contact):
                 self._person.begin(found.bundle)
             with self._person.working() as work:
+                work.strangers.accept(known.contact)
                 work.routes.learn(known.contact, found.card, now)
                 route = work.routes.ensure(known.contact, now)
                 content = self._content(ContentKind.CARD, self._card(route.box.right).encode())
@@ -478,15 +529,18 @@ class Messenger:
                     tuple(each.mailbox for each in route.old),
                 )
                 for contact, route in work.routes.all().items()
+                if not work.strangers.has(contact)
             }
             boxes = {each.mailbox: each.right for each in work.routes.invitations(self._now())}
-        return Book(routes, boxes)
+            standing = {each.mailbox: each.right for each in work.standing.all(self._now())}
+        return Book(routes, boxes, standing)
 
     def _conversations(self) -> list[Conversation]:
         with self._person.working() as work:
             found = [
                 conversation(work, each, self._me, each.contact in self._typing)
                 for each in work.contacts.all()
+                if not work.strangers.has(each.contact)
             ]
         return sorted(found, key=lambda each: not each.is_notes)
 
@@ -536,6 +590,8 @@ class Messenger:
             case RelayLine(sends, up, trouble):
                 status = replace(self._status, trouble=trouble)
                 self._show(replace(status, sending=up) if sends else replace(status, receiving=up))
+            case Unshown(reason, _, standing) if standing and not isinstance(reason, Replayed):
+                self.requests.refused(told)
             case Unshown(reason, contact) if not isinstance(reason, Replayed):
                 self._tell(Alert(AlertKind.UNSHOWN, contact, f"not shown: {reason}"))
 
@@ -545,7 +601,11 @@ class Messenger:
             told = await self._inbox.get()
             if isinstance(told, HandedOver):
                 await self._changed(told.contact, told.content_id)
+            elif told.stranger:
+                await self.requests.came(told)
             else:
+                if told.standing:
+                    await self.requests.answer(told.contact)
                 await self._received(told)
 
     async def _received(self, told: Received) -> None:
@@ -644,7 +704,11 @@ class Messenger:
 
         def sae() -> str:
             with self._person.working() as work:
-                cards = [each.card for each in work.routes.all().values()]
+                cards = [
+                    each.card
+                    for contact, each in work.routes.all().items()
+                    if not work.strangers.has(contact)
+                ]
             return next((each.sae for each in cards if each is not None and each.sae), "")
 
         peer = await self._do(sae)
@@ -670,7 +734,7 @@ class Messenger:
                 for contact, route in work.routes.all().items():
                     if now - route.drawn_at < ROTATE_AFTER_S or route.card is None:
                         continue
-                    if not work.sessions.of(contact):
+                    if not work.sessions.of(contact) or work.strangers.has(contact):
                         continue
                     box = work.routes.rotate(contact, now)
                     content = self._content(ContentKind.CARD, self._card(box.right).encode())

@@ -114,6 +114,25 @@ PAD_MESSAGE_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody who found our handle and wrote first, and waits to be accepted.
+
+    Attributes:
+        contact: Fingerprint, 32 bytes.
+        name: What they call themselves; nobody has verified it.
+        came_s: When they first wrote, in seconds since the epoch.
+        lines: What they said, oldest first.
+        is_like_contact: Whether a contact of ours, who is somebody else, is called the same.
+    """
+
+    contact: bytes
+    name: str
+    came_s: int
+    lines: tuple[Line, ...]
+    is_like_contact: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Safety:
     """What two people compare: sixty digits, and our code to scan (spec/chat.md, 6)."""
 
@@ -186,6 +205,11 @@ class SessionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsChanged:
+    """Who waits to be accepted, or what they said, has changed; `Messenger.requests` has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkChanged:
     """What stands in the corner has changed."""
 
@@ -199,6 +223,9 @@ class AlertKind(Enum):
     DEGRADED: a message went without pad, as the policy permits. UNSHOWN: something came that is
     not authentic, and was not shown. NO_PAD: a message cannot go for want of pad. REFUSED:
     the other side could not, or would not, show a message of ours. CONTACT: somebody new.
+    REQUEST: a stranger has written, and waits to be accepted. IDENTITY: a handle names another
+    identity than before. RELAY: what answers has not the key of our relay. ACCOUNT: our handle
+    cannot be found as it should, and why.
     """
 
     EVE = "eve"
@@ -208,6 +235,10 @@ class AlertKind(Enum):
     NO_PAD = "no pad"
     REFUSED = "refused"
     CONTACT = "contact"
+    REQUEST = "request"
+    IDENTITY = "identity changed"
+    RELAY = "relay changed"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,5 +265,6 @@ Event = (
     | SessionBegan
     | SessionEnded
     | LinkChanged
+    | RequestsChanged
     | Alert
 )

@@ -63,11 +63,17 @@ class Contacts:
 
     def meet(self, stranger: IdentityPublic) -> None:
         """Know a stranger by the beginning of the fingerprint, until we choose a name."""
-        known = self._cursor.execute(
-            "SELECT 1 FROM contacts WHERE contact = ?", (stranger.fingerprint,)
-        )
-        if known.fetchone() is None:
+        if not self.knows(stranger.fingerprint):
             self.keep(stranger.fingerprint.hex()[:16], stranger)
+
+    def forget(self, contact: bytes) -> None:
+        """Forget somebody, what was said with them, and all sessions."""
+        self._cursor.execute("DELETE FROM contacts WHERE contact = ?", (contact,))
+
+    def knows(self, contact: bytes) -> bool:
+        """Whether somebody is a contact, or waits to be one."""
+        found = self._cursor.execute("SELECT 1 FROM contacts WHERE contact = ?", (contact,))
+        return found.fetchone() is not None
 
     def get(self, contact: bytes) -> Contact:
         """Somebody by fingerprint; ContactUnknown if we do not know them."""

@@ -22,12 +22,12 @@ class Held:
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
 
-    def add(self, contact: bytes, payload: bytes) -> bool:
-        """Keep one behind those that wait already; False if there are too many."""
+    def add(self, contact: bytes, payload: bytes, most: int = MAX_HELD) -> bool:
+        """Keep one behind those that wait already; False if there are `most`."""
         (count,) = self._cursor.execute(
             "SELECT count(*) FROM held WHERE contact = ?", (contact,)
         ).fetchone()
-        if count >= MAX_HELD:
+        if count >= most:
             return False
         self._cursor.execute(
             "INSERT INTO held (contact, payload) VALUES (?, ?)", (contact, payload)

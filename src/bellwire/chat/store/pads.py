@@ -222,6 +222,10 @@ class PadShelf:
         """The peer has not got a pad of ours: nothing more goes under it."""
         self._retire("confirmed = 0 AND ours = 1 AND pad_id = ?", (pad_id,))
 
+    def give_up(self) -> None:
+        """Nobody will be talked with under these pads any more: all of them go."""
+        self._retire("1", ())
+
     def confirm(self, pad_id: bytes) -> None:
         """The peer has opened something under a pad of ours."""
         self._cursor.execute(

@@ -10,14 +10,14 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
-from bellwire.chat.errors import ChatMisuse, OpeningRefused
+from bellwire.chat.errors import ChatMisuse, MessageRefused, OpeningRefused
 from bellwire.chat.identity import SEED_BYTES, Identity, IdentityPublic
 from bellwire.chat.opening import accept, begin, opening_id
 from bellwire.chat.pads import Policy
@@ -51,6 +51,8 @@ class Received:
         protection: What it was protected by.
         is_new: Whether it changed what is shown.
         refused: Whether our policy refused it for want of pad; it is then not shown.
+        stranger: Whether they wait to be accepted.
+        standing: Whether it came to the box for everybody.
     """
 
     contact: bytes
@@ -58,6 +60,8 @@ class Received:
     protection: Protection
     is_new: bool
     refused: bool
+    stranger: bool = False
+    standing: bool = False
 
 
 class Person:
@@ -105,6 +109,23 @@ class Person:
         sealed = self._database.seal("about", name.encode(), drawn)
         cursor.execute("INSERT INTO about VALUES (?, ?)", (name, sealed))
         return Secret(drawn)
+
+    def kept(self, name: str) -> bytes | None:
+        """A value of ours by its name, sealed at rest; None if there is none."""
+        with self._database.transaction() as cursor:
+            row = cursor.execute("SELECT sealed FROM about WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                return None
+            return self._database.open("about", name.encode(), row[0]).reveal()
+
+    def keep(self, name: str, value: bytes | None) -> None:
+        """Keep a value under a name, in the place of another; None: keep none."""
+        with self._database.transaction() as cursor:
+            if value is None:
+                cursor.execute("DELETE FROM about WHERE name = ?", (name,))
+                return
+            sealed = self._database.seal("about", name.encode(), value)
+            cursor.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, sealed))
 
     def kept_secret(self, name: str, length: int) -> bytes:
         """Random bytes that are drawn once and then stay; secret."""
@@ -239,9 +260,11 @@ class Person:
 
         Raises:
             ContactUnknown: nobody of that fingerprint.
+            ChatMisuse: they wait to be accepted.
         """
         with self.working() as work:
             known = work.contacts.get(contact)
+            work.strangers.check_known(contact)
             now = content.sent_ms / 1000
             work.apply(known, content, NO_PROTECTION, now, ours=True, state=State.WAITING)
             work.waiting.add(contact, content)
@@ -320,15 +343,17 @@ class Person:
             payload: As it was carried.
             now: Seconds since the epoch.
             contact: From whom it must be; None: from anybody, known or not.
-            mailbox: Where it came; an invitation's becomes the mailbox for who used it.
+            mailbox: Where it came; an invitation's becomes the mailbox for who used it, and who
+                writes first to the box for everybody waits to be accepted.
 
         Raises:
             MessageRefused, OpeningRefused: it is not shown, and nothing was changed.
         """
         with self.working() as work:
             kept = self._kept_session(work, payload, contact)
+            standing = mailbox is not None and work.standing.has(mailbox)
             if kept is None:
-                session = self._welcome(work, payload, now, contact)
+                session = self._welcome(work, payload, now, contact, standing=standing)
                 number = work.sessions.add(session)
             else:
                 number, session = kept
@@ -339,16 +364,29 @@ class Person:
                 shelf.used(pad_id)
             work.sessions.update(number, opened.session)
             work.sessions.heard(number)
-            if mailbox is not None:
-                work.routes.accept(mailbox, session.peer, now)
-            return self._take(work, work.contacts.get(session.peer), opened, now)
+            if mailbox is not None and work.routes.accept(mailbox, session.peer, now):
+                work.strangers.accept(session.peer)  # we gave the link to them
+            taken = self._take(work, work.contacts.get(session.peer), opened, now)
+            stranger = work.strangers.has(session.peer)
+        return replace(taken, stranger=stranger, standing=standing)
+
+    def sender_of(self, payload: bytes) -> bytes | None:
+        """Of whose session a payload is, by its outside; None if it begins one, or is of none."""
+        try:
+            with self.working() as work:
+                kept = self._kept_session(work, payload, None)
+        except (MessageRefused, OpeningRefused):
+            return None
+        return None if kept is None else kept[1].peer
 
     def mark_read(self, contact: bytes, now: float) -> list[Outgoing]:
         """Count what somebody said as read, and tell them."""
         with self.working() as work:
             known = work.contacts.get(contact)
-            ids = work.history.read(contact, now)
             told: list[Outgoing] = []
+            if work.strangers.has(contact):
+                return told  # who was not accepted does not hear that we look
+            ids = work.history.read(contact, now)
             for at in range(0, len(ids), _READ_AT_ONCE):
                 told_read = receipt(ContentKind.READ, ids[at : at + _READ_AT_ONCE], now)
                 told += work.seal(known, told_read)[0]
@@ -376,30 +414,42 @@ class Person:
             raise OpeningRefused("expected an opening that was not here before, got one again")
         return begun
 
-    def _welcome(self, work: Work, payload: bytes, now: float, contact: bytes | None) -> Session:
+    def _welcome(
+        self, work: Work, payload: bytes, now: float, contact: bytes | None, *, standing: bool
+    ) -> Session:
         """The session that somebody begins with us."""
         ring = PrekeyRing(work.cursor, self._database, self.identity)
         accepted = accept(self.identity, payload, lambda each: ring.find(each, now))
         if contact not in {None, accepted.peer.fingerprint}:
             raise OpeningRefused("expected an opening of the contact whose mailbox it came to")
+        peer = accepted.peer.fingerprint
+        if work.strangers.is_blocked(peer):
+            raise OpeningRefused("expected an opening of somebody who is heard, got a blocked one")
         if accepted.one_time is not None:
             ring.destroy(accepted.one_time)
         ring.remember_opening(accepted.session.opening_id, now)
+        is_known = work.contacts.knows(peer)
         work.contacts.meet(accepted.peer)
+        if standing and not is_known:
+            work.strangers.admit(peer, now)
         return accepted.session
 
     def _take(self, work: Work, known: Contact, opened: Opened, now: float) -> Received:
         """Do what an authentic message says, and answer that it came."""
         content, protection = opened.content, opened.protection
         padded = content.kind.is_padded
+        stranger = work.strangers.has(known.contact)
+        if content.kind in {ContentKind.TEXT, ContentKind.REPLY}:
+            work.strangers.check_room(known.contact)
         if padded and known.policy is Policy.REQUIRE and not protection.is_one_time:
-            work.seal(known, receipt(ContentKind.REFUSED, [content.content_id], now))
+            if not stranger:
+                work.seal(known, receipt(ContentKind.REFUSED, [content.content_id], now))
             return Received(known.contact, None, protection, is_new=False, refused=True)
         gathered = gather(work.cursor, self._database, known.contact, content, protection)
         if gathered is None:
             return Received(known.contact, None, protection, is_new=False, refused=False)
         whole, protection = gathered
         is_new = work.apply(known, whole, protection, now, ours=False)
-        if padded:
+        if padded and not stranger:
             work.seal(known, receipt(ContentKind.DELIVERED, [whole.content_id], now))
         return Received(known.contact, whole, protection, is_new=is_new, refused=False)

@@ -92,6 +92,10 @@ class Routes:
         route = self.ensure(contact, now)
         self.put(contact, msgspec.structs.replace(route, card=card))
 
+    def forget(self, contact: bytes) -> None:
+        """There is no way between us any more: our mailbox is closed."""
+        self._cursor.execute("DELETE FROM routes WHERE contact = ?", (contact,))
+
     def rotate(self, contact: bytes, now: float) -> Box:
         """Draw a new mailbox for somebody; the one before is listened to until this one is used."""
         route = self.ensure(contact, now)

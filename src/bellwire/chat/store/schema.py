@@ -66,9 +66,18 @@ CREATE TABLE offers (
 ALTER TABLE waiting ADD COLUMN pads BLOB;
 ALTER TABLE waiting ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
 """,
+    """
+CREATE TABLE standing (
+    mailbox BLOB PRIMARY KEY, drawn_at INTEGER NOT NULL, not_after INTEGER,
+    sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE strangers (
+    contact BLOB PRIMARY KEY REFERENCES contacts ON DELETE CASCADE,
+    came INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocked (contact BLOB PRIMARY KEY) WITHOUT ROWID;
+""",
 )
 """What each version adds to the one before; `PRAGMA user_version` counts them.
 
 2: modes of conversations, pads for one message, and what waits. 3: what was sealed stays, with the
-ids of its pads, until the other side has it.
+ids of its pads, until the other side has it. 4: a box for everybody, and who waits or is blocked.
 """

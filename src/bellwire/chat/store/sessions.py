@@ -61,6 +61,10 @@ class Sessions:
         sealed = self._database.seal(_TABLE, _row(number), encode_session(session))
         self._cursor.execute("UPDATE sessions SET sealed = ? WHERE session = ?", (sealed, number))
 
+    def forget(self, contact: bytes) -> None:
+        """Have none with somebody; they can only begin anew."""
+        self._cursor.execute("DELETE FROM sessions WHERE contact = ?", (contact,))
+
     def heard(self, number: int) -> None:
         """The peer was heard on this one."""
         self._cursor.execute(

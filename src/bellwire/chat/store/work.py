@@ -21,6 +21,8 @@ from bellwire.chat.store.pads import PadFiles, PadShelf
 from bellwire.chat.store.records import Records
 from bellwire.chat.store.routes import Routes
 from bellwire.chat.store.sessions import Sessions
+from bellwire.chat.store.standing import Standing
+from bellwire.chat.store.strangers import Strangers
 from bellwire.chat.store.waiting import Waiting
 
 TOKEN_BYTES: Final = 16
@@ -67,6 +69,8 @@ class Work:
         self.routes = Routes(cursor, database)
         self.offers = Offers(cursor, database)
         self.held = Held(cursor)
+        self.standing = Standing(cursor, database)
+        self.strangers = Strangers(cursor)
         self._shelves: dict[bytes, PadShelf] = {}
         self._files = files
 
@@ -93,7 +97,12 @@ class Work:
             content: Of any permitted length.
             policy: In the place of the conversation's.
             fresh: Pads for this content alone, and then no others serve it.
+
+        Raises:
+            ContactUnknown: there is no session with them yet.
+            ChatMisuse: they wait to be accepted, and until then nothing is sent to them.
         """
+        self.strangers.check_known(known.contact)
         sessions = self.sessions.of(known.contact)
         if not sessions:
             raise ContactUnknown(f"expected a session with {known.name}, got none yet")
@@ -165,6 +174,16 @@ class Work:
             case ContentKind.PAD_OFFER if not ours:
                 return self.offers.take(contact, content.text)
         return content.kind in {ContentKind.TYPING, ContentKind.ABORTED}
+
+    def has_unsent(self, contact: bytes) -> bool:
+        """Whether something sealed for somebody is not with the relay yet."""
+        found = self.cursor.execute("SELECT 1 FROM outbox WHERE contact = ? LIMIT 1", (contact,))
+        return found.fetchone() is not None
+
+    def drop_unsent(self, contact: bytes) -> None:
+        """Send nothing of what was said to somebody and has not left."""
+        for table in ("outbox", "waiting"):
+            self.cursor.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))  # noqa: S608
 
     def _reached(self, contact: bytes, content_id: bytes, state: State) -> bool:
         """The other side says how far a message of ours came, and so whether it has its pad."""
