@@ -37,17 +37,24 @@ HALF = Detections(
 )
 
 
+def asked(pulses: int, *, plane: bool = True) -> BlockRequest:
+    return BlockRequest(bytes(16), Protocol.E91, pulses, SEED, plane=plane)
+
+
 def answer_with(**changes: object) -> Detected:
-    detected = to_answer(HALF)
+    detected = to_answer(HALF, asked(10, plane=False))
     assert isinstance(detected, Detected)
     return msgspec.structs.replace(detected, **changes)
 
 
 @given(
-    slots=st.sets(st.integers(0, 2**26 - 1), max_size=60).map(sorted),
+    slots=st.one_of(
+        st.sets(st.integers(0, 2**26 - 1), max_size=60), st.sets(st.integers(0, 99), max_size=60)
+    ).map(sorted),
+    plane=st.booleans(),
     data=st.data(),
 )
-def test_a_half_survives_the_socket(slots: list[int], data: st.DataObject) -> None:
+def test_a_half_survives_the_socket(slots: list[int], plane: bool, data: st.DataObject) -> None:
     n = len(slots)
     values = st.lists(st.integers(0, 2), min_size=n, max_size=n)
     half = Detections(
@@ -55,16 +62,19 @@ def test_a_half_survives_the_socket(slots: list[int], data: st.DataObject) -> No
         np.array(data.draw(values), np.uint8),
         np.array(data.draw(values), np.uint8) & np.uint8(1),
     )
-    answer = messages.decode_block_answer(messages.encode(to_answer(half)))
+    pulses = 100 if slots and slots[-1] < 100 else 2**26
+    told = to_answer(half, asked(pulses, plane=plane))
+    answer = messages.decode_block_answer(messages.encode(told))
     assert isinstance(answer, Detected)
-    back = to_half(answer, Protocol.E91, 2**26)
+    assert len(answer.slots) == min(4 * n, (pulses + 7) // 8 if plane else 4 * n)
+    back = to_half(answer, Protocol.E91, pulses)
     assert (back.slots == half.slots).all()
     assert (back.settings == half.settings).all()
     assert (back.outcomes == half.outcomes).all()
 
 
 def test_a_side_that_prepares_is_told_nothing() -> None:
-    assert to_answer(PreparedPulses(SEED, 8)) == Prepared()
+    assert to_answer(PreparedPulses(SEED, 8), asked(8)) == Prepared()
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,8 @@ def test_a_side_that_prepares_is_told_nothing() -> None:
         ({"count": 3}, "bytes of slots"),
         ({"slots": b"\0" * 15}, "bytes of slots"),
         ({"slots": b"\0" * 16}, "strictly increasing"),
+        ({"slots": b"\x1f\x02"}, "4 slots in their plane, got 6"),
+        ({"slots": b"\x07\x06"}, "zero padding"),
         ({"outcomes": b""}, "expected 1 bytes"),
         ({"outcomes": b"\xff"}, "zero padding"),
         ({"settings_low": b"\x0f", "settings_high": b"\x0f"}, "settings up to 2"),

@@ -100,7 +100,7 @@ class LinkClient:
             raise ParameterError("ticket", f"of {TICKET_BYTES} bytes", f"{len(ticket)} bytes")
         # Made before the link is asked: it also checks pulses and seed.
         prepared = self._prepared(protocol, check_pulses(pulses), choice_seed)
-        request = BlockRequest(ticket, protocol, pulses, choice_seed)
+        request = BlockRequest(ticket, protocol, pulses, choice_seed, plane=True)
         if protocol.weak:
             request = replace(request, rectilinear=self._decoy_rectilinear, decoys=self._decoys)
         elif not protocol.judged_on_chsh:

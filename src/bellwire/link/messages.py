@@ -14,7 +14,7 @@ from msgspec import Meta
 from bellwire.base.bits import PackedBitsError, pack, unpack
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.decoys import Decoys
-from bellwire.base.detections import Detections, Half, Protocol
+from bellwire.base.detections import Detections, Half, Protocol, Slots
 from bellwire.base.limits import MAX_DETECTIONS, MAX_PULSES
 from bellwire.crypto.stream import SEED_BYTES
 from bellwire.link.attacks import AnyEve, any_eve
@@ -31,6 +31,9 @@ ANSWER_LIMIT = 5 * MAX_DETECTIONS
 
 Ticket = Annotated[bytes, Meta(min_length=TICKET_BYTES, max_length=TICKET_BYTES)]
 Seed = Annotated[bytes, Meta(min_length=SEED_BYTES, max_length=SEED_BYTES)]
+MAX_PLANE = 2**23
+"""Most pulses whose slots are a plane: it is unpacked to a byte for each pulse."""
+
 Plane = Annotated[bytes, Meta(max_length=MAX_DETECTIONS // 8)]
 
 
@@ -43,6 +46,7 @@ class BlockRequest(msgspec.Struct, array_like=True, frozen=True, tag=1):
     choice_seed: Seed
     rectilinear: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.5
     decoys: Decoys | None = None
+    plane: bool = False  # whether the answer's slots may be one
 
     @property
     def what(self) -> tuple[object, ...]:
@@ -193,14 +197,14 @@ def decode_control_answer(body: bytes) -> ControlAnswer:
     return answer
 
 
-def to_answer(half: Half) -> BlockAnswer:
+def to_answer(half: Half, request: BlockRequest) -> BlockAnswer:
     """The answer that carries a half; a side that prepares makes its own from its seed."""
     if half.received is None:
         return Prepared()
     held = half.at(half.received)
     return Detected(
         held.slots.size,
-        held.slots.astype("<u4").tobytes(),
+        _slots_to_bytes(held.slots, request.pulses, plane=request.plane),
         pack(held.settings & np.uint8(1)),
         pack(held.settings >> np.uint8(1)),
         pack(held.outcomes),
@@ -215,10 +219,8 @@ def to_half(answer: Detected, protocol: Protocol, pulses: int) -> Detections:
             is none of the protocol's.
     """
     n = answer.count
-    if len(answer.slots) != 4 * n:
-        raise LinkMisbehaved(f"expected {4 * n} bytes of slots, got {len(answer.slots)}")
-    slots = np.frombuffer(answer.slots, "<u4").astype(np.int64)
     try:
+        slots = _slots_of_bytes(answer.slots, n, pulses)
         settings = unpack(answer.settings_low, n) | unpack(answer.settings_high, n) << np.uint8(1)
         half = Detections(slots, settings, unpack(answer.outcomes, n))
     except (PackedBitsError, ValueError) as error:
@@ -229,6 +231,32 @@ def to_half(answer: Detected, protocol: Protocol, pulses: int) -> Detections:
     if n and settings.max() > highest:
         raise LinkMisbehaved(f"expected settings up to {highest}, got {settings.max()}")
     return half
+
+
+def _plane_bytes(count: int, pulses: int) -> int | None:
+    """Length of a plane of slots, where there may be one: it is shorter than their list."""
+    length = (pulses + 7) // 8
+    return length if pulses <= MAX_PLANE and length < 4 * count else None
+
+
+def _slots_to_bytes(slots: Slots, pulses: int, *, plane: bool) -> bytes:
+    if not plane or _plane_bytes(slots.size, pulses) is None:
+        return slots.astype("<u4").tobytes()
+    there = np.zeros(pulses, np.uint8)
+    there[slots] = 1
+    return pack(there)
+
+
+def _slots_of_bytes(data: bytes, count: int, pulses: int) -> Slots:
+    """The slots of an answer; PackedBitsError or ValueError if they are not `count`."""
+    if len(data) == 4 * count:
+        return np.frombuffer(data, "<u4").astype(np.int64)
+    if len(data) != _plane_bytes(count, pulses):
+        raise ValueError(f"expected {4 * count} bytes of slots, got {len(data)}")
+    slots = np.flatnonzero(unpack(data, pulses)).astype(np.int64, copy=False)
+    if slots.size != count:
+        raise ValueError(f"expected {count} slots in their plane, got {slots.size}")
+    return slots
 
 
 def too_many_detections(often: float, pulses: int) -> bool:

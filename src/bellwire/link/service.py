@@ -215,4 +215,7 @@ def _simulated(
         halves = simulate(
             alice.protocol, config, alice.pulses, *seeds, attack, rectilinear=alice.rectilinear
         )
-    return {side: encode(to_answer(half)) for side, half in zip(Side, halves, strict=True)}
+    return {
+        side: encode(to_answer(half, requests[side]))
+        for side, half in zip(Side, halves, strict=True)
+    }
