@@ -162,3 +162,12 @@ def test_whatever_is_said_a_lease_follows_a_good_word_of_now_alone(
 def test_what_is_no_status_is_refused(data: bytes) -> None:
     with pytest.raises(StatusRefused):
         read_told(data)
+
+
+def test_after_what_is_no_word_of_the_node_good_words_are_counted_anew() -> None:
+    talk = Talk().opened()
+    assert talk.say(heartbeat(3.0)).lease_s
+    talk.decision.refused()
+    assert not talk.say(heartbeat(4.0)).lease_s  # nor is what was told before believed
+    leases = [talk.say(status(float(at))).lease_s for at in (5, 6, 7)]
+    assert leases == [0.0, 0.0, RULES.lease_s]

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,14 +45,10 @@ def node(net: Spaces, tmp_path: Path) -> Iterator[Pair]:
 class Process:
     """`bellwire guard`, as an operator starts it."""
 
-    def __init__(self, pair: Pair, folder: Path, *more: str, under: tuple[str, ...] = ()) -> None:
-        certificate, key = pair.clients.authority.issue(ALICE)
-        host, port = pair.a.address
+    def __init__(self, words: Sequence[str], folder: Path, under: tuple[str, ...] = ()) -> None:
         command = [
-            *(*under, sys.executable, "-m", "bellwire", "guard", "--kme", f"https://{host}:{port}"),
-            *("--cert", str(certificate), "--key", str(key)),
-            *("--ca", str(pair.clients.authority.file), "--state", str(folder)),
-            *("--print", "--with-parent", "--good", "1", *more),
+            *(*under, sys.executable, "-m", "bellwire", "guard", "--state", str(folder)),
+            *("--print", "--with-parent", "--good", "1", *words),
         ]
         with (folder.parent / "guard.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -87,7 +83,13 @@ def guard(node: Pair, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
     def start(*more: str, under: tuple[str, ...] = ()) -> Process:
-        started.append(Process(node, tmp_path / "state", *more, under=under))
+        certificate, key = node.clients.authority.issue(ALICE)
+        host, port = node.a.address
+        words = [
+            *("--kme", f"https://{host}:{port}", "--cert", str(certificate), "--key", str(key)),
+            *("--ca", str(node.clients.authority.file), *more),
+        ]
+        started.append(Process(words, tmp_path / "state", under))
         return started[-1]
 
     yield start

@@ -14,6 +14,7 @@ from tests.keys.test_status_log import GREEN, RED
 from tests.network.conftest import NatsServer, served
 
 from bellwire.base.errors import UsageError
+from bellwire.crypto.signatures import SigningKey
 from bellwire.keys.status import StatusView
 from bellwire.node import status_push
 from bellwire.node.errors import ConfigError
@@ -22,6 +23,7 @@ from bellwire.node.settings_push import PushSettings
 from bellwire.node.status_push import StatusPush, open_push
 from bellwire.web.push import Changes
 
+KEY = SigningKey(bytes(32))
 Told = asyncio.Queue[dict[str, Any]]
 
 
@@ -60,7 +62,7 @@ def test_each_change_is_told_at_once_and_all_of_it_again_when_the_server_is_back
     async def test(server: NatsServer) -> None:
         settings = PushSettings(nats=server.address, subject="site.status")
         push = StatusPush(
-            settings, "a", "kme-a", views=lambda: views, changes=changes, clock=lambda: 5.0
+            settings, "a", "kme-a", KEY, views=lambda: views, changes=changes, clock=lambda: 5.0
         )
         async with listening(server, "site.status.a") as told:
             task = asyncio.create_task(push.run())
@@ -70,7 +72,9 @@ def test_each_change_is_told_at_once_and_all_of_it_again_when_the_server_is_back
             views["link"] = RED
             changes.tell()
             assert (await statuses(told, "RED"))["links"]["link"]["keys_may_flow"] is False
-            assert (await told.get())["event"] == "heartbeat"
+            beat = await told.get()
+            assert (beat["event"], beat["links"]["link"]["status"]) == ("heartbeat", "RED")
+            assert beat["sequence"] > first["sequence"] == 5_000_000
         await asyncio.to_thread(server.stop)
         views["link"] = GREEN
         changes.tell()
@@ -93,7 +97,7 @@ def test_each_change_is_told_at_once_and_all_of_it_again_when_the_server_is_back
 
 def test_without_a_server_nothing_is_told() -> None:
     nobody = open_push(
-        PushSettings(), "a", "kme-a", views=dict, changes=Changes(), clock=lambda: 0.0
+        PushSettings(), "a", "kme-a", lambda: KEY, views=dict, changes=Changes(), clock=lambda: 0.0
     )
     assert nobody is None
 
@@ -117,4 +121,6 @@ def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     for name, words in (("ca", "push.ca"), ("credentials", "push.credentials")):
         settings = PushSettings(nats="tls://127.0.0.1:4222", **{name: tmp_path / "none"})  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=words):
-            StatusPush(settings, "a", "kme-a", views=dict, changes=Changes(), clock=lambda: 0.0)
+            StatusPush(
+                settings, "a", "kme-a", KEY, views=dict, changes=Changes(), clock=lambda: 0.0
+            )

@@ -62,6 +62,17 @@ def run(
         Literal["remove", "stop"],
         typer.Option(help="At an orderly end: take the rules away, or let nothing pass."),
     ] = "remove",
+    nats: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Hear the node over this NATS server, not at its door."),
+    ] = None,
+    node_identity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FINGERPRINT", help="Who signs then: as `bellwire node --identity` says."
+        ),
+    ] = None,
+    site: Annotated[str | None, typer.Option(metavar="a|b", help="Whose node that is.")] = None,
     console: Annotated[
         str | None,
         typer.Option(metavar="URL", help="This site's console, which is told how the guard is."),
@@ -93,7 +104,7 @@ def run(
     The node tells its status once a second and at each change; each good word is a lease of some
     seconds, after which the kernel by itself lets nothing pass. The first line on standard output
     is a JSON document that says what is guarded. It runs until it is told to stop, and needs
-    CAP_NET_ADMIN and the status of the node: any SAE's certificate.
+    CAP_NET_ADMIN and the status of the node: any SAE's certificate, or --nats.
     """
     if context.invoked_subcommand is not None:
         return
@@ -102,9 +113,9 @@ def run(
     from bellwire.base.clock import system_clock
     from bellwire.cli.guard_console import reporter_to
     from bellwire.cli.guard_rules import show_rules
-    from bellwire.cli.keys.options import Asked, whom
+    from bellwire.cli.guard_words import OverNats, words_of
+    from bellwire.cli.keys.options import Asked
     from bellwire.guard.decision import Decision, Rules
-    from bellwire.guard.listener import Listener
     from bellwire.guard.override import read_override
     from bellwire.guard.scope import CHAT_PORT, Scope, read_addresses
     from bellwire.guard.service import Guard
@@ -117,10 +128,11 @@ def run(
         show_rules(scope, firewall, lease)
         return
     enforcer = _enforcer(firewall, scope, lease)
-    settings = load(config, {"state": {"dir": state}})
+    settings = load(config, {"state": {"dir": state}, "push": {"nats": nats}})
     logs.setup(settings.log.level, settings.log.format)
     folder = _folder(settings.state.dir)
-    url, credentials, _ = whom(Asked(kme, cert, key, ca, None, profile, state, config))
+    asked = Asked(kme, cert, key, ca, None, profile, state, config)
+    url, words = words_of(asked, OverNats(nats, node_identity, site), settings)
     fixed: dict[str, object] = {
         "firewall": firewall,
         "ports": scope.ports,
@@ -139,7 +151,7 @@ def run(
     guard = Guard(
         enforcer,
         Decision(Rules(lease_s=lease, good=good, links=frozenset(link or ()))),
-        Listener(url, credentials.context()),
+        words,
         lease_s=lease,
         override=lambda: read_override(folder, system_clock()),
         clock=system_clock,

@@ -54,3 +54,5 @@ KME_PEERING: Final = b"bellwire kme peering 1 "
 """Keys of the connection between two KMEs (spec/kme-peering.md), followed by the sender's side."""
 
 PLACES: Final = b"bellwire places 1"
+STATUS_WORD: Final = b"bellwire status word 1"
+"""Context of a node's words over NATS (guard.signed)."""

@@ -71,6 +71,11 @@ class Decision:
         """A connection to the node begins: it has told nothing yet."""
         self._links = {}
 
+    def refused(self) -> None:
+        """Something came that is no word of the node now: it must be well for long enough anew."""
+        self._links = {}
+        self._good, self._until = 0, 0.0
+
     def told(self, told: Told, *, wall: float, now: float) -> Verdict:
         """A word of the node.
 

@@ -152,10 +152,24 @@ class Guard:
         try:
             verdict = self._decision.told(told, wall=self._clock(), now=loop.time())
         except StatusRefused as error:
-            self._apply(Verdict(0.0, str(error)))
+            self._refuse(error)
             raise
         self.state = replace(self.state, heard_at=self._clock(), told_at=told.at, qber=verdict.qber)
         self._apply(verdict)
+
+    def _refuse(self, error: StatusRefused) -> None:
+        """What came is a replay, forged or no word: nothing passes until all is well anew."""
+        self._decision.refused()
+        self._apply(Verdict(0.0, str(error)))
+
+    def _lost(self, error: BellwireError) -> None:
+        log.warning("no leave to pass from the node", error=str(error))
+        if not isinstance(error, StatusRefused):
+            return  # silence: the lease runs out
+        try:
+            self._refuse(error)
+        except BellwireError as failed:
+            log.warning("the guard could not do what it should", error=str(failed))
 
     def _apply(self, verdict: Verdict) -> None:
         override = self.state.override
@@ -264,5 +278,5 @@ class Guard:
                         self.hear(told)
                         pauses = iter(PAUSES_S)
             except BellwireError as error:
-                log.warning("no leave to pass from the node", error=str(error))
+                self._lost(error)
             await asyncio.sleep(next(pauses, PAUSES_S[-1]))

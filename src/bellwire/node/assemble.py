@@ -231,7 +231,7 @@ async def run_node(
         if identity is not None and options.kme is not None:
             door = open_door(settings, node, identity, sync_s, audit=audit, allowance=allowance)
             about["kme"] = await _start(door, settings, options.kme, stack)
-        push = _push(settings, options.site, node, door)
+        push = _push(settings, options.site, folder, node, door)
         # No block before its kernels: a peer's time for a step is not there to compile in.
         await warming
         background = await _meet_peer(settings, options, folder, node, stack=stack, about=about)
@@ -305,7 +305,7 @@ def _audit(settings: Settings, site: str, stack: contextlib.AsyncExitStack) -> A
 
 
 def _push(
-    settings: Settings, site: str, node: NodeService, door: KmeServer | None
+    settings: Settings, site: str, folder: Path, node: NodeService, door: KmeServer | None
 ) -> Callable[[], "asyncio.Task[None]"] | None:
     """What begins to tell NATS of changes, if it is to be told; the door's listeners hear, too."""
     changes = door.changes if door is not None else Changes()
@@ -314,6 +314,7 @@ def _push(
         settings.push,
         site,
         node.kme,
+        lambda: load_or_create_identity(folder),
         views=lambda: {LINK: node.view()},
         changes=changes,
         clock=system_clock,

@@ -1,7 +1,8 @@
 """The status of a site's link, told to a NATS server: the whole of it, each change, a heartbeat.
 
-What is said is what `/status/ws` says (`web.push`), as JSON on one subject, by plain publishing:
-who was not there asks at the door, or waits for the next change. A server that is away holds up
+What is said is what `/status/ws` says (`web.push`), as JSON on one subject, by plain publishing.
+A heartbeat, too, has the whole of it here, for who was not there before. Words are signed and in
+sequence (`guard.signed`), so that the server need not be trusted. A server that is away holds up
 nothing and is tried for ever; when it is back, it is told how things are now.
 
 Needs nats-py, the extra `nats`.
@@ -17,8 +18,10 @@ import structlog
 
 from bellwire.base.clock import Clock
 from bellwire.base.errors import UsageError
+from bellwire.crypto.signatures import SigningKey
+from bellwire.guard.signed import sign
 from bellwire.node.settings_push import PushSettings
-from bellwire.web.push import Changes, Views, events
+from bellwire.web.push import Changes, Document, Views, document, events
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -36,6 +39,7 @@ class StatusPush:
         settings: Which server, and as whom.
         site: Last word of the subject.
         kme: Id of this site's KME, in each message.
+        key: The node's identity, which signs.
         views: The status of links now.
         changes: Where a change is made known.
         clock: Seconds since the epoch.
@@ -49,6 +53,7 @@ class StatusPush:
         settings: PushSettings,
         site: str,
         kme: str,
+        key: SigningKey,
         *,
         views: Views,
         changes: Changes,
@@ -57,10 +62,12 @@ class StatusPush:
         self._settings = settings
         self._subject = f"{settings.subject}.{site}"
         self._kme = kme
+        self._key = key
+        self._sequence = 0
         self._views = views
         self._changes = changes
         self._clock = clock
-        self._options = _options(settings)
+        self._options = nats_options(settings)
 
     async def run(self) -> None:
         """Connect, tell, connect again, for ever."""
@@ -97,35 +104,56 @@ class StatusPush:
                 log.warning("the status is not told to NATS", error="the connection ended")
                 return
             try:
-                body = msgspec.json.encode({"event": kind, "kme": self._kme, **content})
-                await client.publish(self._subject, body)
+                word = self._word(kind, content)
+                signed = await asyncio.to_thread(sign, self._key, self._subject, word)
+                await client.publish(self._subject, word, headers=signed)
                 await client.flush(CONNECT_WITHIN_S)
             except (failed, OSError, TimeoutError) as error:
                 log.warning("the status is not told to NATS", error=str(error) or "no answer")
                 return
+
+    def _word(self, kind: str, content: Document) -> bytes:
+        # Above whatever was said before a restart, as long as the clock was not set back.
+        self._sequence = max(self._sequence + 1, int(1e6 * self._clock()))
+        links = {"links": document(self._views(), history=False)}
+        return msgspec.json.encode(
+            {
+                "event": kind,
+                "kme": self._kme,
+                "sequence": self._sequence,
+                **links,
+                **content,
+            }
+        )
 
 
 def open_push(
     settings: PushSettings,
     site: str,
     kme: str,
+    key: Callable[[], SigningKey],
     *,
     views: Views,
     changes: Changes,
     clock: Clock,
 ) -> Callable[[], "asyncio.Task[None]"] | None:
-    """What begins to tell, if the settings name a server.
+    """What begins to tell, if the settings name a server; only then `key` is asked for.
 
     Raises:
         UsageError: as `StatusPush`.
     """
     if not settings.nats:
         return None
-    push = StatusPush(settings, site, kme, views=views, changes=changes, clock=clock)
+    push = StatusPush(settings, site, kme, key(), views=views, changes=changes, clock=clock)
     return lambda: asyncio.create_task(push.run())
 
 
-def _options(settings: PushSettings) -> dict[str, object]:
+def nats_options(settings: PushSettings) -> dict[str, object]:
+    """How to connect to the server, for nats-py.
+
+    Raises:
+        UsageError: as `StatusPush`.
+    """
     try:
         import nats  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
