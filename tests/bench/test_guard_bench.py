@@ -20,6 +20,10 @@ NAMES = [
     "event_to_cut_p99_ms",
     "vs_program_p50",
     "vs_program_p99",
+    "vs_iptables_p50",
+    "vs_iptables_p99",
+    "iptables_p50_ms",
+    "iptables_p99_ms",
     "attack_to_cut_p50_ms",
     "attack_to_cut_p99_ms",
     "detection_share",
@@ -43,12 +47,16 @@ def test_figures_are_those_of_the_reference_and_say_what_they_are_compared_with(
     cut = guard.Cut(eve_at=100.0, told_at=100.5, heard_at=100.502, last_at=100.504)
     late = guard.Cut(eve_at=100.0, told_at=100.5, heard_at=102.0, last_at=102.5)
     before = guard.Cut(eve_at=100.0, told_at=100.5, heard_at=100.504, last_at=100.499)
-    figures = {each.name: each for each in guard._figures([cut, before], [cut], [late], [2.9, 3.0])}
+    slow = guard.Cut(eve_at=100.0, told_at=100.5, heard_at=100.504, last_at=100.508)
+    cuts = guard._Cuts([before], [cut, before], [slow], [cut], [late], [2.9, 3.0])
+    figures = {each.name: each for each in guard._figures(cuts)}
     assert list(figures) == NAMES
     for percent in (50, 99):  # a cut is never earlier than the guard that made it
         assert figures[f"event_to_cut_p{percent}_ms"].value == pytest.approx(4.0)
         assert figures[f"event_to_cut_p{percent}_ms"].ratio == pytest.approx(0.002)
         assert figures[f"vs_program_p{percent}"].ratio == pytest.approx(1.0)
+        assert figures[f"vs_iptables_p{percent}"].ratio == pytest.approx(0.5)
+        assert figures[f"iptables_p{percent}_ms"].value == pytest.approx(8.0)
     shares = [figures[f"{part}_share"].value for part in ("detection", "decision", "enforcement")]
     assert shares == pytest.approx([1.0 / 1.008, 0.006 / 1.008, 0.002 / 1.008])
     assert figures["lease_s"].value == 3.0

@@ -2,8 +2,9 @@
 
 Everything is real and a process of its own: link, two nodes and Eve, `bellwire guard` on a router
 between two network namespaces, and a stream of packets through it. The kernel stamps each packet
-that arrives, so a cut is as late as the last of them. Beside it, in the same run: a guard that
-starts the program `nft`, and one that asks for the status every three seconds.
+that arrives, so a cut is as late as the last of them. Beside it, in the same run: our guard on
+iptables, a guard that starts the program `nft`, and one that asks for the status every three
+seconds. All have the priority that the unit of systemd gives a guard.
 
 Three moments part the way: the node sends the word that its link is RED, the guard has heard it,
 the last packet passes. The way to the first is *detection*, most of it waiting for the next probe,
@@ -30,19 +31,43 @@ from bellwire.bench.model import Figure
 
 PORT: Final = 8765
 _SEED: Final = 9
+_NICE: Final = -10
+"""As `deploy/systemd/bellwire-guard.service` runs it."""
 
 
 class _Size(NamedTuple):
     """How often each is done."""
 
     attacks: int
+    waits: int
+    iptables: int
     programs: int
     polls: int
     kills: int
 
 
-_FULL = _Size(attacks=100, programs=40, polls=10, kills=5)
-_QUICK = _Size(attacks=3, programs=3, polls=1, kills=1)
+_FULL = _Size(attacks=80, waits=20, iptables=20, programs=20, polls=4, kills=3)
+_QUICK = _Size(attacks=3, waits=2, iptables=2, programs=2, polls=1, kills=1)
+
+
+class _Cuts(NamedTuple):
+    """The cuts of each guard, in the order in which they were made.
+
+    Attributes:
+        pushed: By our guard, Eve met by a block at once.
+        waited: By our guard, Eve met by the next probe.
+        iptables: By our guard on iptables.
+        program: By one that starts `nft`.
+        polled: By one that asks every three seconds.
+        leases: From `kill -9` of our guard to the last packet, in seconds.
+    """
+
+    pushed: list["Cut"]
+    waited: list["Cut"]
+    iptables: list["Cut"]
+    program: list["Cut"]
+    polled: list["Cut"]
+    leases: list[float]
 
 
 class Cut(NamedTuple):
@@ -89,22 +114,27 @@ def run(quick: bool = False) -> list[Figure]:
         site(Path(folder)) as nodes,
         packet_stream(made, PORT) as packets,
     ):
-        with _guarding(nodes, packets) as guard:
-            pushed = [_cut(nodes, guard, packets, drawn) for _ in range(size.attacks)]
-        with _rival(nodes, packets, "program") as guard:
-            by_program = [
-                _cut(nodes, guard, packets, drawn, distil=True) for _ in range(size.programs)
-            ]
-        with _rival(nodes, packets, "polling") as guard:
-            polled = [_cut(nodes, guard, packets, drawn, distil=True) for _ in range(size.polls)]
+
+        def cuts(guard: Child, count: int, *, distil: bool = True) -> list[Cut]:
+            return [_cut(nodes, guard, packets, drawn, distil=distil) for _ in range(count)]
+
+        with _guarding(nodes) as guard:
+            pushed = cuts(guard, size.attacks)
+            waited = cuts(guard, size.waits, distil=False)
+        with _guarding(nodes, "--firewall", "iptables-nft") as guard:
+            iptables = cuts(guard, size.iptables)
+        with _rival(nodes, "program") as guard:
+            program = cuts(guard, size.programs)
+        with _rival(nodes, "polling") as guard:
+            polled = cuts(guard, size.polls)
         leases = [_lease(nodes, packets) for _ in range(size.kills)]
-    return _figures(pushed, by_program, polled, leases)
+    return _figures(_Cuts(pushed, waited, iptables, program, polled, leases))
 
 
 @contextlib.contextmanager
-def _guarding(nodes: Site, packets: Stream) -> Iterator[Child]:
+def _guarding(nodes: Site, *more: str) -> Iterator[Child]:
     words = ("guard", *nodes.kme, "--port", str(PORT), "--good", "1", "--print", "--with-parent")
-    guard = nodes.start("guard", "bellwire", *words)
+    guard = nodes.start("guard", "bellwire", *words, *more, nice=_NICE)
     try:
         guard.until(packets="pass")
         yield guard
@@ -113,8 +143,9 @@ def _guarding(nodes: Site, packets: Stream) -> Iterator[Child]:
 
 
 @contextlib.contextmanager
-def _rival(nodes: Site, packets: Stream, way: str) -> Iterator[Child]:
-    guard = nodes.start(way, "bellwire.bench.guard.rivals", way, *nodes.kme[1::2], str(PORT))
+def _rival(nodes: Site, way: str) -> Iterator[Child]:
+    words = (way, *nodes.kme[1::2], str(PORT))
+    guard = nodes.start(way, "bellwire.bench.guard.rivals", *words, nice=_NICE)
     try:
         guard.until(packets="pass")
         yield guard
@@ -122,12 +153,11 @@ def _rival(nodes: Site, packets: Stream, way: str) -> Iterator[Child]:
         guard.end()
 
 
-def _cut(
-    nodes: Site, guard: Child, packets: Stream, drawn: random.Random, *, distil: bool = False
-) -> Cut:
+def _cut(nodes: Site, guard: Child, packets: Stream, drawn: random.Random, *, distil: bool) -> Cut:
     """Eve comes, packets are cut, she goes, packets pass."""
     packets.flows()
-    time.sleep(drawn.uniform(0.0, 1.0))  # at any moment between two probes
+    # At any moment between two probes; a block is asked for as soon as she is there.
+    time.sleep(drawn.uniform(0.0, 0.1 if distil else 1.0))
     eve_at = time.time()
     nodes.attack(distil=distil)
     # Whoever asks at times is told late; the word left for others when the block was rejected.
@@ -141,37 +171,46 @@ def _cut(
 
 def _lease(nodes: Site, packets: Stream) -> float:
     """From `kill -9` of a guard whose link is GREEN to the last packet, in seconds."""
-    with _guarding(nodes, packets) as guard:
+    with _guarding(nodes) as guard:
         guard.process.kill()
         killed_at = time.time()
         guard.process.wait()
         return packets.last() - killed_at
 
 
-def _figures(
-    pushed: list[Cut], by_program: list[Cut], polled: list[Cut], leases: list[float]
-) -> list[Figure]:
-    event = np.array([cut.event_to_cut_ms for cut in pushed])
-    attack = np.array([cut.attack_to_cut_ms for cut in pushed])
-    polling = np.array([cut.event_to_cut_ms for cut in polled])
-    program = np.array([cut.event_to_cut_ms for cut in by_program])
-    detection = np.array([1e3 * (cut.told_at - cut.eve_at) for cut in pushed])
-    decision = np.array([1e3 * (cut.heard_at - cut.told_at) for cut in pushed])
-    enforcement = np.array([1e3 * (cut.cut_at - cut.heard_at) for cut in pushed])
-    whole = float(np.sum(detection) + np.sum(decision) + np.sum(enforcement))
-    original = f"polling every 3 s and the program nft, {len(polled)} cuts"
-    beside = f"push and the program nft, {len(by_program)} cuts"
+def _figures(cuts: _Cuts) -> list[Figure]:
+    ours = _events(cuts.pushed + cuts.waited)
+    others = (
+        ("event_to_cut_p{}_ms", f"polling every 3 s and the program nft, {len(cuts.polled)} cuts",
+         _events(cuts.polled)),
+        ("vs_program_p{}", f"push and the program nft, {len(cuts.program)} cuts",
+         _events(cuts.program)),
+        ("vs_iptables_p{}", f"push and our guard on iptables-nft, {len(cuts.iptables)} cuts",
+         _events(cuts.iptables)),
+    )  # fmt: skip
     figures = []
+    for name, against, theirs in others:
+        for percent in (50, 99):
+            mine, other = (float(np.percentile(each, percent)) for each in (ours, theirs))
+            figures.append(Figure(name.format(percent), mine, "ms", against, mine / other))
     for percent in (50, 99):
-        ours = float(np.percentile(event, percent))
-        theirs = float(np.percentile(polling, percent))
-        figures.append(Figure(f"event_to_cut_p{percent}_ms", ours, "ms", original, ours / theirs))
-    for percent in (50, 99):
-        ours = float(np.percentile(event, percent))
-        theirs = float(np.percentile(program, percent))
-        name = f"vs_program_p{percent}"
-        figures.append(Figure(name, ours, "ms", beside, ours / theirs))
-    figures += [
+        value = float(np.percentile(_events(cuts.iptables), percent))
+        figures.append(Figure(f"iptables_p{percent}_ms", value, "ms"))
+    return [*figures, *_way(cuts.waited), Figure("lease_s", max(cuts.leases), "s")]
+
+
+def _events(cuts: list[Cut]) -> np.ndarray:
+    return np.array([cut.event_to_cut_ms for cut in cuts])
+
+
+def _way(cuts: list[Cut]) -> list[Figure]:
+    """Parts of the way from Eve, who is met by a probe, to the cut."""
+    attack = np.array([cut.attack_to_cut_ms for cut in cuts])
+    detection = np.array([1e3 * (cut.told_at - cut.eve_at) for cut in cuts])
+    decision = np.array([1e3 * (cut.heard_at - cut.told_at) for cut in cuts])
+    enforcement = np.array([1e3 * (cut.cut_at - cut.heard_at) for cut in cuts])
+    whole = float(np.sum(detection) + np.sum(decision) + np.sum(enforcement))
+    return [
         Figure("attack_to_cut_p50_ms", float(np.percentile(attack, 50)), "ms"),
         Figure("attack_to_cut_p99_ms", float(np.percentile(attack, 99)), "ms"),
         Figure("detection_share", float(np.sum(detection)) / whole, "of the time"),
@@ -179,6 +218,4 @@ def _figures(
         Figure("enforcement_share", float(np.sum(enforcement)) / whole, "of the time"),
         Figure("decision_p50_ms", float(np.percentile(decision, 50)), "ms"),
         Figure("enforcement_p50_ms", float(np.percentile(enforcement, 50)), "ms"),
-        Figure("lease_s", max(leases), "s"),
     ]
-    return figures
