@@ -9,8 +9,9 @@ from pathlib import Path
 from tests.chat.relay.running import Process, account, mailbox, right
 from tests.chat.store.people import NOW, Two
 
+from bellwire.base.clock import Clock
 from bellwire.chat.content import ContentKind
-from bellwire.chat.courier import Book, Courier, Route, Told, Unshown
+from bellwire.chat.courier import Book, Courier, LineState, Route, Told, Unshown
 from bellwire.chat.errors import Replayed
 from bellwire.chat.store.person import Received
 
@@ -20,8 +21,13 @@ NAMES = ("alice", "bob")
 class Proof:
     """One run; `faults` says what went wrong in it."""
 
-    def __init__(self, folder: Path, drawn: random.Random, pad: int) -> None:
+    def __init__(
+        self, folder: Path, drawn: random.Random, pad: int, *more: str, now: Clock = lambda: NOW
+    ) -> None:
         self._folder = folder
+        self._more = more
+        self._now = now
+        self.troubles: set[str] = set()
         self._drawn = drawn
         self._two = Two(folder / "people", pad=pad)
         self.happened: Counter[str] = Counter()
@@ -31,7 +37,7 @@ class Proof:
         self._two.settle()
         self._texts["alice"].append("begin")
         self._shown["bob"].append("begin")
-        self._relay = Process(folder / "relay")
+        self._relay = Process(folder / "relay", 0, *more)
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
 
     @property
@@ -87,6 +93,8 @@ class Proof:
             if isinstance(told, Unshown):
                 assert isinstance(told.reason, Replayed), told.reason
                 self.happened["payloads that came again, and were not shown"] += 1
+            elif isinstance(told, LineState) and told.trouble:
+                self.troubles.add(told.trouble)
             elif (
                 isinstance(told, Received)
                 and told.content is not None
@@ -102,7 +110,7 @@ class Proof:
             self._relay.url,
             lambda: Book(routes),
             tell,
-            now=lambda: NOW,
+            now=self._now,
         )
         self._couriers[name] = courier, asyncio.create_task(courier.run())
 
@@ -122,4 +130,4 @@ class Proof:
         self.happened["relays killed"] += 1
         self._relay.kill()
         port = self._relay.port
-        self._relay = await asyncio.to_thread(Process, self._folder / "relay", port)
+        self._relay = await asyncio.to_thread(Process, self._folder / "relay", port, *self._more)

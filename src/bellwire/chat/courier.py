@@ -4,7 +4,9 @@ One line to our own relay, on which the person's account listens, and one withou
 relay at which contacts are reached, on which payloads are dropped, so that no relay can tell whose
 they are. Each is made anew when it ends, whatever the reason. A payload leaves the outbox once the
 relay says that it is durable there, and the relay forgets what it delivered once it is durable
-here; whatever dies in between, it comes again and counts once.
+here; whatever dies in between, it comes again and counts once. A relay that moves is followed, by
+what it signed (`chat.following`): a line to its old place ends, and what was under way on it goes
+again.
 
 What needs a pad that is not here yet waits in the store, with all that came behind it from the same
 contact, until `retry` says that the pad is here. The store is used on other threads, so that the
@@ -18,16 +20,21 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import structlog
+
+from bellwire.channel.errors import NoticeRefused
 from bellwire.chat.content import ContentKind
 from bellwire.chat.errors import (
     MessageRefused,
     OpeningRefused,
     PadMissing,
     PadSpent,
+    RelayChanged,
     RelayMisbehaved,
     RelayRefused,
     RelayUnreachable,
 )
+from bellwire.chat.following import Following, Known
 from bellwire.chat.identity import Identity
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.frames import MAX_TTL_S, Deliver, Reason
@@ -50,7 +57,14 @@ took it from each other at once would get nothing done."""
 PAGE: Final = 64
 """Payloads of the outbox that are read at once."""
 
-_LINE_ENDED: Final = (RelayUnreachable, RelayMisbehaved, RelayRefused)
+LIVED_S: Final = 1.0
+"""A line that ended earlier did not help: the next one is made after a longer wait."""
+
+LOCKED: Final = "the relay is in lockdown, until its operator ends it"
+
+_LINE_ENDED: Final = (RelayUnreachable, RelayMisbehaved, RelayRefused, RelayChanged)
+
+log = structlog.get_logger("chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +167,7 @@ class Courier:
         self._read_book = book
         self._tell = tell
         self._now = now
+        self._following = Following(person, now)
         self._book = Book({})
         self._contacts: dict[bytes, bytes | None] = {}
         self._wakes: dict[str, asyncio.Event] = {}
@@ -206,17 +221,80 @@ class Courier:
         """Make the line anew whenever it ends, at growing distances while none can be made."""
         wait_s = RETRY_S
         while True:
+            began = asyncio.get_running_loop().time()
             try:
-                async with await RelayClient.connect(url) as line:
-                    wait_s = RETRY_S
-                    await work(url, line)
+                place, known, line = await self._reach(url)
+                async with line:
+                    heeding = asyncio.create_task(self._heed(url, place, known, line))
+                    try:
+                        await work(url, line)
+                    finally:
+                        heeding.cancel()
+                        await asyncio.gather(heeding, return_exceptions=True)
+                        if await self._has_moved(url, place, known, line):
+                            wait_s = RETRY_S
             except _LINE_ENDED as error:
-                self._tell(LineState(sends, up=False, trouble=str(error)))
+                if asyncio.get_running_loop().time() - began > LIVED_S:
+                    wait_s = RETRY_S
+                if (await asyncio.to_thread(self._following.known, url)).is_locked:
+                    self._tell(LineState(sends, up=False, trouble=LOCKED))
+                    wait_s = MAX_RETRY_S
+                else:
+                    self._tell(LineState(sends, up=False, trouble=str(error)))
                 if isinstance(error, RelayRefused):
                     elsewhere = error.reason == Reason.ELSEWHERE
                     wait_s = max(wait_s, ELSEWHERE_RETRY_S if elsewhere else REFUSED_RETRY_S)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, MAX_RETRY_S)
+
+    async def _reach(self, url: str) -> tuple[str, Known, RelayClient]:
+        """A line to where the relay is; that place, and what was known then."""
+        known = await asyncio.to_thread(self._following.known, url)
+        trouble: RelayUnreachable | RelayMisbehaved | RelayChanged | None = None
+        for place in known.places:
+            try:
+                line = await RelayClient.connect(place)
+            except (RelayUnreachable, RelayMisbehaved) as error:
+                trouble = trouble or error
+                continue
+            try:
+                challenge = await line.challenge()
+                await asyncio.to_thread(self._following.meet, url, challenge.relay_id)
+            except RelayChanged as error:
+                line.close()
+                trouble = error
+            except BaseException:
+                line.close()
+                raise
+            else:
+                return place, known, line
+        assert trouble is not None  # there is one place at least
+        raise trouble
+
+    async def _heed(self, url: str, place: str, before: Known, line: RelayClient) -> None:
+        """End the line when the relay says that it is elsewhere now."""
+        while True:
+            await line.noticed.wait()
+            if await self._has_moved(url, place, before, line):
+                line.close()
+                return
+
+    async def _has_moved(self, url: str, place: str, before: Known, line: RelayClient) -> bool:
+        """Whether the line brought a notice by which the relay is to be looked for elsewhere.
+
+        One that was known when the line was made is none: its places did not answer.
+        """
+        line.noticed.clear()
+        if not line.notice:
+            return False
+        try:
+            known = await asyncio.to_thread(self._following.learn, url, line.notice)
+        except NoticeRefused as error:
+            log.warning("a notice of a relay was refused", why=str(error))
+            return False
+        if known.sequence <= before.sequence or known.notice is None:
+            return False
+        return place not in {each.url for each in known.notice.places}
 
     async def _send(self, url: str, line: RelayClient) -> None:
         self._tell(LineState(sends=True, up=True))

@@ -6,6 +6,7 @@ BellwireError
 │   ├── HandleMalformed       a handle or a prefix is not in its one form
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
 │   ├── HomeUnusable          a person of this machine is not there, or has a file that is none
+│   ├── MoveRefused           a relay cannot move there; it is where it was
 │   ├── MessageUnknown        no such message is in the conversation
 │   └── StoreUnusable         a person's or a relay's store cannot be opened, read or written
 ├── StoreCorrupt              a store is damaged, or none of ours
@@ -88,6 +89,10 @@ class RelayRefused(RefusedError):
     def __init__(self, reason: int, why: str) -> None:
         super().__init__(f"the relay refused: {why}")
         self.reason = reason
+
+
+class MoveRefused(UsageError):
+    """A relay cannot move there; it is where it was."""
 
 
 class AccountRefused(RefusedError):

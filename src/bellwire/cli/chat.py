@@ -155,6 +155,84 @@ def link(
     _tell_link(name, made)
 
 
+@app.command("relay")
+def relay(
+    who: AsOption = None,
+    notice: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Follow a notice of where the relay is."),
+    ] = None,
+    relay_id: Annotated[
+        str | None,
+        typer.Option(metavar="FINGERPRINT", help="Who the relay is, by its operator's word."),
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Take whoever answers at its address the next time.")
+    ] = False,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say who our relay is and where it is looked for, or change that."""
+    import asyncio
+    import time
+
+    from bellwire.chat.following import Following
+    from bellwire.chat.messenger.home import find, store_of
+    from bellwire.cli.chat_place import relay_of
+    from bellwire.node.settings import credentials_folder
+
+    if forget and relay_id is not None:
+        raise UsageError("expected --forget or --relay-id, got both")
+    given = None if relay_id is None else _fingerprint(relay_id)
+    data = None if notice is None else _notice(notice)
+    settings = _settings(state, config)
+    name = find(settings.state.dir, who)
+    address = asyncio.run(relay_of(settings))
+    with store_of(settings.state.dir, name, address, credentials_folder()) as (person, url):
+        following = Following(person, time.time)
+        if forget:
+            following.forget(url)
+        if given is not None:
+            following.trust(url, given)
+        known = following.known(url) if data is None else following.learn(url, data)
+    level = None if known.notice is None else known.notice.level.name.lower()
+    fingerprint = None if known.relay_id is None else known.relay_id.hex()
+    if json:
+        output.emit(
+            {"name": name, "relay": url, "relay_id": fingerprint, "level": level}
+            | {"sequence": known.sequence, "places": known.places}
+        )
+        return
+    out = output.stdout()
+    out.print(f"The relay of {name}: {url}", markup=False, highlight=False)
+    out.print(f"  who it is: {fingerprint or 'not known yet'}", markup=False, highlight=False)
+    said = "nothing that counts now" if level is None else f"level {level}"
+    out.print(f"  it said: {said}", markup=False, highlight=False)
+    looked = ", then ".join(known.places)
+    out.print(f"  looked for at: {looked}", markup=False, highlight=False)
+
+
+def _fingerprint(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        found = b""
+    if len(found) != 32:
+        raise UsageError(f"--relay-id: expected 64 hexadecimal digits, got {text[:80]!r}")
+    return found
+
+
+def _notice(path: Path) -> bytes:
+    from bellwire.channel.places import MAX_NOTICE_BYTES
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_NOTICE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"--notice: expected a file, got: {error.strerror}") from error
+
+
 def _tell_link(who: str, made: dict[str, Any]) -> None:
     if made["added"] is not None:
         output.stderr().print(f"{made['added']} is a contact of {who} now", markup=False)

@@ -1,5 +1,6 @@
 """`bellwire relay`: carries messages for people who are away."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,15 +9,32 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 if TYPE_CHECKING:
     import ssl
 
     from bellwire.chat.accounts.admission import Admission
+    from bellwire.chat.relay.ladder import Ladder, Whereabouts
+    from bellwire.chat.relay.operator import RelayOperator
 
 
-def command(
+app = typer.Typer(add_completion=False)
+
+
+class LevelName(StrEnum):
+    """How far a relay moves."""
+
+    HOME = "home"
+    PORT = "port"
+    ADDRESS = "address"
+    INTERFACE = "interface"
+    LOCKDOWN = "lockdown"
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
     ] = "127.0.0.1:8765",
@@ -37,6 +55,42 @@ def command(
             metavar="FILE", help="For --sign-up invited: 32 hexadecimal digits a line, 0600."
         ),
     ] = None,
+    place: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="What clients are told of its home. Default: where it listens."
+        ),
+    ] = None,
+    ports: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST-LAST", help="Ports to move among. Default: any free one."),
+    ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address", metavar="HOST:PORT[=URL]", help="Where it may retreat to; again for more."
+        ),
+    ] = None,
+    interface: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--interface", metavar="NAME[:PORT]", help="The same of interfaces; again for more."
+        ),
+    ] = None,
+    grace: Annotated[
+        float,
+        typer.Option(metavar="S", min=0, max=3600, help="How long it stays at its old place, too."),
+    ] = 5.0,
+    signposts: Annotated[
+        bool, typer.Option("--signposts", help="Old places then say where it is, and nothing else.")
+    ] = False,
+    notice: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the signed notice of where it is there, for all."),
+    ] = None,
+    at_home: Annotated[
+        bool, typer.Option("--at-home", help="Begin at home, wherever it stood when it ended.")
+    ] = False,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
@@ -49,7 +103,45 @@ def command(
     The first line on standard output is a JSON document that says where it listens. It runs until
     it is told to stop.
     """
+    if context.invoked_subcommand is not None:
+        return
     import asyncio
+
+    from bellwire.chat.relay.ladder import Ladder, read_spot
+    from bellwire.chat.relay.standing import Spot
+    from bellwire.node import logs
+    from bellwire.node.settings import load
+
+    if (certificate is None) != (key is None):
+        raise UsageError("expected --certificate together with --key")
+    admission = _admission(sign_up, invitations)
+    host, port = parse_address(listen)
+    home = Spot(host, port) if place is None else read_spot(f"{listen}={place}")
+    ladder = Ladder(
+        home,
+        None if ports is None else _range(ports),
+        tuple(read_spot(each) for each in address or ()),
+        tuple(interface or ()),
+        grace,
+        signposts,
+        notice,
+    )
+    settings = load(config, {"state": {"dir": state}})
+    logs.setup(settings.log.level, settings.log.format)
+    folder = settings.state.dir / "relay"
+    tls = None if certificate is None or key is None else _tls(certificate, key)
+    asyncio.run(_serve(folder, ladder, tls, admission, at_home=at_home, with_parent=with_parent))
+
+
+async def _serve(
+    folder: Path,
+    ladder: "Ladder",
+    tls: "ssl.SSLContext | None",
+    admission: "Admission",
+    *,
+    at_home: bool,
+    with_parent: bool,
+) -> None:
     import contextlib
     import time
 
@@ -58,56 +150,130 @@ def command(
     from bellwire.chat.accounts.desk import AccountDesk
     from bellwire.chat.accounts.service import AccountService
     from bellwire.chat.accounts.store import AccountStore
+    from bellwire.chat.identity import Identity
+    from bellwire.chat.relay.moving import Mover
+    from bellwire.chat.relay.operator import operator_server
     from bellwire.chat.relay.server import Relay, RelayLimits
     from bellwire.chat.relay.store import RelayStore
-    from bellwire.node.settings import load
 
-    if (certificate is None) != (key is None):
-        raise UsageError("expected --certificate together with --key")
-    admission = _admission(sign_up, invitations)
-    settings = load(config, {"state": {"dir": state}})
-    host, port = parse_address(listen)
-    tls = None if certificate is None or key is None else _tls(certificate, key)
     # Some descriptors are for the store, standard streams and the loop.
     limits = RelayLimits(connections=min(8192, raise_limit() - 64))
+    async with contextlib.AsyncExitStack() as undo:
+        store = RelayStore(folder)
+        undo.callback(store.close)
+        people = AccountStore(folder)
+        undo.callback(people.close)
+        with people.transaction() as ledger:
+            untouched = ledger.is_untouched()
+        if untouched:
+            store.take_id(Identity(people.relay_seed).public.fingerprint)
+        service = AccountService(
+            people,
+            store.relay_id,
+            admission=admission,
+            now=time.time,
+            clock=time.monotonic,
+        )
+        desk = AccountDesk(service)
+        undo.callback(desk.close)
+        relay = Relay(store, limits, accounts=desk)
+        undo.push_async_callback(relay.stop)
+        relay.begin()
+        mover = Mover(relay, ladder, people.relay_seed, folder, tls)
+        undo.push_async_callback(mover.close)
+        try:
+            await mover.begin(at_home=at_home)
+        except OSError as error:
+            raise UsageError(
+                f"expected to listen at {mover.trying}, got: {error.strerror}",
+                hint="If it moved, and cannot be there any more: bellwire relay --at-home",
+            ) from error
+        operators = operator_server(mover, folder)
+        await operators.start()
+        undo.push_async_callback(operators.close)
+        there = mover.whereabouts()
+        address = f"{_bracketed(mover.home.host)}:{mover.home.port}"
+        output.emit(
+            {
+                "ready": True,
+                "service": "relay",
+                "listen": address,
+                "url": mover.home.url or f"{'ws' if tls is None else 'wss'}://{address}",
+                "accounts": desk.fingerprint.hex(),
+                "level": there.level.name.lower(),
+                "places": there.places,
+            }
+        )
+        await until_stopped(with_parent=with_parent)
 
-    async def serve() -> None:
-        async with contextlib.AsyncExitStack() as undo:
-            folder = settings.state.dir / "relay"
-            store = RelayStore(folder)
-            undo.callback(store.close)
-            people = AccountStore(folder)
-            undo.callback(people.close)
-            service = AccountService(
-                people,
-                store.relay_id,
-                admission=admission,
-                now=time.time,
-                clock=time.monotonic,
-            )
-            desk = AccountDesk(service)
-            undo.callback(desk.close)
-            relay = Relay(store, limits, accounts=desk)
-            undo.push_async_callback(relay.stop)
-            try:
-                taken = await relay.start(host, port, tls)
-            except OSError as error:
-                raise UsageError(
-                    f"expected to listen at {listen}, got: {error.strerror}"
-                ) from error
-            address = f"[{taken[0]}]:{taken[1]}" if ":" in taken[0] else f"{taken[0]}:{taken[1]}"
-            output.emit(
-                {
-                    "ready": True,
-                    "service": "relay",
-                    "listen": address,
-                    "url": f"{'ws' if tls is None else 'wss'}://{address}",
-                    "accounts": desk.fingerprint.hex(),
-                }
-            )
-            await until_stopped(with_parent=with_parent)
 
-    asyncio.run(serve())
+@app.command()
+def move(
+    level: Annotated[LevelName, typer.Argument(help="How far; home brings it back.")],
+    place: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PLACE]...",
+            help="A port; addresses HOST:PORT[=URL]; or interfaces NAME[:PORT]. "
+            "Default: what the relay was started with.",
+        ),
+    ] = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Move the relay of this state folder; its clients follow, and lose nothing."""
+    import asyncio
+
+    from bellwire.channel.places import Level
+
+    operator = _operator(state, config)
+    _tell(asyncio.run(operator.move(Level[level.name], tuple(place or ()))), as_json=json)
+
+
+@app.command()
+def places(json: JsonFlag = False, state: StateOption = None, config: ConfigOption = None) -> None:
+    """Say where the relay of this state folder is."""
+    import asyncio
+
+    _tell(asyncio.run(_operator(state, config).look()), as_json=json)
+
+
+def _operator(state: Path | None, config: Path | None) -> "RelayOperator":
+    from bellwire.chat.relay.operator import RelayOperator
+    from bellwire.node.settings import load
+
+    return RelayOperator(load(config, {"state": {"dir": state}}).state.dir / "relay")
+
+
+def _tell(there: "Whereabouts", *, as_json: bool) -> None:
+    level = there.level.name.lower()
+    if as_json:
+        output.emit(
+            {
+                "level": level,
+                "places": there.places,
+                "sequence": there.sequence,
+                "until": there.until,
+            }
+        )
+        return
+    where = ", ".join(there.places) or "nowhere: all is shut"
+    notice = f" (notice {there.sequence})" if there.sequence else ""
+    output.stdout().print(f"Level {level}: {where}{notice}", markup=False, highlight=False)
+
+
+def _range(text: str) -> tuple[int, int]:
+    from bellwire.chat.relay.ladder import is_port
+
+    first, _, last = text.partition("-")
+    if not is_port(first) or not is_port(last) or not 1 <= int(first) <= int(last):
+        raise UsageError(f"--ports: expected FIRST-LAST of 1 to 65535, got {text[:40]!r}")
+    return int(first), int(last)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _admission(sign_up: str, invitations: Path | None) -> "Admission":

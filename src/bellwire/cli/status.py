@@ -51,6 +51,10 @@ def command(
         if node["running"]:
             made = node["first_contact"] or "not made yet"
             out.print(f"  First contact of node {node['site']}: {made}.")
+    relay = found["relay"]
+    if relay is not None:
+        where = ", ".join(relay["places"]) or "nowhere: all is shut"
+        out.print(f"  Relay of messages, level {relay['level']}: {where}.", markup=False)
     for node in nodes:
         if node.get("history"):
             out.print(history_table(node["site"], node["history"]))

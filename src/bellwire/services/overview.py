@@ -11,6 +11,7 @@ import psutil
 
 from bellwire.base.errors import BellwireError
 from bellwire.base.lock import is_held
+from bellwire.chat.relay.operator import RelayOperator
 from bellwire.keys.delivery import DeliveryClient
 from bellwire.node.operator import OperatorClient
 from bellwire.services.control import look
@@ -43,7 +44,26 @@ async def overview(state: Path) -> dict[str, Any]:
     supervisor = None
     if minded is not None:
         supervisor = {"pid": minded.pid, "uptime_s": _age(minded.since)}
-    return {"nodes": nodes, "supervisor": supervisor, "services": services}
+    return {
+        "nodes": nodes,
+        "supervisor": supervisor,
+        "services": services,
+        "relay": await relay(state),
+    }
+
+
+async def relay(state: Path) -> dict[str, Any] | None:
+    """Where the relay of messages is; None where none answers."""
+    try:
+        there = await RelayOperator(state / "relay").look()
+    except BellwireError:
+        return None
+    return {
+        "level": there.level.name.lower(),
+        "places": there.places,
+        "sequence": there.sequence,
+        "until": there.until,
+    }
 
 
 def of_supervisor(minded: Services) -> list[dict[str, Any]]:

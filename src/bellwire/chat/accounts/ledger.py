@@ -73,6 +73,10 @@ class Ledger:
     def _number(self, question: str, *values: object) -> int:
         return int(self._cursor.execute(question, values).fetchone()[0])
 
+    def is_untouched(self) -> bool:
+        """Whether nobody ever had an account here."""
+        return not self._number("SELECT EXISTS (SELECT 1 FROM names)")
+
     def begin(self, seed: bytes) -> None:
         """Keep the seed of the relay's identity, and a decoy whose private key nobody has.
 

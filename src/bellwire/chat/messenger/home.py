@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -148,20 +148,39 @@ async def opened(
             it cannot be opened.
     """
     home = read(state, who)
-    folder = place_of(state, who)
-    address = home.relay or relay
-    if not is_relay(address):
-        raise ChatMisuse(f"expected the address of a relay, got {address[:80]!r}")
+    address = _relay(home, relay)
     async with contextlib.AsyncExitStack() as stack:
         site = None
         if home.profile:
             profile = read_profile(state, home.profile)
             client = FreshClient(profile.kme, profile.credentials)
             site = Site(await stack.enter_async_context(client), profile.sae)
-        protection = parse_source(home.protection, folder / "keks", credentials)
-        person = await asyncio.to_thread(Person, folder, protection)
+        person = await asyncio.to_thread(_store, state, who, home, credentials)
         stack.push_async_callback(asyncio.to_thread, person.close)
         yield await stack.enter_async_context(Messenger(person, Setup(home.name, address, site)))
+
+
+@contextlib.contextmanager
+def store_of(
+    state: Path, who: str, relay: str, credentials: Path | None = None
+) -> Iterator[tuple[Person, str]]:
+    """A person's store, and the address of their relay, with nothing at work; as `opened`."""
+    home = read(state, who)
+    address = _relay(home, relay)
+    with _store(state, who, home, credentials) as person:
+        yield person, address
+
+
+def _relay(home: Home, otherwise: str) -> str:
+    address = home.relay or otherwise
+    if not is_relay(address):
+        raise ChatMisuse(f"expected the address of a relay, got {address[:80]!r}")
+    return address
+
+
+def _store(state: Path, who: str, home: Home, credentials: Path | None) -> Person:
+    folder = place_of(state, who)
+    return Person(folder, parse_source(home.protection, folder / "keks", credentials))
 
 
 def _quoted(text: str) -> str:

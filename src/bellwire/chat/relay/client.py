@@ -27,6 +27,7 @@ from bellwire.chat.relay.frames import (
     Listen,
     Login,
     Open,
+    Placed,
     Reason,
     Refused,
     Request,
@@ -63,6 +64,10 @@ class RelayClient:
 
     After anything but RelayRefused the line is over, and what was asked for may have been done or
     not: connect again, and ask again with the same token.
+
+    Attributes:
+        notice: The last one of where the relay is, as it came; empty: none.
+        noticed: Set whenever one has come.
     """
 
     def __init__(self) -> None:
@@ -72,6 +77,8 @@ class RelayClient:
         self._challenge: asyncio.Future[Challenge] = asyncio.get_running_loop().create_future()
         self._came: asyncio.Queue[Deliver | None] = asyncio.Queue()
         self._fault: Exception | None = None
+        self.notice = b""
+        self.noticed = asyncio.Event()
 
     @classmethod
     async def connect(cls, url: str) -> Self:
@@ -205,6 +212,9 @@ class RelayClient:
                 self.close()
             case Refused(request, reason):
                 self._settle(request, _refusal(reason))
+            case Placed(notice):
+                self.notice = notice
+                self.noticed.set()
             case Challenge() if not self._challenge.done():
                 self._challenge.set_result(answer)
 

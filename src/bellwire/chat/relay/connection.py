@@ -21,6 +21,7 @@ from bellwire.chat.relay.frames import (
     Login,
     Op,
     Open,
+    Placed,
     Reason,
     Refused,
     Request,
@@ -46,6 +47,7 @@ from bellwire.chat.relay.rates import source_of
 from bellwire.crypto.labels import CHAT_RELAY
 
 if TYPE_CHECKING:
+    from bellwire.chat.relay.doors import Door
     from bellwire.chat.relay.server import Relay
 
 _BINARY: Final = WSMsgType.BINARY
@@ -56,11 +58,12 @@ MAX_UNREAD_BYTES: Final = 4 << 20
 
 
 class Connection(WSListener):
-    """One client."""
+    """One client, which came in by one door."""
 
-    def __init__(self, relay: "Relay") -> None:
+    def __init__(self, relay: "Relay", door: "Door") -> None:
         super().__init__()
         self._relay = relay
+        self.door = door
         self._transport: WSTransport | None = None
         self._out: list[bytes] = []
         self._source = ""
@@ -79,6 +82,10 @@ class Connection(WSListener):
             return
         self._drops = self._relay.drops.bucket(self._source, self._relay.clock())
         self.send(Challenge(self._nonce, self._relay.relay_id))
+        if self._relay.notice:
+            self.send(Placed(self._relay.notice))
+        if self.door.only_tells:
+            self.hang_up()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Forget the client; what it had not said to be safe stays."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from bellwire.channel.places import MAX_NOTICE_BYTES, MIN_NOTICE_BYTES
 from bellwire.chat.accounts.line import ANSWER_SIZES, HELLO_BYTES, OFFER_BYTES, REQUEST_SIZES
 from bellwire.chat.errors import RelayMisbehaved
 from bellwire.chat.identity import PUBLIC_BYTES, SIGNATURE_BYTES
@@ -56,6 +57,7 @@ class Op(IntEnum):
     REFUSED = 0x83
     DELIVER = 0x84
     ACCOUNT_ANSWER = 0x85
+    NOTICE = 0x86
 
 
 _DONE_OP: Final = int(Op.DONE)
@@ -174,11 +176,18 @@ class FromAccounts:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where the relay is: a notice that it signed (spec/places.md), not looked into."""
+
+    notice: bytes
+
+
 Request = Login | Open | Close | Drop | Listen | Safe | ToAccounts
-Answer = Challenge | Done | Refused | Deliver | FromAccounts
+Answer = Challenge | Done | Refused | Deliver | FromAccounts | Placed
 
 
-def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911 - a line for each
+def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911, PLR0912 - a line for each
     """A frame as it is sent."""
     match frame:
         case Drop(request, right, token, ttl_s, payload):
@@ -205,6 +214,8 @@ def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911 - a line for each
             return _ACCOUNT.pack(Op.ACCOUNT, request) + body
         case FromAccounts(request, body):
             return _ACCOUNT.pack(Op.ACCOUNT_ANSWER, request) + body
+        case Placed(notice):
+            return bytes([Op.NOTICE]) + notice
 
 
 # What a relay reads and writes for each payload, without an object for each frame.
@@ -283,6 +294,8 @@ def read_answer(data: bytes) -> Answer:
             return Refused(request, Reason(reason))
         if op == Op.ACCOUNT_ANSWER and len(data) - _ACCOUNT.size in {OFFER_BYTES, *ANSWER_SIZES}:
             return FromAccounts(_ACCOUNT.unpack_from(data)[1], data[_ACCOUNT.size :])
+        if op == Op.NOTICE and MIN_NOTICE_BYTES <= len(data) - 1 <= MAX_NOTICE_BYTES:
+            return Placed(data[1:])
         if op == Op.CHALLENGE:
             _, version, nonce, relay_id = _CHALLENGE.unpack(data)
             if version == VERSION:

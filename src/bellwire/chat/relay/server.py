@@ -9,19 +9,17 @@ or a size.
 """
 
 import asyncio
-import logging
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from picows import WSListener, WSUpgradeRequest, ws_create_server
-
 from bellwire.chat.accounts.desk import AccountDesk
 from bellwire.chat.errors import StoreUnusable
 from bellwire.chat.relay.connection import Connection
-from bellwire.chat.relay.frames import MAX_FRAME_BYTES, Reason, Refused
+from bellwire.chat.relay.doors import Door, open_door
+from bellwire.chat.relay.frames import Placed, Reason, Refused
 from bellwire.chat.relay.jobs import Expire, Fetch, Job, Mailboxes, Outcome, Parcel, State, Was
 from bellwire.chat.relay.rates import Rates
 from bellwire.chat.relay.store import RelayStore
@@ -42,7 +40,6 @@ FAILED_PAUSE_S: Final = 0.05
 """After which a store that failed is asked again: a full disk is not freed by haste."""
 
 EXPIRE_EVERY_S: Final = 60.0
-IDLE_PING_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ Asked = tuple[Job, Finish | None]
 
 
 class Relay:
-    """One relay; `start` it, and `stop` it before its store is closed.
+    """One relay; `begin` it, open doors, and `stop` it before its store is closed.
 
     Args:
         store: Open, and this relay's alone.
@@ -91,6 +88,7 @@ class Relay:
         self.now, self.clock = now, clock
         self.relay_id = store.relay_id
         self.accounts = accounts
+        self.notice = b""
         self.drops = Rates(self.limits.drops_per_s, 10 * self.limits.drops_per_s)
         self.logins = Rates(self.limits.logins_per_s, 10 * self.limits.logins_per_s)
         self.connections: dict[str, int] = {}
@@ -106,46 +104,74 @@ class Relay:
         self._to_write: list[Connection] = []
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._server: asyncio.Server | None = None
+        self._doors: list[Door] = []
         self._open: set[Connection] = set()
+
+    def begin(self) -> None:
+        """Work, with no door yet."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._expire())]
 
     async def start(
         self, host: str, port: int, tls: ssl.SSLContext | None = None
     ) -> tuple[str, int]:
-        """Listen; the address that was taken.
+        """Begin, with one door; the address that was taken.
 
         Raises:
             OSError: it cannot be listened on.
         """
-        self._loop = asyncio.get_running_loop()
-        self._server = await ws_create_server(
-            self._admit,
-            host,
-            port,
-            max_frame_size=MAX_FRAME_BYTES,
-            enable_auto_ping=True,
-            auto_ping_idle_timeout=IDLE_PING_S,
-            logger_name=logging.Logger("silent", logging.CRITICAL + 1),  # it would name clients
-            ssl=tls,
+        self.begin()
+        door = await self.open_door(host, port, tls)
+        return door.host, door.port
+
+    async def open_door(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, interface: str = ""
+    ) -> Door:
+        """Listen at one more address; with an interface, to what comes by it alone.
+
+        Raises:
+            OSError: it cannot be listened on.
+        """
+        door = await open_door(
+            lambda door: Connection(self, door), host, port, tls=tls, interface=interface
         )
-        self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._expire())]
-        taken = self._server.sockets[0].getsockname()
-        return taken[0], taken[1]
+        self._doors.append(door)
+        return door
+
+    def close_door(self, door: Door) -> None:
+        """Listen there no more, and hang up those who came in by it; again is harmless."""
+        door.close()
+        if door in self._doors:
+            self._doors.remove(door)
+        self._hang_up(door)
+
+    def keep_as_sign(self, door: Door) -> None:
+        """Hang up those who came in by this door; who comes now hears where the relay is."""
+        door.only_tells = True
+        self._hang_up(door)
+
+    def announce(self, notice: bytes) -> None:
+        """Say where the relay is, to all who are here and to each who comes."""
+        self.notice = notice
+        for each in list(self._open):
+            each.send(Placed(notice))
+
+    def _hang_up(self, door: Door) -> None:
+        for each in list(self._open):
+            if each.door is door:
+                each.hang_up()
 
     async def stop(self) -> None:
         """Take nothing more, finish the batch under way, and hang up."""
-        if self._server is not None:
-            self._server.close()
+        for door in self._doors:
+            door.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for each in list(self._open):
             each.hang_up()
-        if self._server is not None:
-            await self._server.wait_closed()
-
-    def _admit(self, _: WSUpgradeRequest) -> WSListener:
-        return Connection(self)
+        for door in self._doors:
+            await door.closed()
 
     def entered(self, connection: Connection, source: str) -> bool:
         """Whether one more connection of this source is taken."""

@@ -100,6 +100,10 @@ class StoreLimits:
 class RelayStore:
     """One relay's file; not for use by two threads at once.
 
+    Args:
+        folder: The relay's own.
+        limits: Of each account.
+
     Raises:
         StoreUnusable: it cannot be read or written, or another relay has it open.
         StoreCorrupt: it is none of ours.
@@ -147,6 +151,20 @@ class RelayStore:
             row = (os.urandom(RELAY_ID_BYTES),)
             self._connection.execute("INSERT INTO relay VALUES (?, 0)", row)
         return bytes(row[0])
+
+    def take_id(self, relay_id: bytes) -> None:
+        """Be known by this id from now on; mailboxes do not depend on it, accounts do.
+
+        Raises:
+            StoreUnusable: SQLite failed.
+        """
+        if relay_id == self.relay_id:
+            return
+        try:
+            self._connection.execute("UPDATE relay SET relay_id = ?", (relay_id,))
+        except sqlite3.Error as error:
+            raise StoreUnusable(f"the relay's store cannot be used: {error}") from error
+        self.relay_id = relay_id
 
     def close(self) -> None:
         """Give the file up; again is harmless."""

@@ -35,6 +35,7 @@ from bellwire.chat.store.history import Entry, History, State
 from bellwire.chat.store.pads import PadFiles, erase_served
 from bellwire.chat.store.parts import gather
 from bellwire.chat.store.prekeys import PrekeyRing
+from bellwire.chat.store.relays import Relays
 from bellwire.chat.store.work import NO_PROTECTION, NewPad, Outgoing, Work, receipt
 from bellwire.crypto.kek.source import KekSource
 
@@ -151,6 +152,12 @@ class Person:
         """Our prekeys, within one transaction."""
         with self._database.transaction() as cursor:
             yield PrekeyRing(cursor, self._database, self.identity)
+
+    @contextmanager
+    def relays(self) -> Iterator[Relays]:
+        """What we know of relays, within one transaction."""
+        with self._database.transaction() as cursor:
+            yield Relays(cursor, self._database)
 
     @contextmanager
     def contacts(self) -> Iterator[Contacts]:
