@@ -630,7 +630,8 @@ def test_what_a_killed_relay_said_was_done_is_there_when_it_is_back(tmp_path: Pa
 
 def test_the_command_says_where_it_listens_and_ends_with_its_parent(tmp_path: Path) -> None:
     relay = Process(tmp_path)
-    assert set(relay.ready) == {"ready", "service", "listen", "url", "accounts"}
+    told = {"ready", "service", "listen", "url", "accounts", "level", "places"}
+    assert set(relay.ready) == told
     assert relay.ready["service"] == "relay"
     assert relay.stop() == 0
 
