@@ -32,6 +32,13 @@ def each_wall(net: Spaces, request: pytest.FixtureRequest) -> Iterator[Wall]:
         yield found
 
 
+@pytest.fixture(params=["nftables", "iptables-nft"])
+def each_lease(net: Spaces, request: pytest.FixtureRequest) -> Iterator[Wall]:
+    """Each kind of lease in turn: a set of nftables, or an ipset, which is one for all iptables."""
+    with wall(request.param) as found:
+        yield found
+
+
 @pytest.fixture
 def nft(made: Spaces) -> Iterator[Nft]:
     firewall = Nft()

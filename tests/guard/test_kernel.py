@@ -90,35 +90,30 @@ def test_what_the_relay_says_unasked_does_not_pass_either(net: Spaces, each_wall
                     relay.recv(10)
 
 
-def test_a_lease_runs_out_by_itself(net: Spaces, each_wall: Wall) -> None:
-    enforcer = guarding(each_wall)
-    enforcer.permit(each_wall.shortest_s)
+def test_a_lease_runs_out_by_itself_also_in_the_place_of_a_longer_one(
+    net: Spaces, each_lease: Wall
+) -> None:
+    enforcer = guarding(each_lease)
+    enforcer.permit(60.0)
     assert net.reaches()
+    enforcer.permit(each_lease.shortest_s)
     until(lambda: not net.reaches(), "the lease never ran out")
     assert enforcer.intact()
 
 
 def test_a_lease_that_is_renewed_lasts_from_then_on_and_loses_no_packet(
-    net: Spaces, each_wall: Wall
+    net: Spaces, each_lease: Wall
 ) -> None:
-    enforcer = guarding(each_wall)
-    shortest = each_wall.shortest_s
-    enforcer.permit(shortest)
-    with net.connect() as chat:
-        ends = time.monotonic() + 1.5 * shortest
-        while time.monotonic() < ends:
-            enforcer.permit(shortest)
-            assert echoed(chat)
-        enforcer.permit(30.0)
-        time.sleep(1.1 * shortest)
-        assert echoed(chat)
-
-
-def test_a_shorter_lease_takes_the_place_of_a_longer_one(net: Spaces, each_wall: Wall) -> None:
-    enforcer = guarding(each_wall)
+    enforcer = guarding(each_lease)
     enforcer.permit(60.0)
-    enforcer.permit(each_wall.shortest_s)
-    until(lambda: not net.reaches(), "the earlier lease went on")
+    with net.connect() as chat:
+        for _ in range(50):
+            enforcer.permit(60.0)
+            assert echoed(chat)
+        enforcer.permit(each_lease.shortest_s)
+        enforcer.permit(60.0)
+        time.sleep(1.1 * each_lease.shortest_s)
+        assert echoed(chat)
 
 
 def test_what_is_left_of_a_lease_never_becomes_a_lease_for_ever(

