@@ -36,6 +36,12 @@ EACH = [
     content(ContentKind.PAD_OFFER, b"whatever"),
     content(ContentKind.REFUSED, ID),
     content(ContentKind.PAD_LOST, ID + OTHER),
+    content(ContentKind.FILE, b"\x01afile", timer_s=5),
+    content(ContentKind.FILE, b"\xff\xfe", part=2, parts=3),
+    content(ContentKind.FILE_KEY, bytes(72) + b"name"),
+    content(ContentKind.CHUNK, bytes(12_308), target=OTHER),
+    content(ContentKind.ASK, b"", target=OTHER),
+    content(ContentKind.STOP, target=OTHER),
     content(ContentKind.TEXT, b"\xc3", part=1, parts=3),
 ]
 
@@ -59,6 +65,10 @@ def test_a_content_is_read_as_it_was_written(each: Content) -> None:
         (ContentKind.DELIVERED, b"", {}),
         (ContentKind.READ, ID[:15], {}),
         (ContentKind.PAD_LOST, ID, {}),
+        (ContentKind.CHUNK, b"a", {}),
+        (ContentKind.CHUNK, bytes(12_309), {"target": OTHER}),
+        (ContentKind.STOP, b"a", {"target": OTHER}),
+        (ContentKind.FILE_KEY, bytes(72 + 256), {}),
         (ContentKind.TYPING, b"a", {}),
         (ContentKind.TEXT, b"a", {"group": b""}),
         (ContentKind.TEXT, b"a", {"part": 2, "parts": 2}),
@@ -132,6 +142,8 @@ def test_words_and_what_changes_them_are_for_pad_and_the_rest_is_not() -> None:
         ContentKind.EDIT,
         ContentKind.DELETE,
         ContentKind.TIMER,
+        ContentKind.FILE,
+        ContentKind.FILE_KEY,
     }
 
 

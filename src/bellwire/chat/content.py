@@ -20,6 +20,14 @@ PART_BYTES: Final = 6144
 
 MAX_TEXT_BYTES: Final = 65_536
 MAX_PARTS: Final = -(-MAX_TEXT_BYTES // PART_BYTES)
+MAX_PADDED_BYTES: Final = 65_536
+"""The largest file that travels inside a message; larger ones come in chunks."""
+
+MAX_NAME_BYTES: Final = 255
+CHUNK_BYTES: Final = 12_288
+"""Of a file, in one payload of the largest size."""
+
+CHUNK_TEXT_BYTES: Final = 4 + CHUNK_BYTES + 16
 MAX_TIMER_S: Final = 365 * 86_400
 
 _HEAD: Final = struct.Struct(">BB16sQ")
@@ -36,6 +44,10 @@ class ContentKind(IntEnum):
     of a message that the receiver's policy did not take, or whose pad had served before. CARD says
     how we are reached; ABORTED has the ids of sessions that gave no pad, so that a message was not
     sent. PAD_LOST has the ids of a message and of its pad, which the receiver can never have.
+
+    FILE has a file with its name, FILE_KEY the key of one that comes in chunks. Of the one that the
+    message `target` has, CHUNK is a chunk; ASK names those that are wanted, or none once all are
+    here; STOP ends it.
     """
 
     TEXT = 1
@@ -43,6 +55,8 @@ class ContentKind(IntEnum):
     EDIT = 3
     DELETE = 4
     TIMER = 5
+    FILE = 6
+    FILE_KEY = 7
     DELIVERED = 16
     READ = 17
     TYPING = 18
@@ -51,6 +65,9 @@ class ContentKind(IntEnum):
     CARD = 21
     ABORTED = 22
     PAD_LOST = 23
+    CHUNK = 24
+    ASK = 25
+    STOP = 26
 
     @property
     def is_padded(self) -> bool:
@@ -58,12 +75,32 @@ class ContentKind(IntEnum):
         return self < ContentKind.DELIVERED
 
 
-_NEEDS_TARGET: Final = frozenset({ContentKind.REPLY, ContentKind.EDIT, ContentKind.DELETE})
+_NEEDS_TARGET: Final = frozenset(
+    {
+        ContentKind.REPLY,
+        ContentKind.EDIT,
+        ContentKind.DELETE,
+        ContentKind.CHUNK,
+        ContentKind.ASK,
+        ContentKind.STOP,
+    }
+)
+_HAS_PARTS: Final = frozenset(
+    {ContentKind.TEXT, ContentKind.REPLY, ContentKind.EDIT, ContentKind.FILE}
+)
 _HAS_WORDS: Final = frozenset({ContentKind.TEXT, ContentKind.REPLY, ContentKind.EDIT})
 _HAS_IDS: Final = frozenset(
     {ContentKind.DELIVERED, ContentKind.READ, ContentKind.REFUSED, ContentKind.ABORTED}
 )
-_HAS_NOTHING: Final = frozenset({ContentKind.DELETE, ContentKind.TIMER, ContentKind.TYPING})
+_HAS_NOTHING: Final = frozenset(
+    {ContentKind.DELETE, ContentKind.TIMER, ContentKind.TYPING, ContentKind.STOP}
+)
+
+_LIMITS: Final = {
+    ContentKind.FILE: 1 + MAX_NAME_BYTES + MAX_PADDED_BYTES,
+    ContentKind.FILE_KEY: 72 + MAX_NAME_BYTES,
+    ContentKind.CHUNK: CHUNK_TEXT_BYTES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +111,8 @@ class Content:
         kind: What it is.
         content_id: 16 bytes, random; all parts of a content share it.
         sent_ms: The sender's clock, milliseconds since the epoch.
-        text: At most `MAX_TEXT_BYTES`, of a part `PART_BYTES`; words are UTF-8. Secret.
+        text: At most `MAX_TEXT_BYTES`, of a part `PART_BYTES`; of files more (spec/chat.md, 8).
+            Words are UTF-8. Secret.
         group: Id of the group it was said in, 16 bytes; each member gets a message of their own.
         target: Id of the message it refers to, 16 bytes.
         timer_s: After how many seconds the message disappears, once read.
@@ -161,6 +199,8 @@ def split(content: Content) -> list[Content]:
     Only the last may be shorter than `PART_BYTES`; parts may cut a character.
     """
     text = content.text
+    if content.kind is ContentKind.CHUNK:
+        return [content]
     count = max(1, -(-len(text) // PART_BYTES))
     return [
         replace(content, text=text[n * PART_BYTES : (n + 1) * PART_BYTES], part=n, parts=count)
@@ -190,7 +230,7 @@ def _fault(content: Content) -> str | None:
     """What is wrong with a content, as what would be right."""
     kind, text = content.kind, content.text
     ids = [content.content_id, content.group, content.target]
-    limit = PART_BYTES if content.parts > 1 else MAX_TEXT_BYTES
+    limit = PART_BYTES if content.parts > 1 else _LIMITS.get(kind, MAX_TEXT_BYTES)
     checks = {
         f"ids of {ID_BYTES} bytes": all(each is None or len(each) == ID_BYTES for each in ids),
         "a time in milliseconds": 0 <= content.sent_ms < 1 << 64,
@@ -198,10 +238,10 @@ def _fault(content: Content) -> str | None:
         == (content.target is not None),
         "a timer of at most a year": 0 <= (content.timer_s or 0) <= MAX_TIMER_S,
         "a timer where words are, or are to come": content.timer_s is None
-        or kind in _HAS_WORDS | {ContentKind.TIMER},
+        or kind in _HAS_PARTS | {ContentKind.TIMER, ContentKind.FILE_KEY},
         "a timer": kind is not ContentKind.TIMER or content.timer_s is not None,
         f"part of 1 to {MAX_PARTS}": 0 <= content.part < content.parts <= MAX_PARTS,
-        "one part where there are no words": content.parts == 1 or kind in _HAS_WORDS,
+        "one part where there are no words": content.parts == 1 or kind in _HAS_PARTS,
         f"a text of at most {limit} bytes": len(text) <= limit,
         "no text": kind not in _HAS_NOTHING or not text,
         f"ids of {ID_BYTES} bytes each": kind not in _HAS_IDS

@@ -4,6 +4,7 @@ BellwireError
 ├── UsageError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
 │   ├── HandleMalformed       a handle or a prefix is not in its one form
+│   ├── AttachmentUnusable    a file cannot be attached, or an attachment cannot be saved
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
 │   ├── HomeUnusable          a person of this machine is not there, or has a file that is none
 │   ├── MoveRefused           a relay cannot move there; it is where it was
@@ -41,6 +42,10 @@ from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, 
 
 class ChatMisuse(UsageError):
     """A conversation was asked for something that its state or its limits do not allow."""
+
+
+class AttachmentUnusable(UsageError):
+    """A file cannot be attached, or an attachment is not here or cannot be written there."""
 
 
 class HandleMalformed(UsageError):

@@ -21,7 +21,7 @@ import msgspec
 
 from bellwire.chat import content as contents
 from bellwire.chat import ratchet
-from bellwire.chat.content import PART_BYTES, Content
+from bellwire.chat.content import CHUNK_TEXT_BYTES, PART_BYTES, Content, ContentKind
 from bellwire.chat.errors import (
     ChatMisuse,
     ContentMalformed,
@@ -191,8 +191,10 @@ def seal_message(session: Session, content: Content, pads: Pads | None, policy: 
         PadExhausted: the policy is `require`, and no pad is long enough.
     """
     text = content.text
-    if len(text) > PART_BYTES:
-        raise ChatMisuse(f"expected at most {PART_BYTES} bytes of text, got {len(text)}")
+    if len(text) > _most(content):
+        raise ChatMisuse(f"expected at most {_most(content)} bytes of text, got {len(text)}")
+    if content.kind is ContentKind.CHUNK and session.opening:
+        raise ChatMisuse("expected a session on which the peer was heard, got one that begins")
     source = None if policy is Policy.OFF else pads
     session, mix = _stepped(session, content, source)
     part: Slice | None = None
@@ -318,17 +320,29 @@ def _read_body(
         raise ContentMalformed("expected the body of a message, got less")
     pad_id, offset, length = _AT.unpack_from(body, at - _AT.size)
     end = at + length + (TAG_BYTES if pad_id != NO_PAD else 0)
-    if length > PART_BYTES or len(body) < end or any(body[end:]):
-        raise ContentMalformed(f"expected a text of at most {PART_BYTES} bytes and a zero filling")
+    if length > CHUNK_TEXT_BYTES or len(body) < end or any(body[end:]):
+        raise ContentMalformed("expected a text that fits a payload and a zero filling")
     if pad_id == NO_PAD:
-        return contents.decode(head, body[at:end]), None
+        return _decode(head, body[at:end]), None
     try:
         part = _look(pads, pad_id, offset, length + OVERHEAD_BYTES)
     except (PadMissing, PadSpent) as error:
         error.content_id = contents.id_of(head)
         raise
     text = unlock(part, body[at:end], _context(session_id, place, body[:at]))
-    return contents.decode(head, text), part
+    return _decode(head, text), part
+
+
+def _decode(head: bytes, text: bytes) -> Content:
+    content = contents.decode(head, text)
+    if len(text) > _most(content):
+        raise ContentMalformed(f"expected a text of at most {_most(content)} bytes, got more")
+    return content
+
+
+def _most(content: Content) -> int:
+    """Bytes of text that one payload has of such a content."""
+    return CHUNK_TEXT_BYTES if content.kind is ContentKind.CHUNK else PART_BYTES
 
 
 def _assemble(session: Session, place: Place, step: bytes, key: bytes, body: bytes) -> bytes:

@@ -1,11 +1,14 @@
 """The commands of the line mode: `/help` and its like."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bellwire.base.errors import UsageError
 from bellwire.cli.chat_place import Lab
 from bellwire.cli.chat_words import (
     conversation_words,
+    file_document,
+    file_words,
     line_words,
     note_words,
     record_words,
@@ -30,6 +33,8 @@ COMMANDS: Final = {
     "search WORDS": "messages with these words",
     "history [N]": "the newest messages",
     "reply N TEXT": "say something about the N-th newest message",
+    "attach FILE": "send a file of up to 100 MB",
+    "save N [FOLDER]": "write the file that is the N-th newest message into a folder",
     "edit N TEXT": "other words in place of ours",
     "delete N": "take one of ours back, for both",
     "resend [N]": "try now to send what was not sent",
@@ -181,12 +186,27 @@ class Commands:
             ours=line.ours,
             text=line.text,
             state=line.state.value,
+            **file_document(line),
         )
 
     async def _reply(self, rest: str) -> None:
         which, _, text = rest.partition(" ")
         line = await self._pick(which)
         await self._plain.messenger.reply(line.contact, line.message_id, text)
+
+    async def _attach(self, path: str) -> None:
+        if not path:
+            raise UsageError("expected /attach FILE")
+        line = await self._plain.messenger.attach(await self._plain.partner(), Path(path))
+        self._plain.sent(line)
+        self._plain.answer(f"attached {file_words(line)}", **file_document(line))
+
+    async def _save(self, rest: str) -> None:
+        which, _, folder = rest.partition(" ")
+        line = await self._pick(which)
+        place = Path(folder.strip() or ".")
+        saved = await self._plain.messenger.save(line.contact, line.message_id, place)
+        self._plain.answer(f"saved {note_words(str(saved))}", saved=str(saved))
 
     async def _edit(self, rest: str) -> None:
         which, _, text = rest.partition(" ")

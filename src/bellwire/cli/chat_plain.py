@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.cli.chat_commands import Commands, Leave
-from bellwire.cli.chat_words import document, line_words, note_words, record_words
+from bellwire.cli.chat_words import document, file_words, line_words, note_words, record_words
 
 if TYPE_CHECKING:
     from bellwire.chat.messenger.engine import Messenger
@@ -153,6 +153,7 @@ class Plain:
         from bellwire.chat.messenger.views import (
             Alert,
             AlertKind,
+            AttachmentChanged,
             LineChanged,
             LinkChanged,
             SessionEnded,
@@ -168,6 +169,14 @@ class Plain:
                 name = await self._name(line.contact)
                 words = "took a message back" if not line.text else "changed a message:"
                 self.note(f"{name} {words} {line.text}".rstrip())
+            case AttachmentChanged(line) if self.choices.json:
+                self._print("", document("attachment", line, await self._name(line.contact)))
+            case AttachmentChanged(line) if line.attachment and line.attachment.state.value in {
+                "here",
+                "stopped",
+            }:
+                name = await self._name(line.contact)
+                self.note(f"{name}: {file_words(line)}")
             case Alert(kind, contact, words, record):
                 if kind is AlertKind.CONTACT and self.to is None:
                     self._names.clear()
@@ -212,8 +221,11 @@ class Plain:
         """Say one line; `//` says `/`."""
         if text.strip():
             text = text[1:] if text.startswith("//") else text
-            line = await self.messenger.send(await self.partner(), text)
-            self._sent.append((line.contact, line.message_id))
+            self.sent(await self.messenger.send(await self.partner(), text))
+
+    def sent(self, line: "Line") -> None:
+        """A line of ours is on its way: we do not end before it is with the relay."""
+        self._sent.append((line.contact, line.message_id))
 
     async def settle(self) -> None:
         """Wait until what we said is with the relay; the exit code says whether it is."""

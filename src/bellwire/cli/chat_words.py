@@ -21,17 +21,49 @@ def line_words(line: "Line", name: str, records: "list[SessionRecord]") -> str:
     """A message, as one line."""
     clock = time.strftime("%H:%M", time.localtime(line.sent_ms / 1000))
     who = "you" if line.ours else note_words(name)
-    text = "(taken back)" if line.state.value == "deleted" else note_words(line.text)
+    text = "(taken back)" if line.state.value == "deleted" else file_words(line)
     edited = ", edited" if line.edited else ""
     state = f", {line.state.value}" if line.ours else ""
     return f"{clock} {who}: {text}  [{protection_words(line, records)}{edited}{state}]"
 
 
+def file_words(line: "Line") -> str:
+    """What was said: words, or of an attachment its name, size and how far it has come."""
+    file = line.attachment
+    if file is None:
+        return note_words(line.text)
+    state = (
+        f"{file.done * 100 // file.size}% here"
+        if file.state.value == "coming"
+        else file.state.value
+    )
+    return f"file {note_words(file.name)}, {file.size:,} bytes, {state}"
+
+
+def file_document(line: "Line") -> dict[str, Any]:
+    """An attachment as JSON, under `file`; nothing if there is none."""
+    file = line.attachment
+    if file is None:
+        return {}
+    return {
+        "file": {
+            "name": file.name,
+            "size": file.size,
+            "done": file.done,
+            "state": file.state.value,
+            "chunked": file.chunked,
+        }
+    }
+
+
 def protection_words(line: "Line", records: "list[SessionRecord]") -> str:
     """What a message was protected by."""
     if not line.protection.is_one_time:
-        return "no pad"
+        chunked = line.attachment is not None and line.attachment.chunked
+        return "AES-256-GCM, no pad" if chunked else "no pad"
     source = f"pad, {line.protection.pad_source}"
+    if line.attachment is not None and line.attachment.chunked:
+        source = f"AES-256-GCM, its key under {source}"
     if records and records[-1].s is not None:
         return f"{source}, S {records[-1].s:.2f}"
     return source
@@ -54,6 +86,7 @@ def document(event: str, line: "Line", name: str) -> dict[str, Any]:
         "edited": line.edited,
         "pad": protection.pad_source,
         "pad_bytes": protection.pad_bytes,
+        **file_document(line),
     }
 
 

@@ -479,7 +479,7 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     open_person(tmp_path / "other").close()
     for name in ("key.wrapped", "keks"):
         (tmp_path / "other" / name).rename(folder / name)
-    with pytest.raises(StoreCorrupt, match="version 4"):
+    with pytest.raises(StoreCorrupt, match="version 5"):
         open_person(folder)
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -30,9 +31,10 @@ from bellwire.chat.courier import (
 from bellwire.chat.courier import (
     LineState as RelayLine,
 )
-from bellwire.chat.errors import ChatMisuse, MessageUnknown, Replayed
+from bellwire.chat.errors import AttachmentUnusable, ChatMisuse, MessageUnknown, Replayed
 from bellwire.chat.identity import SEED_BYTES, Identity
 from bellwire.chat.messenger.account import Account
+from bellwire.chat.messenger.attaching import save, take_in
 from bellwire.chat.messenger.fetching import Fetching
 from bellwire.chat.messenger.keys import Site, health_of, source_of
 from bellwire.chat.messenger.requests import Requests, Ties, card_content
@@ -42,6 +44,7 @@ from bellwire.chat.messenger.supply import Supply
 from bellwire.chat.messenger.views import (
     Alert,
     AlertKind,
+    AttachmentChanged,
     Conversation,
     ConversationChanged,
     Event,
@@ -55,6 +58,7 @@ from bellwire.chat.messenger.views import (
 )
 from bellwire.chat.pads import Policy
 from bellwire.chat.safety import check_scanned, safety_code, safety_number
+from bellwire.chat.store.files import KeptFile
 from bellwire.chat.store.history import State
 from bellwire.chat.store.person import Person, Received
 from bellwire.chat.store.work import NO_PROTECTION
@@ -70,10 +74,14 @@ TYPING_FOR_S: Final = 6.0
 LOOK_EVERY_S: Final = 2.0
 """How often the link's status is asked for, and what has run out disappears."""
 
+ASK_AGAIN_S: Final = 30.0
+"""Chunks of an attachment are asked for again when none has come for so long."""
+
 ROTATE_AFTER_S: Final = 7 * 86_400
 """Age at which a mailbox is drawn anew."""
 
 NOTES: Final = "Notes to self"
+_SAID: Final = {ContentKind.TEXT, ContentKind.REPLY, ContentKind.FILE, ContentKind.FILE_KEY}
 T = TypeVar("T")
 
 
@@ -116,6 +124,7 @@ class Messenger:
         self._status = LinkStatus()
         self._typing: dict[bytes, float] = {}
         self._typed: dict[bytes, float] = {}
+        self._coming: dict[int, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: asyncio.Queue[Received | HandedOver] = asyncio.Queue()
         account = self._account()
@@ -224,7 +233,7 @@ class Messenger:
 
         def look() -> list[Line]:
             with self._person.working() as work:
-                return [line_of(each) for each in work.history.latest(contact, limit, before)]
+                return [line_of(work, each) for each in work.history.latest(contact, limit, before)]
 
         return await self._do(look)
 
@@ -234,7 +243,9 @@ class Messenger:
         def look() -> list[Line]:
             with self._person.working() as work:
                 found = work.history.search(words, contact)
-                return [line_of(each) for each in found if not work.strangers.has(each.contact)]
+                return [
+                    line_of(work, each) for each in found if not work.strangers.has(each.contact)
+                ]
 
         return await self._do(look)
 
@@ -244,9 +255,9 @@ class Messenger:
         def look() -> Line:
             with self._person.working() as work:
                 entry = work.history.entry(contact, message_id, ours=ours)
-            if entry is None:
-                raise MessageUnknown("expected a message of this conversation, got another id")
-            return line_of(entry)
+                if entry is None:
+                    raise MessageUnknown("expected a message of this conversation, got another id")
+                return line_of(work, entry)
 
         return await self._do(look)
 
@@ -284,9 +295,33 @@ class Messenger:
         content = self._content(ContentKind.TEXT, _words(text))
         return await self._say(contact, replace(content, kind=ContentKind.REPLY, target=target))
 
+    async def attach(self, contact: bytes, path: Path) -> Line:
+        """Say a file of at most 100 MB; it is in the store on return, and may change afterwards.
+
+        Raises:
+            ContactUnknown: nobody of that fingerprint.
+            AttachmentUnusable: it cannot be read, or is too large; nothing was said.
+        """
+        if contact == self._me:
+            raise AttachmentUnusable("expected somebody else to attach a file for, got ourselves")
+        content = await self._do(take_in, self._person, contact, path, self._now_ms())
+        return await self._say(contact, content)
+
+    async def save(self, contact: bytes, message_id: bytes, folder: Path) -> Path:
+        """Write an attachment of theirs into a folder; it leaves the store. Where it is now.
+
+        Raises:
+            AttachmentUnusable: it is not here (yet), or the folder cannot be written.
+        """
+        path = await self._do(save, self._person, contact, message_id, folder)
+        line = await self.line(contact, message_id, ours=False)
+        self._tell(AttachmentChanged(line))
+        return path
+
     async def edit(self, contact: bytes, target: bytes, text: str) -> None:
         """Put other words in place of what we said; MessageUnknown if we did not say it."""
-        await self.line(contact, target)
+        if (await self.line(contact, target)).attachment is not None:
+            raise ChatMisuse("expected words to change, got an attachment")
         content = Content(
             ContentKind.EDIT, os.urandom(ID_BYTES), self._now_ms(), _words(text), target=target
         )
@@ -608,17 +643,21 @@ class Messenger:
                     await self.requests.answer(told.contact)
                 await self._received(told)
 
-    async def _received(self, told: Received) -> None:
+    async def _received(self, told: Received) -> None:  # noqa: PLR0912 - a case for each
         contact, content = told.contact, told.content
         if content is None:
             return
+        if content.kind in {ContentKind.CHUNK, ContentKind.ASK, ContentKind.STOP}:
+            if told.is_new and content.target is not None:
+                await self._carried(contact, content.target)
+            return
         text = content.text
         match content.kind:
-            case ContentKind.TEXT | ContentKind.REPLY if told.is_new:
+            case kind if kind in _SAID and told.is_new:
                 self._stop_typing(contact)
                 line = await self.line(contact, content.content_id, ours=False)
                 self._tell(LineChanged(line, is_new=True))
-            case ContentKind.EDIT | ContentKind.DELETE if content.target is not None:
+            case ContentKind.EDIT | ContentKind.DELETE if content.target and told.is_new:
                 line = await self.line(contact, content.target, ours=False)
                 self._tell(LineChanged(line, is_new=False))
             case ContentKind.DELIVERED | ContentKind.READ | ContentKind.REFUSED:
@@ -641,6 +680,12 @@ class Messenger:
             case ContentKind.ABORTED:
                 self._spawn(self._warned(contact, text[:ID_BYTES]))
         self._tell(ConversationChanged(contact))
+
+    async def _carried(self, contact: bytes, file_id: bytes) -> None:
+        """An attachment, of theirs or ours, has come on."""
+        for ours in (True, False):
+            with contextlib.suppress(MessageUnknown):
+                self._tell(AttachmentChanged(await self.line(contact, file_id, ours=ours)))
 
     async def _met(self, contact: bytes) -> None:
         """Somebody has said how they are reached."""
@@ -695,9 +740,29 @@ class Messenger:
             if await self._do(self._person.disappear, self._now()):
                 for each in await self.contacts():
                     self._tell(ConversationChanged(each.contact))
+            await self._ask_again()
             await self._look()
             await self._rotate()
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _ask_again(self) -> None:
+        """Ask once more for attachments of which nothing has come for a while."""
+
+        def coming() -> list[KeptFile]:
+            with self._person.working() as work:
+                return work.files.coming()
+
+        now, before = time.monotonic(), self._coming
+        self._coming = {}
+        for each in await self._do(coming):
+            came, since = before.get(each.file, (-1, now))
+            if came != each.came:
+                since = now
+            elif now - since >= ASK_AGAIN_S:
+                since = now
+                await self._do(self._person.ask_again, each.contact, each.file_id, self._now())
+                self._courier.wake()
+            self._coming[each.file] = each.came, since
 
     async def _look(self) -> None:
         """Ask our own node how the link is."""

@@ -59,15 +59,15 @@ class Stock:
     pad: Secret
 
 
-async def draw(server: KeyServer, slave: str, status: Status) -> Stock:
-    """A pad of up to `FILL_BYTES` from stock; less if the stock is low.
+async def draw(server: KeyServer, slave: str, status: Status, least: int = 0) -> Stock:
+    """A pad of `FILL_BYTES` or `least` from stock; less, but not than `least`, if it is low.
 
     Raises:
         Etsi014Error: as `AsyncClient.get_keys`.
     """
     bits = max(8, min(_KEY_BITS, status.max_key_size) // 8 * 8)
     most = max(1, min(MAX_KEYS, status.max_key_per_request))
-    wanted = FILL_BYTES
+    wanted = max(FILL_BYTES, least)
     while True:
         number = min(most, -(-8 * wanted // bits))
         try:
@@ -76,7 +76,7 @@ async def draw(server: KeyServer, slave: str, status: Status) -> Stock:
             )
         except KmeUnavailable:
             wanted //= 2
-            if wanted < LEAST_BYTES:
+            if wanted < max(LEAST_BYTES, least):
                 raise
             continue
         if any(len(each.key_id) > MAX_KEY_ID_BYTES for each in keys):

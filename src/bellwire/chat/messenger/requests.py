@@ -229,7 +229,7 @@ def card_content(card: bytes, now: float) -> Content:
 
 def _request(work: Work, contact: bytes, came: int) -> Request:
     known = work.contacts.get(contact)
-    lines = [line_of(each) for each in work.history.latest(contact, MAX_MESSAGES)]
+    lines = [line_of(work, each) for each in work.history.latest(contact, MAX_MESSAGES)]
     return Request(contact, known.name, came, tuple(lines), _like(work, known.name, contact))
 
 

@@ -160,23 +160,26 @@ class Sending:
     # From stock
 
     async def _from_stock(self, known: Contact, sae: str, content: Content) -> None:
-        try:
-            await self._seal(known.contact, content, Policy.REQUIRE)
-        except PadExhausted:
-            filled = await self._fill(known.contact, sae)
-        else:
+        needed = 0
+        for _ in range(len(split(content)) + 2):
+            try:
+                await self._seal(known.contact, content, Policy.REQUIRE)
+            except PadExhausted as error:
+                needed = error.needed
+                if await self._fill(known.contact, sae, error.needed):
+                    continue
+                break
             self._lines[known.contact].degraded = False
             return
-        if filled or known.policy is Policy.REQUIRE:
-            await self._seal(known.contact, content)
-            return
+        if known.policy is Policy.REQUIRE:
+            raise PadExhausted(needed)
         await self._degrade(known, content, "no pad was left")
 
-    async def _fill(self, contact: bytes, sae: str) -> bool:
+    async def _fill(self, contact: bytes, sae: str, least: int = 0) -> bool:
         if not (sae and self._supply.sae):
             return False
         try:
-            await self._supply.fill(contact, sae)
+            await self._supply.fill(contact, sae, least)
         except (Etsi014Error, ContactUnknown):
             return False
         self._wake()

@@ -2,8 +2,11 @@
 
 from typing import Final
 
+from bellwire.chat.content import CHUNK_BYTES, MAX_PADDED_BYTES
 from bellwire.chat.messenger.views import (
     PAD_MESSAGE_BYTES,
+    Attachment,
+    AttachmentState,
     Conversation,
     Line,
     LineState,
@@ -11,6 +14,7 @@ from bellwire.chat.messenger.views import (
 )
 from bellwire.chat.pads import OVERHEAD_BYTES
 from bellwire.chat.store.contacts import Contact
+from bellwire.chat.store.files import FileState
 from bellwire.chat.store.history import Entry, State
 from bellwire.chat.store.work import Work
 
@@ -26,7 +30,15 @@ _STATES: Final = {
 }
 
 
-def line_of(entry: Entry) -> Line:
+_FILES: Final = {
+    FileState.COMING: AttachmentState.COMING,
+    FileState.WHOLE: AttachmentState.HERE,
+    FileState.SAVED: AttachmentState.SAVED,
+    FileState.STOPPED: AttachmentState.STOPPED,
+}
+
+
+def line_of(work: Work, entry: Entry) -> Line:
     """A message of the history, as a line."""
     state = _STATES[entry.state]
     if not entry.ours and entry.state < State.READ:
@@ -43,7 +55,20 @@ def line_of(entry: Entry) -> Line:
         entry.target,
         entry.edited,
         entry.protection,
+        _attachment(work, entry),
     )
+
+
+def _attachment(work: Work, entry: Entry) -> Attachment | None:
+    if not entry.is_file:
+        return None
+    kept = work.files.get(entry.contact, entry.content_id, ours=entry.ours)
+    if kept is None:
+        return None
+    whole = kept.state in {FileState.WHOLE, FileState.SAVED}
+    done = kept.size if whole else min(kept.size, kept.came * CHUNK_BYTES)
+    chunked = kept.size > MAX_PADDED_BYTES
+    return Attachment(kept.about.name, kept.size, done, _FILES[kept.state], chunked)
 
 
 def conversation(work: Work, known: Contact, me: bytes, is_typing: bool) -> Conversation:
@@ -59,7 +84,7 @@ def conversation(work: Work, known: Contact, me: bytes, is_typing: bool) -> Conv
         known.name,
         is_notes,
         work.history.unread(contact),
-        line_of(latest[0]) if latest else None,
+        line_of(work, latest[0]) if latest else None,
         left,
         left // (PAD_MESSAGE_BYTES + OVERHEAD_BYTES),
         known.policy,

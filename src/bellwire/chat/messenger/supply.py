@@ -97,8 +97,13 @@ class Supply:
         with self._person.working() as work:
             work.records.keep(contact, name, record)
 
-    async def fill(self, contact: bytes, slave: str) -> None:
+    async def fill(self, contact: bytes, slave: str, least: int = 0) -> None:
         """Fetch pad from stock for what we say, and tell the other side of what keys it is.
+
+        Args:
+            contact: Whom it is for.
+            slave: Their SAE.
+            least: Bytes that one message must find in it; less than that is not fetched.
 
         Raises:
             Etsi014Error: there is none.
@@ -106,7 +111,7 @@ class Supply:
         site = self._required()
         async with self._filling.setdefault(contact, asyncio.Lock()):
             status = await site.server.status(slave)
-            stock = await draw(site.server, slave, status)
+            stock = await draw(site.server, slave, status, POINT_BYTES + least)
             offer = Offer(os.urandom(PAD_ID_BYTES), stock.key_ids)
             content = Content(
                 ContentKind.PAD_OFFER, os.urandom(16), int(self._now() * 1000), offer.encode()

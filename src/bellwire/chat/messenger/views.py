@@ -43,6 +43,40 @@ class LineState(Enum):
     DELETED = "deleted"
 
 
+class AttachmentState(Enum):
+    """How far an attachment has come.
+
+    COMING: not all of it is with its receiver. HERE: it is, and its hash was checked. SAVED: it is
+    theirs, in a folder of this machine, and no longer in the store. STOPPED: its receiver had no
+    room, or its sender took it back.
+    """
+
+    COMING = "coming"
+    HERE = "here"
+    SAVED = "saved"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a line has beside words.
+
+    Attributes:
+        name: A safe name of a file; the line's text, too.
+        size: In bytes.
+        done: Bytes that its receiver has, as far as we know.
+        state: How far it has come.
+        chunked: Whether it goes under AES-256-GCM, its key alone being under pad; else all of it is
+            protected as the line says.
+    """
+
+    name: str
+    size: int
+    done: int
+    state: AttachmentState
+    chunked: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One message.
@@ -59,6 +93,7 @@ class Line:
         target: The message it replies to.
         edited: Whether the words were changed later.
         protection: What it was protected by.
+        attachment: The file that it is; its text is the name then.
     """
 
     number: int
@@ -72,6 +107,7 @@ class Line:
     target: bytes | None
     edited: bool
     protection: Protection
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +209,13 @@ class LineChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentChanged:
+    """More of an attachment has come, or its state has changed."""
+
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationChanged:
     """An entry of the list has changed; `Messenger.conversation` has it."""
 
@@ -260,6 +303,7 @@ class Alert:
 
 Event = (
     LineChanged
+    | AttachmentChanged
     | ConversationChanged
     | TypingChanged
     | SessionBegan

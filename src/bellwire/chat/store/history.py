@@ -20,6 +20,9 @@ _TABLE: Final = "history"
 _Row = tuple[int, bytes, int, bytes, int, bytes]
 
 
+FILES: Final = frozenset({ContentKind.FILE, ContentKind.FILE_KEY})
+
+
 class State(IntEnum):
     """How far a message of ours has come; of theirs, whether it was read, or refused by policy.
 
@@ -73,6 +76,7 @@ class Entry:
         edited: Whether the words were changed later.
         protection: What it was protected by.
         why: Why it was not sent.
+        is_file: Whether it is an attachment; its text is the name.
     """
 
     number: int
@@ -87,6 +91,7 @@ class Entry:
     edited: bool
     protection: Protection
     why: str | None
+    is_file: bool
 
 
 class History:
@@ -133,7 +138,7 @@ class History:
     def edit(self, contact: bytes, target: bytes, text: str, *, ours: bool) -> bool:
         """Put other words in place of what the same person said; False if there is nothing."""
         row = self._row(contact, target, ours=ours)
-        if row is None or row[1] is State.DELETED:
+        if row is None or row[1] is State.DELETED or row[2].kind in FILES:
             return False
         kept = msgspec.structs.replace(row[2], text=text, edited=True)
         self._cursor.execute(
@@ -277,6 +282,7 @@ class History:
             kept.edited,
             protection,
             kept.why,
+            kept.kind in FILES,
         )
 
     def _forget(

@@ -17,7 +17,7 @@ from typing import Final
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
-from bellwire.chat.errors import ChatMisuse, MessageRefused, OpeningRefused
+from bellwire.chat.errors import ChatMisuse, MessageRefused, OpeningRefused, StrangerRefused
 from bellwire.chat.identity import SEED_BYTES, Identity, IdentityPublic
 from bellwire.chat.opening import accept, begin, opening_id
 from bellwire.chat.pads import Policy
@@ -29,8 +29,10 @@ from bellwire.chat.session import (
     open_message,
     session_of,
 )
+from bellwire.chat.store.carrying import ATTACHING, ask
 from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
+from bellwire.chat.store.files import Files, FileState
 from bellwire.chat.store.history import Entry, History, State
 from bellwire.chat.store.pads import PadFiles, erase_served
 from bellwire.chat.store.parts import gather
@@ -83,6 +85,7 @@ class Person:
             with self._database.transaction() as cursor:
                 self.identity = Identity(self._drawn(cursor, "identity", SEED_BYTES))
                 erase_served(cursor, self._files)
+                Files(cursor, self._database).forget_unsaid()
         except BaseException:
             self._database.close()
             raise
@@ -399,11 +402,19 @@ class Person:
                 told += work.seal(known, told_read)[0]
         return told
 
+    def ask_again(self, contact: bytes, file_id: bytes, now: float) -> None:
+        """Ask for what is missing of an attachment, of which nothing has come for a while."""
+        with self.working() as work:
+            kept = work.files.get(contact, file_id, ours=False)
+            if kept is not None and kept.state is FileState.COMING:
+                ask(work, work.contacts.get(contact), kept, work.files.missing(kept), now)
+
     def disappear(self, now: float) -> int:
         """Forget the words of messages whose time has run out; how many."""
         with self.working() as work:
             gone = work.history.disappear(now)
             work.waiting.forget_deleted()
+            work.files.forget_deleted()
         return gone
 
     def _kept_session(
@@ -448,6 +459,8 @@ class Person:
         stranger = work.strangers.has(known.contact)
         if content.kind in {ContentKind.TEXT, ContentKind.REPLY}:
             work.strangers.check_room(known.contact)
+        if stranger and content.kind in ATTACHING:
+            raise StrangerRefused("expected words before they are accepted, got an attachment")
         if padded and known.policy is Policy.REQUIRE and not protection.is_one_time:
             if not stranger:
                 work.seal(known, receipt(ContentKind.REFUSED, [content.content_id], now))

@@ -75,9 +75,21 @@ CREATE TABLE strangers (
     came INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocked (contact BLOB PRIMARY KEY) WITHOUT ROWID;
 """,
+    """
+CREATE TABLE files (
+    file INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE,
+    ours INTEGER NOT NULL, file_id BLOB NOT NULL, state INTEGER NOT NULL, size INTEGER NOT NULL,
+    came INTEGER NOT NULL, asked INTEGER NOT NULL, sealed BLOB NOT NULL,
+    UNIQUE (contact, ours, file_id));
+CREATE TABLE chunks (
+    file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE, number INTEGER NOT NULL,
+    sealed BLOB NOT NULL, PRIMARY KEY (file, number));
+""",
 )
 """What each version adds to the one before; `PRAGMA user_version` counts them.
 
 2: modes of conversations, pads for one message, and what waits. 3: what was sealed stays, with the
 ids of its pads, until the other side has it. 4: a box for everybody, and who waits or is blocked.
+5: attachments.
 """

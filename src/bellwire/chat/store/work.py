@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bellwire.base.secret import Secret
@@ -12,8 +12,10 @@ from bellwire.chat.content import ID_BYTES, Content, ContentKind, split
 from bellwire.chat.errors import ContactUnknown
 from bellwire.chat.pads import Policy
 from bellwire.chat.session import Protection, seal_message, together
+from bellwire.chat.store.carrying import carry, keep_file
 from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
+from bellwire.chat.store.files import Files
 from bellwire.chat.store.held import Held
 from bellwire.chat.store.history import History, State
 from bellwire.chat.store.offers import Offers
@@ -64,6 +66,7 @@ class Work:
         self.contacts = Contacts(cursor, database)
         self.sessions = Sessions(cursor, database)
         self.history = History(cursor, database)
+        self.files = Files(cursor, database)
         self.waiting = Waiting(cursor, database)
         self.records = Records(cursor, database)
         self.routes = Routes(cursor, database)
@@ -152,12 +155,23 @@ class Work:
                 return self.history.add(
                     contact, content, protection, ours=ours, timer_s=timer_s, state=state
                 )
+            case ContentKind.FILE | ContentKind.FILE_KEY:
+                timer_s = known.timer_s if content.timer_s is None else content.timer_s
+                name = keep_file(self, known, content, now, ours=ours)
+                named = replace(content, text=name.encode())
+                return self.history.add(
+                    contact, named, protection, ours=ours, timer_s=timer_s, state=state
+                )
+            case ContentKind.CHUNK | ContentKind.ASK | ContentKind.STOP if not ours:
+                return carry(self, known, content, now)
             case ContentKind.EDIT if target is not None:
                 return self.history.edit(contact, target, content.text.decode(), ours=ours)
             case ContentKind.DELETE if target is not None:
                 if ours:
                     self.waiting.done(contact, target)
-                return self.history.delete(contact, target, ours=ours)
+                deleted = self.history.delete(contact, target, ours=ours)
+                self.files.forget_deleted()
+                return deleted
             case ContentKind.TIMER if content.timer_s is not None:
                 self.contacts.set_timer(contact, content.timer_s)
                 return True
