@@ -71,6 +71,8 @@ def protection(line: Line, *, by_session: bool) -> str:
         return ""
     if not line.protection.is_one_time:
         return "AES only"
+    if line.attachment is not None and line.attachment.chunked:
+        return "AES, key under pad"
     return "own session" if by_session else "pool pad"
 
 
