@@ -15,7 +15,10 @@ from bellwire.iot.destination import Address
 from bellwire.iot.device import Device
 from bellwire.iot.errors import KeyRefused, KeyUnavailable
 from bellwire.iot.events import Arrived, Event, SessionOpened, TurnedAway
+from bellwire.iot.gateway.pushing import Gateway
+from bellwire.iot.gateway.queue import MessageQueue
 from bellwire.iot.identity import AllowList, PublicIdentity, write_public
+from bellwire.iot.inbox import Inbox
 from bellwire.iot.invitations import Invitations
 from bellwire.iot.keys import KeySource
 from bellwire.iot.limits import Limits
@@ -90,11 +93,17 @@ class Bench:
         suites: Collection[Suite] = frozenset(Suite),
         trust: TrustFiles | None = None,
         invitations: Invitations | None = None,
+        messages: bool = False,
     ) -> AsyncIterator[Cloud]:
-        with (
-            CloudStore(self.folder) as store,
-            contextlib.closing(SeenCounters(self.folder / "handshakes")) as counters,
-        ):
+        async with contextlib.AsyncExitStack() as stack:
+            store = stack.enter_context(CloudStore(self.folder))
+            counters = stack.enter_context(
+                contextlib.closing(SeenCounters(self.folder / "handshakes"))
+            )
+            gateway = None
+            if messages:
+                gateway = Gateway(stack.enter_context(MessageQueue(self.folder)), self._tell)
+                await stack.enter_async_context(gateway.running())
             admitted = AllowList(self.folder / "allowed")
             if admit:
                 write_public(self.folder / "allowed" / "one.pub", DEVICE)
@@ -111,6 +120,7 @@ class Bench:
                 suites=suites,
                 trust=trust,
                 invitations=invitations,
+                gateway=gateway,
             )
             async with cloud:
                 self.address = Address(*await cloud.start("127.0.0.1", self.address.port))
@@ -127,6 +137,7 @@ class Bench:
         tickets: TicketFile | None = None,
         suite: Suite = Suite.AES_256_GCM,
         options: SessionOptions | None = None,
+        inbox: Inbox | None = None,
     ) -> Device:
         keys: KeySource = self.at_device
         return Device(
@@ -139,6 +150,7 @@ class Bench:
             tickets=tickets,
             suite=suite,
             options=options,
+            inbox=inbox,
         )
 
     def _tell(self, event: Event) -> None:

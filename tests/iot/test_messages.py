@@ -8,6 +8,10 @@ from bellwire.iot.errors import ProtocolError
 from bellwire.iot.messages import (
     MAX_BATCH_BYTES,
     MAX_BATCH_READINGS,
+    MAX_MESSAGE_BYTES,
+    MAX_NUMBER,
+    MAX_PUSH_BYTES,
+    MAX_PUSH_MESSAGES,
     MAX_READING_BYTES,
     MAX_READINGS,
     Batch,
@@ -15,9 +19,14 @@ from bellwire.iot.messages import (
     FromCloud,
     FromDevice,
     Holding,
+    Item,
+    Listen,
     Open,
+    Push,
     Rejected,
     Stored,
+    Taken,
+    Waiting,
     decode_from_cloud,
     decode_from_device,
     encode,
@@ -25,13 +34,20 @@ from bellwire.iot.messages import (
     stream_of_name,
 )
 
+ITEM = Item(b"i" * 16, 1, 1_700_000_000_000, b"hello")
 
-@pytest.mark.parametrize("message", [Open(b"s" * 32), Batch(7, (b"a", b"b")), Finish()])
+
+@pytest.mark.parametrize(
+    "message", [Open(b"s" * 32), Batch(7, (b"a", b"b")), Finish(), Listen(b"q" * 16, 0), Taken(5)]
+)
 def test_a_device_s_messages_survive_the_wire(message: FromDevice) -> None:
     assert decode_from_device(encode(message)) == message
 
 
-@pytest.mark.parametrize("message", [Holding(3, b"h" * 32), Stored(4), Rejected("full")])
+@pytest.mark.parametrize(
+    "message",
+    [Holding(3, b"h" * 32), Stored(4), Rejected("full"), Waiting(2), Push(b"q" * 16, (ITEM, ITEM))],
+)
 def test_the_cloud_s_messages_survive_the_wire(message: FromCloud) -> None:
     assert decode_from_cloud(encode(message)) == message
 
@@ -58,11 +74,44 @@ def test_other_bytes_are_refused(data: bytes) -> None:
         Batch(0, (b"a",) * (MAX_BATCH_READINGS + 1)),
         Batch(0, (b"a" * (MAX_READING_BYTES + 1),)),
         Holding(1, b"h" * 32),
+        Listen(b"q" * 15, 0),
+        Listen(b"q" * 16, -1),
+        Listen(b"q" * 16, MAX_NUMBER + 1),
+        Taken(0),
+        Taken(MAX_NUMBER + 1),
+        Push(b"q" * 16, (ITEM,)),
     ],
 )
 def test_a_device_s_messages_out_of_bounds_are_refused(message: FromDevice) -> None:
     with pytest.raises(ProtocolError):
         decode_from_device(encode(message))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Waiting(-1),
+        Push(b"q" * 16, ()),
+        Push(b"q" * 17, (ITEM,)),
+        Push(b"q" * 16, (ITEM,) * (MAX_PUSH_MESSAGES + 1)),
+        Push(b"q" * 16, (Item(b"i" * 16, 0, 0, b"x"),)),
+        Push(b"q" * 16, (Item(b"i" * 15, 1, 0, b"x"),)),
+        Push(b"q" * 16, (Item(b"i" * 16, 1, -1, b"x"),)),
+        Push(b"q" * 16, (Item(b"i" * 16, 1, 0, b""),)),
+        Push(b"q" * 16, (Item(b"i" * 16, 1, 0, b"x" * (MAX_MESSAGE_BYTES + 1)),)),
+        Taken(1),
+    ],
+)
+def test_the_cloud_s_messages_out_of_bounds_are_refused(message: FromCloud) -> None:
+    with pytest.raises(ProtocolError):
+        decode_from_cloud(encode(message))
+
+
+def test_the_largest_push_fits_a_record() -> None:
+    share = MAX_PUSH_BYTES // MAX_PUSH_MESSAGES
+    for count, size in ((1, MAX_MESSAGE_BYTES), (MAX_PUSH_MESSAGES, share)):
+        item = Item(b"i" * 16, MAX_NUMBER, MAX_NUMBER, b"x" * size)
+        assert len(encode(Push(b"q" * 16, (item,) * count))) <= MAX_PLAINTEXT_BYTES
 
 
 def test_the_largest_batch_fits_a_record() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwire.base.errors import UsageError
-from bellwire.cli import cloud_keys, output
+from bellwire.cli import cloud_keys, cloud_messages, output
 from bellwire.cli.addresses import QkdOption
 from bellwire.cli.destinations import LoginOption
 from bellwire.cli.options import ConfigOption, StateOption
@@ -21,6 +21,8 @@ app = typer.Typer(help="Take readings from enrolled devices.")
 app.command("invite")(cloud_keys.invite)
 app.command("invitations")(cloud_keys.invitations)
 app.command("protect")(cloud_keys.protect)
+app.command("send")(cloud_messages.send)
+app.command("routes")(cloud_messages.routes)
 
 
 @app.callback(invoke_without_command=True)
@@ -114,7 +116,9 @@ def command(
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
     from bellwire.iot.figures import CloudFigures, shown
-    from bellwire.iot.outputs.cursors import Cursors
+    from bellwire.iot.gateway.pushing import Gateway
+    from bellwire.iot.gateway.queue import MessageQueue
+    from bellwire.iot.outputs.cursors import FILE, Cursors
     from bellwire.iot.outputs.place import parse_place
     from bellwire.iot.outputs.running import Outputs
     from bellwire.iot.store import CloudStore
@@ -141,7 +145,8 @@ def command(
         with (
             CloudStore(folder) as store,
             closing(SeenCounters(folder / "handshakes")) as counters,
-            Cursors(folder / "outputs.db") as cursors,
+            Cursors(folder / FILE) as cursors,
+            MessageQueue(folder) as messages,
             ExitStack() as showing,
         ):
             tell = Teller(print_readings=print_readings)
@@ -152,6 +157,7 @@ def command(
                 folder=folder / "devices",
                 tell=figures.notify,
             )
+            gateway = Gateway(messages, outputs.notify)
             cloud = Cloud(
                 identity=key,
                 name=name,
@@ -168,9 +174,10 @@ def command(
                 descriptors=raise_limit(),
                 limits=_limits(device_rate, rate),
                 invitations=cloud_keys.kept_invitations(folder, settle=True),
+                gateway=gateway,
             )
-            figures.watch(outputs.pumps, cloud.reception)
-            async with outputs.running(), cloud:
+            figures.watch(outputs.pumps, cloud.reception, messages)
+            async with outputs.running(), gateway.running(), cloud:
                 listening = await doors.open(cloud, outputs.notify)
                 output.emit(
                     {

@@ -9,6 +9,7 @@ from bellwire.cli import output
 from bellwire.iot.events import (
     Arrived,
     BrokerChanged,
+    Delivered,
     Enrolled,
     Event,
     KeyFileIgnored,
@@ -51,6 +52,8 @@ class Teller:
                 count = len(event.readings)
                 self._log.info("readings stored", device=event.device.name, count=count)
                 self._print(event)
+            case Delivered():
+                self._log.info("messages delivered", device=event.device.name, count=event.count)
             case Enrolled():
                 fingerprint = event.device.fingerprint.hex()[:16]
                 self._log.info("device enrolled", device=event.device.name, fingerprint=fingerprint)

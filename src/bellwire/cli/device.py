@@ -11,6 +11,7 @@ from bellwire.cli.addresses import QkdOption, key_source
 from bellwire.cli.destinations import LoginOption, parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
+from bellwire.cli.received import ReceivedOption, inbox_of, served
 from bellwire.cli.session import (
     CipherOption,
     PaddingOption,
@@ -213,6 +214,7 @@ def send(
     cipher: CipherOption = "aes-256-gcm",
     padding: PaddingOption = "off",
     refresh: RefreshOption = 3600.0,
+    received: ReceivedOption = None,
     key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -244,20 +246,21 @@ def send(
     identity, pin = enrolment.load(folder, protection_of(settings, key_protection, folder))
     path = data or _record_live(folder, live or 0, interval)
     readings = read_readings(path)
-    device = Device(
-        identity=identity,
-        pin=pin,
-        keys=key_source(keys),
-        policy=Policy[qkd.upper()],
-        counter=CallCounter(folder / "handshakes"),
-        tickets=TicketFile(folder / "ticket") if resume else None,
-        certificate=enrolment.load_certificate(folder),
-        suite=suite_of(cipher),
-        options=session_options(padding, refresh),
-    )
-    with output.progress("sending", total=len(readings), unit="readings") as meter:
-        report = asyncio.run(
-            device.send(
+    with inbox_of(folder, received, json=json) as inbox:
+        device = Device(
+            identity=identity,
+            pin=pin,
+            keys=key_source(keys),
+            policy=Policy[qkd.upper()],
+            counter=CallCounter(folder / "handshakes"),
+            tickets=TicketFile(folder / "ticket") if resume else None,
+            certificate=enrolment.load_certificate(folder),
+            suite=suite_of(cipher),
+            options=session_options(padding, refresh),
+            inbox=inbox,
+        )
+        with output.progress("sending", total=len(readings), unit="readings") as meter:
+            sending = device.send(
                 readings,
                 address,
                 first=first,
@@ -265,7 +268,7 @@ def send(
                 stream_name=stream,
                 progress=meter.advance,
             )
-        )
+            report = asyncio.run(served(inbox, sending))
     if json:
         output.emit(_document(report, path))
     else:

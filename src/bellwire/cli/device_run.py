@@ -11,6 +11,7 @@ from bellwire.cli.addresses import QkdOption, key_source
 from bellwire.cli.destinations import LoginOption, parse_destination
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, protection_of
+from bellwire.cli.received import ReceivedOption, inbox_of, served
 from bellwire.cli.session import (
     CipherOption,
     PaddingOption,
@@ -66,6 +67,7 @@ def command(
     cipher: CipherOption = "aes-256-gcm",
     padding: PaddingOption = "off",
     refresh: RefreshOption = 3600.0,
+    received: ReceivedOption = None,
     key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -104,19 +106,23 @@ def command(
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
     folder = settings.state.dir / "device"
     identity, pin = enrolment.load(folder, protection_of(settings, key_protection, folder))
-    device = Device(
-        identity=identity,
-        pin=pin,
-        keys=key_source(keys),
-        policy=Policy[qkd.upper()],
-        counter=CallCounter(folder / "handshakes"),
-        tickets=TicketFile(folder / "ticket") if resume else None,
-        certificate=enrolment.load_certificate(folder),
-        suite=suite_of(cipher),
-        options=session_options(padding, refresh),
-    )
     address = parse_destination(to, broker_login) if to else Address(*default)
-    with Buffer(folder / "buffer", identity.seed, limit=buffer_mib * 2**20) as buffer:
+    with (
+        Buffer(folder / "buffer", identity.seed, limit=buffer_mib * 2**20) as buffer,
+        inbox_of(folder, received, json=json) as inbox,
+    ):
+        device = Device(
+            identity=identity,
+            pin=pin,
+            keys=key_source(keys),
+            policy=Policy[qkd.upper()],
+            counter=CallCounter(folder / "handshakes"),
+            tickets=TicketFile(folder / "ticket") if resume else None,
+            certificate=enrolment.load_certificate(folder),
+            suite=suite_of(cipher),
+            options=session_options(padding, refresh),
+            inbox=inbox,
+        )
         with output.progress("sending", unit="readings") as meter:
             runner = Runner(device, address, buffer, tell=_tell, sent=meter.advance)
             if data == "-":
@@ -125,7 +131,7 @@ def command(
                 source = file_readings(Path(data), buffer.mark, follow=follow, tell=_say)
             else:
                 source = sensors(live or 0, interval_s=interval)
-            report = asyncio.run(runner.run(source))
+            report = asyncio.run(served(inbox, runner.run(source)))
         _show(report, json=json)
 
 

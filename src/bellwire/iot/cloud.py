@@ -17,6 +17,7 @@ from bellwire.iot.counters import SeenCounters
 from bellwire.iot.enrolling import Enroller
 from bellwire.iot.entrance import Entrance
 from bellwire.iot.events import Event
+from bellwire.iot.gateway.pushing import Gateway
 from bellwire.iot.identity import AllowList, PublicIdentity
 from bellwire.iot.invitations import Invitations
 from bellwire.iot.keys import KeySource
@@ -57,6 +58,7 @@ class Cloud:
         options: Of sessions.
         descriptors: How many files and connections this process may have open.
         invitations: By which devices may enrol; None if none may.
+        gateway: Where messages to devices come from, if there are any; who made it runs it.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Cloud:
         options: SessionOptions | None = None,
         descriptors: int | None = None,
         invitations: Invitations | None = None,
+        gateway: Gateway | None = None,
     ) -> None:
         limits = limits or Limits()
         places = Places.of(descriptors)
@@ -105,6 +108,7 @@ class Cloud:
             most=places.connections,
             limits=limits,
             notify=notify,
+            gateway=gateway,
         )
         self._tcp = TcpListener(self.door, self.reception)
         self._udp = UdpListener(self.door, self.reception)

@@ -1,6 +1,7 @@
 """The cloud's part in a session, whatever carries it: a stream is opened, grows, is finished.
 
-Nothing is acknowledged before it is on disk, and nothing is shown before that either.
+Nothing is acknowledged before it is on disk, and nothing is shown before that either. A device that
+takes messages gets them in between (`bellwire.iot.gateway.pushing`).
 """
 
 import asyncio
@@ -13,15 +14,20 @@ from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.iot.errors import OutOfStep, ProtocolError, StoreFailed, StreamFull
 from bellwire.iot.events import Arrived, Event
+from bellwire.iot.gateway.pushing import Gateway, Pushing
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.line import Line
 from bellwire.iot.messages import (
     Batch,
-    Finish,
     FromCloud,
+    FromDevice,
+    Listen,
     Open,
+    Push,
     Rejected,
     Stored,
+    Taken,
+    Waiting,
     decode_from_device,
     encode,
 )
@@ -46,6 +52,7 @@ class Conversation:
         notify: Told of readings that are durable.
         rates: How many readings devices may bring.
         idle_s: Seconds between messages.
+        gateway: Where messages to the device come from, if there are any.
         clock: Seconds, never going back.
     """
 
@@ -58,6 +65,7 @@ class Conversation:
         notify: Callable[[Event], None],
         rates: Rates,
         idle_s: float,
+        gateway: Gateway | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._line = line
@@ -70,6 +78,18 @@ class Conversation:
         self._listening: asyncio.Timeout | None = None
         self._stopped = False
         self._counted = 0
+        self._writing = asyncio.Lock()
+        self._pushing = (
+            None
+            if gateway is None
+            else Pushing(
+                gateway,
+                device,
+                protections=lambda: line.session.protections,
+                send=self._push,
+                stop=self.stop,
+            )
+        )
 
     def stop(self) -> None:
         """Have the session end: a batch that has come is answered, then it is closed."""
@@ -89,6 +109,8 @@ class Conversation:
             await self._take()
         except _Stopped:
             await self._close()
+            if self._pushing is not None and self._pushing.failure is not None:
+                raise self._pushing.failure from None
         except (StreamFull, OutOfStep) as error:
             await self._answer(Rejected(str(error)))
             raise
@@ -98,20 +120,41 @@ class Conversation:
             raise
 
     async def _take(self) -> None:
-        opening = await self._next()
-        if not isinstance(opening, Open):
-            raise ProtocolError("expected a stream to be opened first, got another message")
-        async with self._streams.using(self._device.fingerprint, opening.stream) as stream:
-            await self._answer(await stream.holding())
+        name, stream = b"", None
+        async with contextlib.AsyncExitStack() as stack:
+            if self._pushing is not None:
+                stack.push_async_callback(self._pushing.close)
             while (message := await self._next()) is not None:
+                if isinstance(message, Listen | Taken):
+                    await self._downward(message)
+                    continue
                 if isinstance(message, Open):
-                    raise ProtocolError("expected one stream a session, got another")
+                    if stream is not None:
+                        raise ProtocolError("expected one stream a session, got another")
+                    name = message.stream
+                    stream = await stack.enter_async_context(
+                        self._streams.using(self._device.fingerprint, name)
+                    )
+                elif stream is None:
+                    raise ProtocolError("expected a stream to be opened first, got another message")
                 answer: FromCloud = (
-                    await self._keep(opening.stream, stream, message)
+                    await self._keep(name, stream, message)
                     if isinstance(message, Batch)
                     else await stream.holding()
                 )
                 await self._answer(answer)
+
+    async def _downward(self, message: Listen | Taken) -> None:
+        """What concerns messages to the device; it costs it as a reading does."""
+        pause_s = self._rates.spend(self._device.fingerprint, 1, self._clock())
+        await asyncio.sleep(pause_s)
+        if isinstance(message, Listen):
+            found = Waiting(0) if self._pushing is None else await self._pushing.listen(message)
+            await self._answer(found)
+        elif self._pushing is None:
+            raise ProtocolError("expected the last push to be taken, got no push")
+        else:
+            await self._pushing.taken(message)
 
     async def _keep(self, name: bytes, stream: OpenStream, batch: Batch) -> FromCloud:
         began = self._clock()
@@ -132,7 +175,7 @@ class Conversation:
         since, self._counted = total - self._counted, total
         return since - sum(map(len, batch.readings))
 
-    async def _next(self) -> Open | Batch | Finish | None:
+    async def _next(self) -> FromDevice | None:
         if self._stopped:
             raise _Stopped
         listening = asyncio.timeout(None)
@@ -157,4 +200,10 @@ class Conversation:
                     pass
 
     async def _answer(self, answer: FromCloud) -> None:
-        await self._line.send(encode(answer), self._idle_s)
+        async with self._writing:
+            await self._line.send(encode(answer), self._idle_s)
+
+    async def _push(self, push: Push) -> None:
+        # No part of what readings cost.
+        self._counted += sum(len(item.data) for item in push.messages)
+        await self._answer(push)

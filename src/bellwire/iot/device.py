@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.errors import Truncated
@@ -22,12 +23,15 @@ from bellwire.iot.counters import CallCounter
 from bellwire.iot.destination import Destination
 from bellwire.iot.errors import CloudSilent, CloudUnreachable, KeyRefused, RangeError
 from bellwire.iot.identity import PublicIdentity
+from bellwire.iot.inbox import Inbox
 from bellwire.iot.keys import KeySource
 from bellwire.iot.line import Line, Wire, draw_for
 from bellwire.iot.messages import stream_of_content, stream_of_name
 from bellwire.iot.readings import Readings
-from bellwire.iot.sending import Sending, SendReport
+from bellwire.iot.sending import Sending, SendReport, attend
 from bellwire.iot.tickets import TicketFile
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class Device:
         certificate: For its key, or empty; a cloud that has it on its list needs none.
         suite: The cipher it picks.
         options: Of sessions.
+        inbox: Where messages of the cloud go while there is a session; None if none are taken.
     """
 
     identity: XWingPrivateKey
@@ -57,6 +62,7 @@ class Device:
     certificate: bytes = b""
     suite: Suite = Suite.AES_256_GCM
     options: SessionOptions | None = None
+    inbox: Inbox | None = None
 
     def stream(self, readings: Readings, name: str | None = None) -> bytes:
         """The name of these readings' stream, by their content or by a given name."""
@@ -103,10 +109,13 @@ class Device:
         stream = self.stream(readings, stream_name)
 
         async def work(line: Line) -> SendReport:
-            conversation = Sending(line, lambda: readings, stream, self.timeout_s, progress)
+            conversation = Sending(
+                line, lambda: readings, stream, self.timeout_s, progress, inbox=self.inbox
+            )
             return await conversation.run(first, stop)
 
-        return await self._session(to, work)
+        report, handshake_s = await self._session(to, work)
+        return replace(report, handshake_s=handshake_s)
 
     async def follow(
         self,
@@ -132,18 +141,37 @@ class Device:
         """
 
         async def work(line: Line) -> SendReport:
-            conversation = Sending(line, readings, stream, self.timeout_s, progress)
+            conversation = Sending(
+                line, readings, stream, self.timeout_s, progress, inbox=self.inbox
+            )
             return await conversation.follow(more)
 
-        return await self._session(to, work)
+        report, handshake_s = await self._session(to, work)
+        return replace(report, handshake_s=handshake_s)
+
+    async def attend(
+        self, inbox: Inbox, wanted: Callable[[float], Awaitable[bool]], to: Destination
+    ) -> None:
+        """Take messages of the cloud in a session without readings.
+
+        Args:
+            inbox: Where they go.
+            wanted: Waits at most so many seconds until the session is to end; whether it is.
+            to: Where the cloud listens.
+
+        Raises:
+            As `follow`, but for what concerns readings.
+        """
+        await self._session(to, lambda line: attend(line, inbox, wanted, self.timeout_s))
 
     async def _session(
-        self, to: Destination, work: Callable[[Line], Awaitable[SendReport]]
-    ) -> SendReport:
+        self, to: Destination, work: Callable[[Line], Awaitable[_Result]]
+    ) -> tuple[_Result, float]:
+        """A session, and how long its handshake took."""
         async with contextlib.AsyncExitStack() as stack:
             line, handshake_s = await self._reach(to, stack)
             try:
-                return replace(await work(line), handshake_s=handshake_s)
+                return await work(line), handshake_s
             except (ConnectionEnded, TimeoutError, Truncated) as error:
                 raise CloudUnreachable(
                     f"the cloud at {to} stopped answering",

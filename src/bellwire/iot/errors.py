@@ -6,7 +6,11 @@ BellwireError
 ├── StoreFailed           the cloud's disk failed; nothing of the batch was acknowledged
 │   ├── StreamFull        a stream, or a device's folder, has reached its limit
 │   └── OutOfStep         a batch does not begin where the stream ends
+├── NobodyReads           who should read what the cloud sends to a device is gone
+├── QueueFull             too many messages wait for a device, or for all
 ├── UsageError
+│   ├── DeviceUnknown     no device, or more than one, has this name or fingerprint
+│   ├── MessageUnfit      a message to a device is empty or too long, or its time is out of bounds
 │   ├── DataError         a file of readings is missing or malformed; `path`, `line`
 │   ├── RangeError        a range of readings that does not exist, or would leave a gap
 │   ├── IdentityError     a key file is missing or malformed, or says something else
@@ -61,6 +65,22 @@ class StreamFull(StoreFailed):
 
 class OutOfStep(StoreFailed):
     """A batch does not begin where the stream ends: another connection was ahead."""
+
+
+class NobodyReads(BellwireError):
+    """A device's standard output is closed; messages wait at the cloud."""
+
+
+class QueueFull(BellwireError):
+    """No more messages are taken for a device that is away; those before are kept."""
+
+
+class DeviceUnknown(UsageError):
+    """Messages go to devices that are admitted, or were here."""
+
+
+class MessageUnfit(UsageError):
+    """A message to a device, or how long it may wait, is outside the bounds."""
 
 
 class DataError(UsageError):

@@ -39,6 +39,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """A device has so many messages of its queue, durably."""
+
+    device: PublicIdentity
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TurnedAway:
     """A connection ended early; `reason` is for our own eyes, the peer was told less."""
 
@@ -80,6 +88,7 @@ Event = (
     SessionOpened
     | Enrolled
     | Arrived
+    | Delivered
     | TurnedAway
     | KeyFileIgnored
     | OutputDown

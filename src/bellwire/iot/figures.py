@@ -18,8 +18,17 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from bellwire.iot.errors import ListenError
-from bellwire.iot.events import Arrived, Event, OutputDown, OutputUp, SessionOpened, TurnedAway
+from bellwire.iot.errors import ListenError, StoreFailed
+from bellwire.iot.events import (
+    Arrived,
+    Delivered,
+    Event,
+    OutputDown,
+    OutputUp,
+    SessionOpened,
+    TurnedAway,
+)
+from bellwire.iot.gateway.queue import MessageQueue
 from bellwire.iot.outputs.pump import Pump
 from bellwire.iot.reception import Reception
 
@@ -56,15 +65,20 @@ class CloudFigures(Collector):
         self._tell = tell
         self._pumps: Sequence[Pump] = ()
         self._reception: Reception | None = None
+        self._messages: MessageQueue | None = None
+        self._delivered = 0
         self._sessions: Counter[tuple[str, str]] = Counter()
         self._handshakes, self._storing = _Times(), _Times()
         self._readings = self._bytes = self._beside = self._away = 0
         self._down: set[str] = set()
 
-    def watch(self, pumps: Sequence[Pump], reception: Reception) -> None:
-        """Show what these have at the time of asking: outputs, and connections."""
+    def watch(
+        self, pumps: Sequence[Pump], reception: Reception, messages: MessageQueue | None = None
+    ) -> None:
+        """Show what these have at the time of asking: outputs, connections, messages to devices."""
         self._pumps = pumps
         self._reception = reception
+        self._messages = messages
 
     def notify(self, event: Event) -> None:
         """Count an event of the cloud, and pass it on."""
@@ -83,6 +97,8 @@ class CloudFigures(Collector):
                 self._bytes += sum(map(len, event.readings))
                 self._beside += event.overhead_bytes
                 self._storing.add(event.seconds)
+            case Delivered():
+                self._delivered += event.count
             case TurnedAway():
                 self._away += 1
             case OutputDown():
@@ -105,6 +121,7 @@ class CloudFigures(Collector):
             ("reading_bytes", "Their bytes.", self._bytes),
             ("overhead_bytes", "Bytes of records beside them, both ways.", self._beside),
             ("turned_away", "Connections that ended early.", self._away),
+            ("messages_delivered", "Messages that devices took.", self._delivered),
         ):
             yield CounterMetricFamily(f"bellwire_cloud_{name}", about, value=value)
         if self._reception is not None:
@@ -113,6 +130,7 @@ class CloudFigures(Collector):
             yield GaugeMetricFamily(
                 "bellwire_cloud_sessions_running", "Of these, with a session.", value=running
             )
+        yield from self._queued()
         yield self._handshakes.metric(
             "bellwire_cloud_handshake_seconds", "From a connection to its session."
         )
@@ -120,6 +138,20 @@ class CloudFigures(Collector):
             "bellwire_cloud_storing_seconds", "From a batch that was read to its being durable."
         )
         yield from self._outputs()
+
+    def _queued(self) -> Iterable[Metric]:
+        if self._messages is None:
+            return
+        try:
+            queues = self._messages.queues()
+        except StoreFailed:
+            return  # What is not known is not shown.
+        for name, about, value in (
+            ("messages_queued", "Messages that wait for devices.", sum(q.messages for q in queues)),
+            ("messages_queued_bytes", "Their bytes.", sum(q.bytes for q in queues)),
+            ("devices_awaited", "Devices for which messages wait.", len(queues)),
+        ):
+            yield GaugeMetricFamily(f"bellwire_cloud_{name}", about, value=value)
 
     def _outputs(self) -> Iterable[Metric]:
         sent = CounterMetricFamily(

@@ -5,6 +5,11 @@
 
 A stream's readings are numbered from 0. The cloud answers a batch only when it is durable, so that
 the count it tells is what survives a crash.
+
+The other way, at any time beside these, for a device that takes messages:
+
+    device → cloud   Listen, as often as it likes; Taken to each Push, once it is durable
+    cloud → device   Waiting to each Listen; Push, the next one after Taken
 """
 
 import hashlib
@@ -23,9 +28,19 @@ MAX_BATCH_READINGS: Final = 1024
 MAX_BATCH_BYTES: Final = 48 * 1024
 """Of the readings in a batch; with MessagePack's heads it stays below a record's limit."""
 
+MAX_MESSAGE_BYTES: Final = 32 * 1024
+MAX_PUSH_MESSAGES: Final = 64
+MAX_PUSH_BYTES: Final = 48 * 1024
+"""Of the messages in a push together, unless it is a single one."""
+
+MAX_NUMBER: Final = 2**53
+
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Count = Annotated[int, Meta(ge=0, le=MAX_READINGS)]
 Reading = Annotated[bytes, Meta(min_length=1, max_length=MAX_READING_BYTES)]
+
+QueueId = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
 class Open(msgspec.Struct, array_like=True, frozen=True, tag=1):
@@ -64,8 +79,43 @@ class Rejected(msgspec.Struct, array_like=True, frozen=True, tag=6):
     reason: Annotated[str, Meta(max_length=500)]
 
 
-FromDevice = Open | Batch | Finish
-FromCloud = Holding | Stored | Rejected
+class Listen(msgspec.Struct, array_like=True, frozen=True, tag=7):
+    """The device takes messages, and has those of this queue up to `last`, durably."""
+
+    queue: QueueId
+    last: Number
+
+
+class Waiting(msgspec.Struct, array_like=True, frozen=True, tag=8):
+    """How many messages wait for the device."""
+
+    count: Number
+
+
+class Item(msgspec.Struct, array_like=True, frozen=True):
+    """A message to a device: its id, its number in the queue, when it was queued (ms), itself."""
+
+    id: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    number: Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
+    time: Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+    data: Annotated[bytes, Meta(min_length=1, max_length=MAX_MESSAGE_BYTES)]
+
+
+class Push(msgspec.Struct, array_like=True, frozen=True, tag=9):
+    """The next messages of a queue; their numbers grow, and those that expired are left out."""
+
+    queue: QueueId
+    messages: Annotated[tuple[Item, ...], Meta(min_length=1, max_length=MAX_PUSH_MESSAGES)]
+
+
+class Taken(msgspec.Struct, array_like=True, frozen=True, tag=10):
+    """All of the push whose last message has this number are durable."""
+
+    last: Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
+
+
+FromDevice = Open | Batch | Finish | Listen | Taken
+FromCloud = Holding | Stored | Rejected | Waiting | Push
 
 _from_device: msgspec.msgpack.Decoder[FromDevice] = msgspec.msgpack.Decoder(FromDevice)
 _from_cloud: msgspec.msgpack.Decoder[FromCloud] = msgspec.msgpack.Decoder(FromCloud)

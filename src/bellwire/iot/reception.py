@@ -13,6 +13,7 @@ from bellwire.iot.answering import Guests
 from bellwire.iot.conversing import Conversation
 from bellwire.iot.entrance import Entrance
 from bellwire.iot.events import Event, SessionOpened, TurnedAway
+from bellwire.iot.gateway.pushing import Gateway
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.limits import Limits
 from bellwire.iot.line import Line
@@ -33,6 +34,7 @@ class Reception:
         most: Connections at once.
         limits: What a device may take.
         notify: Called with each event, in the order of events.
+        gateway: Where messages to devices come from, if there are any.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class Reception:
         most: int,
         limits: Limits,
         notify: Callable[[Event], None],
+        gateway: Gateway | None = None,
     ) -> None:
+        self._gateway = gateway
         self._entrance = entrance
         self._streams = streams
         self._most = most
@@ -89,6 +93,7 @@ class Reception:
                 notify=self._notify,
                 rates=self._rates,
                 idle_s=self._limits.idle_s,
+                gateway=self._gateway,
             )
             with self._sessions.running(conversation, device.fingerprint, guests.shown):
                 taken_s = time.monotonic() - began

@@ -131,7 +131,7 @@ class Runner:
 
     async def _send(self) -> None:
         pause_s = self._first_pause_s
-        while await self._something_to_send():
+        while await self._something_to_do():
             before = self.report.sent
             try:
                 await self._session()
@@ -147,17 +147,33 @@ class Runner:
             await asyncio.sleep(pause_s * self._random.uniform(0.5, 1.5))
             pause_s = min(MAX_PAUSE_S, 2 * pause_s)
 
-    async def _something_to_send(self) -> bool:
-        """Wait for it; False when nothing is left and nothing comes."""
-        while not self._buffer.segments:
-            if self._ended:
-                return False
+    async def _something_to_do(self) -> bool:
+        """Wait until there is something to send, or messages to take; False when all is done."""
+        inbox = self._device.inbox
+        while not self._buffer.segments and not self._ended and not (inbox and inbox.listens):
             self._news.clear()
             await self._news.wait()
-        return True
+        return bool(self._buffer.segments) or not self._ended
+
+    async def _wanted(self, within_s: float) -> bool:
+        """Wait until there is something to send, or nothing comes; whether that is so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not (self._buffer.segments or self._ended):
+                    self._news.clear()
+                    await self._news.wait()
+        return bool(self._buffer.segments) or self._ended
 
     async def _session(self) -> None:
-        """One session: the first segment, until the cloud has all that ever comes to it."""
+        """One session: the first segment, until the cloud has all that ever comes to it.
+
+        Without one, messages of the cloud are taken until there is.
+        """
+        if not self._buffer.segments:
+            assert self._device.inbox is not None
+            self.report.sessions += 1
+            await self._device.attend(self._device.inbox, self._wanted, self._to)
+            return
         segment = self._buffer.segments[0]
         self._there = 0
 

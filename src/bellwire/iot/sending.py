@@ -9,21 +9,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.protections import Protections
-from bellwire.iot.errors import CloudRejected, ProtocolError, RangeError, StreamMismatch
+from bellwire.iot.errors import ProtocolError, RangeError, StreamMismatch
+from bellwire.iot.hearing import Hearing
+from bellwire.iot.inbox import Inbox
 from bellwire.iot.line import Line
 from bellwire.iot.messages import (
     Batch,
     Finish,
-    FromCloud,
-    FromDevice,
     Holding,
     Open,
-    Rejected,
     Stored,
-    decode_from_cloud,
-    encode,
 )
 from bellwire.iot.readings import Readings
 
@@ -78,6 +74,7 @@ class Sending:
         stream: Its name.
         timeout_s: For each answer.
         progress: Called with how many were acknowledged since the last call.
+        inbox: Where messages of the cloud go meanwhile; None if none are taken.
     """
 
     def __init__(
@@ -87,7 +84,10 @@ class Sending:
         stream: bytes,
         timeout_s: float,
         progress: Callable[[int], None],
+        *,
+        inbox: Inbox | None = None,
     ) -> None:
+        self._hearing = Hearing(line, inbox, timeout_s)
         self._line = line
         self._readings = readings
         self._stream = stream
@@ -98,6 +98,16 @@ class Sending:
 
     async def run(self, first: int, stop: int) -> SendReport:
         """Send readings `first` to `stop` − 1 that the cloud does not have; as `Device.send`."""
+        async with self._hearing.running():
+            return await self._run(first, stop)
+
+    async def follow(self, more: Callable[[int, float], Awaitable[bool]]) -> SendReport:
+        """Send what comes, and say something now and then, until no more comes."""
+        async with self._hearing.running():
+            return await self._follow(more)
+
+    async def _run(self, first: int, stop: int) -> SendReport:
+        await self._hearing.listen()
         before = await self._hold(Open(self._stream))
         already = before.count
         if first > already:
@@ -110,10 +120,10 @@ class Sending:
             count = await self._store(Batch(at, batch))
         return await self._end(already, count)
 
-    async def follow(self, more: Callable[[int, float], Awaitable[bool]]) -> SendReport:
-        """Send what comes, and say something now and then, until no more comes."""
+    async def _follow(self, more: Callable[[int, float], Awaitable[bool]]) -> SendReport:
+        await self._hearing.listen()
         already = count = (await self._hold(Open(self._stream))).count
-        while await more(count, KEEP_S):
+        while await self._hearing.unless_lost(more(count, KEEP_S)):
             readings = self._readings()
             if len(readings) == count:
                 await self._hold(Finish())
@@ -126,6 +136,7 @@ class Sending:
         readings = self._readings()
         if after.count != count:
             raise ProtocolError(f"expected the cloud to hold {count} readings, got {after.count}")
+        await self._hearing.take_what_waits()
         await self._line.finish(self._timeout_s)
         return SendReport(
             stream=self._stream,
@@ -144,7 +155,7 @@ class Sending:
 
     async def _hold(self, message: Open | Finish) -> Holding:
         """What the cloud holds, checked against what we have."""
-        answer = await self._ask(message)
+        answer = await self._hearing.ask(message)
         if not isinstance(answer, Holding):
             raise ProtocolError("expected the cloud to say what it holds, got another answer")
         readings = self._readings()
@@ -159,7 +170,7 @@ class Sending:
 
     async def _store(self, batch: Batch) -> int:
         began = time.perf_counter()
-        answer = await self._ask(batch)
+        answer = await self._hearing.ask(batch)
         self._answers_s.append(time.perf_counter() - began)
         self._text_bytes += sum(map(len, batch.readings))
         expected = batch.first + len(batch.readings)
@@ -168,12 +179,27 @@ class Sending:
         self._progress(len(batch.readings))
         return expected
 
-    async def _ask(self, message: FromDevice) -> FromCloud:
-        await self._line.send(encode(message), self._timeout_s)
-        data = await self._line.receive(self._timeout_s)
-        if data is None:
-            raise ConnectionEnded("the cloud closed the session")
-        answer = decode_from_cloud(data)
-        if isinstance(answer, Rejected):
-            raise CloudRejected(answer.reason)
-        return answer
+
+async def attend(
+    line: Line,
+    inbox: Inbox,
+    wanted: Callable[[float], Awaitable[bool]],
+    timeout_s: float,
+) -> None:
+    """Take messages of the cloud while there is nothing to send.
+
+    Args:
+        line: The session.
+        inbox: Where they go.
+        wanted: Waits at most so many seconds until the session is to end; whether it is.
+        timeout_s: For each answer.
+
+    Raises:
+        As `Hearing.ask`.
+    """
+    hearing = Hearing(line, inbox, timeout_s)
+    async with hearing.running():
+        await hearing.listen()
+        while inbox.listens and not await hearing.unless_lost(wanted(KEEP_S)):
+            await hearing.listen()
+        await line.finish(timeout_s)

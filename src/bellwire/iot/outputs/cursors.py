@@ -8,11 +8,13 @@ import sqlite3
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from bellwire.base.private import own_file, unusable
 from bellwire.iot.errors import StoreFailed
 from bellwire.iot.stored import StreamKey
+
+FILE: Final = "outputs.db"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS cursors (
@@ -66,6 +68,10 @@ class Cursors:
         """What a device was last called, or nothing; StoreFailed."""
         found = self._execute("SELECT name FROM names WHERE device = ?", (device,))
         return str(found[0][0]) if found else ""
+
+    def names(self) -> dict[bytes, str]:
+        """What each device was last called that brought readings; StoreFailed."""
+        return dict(self._execute("SELECT device, name FROM names", ()))
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._using:
