@@ -47,8 +47,10 @@ def test_a_message_waits_for_a_device_and_its_record_says_where_it_is(
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\nc")))
         assert run(capsys, *send, fingerprint[:8], "--data", "-", "--lines")[0] == 0
         assert run(capsys, *send, other, "--data", data)[0] == 0
-        device = ("device", "send", "--state", tmp_path / "one", "--to", ready["listen"])
-        device = (*device, "--qkd", "off", "--data", data)
+        device = (
+            *("device", "send", "--state", tmp_path / "one", "--to", ready["listen"]),
+            *("--qkd", "off", "--data", data),
+        )
         assert run(capsys, *device)[0] == 0  # one document: messages go on waiting
         routes = ("cloud", "routes", "--state", state)
         _, found = run(capsys, *routes)
@@ -58,7 +60,7 @@ def test_a_message_waits_for_a_device_and_its_record_says_where_it_is(
         _, found = run(capsys, *routes, "--device", "one")
         states = [(r["state"], r["size"], r["protections"]) for r in found["routes"]]
         keys = ["x25519", "ml-kem-768"]
-        assert states == [("DELIVERED", size, keys) for size in (10, 1, 1, 1)]
+        assert states == [("DELIVERED", size, keys) for size in (11, 1, 1, 1)]
         assert found["queues"] == []
     lines = [json.loads(line) for line in kept.read_bytes().splitlines()]
     assert [line["message"] for line in lines] == ["hello \x1b[31m", "a", "b", "c"]

@@ -282,5 +282,5 @@ def test_each_message_comes_once_in_order_or_expires(
 ) -> None:
     FOLDERS[:] = [tmp_path_factory.mktemp("queue") / "cloud" for _ in range(400)]
     test = Machine.TestCase
-    test.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+    test.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
     test().runTest()
