@@ -2,15 +2,27 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
+from bellwire.cli.chat_account import (
+    InvitationOption,
+    PasswordOption,
+    RelayKeyOption,
+    sign_up_with,
+    with_account,
+)
+from bellwire.cli.chat_account import app as account_app
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 app = typer.Typer(help="Talk with people; messages are end-to-end encrypted, under pads.")
+app.add_typer(account_app, name="account")
+
+if TYPE_CHECKING:
+    from bellwire.chat.messenger.account import Account
 
 AsOption = Annotated[
     str | None,
@@ -35,7 +47,9 @@ def command(
     ] = None,
     add: Annotated[
         str | None,
-        typer.Option("--add", metavar="LINK", help="Add who made this contact link, or its file."),
+        typer.Option(
+            "--add", metavar="LINK|@HANDLE", help="Add who made this link (or file), or has it."
+        ),
     ] = None,
     mode: ModeOption = None,
     policy: Annotated[
@@ -109,8 +123,16 @@ def new(
     ] = "file",
     add: Annotated[
         str | None,
-        typer.Option("--add", metavar="LINK", help="Add who made this contact link, or its file."),
+        typer.Option(
+            "--add", metavar="LINK|@HANDLE", help="Add who made this link (or file), or has it."
+        ),
     ] = None,
+    handle: Annotated[
+        str | None, typer.Option(metavar="HANDLE", help="Sign up at the relay with this handle.")
+    ] = None,
+    password: PasswordOption = "",
+    invitation: InvitationOption = None,
+    relay_key: RelayKeyOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -118,6 +140,7 @@ def new(
     """Make a person of this machine, with a store of their own, and print their contact link."""
     import asyncio
 
+    from bellwire.chat.accounts.handles import canonical
     from bellwire.chat.messenger.home import Home, make
 
     if (site is None) == (profile is None) or site not in {None, "a", "b"}:
@@ -126,8 +149,18 @@ def new(
     settings = _settings(state, config)
     link = link_of(add)
     home = Home(name or who, "" if found == "none" else str(found), relay, protection)
+    if handle is None and (password or invitation or relay_key):
+        raise UsageError("expected --handle with what is for signing up")
+    if handle is not None:
+        canonical(handle)  # before anybody is made
     make(settings.state.dir, who, home)
-    made = asyncio.run(_invite(settings, who, link))
+
+    async def sign_up(account: "Account") -> dict[str, Any]:
+        assert handle is not None
+        return await sign_up_with(account, handle, password, "this machine", invitation, relay_key)
+
+    signed_up = {} if handle is None else asyncio.run(with_account(settings, who, sign_up))
+    made = {**asyncio.run(_invite(settings, who, link)), **signed_up}
     if json:
         output.emit({"name": who, **made})
         return
@@ -234,6 +267,8 @@ def _notice(path: Path) -> bytes:
 
 
 def _tell_link(who: str, made: dict[str, Any]) -> None:
+    if "handle" in made:
+        output.stderr().print(f"@{made['handle']} is a handle of {who} now", markup=False)
     if made["added"] is not None:
         output.stderr().print(f"{made['added']} is a contact of {who} now", markup=False)
     output.stderr().print(
@@ -255,11 +290,11 @@ async def _invite(settings: Any, who: str, link: str | None) -> dict[str, Any]:
 
 
 def link_of(given: str | None) -> str | None:
-    """A link as it was given, or from the file that was named."""
+    """A link, or @HANDLE, as it was given; or a link from the file that was named."""
     from bellwire.chat.card import MAX_LINK_CHARACTERS, SCHEME
 
-    if given is None or given.lstrip().startswith(SCHEME):
-        return given
+    if given is None or given.lstrip().startswith((SCHEME, "@")):
+        return None if given is None else given.strip()
     try:
         with Path(given).open(encoding="ascii") as file:
             return file.read(MAX_LINK_CHARACTERS + 1)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from bellwire.base.errors import UsageError
 from bellwire.cli.chat_place import Lab
+from bellwire.cli.chat_requests import ACTS
 from bellwire.cli.chat_words import (
     conversation_words,
     file_document,
@@ -26,7 +27,13 @@ COMMANDS: Final = {
     "status": "relay, link, and pad that is left",
     "contacts": "whom we know",
     "to NAME": "with whom we talk from now on; `me` for notes to ourselves",
-    "add LINK|FILE": "add who made a contact link",
+    "add LINK|FILE|@HANDLE": "add who made a contact link, or has a handle at the relay",
+    "find PREFIX": "handles at the relay that begin so, of those who want to be found",
+    "requests": "strangers who wrote first and wait to be accepted",
+    "accept N|NAME": "have one of them as a contact",
+    "decline N|NAME": "forget one of them; they are not told",
+    "block [N|NAME]": "hear somebody no more, who waits or is a contact; or who is not heard",
+    "unblock FINGERPRINT": "hear somebody again",
     "link": "a contact link for one more person",
     "verify [yes|no]": "the safety number, or whether it was compared and is the same",
     "session [N]": "how the pad of the newest message, or the N-th newest, was made",
@@ -89,7 +96,11 @@ class Commands:
             raise UsageError(
                 f"expected a command, got /{note_words(word[:40])}", hint="/help lists them."
             )
-        await getattr(self, f"_{word}")(rest.strip())
+        act = ACTS.get(word)
+        if act is None:
+            await getattr(self, f"_{word}")(rest.strip())
+        else:
+            self._plain.answer(await act(self._plain.messenger, rest.strip()))
 
     async def _help(self, _: str) -> None:
         width = max(map(len, COMMANDS)) + 1

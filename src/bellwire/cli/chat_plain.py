@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bellwire.node.settings import Settings
 
 MAX_LINE_BYTES: Final = 65_536
+NOBODY: Final = 2
 REFUSED: Final = 3
 UNREACHABLE: Final = 4
 
@@ -95,7 +96,7 @@ class Plain:
         if name is None:
             found = [each for each in found if not each.is_notes]
         else:
-            wanted = name.casefold()
+            wanted = name.removeprefix("@").casefold()
             found = [
                 each
                 for each in found
@@ -107,7 +108,7 @@ class Plain:
             there = ", ".join(self._names[each.contact] for each in found) or "nobody"
             raise UsageError(
                 f"expected one person to write to, got {note_words(there)}",
-                hint="/contacts lists them, /to NAME chooses, /add LINK adds one.",
+                hint="/contacts lists them, /to NAME chooses, /add LINK or @HANDLE adds one.",
             )
         return found[0].contact
 
@@ -140,9 +141,19 @@ class Plain:
                 for line in lines:
                     if line.state.value == "received":
                         await self._show(line)
-        if self.choices.to is not None:
-            with contextlib.suppress(UsageError):
-                await self.partner()
+        if self.choices.to is not None and not await self._has_come():
+            self.note(f"there is no contact called {self.choices.to} yet")
+        waiting = await self.messenger.requests.waiting()
+        if waiting:
+            self.note(f"{len(waiting)} wait to be accepted; /requests lists them")
+
+    async def _has_come(self) -> bool:
+        """Whether there is whom `--to` names."""
+        try:
+            await self.partner()
+        except UsageError:
+            return False
+        return True
 
     async def listen(self, queue: "asyncio.Queue[Event]") -> None:
         """Show what happens, until cancelled."""
@@ -230,6 +241,9 @@ class Plain:
     async def settle(self) -> None:
         """Wait until what we said is with the relay; the exit code says whether it is."""
         left = list(self._sent)
+        if self.choices.to is not None and not left and not await self._has_come():
+            self.code = self.code or NOBODY
+            self.note(f"nobody called {self.choices.to} has come", code=self.code)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.choices.wait_s):
                 while left:

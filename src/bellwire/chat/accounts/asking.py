@@ -123,7 +123,7 @@ _WORDS: Final = {
     AccountReason.MALFORMED: ("a name or a value is not permitted", None),
     AccountReason.UNINVITED: (
         "a new handle takes an invitation of the relay's operator, which serves once",
-        "Give it with --invitation.",
+        "Give it with --invitation-from.",
     ),
     AccountReason.CLOSED: ("the relay gives no new handles", "Ask its operator."),
 }

@@ -33,7 +33,7 @@ from bellwire.chat.errors import (
     RelayRefused,
     RelayUnreachable,
 )
-from bellwire.chat.identity import Identity
+from bellwire.chat.identity import SEED_BYTES, Identity
 from bellwire.chat.messenger.views import Alert, AlertKind, Event
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.store.person import Person
@@ -379,6 +379,11 @@ class Account:
     def _handles(self) -> dict[str, bytes]:
         value = self._person.kept(_HANDLES)
         return {} if value is None else msgspec.msgpack.decode(value, type=dict[str, bytes])
+
+
+def relay_account(person: Person) -> Identity:
+    """A key for the relay's mailboxes alone, drawn once: the relay must not learn the identity."""
+    return Identity(Secret(person.kept_secret("relay account", SEED_BYTES)))
 
 
 def _session(there: KeptAccount) -> Session:

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from bellwire.base.secret import Secret
 from bellwire.chat.accounts.somebody import Somebody
 from bellwire.chat.card import Card, ContactLink, make_link, read_link
 from bellwire.chat.content import ID_BYTES, MAX_TEXT_BYTES, Content, ContentKind
@@ -32,8 +31,7 @@ from bellwire.chat.courier import (
     LineState as RelayLine,
 )
 from bellwire.chat.errors import AttachmentUnusable, ChatMisuse, MessageUnknown, Replayed
-from bellwire.chat.identity import SEED_BYTES, Identity
-from bellwire.chat.messenger.account import Account
+from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.attaching import save, take_in
 from bellwire.chat.messenger.fetching import Fetching
 from bellwire.chat.messenger.keys import Site, health_of, source_of
@@ -127,7 +125,7 @@ class Messenger:
         self._coming: dict[int, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox: asyncio.Queue[Received | HandedOver] = asyncio.Queue()
-        account = self._account()
+        account = relay_account(person)
         self._courier = Courier(person, account, setup.relay, self._book, self._told, now=now)
         self._supply = Supply(person, setup.site, now)
         self._sending = Sending(
@@ -534,10 +532,6 @@ class Messenger:
 
     def _card(self, right: bytes) -> Card:
         return Card(right, self._setup.relay, self._supply.sae, self._setup.name)
-
-    def _account(self) -> Identity:
-        """A key for the relay alone, drawn once."""
-        return Identity(Secret(self._person.kept_secret("relay account", SEED_BYTES)))
 
     def _begin(self) -> None:
         """What is needed before the first message."""

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from bellwire.base.private import own_folder, write_whole
-from bellwire.chat.card import MAX_WORD_BYTES, is_relay
+from bellwire.chat.card import MAX_WORD_BYTES, Card, is_relay
 from bellwire.chat.errors import ChatMisuse, HomeUnusable
+from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.engine import Messenger, Setup
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.store.person import Person
@@ -169,6 +170,34 @@ def store_of(
     address = _relay(home, relay)
     with _store(state, who, home, credentials) as person:
         yield person, address
+
+
+@contextlib.asynccontextmanager
+async def opened_account(
+    state: Path, who: str, relay: str, credentials: Path | None = None
+) -> AsyncIterator[Account]:
+    """A person's account, without a messenger at work: as `opened`."""
+    home = read(state, who)
+    address = _relay(home, relay)
+    sae = read_profile(state, home.profile).sae if home.profile else ""
+    person = await asyncio.to_thread(_store, state, who, home, credentials)
+
+    async def nobody_listens() -> None:
+        """A messenger finds the box in the store when it starts."""
+
+    account = Account(
+        person,
+        address,
+        relay_account(person),
+        card=lambda right: Card(right, address, sae, home.name),
+        reroute=nobody_listens,
+        tell=lambda _: None,
+    )
+    try:
+        yield account
+    finally:
+        account.close()
+        await asyncio.to_thread(person.close)
 
 
 def _relay(home: Home, otherwise: str) -> str:

@@ -87,7 +87,7 @@ class Requests:
                 if not work.strangers.accept(contact):
                     raise _nobody(contact)
                 known = work.contacts.get(contact)
-                called = name or _told_apart(work, known.name, contact)
+                called = name or _told_apart(work, _called(work, contact), contact)
                 known = work.contacts.keep(called, known.identity)
                 box = work.routes.ensure(contact, now).box
                 work.seal(known, self._ties.card(box.right), Policy.OFF)
@@ -228,9 +228,17 @@ def card_content(card: bytes, now: float) -> Content:
 
 
 def _request(work: Work, contact: bytes, came: int) -> Request:
-    known = work.contacts.get(contact)
+    name = _called(work, contact)
     lines = [line_of(work, each) for each in work.history.latest(contact, MAX_MESSAGES)]
-    return Request(contact, known.name, came, tuple(lines), _like(work, known.name, contact))
+    return Request(contact, name, came, tuple(lines), _like(work, name, contact))
+
+
+def _called(work: Work, contact: bytes) -> str:
+    """What a stranger calls themselves, by their card."""
+    route = work.routes.get(contact)
+    if route is None or route.card is None:
+        return contact.hex()[:16]
+    return route.card.name
 
 
 def _like(work: Work, name: str, contact: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -11,6 +12,7 @@ from bellwire.chat.card import MAX_LINK_CHARACTERS, SCHEME
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.views import Conversation, Line, Mode
 from bellwire.chat.pads import Policy
+from bellwire.cli.chat_requests import ACTS
 from bellwire.cli.chat_screen import words
 
 if TYPE_CHECKING:
@@ -46,8 +48,14 @@ class Acts:
             "timer": self._timer,
             "link": self._link,
             "rename": self._rename,
+            **{name: partial(self._stranger, act) for name, act in ACTS.items()},
         }
         """Those that need a conversation and what stands behind the command, no more."""
+
+    async def _stranger(
+        self, act: Callable[[Messenger, str], Awaitable[str]], _: bytes, rest: str
+    ) -> str:
+        return await act(self._messenger, rest)
 
     async def reply(self, line: Line | None, text: str) -> str:
         """Say something about a message."""
@@ -78,7 +86,9 @@ class Acts:
     async def add(self, rest: str) -> bytes:
         """Know whoever made a link; their fingerprint."""
         given, _, name = rest.partition(" ")
-        link = given if given.startswith(SCHEME) else await asyncio.to_thread(_from_file, given)
+        link = (
+            given if given.startswith((SCHEME, "@")) else await asyncio.to_thread(_from_file, given)
+        )
         return (await self._messenger.add(link.strip(), name.strip() or None)).contact
 
     async def eve(self, rest: str) -> str:
