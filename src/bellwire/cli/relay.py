@@ -142,6 +142,7 @@ async def _serve(
     at_home: bool,
     with_parent: bool,
 ) -> None:
+    import asyncio
     import contextlib
     import time
 
@@ -204,7 +205,14 @@ async def _serve(
                 "places": there.places,
             }
         )
-        await until_stopped(with_parent=with_parent)
+        stop = asyncio.create_task(until_stopped(with_parent=with_parent))
+        work = asyncio.create_task(relay.working())
+        ended, left = await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for task in ended:
+            task.result()
 
 
 @app.command()

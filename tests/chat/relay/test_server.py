@@ -1,7 +1,9 @@
 import asyncio
+import contextlib
 import hashlib
 import random
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,9 +30,10 @@ from bellwire.chat.identity import Identity
 from bellwire.chat.relay import server
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.frames import Reason
+from bellwire.chat.relay.jobs import Job, Outcome
 from bellwire.chat.relay.listening import WINDOW
 from bellwire.chat.relay.rates import MAX_SOURCES, Rates, source_of
-from bellwire.chat.relay.server import RelayLimits
+from bellwire.chat.relay.server import Relay, RelayLimits
 from bellwire.chat.relay.store import APPLICATION_ID, RelayStore, StoreLimits
 
 VERSION_1 = f"""
@@ -513,6 +516,42 @@ def test_a_relay_that_cannot_store_says_so_and_forgets_nothing(
             await drop(owner, 3)
             await owner.listen()
             assert await take(owner, 2) == [1, 3]
+
+    run(story())
+
+
+def test_a_relay_whose_work_ends_unforeseen_says_so_to_whoever_runs_it(tmp_path: Path) -> None:
+    class Broken(RelayStore):
+        def run(self, jobs: Sequence[Job], forget: Sequence[int] = ()) -> list[Outcome]:
+            raise MemoryError
+
+    async def story() -> None:
+        with contextlib.closing(Broken(tmp_path)) as store:
+            relay = Relay(store)
+            host, port = await relay.start("127.0.0.1", 0)
+            try:
+                working = asyncio.create_task(relay.working())
+                async with await RelayClient.connect(f"ws://{host}:{port}") as line:
+                    await line.login(OWNER)
+                    asked = asyncio.create_task(line.open_mailbox(mailbox(1), right(1)))
+                    with pytest.raises(MemoryError):
+                        await working
+                    asked.cancel()
+                    await asyncio.gather(asked, return_exceptions=True)
+            finally:
+                await relay.stop()
+
+    run(story())
+
+
+def test_a_relay_that_is_stopped_works_no_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        with contextlib.closing(RelayStore(tmp_path)) as store:
+            relay = Relay(store)
+            await relay.start("127.0.0.1", 0)
+            working = asyncio.create_task(relay.working())
+            await relay.stop()
+            await working
 
     run(story())
 

@@ -161,6 +161,17 @@ class Relay:
             if each.door is door:
                 each.hang_up()
 
+    async def working(self) -> None:
+        """Return when it is stopped; whatever ended its work otherwise is raised.
+
+        A relay whose store or clockwork failed in a way that nobody foresaw takes what it can never
+        store: whoever runs it lets the process end.
+        """
+        ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            if not task.cancelled():
+                task.result()
+
     async def stop(self) -> None:
         """Take nothing more, finish the batch under way, and hang up."""
         for door in self._doors:
