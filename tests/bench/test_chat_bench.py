@@ -13,6 +13,7 @@ NAMES = [
     "fresh_p99_ms",
     "pool_p50_ms",
     "pool_p99_ms",
+    "pool_without_pad",
     "relay_messages_per_s",
     "relay_vs_websockets_json",
     "relay_vs_nats",

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+import secrets
 import socket
 from typing import Final, Protocol
 
@@ -101,6 +102,10 @@ class WebSocket:
         return data
 
 
+_RUN: Final = secrets.token_bytes(32)
+"""Of this process: what an earlier one left at the relay is not its own."""
+
+
 class Owner:
     """One account with one mailbox at a relay of bellwire.
 
@@ -111,7 +116,7 @@ class Owner:
     """
 
     def __init__(self, port: int, number: int, *, listen: bool) -> None:
-        seed = hashlib.sha512(b"bench chat" + number.to_bytes(8, "big")).digest()
+        seed = hashlib.sha512(_RUN + number.to_bytes(8, "big")).digest()
         self.right = seed[:32]
         self.line = WebSocket(port)
         _log_in(self.line, Identity(Secret(seed[:SEED_BYTES])))
@@ -243,12 +248,13 @@ class Nats:
             _provide(self.sender, number, listen=listen)
             self.sender.sendall(f"SUB ack.{number} 1\r\n".encode())
             reply = f" ack.{number}"
+        subject = f"kept.{number}" if stream else f"passing.{number}"
+        head = f"PUB {subject}{reply} {MESSAGE_BYTES}\r\n".encode()
         if listen:
             self.receiver = _nats(port)
-            subject = f"deliver.{number}" if stream else f"bench.{number}"
+            subject = f"deliver.{number}" if stream else subject
             self.receiver.sendall(f"SUB {subject} 1\r\nPING\r\n".encode())
             _until(self.receiver, b"PONG\r\n")
-        head = f"PUB bench.{number}{reply} {MESSAGE_BYTES}\r\n".encode()
         self._message = head + _MESSAGE + b"\r\n"
         self._came = _Count(_MESSAGE[-8:] + b"\r\n")
         self._done = _Count(b'"seq":')
@@ -325,16 +331,18 @@ def _provide(line: socket.socket, number: int, *, listen: bool) -> None:
             "STREAM.CREATE.bench",
             {
                 "name": "bench",
-                "subjects": ["bench.*"],
+                "subjects": ["kept.*"],
                 "storage": "file",
                 "retention": "workqueue",
             },
-        )
+        ),
+        # What an earlier run left for somebody away is not this run's.
+        ("STREAM.PURGE.bench", {"filter": f"kept.{number}"}),
     ]
     if listen:
         config = {
             "durable_name": f"c{number}",
-            "filter_subject": f"bench.{number}",
+            "filter_subject": f"kept.{number}",
             "deliver_subject": f"deliver.{number}",
             "ack_policy": "explicit",
             "max_ack_pending": 1000,
