@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 import ssl
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -278,6 +280,11 @@ class Running:
             await asyncio.gather(task, return_exceptions=True)
             self.guard.end(remove=True)
             self.firewall.close()
+            with warnings.catch_warnings():
+                # httpcore closes a connection whose TLS handshake fails, but leaves one whose
+                # handshake is cancelled, as here, to the garbage collector.
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
 
     async def until(self, condition: Callable[[State], object]) -> State:
         while not condition(self.guard.state):
@@ -414,9 +421,14 @@ class Liar:
 
     @contextlib.asynccontextmanager
     async def run(self) -> Any:
+        talks: set[asyncio.Task[Any]] = set()
+
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.asked += 1
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            current = asyncio.current_task()
+            assert current is not None
+            talks.add(current)
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 head = await reader.readuntil(b"\r\n\r\n")
                 if b"/status/ws" in head:
                     writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
@@ -424,13 +436,17 @@ class Liar:
                     writer.write(self._words)
                 await writer.drain()
                 await reader.read()
-            writer.close()
+            writer.transport.abort()
 
         server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=self._tls)
         try:
             yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
             server.close()
+            for each in talks:
+                each.cancel()
+            await asyncio.gather(*talks)
+            await asyncio.sleep(0)  # a transport that was aborted closes in the loop's next round
 
 
 def answer(body: bytes) -> bytes:

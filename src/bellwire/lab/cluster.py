@@ -10,6 +10,7 @@ import queue
 import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import asdict
 from typing import Any
 
@@ -136,12 +137,16 @@ class _Crew:
             raise ClusterLost(self._address, f"{gone} of the scheduler", "none")
 
     def _row(self, future: Any, job: Job) -> AnyRow:
-        if future.status == "cancelled":
-            raise ClusterLost(self._address, "an answer of the scheduler", "the end of its jobs")
-        failed = self._asked(future.exception)
-        if failed is not None:
-            raise self._explained(failed) from failed
-        version, plain = self._asked(future.result)
+        try:
+            failed = self._asked(future.exception)
+            if failed is not None:
+                raise self._explained(failed) from failed
+            version, plain = self._asked(future.result)
+        except CancelledError as error:
+            # Dask cancels every job whose scheduler went away, also one that was done and whose
+            # row is only now fetched.
+            ended = "the end of its jobs"
+            raise ClusterLost(self._address, "an answer of the scheduler", ended) from error
         if version != __version__:
             raise ClusterUnfit(
                 f"expected bellwire {__version__} on the workers of {self._address}, got {version}"
