@@ -19,8 +19,9 @@ from tests.node.test_door import Doors, doors
 from tests.node.test_fresh import warm
 
 from bellwire.base.detections import Side
-from bellwire.chat.messenger.engine import Messenger, Setup
+from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
+from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.views import Mode
 from bellwire.chat.pads import Policy
 from bellwire.etsi014.exchange import Key

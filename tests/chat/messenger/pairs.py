@@ -9,8 +9,9 @@ from typing import TypeVar
 from tests.chat.messenger.servers import Link, Server
 from tests.chat.store.people import open_person
 
-from bellwire.chat.messenger.engine import Messenger, Setup
+from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
+from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.views import Alert, Event, Line
 
 T = TypeVar("T")

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from bellwire.bench.model import Figure
-from bellwire.chat.messenger.engine import Messenger, Setup
+from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
+from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.views import Event, LineChanged, Mode
 from bellwire.chat.store.person import Person
 from bellwire.crypto.kek.key_file import KeyFiles

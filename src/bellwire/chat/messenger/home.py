@@ -19,8 +19,9 @@ from bellwire.base.private import own_folder, write_whole
 from bellwire.chat.card import MAX_WORD_BYTES, Card, is_relay
 from bellwire.chat.errors import ChatMisuse, HomeUnusable
 from bellwire.chat.messenger.account import Account, relay_account
-from bellwire.chat.messenger.engine import Messenger, Setup
+from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
+from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.store.person import Person
 from bellwire.crypto.kek.sources import parse_source
 from bellwire.etsi014.fresh import FreshClient
