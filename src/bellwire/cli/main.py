@@ -60,6 +60,7 @@ COMMANDS: dict[str, Entry] = {
     "accounts": Entry("bellwire.cli.accounts", "Who may ask a console, and as what."),
     "chat": Entry("bellwire.cli.chat", "Talk with people, every message under its own pad."),
     "relay": Entry("bellwire.cli.relay", "Carry messages between people who may be away."),
+    "admission": Entry("bellwire.cli.admission", "How newcomers are judged."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
     "guard": Entry("bellwire.cli.guard", "Packets pass while the link is well, in the kernel."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
