@@ -3,7 +3,6 @@
 BellwireError
 ├── UsageError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
-│   ├── HandleMalformed       a handle or a prefix is not in its one form
 │   ├── AttachmentUnusable    a file cannot be attached, or an attachment cannot be saved
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
 │   ├── HomeUnusable          a person of this machine is not there, or has a file that is none
@@ -46,10 +45,6 @@ class ChatMisuse(UsageError):
 
 class AttachmentUnusable(UsageError):
     """A file cannot be attached, or an attachment is not here or cannot be written there."""
-
-
-class HandleMalformed(UsageError):
-    """A handle, or the beginning of one, is not in the one form in which handles are written."""
 
 
 class ContactUnknown(UsageError):

@@ -140,7 +140,7 @@ def new(
     """Make a person of this machine, with a store of their own, and print their contact link."""
     import asyncio
 
-    from bellwire.chat.accounts.handles import canonical
+    from bellwire.base.handles import canonical
     from bellwire.chat.messenger.home import Home, make
 
     if (site is None) == (profile is None) or site not in {None, "a", "b"}:

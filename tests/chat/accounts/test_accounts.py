@@ -23,6 +23,7 @@ from tests.chat.accounts.people import (
 )
 from tests.chat.relay.running import run
 
+from bellwire.base.handles import HandleMalformed
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts import answers, requests
 from bellwire.chat.accounts.client import AccountClient
@@ -34,7 +35,6 @@ from bellwire.chat.accounts.store import AccountStore
 from bellwire.chat.errors import (
     AccountRefused,
     ChatMisuse,
-    HandleMalformed,
     RelayChanged,
     RelayRefused,
     RelayUnreachable,

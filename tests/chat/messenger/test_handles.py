@@ -12,12 +12,12 @@ from tests.chat.messenger.pairs import User, until, user
 from tests.chat.messenger.servers import Link, Server
 from tests.chat.relay.running import Process, run
 
+from bellwire.base.handles import HandleMalformed
 from bellwire.chat.accounts import password
 from bellwire.chat.accounts.fields import AccountReason, Visibility
 from bellwire.chat.errors import (
     AccountRefused,
     ChatMisuse,
-    HandleMalformed,
     IdentityChanged,
     RelayChanged,
 )

@@ -11,12 +11,12 @@ import json
 import secrets
 from typing import Final
 
+from bellwire.base.handles import is_canonical
 from bellwire.chat.accounts import answers, requests
 from bellwire.chat.accounts.admission import Admission
 from bellwire.chat.accounts.answers import Answer
 from bellwire.chat.accounts.directory import Directory
 from bellwire.chat.accounts.fields import TOKEN_BYTES, AccountReason, Visibility
-from bellwire.chat.accounts.handles import is_canonical
 from bellwire.chat.accounts.ledger import Account, Ledger, Seat
 from bellwire.chat.accounts.requests import Request, proof_text
 from bellwire.chat.accounts.rules import NotDone, Rules

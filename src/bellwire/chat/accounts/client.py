@@ -7,13 +7,13 @@ own, without a session, and the relay does not learn who looks for whom.
 import asyncio
 import time
 
+from bellwire.base.handles import canonical, canonical_prefix
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts import answers, requests
 from bellwire.chat.accounts import password as passwords
 from bellwire.chat.accounts.answers import Device, Session, Stock
 from bellwire.chat.accounts.asking import Asking
 from bellwire.chat.accounts.fields import MAX_AT_ONCE, MAX_DEVICE_CHARS, Visibility
-from bellwire.chat.accounts.handles import canonical, canonical_prefix
 from bellwire.chat.accounts.line import Line
 from bellwire.chat.accounts.requests import claim_text, proof_text
 from bellwire.chat.accounts.somebody import Somebody, read_taken

@@ -9,9 +9,9 @@ Source: spec/accounts.md, 5.
 
 from typing import Final
 
+from bellwire.base.handles import is_canonical_prefix
 from bellwire.chat.accounts import answers, requests
 from bellwire.chat.accounts.fields import AccountReason, Visibility
-from bellwire.chat.accounts.handles import is_canonical_prefix
 from bellwire.chat.accounts.ledger import Ledger, Seat
 from bellwire.chat.accounts.requests import claim_text
 from bellwire.chat.accounts.rules import NotDone, Rules

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bellwire.base.handles import skeleton
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts.fields import DEVICE_BYTES, Visibility
-from bellwire.chat.accounts.handles import skeleton
 from bellwire.chat.identity import SEED_BYTES, Identity
 
 

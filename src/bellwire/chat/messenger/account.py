@@ -16,11 +16,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from bellwire.base.handles import canonical
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts.answers import Device, Session
 from bellwire.chat.accounts.client import AccountClient
 from bellwire.chat.accounts.fields import AccountReason, Visibility
-from bellwire.chat.accounts.handles import canonical
 from bellwire.chat.accounts.somebody import Somebody
 from bellwire.chat.accounts.stock import replenish
 from bellwire.chat.card import Card

@@ -1,4 +1,4 @@
-"""Names of accounts: one way to write each, and none that looks like another's.
+"""Names of people and devices: one way to write each, and none that looks like another's.
 
 A handle is ASCII, lower case. Two handles that differ only in characters which many typefaces draw
 alike count as one: the skeleton of both is the same, after the manner of Unicode TS 39, section 4,
@@ -8,7 +8,7 @@ for the few characters that a handle can have.
 import re
 from typing import Final
 
-from bellwire.chat.errors import HandleMalformed
+from bellwire.base.errors import UsageError
 
 MIN_CHARS: Final = 3
 MAX_CHARS: Final = 32
@@ -17,6 +17,10 @@ MIN_PREFIX_CHARS: Final = 2
 _HANDLE: Final = re.compile(rf"[a-z][a-z0-9_-]{{{MIN_CHARS - 1},{MAX_CHARS - 1}}}")
 _PREFIX: Final = re.compile(rf"[a-z][a-z0-9_-]{{{MIN_PREFIX_CHARS - 1},{MAX_CHARS - 1}}}")
 _ALIKE: Final = (("0", "o"), ("1", "l"), ("i", "l"), ("_", "-"), ("rn", "m"), ("vv", "w"))
+
+
+class HandleMalformed(UsageError):
+    """A handle, or the beginning of one, that is not in its one form."""
 
 
 def canonical(text: str) -> str:

@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bellwire.chat.accounts.handles import (
+from bellwire.base.handles import (
+    HandleMalformed,
     canonical,
     canonical_prefix,
     is_canonical,
     is_canonical_prefix,
     skeleton,
 )
-from bellwire.chat.errors import HandleMalformed
 
 
 @pytest.mark.parametrize(
