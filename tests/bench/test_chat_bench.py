@@ -7,13 +7,15 @@ import pytest
 
 from bellwire.bench.chat import figures, latency
 from bellwire.bench.chat.wire import _Count
+from bellwire.chat.messenger.views import Mode
 
 NAMES = [
     "fresh_p50_ms",
     "fresh_p99_ms",
     "pool_p50_ms",
     "pool_p99_ms",
-    "pool_without_pad",
+    "fresh_pad_bytes",
+    "pool_pad_bytes",
     "relay_messages_per_s",
     "relay_vs_websockets_json",
     "relay_vs_nats",
@@ -44,6 +46,12 @@ def test_messages_come_under_pad_and_every_relay_carries_what_it_is_given(
         assert ratio is not None
         assert ratio > 0
         assert math.isfinite(ratio)
+
+
+def test_a_message_that_went_without_pad_ends_the_measurement() -> None:
+    timed = {Mode.POOL: latency._Timed([5.0] * 3, without=1, pad=1048.0)}
+    with pytest.raises(ArithmeticError, match="3 messages in pool mode under pad, got 1 without"):
+        latency._figures(timed)
 
 
 def test_without_nats_server_there_are_no_ratios_to_it() -> None:

@@ -2,8 +2,8 @@
 
 A content has two parts: what it is about (kind, id, time, what it refers to), and its text. The
 text is what goes under one-time pad, byte by byte; the rest is sealed beside it and covered by the
-same one-time tag, so that no pad is spent on it. Texts over `PART_BYTES` travel as several parts of
-one id. Layouts are in spec/chat.md, 5.
+same one-time tag, so that no pad is spent on it. Texts over `PART_BYTES`, or longer than what any
+pad has left, travel as several parts of one id. Layouts are in spec/chat.md, 5.
 """
 
 import struct
@@ -193,19 +193,51 @@ def id_of(head: bytes) -> bytes | None:
     return _HEAD.unpack_from(head)[2] if len(head) >= _HEAD.size else None
 
 
-def split(content: Content) -> list[Content]:
-    """The parts in which a content of any permitted length travels.
+def split(content: Content, sizes: Sequence[int] | None = None) -> list[Content]:
+    """The parts in which a content of any permitted length travels; they may cut a character.
 
-    Only the last may be shorter than `PART_BYTES`; parts may cut a character.
+    Args:
+        content: Whole.
+        sizes: Bytes of text of each part, as `cut_along` gives them; None: all but the last have
+            `PART_BYTES`.
     """
     text = content.text
     if content.kind is ContentKind.CHUNK:
         return [content]
-    count = max(1, -(-len(text) // PART_BYTES))
-    return [
-        replace(content, text=text[n * PART_BYTES : (n + 1) * PART_BYTES], part=n, parts=count)
-        for n in range(count)
-    ]
+    if sizes is None:
+        sizes = [min(PART_BYTES, len(text) - at) for at in range(0, len(text), PART_BYTES)] or [0]
+    parts, at = [], 0
+    for number, size in enumerate(sizes):
+        part = replace(content, text=text[at : at + size], part=number, parts=len(sizes))
+        parts.append(part)
+        at += size
+    return parts
+
+
+def cut_along(content: Content, rooms: Sequence[int], least: int) -> list[int] | None:
+    """How to cut a content whose parts go under several pads, each used up before the next.
+
+    Args:
+        content: Whole.
+        rooms: Bytes of text for which each pad has room, in the order in which pads serve.
+        least: Bytes of room that each part after a pad's first takes beside its text.
+
+    Returns:
+        Bytes of text of each part; None if it goes as `split` has it by itself, or does not fit.
+    """
+    left = len(content.text)
+    whole = left <= PART_BYTES and max(rooms, default=0) >= left
+    if whole or content.kind not in _HAS_PARTS:
+        return None
+    sizes = []
+    for each in rooms:
+        room = each
+        while left and room > 0:
+            size = min(room, left, PART_BYTES)
+            sizes.append(size)
+            left -= size
+            room -= size + least
+    return None if left or len(sizes) > MAX_PARTS else sizes
 
 
 def join(parts: Sequence[Content]) -> Content:

@@ -24,6 +24,7 @@ class Link:
         eve: Whether sessions are aborted.
         down: The SAE whose server does not answer.
         loses: Keys that are lost when they are fetched next.
+        pieces: Bytes of the pieces in which the stock lies: no key is longer; None: one piece.
         lost: How often a key was asked for that is not there.
     """
 
@@ -32,6 +33,7 @@ class Link:
         self.eve = False
         self.down = ""
         self.loses = 0
+        self.pieces: int | None = None
         self.lost = 0
         self.drawn = random.Random(seed)
         self.waiting: dict[tuple[str, str], bytes] = {}
@@ -94,7 +96,8 @@ class Server:
     async def get_keys(self, slave: str, number: int = 1, bits: int | None = None) -> list[Key]:
         self._up()
         size = (bits or 256) // 8
-        if number * size > self.link.stock:
+        pieces = self.link.pieces or self.link.stock
+        if size > pieces or number > self.link.stock // pieces * (pieces // size):
             raise KmeUnavailable("too few keys")
         self.link.stock -= number * size
         keys = []

@@ -3,6 +3,8 @@
 The services are those of `bellwire up`, on this machine; both people's messengers are in one other
 process, each with its store on disk and its own site's node. A message has 1,024 bytes and begins
 when the one before it was shown; it is over with when the other messenger tells its screen of it.
+One under pad from stock begins, besides, once that pad is there and the nodes have filled their
+stock again, as between people who type: said without a pause, it would be timed while they distil.
 """
 
 import asyncio
@@ -13,7 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +24,57 @@ from bellwire.bench.model import Figure
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.looking import Setup
+from bellwire.chat.messenger.sending import FILL_BELOW
 from bellwire.chat.messenger.views import Event, LineChanged, Mode
 from bellwire.chat.store.person import Person
 from bellwire.crypto.kek.key_file import KeyFiles
-from bellwire.etsi014.fresh import FreshClient
+from bellwire.etsi014.exchange import NO_EXTRAS, Extras, Key
+from bellwire.etsi014.fresh import FreshClient, FreshPad
 from bellwire.etsi014.profile import read_profile
 
 TEXT: Final = "x" * 1024
 WARM: Final = 3
 """Messages before those that are timed: the first compile and connect."""
 
+STOCK_BITS: Final = 100_000
+"""To which the nodes fill their stock."""
+
+_LOOK_S: Final = 0.02
 _PATIENCE_S: Final = 120.0
 _PORTS: Final = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B")
+
+
+@dataclass(slots=True)
+class _Timed:
+    """Messages of one mode.
+
+    Attributes:
+        times: Of each in milliseconds, ascending.
+        without: How many came without pad.
+        pad: Bytes of pad that one of them took, with all that is taken beside its text.
+    """
+
+    times: list[float]
+    without: int
+    pad: float
+
+
+class _Counting(FreshClient):
+    """Counts the bytes of pad that it was given as master."""
+
+    given = 0
+
+    async def fresh(self, slave: str, bits: int) -> FreshPad:
+        made = await super().fresh(slave, bits)
+        self.given += len(made.pad)
+        return made
+
+    async def get_keys(
+        self, slave: str, number: int = 1, bits: int | None = None, extras: Extras = NO_EXTRAS
+    ) -> list[Key]:
+        keys = await super().get_keys(slave, number, bits, extras)
+        self.given += sum(len(each.key) for each in keys)
+        return keys
 
 
 def run(folder: Path, relay_port: int, fresh: int, pool: int) -> list[Figure]:
@@ -44,30 +86,40 @@ def run(folder: Path, relay_port: int, fresh: int, pool: int) -> list[Figure]:
         fresh: Messages, each under the pad of a session of its own.
         pool: Messages under pad from stock.
 
-    Without a pause, people say more than a link makes pad for: what of stock was said without pad
-    is counted, and not timed.
-
     Raises:
-        ArithmeticError: a session gave no pad, or no message from stock had one.
-        TimeoutError: one did not come.
+        ArithmeticError: a session gave no pad, or a message found none though there was enough.
+        TimeoutError: one did not come, or no pad for one.
     """
     state = folder.joinpath("sites")
     with _services(state):
-        times = asyncio.run(_talk(folder, state, f"ws://127.0.0.1:{relay_port}", fresh, pool))
-    sessions, stock = (sorted(each) for each in times)
-    if len(sessions) < fresh or not stock:
-        raise ArithmeticError(
-            f"expected pad for {fresh} and for {pool} messages, got it for {len(sessions)} and "
-            f"{len(stock)}"
-        )
-    unit = "ms, 1 kB from send to display, both sites on this machine"
-    return [
-        Figure("fresh_p50_ms", _quantile(sessions, 0.5), f"{unit}; {fresh} messages"),
-        Figure("fresh_p99_ms", _quantile(sessions, 0.99), f"{unit}; {fresh} messages"),
-        Figure("pool_p50_ms", _quantile(stock, 0.5), f"{unit}; {len(stock)} messages"),
-        Figure("pool_p99_ms", _quantile(stock, 0.99), f"{unit}; {len(stock)} messages"),
-        Figure("pool_without_pad", pool - len(stock), f"of {pool} messages without a pause"),
-    ]
+        try:
+            timed = asyncio.run(_talk(folder, state, f"ws://127.0.0.1:{relay_port}", fresh, pool))
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"expected {fresh + pool} messages, and pad for each, within {_PATIENCE_S:g} s"
+            ) from error
+    return _figures(timed)
+
+
+def _figures(timed: Mapping[Mode, _Timed]) -> list[Figure]:
+    found: list[Figure] = []
+    for mode, each in timed.items():
+        name, count = mode.value, len(each.times)
+        if each.without:
+            raise ArithmeticError(
+                f"expected each of {count} messages in {name} mode under pad, got {each.without} "
+                "without"
+            )
+        unit = f"ms, 1 kB from send to display, both sites on this machine; {count} messages"
+        found += [
+            Figure(f"{name}_p50_ms", _quantile(each.times, 0.5), unit),
+            Figure(f"{name}_p99_ms", _quantile(each.times, 0.99), unit),
+        ]
+    for mode, each in timed.items():
+        unit = f"bytes of pad a message of {len(TEXT):,} bytes, {mode.value} mode"
+        share = each.pad / len(TEXT)
+        found.append(Figure(f"{mode.value}_pad_bytes", each.pad, unit, "its text", share))
+    return found
 
 
 @contextlib.contextmanager
@@ -76,6 +128,7 @@ def _services(state: Path) -> Iterator[None]:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("BELLWIRE_")},
         **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in _PORTS},
+        "BELLWIRE_DISTILL__TARGET_STOCK_BITS": str(STOCK_BITS),
     }
     with subprocess.Popen(
         [sys.executable, "-m", "bellwire", "up", "--json", "--state", str(state)],
@@ -93,38 +146,56 @@ def _services(state: Path) -> Iterator[None]:
             child.wait(_PATIENCE_S)
 
 
-async def _talk(
-    folder: Path, state: Path, relay: str, fresh: int, pool: int
-) -> tuple[list[float], list[float]]:
+async def _talk(folder: Path, state: Path, relay: str, fresh: int, pool: int) -> dict[Mode, _Timed]:
     async with (
         asyncio.timeout(_PATIENCE_S),
-        _user(folder.joinpath("one"), state, "app-a", relay) as alice,
-        _user(folder.joinpath("two"), state, "app-b", relay) as bob,
+        _user(folder.joinpath("one"), state, "app-a", relay) as (alice, server),
+        _user(folder.joinpath("two"), state, "app-b", relay) as (bob, _),
     ):
         await bob.add(await alice.invite())
         contact = await _known(alice)
         await _known(bob)
         events = bob.subscribe()
-        times = []
+        timed = {}
         for mode, count in ((Mode.FRESH, fresh), (Mode.POOL, pool)):
+            left, given = (await alice.conversation(contact)).pad_bytes, server.given
             await alice.set_mode(contact, mode)
-            every = [await _once(alice, contact, events) for _ in range(WARM + count)]
-            times.append([took for took, padded in every[WARM:] if padded])
-        return times[0], times[1]
+            every = []
+            for _ in range(WARM + count):
+                if mode is Mode.POOL:
+                    await _at_rest(alice, contact, server)
+                every.append(await _once(alice, contact, events))
+            taken = server.given - given + left - (await alice.conversation(contact)).pad_bytes
+            times = sorted(took for took, _ in every[WARM:])
+            without = sum(not padded for _, padded in every)
+            timed[mode] = _Timed(times, without, taken / len(every))
+        return timed
 
 
 @contextlib.asynccontextmanager
-async def _user(folder: Path, state: Path, sae: str, relay: str) -> AsyncIterator[Messenger]:
+async def _user(
+    folder: Path, state: Path, sae: str, relay: str
+) -> AsyncIterator[tuple[Messenger, _Counting]]:
     profile = read_profile(state, sae)
     person = await asyncio.to_thread(Person, folder, KeyFiles(folder.joinpath("keks")))
     try:
         async with (
-            FreshClient(profile.kme, profile.credentials) as server,
+            _Counting(profile.kme, profile.credentials) as server,
             Messenger(person, Setup(sae, relay, Site(server, profile.sae))) as messenger,
         ):
-            yield messenger
+            yield messenger, server
     finally:
         await asyncio.to_thread(person.close)
+
+
+async def _at_rest(messenger: Messenger, contact: bytes, server: FreshClient) -> None:
+    """Wait until there is pad for a message, and the nodes make no more."""
+    while True:
+        left = (await messenger.conversation(contact)).pad_bytes
+        status = await server.status("app-b")
+        if left >= FILL_BELOW and status.stored_key_count * status.key_size >= STOCK_BITS:
+            return
+        await asyncio.sleep(_LOOK_S)
 
 
 async def _known(messenger: Messenger) -> bytes:
@@ -151,5 +222,5 @@ async def _once(
             return took * 1e3, event.line.protection.is_one_time
 
 
-def _quantile(ordered: list[float], share: float) -> float:
+def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

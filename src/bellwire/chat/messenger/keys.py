@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bellwire.base.secret import Secret
+from bellwire.chat.content import PART_BYTES
+from bellwire.chat.pads import PAD_ID_BYTES
 from bellwire.chat.store.offers import MAX_KEY_ID_BYTES, MAX_KEYS
 from bellwire.chat.store.pads import SOURCES
 from bellwire.etsi014.errors import KmeUnavailable
@@ -20,8 +22,10 @@ from bellwire.etsi014.messages import Status
 FILL_BYTES: Final = 4096
 """Pad that is fetched ahead at once, if the stock allows it."""
 
-LEAST_BYTES: Final = 256
-_KEY_BITS: Final = 8192
+AHEAD_BYTES: Final = 1024
+"""Less than that is not fetched ahead: many small pads cut what is said into many messages."""
+
+_KEY_BITS: Final = 2048
 
 
 class KeyServer(Protocol):
@@ -59,29 +63,41 @@ class Stock:
     pad: Secret
 
 
-async def draw(server: KeyServer, slave: str, status: Status, least: int = 0) -> Stock:
+async def draw(server: KeyServer, slave: str, status: Status, least: int) -> Stock:
     """A pad of `FILL_BYTES` or `least` from stock; less, but not than `least`, if it is low.
+
+    A key lies in one piece at its server, whose stock is in many: where long keys are refused, keys
+    of the server's own size are asked for, in which it counts its stock.
 
     Raises:
         Etsi014Error: as `AsyncClient.get_keys`.
     """
-    bits = max(8, min(_KEY_BITS, status.max_key_size) // 8 * 8)
+    longest = max(8, min(_KEY_BITS, status.max_key_size) // 8 * 8)
     most = max(1, min(MAX_KEYS, status.max_key_per_request))
+    usual = longest
     wanted = max(FILL_BYTES, least)
     while True:
+        # So long that as many as one request may ask for are enough.
+        bits = min(longest, max(usual, -(-wanted // most) * 8))
         number = min(most, -(-8 * wanted // bits))
         try:
             keys = await server.get_keys(
                 slave, number, bits if number > 1 else min(bits, 8 * wanted)
             )
         except KmeUnavailable:
-            wanted //= 2
-            if wanted < max(LEAST_BYTES, least):
+            if usual > status.key_size >= 8:
+                usual = status.key_size // 8 * 8
+            elif wanted > least:
+                wanted = max(wanted // 2, least)
+            else:
                 raise
             continue
-        if any(len(each.key_id) > MAX_KEY_ID_BYTES for each in keys):
+        key_ids = tuple(each.key_id for each in keys)
+        if any(len(each) > MAX_KEY_ID_BYTES for each in key_ids):
             raise KmeUnavailable("expected ids of keys of at most 64 characters, got longer ones")
-        return Stock(tuple(each.key_id for each in keys), joined(keys))
+        if PAD_ID_BYTES + sum(1 + len(each) for each in key_ids) > PART_BYTES:
+            raise KmeUnavailable(f"expected ids of keys that fit one offer, got {len(key_ids)}")
+        return Stock(key_ids, joined(keys))
 
 
 def joined(keys: Sequence[Key]) -> Secret:

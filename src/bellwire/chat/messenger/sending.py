@@ -15,7 +15,7 @@ from typing import Final
 
 from bellwire.chat.content import Content, ContentKind, split
 from bellwire.chat.errors import ContactUnknown, PadExhausted
-from bellwire.chat.messenger.keys import pad_id_of
+from bellwire.chat.messenger.keys import AHEAD_BYTES, pad_id_of
 from bellwire.chat.messenger.supply import Supply
 from bellwire.chat.messenger.views import (
     Alert,
@@ -35,7 +35,7 @@ from bellwire.etsi014.errors import Etsi014Error, KmeRejected, KmeUnavailable, S
 from bellwire.etsi014.record import SessionRecord
 
 AGAIN_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""After how long a message that found no pad is tried again; the last of them from then on."""
+"""After how long what found no pad is tried again; the last of them from then on."""
 
 FILL_BELOW: Final = 2048
 """Bytes of pad left under which more is fetched."""
@@ -105,15 +105,18 @@ class Sending:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self, contact: bytes, kick: asyncio.Event) -> None:
-        tries = 0
+        tries = dry = 0
         while True:
             kick.clear()
             waits = await asyncio.to_thread(self._next, contact)
             if waits is None:
-                await self._fill_ahead(contact)
-                if kick.is_set():
-                    continue
-                return
+                if await self._fill_ahead(contact):
+                    await _kicked(kick, dry)
+                    dry += 1
+                elif not kick.is_set():
+                    return
+                continue
+            dry = 0
             known, card_sae, content = waits
             if await self._one(known, card_sae, content):
                 tries = 0
@@ -122,9 +125,7 @@ class Sending:
                 await self._changed(contact, content.content_id)
                 continue
             await self._changed(contact, content.content_id)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S[min(tries, len(AGAIN_S) - 1)]):
-                    await kick.wait()
+            await _kicked(kick, tries)
             tries += 1
 
     def _next(self, contact: bytes) -> tuple[Contact, str, Content] | None:
@@ -175,7 +176,7 @@ class Sending:
             raise PadExhausted(needed)
         await self._degrade(known, content, "no pad was left")
 
-    async def _fill(self, contact: bytes, sae: str, least: int = 0) -> bool:
+    async def _fill(self, contact: bytes, sae: str, least: int = AHEAD_BYTES) -> bool:
         if not (sae and self._supply.sae):
             return False
         try:
@@ -186,20 +187,26 @@ class Sending:
         self._tell(ConversationChanged(contact))
         return True
 
-    async def _fill_ahead(self, contact: bytes) -> None:
-        """Have pad before it is needed."""
-        known, sae = await asyncio.to_thread(self._where, contact)
-        if known.mode != Mode.POOL.value or known.policy is Policy.OFF:
-            return
-        left, _ = await asyncio.to_thread(self._person.pad_left, contact)
-        if left < FILL_BELOW:
-            await self._fill(contact, sae)
+    async def _fill_ahead(self, contact: bytes) -> bool:
+        """Have pad before it is needed; whether there is still too little of it."""
+        sae = await asyncio.to_thread(self._wants_pad, contact)
+        if not (sae and self._supply.sae):
+            return False
+        await self._fill(contact, sae)
+        return bool(await asyncio.to_thread(self._wants_pad, contact))
 
-    def _where(self, contact: bytes) -> tuple[Contact, str]:
+    def _wants_pad(self, contact: bytes) -> str:
+        """The SAE with which we want pad from stock; empty if there is none, or pad enough."""
         with self._person.working() as work:
-            route = work.routes.get(contact)
-            sae = "" if route is None or route.card is None else route.card.sae
-            return work.contacts.get(contact), sae
+            if not work.contacts.knows(contact):
+                return ""
+            known, route = work.contacts.get(contact), work.routes.get(contact)
+            if known.mode != Mode.POOL.value or known.policy is Policy.OFF:
+                return ""
+            left, _ = work.shelf(contact).left()
+            if left >= FILL_BELOW or route is None or not work.sessions.of(contact):
+                return ""
+            return "" if route.card is None else route.card.sae
 
     # By sessions
 
@@ -289,6 +296,13 @@ class Sending:
                     work.history.not_sent(contact, content.content_id, why)
 
         await asyncio.to_thread(keep)
+
+
+async def _kicked(kick: asyncio.Event, tries: int) -> None:
+    """Wait until it is time to try again, or somebody says so."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(AGAIN_S[min(tries, len(AGAIN_S) - 1)]):
+            await kick.wait()
 
 
 _FOR_PEOPLE: Final[dict[str | None, str]] = {

@@ -13,6 +13,7 @@ from typing import Final
 
 from bellwire.chat.content import Content, ContentKind
 from bellwire.chat.messenger.keys import (
+    AHEAD_BYTES,
     Site,
     draw,
     health_of,
@@ -97,7 +98,7 @@ class Supply:
         with self._person.working() as work:
             work.records.keep(contact, name, record)
 
-    async def fill(self, contact: bytes, slave: str, least: int = 0) -> None:
+    async def fill(self, contact: bytes, slave: str, least: int = AHEAD_BYTES) -> None:
         """Fetch pad from stock for what we say, and tell the other side of what keys it is.
 
         Args:

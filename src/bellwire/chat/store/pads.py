@@ -26,6 +26,7 @@ from bellwire.base.secret import Secret
 from bellwire.chat.errors import ChatMisuse, PadMissing, PadSpent, StoreCorrupt
 from bellwire.chat.pads import (
     MAX_PAD_BYTES,
+    MIX_BYTES,
     NO_PAD,
     OVERHEAD_BYTES,
     PAD_ID_BYTES,
@@ -255,6 +256,22 @@ class PadShelf:
             (self._contact,),
         ).fetchone()
         return total, pads
+
+    def rooms(self) -> list[int]:
+        """Bytes of text for which each pad of ours has room, in the order in which they serve.
+
+        What the next step of the ratchet may mix in is left out of the first that has it.
+        """
+        rows = self._cursor.execute(
+            "SELECT length - reached, confirmed FROM pads WHERE contact = ? AND ours = 1"
+            " AND retired = 0 AND single = 0 ORDER BY number",
+            (self._contact,),
+        ).fetchall()
+        mixed = next((at for at, (left, sure) in enumerate(rows) if sure and left >= MIX_BYTES), -1)
+        return [
+            left - OVERHEAD_BYTES - (MIX_BYTES if at == mixed else 0)
+            for at, (left, _) in enumerate(rows)
+        ]
 
     def overwrite(self) -> None:
         """Overwrite what has served, now that the transaction is durable."""

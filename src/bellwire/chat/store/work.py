@@ -8,9 +8,9 @@ from typing import Final
 
 from bellwire.base.secret import Secret
 from bellwire.chat.card import read_card
-from bellwire.chat.content import ID_BYTES, Content, ContentKind, split
+from bellwire.chat.content import ID_BYTES, Content, ContentKind, cut_along, split
 from bellwire.chat.errors import ContactUnknown
-from bellwire.chat.pads import Policy
+from bellwire.chat.pads import OVERHEAD_BYTES, Policy
 from bellwire.chat.session import Protection, seal_message, together
 from bellwire.chat.store.carrying import carry, keep_file
 from bellwire.chat.store.contacts import Contact, Contacts
@@ -119,7 +119,7 @@ class Work:
             shelf.only_single()
         protections, outgoing = [], []
         ttl_s = TYPING_TTL_S if content.kind is ContentKind.TYPING else TTL_S
-        for part in split(content):
+        for part in split(content, self._sizes(known, content, policy, fresh)):
             sealed = seal_message(session, part, shelf, policy or known.policy)
             session = sealed.session
             token = os.urandom(TOKEN_BYTES)
@@ -136,6 +136,14 @@ class Work:
             shelf.retire_single()
         self.sessions.update(number, session)
         return outgoing, together(protections)
+
+    def _sizes(
+        self, known: Contact, content: Content, policy: Policy | None, fresh: Sequence[NewPad]
+    ) -> list[int] | None:
+        """How to cut a content so that what is left of several pads serves it; None: as always."""
+        if fresh or (policy or known.policy) is Policy.OFF or not content.kind.is_padded:
+            return None
+        return cut_along(content, self.shelf(known.contact).rooms(), OVERHEAD_BYTES)
 
     def apply(  # noqa: PLR0911 - a line for each
         self,
