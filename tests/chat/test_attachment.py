@@ -138,6 +138,10 @@ def test_at_most_a_window_of_chunks_is_asked_for() -> None:
         ("invoice\u202efdp.exe", "invoicefdp.exe"),
         ("Größe 👋.png", "Größe 👋.png"),
         ("שלום.txt", "שלום.txt"),
+        ("-rf", "_rf"),
+        (" .--checkpoint-action=exec=sh x.sh", "_-checkpoint-action=exec=sh x.sh"),
+        ("\u3164\u115f\u2800", "attachment"),
+        ("a\u200b\u2060b\ufeff.txt", "ab.txt"),
         ("x" * 400 + ".tar", "x" * 196 + ".tar"),
     ],
 )
@@ -150,7 +154,7 @@ def test_no_name_is_a_path_hides_or_turns_anything(name: str) -> None:
     safe = safe_name(name)
     assert os.path.basename(safe) == safe  # noqa: PTH119 - as the system sees it
     assert safe not in {"", ".", ".."}
-    assert not safe.startswith((".", " "))
+    assert not safe.startswith((".", " ", "-"))
     assert len(safe.encode()) <= 200
     assert not any(unicodedata.category(each).startswith("C") for each in safe)
 

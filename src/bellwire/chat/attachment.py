@@ -24,6 +24,9 @@ MAX_RANGES: Final = 16
 MAX_ASKED: Final = 64
 """Chunks that are asked for at once."""
 
+_SHAPELESS: Final = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and marks, by their category, that leave a blank or nothing."""
+
 _KEY: Final = struct.Struct(">32s32sQ")
 _RANGE: Final = struct.Struct(">II")
 _NUMBER: Final = struct.Struct(">I")
@@ -167,12 +170,17 @@ def safe_name(name: str) -> str:
     """A name of a file that is none of a path, hides nothing and turns nothing around.
 
     Only what is behind the last separator stays, without control characters, signs that change
-    direction, and dots or spaces at its ends; at most 200 bytes, with the ending kept.
+    direction or have no shape, and dots or spaces at its ends; a hyphen in front, which commands
+    take for an option, becomes an underscore; at most 200 bytes, with the ending kept.
     """
     base = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
     shown = "".join(
-        each for each in base if unicodedata.category(each)[0] not in "CZ" or each == " "
+        each
+        for each in base
+        if each == " " or (unicodedata.category(each)[0] not in "CZ" and each not in _SHAPELESS)
     )
+    if shown.strip(" .").startswith("-"):
+        shown = shown.replace("-", "_", 1)
     stem, dot, ending = shown.strip(" .").rpartition(".")
     if not dot or len(ending.encode()) > 20:
         stem, dot, ending = shown.strip(" ."), "", ""

@@ -1,11 +1,12 @@
 """The commands of the line mode: `/help` and its like."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bellwire.base.errors import UsageError
+from bellwire.cli.chat_files import path_of, to_save
 from bellwire.cli.chat_place import Lab
 from bellwire.cli.chat_requests import ACTS
+from bellwire.cli.chat_table import COMMANDS, help_rows
 from bellwire.cli.chat_words import (
     conversation_words,
     file_document,
@@ -22,36 +23,8 @@ if TYPE_CHECKING:
     from bellwire.cli.chat_plain import Plain
     from bellwire.node.settings import Settings
 
-COMMANDS: Final = {
-    "help": "this list",
-    "status": "relay, link, and pad that is left",
-    "contacts": "whom we know",
-    "to NAME": "with whom we talk from now on; `me` for notes to ourselves",
-    "add LINK|FILE|@HANDLE": "add who made a contact link, or has a handle at the relay",
-    "find PREFIX": "handles at the relay that begin so, of those who want to be found",
-    "requests": "strangers who wrote first and wait to be accepted",
-    "accept N|NAME": "have one of them as a contact",
-    "decline N|NAME": "forget one of them; they are not told",
-    "block [N|NAME]": "hear somebody no more, who waits or is a contact; or who is not heard",
-    "unblock FINGERPRINT": "hear somebody again",
-    "link": "a contact link for one more person",
-    "verify [yes|no]": "the safety number, or whether it was compared and is the same",
-    "session [N]": "how the pad of the newest message, or the N-th newest, was made",
-    "search WORDS": "messages with these words",
-    "history [N]": "the newest messages",
-    "reply N TEXT": "say something about the N-th newest message",
-    "attach FILE": "send a file of up to 100 MB",
-    "save N [FOLDER]": "write the file that is the N-th newest message into a folder",
-    "edit N TEXT": "other words in place of ours",
-    "delete N": "take one of ours back, for both",
-    "resend [N]": "try now to send what was not sent",
-    "mode pool|fresh": "where pads come from: from stock, or by a session for each message",
-    "policy require|prefer|off": "what is done without pad",
-    "timer S": "messages disappear S seconds after they were read; 0: they stay",
-    "eve [off|passive|active [KIND[:SHARE]]]": "in the lab: let Eve listen, or measure",
-    "quit": "send what is left, and go",
-}
-"""What there is, and what it does."""
+_NAMES: Final = frozenset(each.name for each in COMMANDS if each.lines is not None)
+_USAGE_COLUMNS: Final = 26
 
 
 class Leave(Exception):
@@ -91,8 +64,7 @@ class Commands:
             BellwireError: it could not be done.
         """
         word, _, rest = text[1:].strip().partition(" ")
-        known = {each.split()[0] for each in COMMANDS}
-        if word not in known:
+        if word not in _NAMES:
             raise UsageError(
                 f"expected a command, got /{note_words(word[:40])}", hint="/help lists them."
             )
@@ -103,9 +75,8 @@ class Commands:
             self._plain.answer(await act(self._plain.messenger, rest.strip()))
 
     async def _help(self, _: str) -> None:
-        width = max(map(len, COMMANDS)) + 1
-        for command, does in COMMANDS.items():
-            self._plain.answer(f"/{command:<{width}} {does}")
+        for row in help_rows(window=False, columns=_USAGE_COLUMNS):
+            self._plain.answer(row)
 
     async def _quit(self, _: str) -> None:
         raise Leave
@@ -150,6 +121,10 @@ class Commands:
     async def _link(self, _: str) -> None:
         link = await self._plain.messenger.invite()
         self._plain.answer(link, link=link)
+
+    async def _rename(self, name: str) -> None:
+        await self._plain.messenger.rename(await self._plain.partner(), name)
+        self._plain.answer(f"they are {note_words(name)} now", name=name)
 
     async def _verify(self, said: str) -> None:
         contact = await self._plain.partner()
@@ -207,16 +182,15 @@ class Commands:
 
     async def _attach(self, path: str) -> None:
         if not path:
-            raise UsageError("expected /attach FILE")
-        line = await self._plain.messenger.attach(await self._plain.partner(), Path(path))
+            raise UsageError("expected /attach PATH")
+        line = await self._plain.messenger.attach(await self._plain.partner(), path_of(path))
         self._plain.sent(line)
         self._plain.answer(f"attached {file_words(line)}", **file_document(line))
 
     async def _save(self, rest: str) -> None:
-        which, _, folder = rest.partition(" ")
-        line = await self._pick(which)
-        place = Path(folder.strip() or ".")
-        saved = await self._plain.messenger.save(line.contact, line.message_id, place)
+        messenger = self._plain.messenger
+        line, place = await to_save(messenger, await self._plain.partner(), rest)
+        saved = await messenger.save(line.contact, line.message_id, place)
         self._plain.answer(f"saved {note_words(str(saved))}", saved=str(saved))
 
     async def _edit(self, rest: str) -> None:

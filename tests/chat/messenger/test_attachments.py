@@ -1,5 +1,6 @@
 """Files between two messengers: whole, under the protection that is shown, and saved safely."""
 
+import errno
 import os
 import random
 import stat
@@ -132,5 +133,31 @@ def test_a_file_that_is_taken_back_is_gone_at_both(tmp_path: Path) -> None:
         await until(gone)
         with pytest.raises(AttachmentUnusable, match="none of theirs"):
             await bob.messenger.save(await bob.peer(), line.message_id, tmp_path)
+
+    tell(tmp_path, story)
+
+
+def test_where_files_have_no_second_name_they_are_saved_all_the_same_and_over_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_links(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "as a memory stick says")
+
+    async def story(alice: User, bob: User, _: Link) -> None:
+        path = written(tmp_path / "home", "plan.pdf", 100)
+        await alice.messenger.attach(await alice.peer(), path)
+        line = await file_of(bob, AttachmentState.HERE)
+        monkeypatch.setattr(os, "link", without_links)
+        folder = tmp_path / "stick"
+        folder.mkdir()
+        (folder / "plan.pdf").symlink_to(tmp_path / "elsewhere")
+        peer = await bob.peer()
+        with pytest.raises(AttachmentUnusable, match="there already"):
+            await bob.messenger.save(peer, line.message_id, folder / "plan.pdf")
+        saved = await bob.messenger.save(peer, line.message_id, folder)
+        assert saved == folder / "plan (1).pdf"
+        assert saved.read_bytes() == path.read_bytes()
+        assert not (tmp_path / "elsewhere").exists()
+        assert sorted(each.name for each in folder.iterdir()) == ["plan (1).pdf", "plan.pdf"]
 
     tell(tmp_path, story)

@@ -1,15 +1,18 @@
 """Files of this machine into a conversation, and out of it.
 
 A large file is sealed into the store when it is attached, so that it may be gone or changed
-afterwards. What comes out is written under a safe name into the folder that was chosen, for its
-owner alone, and has its name only once it is whole and its hash was checked.
+afterwards. What comes out is written for its owner alone, into the folder that was chosen under a
+safe name, or as the new file that was named, never in the place of one that is there; it has its
+name only once it is whole and its hash was checked.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -30,9 +33,24 @@ BATCH: Final = 128
 
 MAX_SAME_NAME: Final = 1000
 
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK})
+"""What a file system says that has no second names for a file, as those of memory sticks."""
 
-def take_in(person: Person, contact: bytes, path: Path, now_ms: int) -> Content:
+Progress = Callable[[int, int], None]
+"""Is given bytes done, and bytes in all; on the thread that works."""
+
+
+def take_in(
+    person: Person, contact: bytes, path: Path, now_ms: int, progress: Progress | None = None
+) -> Content:
     """The message that attaches a file; a large one's chunks are in the store then.
+
+    Args:
+        person: Whose store.
+        contact: For whom.
+        path: The file.
+        now_ms: Milliseconds since the epoch.
+        progress: Is told how much of a large one is in the store.
 
     Raises:
         AttachmentUnusable: it cannot be read, is no plain file, is too large, or changes meanwhile;
@@ -58,7 +76,7 @@ def take_in(person: Person, contact: bytes, path: Path, now_ms: int) -> Content:
                     raise _changed(path)
                 return Content(ContentKind.FILE, file_id, now_ms, small_file(name, data))
             about = FileKey(os.urandom(32), _hash(file.fileno()), found.st_size, name)
-            if not _keep(person, contact, file.fileno(), file_id, about):
+            if not _keep(person, contact, file.fileno(), file_id, about, progress):
                 raise _changed(path)
             return Content(ContentKind.FILE_KEY, file_id, now_ms, about.encode())
     except OSError as error:
@@ -73,7 +91,14 @@ def _hash(descriptor: int) -> bytes:
     return found.digest()
 
 
-def _keep(person: Person, contact: bytes, descriptor: int, file_id: bytes, about: FileKey) -> bool:
+def _keep(  # noqa: PLR0917 - all of one file
+    person: Person,
+    contact: bytes,
+    descriptor: int,
+    file_id: bytes,
+    about: FileKey,
+    progress: Progress | None,
+) -> bool:
     """Seal all chunks into the store; False if they are not those that were hashed."""
     with person.working() as work:
         work.files.add(contact, file_id, about, FileState.COMING, ours=True)
@@ -90,6 +115,8 @@ def _keep(person: Person, contact: bytes, descriptor: int, file_id: bytes, about
                     total += len(chunk)
                     sealed = seal_chunk(about.key, file_id, about.size, number, chunk)
                     work.files.put(kept, number, sealed)
+            if progress is not None:
+                progress(total, about.size)
         whole = (total, found.digest()) == (about.size, about.sha256)
     finally:
         if not whole:
@@ -102,11 +129,19 @@ def _changed(path: Path) -> AttachmentUnusable:
     return AttachmentUnusable(f"expected {path} to stay as it is, got another while it was read")
 
 
-def save(person: Person, contact: bytes, file_id: bytes, folder: Path) -> Path:
-    """Write an attachment of theirs into a folder; it leaves the store. Where it is now.
+def save(person: Person, contact: bytes, file_id: bytes, place: Path) -> Path:
+    """Write an attachment of theirs; it leaves the store. Where it is now.
+
+    Args:
+        person: Whose store.
+        contact: Of whom it is.
+        file_id: Id of its message.
+        place: A folder, in which it gets its own name made safe, with a number if there is a file
+            of that name; or a new file.
 
     Raises:
-        AttachmentUnusable: it is not here, or the folder cannot be written; nothing was left there.
+        AttachmentUnusable: it is not here, the place cannot be written, or there is a file already;
+            nothing was left there.
     """
     with person.working() as work:
         kept = work.files.get(contact, file_id, ours=False)
@@ -114,15 +149,17 @@ def save(person: Person, contact: bytes, file_id: bytes, folder: Path) -> Path:
         state = "none of theirs" if kept is None else f"one that is {_WORDS[kept.state]}"
         raise AttachmentUnusable(f"expected an attachment that is here, got {state}")
     try:
-        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        into_folder = place.is_dir() or place.name in {"", ".."}
+        folder = place if into_folder else place.parent
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            written = _write(person, kept, place)
+            written = _write(person, kept, descriptor, None if into_folder else place.name)
         finally:
-            os.close(place)
+            os.close(descriptor)
+    except ValueError as error:
+        raise AttachmentUnusable("expected the name of a file, got one with a NUL in it") from error
     except OSError as error:
-        raise AttachmentUnusable(
-            f"expected to write into {folder}, got: {error.strerror}"
-        ) from error
+        raise AttachmentUnusable(f"expected to write to {place}, got: {error.strerror}") from error
     with person.working() as work:
         work.files.settle(kept, FileState.SAVED)
     return folder / written
@@ -135,10 +172,11 @@ _WORDS: Final = {
 }
 
 
-def _write(person: Person, kept: KeptFile, place: int) -> str:
+def _write(person: Person, kept: KeptFile, folder: int, called: str | None) -> str:
+    """Write it whole under another name, then give it its own; that name."""
     draft = f".bellwire-{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(draft, flags, 0o600, dir_fd=place)
+    descriptor = os.open(draft, flags, 0o600, dir_fd=folder)
     try:
         found = hashlib.sha256()
         with os.fdopen(descriptor, "wb") as file, person.working() as work:
@@ -149,22 +187,40 @@ def _write(person: Person, kept: KeptFile, place: int) -> str:
             os.fsync(file.fileno())
         if found.digest() != kept.about.sha256:
             raise AttachmentUnusable("expected the file that its sender hashed, got another")
-        name = _link(draft, kept.about.name, place)
+        name = _named(draft, _names(kept.about.name) if called is None else [called], folder)
     finally:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(draft, dir_fd=place)
-    os.fsync(place)
+            os.unlink(draft, dir_fd=folder)
+    os.fsync(folder)
     return name
 
 
-def _link(draft: str, name: str, place: int) -> str:
-    """Give a file its name, or one with a number, never in the place of a file that is there."""
+def _names(name: str) -> Iterator[str]:
+    """A name, and the same with numbers."""
     stem, dot, ending = name.rpartition(".")
     if not stem:
         stem, dot, ending = name, "", ""
-    for number in range(MAX_SAME_NAME):
-        tried = f"{stem} ({number}){dot}{ending}" if number else name
+    yield name
+    for number in range(1, MAX_SAME_NAME):
+        yield f"{stem} ({number}){dot}{ending}"
+
+
+def _named(draft: str, names: Iterable[str], folder: int) -> str:
+    """Give a file the first of these names that no file has."""
+    for tried in names:
         with contextlib.suppress(FileExistsError):
-            os.link(draft, tried, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+            try:
+                os.link(draft, tried, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _claim(tried, folder)
+                os.rename(draft, tried, src_dir_fd=folder, dst_dir_fd=folder)
             return tried
-    raise AttachmentUnusable(f"expected room for a file of that name, got {MAX_SAME_NAME} of them")
+    raise AttachmentUnusable("expected the name of a new file, got one that is there already")
+
+
+def _claim(name: str, folder: int) -> None:
+    """Make an empty file that was not there: what is renamed over it is in nobody's place."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(name, flags, 0o600, dir_fd=folder))

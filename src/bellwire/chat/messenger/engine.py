@@ -18,7 +18,7 @@ from bellwire.chat.accounts.somebody import Somebody
 from bellwire.chat.card import ContactLink, make_link, read_link
 from bellwire.chat.content import ID_BYTES, MAX_TEXT_BYTES, Content, ContentKind
 from bellwire.chat.errors import AttachmentUnusable, ChatMisuse, MessageUnknown
-from bellwire.chat.messenger.attaching import save, take_in
+from bellwire.chat.messenger.attaching import Progress, save, take_in
 from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.minding import Minding
 from bellwire.chat.messenger.views import (
@@ -103,8 +103,13 @@ class Messenger(Minding):
         content = self._content(ContentKind.TEXT, _words(text))
         return await self._say(contact, replace(content, kind=ContentKind.REPLY, target=target))
 
-    async def attach(self, contact: bytes, path: Path) -> Line:
+    async def attach(self, contact: bytes, path: Path, progress: Progress | None = None) -> Line:
         """Say a file of at most 100 MB; it is in the store on return, and may change afterwards.
+
+        Args:
+            contact: To whom.
+            path: The file.
+            progress: Is told, on another thread, how much of a large one is in the store.
 
         Raises:
             ContactUnknown: nobody of that fingerprint.
@@ -112,16 +117,18 @@ class Messenger(Minding):
         """
         if contact == self._me:
             raise AttachmentUnusable("expected somebody else to attach a file for, got ourselves")
-        content = await self._do(take_in, self._person, contact, path, self._now_ms())
+        content = await self._do(take_in, self._person, contact, path, self._now_ms(), progress)
         return await self._say(contact, content)
 
-    async def save(self, contact: bytes, message_id: bytes, folder: Path) -> Path:
-        """Write an attachment of theirs into a folder; it leaves the store. Where it is now.
+    async def save(self, contact: bytes, message_id: bytes, place: Path) -> Path:
+        """Write an attachment of theirs into a folder, or to a new file; it leaves the store.
+
+        Where it is now; never in the place of a file that is there.
 
         Raises:
-            AttachmentUnusable: it is not here (yet), or the folder cannot be written.
+            AttachmentUnusable: it is not here (yet), or the place cannot be written.
         """
-        path = await self._do(save, self._person, contact, message_id, folder)
+        path = await self._do(save, self._person, contact, message_id, place)
         line = await self.line(contact, message_id, ours=False)
         self._tell(AttachmentChanged(line))
         return path

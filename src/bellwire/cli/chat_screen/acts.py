@@ -12,8 +12,9 @@ from bellwire.chat.card import MAX_LINK_CHARACTERS, SCHEME
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.views import Conversation, Line, Mode
 from bellwire.chat.pads import Policy
+from bellwire.cli.chat_files import path_of
 from bellwire.cli.chat_requests import ACTS
-from bellwire.cli.chat_screen import words
+from bellwire.cli.chat_screen import files, words
 
 if TYPE_CHECKING:
     from bellwire.node.overheard import Message
@@ -74,6 +75,21 @@ class Acts:
         found = _some(line, "of yours to take back")
         await self._messenger.delete(found.contact, found.message_id)
         return f"taken back: “{words.quoted(found.text)}”"
+
+    async def attach(self, contact: bytes, rest: str, tell: Callable[[str], None]) -> str:
+        """Send a file, and say meanwhile how much of it is read."""
+        loop = asyncio.get_running_loop()
+
+        def progress(done: int, size: int) -> None:
+            loop.call_soon_threadsafe(tell, files.reading(done, size))
+
+        await self._messenger.attach(contact, path_of(rest), progress)
+        return ""
+
+    async def save(self, line: Line, place: Path) -> str:
+        """Write a file of theirs to a folder or a new file."""
+        saved = await self._messenger.save(line.contact, line.message_id, place)
+        return f"saved {await asyncio.to_thread(saved.absolute)}"
 
     async def resend(self, contact: bytes) -> str:
         """Try now what was not sent."""

@@ -24,8 +24,16 @@ class Composer(TextArea):
     class Left(Message):
         """Up was pressed on the first line."""
 
+    class Completing(Message):
+        """Tab was pressed behind what is written; without effect, it goes on to the next part."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+j,alt+enter", "new_line", show=False),
+        Binding("tab", "complete", show=False),
     ]
 
     def put(self, text: str) -> None:
@@ -49,6 +57,13 @@ class Composer(TextArea):
     def action_new_line(self) -> None:
         """Begin another line."""
         self.insert("\n")
+
+    def action_complete(self) -> None:
+        """Complete what is written up to its end, or leave for the next part."""
+        if self.text and self.cursor_location == self.document.end:
+            self.post_message(self.Completing(self.text))
+        else:
+            self.screen.focus_next()
 
     def action_cursor_up(self, select: bool = False) -> None:
         """Leave for the messages from the first line."""

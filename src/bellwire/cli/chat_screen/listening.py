@@ -13,6 +13,8 @@ from bellwire.chat.messenger.harmless import harmless
 from bellwire.chat.messenger.views import (
     Alert,
     AlertKind,
+    AttachmentChanged,
+    AttachmentState,
     ConversationChanged,
     Event,
     Line,
@@ -78,6 +80,8 @@ class Listening(View):
         match event:
             case LineChanged(line, is_new):
                 await self._changed(line, is_new)
+            case AttachmentChanged(line):
+                await self._came_on(line)
             case TypingChanged(contact, typing):
                 self._sign(contact)
                 self._entries[contact] = await self._messenger.conversation(contact)
@@ -109,6 +113,15 @@ class Listening(View):
             await self._learn(name)
             self.query_one(Messages).put(name, self._row(line))
             self.refresh_bindings()
+
+    async def _came_on(self, line: Line) -> None:
+        """More of a file is here, or with them."""
+        if line.contact == self._open:
+            if name_of(line) in self._lines:
+                await self._changed(line, False)
+        elif not line.ours and line.attachment and line.attachment.state is AttachmentState.HERE:
+            name = words.quoted(self._entries[line.contact].name, 20)
+            self._tell(f"a file of {name} is here: {words.quoted(line.text)}")
 
     def _sign(self, contact: bytes) -> None:
         self._signs[contact] = time.monotonic()

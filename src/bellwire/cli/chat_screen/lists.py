@@ -44,6 +44,7 @@ class Messages(OptionList):
         Binding("r", "app.reply", "reply"),
         Binding("e", "app.edit", "edit"),
         Binding("d", "app.take_back", "delete"),
+        Binding("w", "app.save", "save file"),
         Binding("s,enter", "app.session", "session", key_display="s"),
         Binding("escape,i", "app.write", "write", key_display="Esc"),
     ]

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from bellwire.chat.messenger.harmless import harmless
 from bellwire.chat.messenger.views import Line, Safety
 from bellwire.cli.chat_screen import qr, words
-from bellwire.cli.chat_screen.commands import COMMANDS
+from bellwire.cli.chat_table import help_rows
 
 _FRAME: Final = """
     align: center middle;
@@ -37,6 +37,7 @@ KEYS: Final = (
     ("Escape", "put away what is open: a panel, an alert, a reply"),
     ("F1  Ctrl+Q", "this help; leave (Ctrl+C as well)"),
 )
+_USAGE_COLUMNS: Final = 26
 
 
 class Panel(ModalScreen[None]):
@@ -66,7 +67,7 @@ class Panel(ModalScreen[None]):
 def help_content() -> Content:
     """Keys and commands."""
     rows = [f"{keys:<16}{does}" for keys, does in KEYS]
-    rows += ["", *(f"{each.usage:<28}{each.help}" for each in COMMANDS), ""]
+    rows += ["", *help_rows(window=True, columns=_USAGE_COLUMNS), ""]
     rows += [
         "● heard from in the last minute   ○ not   … no way to write to them yet",
         "own session: photons for this message alone   pool pad: from stock",

@@ -219,7 +219,7 @@ class View(App[None]):
         return any(each.state is LineState.NOT_SENT for each in self._lines.values())
 
     def _drop_about(self) -> None:
-        if self._about is not None and self._about[0] == "edit":
+        if self._about is not None and self._about[0] != "reply":
             self.query_one(Composer).clear()
         self._about = None
         self._put("about", None)

@@ -4,9 +4,10 @@ It decides nothing: a `Messenger` sends, receives and keeps; the window shows wh
 hands over what is typed. Words of other people come through `words`, which makes them harmless.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -17,14 +18,21 @@ from bellwire.base.errors import BellwireError, UsageError
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.harmless import harmless
 from bellwire.chat.messenger.views import Line, LineState
+from bellwire.cli.chat_files import path_of, to_save
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.acts import Acts, Laboratory, named
 from bellwire.cli.chat_screen.commands import parse
+from bellwire.cli.chat_screen.completion import complete, complete_path
 from bellwire.cli.chat_screen.composer import Composer
 from bellwire.cli.chat_screen.listening import Listening
 from bellwire.cli.chat_screen.lists import Contacts, Messages, name_of
 from bellwire.cli.chat_screen.panels import Found, Panel, SafetyPanel, help_content
 from bellwire.cli.chat_screen.view import PAGE, THEMES
+
+MAX_CHOICES: Final = 20
+"""Ways to go on with an input that are shown."""
+
+_ABOUT: Final = {"reply": "Replying to", "edit": "Editing", "save": "Folder or new file for"}
 
 
 class ChatWindow(Listening):
@@ -68,6 +76,9 @@ class ChatWindow(Listening):
             composer.put("\n".join(filter(None, (said.text, composer.text))))
 
     async def _say(self, text: str) -> str:
+        if self._about is not None and self._about[0] == "save":
+            await self._save_as(self._about[1], text)
+            return ""
         command = parse(text)
         if not isinstance(command, str):
             return await self._obey(command[0].name, command[1])
@@ -91,6 +102,16 @@ class ChatWindow(Listening):
             return False
         return True
 
+    def _beside(self, text: str, act: Callable[[], Awaitable[str]]) -> None:
+        """Do what takes its time, and meanwhile go on; what failed can be typed on from `text`."""
+
+        async def work() -> None:
+            composer = self.query_one(Composer)
+            if not await self._try(act) and not composer.text:
+                composer.put(text)
+
+        self.run_worker(work(), group="files")
+
     async def _obey(self, name: str, rest: str) -> str:
         acts = self._acts
         if name in acts.simple:
@@ -102,6 +123,8 @@ class ChatWindow(Listening):
                 "reply": lambda: acts.reply(self._latest(ours=False), rest),
                 "edit": lambda: acts.edit(self._latest(ours=True), rest),
                 "add": lambda: self._add(rest),
+                "attach": lambda: self._attach_file(rest),
+                "save": lambda: self._save_file(rest),
                 "eve": lambda: self._eve(rest),
                 "search": lambda: self._search(rest),
                 "to": lambda: self._to(rest),
@@ -113,6 +136,10 @@ class ChatWindow(Listening):
                 return await acts.delete(self._latest(ours=True))
             case "resend":
                 return await acts.resend(self._open)
+            case "contacts":
+                self.query_one(Contacts).focus()
+            case "save":
+                await self._save_file("")
             case "session":
                 lines = [each for each in self._lines.values() if self._records.get(name_of(each))]
                 await self._session(lines[-1] if lines else self._latest())
@@ -126,6 +153,33 @@ class ChatWindow(Listening):
         heard = Content("\n".join(words.overheard(await self._acts.overheard())))
         self.push_screen(Panel("what crosses in the open", heard))
         return ""
+
+    async def _attach_file(self, rest: str) -> str:
+        contact = self._open
+
+        def tell(words: str) -> None:
+            if self.is_running:
+                self._tell(words)
+
+        self._beside(f"/attach {rest}", lambda: self._acts.attach(contact, rest, tell))
+        return ""
+
+    async def _save_file(self, rest: str) -> str:
+        line, place = await to_save(self._messenger, self._open, rest)
+        self._beside(f"/save {rest}", lambda: self._acts.save(line, place))
+        return ""
+
+    async def _save_as(self, line: Line, text: str) -> None:
+        place = path_of(text)
+
+        async def save() -> str:
+            said = await self._acts.save(line, place)
+            if self._about is not None and self._about[1] == line:
+                self._about = None
+                self._put("about", None)
+            return said
+
+        self._beside(text, save)
 
     async def _add(self, rest: str) -> str:
         contact = await self._acts.add(rest)
@@ -259,6 +313,15 @@ class ChatWindow(Listening):
         self._write_about("edit", line)
         self.query_one(Composer).put(line.text)
 
+    def action_save(self) -> None:
+        """Ask where the chosen file goes."""
+        line = self._chosen()
+        if line is None or line.ours or line.attachment is None:
+            self._tell("✗ expected a file of theirs to save, got another message")
+            return
+        self._write_about("save", line)
+        self.query_one(Composer).put("./")
+
     async def action_take_back(self) -> None:
         """Take the chosen message back, at the second time."""
         line = self._chosen()
@@ -275,7 +338,7 @@ class ChatWindow(Listening):
         if line is None:
             return
         self._about = (kind, line)
-        verb = "Replying to" if kind == "reply" else "Editing"
+        verb = _ABOUT[kind]
         self._put("about", Content(f"{verb} “{words.quoted(line.text)}” (Esc: no)"))
         self.action_write()
 
@@ -297,6 +360,24 @@ class ChatWindow(Listening):
                 del self._alerts[shown.contact]
                 self._draw_alert()
             self.action_write()
+
+    @on(Composer.Completing)
+    async def _complete(self, asked: Composer.Completing) -> None:
+        if self._about is not None and self._about[0] == "save":
+            found = await asyncio.to_thread(complete_path, "", asked.text)
+        else:
+            names = [each.name for each in self._entries.values()]
+            given = await asyncio.to_thread(complete, asked.text, names)
+            if given is None:
+                self.screen.focus_next()
+                return
+            found = given
+        composer = self.query_one(Composer)
+        if composer.text != asked.text:
+            return  # typed on meanwhile
+        if found.line != asked.text:
+            composer.put(found.line)
+        self._tell("  ".join(words.quoted(each, 30) for each in found.choices[:MAX_CHOICES]))
 
     @on(Composer.Left)
     def _to_messages(self) -> None:

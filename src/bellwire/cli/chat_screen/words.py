@@ -21,6 +21,7 @@ from bellwire.chat.messenger.views import (
     Mode,
 )
 from bellwire.chat.pads import Policy
+from bellwire.cli.chat_screen.files import file_words
 from bellwire.etsi014.record import SessionRecord
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def protection(line: Line, *, by_session: bool) -> str:
     if not line.protection.is_one_time:
         return "AES only"
     if line.attachment is not None and line.attachment.chunked:
-        return "AES, key under pad"
+        return "AES-256-GCM, key under pad"
     return "own session" if by_session else "pool pad"
 
 
@@ -87,7 +88,10 @@ def message(
         parts.append((f"↳ {about} ", "italic dim"))
     if line.state is LineState.DELETED:
         return Content.assemble(*parts, ("taken back", "italic dim"))
-    parts.append((harmless(line.text, lines=True), ""))
+    if line.attachment is None:
+        parts.append((harmless(line.text, lines=True), ""))
+    else:
+        parts.append((file_words(line, line.attachment), ""))
     if line.edited:
         parts.append((" (edited)", "dim"))
     if is_notes:
