@@ -21,7 +21,7 @@ _READ_WRITE = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _CLOSE = CFUNCTYPE(c_int, c_void_p)
 _SIZE = CFUNCTYPE(c_int, c_void_p, c_int64)
 _FLAGS = CFUNCTYPE(c_int, c_void_p, c_int)
-_OPEN = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, c_void_p)
+_OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, c_void_p)
 
 
 class _Methods(Structure):
@@ -174,10 +174,11 @@ def _table(original: _Methods) -> _Methods:
     return ours
 
 
-def _open(_: int, name: bytes, file: int, flags: int, out: int) -> int:
+def _open(_: int, name: int | None, file: int, flags: int, out: int) -> int:
+    # SQLite's own pointer is handed on: the system's functions keep it, for the names beside it.
     found = int(_system.open(ctypes.addressof(_system), name, file, flags, out))
     if found == OK and name:
-        path = name.decode()
+        path = ctypes.string_at(name).decode()
         now = Path(path).read_bytes()
         state = DISK.files.get(path)
         if state is None or not state.since:

@@ -1,0 +1,1 @@
+"""What the log records, and how an entry is written: spec/ledger.md."""

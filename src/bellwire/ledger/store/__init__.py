@@ -1,0 +1,1 @@
+"""Where a log's entries, tiles and head rest."""

@@ -1,0 +1,205 @@
+"""A log's store: what is appended stays, once, in order, under the tree of RFC 6962."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.ledger.store.logs import EPOCH, batch, entry
+
+from bellwire.base.private import PathExposed
+from bellwire.ledger.errors import RangeUnusable
+from bellwire.ledger.growing import Edge, grow
+from bellwire.ledger.proofs import verify_consistency, verify_inclusion
+from bellwire.ledger.proving import Prover
+from bellwire.ledger.store.errors import (
+    LogStoreDamaged,
+    LogStoreError,
+    LogStoreUnusable,
+    SequenceGap,
+    SequenceTaken,
+)
+from bellwire.ledger.store.store import Batch, LogStore
+from bellwire.ledger.tiles import Bundle, Tile, split_bundle
+from bellwire.ledger.tree import EMPTY_ROOT, leaf_hash
+
+
+def root_of(entries: list[bytes]) -> bytes:
+    return grow(Edge(), [leaf_hash(each) for each in entries])[0].root
+
+
+def test_what_is_appended_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    assert (store.head.size, store.head.root) == (0, EMPTY_ROOT)
+    assert store.append([batch(1, 300), batch(301, 1)]) == [range(300), range(300, 301)]
+    assert store.append([batch(1, 2, "site-b")]) == [range(301, 303)]
+    head = store.head
+    store.close()
+    store.close()
+    again = LogStore(tmp_path / "log")
+    entries = [*batch(1, 301).entries, *batch(1, 2, "site-b").entries]
+    assert again.head == head
+    assert head.root == root_of(entries)
+    assert again.entries(0, 1000) == entries
+    assert again.entries(302, 1000) == entries[302:]
+    assert again.next_of("site-a", EPOCH) == 302
+    assert again.next_of("site-a", "f" * 16) == 1
+    assert again.append([batch(302, 5)]) == [range(303, 308)]
+    again.close()
+
+
+def test_an_entry_is_there_once_however_often_it_is_brought(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    store.append([batch(1, 5), batch(1, 2, "site-b"), batch(6, 5)])
+    assert store.append([batch(1, 10)]) == [(0, 1, 2, 3, 4, 7, 8, 9, 10, 11)]
+    assert store.append([batch(4, 9), batch(12, 1)]) == [
+        (3, 4, 7, 8, 9, 10, 11, 12, 13),
+        (13,),
+    ]
+    assert store.head.size == 14
+    store.close()
+    store = LogStore(tmp_path / "log")
+    assert store.append([batch(10, 4)]) == [(11, 12, 13, 14)]
+    store.close()
+
+
+def test_another_entry_under_a_number_that_was_used_is_refused(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    store.append([batch(1, 5)])
+    other = Batch("site-a", EPOCH, 5, [entry(5, reason="another"), entry(6)])
+    taken, good = store.append([other, batch(6, 1)])
+    assert isinstance(taken, SequenceTaken)
+    assert "sequence 5 of site-a" in str(taken)
+    assert good == range(5, 6)
+    assert store.head.size == 6
+    store.close()
+
+
+def test_a_number_that_was_left_out_is_refused_and_the_next_is_named(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    first, second = store.append([batch(2, 1), batch(1, 3)])
+    assert isinstance(first, SequenceGap)
+    assert first.expected == 1
+    assert second == range(3)
+    (gap,) = store.append([batch(5, 1)])
+    assert isinstance(gap, SequenceGap)
+    assert gap.expected == 4
+    assert store.head.size == 3
+    store.close()
+
+
+def test_epochs_of_a_writer_count_by_themselves(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    store.append([batch(1, 3)])
+    other = "ffffffffffffffff"
+    assert store.append([Batch("site-a", other, 1, [entry(1, epoch=other)])]) == [range(3, 4)]
+    store.close()
+
+
+def test_tiles_bundles_and_proofs_are_those_of_the_tree(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    sizes, first = [], 1
+    for count in (1, 255, 1, 300, 7):
+        store.append([batch(first, count)])
+        first += count
+        sizes.append(store.head)
+    entries = store.entries(0, 1000)
+    served = [
+        each
+        for bundle in (Bundle(0), Bundle(1), Bundle(2, 52))
+        for each in split_bundle(store.bundle(bundle), bundle.width)
+    ]
+    assert served == entries
+    hashes = [store.tile(tile).hashes for tile in (Tile(0, 0), Tile(0, 1), Tile(0, 2, 52))]
+    assert b"".join(hashes) == b"".join(map(leaf_hash, entries))
+    prover, last = Prover(store.tile), sizes[-1]
+    for head in sizes:
+        assert prover.root(head.size) == head.root == root_of(entries[: head.size])
+        proof = prover.consistency(head.size, last.size)
+        verify_consistency(head.size, last.size, proof, head.root, last.root)
+    for number in (0, 1, 255, 256, 563):
+        proof = prover.inclusion(number, last.size)
+        verify_inclusion(leaf_hash(entries[number]), number, last.size, proof, last.root)
+    store.close()
+
+
+@pytest.mark.parametrize("tile", [Tile(0, 0, 4), Tile(0, 1, 1), Tile(1, 0, 1), Tile(7, 0)])
+def test_a_tile_that_the_log_has_not_is_refused(tmp_path: Path, tile: Tile) -> None:
+    store = LogStore(tmp_path / "log")
+    store.append([batch(1, 3)])
+    with pytest.raises(RangeUnusable):
+        store.tile(tile)
+    with pytest.raises(RangeUnusable):
+        store.bundle(Bundle(tile.number, 4))
+    store.close()
+
+
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    with pytest.raises(LogStoreUnusable, match="in use by another"):
+        LogStore(tmp_path / "log")
+    store.close()
+    LogStore(tmp_path / "log").close()
+
+
+def test_another_programs_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    LogStore(folder).close()
+    path = folder / "log.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(LogStoreDamaged):
+        LogStore(folder)
+    assert path.read_bytes() == b"not a database" * 100
+    path.write_bytes(b"")
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE t (x)")
+    other.close()
+    with pytest.raises(LogStoreDamaged, match="another"):
+        LogStore(folder)
+
+
+def test_a_folder_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir(mode=0o755)
+    with pytest.raises(PathExposed):
+        LogStore(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE place = 1",
+        "UPDATE tiles SET hashes = zeroblob(31) WHERE place = 1",
+        "DELETE FROM tiles WHERE place = 1",
+        "UPDATE head SET root = zeroblob(32)",
+        "UPDATE head SET size = size - 1",
+    ],
+)
+def test_tiles_that_do_not_make_the_stored_root_are_refused(tmp_path: Path, change: str) -> None:
+    store = LogStore(tmp_path / "log")
+    store.append([batch(1, 300)])
+    store.close()
+    file = sqlite3.connect(tmp_path / "log" / "log.sqlite", isolation_level=None)
+    file.execute(change)
+    file.close()
+    with pytest.raises(LogStoreDamaged):
+        LogStore(tmp_path / "log")
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "log")
+    store.close()
+    with pytest.raises(LogStoreError, match="closed"):
+        store.entries(0, 1)
+    with pytest.raises(LogStoreError, match="closed"):
+        store._file.transaction().__enter__()
+
+
+def test_more_writers_than_are_kept_in_memory_keep_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bellwire.ledger.store.store.MOST_KNOWN", 2)
+    store = LogStore(tmp_path / "log")
+    for first in (1, 2):
+        for name in ("a1", "a2", "a3", "a4", "a5"):
+            store.append([batch(first, 1, name)])
+    assert store.append([batch(1, 3, "a1")]) == [(0, 5, 10)]
+    store.close()
