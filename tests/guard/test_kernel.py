@@ -5,9 +5,22 @@ import random
 import shutil
 import socket
 import time
+from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
-from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, ROUTER, V4, Spaces, echoed, until
+from tests.guard.spaces import (
+    ADDRESS,
+    OTHER_PORT,
+    PORT,
+    RELAY,
+    ROUTER,
+    V4,
+    V6,
+    Spaces,
+    echoed,
+    until,
+)
 from tests.guard.torment import files_more_than, files_open, torment
 from tests.guard.walls import Wall, run, wall
 
@@ -15,7 +28,7 @@ from bellwire.guard.enforcer import Enforcer, NftEnforcer
 from bellwire.guard.errors import FirewallFailed, FirewallUnusable
 from bellwire.guard.iptables import IptablesEnforcer, Kind
 from bellwire.guard.nft import Nft
-from bellwire.guard.scope import Scope, read_addresses
+from bellwire.guard.scope import Scope, Spot, Spots, read_addresses
 
 FAMILIES = list(ADDRESS)
 
@@ -227,6 +240,151 @@ def test_a_service_on_the_machine_itself_is_guarded_too(net: Spaces, each_wall: 
         assert not reaches()
         enforcer.permit(30.0)
         assert reaches()
+
+
+# A relay that is followed
+
+AT = {family: ip_address(ADDRESS[family][RELAY]) for family in ADDRESS}
+HERE = Scope((PORT,), spots=Spots())
+
+
+def away(*opened: Spot, fenced: tuple[Spot, ...] = (), at_home: bool = False) -> Scope:
+    return replace(HERE, spots=Spots(frozenset(opened), frozenset(fenced), at_home))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_move_cuts_the_old_place_and_what_is_there_and_lets_the_new_one_pass(
+    net: Spaces, each_wall: Wall, family: socket.AddressFamily
+) -> None:
+    each_wall.add_foreign()  # which lets established connections pass
+    enforcer = guarding(each_wall, HERE)
+    enforcer.permit(30.0)
+    old, new = Spot(AT[family], PORT), Spot(AT[family], OTHER_PORT)
+    with net.connect(family) as chat, net.connect(family, OTHER_PORT) as ahead:
+        assert echoed(chat)
+        enforcer.rescope(away(new, at_home=True), 30.0)  # the grace
+        assert echoed(chat)
+        assert echoed(ahead)
+        enforcer.rescope(away(new, fenced=(old,)), 30.0)
+        assert not echoed(chat)
+        assert echoed(ahead)
+        enforcer.forbid()
+        assert not echoed(ahead)
+    enforcer.permit(30.0)
+    assert net.reaches(family, OTHER_PORT)
+    assert not net.reaches(family)
+    assert enforcer.intact()
+    enforcer.rescope(HERE, 30.0)
+    assert net.reaches(family)
+
+
+def test_a_move_to_another_address_fences_the_same_port_at_the_old_one(
+    net: Spaces, each_wall: Wall
+) -> None:
+    enforcer = guarding(each_wall, HERE)
+    enforcer.rescope(away(Spot(AT[V6], PORT), fenced=(Spot(AT[V4], PORT),)), 30.0)
+    assert net.reaches(V6)
+    assert not net.reaches(V4)
+    # A place with a name is at any address, but not where it is known to have been.
+    enforcer.rescope(away(Spot(None, PORT), fenced=(Spot(AT[V4], PORT),)), 30.0)
+    assert net.reaches(V6)
+    assert not net.reaches(V4)
+    assert net.reaches(V4, OTHER_PORT)
+
+
+def test_a_lockdown_takes_no_leave(net: Spaces, each_wall: Wall) -> None:
+    enforcer = guarding(each_wall, HERE)
+    enforcer.rescope(away(fenced=(Spot(AT[V4], OTHER_PORT),)), 30.0)
+    enforcer.permit(30.0)
+    assert not net.reaches()
+    assert not net.reaches(port=OTHER_PORT)
+    assert net.reaches(V6, OTHER_PORT)
+    assert enforcer.intact()
+    enforcer.rescope(HERE, 0.0)
+    assert not net.reaches()
+    enforcer.permit(30.0)
+    assert net.reaches()
+
+
+def test_a_spot_counts_at_whatever_interface(net: Spaces, each_wall: Wall) -> None:
+    elsewhere = replace(away(Spot(AT[V4], OTHER_PORT)), interfaces=("lo",))
+    enforcer = guarding(each_wall, elsewhere)
+    assert not net.reaches(port=OTHER_PORT)
+    assert net.reaches()  # which is guarded at lo alone
+    enforcer.permit(30.0)
+    assert net.reaches(port=OTHER_PORT)
+
+
+def test_moves_lose_no_packet_nor_the_count_and_leave_nothing(net: Spaces, each_wall: Wall) -> None:
+    each_wall.add_foreign()
+    before = each_wall.listed()
+    enforcer = guarding(each_wall, HERE)
+    assert not net.reaches()
+    stopped = enforcer.blocked()
+    assert stopped.packets > 0
+    places = [HERE, away(Spot(AT[V4], PORT)), away(Spot(None, PORT)), away(at_home=True)]
+    enforcer.permit(60.0)
+    with net.connect() as chat:
+        for number in range(12):
+            enforcer.rescope(places[number % 4], 60.0)
+            assert echoed(chat)
+    assert enforcer.blocked() == stopped
+    enforcer.remove()
+    assert each_wall.listed() == before
+
+
+def test_rules_of_a_guard_that_followed_are_taken_over_or_replaced(
+    net: Spaces, each_wall: Wall
+) -> None:
+    each_wall.add_foreign()
+    before = each_wall.listed()
+    moved = away(Spot(AT[V4], OTHER_PORT), fenced=(Spot(AT[V6], OTHER_PORT),))
+    guarding(each_wall, HERE).rescope(moved, 30.0)
+    with net.connect(port=OTHER_PORT) as chat:
+        later = each_wall.enforcer(moved)
+        assert later.begin()
+        assert echoed(chat)
+        assert not each_wall.enforcer(HERE).begin()  # another place: nothing passes
+        assert not net.reaches()
+    plain = each_wall.enforcer(Scope((PORT,)))  # which follows nobody
+    assert not plain.begin()
+    assert plain.intact()
+    assert net.reaches(V6, OTHER_PORT)
+    plain.remove()
+    assert each_wall.listed() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "flush set inet bellwire_guard spots4",
+        "add element inet bellwire_guard spots_any { 22 }",
+        "delete element inet bellwire_guard spots4 { 10.77.2.2 . 8766 }",
+        "insert rule inet bellwire_guard judge accept",
+    ],
+)
+def test_spots_that_somebody_changed_are_not_taken_for_ours(
+    net: Spaces, nft: Nft, change: str
+) -> None:
+    enforcer = NftEnforcer(nft, HERE)
+    enforcer.begin()
+    enforcer.rescope(away(Spot(AT[V4], OTHER_PORT)), 30.0)
+    assert enforcer.intact()
+    nft.run(change)
+    assert not enforcer.intact()
+    assert not enforcer.begin()
+    assert enforcer.intact()
+    assert not net.reaches(port=OTHER_PORT)
+
+
+def test_entries_that_somebody_added_to_a_set_of_spots_are_not_taken_for_ours(net: Spaces) -> None:
+    with wall("iptables-nft") as found:
+        mapped = Spot(ip_address("::ffff:10.0.0.9"), 5)  # which ipset spells in its own way
+        enforcer = guarding(found, away(mapped))
+        run("ipset", "add", "bellwire_spots4", "10.77.2.9,tcp:22")
+        assert not enforcer.intact()
+        assert not enforcer.begin()
+        assert enforcer.intact()
 
 
 # What somebody changes in chains of iptables, in the words of its options

@@ -15,7 +15,7 @@ from bellwire.guard import report
 from bellwire.guard.errors import ReportUnusable
 from bellwire.guard.override import Override
 from bellwire.guard.report import Reporter, read_token
-from bellwire.guard.service import State
+from bellwire.guard.state import State
 
 ABOUT = {
     "firewall": "nftables",

@@ -15,22 +15,29 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from tests.guard.spaces import OTHER_PORT, Spaces, echoed, until
+from tests.guard.notices import RELAY_ID, signed
+from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, V4, V6, Spaces, echoed, until
 from tests.guard.walls import run, wall
 from tests.simulators.kme import Authority
 from tests.web.doors import ALICE, STRANGER, Pair, doors
 from tests.web.test_console import Consoles, consoles
 from tests.web.test_pages import GREEN, RED, change
 
+from bellwire.base.private import write_whole
+from bellwire.channel.places import Level
+from bellwire.cli.main import run as main
 from bellwire.console.accounts import AccountBook, Role
 from bellwire.guard.decision import Decision, Rules
 from bellwire.guard.enforcer import NftEnforcer
+from bellwire.guard.following import Follower
 from bellwire.guard.listener import Listener
 from bellwire.guard.nft import Nft
-from bellwire.guard.override import clear_override, read_override, set_override
+from bellwire.guard.notices import FileSource
+from bellwire.guard.override import clear_override, new_override, read_override, set_override
 from bellwire.guard.report import Reporter
 from bellwire.guard.scope import Scope
-from bellwire.guard.service import Guard, State
+from bellwire.guard.service import Guard
+from bellwire.guard.state import Packets, State
 
 LEASE_S = 3.0
 FAST = Rules(good=1)
@@ -254,22 +261,33 @@ def test_without_rights_it_says_so(node: Pair, tmp_path: Path, firewall: str) ->
 class Running:
     """A guard in the loop of the test."""
 
-    def __init__(self, node: Pair, folder: Path, *, name: str = ALICE, rules: Rules = FAST) -> None:
+    def __init__(
+        self,
+        node: Pair,
+        folder: Path,
+        *,
+        name: str = ALICE,
+        rules: Rules = FAST,
+        moves: Follower | None = None,
+    ) -> None:
         host, port = node.a.address
         self.states: list[State] = []
+        self.done: list[tuple[str, str]] = []
         self.firewall = Nft()
         self.guard = Guard(
-            NftEnforcer(self.firewall, Scope()),
+            NftEnforcer(self.firewall, Scope() if moves is None else moves.scope()),
             Decision(rules),
             Listener(f"https://{host}:{port}", node.clients.context(name)),
             lease_s=rules.lease_s,
             override=lambda: read_override(folder, time.time()),
             clock=time.time,
             told=self.states.append,
+            did=lambda what, why: self.done.append((what, why)),
+            moves=moves,
         )
 
     @contextlib.asynccontextmanager
-    async def run(self) -> Any:
+    async def run(self, *, remove: bool = True) -> Any:
         self.guard.begin()
         task = asyncio.create_task(self.guard.run())
         try:
@@ -278,7 +296,8 @@ class Running:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            self.guard.end(remove=True)
+            if remove:
+                self.guard.end(remove=True)
             self.firewall.close()
             with warnings.catch_warnings():
                 # httpcore closes a connection whose TLS handshake fails, but leaves one whose
@@ -290,6 +309,11 @@ class Running:
         while not condition(self.guard.state):
             await asyncio.sleep(0.01)
         return self.guard.state
+
+
+def decide(folder: Path, packets: Packets, seconds: float, reason: str) -> None:
+    now = time.time()
+    set_override(folder, new_override(packets, seconds=seconds, reason=reason, now=now))
 
 
 def passing(state: State) -> bool:
@@ -365,15 +389,15 @@ def test_an_override_counts_for_its_time_and_no_longer(
     async def test() -> None:
         async with Running(node, folder).run() as running:
             await running.until(passing)
-            set_override(folder, "stop", seconds=60, reason="works", now=time.time())
+            decide(folder, "stop", 60, "works")
             state = await running.until(lambda state: not passing(state))
             assert state.reason == "an operator's override: works"
             assert not await passes(net)
             change(node, RED)
-            set_override(folder, "pass", seconds=60, reason="must go on", now=time.time())
+            decide(folder, "pass", 60, "must go on")
             await running.until(passing)
             assert await passes(net)
-            set_override(folder, "pass", seconds=0.5, reason="must go on", now=time.time())
+            decide(folder, "pass", 0.5, "must go on")
             await running.until(lambda state: state.override is None and not passing(state))
             assert not await passes(net)
             change(node, GREEN)
@@ -407,6 +431,191 @@ def test_a_node_that_refuses_us_or_is_another_gives_no_leave(
                 assert not await passes(net)
 
     asyncio.run(test())
+
+
+# A relay that moves
+
+THERE = f"ws://{ADDRESS[V4][RELAY]}"
+NEW_PORT, NEW_ADDRESS = f"{THERE}:{OTHER_PORT}", f"ws://[{ADDRESS[V6][RELAY]}]:{PORT}"
+
+
+class Moved:
+    """A relay's notices, in a file that guards read."""
+
+    def __init__(self, folder: Path, grace_s: float = 0.0) -> None:
+        self._file, self._folder, self._grace_s = folder / "notice", folder / "o", grace_s
+
+    def follower(self, kept: str = "one") -> Follower:
+        return Follower(
+            Scope(),
+            RELAY_ID,
+            self._folder / kept,
+            FileSource(self._file),
+            grace_s=self._grace_s,
+            clock=time.time,
+        )
+
+    def says(self, data: bytes) -> None:
+        write_whole(self._file, data, replace=True)
+
+
+async def reaches(net: Spaces, family: socket.AddressFamily = V4, port: int = PORT) -> bool:
+    return await asyncio.to_thread(net.reaches, family, port)
+
+
+def at(level: str | None) -> Callable[[State], bool]:
+    return lambda state: state.followed is not None and state.followed.level == level
+
+
+def test_packets_follow_the_relay_from_step_to_step_and_home(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    relay = Moved(tmp_path)
+
+    async def test() -> None:
+        async with Running(node, tmp_path / "o", moves=relay.follower()).run() as running:
+            await running.until(passing)
+            assert await reaches(net)
+            relay.says(signed(1, Level.PORT, NEW_PORT))
+            await running.until(at("port"))
+            assert not await reaches(net)
+            assert await reaches(net, port=OTHER_PORT)
+            assert await reaches(net, V6, OTHER_PORT)  # which nobody guards
+            relay.says(signed(2, Level.ADDRESS, NEW_ADDRESS))
+            await running.until(at("address"))
+            assert [await reaches(net, V4, each) for each in (PORT, OTHER_PORT)] == [False, False]
+            assert await reaches(net, V6)
+            relay.says(signed(3, Level.LOCKDOWN))
+            state = await running.until(at("lockdown"))
+            assert (state.packets, state.reason) == ("stop", "the relay is in lockdown")
+            decide(tmp_path / "o", "pass", 60, "though it is locked")
+            await running.until(lambda state: state.override is not None)
+            await asyncio.sleep(0.3)  # some ticks
+            assert not passing(running.guard.state)
+            assert [await reaches(net, each) for each in ADDRESS] == [False, False]
+            assert clear_override(tmp_path / "o")
+            relay.says(signed(4, Level.HOME, f"{THERE}:{PORT}"))
+            await running.until(at("home"))
+            await running.until(passing)
+            assert await reaches(net)
+            change(node, RED)
+            await running.until(lambda state: not passing(state))
+            relay.says(signed(5, Level.PORT, NEW_PORT))
+            await running.until(at("port"))  # a move while the link is RED
+            assert not await reaches(net)
+            assert not await reaches(net, port=OTHER_PORT)
+            change(node, GREEN)
+            await running.until(passing)
+            assert await reaches(net, port=OTHER_PORT)
+            moves = [why for what, why in running.done if what == "move"]
+            assert [each.split(":")[0] for each in moves] == [
+                *("level port", "level address", "level lockdown", "level home", "level port")
+            ]
+
+    asyncio.run(test())
+
+
+def test_the_old_place_keeps_its_lease_for_the_grace(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    relay = Moved(tmp_path, grace_s=1.0)
+
+    async def test() -> None:
+        async with Running(node, tmp_path / "o", moves=relay.follower()).run() as running:
+            await running.until(passing)
+            with net.connect() as chat:
+                relay.says(signed(1, Level.PORT, NEW_PORT))
+                await running.until(at("port"))
+                assert await asyncio.to_thread(echoed, chat)
+                gone = asyncio.to_thread(until, lambda: not echoed(chat), "it is never fenced")
+                await gone
+                assert await reaches(net, port=OTHER_PORT)
+
+    asyncio.run(test())
+
+
+def test_a_guard_that_died_comes_back_where_the_relay_is_and_takes_the_lease_over(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    relay = Moved(tmp_path)
+    slow = Rules(good=1, lease_s=30.0)
+
+    async def test() -> None:
+        first = Running(node, tmp_path / "o", moves=relay.follower(), rules=slow)
+        async with first.run(remove=False) as running:
+            await running.until(passing)
+            relay.says(signed(1, Level.PORT, NEW_PORT))
+            await running.until(at("port"))
+        with net.connect(port=OTHER_PORT) as chat:
+            later = Running(node, tmp_path / "o", moves=relay.follower(), rules=slow)
+            async with later.run() as running:
+                assert await asyncio.to_thread(echoed, chat)
+                await running.until(passing)
+                assert await asyncio.to_thread(echoed, chat)
+                assert not await reaches(net)
+
+    asyncio.run(test())
+
+
+def test_two_guards_of_one_relay_come_to_rest_after_a_move(
+    net: Spaces, node: Pair, tmp_path: Path
+) -> None:
+    relay = Moved(tmp_path)
+
+    async def test() -> None:
+        one = Running(node, tmp_path / "o", moves=relay.follower("one"))
+        two = Running(node, tmp_path / "o", moves=relay.follower("two"))
+        async with one.run(), two.run():
+            await one.until(passing)
+            await two.until(passing)
+            relay.says(signed(1, Level.PORT, NEW_PORT))
+            await one.until(at("port"))
+            await two.until(at("port"))
+            await one.until(passing)
+            await two.until(passing)
+            assert await reaches(net, port=OTHER_PORT)
+            assert not await reaches(net)
+
+    asyncio.run(test())
+
+
+def test_a_guard_of_the_command_line_follows_says_so_and_lists_what_was_done(
+    net: Spaces, guard: Callable[..., Process], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    relay = Moved(tmp_path)
+    relay.says(signed(1, Level.PORT, NEW_PORT))
+    pinned = RELAY_ID.hex()
+    process = guard("--places", str(tmp_path / "notice"), "--relay-id", pinned, "--grace", "0")
+    assert (process.ready["relay_id"], process.ready["grace_s"]) == (pinned, 0.0)
+    told = process.until("pass")["relay"]
+    assert told == {"level": "port", "places": [NEW_PORT], "sequence": 1, "problem": ""}
+    assert net.reaches(port=OTHER_PORT)
+    assert not net.reaches()
+    state = ("--state", str(tmp_path / "state"))
+    why = "works on the fibre"
+    assert main(["guard", "override", "stop", "--reason", why, *state]) == 0
+    assert process.until("stop")["override"] is not None
+    (tmp_path / "state" / "guard" / "override.json").write_text("{}")
+    while (line := process.until("stop"))["override"] is not None:
+        pass
+    assert "expected an override in" in line["reason"]
+    assert not net.reaches(port=OTHER_PORT)
+    assert main(["guard", "override", "none", *state]) == 0
+    process.until("pass")
+    assert process.end() == 0
+    capsys.readouterr()
+    assert main(["guard", "log", "--json", *state]) == 0
+    entries = json.loads(capsys.readouterr().out)["entries"]
+    assert [each["number"] for each in entries] == list(range(1, len(entries) + 1))
+    (decided,) = [each for each in entries if each["what"] == "override stop"]
+    assert (decided["why"], decided["until"] - decided["at"]) == (why, 600.0)
+    assert decided["who"] not in {"", "guard"}
+    done = [each["what"] for each in entries]
+    assert done[0] == "begin"
+    assert done[-1] == "end"
+    assert {"move", "pass", "stop", "override none"} <= set(done)
+    assert main(["guard", "log", "--after", str(len(done) - 1), *state]) == 0
+    assert capsys.readouterr().out.split()[-5:] == ["end", "the", "rules", "are", "gone"]
 
 
 class Liar:

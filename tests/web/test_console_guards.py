@@ -15,6 +15,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consoles]:
     with consoles(tmp_path_factory.mktemp("c")) as found:
         book = AccountBook(found.folder / "console-a")
         found.sites.tokens["router@a"] = book.add("router", Role.GUARD)
+        found.sites.tokens["carla@a"] = book.add("carla", Role.AUDITOR)
         yield found
 
 
@@ -22,19 +23,32 @@ def test_what_a_guard_tells_an_operator_sees(both: Consoles) -> None:
     assert both.post("router@a", "/guard_state", REPORT).json() == {}
     (shown,) = both.get("boss@a", "/guards").json()["guards"]
     assert shown.pop("silent_s") < 5.0
-    assert shown == {"name": "router", "silent": False, **REPORT}
+    assert shown == {"name": "router", "silent": False, **REPORT, "relay": None}
 
 
 def test_nobody_else_tells_or_sees_it(both: Consoles) -> None:
-    for who in ("alice@a", "boss@a"):
+    for who in ("alice@a", "boss@a", "carla@a"):
         assert "for guards" in refused(both.post(who, "/guard_state", REPORT), 403)
     for who in ("alice@a", "router@a"):
-        assert "for operators" in refused(both.get(who, "/guards"), 403)
+        assert "for operators and auditors" in refused(both.get(who, "/guards"), 403)
     refused(httpx.get(both.urls["a"] + "/guards", trust_env=False), 401)
     refused(httpx.post(both.urls["a"] + "/guard_state", json=REPORT, trust_env=False), 401)
     stranger = {"Authorization": f"Bearer {both.sites.tokens['router@a']}"}
     url = both.urls["b"] + "/guard_state"  # another site's
     refused(httpx.post(url, json=REPORT, headers=stranger, trust_env=False), 401)
+
+
+def test_an_auditor_sees_what_an_operator_sees_and_does_nothing_else(both: Consoles) -> None:
+    relay = {"level": "port", "places": ["ws://10.0.0.2:9001"], "sequence": 3, "problem": ""}
+    both.post("router@a", "/guard_state", {**REPORT, "relay": relay})
+    (shown,) = both.get("carla@a", "/guards").json()["guards"]
+    assert shown["relay"] == relay
+    body = {"client_id": "carla", "peer_id": "bob@b"}
+    assert "for members" in refused(both.post("carla@a", "/get_session_key", body), 403)
+    refused(both.session("alice@a", "carla"), 404)
+    refused(both.session("bob@b", "carla@a"), 404)
+    for path in ("/force_attack", "/reset"):
+        assert "for operators" in refused(both.post("carla@a", path, {}), 403)
 
 
 def test_a_guard_gets_no_key_and_nobody_has_one_with_it(both: Consoles) -> None:

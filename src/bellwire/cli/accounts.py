@@ -39,6 +39,9 @@ def add(
     guard: Annotated[
         bool, typer.Option("--guard", help="A guard: may tell its state, and nothing else.")
     ] = False,
+    auditor: Annotated[
+        bool, typer.Option("--auditor", help="An auditor: may see the guards, and nothing else.")
+    ] = False,
     out: OutOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -48,9 +51,11 @@ def add(
     from bellwire.console.accounts import Role
 
     _check_out(out)
-    if operator and guard:
-        raise UsageError("expected one of --operator and --guard, got both")
-    role = Role.OPERATOR if operator else Role.GUARD if guard else Role.MEMBER
+    asked = {Role.OPERATOR: operator, Role.GUARD: guard, Role.AUDITOR: auditor}
+    roles = [role for role, wanted in asked.items() if wanted]
+    if len(roles) > 1:
+        raise UsageError("expected one of --operator, --guard and --auditor, got several")
+    role = roles[0] if roles else Role.MEMBER
     token = _book(site, state, config).add(name, role)
     _tell(site, name, token, out, as_json=json)
 

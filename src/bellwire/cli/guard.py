@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bellwire.cli import output
+from bellwire.cli.guard_override import guard_folder, override, show_log
 from bellwire.cli.keys.options import CaOption, CertOption, KeyOption, KmeOption, ProfileOption
-from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.options import ConfigOption, StateOption
 
 if TYPE_CHECKING:
     from bellwire.guard.enforcer import Enforcer
+    from bellwire.guard.override import Override
     from bellwire.guard.report import Reporter
     from bellwire.guard.scope import Scope
-    from bellwire.guard.service import Guard, State
+    from bellwire.guard.service import Guard
+    from bellwire.guard.state import State
 
 app = typer.Typer(add_completion=False)
+app.command("override")(override)
+app.command("log")(show_log)
 
 PortOption = Annotated[
     list[int] | None, typer.Option("--port", help="A guarded port; again for more. Default: 8765.")
@@ -87,6 +92,18 @@ def run(
             metavar="FILE", help="Who signs its certificate, PEM. Default: as the system says."
         ),
     ] = None,
+    places: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="Follow a relay that moves, by its notices there."),
+    ] = None,
+    relay_id: Annotated[
+        str | None,
+        typer.Option(metavar="FINGERPRINT", help="Which relay: who must have signed them."),
+    ] = None,
+    grace: Annotated[
+        float,
+        typer.Option(min=0.0, max=600.0, help="Seconds that its old places pass after a move."),
+    ] = 5.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the rules, and change nothing.")
     ] = False,
@@ -112,10 +129,12 @@ def run(
 
     from bellwire.base.clock import system_clock
     from bellwire.cli.guard_console import reporter_to
+    from bellwire.cli.guard_places import AskedPlaces, follower_of
     from bellwire.cli.guard_rules import show_rules
     from bellwire.cli.guard_words import OverNats, words_of
     from bellwire.cli.keys.options import Asked
     from bellwire.guard.decision import Decision, Rules
+    from bellwire.guard.journal import Recorder
     from bellwire.guard.override import read_override
     from bellwire.guard.scope import CHAT_PORT, Scope, read_addresses
     from bellwire.guard.service import Guard
@@ -124,13 +143,17 @@ def run(
 
     addresses = read_addresses(tuple(address or ()))
     scope = Scope(tuple(port or [CHAT_PORT]), addresses, tuple(interface or ()))
-    if dry_run:
-        show_rules(scope, firewall, lease)
-        return
-    enforcer = _enforcer(firewall, scope, lease)
     settings = load(config, {"state": {"dir": state}, "push": {"nats": nats}})
     logs.setup(settings.log.level, settings.log.format)
-    folder = _folder(settings.state.dir)
+    folder = guard_folder(settings.state.dir)
+    moves = follower_of(AskedPlaces(places, relay_id, grace), scope, folder)
+    if dry_run:
+        if moves is not None:
+            asyncio.run(moves.ask(keep=False))
+            scope = moves.scope()
+        show_rules(scope, firewall, lease)
+        return
+    enforcer = _enforcer(firewall, scope if moves is None else moves.scope(), lease)
     asked = Asked(kme, cert, key, ca, None, profile, state, config)
     url, words = words_of(asked, OverNats(nats, node_identity, site), settings)
     fixed: dict[str, object] = {
@@ -140,6 +163,8 @@ def run(
         "interfaces": scope.interfaces,
         "lease_s": lease,
     }
+    followed = {} if places is None else {"places": places, "relay_id": relay_id, "grace_s": grace}
+    recorder = Recorder(folder, system_clock)
     reporter = reporter_to(console, console_token, console_ca, fixed)
 
     def tell(state: "State") -> None:
@@ -156,11 +181,17 @@ def run(
         override=lambda: read_override(folder, system_clock()),
         clock=system_clock,
         told=tell,
+        did=recorder.did,
+        moves=moves,
     )
-    guard.begin()
-    _warn_of_offload()
-    about = {"ready": True, "service": "guard", "node": url, **fixed}
-    asyncio.run(_guard(guard, reporter, about, with_parent=with_parent, remove=on_exit == "remove"))
+    try:
+        guard.begin()
+        _warn_of_offload()
+        about = {"ready": True, "service": "guard", "node": url, **fixed, **followed}
+        remove = on_exit == "remove"
+        asyncio.run(_guard(guard, reporter, about, with_parent=with_parent, remove=remove))
+    finally:
+        recorder.close()
 
 
 async def _guard(
@@ -231,7 +262,16 @@ def _enforcer(firewall: Firewall, scope: "Scope", lease_s: float) -> "Enforcer":
     return IptablesEnforcer("nft" if firewall == "iptables-nft" else "legacy", scope)
 
 
+def _end_of(override: "Override | None") -> float | None:
+    """When an override ends; None without one, and for one that cannot be read (see `reason`)."""
+    import math
+
+    return override.until if override is not None and math.isfinite(override.until) else None
+
+
 def _print(state: "State") -> None:
+    from bellwire.guard.report import relay_words
+
     output.emit(
         {
             "packets": state.packets,
@@ -243,46 +283,7 @@ def _print(state: "State") -> None:
             "blocked_packets": state.blocked.packets,
             "blocked_bytes": state.blocked.bytes,
             "restored": state.restored,
-            "override": None if state.override is None else state.override.until,
+            "override": _end_of(state.override),
+            "relay": None if state.followed is None else relay_words(state.followed),
         }
     )
-
-
-@app.command()
-def override(
-    packets: Annotated[
-        Literal["pass", "stop", "none"],
-        typer.Argument(help="What happens to packets whatever the link does; none: the link says."),
-    ],
-    seconds: Annotated[
-        float, typer.Option("--for", metavar="SECONDS", help="How long, up to a week.")
-    ] = 600.0,
-    reason: Annotated[str, typer.Option(help="Why; it is shown and logged.")] = "",
-    json: JsonFlag = False,
-    state: StateOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Decide for a while, instead of the link, whether guarded packets pass."""
-    import msgspec
-
-    from bellwire.base.clock import system_clock
-    from bellwire.guard.override import clear_override, set_override
-    from bellwire.node.settings import load
-
-    folder = _folder(load(config, {"state": {"dir": state}}).state.dir)
-    if packets == "none":
-        there = clear_override(folder)
-        said = "The link decides again." if there else "There was no override."
-        told: dict[str, object] = {"packets": None}
-    else:
-        made = set_override(folder, packets, seconds=seconds, reason=reason, now=system_clock())
-        said = f"Guarded packets {packets} for {seconds:g} s, whatever the link does."
-        told = msgspec.to_builtins(made)
-    if json:
-        output.emit(told)
-    else:
-        output.stdout().print(said, markup=False)
-
-
-def _folder(state: Path) -> Path:
-    return state / "guard"

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 def show_rules(scope: "Scope", firewall: str, lease_s: float) -> None:
     """Print what a guard would tell the firewall, and when."""
     begin, permit, forbid, end = _written(scope, firewall, lease_s)
+    moved = (("At a move of the relay to where it is now:", _moved(scope, firewall, lease_s)),)
     parts = (
         ("At the start; nothing passes:", begin),
         ("At each good word of the node:", permit),
         ("As soon as the link is not well:", forbid),
+        *(moved if scope.spots is not None else ()),
         ("At an orderly end, with --on-exit remove:", end),
     )
     for about, commands in parts:
@@ -28,7 +30,7 @@ def _written(scope: "Scope", firewall: str, lease_s: float) -> tuple[str, str, s
         return (
             ruleset.replace(scope),
             ruleset.permit(scope, lease_s),
-            ruleset.forbid(),
+            ruleset.forbid(scope),
             ruleset.remove(),
         )
     kind = firewall.removeprefix("iptables-")
@@ -41,6 +43,14 @@ def _written(scope: "Scope", firewall: str, lease_s: float) -> tuple[str, str, s
     return (
         begin,
         ipset + chains.permit(scope, int(lease_s)),
-        ipset + chains.forbid(),
-        end + ipset + chains.forget(),
+        ipset + chains.forbid(scope),
+        end + ipset + chains.forget(scope),
     )
+
+
+def _moved(scope: "Scope", firewall: str, lease_s: float) -> str:
+    from bellwire.guard import chains, ruleset
+
+    if firewall == "nftables":
+        return ruleset.rescope(scope, lease_s)
+    return "# ipset restore\n" + chains.rescope(scope, int(lease_s))

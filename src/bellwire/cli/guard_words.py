@@ -7,7 +7,7 @@ from bellwire.base.errors import UsageError
 
 if TYPE_CHECKING:
     from bellwire.cli.keys.options import Asked
-    from bellwire.guard.service import Words
+    from bellwire.guard.state import Words
     from bellwire.node.settings import Settings
 
 _FINGERPRINT = re.compile(r"[0-9a-fA-F]{64}")

@@ -43,6 +43,12 @@ class Role(StrEnum):
     MEMBER = "member"
     OPERATOR = "operator"
     GUARD = "guard"
+    AUDITOR = "auditor"
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it may have keys for sessions."""
+        return self in {Role.MEMBER, Role.OPERATOR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +248,7 @@ class Accounts:
         """Whether there is a member of that name."""
         self._look()
         found = self._by_name.get(name)
-        return found is not None and found.role is not Role.GUARD
+        return found is not None and found.role.is_member
 
     def has_guard(self, name: str) -> bool:
         """Whether there is a guard of that name."""

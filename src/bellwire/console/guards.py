@@ -30,6 +30,15 @@ class OverrideReport(msgspec.Struct, frozen=True):
     reason: _Words
 
 
+class RelayReport(msgspec.Struct, frozen=True):
+    """Where the relay is that a guard follows; `level` is None while it has read no notice."""
+
+    level: Literal["home", "port", "address", "interface", "lockdown"] | None
+    places: Annotated[tuple[Annotated[str, Meta(max_length=300)], ...], Meta(max_length=16)]
+    sequence: _Count
+    problem: _Words
+
+
 class GuardReport(msgspec.Struct, frozen=True):
     """The state of a guard, in its own words; times are seconds since the epoch, by its clock.
 
@@ -48,6 +57,7 @@ class GuardReport(msgspec.Struct, frozen=True):
         ports: Guarded.
         addresses: Guarded; none means any.
         interfaces: By which a packet counts; none means any.
+        relay: Where the relay is that it follows; None if it follows none.
     """
 
     packets: _Packets
@@ -66,6 +76,7 @@ class GuardReport(msgspec.Struct, frozen=True):
     ]
     addresses: Annotated[tuple[Annotated[str, Meta(max_length=49)], ...], Meta(max_length=256)]
     interfaces: Annotated[tuple[Annotated[str, Meta(max_length=15)], ...], Meta(max_length=16)]
+    relay: RelayReport | None = None
 
 
 class Guards:

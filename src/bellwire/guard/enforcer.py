@@ -7,7 +7,7 @@ from typing import Protocol
 from bellwire.guard import ruleset
 from bellwire.guard.errors import FirewallFailed
 from bellwire.guard.nft import Firewall
-from bellwire.guard.scope import Scope
+from bellwire.guard.scope import KINDS, Scope
 
 _PROBE = ruleset.TABLE + "_probe"
 _COUNTED = re.compile(r"packets (\d+) bytes (\d+)")
@@ -39,6 +39,9 @@ class Enforcer(Protocol):
 
     def forbid(self) -> None:
         """Let nothing pass."""
+
+    def rescope(self, scope: Scope, seconds: float) -> None:
+        """The relay that is followed is elsewhere: guard it there, with so much of a lease."""
 
     def intact(self) -> bool:
         """Whether the rules are as they were put."""
@@ -83,7 +86,8 @@ class NftEnforcer:
         Raises:
             FirewallFailed: the lease is as it was, and runs out.
         """
-        self._firewall.run(ruleset.permit(self._scope, seconds))
+        if commands := ruleset.permit(self._scope, seconds):
+            self._firewall.run(commands)
 
     def forbid(self) -> None:
         """Let nothing pass.
@@ -91,7 +95,21 @@ class NftEnforcer:
         Raises:
             FirewallFailed: the lease is as it was, and runs out.
         """
-        self._firewall.run(ruleset.forbid())
+        self._firewall.run(ruleset.forbid(self._scope))
+
+    def rescope(self, scope: Scope, seconds: float) -> None:
+        """The relay that is followed is elsewhere: guard it there, with so much of a lease.
+
+        Args:
+            scope: As the one before, with other spots.
+            seconds: How long packets may pass from now on; 0 for not at all.
+
+        Raises:
+            FirewallFailed: the rules are as they were, and are not `intact`.
+        """
+        self._scope = scope
+        self._firewall.run(ruleset.rescope(scope, seconds))
+        self._expected = self._rendered()
 
     def intact(self) -> bool:
         """Whether the kernel has our rules, and hooks them in where it should."""
@@ -137,6 +155,7 @@ class NftEnforcer:
         constant += ["relays4"] * bool(self._scope.addresses4)
         constant += ["relays6"] * bool(self._scope.addresses6)
         constant += ["interfaces"] * bool(self._scope.interfaces)
+        constant += [f"spots{kind}" for kind in KINDS if self._scope.spots is not None]
         try:
             sets = [self._firewall.list_set(name, each) for each in constant]
         except FirewallFailed:

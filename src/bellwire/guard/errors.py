@@ -7,6 +7,9 @@ BellwireError
 ├── FirewallFailed     the firewall did not take what it was told
 ├── ReportUnusable     (UsageError) the console cannot be told as was asked
 ├── OverrideUnusable   (UsageError) an override that cannot be, or a file of one that is none
+├── PlacesUnusable     (UsageError) a relay cannot be followed as was asked, or what was kept of it
+├── JournalUnusable    (UsageError) the list of what was done cannot be read or written
+├── PlacesAbsent       (UnreachableError) what a relay says of its places cannot be read
 ├── StatusRefused      (RefusedError) what the node says is no status, is old, or was said before
 └── StatusAbsent       (UnreachableError) the node does not say how the link is
 """
@@ -36,6 +39,18 @@ class ReportUnusable(UsageError):
 
 class OverrideUnusable(UsageError):
     """An override that is none: without an end, too long, or not readable."""
+
+
+class PlacesUnusable(UsageError):
+    """A relay that cannot be followed: no source or identity, or what was kept is unreadable."""
+
+
+class JournalUnusable(UsageError):
+    """The list of what was done at a guard cannot be read or written."""
+
+
+class PlacesAbsent(UnreachableError):
+    """What a relay says of its places cannot be read now; what was known holds."""
 
 
 class StatusRefused(RefusedError):

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import time
+from ipaddress import ip_address
 from typing import Literal
 
 from bellwire.guard import chains
@@ -62,12 +63,15 @@ class IptablesEnforcer:
                 hint="The kernel needs ip_set and its bitmap:port; rules alone would fail open.",
             ) from error
         self._expected = {family: self._rendered(family) for family in _FAMILIES}
-        if known == chains.described(self._scope) and self.intact():
+        if known == chains.guarded(self._scope) and self.intact():
             return True
         self._run([self._ipset, "restore"], chains.sets(self._scope))
         for family in _FAMILIES:
             jumps, _ = self._ours(family)
             self._restore(family, chains.replace(self._scope, family, jumps))
+        if self._scope.spots is None:  # of an earlier guard, which followed a relay
+            for name in (*chains.SPOTS.values(), *chains.OPEN.values()):
+                self._forget(name)
         if not self.intact():
             raise FirewallFailed("iptables has other rules than it was told")
         return False
@@ -81,8 +85,8 @@ class IptablesEnforcer:
         whole = math.floor(seconds)
         if whole < 1:  # to ipset, 0 is for ever
             self.forbid()
-        else:
-            self._run([self._ipset, "restore"], chains.permit(self._scope, whole))
+        elif commands := chains.permit(self._scope, whole):
+            self._run([self._ipset, "restore"], commands)
 
     def forbid(self) -> None:
         """Let nothing pass.
@@ -90,12 +94,25 @@ class IptablesEnforcer:
         Raises:
             FirewallFailed: the lease is as it was, and runs out.
         """
-        self._run([self._ipset, "restore"], chains.forbid())
+        self._run([self._ipset, "restore"], chains.forbid(self._scope))
+
+    def rescope(self, scope: Scope, seconds: float) -> None:
+        """The relay that is followed is elsewhere: guard it there, with so much of a lease.
+
+        Args:
+            scope: As the one before, with other spots.
+            seconds: How long packets may pass from now on, in whole seconds of these.
+
+        Raises:
+            FirewallFailed: what is guarded is in part as it was, and is not `intact`.
+        """
+        self._scope = scope
+        self._run([self._ipset, "restore"], chains.rescope(scope, math.floor(seconds)))
 
     def intact(self) -> bool:
         """Whether both tables have our rules, and jump to them first, and the set has our ports."""
         try:
-            return self._sets() == chains.described(self._scope) and all(
+            return self._sets() == chains.guarded(self._scope) and all(
                 self._is_intact(self._saved(family), family) for family in _FAMILIES
             )
         except FirewallFailed:
@@ -129,7 +146,7 @@ class IptablesEnforcer:
             jumps, there = self._ours(family)
             if there:
                 self._restore(family, chains.remove(jumps, there))
-        for name in (chains.LEASE, chains.PORTS):
+        for name in chains.SETS:
             self._forget(name)
 
     def _forget(self, name: str) -> None:
@@ -182,14 +199,19 @@ class IptablesEnforcer:
         found = (_COUNTED.fullmatch(line) for line in said.splitlines())
         return [(int(each[1]), int(each[2]), each[3]) for each in found if each]
 
-    def _sets(self) -> list[str] | None:
-        """The guarded ports as `ipset save` tells them; None without both of our sets."""
+    def _sets(self) -> set[str] | None:
+        """What is guarded, as `ipset save` tells it; None without all of our sets."""
+        shown, leases = [chains.PORTS], [chains.LEASE]
+        if self._scope.spots is not None:
+            shown += chains.SPOTS.values()
+            leases += chains.OPEN.values()
         try:
-            self._run([self._ipset, "list", "-t", chains.LEASE], "")
-            said = self._run([self._ipset, "save", chains.PORTS], "")
+            for name in leases:
+                self._run([self._ipset, "list", "-t", name], "")
+            said = "".join(self._run([self._ipset, "save", name], "") for name in shown)
         except FirewallFailed:
             return None
-        return sorted(line.strip() for line in said.splitlines() if line.startswith("add "))
+        return {_entry(line) for line in said.splitlines() if line.startswith("add ")}
 
     def _restore(self, family: int, text: str) -> None:
         self._run([self._programs[family][1], "--noflush", "--wait", "5"], text)
@@ -218,6 +240,13 @@ class IptablesEnforcer:
             )
         first = said.splitlines()[0][:500] if said else "no reason was given"
         raise FirewallFailed(f"{line[0].rpartition('/')[2]} did not take it: {first}")
+
+
+def _entry(line: str) -> str:
+    """An entry as we write it: ipset and Python do not spell each address of IPv6 alike."""
+    verb, name, value = line.split()
+    address, comma, rest = value.partition(",")
+    return f"{verb} {name} {ip_address(address) if comma else address}{comma}{rest}"
 
 
 def _program(name: str) -> str:

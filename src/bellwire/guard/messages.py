@@ -9,7 +9,6 @@ from bellwire.guard.errors import StatusRefused
 
 MAX_MESSAGE = 1 << 16
 MAX_LINKS = 64
-MAX_REASON = 500
 
 
 class LinkTold(msgspec.Struct, frozen=True):

@@ -35,23 +35,29 @@ class Override(msgspec.Struct, frozen=True):
     reason: str
 
 
-def set_override(
-    folder: Path, packets: Literal["pass", "stop"], *, seconds: float, reason: str, now: float
+def new_override(
+    packets: Literal["pass", "stop"], *, seconds: float, reason: str, now: float
 ) -> Override:
-    """Decide for so many seconds.
+    """An override for so many seconds, which does not count yet.
 
     Raises:
         OverrideUnusable: too long, or without a reason.
-        PathUnusable, PathExposed: the folder cannot be used.
     """
     if not 0 < seconds <= MAX_S:
         raise OverrideUnusable(f"an override lasts up to {MAX_S} s, got {seconds:g}")
     if not 1 <= len(reason) <= MAX_REASON or not reason.isprintable():
         raise OverrideUnusable(f"expected a reason of 1 to {MAX_REASON} printable characters")
-    override = Override(packets, now, now + seconds, reason)
+    return Override(packets, now, now + seconds, reason)
+
+
+def set_override(folder: Path, override: Override) -> None:
+    """Let it count.
+
+    Raises:
+        PathUnusable, PathExposed: the folder cannot be used.
+    """
     own_folder(folder)
     write_whole(folder / _FILE, msgspec.json.encode(override), replace=True)
-    return override
 
 
 def read_override(folder: Path, now: float) -> Override | None:

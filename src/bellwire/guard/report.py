@@ -19,7 +19,8 @@ import structlog
 
 from bellwire.base.private import read_own_file
 from bellwire.guard.errors import ReportUnusable
-from bellwire.guard.service import State
+from bellwire.guard.following import Followed
+from bellwire.guard.state import State
 
 PATH = "/guard_state"
 EVERY_S = 2.0
@@ -111,6 +112,7 @@ class Reporter:
             "blocked_packets": state.blocked.packets,
             "blocked_bytes": state.blocked.bytes,
             "restored": state.restored,
+            "relay": None if state.followed is None else relay_words(state.followed),
             "override": None
             if override is None
             else {
@@ -119,6 +121,16 @@ class Reporter:
                 "reason": override.reason[:MAX_REASON],
             },
         }
+
+
+def relay_words(followed: Followed) -> dict[str, object]:
+    """Where the relay is, as it is shown."""
+    return {
+        "level": followed.level,
+        "places": followed.places,
+        "sequence": followed.sequence,
+        "problem": followed.problem[:MAX_REASON],
+    }
 
 
 def read_token(path: Path) -> str:

@@ -6,6 +6,8 @@ What always holds:
   connections pass. What they let pass, others may still stop; what they stop is stopped.
 - A packet to a guarded port, or from one, passes while the port is in the set `lease`, whose
   elements the kernel drops by itself when their time is over. Without a guard nothing passes.
+- Where a relay is followed, its spots are judged before all else: one without a lease is shut.
+  A move changes elements of sets, never rules: no packet comes by while there are none.
 - Every change is one transaction, and touches this table alone.
 
 TCP is answered with a reset, to whichever end sent, so that programs fail at once and do not hang.
@@ -14,13 +16,23 @@ Resets themselves pass, if they are nothing but that: the kernel sends its own t
 
 from collections.abc import Iterable
 
-from bellwire.guard.scope import Scope
+from bellwire.guard.scope import KINDS, Kind, Scope, Spot, of_kind
 
 TABLE = "bellwire_guard"
 PRIORITY = -10
 _PROTOCOLS = "meta l4proto { tcp, udp, udplite, sctp, dccp }"
 _RESET = "meta nfproto {} meta length {} tcp flags & (fin | syn | rst | psh) == rst accept"
 _HOOKS = ("forward", "input", "output")
+_TYPES: dict[Kind, str] = {
+    "4": "ipv4_addr . inet_service",
+    "6": "ipv6_addr . inet_service",
+    "_any": "inet_service",
+}
+_ENDS: dict[Kind, tuple[str, str]] = {
+    "4": ("ip daddr . th dport", "ip saddr . th sport"),
+    "6": ("ip6 daddr . th dport", "ip6 saddr . th sport"),
+    "_any": ("th dport", "th sport"),
+}
 
 
 def table(scope: Scope, *, name: str = TABLE, hooked: bool = True) -> str:
@@ -39,6 +51,7 @@ def table(scope: Scope, *, name: str = TABLE, hooked: bool = True) -> str:
         *_addresses("relays6", "ipv6_addr", scope.addresses6),
         *_interfaces(scope.interfaces),
         "\tset lease { type inet_service; flags timeout; }",
+        *_spots(scope),
         "\tchain shut {",
         *(f"\t\t{_RESET.format(*each)}" for each in (("ipv4", 40), ("ipv6", 60))),
         '\t\tcounter name "blocked"',
@@ -51,6 +64,7 @@ def table(scope: Scope, *, name: str = TABLE, hooked: bool = True) -> str:
         *(f"\t\t{rule}" for rule in _matches(scope)),
         "\t}",
         "\tchain judge {",
+        *(f"\t\t{rule}" for rule in _by_spot(scope)),
         *(f"\t\t{rule}" for rule in _by_interface(scope.interfaces)),
         "\t}",
     ]
@@ -66,27 +80,89 @@ def replace(scope: Scope) -> str:
 
 
 def permit(scope: Scope, seconds: float) -> str:
-    """Let pass for so long from now on.
+    """Let pass for so long from now on; nothing, if nothing may ever pass.
 
     Added, taken out, and added: some kernels keep the earlier time of an element that is there.
     """
-    timed = _several(f"{port} timeout {round(1000 * seconds)}ms" for port in scope.ports)
-    plain = _several(scope.ports)
-    return (
-        f"add element inet {TABLE} lease {{ {timed} }}\n"
-        f"delete element inet {TABLE} lease {{ {plain} }}\n"
-        f"add element inet {TABLE} lease {{ {timed} }}\n"
-    )
+    time = f" timeout {round(1000 * seconds)}ms"
+    said = ""
+    for name, elements in _leases(scope).items():
+        if elements:
+            timed = _several(each + time for each in elements)
+            said += (
+                f"add element inet {TABLE} {name} {{ {timed} }}\n"
+                f"delete element inet {TABLE} {name} {{ {_several(elements)} }}\n"
+                f"add element inet {TABLE} {name} {{ {timed} }}\n"
+            )
+    return said
 
 
-def forbid() -> str:
+def forbid(scope: Scope) -> str:
     """Let nothing pass from now on."""
-    return f"flush set inet {TABLE} lease\n"
+    return "".join(f"flush set inet {TABLE} {name}\n" for name in _leases(scope))
+
+
+def rescope(scope: Scope, seconds: float) -> str:
+    """Another place of the relay that is followed, with so much of a lease; 0 for none.
+
+    The rules, and what was counted, stay.
+    """
+    said = ""
+    for kind in KINDS:
+        said += f"flush set inet {TABLE} spots{kind}\n"
+        if elements := _elements(scope, kind):
+            said += f"add element inet {TABLE} spots{kind} {{ {_several(elements)} }}\n"
+    return said + forbid(scope) + (permit(scope, seconds) if seconds else "")
 
 
 def remove() -> str:
     """Take the table away; packets pass as if there had been no guard."""
     return f"delete table inet {TABLE}\n"
+
+
+def _leases(scope: Scope) -> dict[str, list[str]]:
+    """The sets that let pass, and what is in them while they do."""
+    found = {"lease": [str(port) for port in scope.leased_ports]}
+    if scope.spots is not None:
+        for kind in KINDS:
+            found[f"open{kind}"] = [_element(each) for each in of_kind(scope.spots.open, kind)]
+    return found
+
+
+def _spots(scope: Scope) -> list[str]:
+    if scope.spots is None:
+        return []
+    lines = []
+    for kind, type_of in _TYPES.items():
+        elements = _elements(scope, kind)
+        inside = f" elements = {{ {_several(elements)} }}" if elements else ""
+        lines.append(f"\tset spots{kind} {{ type {type_of};{inside} }}")
+        lines.append(f"\tset open{kind} {{ type {type_of}; flags timeout; }}")
+    return lines
+
+
+def _by_spot(scope: Scope) -> list[str]:
+    """A spot at an address comes before one at any; a shut end before an open one."""
+    if scope.spots is None:
+        return []
+    rules = []
+    families: tuple[Kind, ...] = ("4", "6")
+    everywhere: tuple[Kind, ...] = ("_any",)
+    for kinds in (families, everywhere):
+        ends = [(kind, end) for kind in kinds for end in _ENDS[kind]]
+        rules += [
+            f"{_PROTOCOLS} {end} @spots{kind} {end} != @open{kind} goto shut" for kind, end in ends
+        ]
+        rules += [f"{_PROTOCOLS} {end} @open{kind} accept" for kind, end in ends]
+    return rules
+
+
+def _elements(scope: Scope, kind: Kind) -> list[str]:
+    return [] if scope.spots is None else [_element(e) for e in of_kind(scope.spots.all, kind)]
+
+
+def _element(spot: Spot) -> str:
+    return str(spot.port) if spot.address is None else f"{spot.address} . {spot.port}"
 
 
 def _matches(scope: Scope) -> list[str]:

@@ -7,9 +7,8 @@ of the node, or of the way between them.
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -17,51 +16,19 @@ from bellwire.base.clock import Clock
 from bellwire.base.errors import BellwireError
 from bellwire.guard.changes import Changes
 from bellwire.guard.decision import Decision, Verdict
-from bellwire.guard.enforcer import NOTHING, Blocked, Enforcer
+from bellwire.guard.enforcer import Enforcer
 from bellwire.guard.errors import FirewallFailed, StatusRefused
+from bellwire.guard.journal import What
 from bellwire.guard.messages import Told
 from bellwire.guard.override import Override
+from bellwire.guard.state import Moves, Packets, State, Words
 
 TICK_S = 0.25
 PAUSES_S = (0.1, 0.2, 0.5, 1.0)
 
 log = structlog.get_logger("guard")
 
-Packets = Literal["pass", "stop"]
-
-
-class Words(Protocol):
-    """Where a node's words come from."""
-
-    def words(self) -> AsyncGenerator[Told, None]:
-        """Its words, until the connection is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How a guard is.
-
-    Attributes:
-        packets: Whether guarded packets pass now.
-        reason: Why, in words.
-        since: When that began, seconds since the epoch.
-        heard_at: When the node was last heard; None if not yet.
-        told_at: When it said that, by its own clock.
-        qber: Highest of the links that count, as last told.
-        blocked: What was stopped since the rules are there.
-        restored: How often others' changes of the rules were undone.
-        override: What an operator decided, while it lasts.
-    """
-
-    packets: Packets
-    reason: str
-    since: float
-    heard_at: float | None = None
-    told_at: float | None = None
-    qber: float | None = None
-    blocked: Blocked = NOTHING
-    restored: int = 0
-    override: Override | None = None
+LOCKED = "the relay is in lockdown"
 
 
 class Guard:
@@ -75,6 +42,8 @@ class Guard:
         override: What an operator decided, now.
         clock: Seconds since the epoch.
         told: Is given each change of the state.
+        did: Is given what the guard has done, and why.
+        moves: The relay that is followed; None for none.
     """
 
     def __init__(
@@ -87,6 +56,8 @@ class Guard:
         override: Callable[[], Override | None],
         clock: Clock,
         told: Callable[[State], None] = lambda state: None,
+        did: Callable[[What, str], None] = lambda what, why: None,
+        moves: Moves | None = None,
     ) -> None:
         self._enforcer = enforcer
         self._decision = decision
@@ -95,6 +66,9 @@ class Guard:
         self._find_override = override
         self._clock = clock
         self._tell = told
+        self._did = did
+        self._moves = moves
+        self._scope = None if moves is None else moves.scope()
         self._until = 0.0
         self.state = State("stop", "the node was not heard yet", clock())
 
@@ -106,6 +80,7 @@ class Guard:
         """
         if self._enforcer.begin():
             log.info("the rules of an earlier guard are still there, and were taken over")
+        self._did("begin", self.state.reason)
 
     async def run(self) -> None:
         """Guard, for ever."""
@@ -114,18 +89,20 @@ class Guard:
         except OSError as error:
             log.warning("others' changes are seen at ticks only", error=str(error))
             changes = None
-        ticking = asyncio.create_task(self._tick())
-        listening = asyncio.create_task(self._listen())
+        work = [self._tick(), self._listen()]
+        if self._moves is not None:
+            work.append(self._moves.run(self._follow))
+        tasks = [asyncio.create_task(each) for each in work]
         try:
-            # Neither ends by itself: if one does, the guard must not live on without it.
-            await asyncio.wait({ticking, listening}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (ticking, listening):
+            # None ends by itself: if one does, the guard must not live on without it.
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 if task.done():
                     task.result()
         finally:
-            for task in (ticking, listening):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(ticking, listening, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             if changes is not None:
                 changes.close()
 
@@ -139,6 +116,7 @@ class Guard:
             self._enforcer.remove()
         else:
             self._enforcer.forbid()
+        self._did("end", "the rules are gone" if remove else "the rules stay, and nothing passes")
 
     # What happens
 
@@ -172,8 +150,7 @@ class Guard:
             log.warning("the guard could not do what it should", error=str(failed))
 
     def _apply(self, verdict: Verdict) -> None:
-        override = self.state.override
-        if override is not None:
+        if self.state.override is not None or self._is_locked:
             return  # the ticks hold it
         now = asyncio.get_running_loop().time()
         if verdict.lease_s:
@@ -207,7 +184,48 @@ class Guard:
         self.state = replace(before, packets=packets, reason=reason, since=since)
         if packets != before.packets:
             log.info("packets pass" if packets == "pass" else "packets are stopped", reason=reason)
+            self._did(packets, reason)
         self._tell(self.state)
+
+    # Where the relay is
+
+    @property
+    def _is_locked(self) -> bool:
+        return self.state.followed is not None and self.state.followed.is_locked
+
+    def _follow(self) -> None:
+        """There may be news of the relay."""
+        try:
+            self._mind_places()
+        except BellwireError as error:
+            log.warning("the guard could not do what it should", error=str(error))
+
+    def _mind_places(self) -> None:
+        if self._moves is None:
+            return
+        scope, followed = self._moves.scope(), self._moves.followed()
+        if scope != self._scope:
+            self._scope = None  # until it is done, it is to be tried again
+            left = 0.0 if followed.is_locked else self._until - asyncio.get_running_loop().time()
+            self._firmly(lambda: self._enforcer.rescope(scope, max(0.0, left)))
+            self._scope = scope
+        before = self.state.followed
+        if followed != before:
+            self.state = replace(self.state, followed=followed)
+            if before is None or before.level != followed.level or before.places != followed.places:
+                where = ", ".join(followed.places) or "nowhere"
+                why = f"level {followed.level}: {where} (notice {followed.sequence})"
+                if followed.level is not None:
+                    log.info("the relay is followed", to=why)
+                    self._did("move", why)
+            self._tell(self.state)
+        if followed.is_locked:
+            self._until = 0.0
+            self._become("stop", LOCKED)
+        elif self.state.reason == LOCKED:
+            self._become(
+                "stop", "the relay's lockdown is over: waiting for a good word of the node"
+            )
 
     # What is looked after
 
@@ -215,6 +233,8 @@ class Guard:
         """Somebody changed the firewall."""
         try:
             if not self._enforcer.intact():
+                if self._moves is not None:
+                    self._moves.hasten()  # another guard of the same relay may have heard first
                 self._restore()
         except BellwireError as error:
             log.warning("the rules could not be looked after", error=str(error))
@@ -223,6 +243,7 @@ class Guard:
         self._enforcer.begin()
         self.state = replace(self.state, restored=self.state.restored + 1)
         log.warning("somebody changed the guard's rules, and they were put back")
+        self._did("restore", "somebody changed the guard's rules")
         left = self._until - asyncio.get_running_loop().time()
         if left > 0:
             self._enforcer.permit(left)
@@ -230,6 +251,7 @@ class Guard:
     async def _tick(self) -> None:
         while True:
             try:
+                self._mind_places()
                 self._mind_override()
                 self._mind_time()
                 blocked = self._enforcer.blocked()
@@ -248,7 +270,7 @@ class Guard:
             self.state = replace(self.state, override=override)
             if override is None:
                 log.info("the operator's override is over, and the link decides again")
-        if override is None:
+        if override is None or self._is_locked:
             return  # what it let pass runs out with it, and the next good word renews
         if override.packets == "pass":
             self._permit(min(self._lease_s, max(0.001, override.until - self._clock())))

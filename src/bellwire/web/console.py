@@ -162,7 +162,7 @@ class ConsoleApi:
 
     async def _session_key(self, asked: Asked, address: str) -> Answered:
         account = self._account(asked, address)
-        if account.role is Role.GUARD:
+        if not account.role.is_member:
             raise RequestRefused(403, "this is for members")
         wanted = _read(asked.body, SessionRequest)
         if wanted.client_id not in {account.name, f"{account.name}@{self._sessions.site}"}:
@@ -205,7 +205,8 @@ class ConsoleApi:
         return _json({})
 
     async def _show_guards(self, asked: Asked, address: str) -> Answered:
-        self._operator(asked, address)
+        if self._account(asked, address).role not in {Role.OPERATOR, Role.AUDITOR}:
+            raise RequestRefused(403, "this is for operators and auditors")
         return _json({"guards": self._guards.shown(self._accounts.has_guard)})
 
     async def _peer(self, asked: Asked, address: str) -> Answered:

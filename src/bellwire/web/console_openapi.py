@@ -167,10 +167,27 @@ def _guards() -> dict[str, Any]:
             "items": {"type": "string", "maxLength": 15},
         },
     }
+    relay = {
+        "type": ["object", "null"],
+        "required": ["level", "places", "sequence", "problem"],
+        "properties": {
+            "level": {"enum": ["home", "port", "address", "interface", "lockdown", None]},
+            "places": {
+                "type": "array",
+                "maxItems": 16,
+                "items": {"type": "string", "maxLength": 300},
+            },
+            "sequence": count,
+            "problem": words,
+        },
+    }
     silent = {"silent": {"type": "boolean"}, "silent_s": {"type": "number", "minimum": 0}}
-    shown = _object({"name": {"type": "string", "maxLength": 64}, **silent, **report})
+    named = {"name": {"type": "string", "maxLength": 64}, **silent}
+    shown = _object({**named, **report, "relay": relay})
+    told = _object(report)
+    told["properties"] = {**report, "relay": relay}  # a guard that follows none need not say so
     return {
-        "GuardReport": _object(report),
+        "GuardReport": told,
         "Taken": _object({}),
         "Guards": _object({"guards": {"type": "array", "maxItems": 64, "items": shown}}),
     }

@@ -29,7 +29,8 @@ from bellwire.guard.listener import Listener
 from bellwire.guard.messages import Told, read_told
 from bellwire.guard.nft import Nft
 from bellwire.guard.scope import Scope
-from bellwire.guard.service import Guard, State, Words
+from bellwire.guard.service import Guard
+from bellwire.guard.state import State, Words
 from bellwire.node import logs
 
 POLL_S = 3.0

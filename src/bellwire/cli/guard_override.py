@@ -1,0 +1,107 @@
+"""What an operator decides at a guard, and the list of what was done there."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from bellwire.cli import output
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+_SHOWN = 50
+
+
+def override(
+    packets: Annotated[
+        Literal["pass", "stop", "none"],
+        typer.Argument(help="What happens to packets whatever the link does; none: the link says."),
+    ],
+    seconds: Annotated[
+        float, typer.Option("--for", metavar="SECONDS", help="How long, up to a week.")
+    ] = 600.0,
+    reason: Annotated[str, typer.Option(help="Why; it is shown and logged.")] = "",
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Decide for a while, instead of the link, whether guarded packets pass."""
+    import msgspec
+
+    from bellwire.base.clock import system_clock
+    from bellwire.guard.journal import Journal
+    from bellwire.guard.override import clear_override, new_override, set_override
+    from bellwire.node.settings import load
+
+    folder = guard_folder(load(config, {"state": {"dir": state}}).state.dir)
+    now = system_clock()
+    if packets == "none":
+        Journal(folder).add(_who(), "override none", reason, at=now)
+        there = clear_override(folder)
+        said = "The link decides again." if there else "There was no override."
+        told: dict[str, object] = {"packets": None}
+    else:
+        made = new_override(packets, seconds=seconds, reason=reason, now=now)
+        # What cannot be recorded is not done.
+        what: Any = f"override {packets}"
+        Journal(folder).add(_who(), what, reason, at=now, until=made.until)
+        set_override(folder, made)
+        said = f"Guarded packets {packets} for {seconds:g} s, whatever the link does."
+        told = msgspec.to_builtins(made)
+    if json:
+        output.emit(told)
+    else:
+        output.stdout().print(said, markup=False)
+
+
+def show_log(
+    after: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="NUMBER", help="The first entries after this one."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many; without --after, the newest.")
+    ] = _SHOWN,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show what was done at the guard of this state folder, by whom and why."""
+    from datetime import UTC, datetime
+
+    import msgspec
+
+    from bellwire.guard.journal import Journal
+    from bellwire.node.settings import load
+
+    journal = Journal(guard_folder(load(config, {"state": {"dir": state}}).state.dir))
+    entries = journal.last(limit) if after is None else journal.after(after, limit)
+    if json:
+        output.emit({"entries": [msgspec.to_builtins(each) for each in entries]})
+        return
+    for each in entries:
+        when = datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        output.stdout().print(
+            f"{each.number:>6}  {when}  {each.who:<12} {each.what:<14} {each.why}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def guard_folder(state: Path) -> Path:
+    """Where a guard keeps what is its own."""
+    return state / "guard"
+
+
+def _who() -> str:
+    """The account of this machine that asks; who became root by sudo, is named."""
+    import pwd
+
+    user = os.getuid()
+    try:
+        name = pwd.getpwuid(user).pw_name
+    except KeyError:
+        name = str(user)
+    by = os.environ.get("SUDO_USER", "") if user == 0 else ""
+    return f"{by} as {name}" if by and by.isprintable() else name
