@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.reference import enrolment as reference
 
 from bellwire.base.secret import Secret
+from bellwire.crypto.errors import CodeMalformed
 from bellwire.crypto.kem import XWingPrivateKey
 from bellwire.iot.code import Code, make_code, parse_code
 from bellwire.iot.enrol_messages import (
@@ -22,7 +23,7 @@ from bellwire.iot.enrol_messages import (
     read_answer,
     read_request,
 )
-from bellwire.iot.errors import CodeMalformed, EnrolmentFailed
+from bellwire.iot.errors import EnrolmentFailed
 
 KNOWN = json.loads(reference.FILE.read_text())
 CODE = Code(Secret(bytes.fromhex(KNOWN["secret"])))

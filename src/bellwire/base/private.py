@@ -9,7 +9,9 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from bellwire.base.errors import RefusedError, UsageError
 
@@ -107,22 +109,44 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600, *, replace: bool)
     Raises:
         PathUnusable: it cannot be written; nothing is left of the attempt.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(draft, flags, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            written = _put(draft, path, replace=replace)
-        finally:
-            draft.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        with whole_file(path, mode, replace=replace) as file:
+            file.write(content)
+    except FileExistsError:
+        return False
     except OSError as error:
         raise unusable(path, error) from error
-    return written
+    return True
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, mode: int = 0o600, *, replace: bool) -> Iterator[BinaryIO]:
+    """A file to write piece by piece, which has its name once the body is done, or never.
+
+    Args:
+        path: Where; its folder exists.
+        mode: Permissions, from the first moment.
+        replace: Whether an existing file gives way.
+
+    Raises:
+        FileExistsError: without `replace`, there is one; it stays, and nothing is left of this.
+        OSError: it cannot be written; nothing is left of it.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(draft, flags, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            draft.replace(path)
+        else:  # a link, unlike a rename, never takes the place of a file that is there
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def unusable(path: Path, error: OSError) -> PathUnusable | PathExposed:
@@ -133,17 +157,6 @@ def unusable(path: Path, error: OSError) -> PathUnusable | PathExposed:
         f"expected to read and write {path}, got: {error.strerror}",
         hint="Choose another state folder, or mend its permissions.",
     )
-
-
-def _put(draft: Path, path: Path, *, replace: bool) -> bool:
-    if replace:
-        draft.replace(path)
-        return True
-    # A link, unlike a rename, never takes the place of a file that is there.
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(draft)
-        return True
-    return False
 
 
 def _check(path: Path, found: os.stat_result, kind: str) -> None:

@@ -5,6 +5,7 @@ BellwireError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
 │   ├── AttachmentUnusable    a file cannot be attached, or an attachment cannot be saved
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
+│   ├── HistoryUnusable       a file of history cannot be written or read, or is too large
 │   ├── HomeUnusable          a person of this machine is not there, or has a file that is none
 │   ├── MoveRefused           a relay cannot move there; it is where it was
 │   ├── MessageUnknown        no such message is in the conversation
@@ -13,6 +14,7 @@ BellwireError
 ├── RelayMisbehaved           what came over the line to a relay is no frame of its protocol
 ├── RelayUnreachable          (UnreachableError) no relay answers, or the line to it has ended
 └── RefusedError
+    ├── HistoryRefused        a file of history is none, was cut or changed, or is another code's
     ├── RelayRefused          the relay says no; `reason` is why
     ├── AccountRefused        the relay's accounts say no; `reason` is why
     ├── RelayChanged          what answers has not the key of the relay that was expected
@@ -53,6 +55,14 @@ class ContactUnknown(UsageError):
 
 class LinkRefused(RefusedError):
     """A contact link is none, was cut, or its keys are not valid; nobody was added."""
+
+
+class HistoryUnusable(UsageError):
+    """A file of history cannot be written or read, or has more than one such file may have."""
+
+
+class HistoryRefused(RefusedError):
+    """A file of history is none, was cut or changed, or its code is another; nothing was taken."""
 
 
 class HomeUnusable(UsageError):

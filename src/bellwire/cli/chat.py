@@ -16,10 +16,12 @@ from bellwire.cli.chat_account import (
     with_account,
 )
 from bellwire.cli.chat_account import app as account_app
+from bellwire.cli.chat_history import app as history_app
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 app = typer.Typer(help="Talk with people; messages are end-to-end encrypted, under pads.")
 app.add_typer(account_app, name="account")
+app.add_typer(history_app, name="history")
 
 if TYPE_CHECKING:
     from bellwire.chat.messenger.account import Account

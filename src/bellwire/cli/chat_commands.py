@@ -158,9 +158,24 @@ class Commands:
             await self._tell(line)
 
     async def _history(self, count: str) -> None:
+        word, _, file = count.partition(" ")
+        if word == "export":
+            await self._export(file.strip())
+            return
         limit = _number(count or "20", 10_000)
         for line in await self._plain.messenger.history(await self._plain.partner(), limit=limit):
             await self._tell(line)
+
+    async def _export(self, file: str) -> None:
+        from bellwire.cli.chat_history import CodePlace, given_words
+
+        path = path_of(file)
+        with CodePlace() as place:
+            given = await self._plain.messenger.export_history(path)
+            place.show(given, path)
+        self._plain.answer(
+            "\n".join(given_words(given)), messages=given.messages, people=given.people
+        )
 
     async def _tell(self, line: "Line") -> None:
         known = await self._plain.messenger.conversation(line.contact)

@@ -53,7 +53,12 @@ COMMANDS: Final = (
     Command("verify", "the safety number to compare, and whether it is the same", "[yes|no]"),
     Command("session", "how the pad of the newest message was made, or the N-th newest's", "[N]"),
     _both("search", "WORDS", "messages with these words"),
-    Command("history", "the newest messages", "[N]", None),
+    Command(
+        "history",
+        "the newest messages; export: all, sealed, for another device of yours",
+        "[N | export FILE]",
+        "export FILE",
+    ),
     Command("reply", "say something about a message of theirs", "N TEXT", "TEXT"),
     Command("edit", "other words in place of ours", "N TEXT", "TEXT"),
     Command("delete", "take one of ours back, for both", "N"),

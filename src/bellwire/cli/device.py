@@ -141,7 +141,8 @@ def _read_code(text: str) -> "Code":
     """The code, from the option or from standard input."""
     import sys
 
-    from bellwire.iot.code import MAX_TYPED, parse_code
+    from bellwire.crypto.spelling import MAX_TYPED
+    from bellwire.iot.code import parse_code
 
     if text != "-":
         return parse_code(text)

@@ -2,6 +2,7 @@
 
 BellwireError
 ├── UsageError
+│   ├── CodeMalformed         what was typed is no code of the kind that is asked for
 │   ├── LengthError           our own call: a key, nonce, seed or output of the wrong length
 │   ├── GeneratorUnavailable  our own call: instructions that this machine has not
 │   └── DeviceUnusable        what is named is no random device, or cannot be opened
@@ -29,6 +30,10 @@ class LengthError(UsageError):
         super().__init__(f"expected {what} of {expected}, got {got}")
         self.what = what
         self.got = got
+
+
+class CodeMalformed(UsageError):
+    """What was typed is not a code of the kind that is asked for; nothing was done with it."""
 
 
 class GeneratorUnavailable(UsageError):

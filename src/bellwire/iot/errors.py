@@ -14,7 +14,6 @@ BellwireError
 │   ├── DataError         a file of readings is missing or malformed; `path`, `line`
 │   ├── RangeError        a range of readings that does not exist, or would leave a gap
 │   ├── IdentityError     a key file is missing or malformed, or says something else
-│   ├── CodeMalformed     what was typed is no code of an invitation
 │   ├── InvitationError   an invitation cannot be made so, or is not there
 │   ├── StateInUse        another cloud uses the state folder
 │   ├── ListenError       the address cannot be listened at: in use, or not ours
@@ -103,10 +102,6 @@ class RangeError(UsageError):
 
 class IdentityError(UsageError):
     """A file with a public or private key is missing, malformed, or of another role."""
-
-
-class CodeMalformed(UsageError):
-    """What was typed is not the code of an invitation; nothing was sent."""
 
 
 class InvitationError(UsageError):

@@ -27,7 +27,7 @@ from bellwire.chat.errors import (
 from bellwire.chat.messenger.attaching import save, take_in
 from bellwire.chat.store import files
 from bellwire.chat.store.files import FileState, KeptFile
-from bellwire.chat.store.history import State
+from bellwire.chat.store.messages import State
 from bellwire.chat.store.work import Outgoing
 
 SIZE = 150 * CHUNK_BYTES + 77

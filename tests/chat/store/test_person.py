@@ -21,7 +21,7 @@ from bellwire.chat.errors import (
     StoreCorrupt,
     StoreUnusable,
 )
-from bellwire.chat.store.history import State
+from bellwire.chat.store.messages import State
 from bellwire.chat.store.person import Person
 from bellwire.crypto.kek.errors import KekRefused
 from bellwire.crypto.kek.given import Given

@@ -9,7 +9,7 @@ from tests.chat.store.people import NOW, Two
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
 from bellwire.chat.errors import PadMissing
-from bellwire.chat.store.history import Entry, State
+from bellwire.chat.store.messages import Entry, State
 from bellwire.chat.store.person import Received
 from bellwire.chat.store.waiting import MAX_TRIES
 from bellwire.chat.store.work import receipt

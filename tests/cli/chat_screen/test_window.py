@@ -2,11 +2,13 @@
 
 import asyncio
 import stat
+import time
 from pathlib import Path
 
 import pytest
 from tests.chat.messenger.pairs import until
 from tests.chat.messenger.servers import Link
+from tests.chat.store.people import open_person
 from tests.cli.chat_screen.windows import Seat, at_window
 from textual.events import Paste
 from textual.widgets import TextArea
@@ -14,6 +16,8 @@ from textual.worker import WorkerFailed
 
 from bellwire.base.detections import Side
 from bellwire.chat.messenger.views import LineState, Mode
+from bellwire.chat.transfer.code import read_code
+from bellwire.chat.transfer.taking import take
 from bellwire.cli.chat_screen.lists import Messages
 from bellwire.cli.chat_screen.opening import theme_of
 from bellwire.node.overheard import Message
@@ -53,6 +57,25 @@ def test_unread_messages_are_counted_until_their_conversation_is_open(tmp_path: 
             return await seat.bob.states() == ["read", "read"]
 
         await until(read)
+
+    at_window(tmp_path, story)
+
+
+def test_the_code_of_an_exported_history_is_shown_until_it_is_put_away(tmp_path: Path) -> None:
+    async def story(seat: Seat) -> None:
+        await seat.says("/mode pool")
+        await seat.says("hello Bob")
+        await seat.message("hello Bob", "✓✓ delivered")
+        await seat.says(f"/history export {tmp_path / 'history'}")
+        await seat.sees(lambda: "1 messages and 1 people exported" in seat.panel())
+        (row,) = [each.strip() for each in seat.panel().splitlines() if each.count("-") == 7]
+        await seat.press("escape")
+        person = open_person(tmp_path / "laptop")
+        taken = take(person, tmp_path / "history", read_code(row), time.time())
+        assert (taken.messages, taken.people) == (1, 1)
+        person.close()
+        await seat.says("/history 20")
+        await seat.sees(lambda: "expected /history export FILE" in seat.shown("notice"))
 
     at_window(tmp_path, story)
 

@@ -169,6 +169,7 @@ _WORDS: Final = {
     FileState.COMING: "not whole yet",
     FileState.SAVED: "saved already",
     FileState.STOPPED: "not to be had",
+    FileState.ELSEWHERE: "on another device of ours",
 }
 
 

@@ -32,14 +32,14 @@ from bellwire.chat.messenger.views import (
 )
 from bellwire.chat.pads import Policy
 from bellwire.chat.safety import check_scanned, safety_code, safety_number
-from bellwire.chat.store.history import State
+from bellwire.chat.store.contacts import NOTES
+from bellwire.chat.store.messages import State
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.work import NO_PROTECTION
+from bellwire.chat.transfer.giving import Given, give
 
 TYPING_EVERY_S: Final = 3.0
 """We say that we type at most that often."""
-
-NOTES: Final = "Notes to self"
 
 
 class Messenger(Minding):
@@ -135,19 +135,29 @@ class Messenger(Minding):
 
     async def edit(self, contact: bytes, target: bytes, text: str) -> None:
         """Put other words in place of what we said; MessageUnknown if we did not say it."""
-        if (await self.line(contact, target)).attachment is not None:
+        line = await self.line(contact, target)
+        if line.attachment is not None:
             raise ChatMisuse("expected words to change, got an attachment")
+        if line.brought and contact != self._me:
+            raise _elsewhere()
         content = Content(
             ContentKind.EDIT, os.urandom(ID_BYTES), self._now_ms(), _words(text), target=target
         )
         await self._also(contact, content)
 
     async def delete(self, contact: bytes, target: bytes) -> None:
-        """Take back what we said, for both; what was not sent yet is not sent."""
-        await self.line(contact, target)
+        """Take back what we said, for both; what was not sent yet is not sent.
+
+        What another device of ours said is forgotten here alone.
+        """
+        brought = (await self.line(contact, target)).brought
 
         def take_back() -> bool:
             with self._person.working() as work:
+                if brought:
+                    work.history.delete(contact, target, ours=True)
+                    work.files.forget_deleted()
+                    return True
                 if not work.waiting.remove(contact, target):
                     return False
                 return work.history.delete(contact, target, ours=True)
@@ -172,6 +182,8 @@ class Messenger(Minding):
                 entry = work.history.entry(contact, message_id, ours=True)
                 if entry is None:
                     raise MessageUnknown("expected a message of ours, got another id")
+                if entry.brought:
+                    raise _elsewhere()
                 if entry.state is State.REFUSED:
                     work.waiting.again(contact, message_id)
                 if work.waiting.get(contact, message_id) is not None:
@@ -182,9 +194,19 @@ class Messenger(Minding):
         return await self.line(contact, message_id)
 
     async def mark_read(self, contact: bytes) -> None:
-        """Count what somebody said as read, and tell them."""
-        if await self._do(self._person.mark_read, contact, self._now()):
+        """Count what somebody said as read, and tell them of what we heard ourselves."""
+
+        def mark() -> tuple[bool, bool]:
+            with self._person.history() as history:
+                before = history.unread(contact)
+            told = bool(self._person.mark_read(contact, self._now()))
+            with self._person.history() as history:
+                return history.unread(contact) < before, told
+
+        changed, told = await self._do(mark)
+        if told:
             self._courier.wake()
+        if changed:
             self._tell(ConversationChanged(contact))
 
     async def typing(self, contact: bytes) -> None:
@@ -199,6 +221,10 @@ class Messenger(Minding):
             content = Content(ContentKind.TYPING, os.urandom(ID_BYTES), self._now_ms())
             await self._do(self._person.send, contact, content)
             self._courier.wake()
+
+    async def export_history(self, path: Path) -> Given:
+        """Write what was said, for another device of ours, into a new file; as `transfer.give`."""
+        return await self._do(give, self._person, path, self._now())
 
     # Choosing
 
@@ -372,6 +398,13 @@ class Messenger(Minding):
         if content.target is not None:
             await self._changed(contact, content.target)
         self._tell(ConversationChanged(contact))
+
+
+def _elsewhere() -> ChatMisuse:
+    return ChatMisuse(
+        "expected a message that this device said, got one that another device of ours did",
+        hint="Only the device that said it can change it for both.",
+    )
 
 
 def _words(text: str) -> bytes:

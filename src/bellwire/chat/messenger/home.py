@@ -173,6 +173,13 @@ def store_of(
         yield person, address
 
 
+@contextlib.contextmanager
+def person_of(state: Path, who: str, credentials: Path | None = None) -> Iterator[Person]:
+    """A person's store alone, for what needs no relay; as `opened`."""
+    with _store(state, who, read(state, who), credentials) as person:
+        yield person
+
+
 @contextlib.asynccontextmanager
 async def opened_account(
     state: Path, who: str, relay: str, credentials: Path | None = None

@@ -15,7 +15,7 @@ from bellwire.chat.messenger.views import (
 from bellwire.chat.pads import OVERHEAD_BYTES
 from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.files import FileState
-from bellwire.chat.store.history import Entry, State
+from bellwire.chat.store.messages import Entry, State
 from bellwire.chat.store.work import Work
 
 _STATES: Final = {
@@ -35,6 +35,7 @@ _FILES: Final = {
     FileState.WHOLE: AttachmentState.HERE,
     FileState.SAVED: AttachmentState.SAVED,
     FileState.STOPPED: AttachmentState.STOPPED,
+    FileState.ELSEWHERE: AttachmentState.ELSEWHERE,
 }
 
 
@@ -56,6 +57,7 @@ def line_of(work: Work, entry: Entry) -> Line:
         entry.edited,
         entry.protection,
         _attachment(work, entry),
+        entry.brought,
     )
 
 

@@ -48,13 +48,15 @@ class AttachmentState(Enum):
 
     COMING: not all of it is with its receiver. HERE: it is, and its hash was checked. SAVED: it is
     theirs, in a folder of this machine, and no longer in the store. STOPPED: its receiver had no
-    room, or its sender took it back.
+    room, or its sender took it back. ELSEWHERE: another device of ours has, or had, it; here are
+    its name and size alone.
     """
 
     COMING = "coming"
     HERE = "here"
     SAVED = "saved"
     STOPPED = "stopped"
+    ELSEWHERE = "on another device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Line:
         edited: Whether the words were changed later.
         protection: What it was protected by.
         attachment: The file that it is; its text is the name then.
+        brought: Whether another device of ours said or heard it (`bellwire chat history import`).
     """
 
     number: int
@@ -108,6 +111,7 @@ class Line:
     edited: bool
     protection: Protection
     attachment: Attachment | None = None
+    brought: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _give_chunks(work: "Work", known: Contact, content: Content, now: float) -> 
     """Send the chunks of a file of ours that are asked for; whether there is something to tell."""
     file_id = _target(content)
     kept = work.files.get(known.contact, file_id, ours=True)
-    if kept is None or kept.state is FileState.STOPPED:
+    if kept is None or kept.state in {FileState.STOPPED, FileState.ELSEWHERE}:
         _say(work, known, ContentKind.STOP, file_id, b"", now)
         return False
     if kept.state is not FileState.COMING:

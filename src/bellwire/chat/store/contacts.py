@@ -10,6 +10,9 @@ from bellwire.chat.pads import Policy
 from bellwire.chat.store.database import Database
 
 MAX_NAME_BYTES: Final = 240
+NOTES: Final = "Notes to self"
+"""What we call ourselves among those whom we know."""
+
 _TABLE: Final = "contacts"
 
 

@@ -23,7 +23,7 @@ from bellwire.chat.attachment import (
 from bellwire.chat.content import CHUNK_BYTES
 from bellwire.chat.errors import StoreCorrupt
 from bellwire.chat.store.database import Database
-from bellwire.chat.store.history import State
+from bellwire.chat.store.messages import State
 
 MAX_KEPT_BYTES: Final = 1 << 30
 """All files of others that were not saved yet, coming or here."""
@@ -40,13 +40,15 @@ class FileState(IntEnum):
 
     COMING: of ours, the other side has not all of it; of theirs, we have not. WHOLE: of ours, they
     have it; of theirs, it is here and its hash was checked. SAVED: theirs, written into a folder.
-    STOPPED: it was too much, or is gone at its sender.
+    STOPPED: it was too much, or is gone at its sender. ELSEWHERE: another device of ours said or
+    heard of it, and only its name and size are here.
     """
 
     COMING = 0
     WHOLE = 1
     SAVED = 2
     STOPPED = 3
+    ELSEWHERE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,11 @@ class Files:
                 sealed = seal_chunk(about.key, file_id, about.size, number, chunk)
                 self.put(kept, number, sealed)
         return True
+
+    def bring(self, contact: bytes, file_id: bytes, name: str, size: int, *, ours: bool) -> None:
+        """Know that another device of ours has, or had, an attachment; nothing of it is here."""
+        about = FileKey(bytes(_KEY_BYTES), bytes(_KEY_BYTES), size, name)
+        self.add(contact, file_id, about, FileState.ELSEWHERE, ours=ours)
 
     def has_room(self, contact: bytes, size: int) -> bool:
         """Whether one more file of theirs may be kept."""

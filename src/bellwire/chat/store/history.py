@@ -6,8 +6,6 @@ it does not come back, and nothing of its words.
 """
 
 import sqlite3
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
 import msgspec
@@ -15,83 +13,10 @@ import msgspec
 from bellwire.chat.content import Content, ContentKind
 from bellwire.chat.session import Protection
 from bellwire.chat.store.database import Database
+from bellwire.chat.store.messages import FILES, Entry, Kept, State
 
 _TABLE: Final = "history"
 _Row = tuple[int, bytes, int, bytes, int, bytes]
-
-
-FILES: Final = frozenset({ContentKind.FILE, ContentKind.FILE_KEY})
-
-
-class State(IntEnum):
-    """How far a message of ours has come; of theirs, whether it was read, or refused by policy.
-
-    WAITING waits for its pad, and NOT_SENT found none; neither was ever sealed.
-    """
-
-    WAITING = -2
-    NOT_SENT = -1
-    QUEUED = 0
-    SENT = 1
-    DELIVERED = 2
-    READ = 3
-    REFUSED = 4
-    DELETED = 5
-
-
-class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """What is sealed of a message."""
-
-    kind: int
-    sent_ms: int
-    text: str
-    group: bytes | None
-    target: bytes | None
-    timer_s: int | None
-    edited: bool
-    pad_source: str | None
-    pad_bytes: int
-    mixed_source: str | None
-    pad_ids: tuple[bytes, ...] = ()
-    why: str | None = None
-
-    def __repr__(self) -> str:
-        return "Kept()"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One message, for people.
-
-    Attributes:
-        number: Its place in the store; later ones are higher.
-        contact: With whom.
-        ours: Whether we said it.
-        content_id: By which receipts, replies and edits name it.
-        state: How far it has come.
-        text: The words; empty when deleted. Not yet made harmless for a terminal.
-        sent_ms: The sender's clock.
-        group: In which group it was said.
-        target: What it replies to.
-        edited: Whether the words were changed later.
-        protection: What it was protected by.
-        why: Why it was not sent.
-        is_file: Whether it is an attachment; its text is the name.
-    """
-
-    number: int
-    contact: bytes
-    ours: bool
-    content_id: bytes
-    state: State
-    text: str
-    sent_ms: int
-    group: bytes | None
-    target: bytes | None
-    edited: bool
-    protection: Protection
-    why: str | None
-    is_file: bool
 
 
 class History:
@@ -221,20 +146,26 @@ class History:
         return [self._entry(row) for row in reversed(rows)]
 
     def read(self, contact: bytes, now: float) -> list[bytes]:
-        """Count all that `contact` said as read; the ids that were not. Timers begin."""
+        """Count all that `contact` said as read; the ids that were not, of what we heard ourselves.
+
+        Timers begin.
+        """
         rows = self._cursor.execute(
             "SELECT content_id FROM history WHERE contact = ? AND ours = 0 AND state < ?",
             (contact, State.READ),
         ).fetchall()
+        heard = []
         for (content_id,) in rows:
             row = self._row(contact, content_id, ours=False)
             assert row is not None
+            if not row[2].brought:
+                heard.append(content_id)
             gone_at = None if row[2].timer_s is None else int(now) + row[2].timer_s
             self._cursor.execute(
                 "UPDATE history SET state = ?, gone_at = ? WHERE number = ?",
                 (State.READ, gone_at, row[0]),
             )
-        return [content_id for (content_id,) in rows]
+        return heard
 
     def disappear(self, now: float) -> int:
         """Forget the words of what has run out; how many."""
@@ -283,6 +214,7 @@ class History:
             protection,
             kept.why,
             kept.kind in FILES,
+            kept.brought,
         )
 
     def _forget(

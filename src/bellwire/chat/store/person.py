@@ -33,7 +33,8 @@ from bellwire.chat.store.carrying import ATTACHING, ask
 from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.files import Files, FileState
-from bellwire.chat.store.history import Entry, History, State
+from bellwire.chat.store.history import History
+from bellwire.chat.store.messages import Entry, State
 from bellwire.chat.store.pads import PadFiles, erase_served
 from bellwire.chat.store.parts import gather
 from bellwire.chat.store.prekeys import PrekeyRing

@@ -25,6 +25,11 @@ class Records:
             "INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (name, contact, sealed)
         )
 
+    def bring(self, contact: bytes, name: bytes, record: SessionRecord) -> None:
+        """Keep a record that another device of ours has, unless there is one of that name."""
+        if self.get(name) is None:
+            self.keep(contact, name, record)
+
     def get(self, name: bytes) -> SessionRecord | None:
         """The record of a name; None if there is none."""
         row = self._cursor.execute("SELECT sealed FROM records WHERE name = ?", (name,)).fetchone()

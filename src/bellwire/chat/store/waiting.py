@@ -12,7 +12,7 @@ from typing import Final
 from bellwire.chat.content import Content, ContentKind, decode
 from bellwire.chat.pads import PAD_ID_BYTES
 from bellwire.chat.store.database import Database
-from bellwire.chat.store.history import State
+from bellwire.chat.store.messages import State
 
 MAX_TRIES: Final = 3
 """How often a content is sealed anew whose pad was lost; after that it counts as refused."""

@@ -17,7 +17,8 @@ from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.files import Files
 from bellwire.chat.store.held import Held
-from bellwire.chat.store.history import History, State
+from bellwire.chat.store.history import History
+from bellwire.chat.store.messages import State
 from bellwire.chat.store.offers import Offers
 from bellwire.chat.store.pads import PadFiles, PadShelf
 from bellwire.chat.store.records import Records

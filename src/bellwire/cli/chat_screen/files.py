@@ -31,13 +31,14 @@ def reading(done: int, size: int) -> str:
 
 
 def _ours(file: Attachment) -> str:
-    if not file.chunked:
+    if not file.chunked and file.state is not AttachmentState.ELSEWHERE:
         return ""  # it goes as words do, and their states say how far
     return {
         AttachmentState.COMING: f"{bar(file.done, file.size)} with them",
         AttachmentState.HERE: "all with them",
         AttachmentState.SAVED: "all with them",
         AttachmentState.STOPPED: "✗ not taken there",
+        AttachmentState.ELSEWHERE: "on another device of yours",
     }[file.state]
 
 
@@ -47,4 +48,5 @@ def _theirs(file: Attachment) -> str:
         AttachmentState.HERE: "here: /save or ↑ w saves it",
         AttachmentState.SAVED: "saved",
         AttachmentState.STOPPED: "✗ not to be had",
+        AttachmentState.ELSEWHERE: "on another device of yours",
     }[file.state]

@@ -18,7 +18,9 @@ from bellwire.base.errors import BellwireError, UsageError
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.harmless import harmless
 from bellwire.chat.messenger.views import Line, LineState
+from bellwire.chat.transfer.code import spelt
 from bellwire.cli.chat_files import path_of, to_save
+from bellwire.cli.chat_history import given_words
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.acts import Acts, Laboratory, named
 from bellwire.cli.chat_screen.commands import parse
@@ -126,6 +128,7 @@ class ChatWindow(Listening):
                 "attach": lambda: self._attach_file(rest),
                 "save": lambda: self._save_file(rest),
                 "eve": lambda: self._eve(rest),
+                "history": lambda: self._history(rest),
                 "search": lambda: self._search(rest),
                 "to": lambda: self._to(rest),
                 "theme": lambda: self._dress(rest),
@@ -186,6 +189,19 @@ class ChatWindow(Listening):
         self._entries[contact] = await self._messenger.conversation(contact)
         await self._show(contact)
         return "added; compare safety numbers with /verify"
+
+    async def _history(self, rest: str) -> str:
+        word, _, file = rest.partition(" ")
+        if word != "export":
+            raise UsageError("expected /history export FILE, got another word")
+        given = await self._messenger.export_history(path_of(file))
+        rows = [
+            "The code of this file, shown once; without it nobody reads it:",
+            f"\n  {spelt(given.code)}\n",
+            *given_words(given),
+        ]
+        self.push_screen(Panel("history for another device", Content("\n".join(rows))))
+        return ""
 
     async def _to(self, rest: str) -> str:
         await self._show(named(self._entries.values(), rest).contact)
