@@ -63,6 +63,7 @@ COMMANDS: dict[str, Entry] = {
     "admission": Entry("bellwire.cli.admission", "How newcomers are judged."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
     "guard": Entry("bellwire.cli.guard", "Packets pass while the link is well, in the kernel."),
+    "log": Entry("bellwire.cli.log", "Check what a transparency log says, offline."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),
     "bench": Entry("bellwire.cli.bench", "Measure this machine beside named alternatives."),

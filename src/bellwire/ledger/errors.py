@@ -3,6 +3,12 @@
 LedgerError
 ├── RangeUnusable        (UsageError) our own call: an entry or a size that the tree has not
 ├── EntryTooLarge        (UsageError) an entry over 65,535 bytes
+├── VerifierKeyUnusable  (UsageError) a text is no public key of a log or witness
+├── PolicyUnusable       (UsageError) who is trusted is not said, or contradicts itself
+├── NoteMalformed        (RefusedError) a signed note or a checkpoint is none
+├── ReceiptMalformed     (RefusedError) a receipt is none
+├── CheckpointUntrusted  (RefusedError) no trusted log signed it, or a signature does not hold
+├── TooFewWitnesses      (RefusedError) the quorum has not cosigned a checkpoint
 ├── TileMalformed        (RefusedError) a tile, a bundle or the path of one is not what it must be
 ├── InclusionMismatch    (RefusedError) a proof does not lead from this entry to this root
 └── ConsistencyMismatch  (RefusedError) a proof does not show that one tree grew out of another
@@ -21,6 +27,30 @@ class RangeUnusable(LedgerError, UsageError):
 
 class EntryTooLarge(LedgerError, UsageError):
     """An entry is longer than a bundle can carry."""
+
+
+class VerifierKeyUnusable(LedgerError, UsageError):
+    """A text is not the public key of a log or of a witness, or of a kind not known here."""
+
+
+class PolicyUnusable(LedgerError, UsageError):
+    """A policy does not say which logs and witnesses are trusted, or contradicts itself."""
+
+
+class NoteMalformed(LedgerError, RefusedError):
+    """A signed note, a signature line or a checkpoint is not what its format says."""
+
+
+class ReceiptMalformed(LedgerError, RefusedError):
+    """A receipt is not what tlog-proof says it must be."""
+
+
+class CheckpointUntrusted(LedgerError, RefusedError):
+    """No trusted log signed a checkpoint, or a signature in a trusted name does not hold."""
+
+
+class TooFewWitnesses(LedgerError, RefusedError):
+    """A checkpoint is not cosigned by as many witnesses as the policy asks for."""
 
 
 class TileMalformed(LedgerError, RefusedError):

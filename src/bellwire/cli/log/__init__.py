@@ -1,0 +1,18 @@
+"""`bellwire log`: what a transparency log says, checked here and not believed.
+
+A verb is a module here with a function `command`, and a line below.
+"""
+
+import typer
+
+from bellwire.cli.log import verify
+
+app = typer.Typer(no_args_is_help=True, help="Check what a transparency log says.")
+
+
+@app.callback()
+def _group() -> None:
+    """Check what a transparency log says."""
+
+
+app.command("verify")(verify.command)
