@@ -88,4 +88,4 @@ def _reasons(claim: Claim, seen: Measured, apart: float) -> Sequence[str]:
 
 def _tolerance(value_ms: float, jitter_ms: float | None) -> float:
     """Two who measure one way at two moments differ by so much, milliseconds."""
-    return max(10.0, 0.5 * value_ms, 3.0 * (jitter_ms or 0.0))
+    return max(25.0, 0.5 * value_ms, 3.0 * (jitter_ms or 0.0))

@@ -29,7 +29,7 @@ class Claim:
 
     Attributes:
         ping_ms: Time there and back, milliseconds.
-        jitter_ms: Mean difference of two in succession, milliseconds.
+        jitter_ms: Median difference of two in succession, milliseconds.
         address: Its address, as it knows it.
 
     Raises:
@@ -51,7 +51,8 @@ class Measured:
 
     Attributes:
         ping_ms: The shortest time there and back, milliseconds.
-        jitter_ms: Mean difference of two in succession, milliseconds; None of fewer than two.
+        jitter_ms: Median difference of two in succession, milliseconds; None of fewer than two.
+            A machine that stalls once would spoil the mean, and of one end alone.
         echoes: How many were timed.
         address: Where it came from, behind the proxies that are trusted.
     """
@@ -77,7 +78,7 @@ def measured(times_ms: Sequence[float], address: Address) -> Measured:
     for time in times_ms:
         _check("echo", time)
     steps = [abs(b - a) for a, b in itertools.pairwise(times_ms)]
-    jitter = statistics.fmean(steps) if steps else None
+    jitter = statistics.median(steps) if steps else None
     return Measured(min(times_ms), jitter, len(times_ms), address)
 
 

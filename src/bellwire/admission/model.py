@@ -246,13 +246,14 @@ def _check(url: str, model: str) -> None:
     host = parts.hostname
     if not host or parts.scheme not in {"http", "https"} or parts.username or parts.query:
         raise form
-    if parts.scheme == "http" and not _is_here(host):
+    if parts.scheme == "http" and not is_here(host):
         raise AssessorUnusable(f"expected https for a model on another machine, got http: {host}")
     if not (0 < len(model) <= 200 and model.isprintable()):
         raise AssessorUnusable("expected the name of a model, 1 to 200 printable characters")
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine, as far as its name says."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

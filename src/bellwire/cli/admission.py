@@ -1,25 +1,256 @@
-"""`bellwire admission`: how newcomers are judged."""
+"""`bellwire admission`: who may join; the server, and what its operator decides."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.options import JsonFlag
+from bellwire.cli.addresses import parse_address
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 if TYPE_CHECKING:
     from bellwire.admission.assessment import Assessment
     from bellwire.admission.circuit import Angles
     from bellwire.admission.evidence import Claim, Measured
     from bellwire.admission.model import ModelAssessor
+    from bellwire.admission.register import Register, Registration, Standing
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
+ModelUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model-url", metavar="URL", help="Ask a model there, too (OpenAI's chat interface)."
+    ),
+]
+ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Its name there.")]
+ModelKeyOption = Annotated[
+    Path | None,
+    typer.Option("--model-key", metavar="FILE", help="Its key, in a file that only you can read."),
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Who is meant.")]
+
+
+class GateName(StrEnum):
+    """What opens the door, beside a good verdict."""
+
+    TOKEN = "token"  # noqa: S105 - the word, not one
+    OPERATOR = "operator"
+    EITHER = "either"
+    OPEN = "open"
+
+
 @app.callback()
 def group() -> None:
-    """How newcomers are judged by what they claim and what is measured."""
+    """Who may join: the server, and what its operator decides."""
+
+
+@app.command()
+def run(
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+    ] = "127.0.0.1:8490",
+    name: Annotated[
+        str | None,
+        typer.Option(help="By which newcomers know this server. Default: the host of --listen."),
+    ] = None,
+    gate: Annotated[
+        GateName,
+        typer.Option(help="What lets in who is SECURE: a token, the operator, either, or nothing."),
+    ] = GateName.EITHER,
+    site: Annotated[
+        str | None,
+        typer.Option(metavar="a|b", help="Whose authority signs certificates. Default: none."),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Listen with TLS: the certificate's chain, PEM."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The certificate's private key, PEM.")
+    ] = None,
+    proxies: Annotated[
+        int,
+        typer.Option(min=0, max=8, help="Reverse proxies of yours that each connection passes."),
+    ] = 0,
+    model_url: ModelUrlOption = None,
+    model: ModelOption = None,
+    model_key: ModelKeyOption = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run a server where newcomers register.
+
+    The first line on standard output is a JSON document that says where it listens. It runs until
+    it is told to stop.
+    """
+    import asyncio
+
+    from bellwire.admission.register import Gate
+    from bellwire.base.errors import UsageError
+    from bellwire.node import logs
+    from bellwire.node.admission import AdmissionOptions, run_admission
+    from bellwire.node.settings import load
+
+    if site not in {None, "a", "b"}:
+        raise UsageError("expected --site a or --site b")
+    if (certificate is None) != (key is None):
+        raise UsageError("expected --certificate together with --key")
+    host, port = parse_address(listen)
+    if name is not None and not (0 < len(name) <= 200 and name.isprintable()):
+        raise UsageError("expected a --name of 1 to 200 printable characters")
+    settings = load(config, {"state": {"dir": state}})
+    logs.setup(settings.log.level, settings.log.format)
+    options = AdmissionOptions(
+        listen=(host, port),
+        name=name or host,
+        gate=Gate(gate.value),
+        site=site,
+        certificate=certificate,
+        key=key,
+        proxies=proxies,
+        assessor=_assessor(model_url, model, model_key),
+        with_parent=with_parent,
+    )
+    asyncio.run(run_admission(settings.state.dir, options, output.emit))
+
+
+@app.command()
+def token(
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="For whom, as a note.")] = "",
+    hours: Annotated[
+        float, typer.Option(min=0.01, max=2160.0, help="How long it lets somebody in.")
+    ] = 24.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write it to a new FILE of mode 0600."),
+    ] = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a token that lets one newcomer in, and print it: this once, it is kept nowhere."""
+    import time
+
+    from bellwire.base.errors import UsageError
+    from bellwire.base.private import write_whole
+
+    if out is not None and (out.exists() or out.is_symlink()):
+        raise UsageError(f"--out: expected a file that is not there yet, got {out}")
+    now = int(time.time())
+    with _register(state, config) as register:
+        made = register.make_token(label, round(hours * 3600), now)
+    if out is not None:
+        write_whole(out, f"{made}\n".encode(), replace=False)
+    until = now + round(hours * 3600)
+    if json:
+        shown = {"out": out} if out is not None else {"token": made}
+        output.emit({**shown, "label": label, "expires": until})
+    elif out is None:
+        output.stdout().print(made)
+    else:
+        output.stdout().print(f"written to {out}")
+
+
+@app.command("list")
+def list_all(
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Only those that wait for the operator.")
+    ] = False,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show who is registered, who waits, and which tokens are open."""
+    import time
+
+    from bellwire.admission.register import Standing
+
+    with _register(state, config) as register:
+        found = register.all(Standing.WAITING if waiting else None)
+        tokens = [] if waiting else register.tokens(int(time.time()))
+    if json:
+        output.emit(
+            {
+                "registrations": [_plain(each) for each in found],
+                "tokens": [{"label": label, "expires": expires} for label, expires in tokens],
+            }
+        )
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = output.stdout()
+    table = Table("name", "status", "since", "by", "verdict", "keys", box=None)
+    for each in found:
+        since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(each.since))
+        row = (each.handle, each.standing, since, each.by, each.verdict, " ".join(each.keys))
+        table.add_row(*(Text(cell) for cell in row))
+    screen.print(table if found else "nobody waits" if waiting else "nobody is registered")
+    if tokens:
+        screen.print(f"\n{len(tokens)} open tokens")
+
+
+@app.command()
+def admit(
+    name: NameArgument,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let in who waits."""
+    from bellwire.admission.register import Standing
+
+    _decide(name, Standing.ADMITTED, state, config, as_json=json)
+
+
+@app.command()
+def refuse(
+    name: NameArgument,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Turn away who waits; the name is free again."""
+    from bellwire.admission.register import Standing
+
+    _decide(name, Standing.REFUSED, state, config, as_json=json)
+
+
+@app.command()
+def revoke(
+    name: NameArgument,
+    site: Annotated[
+        str | None,
+        typer.Option(metavar="a|b", help="Whose authority signed certificates, if one did."),
+    ] = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take an admission back, with all certificates; the name stays taken."""
+    import time
+
+    from bellwire.admission.service import revoke as take_back
+    from bellwire.base.errors import UsageError
+    from bellwire.node.settings import load
+    from bellwire.pki.authority import Authority, authority_folder
+
+    if site not in {None, "a", "b"}:
+        raise UsageError("expected --site a or --site b")
+    folder = load(config, {"state": {"dir": state}}).state.dir
+    authority = None if site is None else Authority(authority_folder(folder, site), site)
+    with _register(state, config) as register:
+        found = take_back(register, authority, name, int(time.time()))
+    _tell(found, as_json=json)
 
 
 @app.command()
@@ -34,14 +265,9 @@ def assess(
     seen: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="As seen. Default: as claimed.")
     ] = None,
-    model_url: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Ask a model there, too (OpenAI's chat interface)."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="Its name there.")] = None,
-    model_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its key, in a file that only you can read.")
-    ] = None,
+    model_url: ModelUrlOption = None,
+    model: ModelOption = None,
+    model_key: ModelKeyOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Judge one connection by the rules, and by a model if one is named. Nobody is admitted.
@@ -132,3 +358,53 @@ def _assessor(url: str | None, model: str | None, key: Path | None) -> "ModelAss
     return ModelAssessor(
         url, model, None if key is None else read_key(key), ssl.create_default_context()
     )
+
+
+@contextmanager
+def _register(state: Path | None, config: Path | None) -> "Iterator[Register]":
+    from bellwire.admission.register import Register
+    from bellwire.base.private import own_folder
+    from bellwire.node.admission import admission_folder
+    from bellwire.node.settings import load
+
+    folder = own_folder(load(config, {"state": {"dir": state}}).state.dir)
+    register = Register(admission_folder(folder))
+    try:
+        yield register
+    finally:
+        register.close()
+
+
+def _decide(
+    name: str, standing: "Standing", state: Path | None, config: Path | None, *, as_json: bool
+) -> None:
+    import time
+
+    from bellwire.base.handles import canonical
+
+    with _register(state, config) as register:
+        found = register.decide(canonical(name), standing, int(time.time()))
+    _tell(found, as_json=as_json)
+
+
+def _tell(found: "Registration", *, as_json: bool) -> None:
+    if as_json:
+        output.emit(_plain(found))
+    else:
+        output.stdout().print(f"{found.handle} is {found.standing}")
+
+
+def _plain(found: "Registration") -> dict[str, object]:
+    import base64
+
+    return {
+        "username": found.handle,
+        "status": found.standing,
+        "verdict": found.verdict,
+        "reasons": found.reasons,
+        "assessor": found.assessor,
+        "since": found.since,
+        "changed": found.changed,
+        "by": found.by,
+        "public_keys": {kind: base64.b64encode(key).decode() for kind, key in found.keys.items()},
+    }

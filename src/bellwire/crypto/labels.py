@@ -8,6 +8,9 @@ from typing import Final
 XWING: Final = b"\\.//^\\"
 """draft-connolly-cfrg-xwing-kem, 5.3: the end of the combiner's input."""
 
+ADMISSION_POSSESSION: Final = b"bellwire admission possession 1"
+"""Context of proofs that a newcomer holds its keys (admission.possession)."""
+
 CHANNEL_ALERT: Final = b"bellwire channel alert"
 CHANNEL_CERTIFICATE: Final = b"bellwire channel certificate 1"
 CHANNEL_INDEX: Final = b"bellwire channel index"

@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bellwire.base.errors import RefusedError, UsageError
+from bellwire.base.errors import UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.lock import held
 from bellwire.base.manager import READY, STOPPING, tell_manager
@@ -22,6 +21,7 @@ from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
+from bellwire.node.serving import require_loopback, server_tls
 from bellwire.node.settings import Settings
 from bellwire.node.settings_console import ConsoleSettings
 from bellwire.pki.files import sae_files
@@ -75,9 +75,12 @@ async def run_console(
     """
     site, state = options.site, settings.state.dir
     folder = own_folder(console_folder(state, site))
-    tls = _server_tls(settings.console)
+    tls = server_tls(settings.console.certificate, settings.console.key, "console.key")
     if tls is None:
-        _require_loopback(options.listen[0])
+        require_loopback(
+            options.listen[0],
+            "Set console.certificate and console.key, or put a proxy with TLS before it.",
+        )
     credentials = console_credentials(state, site)
     url = check_kme(options.kme)
     async with contextlib.AsyncExitStack() as stack:
@@ -166,28 +169,6 @@ def _finder(settings: Settings, site: str) -> Callable[[], str | None]:
     return find
 
 
-def _server_tls(settings: ConsoleSettings) -> ssl.SSLContext | None:
-    if settings.certificate is None or settings.key is None:
-        return None
-    if read_own_file(settings.key, 1) is None:
-        raise UsageError(f"console.key: expected a private key at {settings.key}, got no file")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(settings.certificate, settings.key, _no_password)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"expected a certificate in {settings.certificate} and its private key in "
-            f"{settings.key}, both in PEM"
-        ) from error
-    return context
-
-
-def _no_password() -> str:
-    raise UsageError("console.key: expected a private key that is not encrypted, got one that is")
-
-
 def _peer_tls(settings: ConsoleSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.peer_authority)
@@ -195,20 +176,3 @@ def _peer_tls(settings: ConsoleSettings) -> ssl.SSLContext:
         raise UsageError(
             f"console.peer_authority: expected certificates in PEM in {settings.peer_authority}"
         ) from error
-
-
-def _require_loopback(host: str) -> None:
-    """Let an address of this machine alone pass: tokens and keys go over it in the clear.
-
-    Raises:
-        RefusedError: others reach it.
-    """
-    if host == "localhost":
-        return
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).is_loopback:
-            return
-    raise RefusedError(
-        f"expected an address of this machine alone for HTTP without TLS, got {host}",
-        hint="Set console.certificate and console.key, or put a proxy with TLS before it.",
-    )

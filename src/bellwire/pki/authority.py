@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.private import read_own_file, write_whole
@@ -146,15 +147,34 @@ class Authority:
             NameUnusable: it is no SAE's id.
             LifetimeUnusable: days out of range.
         """
+        key = new_key()
+        chain, record = self.certify(name, key.public_key(), days=days)
+        return Issue(chain, key_pem(key), self.trusted(), record)
+
+    def certify(
+        self, name: str, public: ec.EllipticCurvePublicKey, *, days: float
+    ) -> tuple[bytes, Certificate]:
+        """A new certificate for an SAE whose private key stays where it was made.
+
+        Args:
+            name: Its id.
+            public: On P-256; whoever asks has shown that it holds the private half.
+            days: How long it lasts.
+
+        Returns:
+            PEM of the certificate and of what leads to an older authority, and its record.
+
+        Raises:
+            AuthorityMissing, NameUnusable, LifetimeUnusable: as `issue`.
+        """
         check_id(name)
         with self._kept.locked() as index:
             now = self._now()
-            signer, key = self._kept.signer(index, now), new_key()
+            signer = self._kept.signer(index, now)
             until = _until(now, days, end_of(signer.certificate))
-            made = certify_sae(signer, name, key.public_key(), now=now, not_after=until)
+            made = certify_sae(signer, name, public, now=now, not_after=until)
             record = self._enter(index, "sae", name, made)
-            chain = [made, *self._kept.vouched(index, now)]
-            return Issue(pem(chain), key_pem(key), self.trusted(), record)
+            return pem([made, *self._kept.vouched(index, now)]), record
 
     def revoke(self, *, name: str | None = None, serial: str | None = None) -> list[Certificate]:
         """Revoke all certificates of an SAE, or the one with a serial number.

@@ -220,7 +220,7 @@ class ApiConnection(asyncio.Protocol):
         except Exception as error:
             # Its words, and its traceback, may hold what no log may.
             log.error("request failed", kind=type(error).__name__)  # noqa: TRY400
-            answered = Answered(answers.error("the console failed"), 500)
+            answered = Answered(answers.error("the service failed"), 500)
         self._work = None
         if not self._over:
             self._write(asked, answered, fields)

@@ -1,0 +1,399 @@
+"""Who is registered: names, keys, and how it stands with each, in one SQLite file.
+
+Each call is one transaction with one sync: what it reports as done is on the disk. A name that was
+ever admitted stays taken, by itself and for all that look like it, though its keys are revoked: who
+takes a name over would be taken for who had it.
+
+Nothing of a newcomer's connection is kept: no address, no times; the verdict and its reasons are.
+Several processes may use the file: the server, and the operator's commands beside it.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bellwire.admission.assessment import Assessment, Verdict
+from bellwire.admission.errors import (
+    HandleTaken,
+    NotAdmitted,
+    RegisterUnusable,
+    RegistrationUnknown,
+    TokenUnusable,
+)
+from bellwire.base.handles import skeleton
+from bellwire.base.private import own_file, own_folder
+
+APPLICATION_ID: Final = 0x62776731
+"""Marks the file as that of registrations ('bwg1')."""
+
+MAX_WAITING: Final = 10_000
+MAX_WAITING_S: Final = 30 * 86_400
+"""Whom no operator admits in so long gives the name free again."""
+
+MAX_TOKENS: Final = 10_000
+MAX_LABEL: Final = 80
+TOKEN_BYTES: Final = 20
+MAX_TOKEN_S: Final = 90 * 86_400
+
+_PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+_SCHEMAS: Final = (
+    """
+CREATE TABLE registrations (
+    handle TEXT PRIMARY KEY, skeleton TEXT NOT NULL UNIQUE, keys BLOB NOT NULL,
+    state TEXT NOT NULL, verdict TEXT NOT NULL, reasons BLOB NOT NULL, assessor TEXT NOT NULL,
+    since INTEGER NOT NULL, changed INTEGER NOT NULL, by TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tokens (
+    hash BLOB PRIMARY KEY, label TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+""",
+)
+_COLUMNS: Final = "handle, keys, state, verdict, reasons, assessor, since, changed, by"
+
+
+class Standing(StrEnum):
+    """How it stands with a registration."""
+
+    WAITING = "waiting"
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+
+
+class Gate(StrEnum):
+    """What opens the door, beside a verdict that is SECURE."""
+
+    TOKEN = "token"  # noqa: S105 - the word, not one
+    OPERATOR = "operator"
+    EITHER = "either"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One name.
+
+    Attributes:
+        handle: In its one form.
+        keys: Public keys by kind.
+        standing: Whether it is admitted.
+        verdict: Of the assessor.
+        reasons: What spoke against.
+        assessor: Who judged.
+        since: When it was first asked for, seconds since the epoch.
+        changed: When its standing last changed.
+        by: What changed it: `token`, `open`, `operator`, or `assessor` while nobody decided.
+    """
+
+    handle: str
+    keys: Mapping[str, bytes]
+    standing: Standing
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    assessor: str
+    since: int
+    changed: int
+    by: str
+
+
+class Register:
+    """The file of one server's registrations; not for use by two threads at once.
+
+    Args:
+        folder: Private; made if it is not there.
+
+    Raises:
+        RegisterUnusable: the file is none of ours, or of a later version.
+        PathUnusable, PathExposed: the folder cannot be used, or others may read it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = own_folder(folder) / "registrations.sqlite"
+        own_file(path)
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            with _translated():
+                self._prepare(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the file up; again is harmless."""
+        self._connection.close()
+
+    # Registrations
+
+    def enter(
+        self,
+        handle: str,
+        keys: Mapping[str, bytes],
+        judged: Assessment,
+        *,
+        gate: Gate,
+        token: str | None,
+        now: int,
+    ) -> Registration:
+        """Register a name whose keys were proven, as the gate says.
+
+        Who asks again with the same keys gets what there is: an answer may have been lost. One
+        that waits is let in by a token that comes later.
+
+        Raises:
+            HandleTaken: the name, or one that looks like it, has other keys.
+            NotAdmitted: the verdict is against it, or it was refused or revoked.
+            TokenUnusable: the token is none, was used, or is over; or one is asked for.
+            RegisterUnusable: too many wait.
+        """
+        with self._transaction():
+            self._connection.execute(
+                "DELETE FROM registrations WHERE state = ? AND since < ?",
+                (Standing.WAITING, now - MAX_WAITING_S),
+            )
+            known = self._find(handle)
+            if known is not None and known.keys != keys:
+                raise _taken(handle)
+            if known is None and self._alike(handle):
+                raise _taken(handle)
+            if known is not None and known.standing is not Standing.WAITING:
+                return _as_it_stands(known)
+            if judged.verdict is not Verdict.SECURE:
+                raise NotAdmitted(
+                    f"expected a verdict of SECURE, got INSECURE: {'; '.join(judged.reasons)}"
+                )
+            by = self._let_in(gate, token, now)
+            if known is None and by is None and self._count(Standing.WAITING) >= MAX_WAITING:
+                raise RegisterUnusable(f"expected at most {MAX_WAITING} who wait, got another")
+            standing = Standing.ADMITTED if by else Standing.WAITING
+            found = Registration(
+                handle,
+                dict(keys),
+                standing,
+                judged.verdict,
+                judged.reasons,
+                judged.assessor,
+                now if known is None else known.since,
+                now if by or known is None else known.changed,
+                by or "assessor",
+            )
+            self._put(found)
+            return found
+
+    def decide(self, handle: str, standing: Standing, now: int) -> Registration:
+        """The operator admits or refuses who waits, or revokes who was admitted.
+
+        Raises:
+            RegistrationUnknown: nobody of that name is where that can be decided.
+        """
+        before = Standing.ADMITTED if standing is Standing.REVOKED else Standing.WAITING
+        with self._transaction():
+            found = self._find(handle)
+            if found is None or found.standing is not before:
+                raise RegistrationUnknown(
+                    f"expected a name that is {before}, got {handle[:40]!a}",
+                    hint="bellwire admission list shows them all.",
+                )
+            if standing is Standing.REFUSED:
+                # Nobody was ever known by it: the name is free again.
+                self._connection.execute("DELETE FROM registrations WHERE handle = ?", (handle,))
+            else:
+                self._connection.execute(
+                    "UPDATE registrations SET state = ?, changed = ?, by = 'operator' "
+                    "WHERE handle = ?",
+                    (standing, now, handle),
+                )
+        return Registration(
+            handle,
+            found.keys,
+            standing,
+            found.verdict,
+            found.reasons,
+            found.assessor,
+            found.since,
+            now,
+            "operator",
+        )
+
+    def find(self, handle: str) -> Registration | None:
+        """The registration of a name, or None."""
+        with _translated():
+            return self._find(handle)
+
+    def all(self, standing: Standing | None = None) -> list[Registration]:
+        """All registrations, or those of one standing, by name."""
+        with _translated():
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM registrations WHERE state = ? OR ? IS NULL "  # noqa: S608
+                "ORDER BY handle",
+                (standing, standing),
+            )
+            return [_registration(row) for row in rows]
+
+    # Tokens
+
+    def make_token(self, label: str, lasts_s: int, now: int) -> str:
+        """A token that lets one newcomer in; only its hash is kept.
+
+        Raises:
+            TokenUnusable: the label or the time is out of bounds, or there are too many.
+        """
+        if not (0 <= len(label) <= MAX_LABEL and label.isprintable()):
+            raise TokenUnusable(f"expected a label of at most {MAX_LABEL} printable characters")
+        if not 1 <= lasts_s <= MAX_TOKEN_S:
+            raise TokenUnusable(f"expected a token for 1 s to 90 days, got {lasts_s} s")
+        token = os.urandom(TOKEN_BYTES).hex()
+        with self._transaction():
+            self._connection.execute("DELETE FROM tokens WHERE expires < ?", (now,))
+            count = self._connection.execute("SELECT count(*) FROM tokens").fetchone()[0]
+            if count >= MAX_TOKENS:
+                raise TokenUnusable(f"expected at most {MAX_TOKENS} open tokens, got another")
+            self._connection.execute(
+                "INSERT INTO tokens VALUES (?, ?, ?)", (_hash(token), label, now + lasts_s)
+            )
+        return token
+
+    def tokens(self, now: int) -> list[tuple[str, int]]:
+        """Label and end of each token that is open."""
+        with _translated():
+            rows = self._connection.execute(
+                "SELECT label, expires FROM tokens WHERE expires >= ? ORDER BY expires, label",
+                (now,),
+            )
+            return [(str(label), int(expires)) for label, expires in rows]
+
+    # Within a transaction
+
+    def _let_in(self, gate: Gate, token: str | None, now: int) -> str | None:
+        """What lets somebody in now, or None: then the operator decides."""
+        if gate is Gate.OPEN:
+            return "open"
+        if gate is not Gate.OPERATOR and token is not None:
+            used = self._connection.execute(
+                "DELETE FROM tokens WHERE hash = ? AND expires >= ?", (_hash(token), now)
+            )
+            if used.rowcount != 1:
+                raise TokenUnusable("expected a token that is open, got one used, over or unknown")
+            return "token"
+        if gate is Gate.TOKEN:
+            raise TokenUnusable("expected an enrolment token, got none")
+        return None
+
+    def _find(self, handle: str) -> Registration | None:
+        row = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM registrations WHERE handle = ?",  # noqa: S608
+            (handle,),
+        ).fetchone()
+        return None if row is None else _registration(row)
+
+    def _alike(self, handle: str) -> bool:
+        asked = "SELECT 1 FROM registrations WHERE skeleton = ?"
+        return self._connection.execute(asked, (skeleton(handle),)).fetchone() is not None
+
+    def _count(self, standing: Standing) -> int:
+        asked = "SELECT count(*) FROM registrations WHERE state = ?"
+        return int(self._connection.execute(asked, (standing,)).fetchone()[0])
+
+    def _put(self, one: Registration) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO registrations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                one.handle,
+                skeleton(one.handle),
+                msgspec.msgpack.encode(dict(sorted(one.keys.items()))),
+                one.standing,
+                one.verdict,
+                msgspec.msgpack.encode(one.reasons),
+                one.assessor,
+                one.since,
+                one.changed,
+                one.by,
+            ),
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _prepare(self, path: Path) -> None:
+        self._connection.execute("PRAGMA busy_timeout = 5000")
+        mark, version, tables = (
+            self._connection.execute(question).fetchone()[0]
+            for question in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
+        if (tables and mark != APPLICATION_ID) or version > len(_SCHEMAS):
+            raise RegisterUnusable(
+                f"expected registrations of version {len(_SCHEMAS)} or below in {path}, got another"
+            )
+        for pragma in _PRAGMAS:
+            self._connection.execute(pragma).fetchall()
+        with self._transaction():
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            for number, schema in enumerate(_SCHEMAS[version:], version + 1):
+                for statement in filter(str.strip, schema.split(";")):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                self._connection.execute(f"PRAGMA user_version={number}")
+
+
+def _registration(row: tuple[object, ...]) -> Registration:
+    handle, keys, state, verdict, reasons, assessor, since, changed, by = row
+    assert isinstance(keys, bytes)
+    assert isinstance(reasons, bytes)
+    assert isinstance(since, int)
+    assert isinstance(changed, int)
+    return Registration(
+        str(handle),
+        msgspec.msgpack.decode(keys, type=dict[str, bytes]),
+        Standing(str(state)),
+        Verdict(str(verdict)),
+        msgspec.msgpack.decode(reasons, type=tuple[str, ...]),
+        str(assessor),
+        since,
+        changed,
+        str(by),
+    )
+
+
+def _as_it_stands(known: Registration) -> Registration:
+    if known.standing is Standing.REVOKED:
+        raise NotAdmitted("expected a registration that stands, got one that was revoked")
+    return known
+
+
+def _taken(handle: str) -> HandleTaken:
+    return HandleTaken(f"expected a name that is free, got {handle}, or one that looks like it")
+
+
+def _hash(token: str) -> bytes:
+    # A token is 160 random bits: a plain hash of it tells nothing.
+    return hashlib.sha256(token.encode()).digest()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RegisterUnusable(f"the file of registrations cannot be used: {error}") from error

@@ -1,0 +1,222 @@
+"""Registration, step by step: challenge, echoes, proofs, verdict, gate, certificate.
+
+Sans-HTTP: `web.admission` bounds and reads what comes and calls this.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from bellwire.admission.assessment import Assessment, assess
+from bellwire.admission.challenges import Challenges, Pending
+from bellwire.admission.errors import AssessorAbsent, NotAdmitted, PossessionUnproven
+from bellwire.admission.evidence import Address, Claim, Measured
+from bellwire.admission.possession import p256_key
+from bellwire.admission.register import Gate, Register, Registration, Standing
+from bellwire.base.clock import Clock, system_clock
+from bellwire.base.handles import canonical
+from bellwire.pki.authority import Authority
+
+CERTIFICATE_DAYS: Final = 7.0
+SAE_PREFIX: Final = "registered:"
+"""Begins the SAE id of whoever registered, so that no name can be that of another SAE."""
+
+log = structlog.get_logger("admission")
+
+
+class Assessor(Protocol):
+    """A second opinion, which can only be stricter."""
+
+    async def assess(self, claim: Claim, seen: Measured, ours: Assessment) -> Assessment:
+        """The stricter of both; AssessorAbsent if there is no clear one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a newcomer sends at the end.
+
+    Attributes:
+        handle: As it wrote it.
+        keys: Public keys by kind.
+        claim: Of its connection.
+        challenge: Id of the challenge that it answers.
+        proofs: By kind.
+        token: For the gate.
+    """
+
+    handle: str
+    keys: Mapping[str, bytes]
+    claim: Claim
+    challenge: bytes
+    proofs: Mapping[str, bytes]
+    token: str | None
+
+    def __repr__(self) -> str:
+        return f"Asked({self.handle!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A certificate for a registered P-256 key.
+
+    Attributes:
+        sae: Its SAE id.
+        certificate: PEM, with what leads to an older authority.
+        authorities: PEM: whom it believes to sign the key server's.
+        not_after: Its last second, since the epoch.
+    """
+
+    sae: str
+    certificate: bytes
+    authorities: bytes
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a registration.
+
+    Attributes:
+        registration: As it stands now.
+        new: False of one that was there already.
+        certificate: For who is admitted and has a P-256 key; else None.
+    """
+
+    registration: Registration
+    new: bool
+    certificate: Certified | None
+
+
+class Admission:
+    """One server's admission; for one event loop.
+
+    Args:
+        server: Our name, which proofs name.
+        register: Who is registered.
+        authority: Signs certificates of who is admitted; None gives none.
+        gate: What opens the door.
+        assessor: A second opinion; None asks nobody.
+        clock: Seconds since the epoch.
+        timer: Seconds of a clock that only advances.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        register: Register,
+        authority: Authority | None,
+        *,
+        gate: Gate = Gate.EITHER,
+        assessor: Assessor | None = None,
+        clock: Clock = system_clock,
+        timer: Clock = time.perf_counter,
+    ) -> None:
+        self.server = server
+        self.challenges = Challenges(server)
+        self.register = register
+        self._authority = authority
+        self._gate = gate
+        self._assessor = assessor
+        self._clock = clock
+        self._timer = timer
+
+    def challenge(self, handle: str, keys: Mapping[str, bytes], address: Address) -> Pending:
+        """Challenge who wants to be called so.
+
+        Raises:
+            HandleMalformed: it is no handle.
+            PossessionUnusable: the keys are none.
+        """
+        return self.challenges.begin(canonical(handle), keys, address, self._timer())
+
+    def echo(self, challenge: bytes, word: bytes, address: Address) -> bytes:
+        """Time an echo; the next word.
+
+        Raises:
+            ChallengeUnknown: as `Challenges.echo`.
+        """
+        return self.challenges.echo(challenge, word, address, self._timer())
+
+    async def enter(self, asked: Asked, address: Address) -> Outcome:
+        """Register, or find out how it stands with a registration.
+
+        Raises:
+            HandleMalformed, ChallengeUnknown, PossessionUnproven, HandleTaken, NotAdmitted,
+            TokenUnusable, RegisterUnusable: it is not entered.
+        """
+        handle = canonical(asked.handle)
+        pending = self.challenges.take(asked.challenge, address, self._timer())
+        if pending.challenge.handle != handle or pending.challenge.keys != asked.keys:
+            raise PossessionUnproven("expected the name and the keys of the challenge, got others")
+        pending.challenge.verify(asked.proofs)
+        known = self.register.find(handle)
+        if known is None or known.standing is Standing.WAITING:
+            judged, gate = await self._judge(asked.claim, pending)
+            entered = self.register.enter(
+                handle,
+                asked.keys,
+                judged,
+                gate=gate,
+                token=asked.token,
+                now=int(self._clock()),
+            )
+        else:  # who is admitted asks for a certificate again: there is nothing to judge
+            entered = self.register.enter(
+                handle,
+                asked.keys,
+                Assessment(known.verdict, known.reasons, 0.0, known.assessor),
+                gate=Gate.OPERATOR,
+                token=None,
+                now=int(self._clock()),
+            )
+        log.info("registration", standing=entered.standing.value, new=known is None)
+        return Outcome(entered, known is None, self._certify(entered))
+
+    async def _judge(self, claim: Claim, pending: Pending) -> tuple[Assessment, Gate]:
+        seen = pending.measured()
+        if seen is None:
+            raise NotAdmitted(
+                "expected echoes to be timed before, got none",
+                hint="POST /register/echo with the word of the last answer, at least 8 times.",
+            )
+        ours = assess(claim, seen)
+        if self._assessor is None:
+            return ours, self._gate
+        try:
+            return await self._assessor.assess(claim, seen, ours), self._gate
+        except AssessorAbsent:
+            log.warning("the assessor gives no verdict: the operator decides")
+            return ours, Gate.OPERATOR
+
+    def _certify(self, entered: Registration) -> Certified | None:
+        public = entered.keys.get("p-256")
+        if entered.standing is not Standing.ADMITTED or public is None or self._authority is None:
+            return None
+        sae = sae_of(entered.handle)
+        chain, record = self._authority.certify(sae, p256_key(public), days=CERTIFICATE_DAYS)
+        return Certified(sae, chain, self._authority.trusted(), record.issued.not_after)
+
+
+def sae_of(handle: str) -> str:
+    """The SAE id of who registered by that handle."""
+    return SAE_PREFIX + handle
+
+
+def revoke(register: Register, authority: Authority | None, handle: str, now: int) -> Registration:
+    """Take an admission back, then all certificates: a crash in between leaves none renewable.
+
+    Raises:
+        RegistrationUnknown: nobody of that name is admitted.
+    """
+    name = canonical(handle)
+    found = register.find(name)
+    if found is None or found.standing is not Standing.REVOKED:
+        found = register.decide(name, Standing.REVOKED, now)
+    if authority is not None and "p-256" in found.keys:
+        issued = {each.issued.name for each in authority.certificates()}
+        if sae_of(name) in issued:
+            authority.revoke(name=sae_of(name))
+    return found

@@ -1,0 +1,142 @@
+"""`bellwire register`: a name for us at a server of admission."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bellwire.cli import output
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.admission.client import Given, Registered
+    from bellwire.admission.possession import PrivateKey
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to be called.")],
+    at: Annotated[
+        str, typer.Option("--at", metavar="URL", help="The server of admission.")
+    ] = "http://127.0.0.1:8490",
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What that server is called. Default: the host in URL."),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Who signs its certificate, PEM. Default: as the system says."
+        ),
+    ] = None,
+    token: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Has the enrolment token; - reads standard input."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="Where keys and certificate are. Default: registered/NAME in the state folder.",
+        ),
+    ] = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Register a name: make keys here, prove them, and get a certificate.
+
+    Again with the same folder it says how it stands, and renews the certificate. It exits with 3 if
+    the server says no.
+    """
+    import asyncio
+
+    from bellwire.admission.keys import own_keys
+    from bellwire.base.handles import canonical
+    from bellwire.base.private import own_folder
+    from bellwire.node.settings import load
+
+    handle = canonical(name)
+    secret = None if token is None else _token(token)
+    if out is None:
+        out = own_folder(load(config, {"state": {"dir": state}}).state.dir) / "registered"
+        out = own_folder(out) / handle
+    keys = own_keys(out)
+    found = asyncio.run(_register(handle, at, server, ca, keys, secret))
+    files = None if found.certificate is None else _write(out, found.certificate)
+    if json:
+        output.emit(
+            {
+                "username": found.username,
+                "status": found.status,
+                "verdict": found.verdict,
+                "reasons": found.reasons,
+                "folder": out,
+                "sae_id": None if found.certificate is None else found.certificate.sae_id,
+                "not_after": None if found.certificate is None else found.certificate.not_after,
+                "files": files,
+            }
+        )
+    else:
+        _show(found, out)
+
+
+async def _register(
+    handle: str,
+    url: str,
+    server: str | None,
+    ca: Path | None,
+    keys: "dict[str, PrivateKey]",
+    token: str | None,
+) -> "Registered":
+    from bellwire.admission.client import AdmissionClient
+
+    client = AdmissionClient.to(url, server, ca)
+    async with client:
+        return await client.register(handle, keys, token)
+
+
+def _token(path: Path) -> str:
+    import sys
+
+    from bellwire.admission.errors import TokenUnusable
+    from bellwire.base.private import read_own_file
+
+    data = sys.stdin.buffer.read(256) if str(path) == "-" else read_own_file(path, 256)
+    text = (data or b"").decode("ascii", "replace").strip()
+    if not text or len(text) > 128 or not text.isalnum():
+        where = "standard input" if str(path) == "-" else path
+        raise TokenUnusable(f"expected an enrolment token in {where}, got none")
+    return text
+
+
+def _write(folder: Path, given: "Given") -> dict[str, Path]:
+    from bellwire.base.private import write_whole
+
+    files = {"certificate": folder / "client.crt", "ca": folder / "ca.crt"}
+    write_whole(files["ca"], given.authorities.encode(), 0o644, replace=True)
+    write_whole(files["certificate"], given.certificate.encode(), 0o644, replace=True)
+    return {**files, "key": folder / "p-256.key"}
+
+
+def _show(found: "Registered", folder: Path) -> None:
+    import time
+
+    from rich.text import Text
+
+    screen = output.stdout()
+    colours = {"admitted": "bold green", "waiting": "bold yellow"}
+    screen.print(
+        Text.assemble(
+            f"{found.username} is ", (found.status, colours.get(found.status, "bold red"))
+        )
+    )
+    if found.status == "waiting":
+        screen.print(
+            "An operator decides: `bellwire admission admit "
+            f"{found.username}` at the server. Then run this again."
+        )
+    screen.print(f"keys         {folder}, and nowhere else", soft_wrap=True)
+    if found.certificate is not None:
+        until = time.strftime("%Y-%m-%d %H:%M", time.gmtime(found.certificate.not_after))
+        screen.print(f"certificate  of the SAE {found.certificate.sae_id}, until {until} UTC")

@@ -1,0 +1,126 @@
+"""Put a server of admission together, and run it until it is told to stop."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bellwire.admission.register import Gate, Register
+from bellwire.admission.service import Admission, Assessor
+from bellwire.base.errors import UsageError
+from bellwire.base.lifetime import until_stopped
+from bellwire.base.lock import held
+from bellwire.base.manager import READY, STOPPING, tell_manager
+from bellwire.base.private import own_folder, unusable
+from bellwire.node.serving import require_loopback, server_tls
+from bellwire.pki.authority import Authority, authority_folder
+from bellwire.web.admission import ADMISSION_LIMITS, AdmissionApi
+from bellwire.web.api import ApiServer
+
+GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionOptions:
+    """What the command line says of one server of admission.
+
+    Attributes:
+        listen: Host and port.
+        name: By which newcomers know the server.
+        gate: What opens the door.
+        site: Whose authority signs certificates; None gives none.
+        certificate: Chain of the server itself, PEM; None listens without TLS.
+        key: Its private key.
+        proxies: Reverse proxies of ours before it.
+        assessor: A second opinion.
+        with_parent: End when standard input does.
+    """
+
+    listen: tuple[str, int]
+    name: str
+    gate: Gate
+    site: str | None
+    certificate: Path | None
+    key: Path | None
+    proxies: int
+    assessor: Assessor | None
+    with_parent: bool
+
+
+def admission_folder(state: Path) -> Path:
+    """Where registrations lie."""
+    return state / "admission"
+
+
+async def run_admission(
+    state: Path, options: AdmissionOptions, ready: Callable[[dict[str, object]], None]
+) -> None:
+    """Run one server until it is told to stop.
+
+    Args:
+        state: The state folder.
+        options: From the command line.
+        ready: Called once with where it listens.
+
+    Raises:
+        BellwireError: it cannot start.
+    """
+    tls = server_tls(options.certificate, options.key, "--key")
+    if tls is None:
+        require_loopback(
+            options.listen[0],
+            "Name a --certificate and its --key, or put a proxy with TLS before it.",
+        )
+    folder = own_folder(admission_folder(state))
+    async with contextlib.AsyncExitStack() as stack:
+        _take(folder, stack)
+        register = Register(folder)
+        stack.callback(register.close)
+        authority = None
+        if options.site is not None:
+            authority = Authority(authority_folder(state, options.site), options.site)
+            authority.create()
+        admission = Admission(
+            options.name, register, authority, gate=options.gate, assessor=options.assessor
+        )
+        api = AdmissionApi(admission, proxies=options.proxies)
+        server = ApiServer(api.answer, ADMISSION_LIMITS)
+        stack.push_async_callback(server.stop, GRACE_S)
+        host, port = await server.start(*options.listen, tls)
+        stop = asyncio.create_task(until_stopped(with_parent=options.with_parent))
+        await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
+        scheme = "http" if tls is None else "https"
+        ready(
+            {
+                "ready": True,
+                "service": "admission",
+                "name": options.name,
+                "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}",
+                "gate": options.gate,
+                "site": options.site,
+            }
+        )
+        tell_manager(READY)
+        try:
+            await stop
+        finally:
+            tell_manager(STOPPING)
+
+
+def _take(folder: Path, stack: contextlib.AsyncExitStack) -> None:
+    """Hold the folder: challenges are in the memory of one server.
+
+    Raises:
+        UsageError: another one holds it.
+    """
+    lock = folder / "lock"
+    try:
+        stack.enter_context(held(lock))
+    except BlockingIOError as error:
+        raise UsageError(
+            f"expected no admission at work in {folder}, got one",
+            hint="Stop the other one, or choose another state folder with --state.",
+        ) from error
+    except OSError as error:
+        raise unusable(lock, error) from error

@@ -1,0 +1,286 @@
+"""Registration over HTTP: a challenge, echoes to be timed, and the registration itself.
+
+It bounds and reads what comes, and puts outcomes and errors into words of HTTP; what happens is in
+`admission.service`. Every error is one JSON object with a message.
+"""
+
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Meta
+
+from bellwire.admission.errors import (
+    AssessorAbsent,
+    ChallengeUnknown,
+    EvidenceUnusable,
+    HandleTaken,
+    NotAdmitted,
+    PossessionUnproven,
+    PossessionUnusable,
+    TokenUnusable,
+)
+from bellwire.admission.evidence import Address, Claim, read_address, seen_address
+from bellwire.admission.fingerprint import colour
+from bellwire.admission.possession import MAX_PROOF_BYTES, PUBLIC_BYTES
+from bellwire.admission.register import Standing
+from bellwire.admission.service import Admission, Certified, Outcome
+from bellwire.admission.service import Asked as AskedToEnter
+from bellwire.base.errors import BellwireError
+from bellwire.base.handles import HandleMalformed
+from bellwire.web.api import Answered
+from bellwire.web.errors import RequestRefused
+from bellwire.web.rates import Rates
+from bellwire.web.reader import Asked
+from bellwire.web.requests import split_target
+from bellwire.web.settings import DoorLimits
+
+ADMISSION_LIMITS = DoorLimits(
+    head_bytes=16 << 10,
+    body_bytes=64 << 10,
+    connections=400,
+    connections_per_caller=32,
+    requests_per_s=100.0,
+    burst=400.0,
+)
+"""Of a server of admission; rates are of an address: a registration takes some dozens of echoes."""
+
+CHALLENGES_PER_S = 1.0
+CHALLENGES_AT_ONCE = 20.0
+
+log = structlog.get_logger("admission")
+
+_Word = Annotated[bytes, Meta(max_length=16)]
+_Keys = Annotated[
+    dict[
+        Annotated[str, Meta(max_length=16)],
+        Annotated[bytes, Meta(max_length=max(PUBLIC_BYTES.values()))],
+    ],
+    Meta(max_length=len(PUBLIC_BYTES)),
+]
+_Proofs = Annotated[
+    dict[Annotated[str, Meta(max_length=16)], Annotated[bytes, Meta(max_length=MAX_PROOF_BYTES)]],
+    Meta(max_length=len(PUBLIC_BYTES)),
+]
+_Name = Annotated[str, Meta(max_length=64)]
+
+
+class ChallengeRequest(msgspec.Struct, frozen=True):
+    """Who wants to be called how, with which keys."""
+
+    username: _Name
+    public_keys: _Keys
+
+
+class EchoRequest(msgspec.Struct, frozen=True):
+    """The word of the last answer."""
+
+    challenge: _Word
+    word: _Word
+
+
+class QuantumState(msgspec.Struct, frozen=True):
+    """What a newcomer claims of its connection; the name is of the first clients."""
+
+    ping: float
+    jitter: float
+    ip_address: Annotated[str, Meta(max_length=64)]
+
+
+class RegisterRequest(msgspec.Struct, frozen=True):
+    """A registration, whole."""
+
+    username: _Name
+    quantum_state: QuantumState
+    public_keys: _Keys
+    challenge: _Word
+    proofs: _Proofs
+    token: Annotated[str, Meta(max_length=128)] | None = None
+
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+_Route = Callable[[Asked, Address], Awaitable[Answered]]
+
+
+class AdmissionApi:
+    """What a server of admission answers; `api.Handler` is its `answer`.
+
+    Args:
+        admission: Behind it.
+        proxies: How many reverse proxies of ours a connection goes through.
+        timer: Seconds of a clock that only advances.
+        limits: Rates of an address.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        *,
+        proxies: int = 0,
+        timer: Callable[[], float] = time.monotonic,
+        limits: DoorLimits = ADMISSION_LIMITS,
+    ) -> None:
+        self._admission = admission
+        self._proxies = proxies
+        self._timer = timer
+        self._rates = Rates(limits.requests_per_s, limits.burst)
+        self._challenges = Rates(CHALLENGES_PER_S, CHALLENGES_AT_ONCE)
+        self._routes: dict[bytes, tuple[bytes, _Route]] = {
+            b"/register/challenge": (b"POST", self._challenge),
+            b"/register/echo": (b"POST", self._echo),
+            b"/register/": (b"POST", self._register),
+            b"/register": (b"POST", self._register),
+            b"/healthz": (b"GET", self._health),
+        }
+
+    async def answer(self, asked: Asked, address: str) -> Answered:
+        """The answer to a request.
+
+        Raises:
+            RequestRefused: any code from 400 on.
+        """
+        path, _ = split_target(asked.target)
+        found = self._routes.get(path)
+        if found is None:
+            raise RequestRefused(404, "there is nothing at this path")
+        verb, route = found
+        if asked.verb != verb:
+            allowed = verb.decode()
+            raise RequestRefused(
+                405, f"this is asked for by {allowed}", headers=[("allow", allowed)]
+            )
+        try:
+            caller = self._caller(asked, address)
+            self._slow_down(self._rates, caller)
+            return await route(asked, caller)
+        except RequestRefused:
+            raise
+        except BellwireError as error:
+            raise _refusal(error) from error
+
+    # What there is
+
+    async def _challenge(self, asked: Asked, caller: Address) -> Answered:
+        wanted = _read(asked.body, ChallengeRequest)
+        self._slow_down(self._challenges, caller)
+        made = self._admission.challenge(wanted.username, wanted.public_keys, caller)
+        return _json(
+            {
+                "challenge": made.id,
+                "server": made.challenge.server,
+                "username": made.challenge.handle,
+                "nonce": made.challenge.nonce,
+                "ciphertexts": made.challenge.ciphertexts,
+                "word": made.word,
+                "ip_address": str(caller),
+                "colour": str(colour(caller)),
+            }
+        )
+
+    async def _echo(self, asked: Asked, caller: Address) -> Answered:
+        wanted = _read(asked.body, EchoRequest)
+        return _json({"word": self._admission.echo(wanted.challenge, wanted.word, caller)})
+
+    async def _register(self, asked: Asked, caller: Address) -> Answered:
+        wanted = _read(asked.body, RegisterRequest)
+        state = wanted.quantum_state
+        outcome = await self._admission.enter(
+            AskedToEnter(
+                handle=wanted.username,
+                keys=wanted.public_keys,
+                claim=Claim(state.ping, state.jitter, read_address(state.ip_address)),
+                challenge=wanted.challenge,
+                proofs=wanted.proofs,
+                token=wanted.token,
+            ),
+            caller,
+        )
+        return _json(_shown(outcome), _code(outcome))
+
+    async def _health(self, _: Asked, __: Address) -> Answered:
+        return _json({"status": "ok"})
+
+    # Who asks
+
+    def _caller(self, asked: Asked, address: str) -> Address:
+        peer = read_address(address.partition("%")[0])
+        forwarded: list[Address] = []
+        if self._proxies:
+            for name, value in asked.fields:
+                if name == b"x-forwarded-for":
+                    for part in value.decode("latin-1").split(","):
+                        with contextlib.suppress(EvidenceUnusable):
+                            forwarded.append(read_address(part.strip()))
+        return seen_address(peer, forwarded, self._proxies)
+
+    def _slow_down(self, rates: Rates, caller: Address) -> None:
+        # One IPv6 network has more addresses than there are buckets.
+        name = str(caller) if caller.version == 4 else caller.packed[:8].hex()
+        wait = rates.wait_s(name, self._timer())
+        if wait:
+            raise RequestRefused(
+                429, "too many requests", headers=[("retry-after", str(max(1, round(wait))))]
+            )
+
+
+def _shown(outcome: Outcome) -> dict[str, object]:
+    found = outcome.registration
+    return {
+        "username": found.handle,
+        "status": found.standing,
+        "verdict": found.verdict,
+        "reasons": found.reasons,
+        "assessor": found.assessor,
+        "since": found.since,
+        "certificate": None if outcome.certificate is None else _certificate(outcome.certificate),
+    }
+
+
+def _certificate(made: Certified) -> dict[str, object]:
+    return {
+        "sae_id": made.sae,
+        "certificate": made.certificate.decode(),
+        "authorities": made.authorities.decode(),
+        "not_after": made.not_after,
+    }
+
+
+def _code(outcome: Outcome) -> int:
+    if outcome.registration.standing is Standing.WAITING:
+        return 202
+    return 201 if outcome.new else 200
+
+
+def _read(body: bytes, kind: type[_T]) -> _T:
+    try:
+        body.decode()  # JSON is UTF-8 in those members as well that are skipped
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        why = str(error)  # types and a path, no content
+        raise RequestRefused(
+            422, f"the body is not what is asked for: {why[:1].lower()}{why[1:]}"
+        ) from None
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise RequestRefused(400, "expected JSON in UTF-8, got something else") from None
+
+
+def _refusal(error: BellwireError) -> RequestRefused:
+    match error:
+        case HandleMalformed() | PossessionUnusable() | EvidenceUnusable():
+            return RequestRefused(422, str(error))
+        case HandleTaken():
+            return RequestRefused(409, str(error))
+        case ChallengeUnknown() | PossessionUnproven() | NotAdmitted() | TokenUnusable():
+            return RequestRefused(403, str(error))
+        case AssessorAbsent():
+            return RequestRefused(503, str(error))
+    # A file of ours: the client cannot mend it, and need not know its name.
+    log.error("request failed", kind=type(error).__name__)
+    return RequestRefused(500, "admission failed")
+
+
+def _json(content: object, code: int = 200) -> Answered:
+    return Answered(msgspec.json.encode(content), code)

@@ -1,0 +1,206 @@
+"""The file of registrations: who is in it, what lets in, and that it stays so."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from bellwire.admission.assessment import Assessment, Verdict
+from bellwire.admission.errors import (
+    HandleTaken,
+    NotAdmitted,
+    RegisterUnusable,
+    RegistrationUnknown,
+    TokenUnusable,
+)
+from bellwire.admission.register import MAX_WAITING_S, Gate, Register, Registration, Standing
+from bellwire.base.private import PathExposed
+
+GOOD = Assessment(Verdict.SECURE, (), 0.0, "local")
+BAD = Assessment(Verdict.INSECURE, ("it drifts",), 0.9, "local")
+KEYS = {"ed25519": b"k" * 32}
+OTHERS = {"ed25519": b"o" * 32}
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Register:
+    return Register(tmp_path / "r")
+
+
+def enter(
+    register: Register,
+    handle: str = "alice",
+    keys: dict[str, bytes] = KEYS,
+    *,
+    judged: Assessment = GOOD,
+    gate: Gate = Gate.EITHER,
+    token: str | None = None,
+    now: int = 1000,
+) -> Registration:
+    return register.enter(handle, keys, judged, gate=gate, token=token, now=now)
+
+
+@pytest.mark.parametrize(
+    ("gate", "has_token", "standing", "by"),
+    [
+        (Gate.EITHER, True, Standing.ADMITTED, "token"),
+        (Gate.EITHER, False, Standing.WAITING, "assessor"),
+        (Gate.TOKEN, True, Standing.ADMITTED, "token"),
+        (Gate.OPERATOR, True, Standing.WAITING, "assessor"),
+        (Gate.OPERATOR, False, Standing.WAITING, "assessor"),
+        (Gate.OPEN, False, Standing.ADMITTED, "open"),
+    ],
+)
+def test_what_lets_in_is_the_gate(
+    register: Register, gate: Gate, has_token: bool, standing: Standing, by: str
+) -> None:
+    token = register.make_token("", 60, 1000) if has_token else None
+    found = enter(register, gate=gate, token=token)
+    assert (found.standing, found.by) == (standing, by)
+    assert register.find("alice") == found
+    assert len(register.tokens(1000)) == (has_token and by != "token")
+
+
+def test_a_token_lets_in_one_newcomer_in_its_time(register: Register) -> None:
+    token = register.make_token("for alice", 60, 1000)
+    assert register.tokens(1000) == [("for alice", 1060)]
+    for bad in ("", "x", token.upper() + "0", token[:-1]):
+        with pytest.raises(TokenUnusable):
+            enter(register, token=bad)
+    with pytest.raises(TokenUnusable):
+        enter(register, token=token, now=1061)
+    assert enter(register, token=token, now=1060).standing is Standing.ADMITTED
+    with pytest.raises(TokenUnusable):
+        enter(register, "bobby", OTHERS, token=token, now=1060)
+    with pytest.raises(TokenUnusable, match="got none"):
+        enter(register, "bobby", OTHERS, gate=Gate.TOKEN)
+    assert register.find("bobby") is None
+
+
+def test_a_refused_newcomer_has_not_used_its_token_up(register: Register) -> None:
+    token = register.make_token("", 60, 1000)
+    with pytest.raises(NotAdmitted, match="it drifts"):
+        enter(register, judged=BAD, token=token)
+    enter(register, "alice", OTHERS)
+    with pytest.raises(HandleTaken):
+        enter(register, "alice", KEYS, token=token)
+    assert enter(register, "bobby", KEYS, token=token).by == "token"
+
+
+@pytest.mark.parametrize("gate", Gate)
+def test_an_insecure_newcomer_is_let_in_by_nothing(register: Register, gate: Gate) -> None:
+    token = register.make_token("", 60, 1000)
+    with pytest.raises(NotAdmitted):
+        enter(register, judged=BAD, gate=gate, token=token)
+    assert register.all() == []
+
+
+@pytest.mark.parametrize("name", ["alice", "a1ice", "al1ce"])
+def test_a_name_and_what_looks_like_it_have_one_holder(register: Register, name: str) -> None:
+    enter(register, gate=Gate.OPEN)
+    with pytest.raises(HandleTaken):
+        enter(register, name, OTHERS, gate=Gate.OPEN)
+    register.decide("alice", Standing.REVOKED, 2000)
+    with pytest.raises(HandleTaken):
+        enter(register, name, OTHERS, gate=Gate.OPEN)
+
+
+def test_who_asks_again_gets_what_there_is(register: Register) -> None:
+    first = enter(register, now=1000)
+    assert enter(register, now=1500) == first
+    register.decide("alice", Standing.ADMITTED, 2000)
+    again = enter(register, judged=BAD, gate=Gate.TOKEN, now=2500)
+    assert (again.standing, again.since, again.changed) == (Standing.ADMITTED, 1000, 2000)
+
+
+def test_who_waits_is_let_in_by_a_token_that_comes_later(register: Register) -> None:
+    enter(register, now=1000)
+    token = register.make_token("", 60, 1500)
+    found = enter(register, token=token, now=1500)
+    assert (found.standing, found.since, found.changed) == (Standing.ADMITTED, 1000, 1500)
+
+
+def test_the_operator_decides_about_who_waits_and_revokes_who_is_in(register: Register) -> None:
+    enter(register)
+    with pytest.raises(RegistrationUnknown):
+        register.decide("alice", Standing.REVOKED, 2000)
+    register.decide("alice", Standing.ADMITTED, 2000)
+    for standing in (Standing.ADMITTED, Standing.REFUSED):
+        with pytest.raises(RegistrationUnknown):
+            register.decide("alice", standing, 2000)
+    assert register.decide("alice", Standing.REVOKED, 3000).by == "operator"
+    with pytest.raises(NotAdmitted, match="revoked"):
+        enter(register, gate=Gate.OPEN)
+    with pytest.raises(RegistrationUnknown):
+        register.decide("nobody", Standing.ADMITTED, 2000)
+
+
+def test_a_refused_name_is_free_again_and_so_is_one_that_waited_too_long(
+    register: Register,
+) -> None:
+    enter(register)
+    register.decide("alice", Standing.REFUSED, 2000)
+    assert register.all() == []
+    enter(register, keys=OTHERS, now=3000)
+    assert enter(register, now=3001 + MAX_WAITING_S).keys == KEYS
+
+
+def test_it_is_there_after_a_restart_and_two_processes_may_use_it(tmp_path: Path) -> None:
+    one, other = Register(tmp_path / "r"), Register(tmp_path / "r")
+    enter(one)
+    other.decide("alice", Standing.ADMITTED, 2000)
+    found = one.find("alice")
+    assert found is not None
+    assert found.standing is Standing.ADMITTED
+    token = other.make_token("", 60, 2000)
+    one.close()
+    other.close()
+    again = Register(tmp_path / "r")
+    assert again.find("alice") == found
+    assert enter(again, "bobby", OTHERS, token=token, now=2000).by == "token"
+    again.close()
+    again.close()
+
+
+def test_others_cannot_read_it_and_no_token_is_in_it(tmp_path: Path) -> None:
+    register = Register(tmp_path / "r")
+    token = register.make_token("label", 60, 1000)
+    enter(register)
+    register.close()
+    files = list((tmp_path / "r").iterdir())
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
+    for path in files:
+        assert token.encode() not in path.read_bytes()
+        assert bytes.fromhex(token) not in path.read_bytes()
+    (tmp_path / "r").chmod(0o755)
+    with pytest.raises(PathExposed):
+        Register(tmp_path / "r")
+
+
+def test_a_file_of_another_kind_or_version_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    folder.mkdir(0o700)
+    path = folder / "registrations.sqlite"
+    for statement in ("CREATE TABLE x (y)", "PRAGMA user_version = 99"):
+        path.unlink(missing_ok=True)
+        path.touch(0o600)
+        with sqlite3.connect(path) as connection:
+            connection.execute(statement)
+        connection.close()
+        before = path.read_bytes()
+        with pytest.raises(RegisterUnusable, match="got another"):
+            Register(folder)
+        assert path.read_bytes() == before
+    path.write_bytes(os.urandom(4096))
+    with pytest.raises(RegisterUnusable):
+        Register(folder)
+
+
+@pytest.mark.parametrize(
+    ("label", "lasts"), [("x" * 81, 60), ("a\nb", 60), ("", 0), ("", 91 * 86_400)]
+)
+def test_tokens_that_cannot_be_are_refused(register: Register, label: str, lasts: int) -> None:
+    with pytest.raises(TokenUnusable):
+        register.make_token(label, lasts, 1000)
