@@ -38,6 +38,7 @@ from bellwire.chat.following import Following, Known
 from bellwire.chat.identity import Identity
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.frames import MAX_TTL_S, Deliver, Reason
+from bellwire.chat.store.pads import NewPad
 from bellwire.chat.store.person import Person, Received
 from bellwire.chat.store.strangers import MAX_HELD as MAX_HELD_OF_STRANGER
 from bellwire.chat.store.work import TTL_S, receipt
@@ -193,6 +194,14 @@ class Courier:
     async def retry(self, contact: bytes) -> None:
         """A pad came that something of this contact may have waited for."""
         await _whole(self._retry(contact))
+
+    async def use(self, contact: bytes, made: NewPad) -> None:
+        """The pad of a session came: what waits for it is opened with it, or it is kept.
+
+        Raises:
+            ChatMisuse: it is no pad, or was here before.
+        """
+        await _whole(self._use(contact, made))
 
     async def give_up(self, contact: bytes, pad_id: bytes) -> None:
         """A pad will never be here: what waited for it is refused, and the rest goes on."""
@@ -426,6 +435,26 @@ class Courier:
             self._tell(each)
         self.wake()
 
+    async def _use(self, contact: bytes, made: NewPad) -> None:
+        async with self._taking:
+            told = await asyncio.to_thread(self._open_with, contact, made)
+        for each in told:
+            self._tell(each)
+        self.wake()
+
+    def _open_with(self, contact: bytes, made: NewPad) -> list[Told]:
+        """Open the first that waits with a pad, in the transaction that the pad becomes ours in."""
+        with self._person.working() as work:
+            first = work.held.first(contact)
+        if first is not None:
+            with contextlib.suppress(MessageRefused, OpeningRefused):
+                now = self._now()
+                return [
+                    self._person.receive(first.payload, now, contact, made=made, held=first.number)
+                ]
+        self._person.keep_made(contact, made)
+        return []
+
     def _open_held(self, contact: bytes) -> list[Told]:
         """Open what waits, in order, until one cannot be opened yet."""
         told: list[Told] = []
@@ -435,13 +464,15 @@ class Courier:
             if first is None:
                 return told
             try:
-                told.append(self._person.receive(first.payload, self._now(), contact))
+                told.append(
+                    self._person.receive(first.payload, self._now(), contact, held=first.number)
+                )
             except PadMissing as error:
                 return [*told, Missing(contact, error.pad_id)]
             except (MessageRefused, OpeningRefused) as error:
                 told.append(self._refuse(contact, error))
-            with self._person.working() as work:
-                work.held.remove(first.number)
+                with self._person.working() as work:
+                    work.held.remove(first.number)
 
     async def _give_up(self, contact: bytes, pad_id: bytes) -> None:
         async with self._taking:

@@ -10,6 +10,7 @@ from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
 from bellwire.chat.errors import PadMissing
 from bellwire.chat.store.messages import Entry, State
+from bellwire.chat.store.pads import NewPad
 from bellwire.chat.store.person import Received
 from bellwire.chat.store.waiting import MAX_TRIES
 from bellwire.chat.store.work import receipt
@@ -121,13 +122,10 @@ def test_words_whose_time_has_run_out_are_not_kept_for_another_pad(two: Two) -> 
 
 def test_the_receivers_word_of_a_missing_pad_names_message_and_pad(two: Two) -> None:
     pad_id = b"a pad of alice 1"
+    made = NewPad(pad_id, Secret(bytes(range(200))), "simulated")
     with two.alice.working() as work:
-        work.shelf(two.ids["bob"]).add(
-            pad_id, Secret(bytes(range(200))), "simulated", ours=True, single=True
-        )
-        work.shelf(two.ids["bob"]).only_single()
         content = Content(ContentKind.TEXT, ID, 1, b"words")
-        (outgoing,), _ = work.seal(work.contacts.get(two.ids["bob"]), content)
+        (outgoing,), _ = work.seal(work.contacts.get(two.ids["bob"]), content, fresh=[made])
     with pytest.raises(PadMissing) as missing:
         two.bob.receive(outgoing.payload, NOW, two.ids["alice"])
     assert (missing.value.pad_id, missing.value.content_id) == (pad_id, ID)

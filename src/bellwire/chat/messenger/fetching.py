@@ -94,11 +94,12 @@ class Fetching:
         for pad_id in sorted(wanted.pads):
             if not await asyncio.to_thread(self._is_here, contact, pad_id):
                 try:
-                    await self._supply.fetch(contact, master, pad_id)
-                except (SessionAborted, *GONE):
-                    await self._never(contact, wanted, pad_id)
-                    continue
-                except ChatMisuse:
+                    made = await self._supply.fetch(master, pad_id)
+                    try:
+                        await self._courier.use(contact, made)
+                    finally:
+                        made.pad.wipe()
+                except (SessionAborted, *GONE, ChatMisuse):
                     await self._never(contact, wanted, pad_id)
                     continue
             wanted.pads.discard(pad_id)

@@ -217,7 +217,7 @@ class Sending:
         try:
             if not (sae and self._supply.sae):
                 raise KmeUnavailable("one of the two sides has no key server")
-            pads, record = await self._supply.fresh(contact, sae, lengths)
+            pads = await self._supply.fresh(sae, lengths)
         except SessionAborted as aborted:
             self._tell(SessionEnded(contact, name, aborted.record))
             await self._aborted(known, content, aborted.record)
@@ -239,6 +239,7 @@ class Sending:
         finally:
             for each in pads:
                 each.pad.wipe()
+        record = pads[-1].record
         self._tell(SessionEnded(contact, name, record))
         line = self._lines[contact]
         if line.alerted:

@@ -24,8 +24,8 @@ from bellwire.chat.messenger.keys import (
 )
 from bellwire.chat.pads import OVERHEAD_BYTES, PAD_ID_BYTES, POINT_BYTES
 from bellwire.chat.store.offers import Offer
+from bellwire.chat.store.pads import NewPad
 from bellwire.chat.store.person import Person
-from bellwire.chat.store.work import NewPad
 from bellwire.etsi014.errors import (
     Etsi014Error,
     KmeMisbehaved,
@@ -34,6 +34,7 @@ from bellwire.etsi014.errors import (
     RequestUnusable,
     SessionAborted,
 )
+from bellwire.etsi014.fresh import FreshPad
 from bellwire.etsi014.messages import Status
 from bellwire.etsi014.record import SessionRecord
 
@@ -61,14 +62,11 @@ class Supply:
         """Who we are to our key server; empty without one."""
         return "" if self._site is None else self._site.sae
 
-    async def fresh(
-        self, contact: bytes, slave: str, lengths: list[int]
-    ) -> tuple[list[NewPad], SessionRecord | None]:
-        """A pad for each part of a message, by sessions; the last one's record.
+    async def fresh(self, slave: str, lengths: list[int]) -> list[NewPad]:
+        """A pad for each part of a message, by sessions.
 
         Args:
-            contact: Whom it is for; its records are kept under its name.
-            slave: Their SAE.
+            slave: Whose it is for, by their SAE.
             lengths: Bytes of text of each part.
 
         Raises:
@@ -77,21 +75,15 @@ class Supply:
         """
         site = self._required()
         pads: list[NewPad] = []
-        record = None
         try:
             for length in lengths:
                 bits = 8 * (POINT_BYTES + OVERHEAD_BYTES + length)
-                made = await site.server.fresh(slave, bits)
-                pad_id, record = _pad_id(made.pad_id), made.record
-                source = "simulated" if record is None else record.source
-                pads.append(NewPad(pad_id, made.pad, source))
-                if record is not None:
-                    await asyncio.to_thread(self.keep_record, contact, pad_id, record)
+                pads.append(_new_pad(await site.server.fresh(slave, bits)))
         except BaseException:
             for each in pads:
                 each.pad.wipe()
             raise
-        return pads, record
+        return pads
 
     def keep_record(self, contact: bytes, name: bytes, record: SessionRecord) -> None:
         """Keep what a session measured, under its pad's id or that of the message without one."""
@@ -144,23 +136,14 @@ class Supply:
             pad.wipe()
         return lost
 
-    async def fetch(self, contact: bytes, master: str, pad_id: bytes) -> SessionRecord | None:
-        """Fetch the pad of a session that a contact asked for; its record.
+    async def fetch(self, master: str, pad_id: bytes) -> NewPad:
+        """The pad of a session that a contact asked for; it is nowhere but in memory yet.
 
         Raises:
             SessionAborted: the session gave none.
             Etsi014Error: one of `GONE`: it can never be had; another: not now.
         """
-        made = await self._required().server.pad(master, session_id(pad_id))
-        record = made.record
-        source = "simulated" if record is None else record.source
-        if record is not None:
-            await asyncio.to_thread(self.keep_record, contact, pad_id, record)
-        await asyncio.to_thread(
-            self._person.add_pad, contact, pad_id, made.pad, source, ours=False, single=True
-        )
-        made.pad.wipe()
-        return record
+        return _new_pad(await self._required().server.pad(master, session_id(pad_id)))
 
     async def record_of_aborted(self, master: str, session: bytes) -> SessionRecord | None:
         """What our own node measured of a session that gave no pad; None if it does not say."""
@@ -207,8 +190,12 @@ class Supply:
             work.offers.done(pad_id)
 
 
-def _pad_id(session: str) -> bytes:
+def _new_pad(made: FreshPad) -> NewPad:
+    """A pad that a key server gave, for a store."""
     try:
-        return pad_id_of(session)
+        pad_id = pad_id_of(made.pad_id)
     except ValueError as error:
+        made.pad.wipe()
         raise KmeMisbehaved("expected a session whose id is a UUID, got another") from error
+    source = "simulated" if made.record is None else made.record.source
+    return NewPad(pad_id, made.pad, source, made.record)

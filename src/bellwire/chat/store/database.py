@@ -70,6 +70,7 @@ class Database:
     def __init__(self, folder: Path, protection: KekSource) -> None:
         self.folder = own_folder(folder)
         self._one_at_a_time = threading.RLock()
+        self._keys: dict[str, bytes] = {}  # of tables, secret
         with contextlib.ExitStack() as undo:
             try:
                 undo.enter_context(held(folder / "lock"))
@@ -145,10 +146,17 @@ class Database:
         """A key of 32 bytes for one purpose. Secret."""
         return hkdf(self._data_key.reveal(), info=CHAT_STORE + b"\0" + purpose, length=KEY_BYTES)
 
+    def _key_of_table(self, table: str) -> bytes:
+        """Derived once: a message reads and writes some forty sealed rows."""
+        key = self._keys.get(table)
+        if key is None:
+            key = self._keys[table] = self.key_of(table.encode())
+        return key
+
     def seal(self, table: str, row: bytes, value: bytes) -> bytes:
         """`value` as it rests in that row: nonce 12 ‖ sealed."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + seal(self.key_of(table.encode()), nonce, value, row)
+        return nonce + seal(self._key_of_table(table), nonce, value, row)
 
     def open(self, table: str, row: bytes, sealed: bytes) -> Secret:
         """Undo `seal`.
@@ -158,6 +166,6 @@ class Database:
         """
         nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
-            return Secret(open_sealed(self.key_of(table.encode()), nonce, rest, row))
+            return Secret(open_sealed(self._key_of_table(table), nonce, rest, row))
         except AuthenticationFailed as error:
             raise StoreCorrupt(f"a row of {table} is not what was stored there") from error

@@ -14,6 +14,7 @@ one-time tags of its messages fail.
 import os
 import sqlite3
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ from bellwire.chat.pads import (
     Slice,
 )
 from bellwire.chat.store.database import Database
+from bellwire.etsi014.record import SessionRecord
 
 SOURCES: Final = ("simulated", "recorded", "hardware", "vendor", "local")
 MAX_AHEAD: Final = 4096
@@ -41,6 +43,29 @@ MAX_AHEAD: Final = 4096
 
 _RUN: Final = struct.Struct(">QQ")
 _BLOCK: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class NewPad:
+    """A pad made for one message. Secret.
+
+    Attributes:
+        pad_id: Its id, and its session's.
+        pad: All of it.
+        source: Where it came from.
+        record: What its session measured, if that is known.
+    """
+
+    pad_id: bytes
+    pad: Secret
+    source: str
+    record: SessionRecord | None = None
+
+    def part(self, offset: int, length: int) -> Slice:
+        """Some of its bytes, from `POINT_BYTES` on."""
+        key = self.pad.reveal()
+        point = Secret(key[:POINT_BYTES])
+        return Slice(self.pad_id, offset, point, Secret(key[offset : offset + length]), self.source)
 
 
 class PadFiles:
@@ -105,15 +130,18 @@ class PadFiles:
             os.close(descriptor)
 
     def destroy(self, pad_id: bytes, length: int) -> None:
-        """Overwrite all of a pad, and remove its file."""
+        """Overwrite all of a pad, and remove its file, if it has one."""
+        if not self._path(pad_id).exists():
+            return
         self.erase(pad_id, [(0, length)], durable=True)
         self._path(pad_id).unlink(missing_ok=True)
         sync_folder(self._folder)
 
     def keep_only(self, known: set[bytes]) -> None:
         """Destroy the files of pads that are not known."""
+        names = {f"{pad_id.hex()}.pad" for pad_id in known}
         for path in self._folder.iterdir():
-            if path.name not in {f"{pad_id.hex()}.pad" for pad_id in known}:
+            if path.name not in names:
                 path.write_bytes(bytes(path.stat().st_size))
                 path.unlink()
 
@@ -127,48 +155,85 @@ class PadShelf:
         self._contact = contact
         self._served: dict[bytes, list[tuple[int, int]]] = {}
         self._finished: dict[bytes, int] = {}
+        self._lent: dict[bytes, NewPad] = {}
         self._single = False
 
     def add(
-        self,
-        pad_id: bytes,
-        pad: Secret,
-        source: str,
-        *,
-        ours: bool,
-        single: bool = False,
-        confirmed: bool = True,
+        self, pad_id: bytes, pad: Secret, source: str, *, ours: bool, confirmed: bool = True
     ) -> None:
-        """Keep a pad; a `single` one is for one message, and goes with it.
+        """Keep a pad.
 
         Of ours, a `confirmed` one is known to be with the peer, too.
 
         Raises:
             ChatMisuse: it was here before, is too short or too long, or of an unknown source.
         """
-        if len(pad_id) != PAD_ID_BYTES or pad_id == NO_PAD or source not in SOURCES:
-            raise ChatMisuse(f"expected a pad with an id of 16 bytes from {', '.join(SOURCES)}")
-        if not POINT_BYTES + OVERHEAD_BYTES <= len(pad) <= MAX_PAD_BYTES:
-            raise ChatMisuse(f"expected a pad of 32 to {MAX_PAD_BYTES} bytes, got {len(pad)}")
-        known = self._cursor.execute("SELECT 1 FROM pads WHERE pad_id = ?", (pad_id,)).fetchone()
-        if known:
-            raise ChatMisuse("expected a pad that was never here, got one that was")
+        self._check_new(NewPad(pad_id, pad, source))
         self._files.write(pad_id, pad)
+        self._insert(NewPad(pad_id, pad, source), ours=ours, confirmed=confirmed)
+
+    def lend(self, pad: NewPad, *, ours: bool) -> None:
+        """Use a pad for the one message of this transaction, in memory alone.
+
+        With the transaction it counts as served, and nothing of it was ever on the disk. From now
+        on, of ours no others are spent.
+
+        Raises:
+            ChatMisuse: as `add`.
+        """
+        self._check_new(pad)
+        self._insert(pad, ours=ours, confirmed=False, single=True, served=True)
+        self._lent[pad.pad_id] = pad
+        self._single |= ours
+
+    def keep_lent(self) -> None:
+        """Keep, for the message that they are for, the peer's pads that were lent and not used."""
+        for pad_id, each in self._lent.items():
+            self._files.write(pad_id, each.pad)
+            self._cursor.execute(
+                "UPDATE pads SET reached = ?, retired = 0 WHERE pad_id = ? AND ours = 0",
+                (POINT_BYTES, pad_id),
+            )
+        self._lent = {}
+
+    def _check_new(self, new: NewPad) -> None:
+        if len(new.pad_id) != PAD_ID_BYTES or new.pad_id == NO_PAD or new.source not in SOURCES:
+            raise ChatMisuse(f"expected a pad with an id of 16 bytes from {', '.join(SOURCES)}")
+        if not POINT_BYTES + OVERHEAD_BYTES <= len(new.pad) <= MAX_PAD_BYTES:
+            raise ChatMisuse(f"expected a pad of 32 to {MAX_PAD_BYTES} bytes, got {len(new.pad)}")
+        if self.knows(new.pad_id):
+            raise ChatMisuse("expected a pad that was never here, got one that was")
+
+    def _insert(
+        self,
+        new: NewPad,
+        *,
+        ours: bool,
+        confirmed: bool,
+        single: bool = False,
+        served: bool = False,
+    ) -> None:
+        length = len(new.pad)
+        reached = length if served else POINT_BYTES
         self._cursor.execute(
             "INSERT INTO pads (pad_id, contact, ours, source, length, reached, ahead, retired,"
-            " single, confirmed, number) VALUES (?, ?, ?, ?, ?, ?, x'', 0, ?, ?,"
+            " single, confirmed, number) VALUES (?, ?, ?, ?, ?, ?, x'', ?, ?, ?,"
             " (SELECT coalesce(max(number), 0) + 1 FROM pads))",
-            (pad_id, self._contact, ours, source, len(pad), POINT_BYTES, single, confirmed),
-        )
+            (
+                new.pad_id, self._contact, ours, new.source, length, reached, served, single,
+                confirmed,
+            ),
+        )  # fmt: skip
 
     def spend(self, length: int, *, mix: bool = False) -> Slice | None:
         """See `Pads`: pads serve in the order in which they came."""
-        single = self._single and not mix
+        if self._single and not mix:
+            return self._spend_lent(length)
         row = self._cursor.execute(
             "SELECT pad_id, reached, length, source FROM pads WHERE contact = ? AND ours = 1"
-            " AND retired = 0 AND single = ? AND confirmed >= ? AND length - reached >= ?"
+            " AND retired = 0 AND single = 0 AND confirmed >= ? AND length - reached >= ?"
             " ORDER BY number LIMIT 1",
-            (self._contact, single, mix, length),
+            (self._contact, mix, length),
         ).fetchone()
         if row is None:
             return None
@@ -178,8 +243,20 @@ class PadShelf:
         self._served.setdefault(pad_id, []).append((reached, reached + length))
         return part
 
+    def _spend_lent(self, length: int) -> Slice | None:
+        for pad_id, each in self._lent.items():
+            if POINT_BYTES + length <= len(each.pad):
+                del self._lent[pad_id]
+                return each.part(POINT_BYTES, length)
+        return None
+
     def look(self, pad_id: bytes, offset: int, length: int) -> Slice:
         """See `Pads`."""
+        lent = self._lent.get(pad_id)
+        if lent is not None:
+            if length < 1 or not POINT_BYTES <= offset <= len(lent.pad) - length:
+                raise PadSpent("expected bytes of this pad, got others")
+            return lent.part(offset, length)
         row = self._theirs(pad_id)
         if row is None:
             raise PadMissing(pad_id)
@@ -197,6 +274,8 @@ class PadShelf:
             PadSpent: the peer left too many gaps in its pad.
         """
         for part in spent:
+            if self._lent.pop(part.pad_id, None) is not None:
+                continue  # the whole pad counts as served
             row = self._theirs(part.pad_id)
             assert row is not None  # it was looked at in this transaction
             reached, runs, whole, _, _ = row
@@ -206,14 +285,6 @@ class PadShelf:
                 raise PadSpent(f"expected at most {MAX_AHEAD} gaps in a pad, got more")
             self._move(part.pad_id, reached, runs, whole)
             self._served.setdefault(part.pad_id, []).append((begin, end))
-
-    def only_single(self) -> None:
-        """From now on spend pads that are for one message, and no others."""
-        self._single = True
-
-    def retire_single(self) -> None:
-        """Give up what is left of our pads for one message."""
-        self._retire("single = 1 AND ours = 1", ())
 
     def used(self, pad_id: bytes) -> None:
         """A message came under a pad of theirs: if it was for that one alone, it goes."""

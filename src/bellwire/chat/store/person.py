@@ -35,11 +35,11 @@ from bellwire.chat.store.database import Database
 from bellwire.chat.store.files import Files, FileState
 from bellwire.chat.store.history import History
 from bellwire.chat.store.messages import Entry, State
-from bellwire.chat.store.pads import PadFiles, erase_served
+from bellwire.chat.store.pads import NewPad, PadFiles, erase_served
 from bellwire.chat.store.parts import gather
 from bellwire.chat.store.prekeys import PrekeyRing
 from bellwire.chat.store.relays import Relays
-from bellwire.chat.store.work import NO_PROTECTION, NewPad, Outgoing, Work, receipt
+from bellwire.chat.store.work import NO_PROTECTION, Outgoing, Work, receipt
 from bellwire.crypto.kek.source import KekSource
 
 _READ_AT_ONCE: Final = 256
@@ -199,11 +199,8 @@ class Person:
         source: str,
         *,
         ours: bool,
-        single: bool = False,
     ) -> None:
         """Keep a pad for a conversation; `ours`: we send under it, else they do.
-
-        A `single` one is for one message alone, and is destroyed with it.
 
         Raises:
             ChatMisuse: it was here before, or is no pad.
@@ -211,7 +208,20 @@ class Person:
         """
         with self.working() as work:
             work.contacts.get(contact)
-            work.shelf(contact).add(pad_id, pad, source, ours=ours, single=single)
+            work.shelf(contact).add(pad_id, pad, source, ours=ours)
+
+    def keep_made(self, contact: bytes, made: NewPad) -> None:
+        """Keep a pad that a session gave for one message of theirs, with the session's record.
+
+        Raises:
+            ChatMisuse, ContactUnknown: as `add_pad`.
+        """
+        with self.working() as work:
+            work.contacts.get(contact)
+            work.keep_record(contact, made)
+            shelf = work.shelf(contact)
+            shelf.lend(made, ours=False)
+            shelf.keep_lent()
 
     def offer_pad(
         self, contact: bytes, pad_id: bytes, pad: Secret, source: str, offer: Content
@@ -347,6 +357,9 @@ class Person:
         now: float,
         contact: bytes | None = None,
         mailbox: bytes | None = None,
+        *,
+        made: NewPad | None = None,
+        held: int | None = None,
     ) -> Received:
         """Open a payload, keep what it says, and answer that it came.
 
@@ -356,6 +369,8 @@ class Person:
             contact: From whom it must be; None: from anybody, known or not.
             mailbox: Where it came; an invitation's becomes the mailbox for who used it, and who
                 writes first to the box for everybody waits to be accepted.
+            made: A pad that a session gave for it; kept with the session's record.
+            held: Its number among those that waited, and do no more.
 
         Raises:
             MessageRefused, OpeningRefused: it is not shown, and nothing was changed.
@@ -369,8 +384,14 @@ class Person:
             else:
                 number, session = kept
             shelf = work.shelf(session.peer)
+            if made is not None:
+                shelf.lend(made, ours=False)
+                work.keep_record(session.peer, made)
             opened = open_message(session, payload, shelf)
             shelf.take(opened.spent)
+            shelf.keep_lent()
+            if held is not None:
+                work.held.remove(held)
             for pad_id in opened.protection.pad_ids:
                 shelf.used(pad_id)
             work.sessions.update(number, opened.session)

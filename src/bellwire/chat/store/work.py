@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bellwire.base.secret import Secret
 from bellwire.chat.card import read_card
 from bellwire.chat.content import ID_BYTES, Content, ContentKind, cut_along, split
 from bellwire.chat.errors import ContactUnknown
@@ -20,7 +19,7 @@ from bellwire.chat.store.held import Held
 from bellwire.chat.store.history import History
 from bellwire.chat.store.messages import State
 from bellwire.chat.store.offers import Offers
-from bellwire.chat.store.pads import PadFiles, PadShelf
+from bellwire.chat.store.pads import NewPad, PadFiles, PadShelf
 from bellwire.chat.store.records import Records
 from bellwire.chat.store.routes import Routes
 from bellwire.chat.store.sessions import Sessions
@@ -47,15 +46,6 @@ class Outgoing:
     token: bytes
     payload: bytes
     ttl_s: int = TTL_S
-
-
-@dataclass(frozen=True, slots=True)
-class NewPad:
-    """A pad made for one message. Secret."""
-
-    pad_id: bytes
-    pad: Secret
-    source: str
 
 
 class Work:
@@ -112,12 +102,9 @@ class Work:
             raise ContactUnknown(f"expected a session with {known.name}, got none yet")
         number, session = sessions[0]
         shelf = self.shelf(known.contact)
-        if fresh:
-            for each in fresh:
-                shelf.add(
-                    each.pad_id, each.pad, each.source, ours=True, single=True, confirmed=False
-                )
-            shelf.only_single()
+        for each in fresh:
+            shelf.lend(each, ours=True)
+            self.keep_record(known.contact, each)
         protections, outgoing = [], []
         ttl_s = TYPING_TTL_S if content.kind is ContentKind.TYPING else TTL_S
         for part in split(content, self._sizes(known, content, policy, fresh)):
@@ -133,10 +120,13 @@ class Work:
             assert place is not None  # SQLite numbers each row
             outgoing.append(Outgoing(place, known.contact, token, sealed.payload, ttl_s))
             protections.append(sealed.protection)
-        if fresh:
-            shelf.retire_single()
         self.sessions.update(number, session)
         return outgoing, together(protections)
+
+    def keep_record(self, contact: bytes, pad: NewPad) -> None:
+        """Keep what the session of a pad measured."""
+        if pad.record is not None:
+            self.records.keep(contact, pad.pad_id, pad.record)
 
     def _sizes(
         self, known: Contact, content: Content, policy: Policy | None, fresh: Sequence[NewPad]
