@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bellwire.node.settings import Settings
 
 _NAMES: Final = frozenset(each.name for each in COMMANDS if each.lines is not None)
-_USAGE_COLUMNS: Final = 26
 
 
 class Leave(Exception):
@@ -75,7 +74,7 @@ class Commands:
             self._plain.answer(await act(self._plain.messenger, rest.strip()))
 
     async def _help(self, _: str) -> None:
-        for row in help_rows(window=False, columns=_USAGE_COLUMNS):
+        for row in help_rows(window=False):
             self._plain.answer(row)
 
     async def _quit(self, _: str) -> None:

@@ -6,7 +6,11 @@ conversation and the chosen message instead, so that some commands take less the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Final
+
+USAGE_CELLS: Final = 24
+"""Of the left column of `/help`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,21 @@ def usages(*, window: bool) -> list[tuple[str, str]]:
     return [(f"/{each.name} {what}".rstrip(), each.help) for each, what in there]
 
 
-def help_rows(*, window: bool, columns: int) -> list[str]:
-    """`/help`: a long usage has its words in the row below it, indented by `columns`."""
+def help_rows(*, window: bool, width: int | None = None) -> list[str]:
+    """`/help`: usages on the left, what they do on the right, below a usage that is long.
+
+    Args:
+        window: Of the window, or line by line.
+        width: Cells of a row; None: as many as it takes.
+    """
     rows: list[str] = []
     for usage, does in usages(window=window):
-        if len(usage) < columns:
-            rows.append(f"{usage:<{columns}}{does}")
+        said = [does] if width is None else wrap(does, width - USAGE_CELLS)
+        if len(usage) < USAGE_CELLS:
+            rows.append(f"{usage:<{USAGE_CELLS}}{said.pop(0)}")
         else:
-            rows += [usage, " " * columns + does]
+            rows.append(usage)
+        rows += [" " * USAGE_CELLS + each for each in said]
     return rows
 
 

@@ -396,6 +396,8 @@ def test_cards_name_relays_and_nothing_else(relay: str) -> None:
         ("\u202eevil", "<U+202E>evil"),
         ("\x9b31m\x7f", "<U+009B>31m<U+007F>"),
         ("שלום 👩\u200d🚀 é", "שלום 👩\u200d🚀 é"),
+        ("z" + "\u0301" * 900 + "a\u0301", "z" + "\u0301" * 6 + "\ufffda\u0301"),
+        ("x" + "\u200d" * 900, "x" + "\u200d" * 6 + "\ufffd"),
     ],
 )
 def test_other_peoples_words_do_nothing_to_a_terminal(theirs: str, shown_as: str) -> None:

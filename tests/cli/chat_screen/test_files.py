@@ -43,8 +43,8 @@ def test_a_file_of_theirs_is_saved_where_one_says_and_over_nothing(tmp_path: Pat
         for name, size in (("../../x", 5), ("data.bin", MAX_PADDED_BYTES + 1)):
             path = written(tmp_path / "home", Path(name).name, size)
             await seat.bob.messenger.attach(peer, path)
-        await seat.message("file x, 5 B", "own session", "/save or ↑ w saves it")
-        await seat.message("file data.bin, 65.5 kB", "AES-256-GCM, key under pad", "saves it")
+        await seat.message("file x, 5 B", "own session", "here: /save")
+        await seat.message("file data.bin, 65.5 kB", "AES-256-GCM, key under pad", "here: /save")
         await seat.press("up", "w")
         assert "Folder or new file for “data.bin”" in seat.shown("about")
         composer = seat.window.query_one("#composer", TextArea)

@@ -35,7 +35,7 @@ def test_what_is_said_is_sent_delivered_and_read_and_shows_its_protection(tmp_pa
         await seat.message("hello Bob", "✓✓ read")
         assert "pad left " in seat.shown("facts")
         assert " B, " in seat.shown("facts")
-        await seat.sees(lambda: "● Bob" in seat.contacts()[1])
+        await seat.sees(lambda: "● Bob" in seat.contacts()[0])
         await seat.sees(lambda: "relay ✓ up  link GREEN (simulated)" in seat.shown("corner"))
 
     at_window(tmp_path, story)
@@ -47,11 +47,11 @@ def test_unread_messages_are_counted_until_their_conversation_is_open(tmp_path: 
         await seat.sees(lambda: "notes" in seat.shown("facts"))
         for text in ("one", "two"):
             await seat.bob.messenger.send(await seat.bob.peer(), text)
-        await seat.sees(lambda: seat.contacts()[1].endswith(" 2"))
+        await seat.sees(lambda: seat.contacts()[0].endswith(" 2"))
         assert await seat.bob.states() != ["read", "read"]
         await seat.press("ctrl+n")
         await seat.message("two")
-        await seat.sees(lambda: not seat.contacts()[1].endswith("2"))
+        await seat.sees(lambda: not seat.contacts()[0].endswith("2"))
 
         async def read() -> bool:
             return await seat.bob.states() == ["read", "read"]
@@ -256,7 +256,7 @@ def test_people_meet_by_a_link_from_window_to_window(tmp_path: Path) -> None:
         await seat.says(f"/add {other}")
         await seat.sees(lambda: "Alice → Bob" in seat.shown("who"))
         await seat.says("/rename Robert")
-        await seat.sees(lambda: "Robert" in seat.contacts()[1])
+        await seat.sees(lambda: "Robert" in seat.contacts()[0])
 
     at_window(tmp_path, story, meet=False)
 
@@ -364,7 +364,7 @@ def test_typing_is_told_and_seen(tmp_path: Path) -> None:
 
         async def theirs() -> bool:
             await seat.bob.messenger.typing(await seat.bob.peer())
-            return "typing" in seat.contacts()[1]
+            return "typing" in seat.contacts()[0]
 
         await until(theirs)
         assert "is typing" in seat.shown("who")

@@ -7,17 +7,36 @@ of what comes after them are shown as visible signs. Right-to-left words, accent
 import unicodedata
 from typing import Final
 
-_HIDDEN: Final = frozenset("\u200b\u2060\ufeff\u00ad\u034f\u115f\u1160\u3164\uffa0")
+_HIDDEN: Final = frozenset("\u200b\u2060\ufeff\u00ad\u034f\u115f\u1160\u2800\u3164\uffa0")
 _DIRECTION: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 _JOINER: Final = "\u200d"
 """Joins emoji, and letters of some scripts; it changes nothing else."""
 
+MAX_MARKS: Final = 6
+"""Marks and joiners on one letter; more would grow over the rows above and below it, and stand for
+one replacement character."""
+
 
 def harmless(text: str, *, lines: bool = False) -> str:
     """`text` for a terminal; one line, or with its line ends kept if `lines`."""
-    return "".join(each if lines and each == "\n" else _shown(each) for each in text)
+    shown: list[str] = []
+    marks = 0
+    for each in text:
+        marks = marks + 1 if _is_mark(each) else 0
+        if marks <= MAX_MARKS:
+            shown.append(each if lines and each == "\n" else _shown(each))
+        elif marks == MAX_MARKS + 1:
+            shown.append("\ufffd")
+    return "".join(shown)
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it takes no cell of its own."""
+    if character.isascii():
+        return False
+    return character == _JOINER or unicodedata.category(character) in {"Mn", "Me"}
 
 
 def _shown(character: str) -> str:

@@ -49,7 +49,11 @@ class Acts:
             "timer": self._timer,
             "link": self._link,
             "rename": self._rename,
-            **{name: partial(self._stranger, act) for name, act in ACTS.items()},
+            **{
+                name: partial(self._stranger, act)
+                for name, act in ACTS.items()
+                if name != "requests"
+            },
         }
         """Those that need a conversation and what stands behind the command, no more."""
 

@@ -7,6 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from bellwire.chat.content import MAX_TEXT_BYTES
+
 JOINER: Final = "\u200d"
 """Joins emoji."""
 
@@ -20,6 +22,13 @@ class Composer(TextArea):
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
+
+    class Refused(Message):
+        """So many characters were pasted, which are more than a message takes."""
+
+        def __init__(self, characters: int) -> None:
+            super().__init__()
+            self.characters = characters
 
     class Left(Message):
         """Up was pressed on the first line."""
@@ -75,8 +84,14 @@ class Composer(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         """What is pasted may come from anybody: it brings no control character along.
 
-        The text area's own handler is called after this one, with the same event.
+        The text area's own handler is called after this one, with the same event. What is more
+        than a message takes is refused before anything is done with it.
         """
+        if len(event.text) > MAX_TEXT_BYTES:
+            event.prevent_default()
+            event.stop()
+            self.post_message(self.Refused(len(event.text)))
+            return
         text = event.text.replace("\r\n", "\n").replace("\r", "\n")
         event.text = "".join(map(_kept, text))
 

@@ -45,7 +45,7 @@ def _ours(file: Attachment) -> str:
 def _theirs(file: Attachment) -> str:
     return {
         AttachmentState.COMING: f"{bar(file.done, file.size)} here",
-        AttachmentState.HERE: "here: /save or ↑ w saves it",
+        AttachmentState.HERE: "here: /save",
         AttachmentState.SAVED: "saved",
         AttachmentState.STOPPED: "✗ not to be had",
         AttachmentState.ELSEWHERE: "on another device of yours",

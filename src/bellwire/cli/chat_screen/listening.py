@@ -21,6 +21,7 @@ from bellwire.chat.messenger.views import (
     LineChanged,
     LineState,
     LinkChanged,
+    RequestsChanged,
     SessionBegan,
     SessionEnded,
     TypingChanged,
@@ -28,6 +29,7 @@ from bellwire.chat.messenger.views import (
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.composer import Composer
 from bellwire.cli.chat_screen.lists import Messages, name_of
+from bellwire.cli.chat_screen.strangers import Strangers
 from bellwire.cli.chat_screen.view import HERE_S, PAGE, View
 from bellwire.etsi014.record import SessionRecord
 
@@ -48,8 +50,9 @@ class Listening(View):
         events = self._messenger.subscribe()
         self._entries = {each.contact: each for each in await self._messenger.contacts()}
         unread = [each.contact for each in self._entries.values() if each.unread]
-        others = [each.contact for each in self._entries.values() if not each.is_notes]
+        others = [each.contact for each in self._order() if not each.is_notes]
         self._draw_corner()
+        await self._count_requests()
         wanted = [] if self._wanted is None else [self._wanted]
         await self._show(next(iter(wanted + unread + others), self._messenger.me))
         self.query_one(Composer).focus()
@@ -94,6 +97,10 @@ class Listening(View):
                 self._ended(contact, record)
             case LinkChanged():
                 self._draw_corner()
+            case RequestsChanged():
+                await self._count_requests()
+                if isinstance(self.screen, Strangers):
+                    await self.screen.look()
             case Alert():
                 await self._alerted(event)
 

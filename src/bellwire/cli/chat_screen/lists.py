@@ -1,14 +1,18 @@
 """The lists of conversations and of messages: each entry has a name, and changes in place."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from bellwire.chat.messenger.views import Line
+from bellwire.cli.chat_screen.hanging import Hanging
+
+MAX_TYPED: Final = 40
 
 
 def name_of(line: Line) -> str:
@@ -17,18 +21,57 @@ def name_of(line: Line) -> str:
 
 
 class Contacts(OptionList):
-    """Conversations; Enter opens one."""
+    """Conversations; Enter opens one, and what is typed narrows the list."""
 
-    def show(self, entries: dict[str, Content], chosen: str | None) -> None:
+    class Narrowed(Message):
+        """Another part of a name was typed; empty: all are shown."""
+
+        def __init__(self, typed: str) -> None:
+            super().__init__()
+            self.typed = typed
+
+    class Left(Message):
+        """Escape was pressed, and nothing was typed."""
+
+    typed = ""
+    """What the list is narrowed by."""
+
+    def narrow(self, typed: str) -> None:
+        """Show those whose names have this in them."""
+        if typed != self.typed:
+            self.typed = typed[:MAX_TYPED]
+            self.post_message(self.Narrowed(self.typed))
+
+    def on_key(self, event: Key) -> None:
+        """Letters narrow the list, Backspace takes one back, Escape all."""
+        if event.is_printable and event.character:
+            self.narrow(self.typed + event.character)
+        elif event.key == "backspace":
+            self.narrow(self.typed[:-1])
+        elif event.key == "escape" and self.typed:
+            self.narrow("")
+        elif event.key == "escape":
+            self.post_message(self.Left())
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def show(self, entries: dict[str, Content], chosen: str) -> None:
         """These in their order; entries that are there stay where they are."""
         if [each.id for each in self.options] == list(entries):
             for name, prompt in entries.items():
                 if self.get_option(name).prompt != prompt:  # each is drawn again, over SSH too
                     self.replace_option_prompt(name, prompt)
             return
+        before = self.highlighted_option
+        if self.has_focus and before is not None and before.id in entries:
+            chosen = str(before.id)  # somebody is about to choose it
         self.set_options(Option(prompt, id=name) for name, prompt in entries.items())
-        if chosen is not None:
+        if chosen in entries:
             self.highlighted = self.get_option_index(chosen)
+        elif entries:
+            self.highlighted = 0
 
 
 class Messages(OptionList):
@@ -49,7 +92,7 @@ class Messages(OptionList):
         Binding("escape,i", "app.write", "write", key_display="Esc"),
     ]
 
-    def put(self, name: str, prompt: Content) -> None:
+    def put(self, name: str, prompt: Hanging) -> None:
         """Add it at the end, or change it where it is; the end stays in view if it was."""
         at_end = self.is_vertical_scroll_end
         if any(each.id == name for each in self.options):
@@ -60,7 +103,7 @@ class Messages(OptionList):
         if at_end:
             self.to_end()
 
-    def fill(self, entries: dict[str, Content], chosen: str | None = None) -> None:
+    def fill(self, entries: dict[str, Hanging], chosen: str | None = None) -> None:
         """These instead of what is there, with the end or the chosen one in view."""
         self.set_options(Option(prompt, id=name) for name, prompt in entries.items())
         if chosen is None:

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -16,7 +17,7 @@ from bellwire.chat.messenger.views import Line, Safety
 from bellwire.cli.chat_screen import qr, words
 from bellwire.cli.chat_table import help_rows
 
-_FRAME: Final = """
+FRAME: Final = """
     align: center middle;
     .panel {
         width: 78; max-width: 100%; height: auto; max-height: 100%;
@@ -24,26 +25,30 @@ _FRAME: Final = """
     }
     """
 KEYS: Final = (
-    ("Enter", "say it"),
+    ("Enter", "say it; what begins with / is a command"),
+    ("Tab", "complete a command, name or path; else: people, messages"),
     ("Ctrl+J", "a new line in what you write"),
     ("Up", "to the messages; there:"),
     ("  r  e", "reply to the chosen one; other words for it"),
     ("  d d", "take it back, for both"),
     ("  s or Enter", "its quantum session"),
+    ("  w", "save the file that it is"),
     ("  Escape", "back to writing"),
+    ("Ctrl+O", "people: type a part of a name, Enter opens"),
     ("Ctrl+N  Ctrl+P", "next and previous conversation"),
-    ("Tab", "writing, conversations, messages"),
+    ("F2", "strangers who wrote first: accept or turn away"),
     ("Ctrl+R", "try now what was not sent"),
     ("Escape", "put away what is open: a panel, an alert, a reply"),
     ("F1  Ctrl+Q", "this help; leave (Ctrl+C as well)"),
 )
-_USAGE_COLUMNS: Final = 26
+HELP_CELLS: Final = 72
+"""Of a row of help, beside the frame and a bar to scroll, in 80 columns."""
 
 
 class Panel(ModalScreen[None]):
     """Rows of text; the arrows scroll them."""
 
-    CSS = f"Panel {{ {_FRAME} }}"
+    CSS = f"Panel {{ {FRAME} }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss_none", "close", key_display="Esc")
     ]
@@ -67,11 +72,14 @@ class Panel(ModalScreen[None]):
 def help_content() -> Content:
     """Keys and commands."""
     rows = [f"{keys:<16}{does}" for keys, does in KEYS]
-    rows += ["", *help_rows(window=True, columns=_USAGE_COLUMNS), ""]
+    rows += ["", *help_rows(window=True, width=HELP_CELLS), ""]
     rows += [
-        "● heard from in the last minute   ○ not   … no way to write to them yet",
-        "own session: photons for this message alone   pool pad: from stock",
-        "AES only: no one-time pad; AES-256-GCM under X25519 and ML-KEM-768 keys",
+        "● heard from in the last minute     ○ not     ✎ notes to yourself",
+        "… no way to write to them yet       a number: so many are not read",
+        "own, own session: photons for that message alone",
+        "pool, pool pad: one-time pad from stock",
+        "AES, AES only: no pad; AES-256-GCM under X25519 and ML-KEM-768 keys",
+        "Behind a name stands what the next message would be under.",
         words.pad_legend(),
     ]
     return Content("\n".join(rows))
@@ -81,16 +89,19 @@ class SafetyPanel(ModalScreen[bool | None]):
     """The number that two people compare, and its code; ends with whether it is the same."""
 
     CSS = f"""
-    SafetyPanel {{ {_FRAME} }}
+    SafetyPanel {{ {FRAME} }}
     SafetyPanel Horizontal {{ height: auto; }}
     #number {{ width: 1fr; height: auto; padding: 0 1; }}
-    #code {{ width: 37; height: auto; }}
+    #code {{ width: {qr.CELLS}; height: auto; }}
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "the same"),
         Binding("n", "answer(False)", "not the same"),
         Binding("escape,q", "leave", "close", key_display="Esc"),
     ]
+
+    _ROOM: Final = (78, qr.ROWS + 2)
+    _WIDER: Final = "For the QR code enlarge the terminal to 80×24, or make its letters smaller."
 
     def __init__(self, name: str, safety: Safety, *, verified: bool) -> None:
         super().__init__()
@@ -113,6 +124,13 @@ class SafetyPanel(ModalScreen[bool | None]):
             with Horizontal():
                 yield Static(said, id="number")
                 yield Static(qr.code(self._safety.code), id="code")
+            yield Static(self._WIDER, id="wider")
+
+    def on_resize(self, event: Resize) -> None:
+        """A code of which a part is missing is none: where it does not fit, say what to do."""
+        fits = event.size.width >= self._ROOM[0] and event.size.height >= self._ROOM[1]
+        self.query_one("#code").display = fits
+        self.query_one("#wider").display = not fits
 
     def action_answer(self, same: bool) -> None:
         """What they found."""
@@ -126,7 +144,7 @@ class SafetyPanel(ModalScreen[bool | None]):
 class Found(ModalScreen[Line | None]):
     """Messages with certain words in them; ends with the chosen one."""
 
-    CSS = f"Found {{ {_FRAME} }} Found OptionList {{ border: none; max-height: 20; }}"
+    CSS = f"Found {{ {FRAME} }} Found OptionList {{ border: none; max-height: 20; }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "close", key_display="Esc")
     ]

@@ -14,7 +14,9 @@ from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.views import Alert, AlertKind, Conversation, Line, LineState
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.composer import Composer
+from bellwire.cli.chat_screen.hanging import Hanging
 from bellwire.cli.chat_screen.lists import Contacts, Messages, name_of
+from bellwire.cli.chat_screen.people import in_order, meant
 from bellwire.etsi014.record import SessionRecord
 
 PAGE: Final = 100
@@ -23,7 +25,7 @@ PAGE: Final = 100
 HERE_S: Final = 60.0
 """Somebody who gave a sign of life is taken to be there that long."""
 
-LIST_CELLS: Final = 20
+LIST_CELLS: Final = 22
 THEMES: Final = {"dark": "textual-dark", "light": "textual-light"}
 
 
@@ -40,18 +42,25 @@ class View(App[None]):
     CSS = f"""
     #head {{ height: 1; background: $primary; color: $text; padding: 0 1; }}
     #who {{ width: 1fr; text-style: bold; }}
+    #badge {{ width: auto; display: none; background: $warning; color: $text; margin: 0 1; }}
     #corner {{ width: auto; }}
     #alert {{ display: none; height: auto; padding: 0 1; }}
     #alert.-eve {{ background: $error; color: $text; }}
     #alert.-clear {{ background: $success; color: $text; }}
     #alert.-other {{ background: $warning; color: $text; }}
     #middle {{ height: 1fr; min-height: 3; }}
-    #contacts {{ width: {LIST_CELLS + 2}; height: 1fr; border: none; padding: 0 0 0 1;
-                 border-right: solid $primary-muted; background: $background; }}
+    #people {{ width: {LIST_CELLS + 2}; height: 1fr; border-right: solid $primary-muted; }}
+    #contacts {{ height: 1fr; border: none; padding: 0 0 0 1; background: $background; }}
+    #filter {{ height: 1; display: none; padding: 0 0 0 1; background: $panel; }}
+    #talk {{ width: 1fr; height: 1fr; }}
+    #welcome {{ display: none; height: auto; max-height: 14; padding: 0 1; }}
     #messages {{ width: 1fr; height: 1fr; border: none; background: $background; }}
-    .-narrow #contacts {{ display: none; }}
+    .-narrow #people {{ display: none; }}
+    .-narrow #people:focus-within {{ display: block; width: 100%; border: none; }}
+    .-narrow.-choosing #people {{ display: block; width: 100%; border: none; }}
     #below {{ height: auto; }}
-    #facts, #session, #notice, #about {{ height: 1; padding: 0 1; }}
+    #facts, #session, #about {{ height: 1; padding: 0 1; }}
+    #notice {{ height: auto; max-height: 4; padding: 0 1; }}
     #facts {{ background: $surface; }}
     #session, #notice, #about {{ display: none; }}
     #about {{ text-style: italic; }}
@@ -70,6 +79,8 @@ class View(App[None]):
         self._signs: dict[bytes, float] = {}
         self._alerts: dict[bytes | None, tuple[Alert, int]] = {}
         self._drafts: dict[bytes, str] = {}
+        self._was_unread: bytes | None = None
+        self._requests = 0
         self._about: tuple[str, Line] | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -79,11 +90,16 @@ class View(App[None]):
             yield Static(
                 Content(f"bellwire chat · {words.quoted(self._messenger.name, 30)}"), id="who"
             )
+            yield Static(id="badge")
             yield Static(id="corner")
         yield Static(id="alert")
         with Horizontal(id="middle"):
-            yield Contacts(id="contacts", markup=False)
-            yield Messages(id="messages", markup=False)
+            with Vertical(id="people"):
+                yield Static(id="filter")
+                yield Contacts(id="contacts", markup=False)
+            with Vertical(id="talk"):
+                yield Static(words.welcome(), id="welcome")
+                yield Messages(id="messages", markup=False)
         with Vertical(id="below"):
             yield Static(id="about")
             yield Static(id="notice")
@@ -124,6 +140,17 @@ class View(App[None]):
     def _draw_corner(self) -> None:
         self._put("corner", words.corner(self._messenger.link))
 
+    def _order(self) -> list[Conversation]:
+        return in_order(self._entries.values(), self._was_unread)
+
+    def _listed(self) -> list[tuple[bytes, Conversation]]:
+        found = meant(self._order(), self.query_one(Contacts).typed)
+        return [(each.contact, each) for each in found]
+
+    async def _count_requests(self) -> None:
+        self._requests = len(await self._messenger.requests.waiting())
+        self._put("badge", words.badge(self._requests) if self._requests else None)
+
     def _draw_contacts(self) -> None:
         now = time.monotonic()
         rows = {
@@ -133,9 +160,14 @@ class View(App[None]):
                 is_here=now - self._signs.get(contact, -HERE_S) < HERE_S,
                 width=LIST_CELLS,
             )
-            for contact, entry in self._entries.items()
+            for contact, entry in self._listed()
         }
-        self.query_one(Contacts).show(rows, self._open.hex())
+        contacts = self.query_one(Contacts)
+        contacts.show(rows, self._open.hex())
+        typed = words.quoted(contacts.typed, LIST_CELLS - 8)
+        nobody = "" if rows else ": nobody"
+        self._put("filter", Content(f"find {typed}{nobody}") if contacts.typed else None)
+        self.query_one("#welcome").display = len(self._entries) == 1
         entry = self._entries[self._open]
         self._put("facts", words.facts(entry))
         title = words.quoted(self._messenger.name, 20)
@@ -158,13 +190,13 @@ class View(App[None]):
         found = self._alerts.get(self._open) or next(reversed(self._alerts.values()), None)
         return None if found is None else found[0]
 
-    def _row(self, line: Line) -> Content:
+    def _row(self, line: Line) -> Hanging:
         entry = self._entries[line.contact]
         target = None
         if line.target is not None:
             names = (f"our-{line.target.hex()}", f"their-{line.target.hex()}")
             target = next((self._lines[each] for each in names if each in self._lines), None)
-        return words.message(
+        said = words.message(
             line,
             entry.name,
             target=target,
@@ -172,6 +204,7 @@ class View(App[None]):
             is_notes=entry.is_notes,
             now=time.time(),
         )
+        return Hanging(said)
 
     async def _learn(self, name: str) -> None:
         """The records of a message's sessions, once its pad is known."""
@@ -187,6 +220,9 @@ class View(App[None]):
                 self._drafts[self._open] = composer.text
                 composer.put(self._drafts.pop(contact, ""))
                 self._drop_about()
+            entry = self._entries.get(contact)
+            if contact != self._open or (entry is not None and entry.unread):
+                self._was_unread = contact if entry is not None and entry.unread else None
             self._open, self._lines, self._records = contact, {}, {}
             await self._load()
             while chosen is not None and name_of(chosen) not in self._lines and await self._load():

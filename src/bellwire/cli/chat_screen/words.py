@@ -22,6 +22,7 @@ from bellwire.chat.messenger.views import (
 )
 from bellwire.chat.pads import Policy
 from bellwire.cli.chat_screen.files import file_words
+from bellwire.cli.chat_screen.people import next_protection
 from bellwire.etsi014.record import SessionRecord
 
 if TYPE_CHECKING:
@@ -110,15 +111,37 @@ def message(
 def contact(entry: Conversation, *, is_open: bool, is_here: bool, width: int) -> Content:
     """An entry of the list: sign of life, name, and how many are unread."""
     here = "✎" if entry.is_notes else "…" if not entry.reachable else "●" if is_here else "○"
-    count = f" {entry.unread}" if entry.unread else ""
-    tail = " typing" if entry.typing else ""
+    count = f" {entry.unread:,}" if entry.unread else ""
+    under, is_pad = next_protection(entry)
+    tail = " typing" if entry.typing else f" {under}" if under else ""
     room = max(4, width - 2 - len(count) - len(tail))
     name = Content(quoted(entry.name, room)).truncate(room, ellipsis=True, pad=True)
     return Content.assemble(
         (f"{here} ", "$text-success" if is_here else "dim"),
         name.stylize("bold" if is_open or entry.unread else ""),
-        (tail, "italic"),
+        (tail, "italic" if entry.typing else "dim" if is_pad else "$text-warning"),
         (count, "bold $text-warning"),
+    )
+
+
+def badge(requests: int) -> Content:
+    """How many strangers wait, and the key that shows them."""
+    return Content(f" {requests} request{'' if requests == 1 else 's'}: F2 ")
+
+
+def welcome() -> Content:
+    """What to do while there is nobody to talk to."""
+    return Content.assemble(
+        ("There is nobody to talk to yet.\n\n", "bold"),
+        "Give a contact link to one person, in a way that you both trust:\n",
+        ("  /link FILE", "bold"),
+        "    writes one to a new file\n\n",
+        "Or use what you were given:\n",
+        ("  /add FILE", "bold"),
+        "     with somebody's contact link in it\n",
+        ("  /add @HANDLE", "bold"),
+        "  somebody's handle at the relay\n\n",
+        "What you write meanwhile are notes to yourself. F1 is help.",
     )
 
 
