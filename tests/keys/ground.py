@@ -19,7 +19,7 @@ from tests.keys.faults import Armed, Crash, Faults
 from tests.keys.stores import new_store, open_store
 
 from bellwire.base.detections import Side
-from bellwire.keys.database.interface import Cursor
+from bellwire.database.cursor import Cursor
 from bellwire.keys.database.sqlite import SqliteDatabase
 from bellwire.keys.store import KeyStore
 

@@ -12,6 +12,7 @@ BellwireError
 │   └── StoreUnusable         a person's or a relay's store cannot be opened, read or written
 ├── StoreCorrupt              a store is damaged, or none of ours
 ├── RelayMisbehaved           what came over the line to a relay is no frame of its protocol
+├── NewsUnreachable           (UnreachableError) the NATS server between relays does not answer
 ├── RelayUnreachable          (UnreachableError) no relay answers, or the line to it has ended
 └── RefusedError
     ├── HistoryRefused        a file of history is none, was cut or changed, or is another code's
@@ -87,6 +88,10 @@ class RelayMisbehaved(BellwireError):
 
 class RelayUnreachable(UnreachableError):
     """No relay answers at the address, or the line to it has ended; again may help."""
+
+
+class NewsUnreachable(UnreachableError):
+    """The NATS server over which relays hear each other does not answer, or does not take us."""
 
 
 class RelayRefused(RefusedError):

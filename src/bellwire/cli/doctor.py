@@ -96,6 +96,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
         lambda: state_folder(settings.state.dir),
         lambda: disk(settings.state.dir),
         lambda: ports(settings),
+        lambda: relay(settings),
         kernel_cache,
         firewall,
         lambda: locked_versions(Path(__file__).resolve().parents[3]),
@@ -243,6 +244,33 @@ def port(what: str, host: str, number: int) -> Iterator[Finding]:
             f"(`bellwire config show`, {what})"
         )
         yield Finding(name, Level.NOTE, f"{what}: {trouble}", mend)
+
+
+def relay(settings: "Settings") -> Iterator[Finding]:
+    """Whether the relay could use the servers that it is to share; nothing is made there."""
+    from bellwire.base.errors import BellwireError
+    from bellwire.cli.relay_others import STORE, try_nats
+
+    asked = settings.relay
+    if asked.store:
+        from bellwire.chat.relay.databases import try_out
+        from bellwire.database.place import ServerPlace
+
+        try:
+            try_out(ServerPlace(asked.store, STORE))
+        except BellwireError as error:
+            yield Finding("relay: store", Level.PROBLEM, str(error), error.hint)
+        else:
+            yield Finding("relay: store", Level.OK, "the PostgreSQL server keeps what it confirms")
+    if asked.nats:
+        try:
+            try_nats(asked)
+        except BellwireError as error:
+            # Relays go on without.
+            mend = error.hint or "check relay.nats, and whether the server runs"
+            yield Finding("relay: NATS", Level.NOTE, str(error), mend)
+        else:
+            yield Finding("relay: NATS", Level.OK, "the server answers")
 
 
 def kernel_cache() -> Iterator[Finding]:

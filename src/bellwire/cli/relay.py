@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bellwire.chat.accounts.admission import Admission
     from bellwire.chat.relay.ladder import Ladder, Whereabouts
     from bellwire.chat.relay.operator import RelayOperator
+    from bellwire.cli.relay_others import Others
 
 
 app = typer.Typer(add_completion=False)
@@ -91,6 +92,17 @@ def run(
     at_home: Annotated[
         bool, typer.Option("--at-home", help="Begin at home, wherever it stood when it ended.")
     ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Share this PostgreSQL server with other relays. Default: relay.store.",
+        ),
+    ] = None,
+    nats: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Hear them over this NATS server. Default: relay.nats."),
+    ] = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
@@ -109,6 +121,7 @@ def run(
 
     from bellwire.chat.relay.ladder import Ladder, read_spot
     from bellwire.chat.relay.standing import Spot
+    from bellwire.cli.relay_others import others_of
     from bellwire.node import logs
     from bellwire.node.settings import load
 
@@ -126,11 +139,15 @@ def run(
         signposts,
         notice,
     )
-    settings = load(config, {"state": {"dir": state}})
+    settings = load(config, {"state": {"dir": state}, "relay": {"store": store, "nats": nats}})
     logs.setup(settings.log.level, settings.log.format)
     folder = settings.state.dir / "relay"
+    moves = (ports, address, interface, signposts, notice, at_home)
+    others = others_of(settings.relay, folder, moves=any(moves))
     tls = None if certificate is None or key is None else _tls(certificate, key)
-    asyncio.run(_serve(folder, ladder, tls, admission, at_home=at_home, with_parent=with_parent))
+    asyncio.run(
+        _serve(folder, ladder, tls, admission, others, at_home=at_home, with_parent=with_parent)
+    )
 
 
 async def _serve(
@@ -138,6 +155,7 @@ async def _serve(
     ladder: "Ladder",
     tls: "ssl.SSLContext | None",
     admission: "Admission",
+    others: "Others | None",
     *,
     at_home: bool,
     with_parent: bool,
@@ -155,18 +173,20 @@ async def _serve(
     from bellwire.chat.relay.moving import Mover
     from bellwire.chat.relay.operator import operator_server
     from bellwire.chat.relay.server import Relay, RelayLimits
-    from bellwire.chat.relay.store import RelayStore
+    from bellwire.chat.relay.store import RelayStore, alone_in
 
     # Some descriptors are for the store, standard streams and the loop.
     limits = RelayLimits(connections=min(8192, raise_limit() - 64))
     async with contextlib.AsyncExitStack() as undo:
-        store = RelayStore(folder)
+        if others is not None:
+            undo.enter_context(alone_in(folder))
+        store = RelayStore(folder if others is None else others.store)
         undo.callback(store.close)
-        people = AccountStore(folder)
+        people = AccountStore(folder if others is None else others.accounts)
         undo.callback(people.close)
         with people.transaction() as ledger:
             untouched = ledger.is_untouched()
-        if untouched:
+        if untouched or others is not None:
             store.take_id(Identity(people.relay_seed).public.fingerprint)
         service = AccountService(
             people,
@@ -177,7 +197,8 @@ async def _serve(
         )
         desk = AccountDesk(service)
         undo.callback(desk.close)
-        relay = Relay(store, limits, accounts=desk)
+        news = None if others is None else others.news(people.relay_seed, store)
+        relay = Relay(store, limits, accounts=desk, news=news)
         undo.push_async_callback(relay.stop)
         relay.begin()
         mover = Mover(relay, ladder, people.relay_seed, folder, tls)
@@ -245,6 +266,32 @@ def places(json: JsonFlag = False, state: StateOption = None, config: ConfigOpti
     import asyncio
 
     _tell(asyncio.run(_operator(state, config).look()), as_json=json)
+
+
+@app.command()
+def status(json: JsonFlag = False, state: StateOption = None, config: ConfigOption = None) -> None:
+    """Say how the relay of this state folder is: connections, what waits, store, other relays."""
+    import asyncio
+
+    from msgspec.structs import asdict
+
+    found = asyncio.run(_operator(state, config).status())
+    if json:
+        output.emit(asdict(found))
+        return
+    works = "works" if found.store_works else "FAILED when it was last asked"
+    news = {
+        "heard": "; other relays are heard over NATS",
+        "away": "; the NATS server is away: other relays are looked for instead",
+        "none": "",
+    }
+    output.stdout().print(
+        f"{found.connections} connections, {found.listeners} of them listen; "
+        f"{found.waiting} requests wait for the store\n"
+        f"Store: {found.store}, {works}{news[found.news]}",
+        markup=False,
+        highlight=False,
+    )
 
 
 def _operator(state: Path | None, config: Path | None) -> "RelayOperator":

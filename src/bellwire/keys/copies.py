@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bellwire.keys.database.interface import Cursor
+from bellwire.database.cursor import Cursor
 from bellwire.keys.errors import KeyNotGranted
 from bellwire.keys.key_ids import unknown
 from bellwire.keys.kme import KEY_ID_BYTES

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from bellwire.keys.database.interface import Cursor, Database
+from bellwire.database.cursor import Cursor
+from bellwire.keys.database.interface import Database
 from bellwire.keys.errors import QuotaReached, StoreCorrupt
 from bellwire.keys.key_ids import MAX_GRANT
 

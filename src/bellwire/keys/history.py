@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from bellwire.keys.database.interface import Cursor
+from bellwire.database.cursor import Cursor
 from bellwire.keys.kme import MAX_SAE_ID
 from bellwire.keys.rows import pool_marks
 

@@ -29,8 +29,9 @@ from uuid import UUID, uuid4
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
+from bellwire.database.cursor import Cursor
 from bellwire.keys import copies, segments
-from bellwire.keys.database.interface import Cursor, Database
+from bellwire.keys.database.interface import Database
 from bellwire.keys.errors import (
     KeyGone,
     KeyNotGranted,

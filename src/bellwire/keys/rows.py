@@ -3,8 +3,8 @@
 from typing import NamedTuple, TypeVar
 
 from bellwire.base.detections import Protocol
+from bellwire.database.cursor import Cursor
 from bellwire.keys.carving import ReadyBlock
-from bellwire.keys.database.interface import Cursor
 from bellwire.keys.errors import BlockConflict, StoreCorrupt
 from bellwire.keys.model import (
     MAX_BLOCK,

@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import chain
 
+from bellwire.database.cursor import Cursor
 from bellwire.keys import segments
-from bellwire.keys.database.interface import Cursor
 
 LOADED_SEGMENTS = 64
 """Outgoing segments of which memory knows at a time: more are read when these are handed out."""

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bellwire.base.detections import Side
+from bellwire.database.cursor import Cursor
 from bellwire.keys.carving import GROUP_UNITS, ReadyBlock
-from bellwire.keys.database.interface import Cursor
 from bellwire.keys.errors import StoreCorrupt
 from bellwire.keys.lives import UnitLife
 from bellwire.keys.model import UNIT_BYTES

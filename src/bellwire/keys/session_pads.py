@@ -8,9 +8,9 @@ fetched once by its id; the master's side keeps nothing. No bit of a session is 
 
 from dataclasses import dataclass
 
+from bellwire.database.cursor import Cursor
 from bellwire.keys import copies
 from bellwire.keys.carving import ReadyBlock
-from bellwire.keys.database.interface import Cursor
 from bellwire.keys.errors import BlockConflict
 from bellwire.keys.reserve import SET_BYTES, TARGET_SETS
 from bellwire.keys.sealing import Sealer

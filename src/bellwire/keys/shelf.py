@@ -5,9 +5,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from bellwire.base.detections import Side
+from bellwire.database.cursor import Cursor
 from bellwire.keys import segments
 from bellwire.keys.carving import ReadyBlock
-from bellwire.keys.database.interface import Cursor
 from bellwire.keys.sealing import Sealer
 from bellwire.keys.segments import Segment
 

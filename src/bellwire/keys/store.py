@@ -18,10 +18,11 @@ from dataclasses import replace
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
+from bellwire.database.cursor import Cursor
 from bellwire.keys import history as histories
 from bellwire.keys import segments, session_pads
 from bellwire.keys.carving import ReadyBlock, carve, plan
-from bellwire.keys.database.interface import Cursor, Database, Place
+from bellwire.keys.database.interface import Database, Place
 from bellwire.keys.database.opening import open_database
 from bellwire.keys.errors import (
     BlockConflict,

@@ -41,6 +41,8 @@ from bellwire.node.settings_discovery import DiscoverySettings
 from bellwire.node.settings_kme import KmeSettings
 from bellwire.node.settings_network import NetworkSettings
 from bellwire.node.settings_push import PushSettings
+from bellwire.node.settings_relay import RelaySettings
+from bellwire.node.settings_store import store_server
 
 PREFIX = "BELLWIRE_"
 NOT_SETTINGS = frozenset({"BELLWIRE_DEBUG"})
@@ -82,18 +84,6 @@ def _protection(text: str) -> str:
     except KekUnusable as error:
         raise ValueError(str(error)) from None
     return text
-
-
-def _server(url: str) -> str:
-    if url:
-        from bellwire.base.errors import UsageError  # noqa: PLC0415 - other settings go without
-        from bellwire.keys.database.place import check_url  # noqa: PLC0415
-
-        try:
-            check_url(url)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-    return url
 
 
 def credentials_folder() -> Path | None:
@@ -140,7 +130,7 @@ class StoreSettings(BaseModel):
 
     model_config = _SECTION
 
-    url: Annotated[str, AfterValidator(_server)] = Field(
+    url: Annotated[str, AfterValidator(store_server)] = Field(
         default="",
         description="PostgreSQL server, postgresql://USER@HOST/DATABASE, without a password; "
         "empty: a file of SQLite in the node's folder.",
@@ -507,6 +497,7 @@ class Settings(BaseSettings):
     push: PushSettings = Field(default_factory=PushSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
+    relay: RelaySettings = Field(default_factory=RelaySettings)
     random: RandomSettings = Field(default_factory=RandomSettings)
     status: StatusSettings = Field(default_factory=StatusSettings)
     first_contact: FirstContactSettings = Field(default_factory=FirstContactSettings)

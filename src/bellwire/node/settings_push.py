@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}")
-_File = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
+NatsFile = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
 
 
-def _server(url: str) -> str:
+def nats_server(url: str) -> str:
+    """Let the address of a NATS server pass, or an empty one; ValueError."""
     if not url:
         return url
     try:
@@ -37,7 +38,7 @@ class PushSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    nats: Annotated[str, AfterValidator(_server)] = Field(
+    nats: Annotated[str, AfterValidator(nats_server)] = Field(
         default="",
         max_length=512,
         description="NATS server that is told, nats://HOST:PORT or tls://HOST:PORT; empty: none.",
@@ -46,10 +47,10 @@ class PushSettings(BaseModel):
         default="bellwire.status",
         description="First words of the subject; the site follows: bellwire.status.a.",
     )
-    ca: _File = Field(
+    ca: NatsFile = Field(
         default=None,
         description="Authorities that may vouch for the server, PEM; empty: those of the system.",
     )
-    credentials: _File = Field(
+    credentials: NatsFile = Field(
         default=None, description="Credentials file of our user at the server."
     )

@@ -21,6 +21,7 @@ from bellwire.base.errors import UsageError
 from bellwire.crypto.signatures import SigningKey
 from bellwire.guard.signed import sign
 from bellwire.node.settings_push import PushSettings
+from bellwire.node.settings_relay import RelaySettings
 from bellwire.web.push import Changes, Document, Views, document, events
 
 if TYPE_CHECKING:
@@ -148,8 +149,10 @@ def open_push(
     return lambda: asyncio.create_task(push.run())
 
 
-def nats_options(settings: PushSettings) -> dict[str, object]:
-    """How to connect to the server, for nats-py.
+def nats_options(
+    settings: PushSettings | RelaySettings, section: str = "push"
+) -> dict[str, object]:
+    """How to connect to the server of a section of the settings, for nats-py.
 
     Raises:
         UsageError: as `StatusPush`.
@@ -158,7 +161,7 @@ def nats_options(settings: PushSettings) -> dict[str, object]:
         import nats  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise UsageError(
-            "expected nats-py, for push.nats; it is not installed",
+            f"expected nats-py, for {section}.nats; it is not installed",
             hint="Install it with: pip install 'bellwire[nats]'",
         ) from error
     options: dict[str, object] = {}
@@ -166,11 +169,11 @@ def nats_options(settings: PushSettings) -> dict[str, object]:
         try:
             options["tls"] = ssl.create_default_context(cafile=settings.ca)
         except OSError as error:
-            raise UsageError(f"push.ca: expected authorities in PEM, got {error}") from error
+            raise UsageError(f"{section}.ca: expected authorities in PEM, got {error}") from error
     if settings.credentials is not None:
         if not settings.credentials.is_file():
             raise UsageError(
-                f"push.credentials: expected a file at {settings.credentials}, got none"
+                f"{section}.credentials: expected a file at {settings.credentials}, got none"
             )
         options["user_credentials"] = str(settings.credentials)
     return options

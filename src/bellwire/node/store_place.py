@@ -4,8 +4,8 @@ from pathlib import Path
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
+from bellwire.database.place import ServerPlace
 from bellwire.keys.database.interface import Place
-from bellwire.keys.database.place import ServerPlace
 
 STORE_FILE = "keys.sqlite"
 

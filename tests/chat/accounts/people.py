@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chat.relay import running
+
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts.answers import Session
 from bellwire.chat.accounts.client import AccountClient
@@ -62,8 +64,9 @@ class House:
 @contextlib.asynccontextmanager
 async def house_at(folder: Path, limits: AccountLimits = UNLIMITED) -> AsyncIterator[House]:
     house: House
-    store = RelayStore(folder)
-    people = AccountStore(folder)
+    first, second = running.places(folder)
+    store = RelayStore(first)
+    people = AccountStore(second)
     service = AccountService(
         people, store.relay_id, limits, now=lambda: house.now, clock=lambda: house.clock
     )

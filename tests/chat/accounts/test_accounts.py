@@ -41,6 +41,7 @@ from bellwire.chat.errors import (
     StoreCorrupt,
 )
 from bellwire.chat.identity import Identity, IdentityPublic
+from bellwire.chat.relay.databases import File
 from bellwire.chat.relay.server import Relay
 from bellwire.chat.relay.store import RelayStore
 
@@ -615,11 +616,13 @@ def test_a_relay_without_accounts_says_so(tmp_path: Path) -> None:
 def test_when_the_disk_fails_nothing_is_done_and_it_is_said(tmp_path: Path) -> None:
     async def story() -> None:
         async with house_at(tmp_path) as house, await signed_up(house, "alice") as client:
-            house.store._connection.execute("PRAGMA query_only = ON")
+            database = house.store._database
+            assert isinstance(database, File)
+            database._connection.execute("PRAGMA query_only = ON")
             with pytest.raises(AccountRefused) as caught:
                 await client.set_visibility(Visibility.LISTED)
             assert refused(caught) is AccountReason.FAILED
-            house.store._connection.execute("PRAGMA query_only = OFF")
+            database._connection.execute("PRAGMA query_only = OFF")
             assert json.loads(await client.export())["visibility"] == "exact"
 
     run(story())

@@ -13,6 +13,8 @@ from pathlib import Path
 from bellwire.base.secret import Secret
 from bellwire.chat.identity import Identity
 from bellwire.chat.relay.client import RelayClient
+from bellwire.chat.relay.company import News
+from bellwire.chat.relay.databases import Place
 from bellwire.chat.relay.server import Relay, RelayLimits
 from bellwire.chat.relay.store import RelayStore, StoreLimits
 
@@ -47,6 +49,11 @@ def token(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
+def places(folder: Path) -> tuple[Place, Place]:
+    """Where a relay and its accounts are; tests of another database put something else here."""
+    return folder, folder
+
+
 @contextlib.asynccontextmanager
 async def relay_at(
     folder: Path,
@@ -55,11 +62,22 @@ async def relay_at(
     now: float = 1e9,
 ) -> AsyncIterator[str]:
     """Its address."""
-    store = RelayStore(folder, store_limits)
-    relay = Relay(store, limits, now=lambda: now)
+    async with relay_on(RelayStore(places(folder)[0], store_limits), limits, now) as (url, _):
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def relay_on(
+    store: RelayStore,
+    limits: RelayLimits | None = None,
+    now: float = 1e9,
+    news: News | None = None,
+) -> AsyncIterator[tuple[str, Relay]]:
+    """Its address, and itself; the store is closed in the end."""
+    relay = Relay(store, limits, now=lambda: now, news=news)
     try:
         host, port = await relay.start("127.0.0.1", 0)
-        yield f"ws://{host}:{port}"
+        yield f"ws://{host}:{port}", relay
     finally:
         await relay.stop()
         store.close()

@@ -174,7 +174,8 @@ def test_what_its_owner_has_is_done_without_having_been_stored(
 
     run(story())
     store = RelayStore(tmp_path)
-    (numbers,) = store._connection.execute("SELECT numbers FROM relay").fetchone()
+    with store._database.transaction() as cursor:
+        (numbers,) = cursor.execute("SELECT numbers FROM relay").fetchone()
     store.close()
     assert numbers < 2
 

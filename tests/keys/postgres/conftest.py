@@ -9,7 +9,7 @@ from tests.keys import stores
 from tests.keys.postgres.server import Server, running
 
 from bellwire.base.detections import Side
-from bellwire.keys.database.place import ServerPlace
+from bellwire.database.place import ServerPlace
 from bellwire.keys.database.postgres import PostgresDatabase
 
 

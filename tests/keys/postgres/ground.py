@@ -21,7 +21,7 @@ from tests.keys.postgres.server import Server
 from tests.keys.stores import KEK, PREPLACED
 
 from bellwire.base.detections import Side
-from bellwire.keys.database.place import ServerPlace
+from bellwire.database.place import ServerPlace
 from bellwire.keys.database.postgres import PostgresDatabase
 from bellwire.keys.errors import StoreError
 from bellwire.keys.store import KeyStore

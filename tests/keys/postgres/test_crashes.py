@@ -19,6 +19,7 @@ from tests.keys.story import (
     tell_all,
 )
 
+from bellwire.database import postgres as schema
 from bellwire.keys.database import postgres
 
 SEEDS = range(5)
@@ -40,7 +41,7 @@ def small_and_struck(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small segments, and connections that a fault may strike."""
     small_segments(monkeypatch)
     monkeypatch.setattr(psycopg, "connect", ground.connect)
-    monkeypatch.setattr(postgres, "RETRY_EVERY_S", 0.0)
+    monkeypatch.setattr(schema, "RETRY_EVERY_S", 0.0)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from tests.keys.postgres.server import Server
 from tests.keys.stores import add_pending, add_ready, new_store, open_store, pool_of, serve, take
 
 from bellwire.base.detections import Side
+from bellwire.database.place import ServerPlace
 from bellwire.keys.database.interface import SCHEMA_VERSION
 from bellwire.keys.database.migrate import MIGRATIONS, revision
-from bellwire.keys.database.place import ServerPlace
 from bellwire.keys.requests import Make
 
 RELEASED = range(5, SCHEMA_VERSION)

@@ -13,9 +13,9 @@ from tests.keys.stores import KEK, add_ready, leave, new_store, pair, pool_of, t
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
+from bellwire.database.place import ServerPlace
 from bellwire.keys.database.interface import SCHEMA_VERSION
 from bellwire.keys.database.opening import has_store
-from bellwire.keys.database.place import ServerPlace
 from bellwire.keys.database.postgres import PostgresDatabase
 from bellwire.keys.errors import KeyGone, StoreBusy, StoreError, StoreRefused, StoreUnusable
 from bellwire.keys.store import KeyStore

@@ -15,7 +15,7 @@ from uuid import UUID
 from tests.keys.stores import KEK, each, leave, take
 
 from bellwire.base.detections import Side
-from bellwire.keys.database.place import ServerPlace
+from bellwire.database.place import ServerPlace
 from bellwire.keys.errors import KeyGone, StoreError
 from bellwire.keys.kme import Delivery
 from bellwire.keys.pool import Pool

@@ -7,7 +7,6 @@ epoch.
 """
 
 import os
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +15,7 @@ from bellwire.base.handles import skeleton
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts.fields import DEVICE_BYTES, Visibility
 from bellwire.chat.identity import SEED_BYTES, Identity
+from bellwire.database.cursor import Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ _SEAT: Final = ", ".join(Seat.__slots__)
 class Ledger:
     """All accounts, within one transaction."""
 
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
+    def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
 
     def _number(self, question: str, *values: object) -> int:
@@ -77,10 +77,18 @@ class Ledger:
         """Whether nobody ever had an account here."""
         return not self._number("SELECT EXISTS (SELECT 1 FROM names)")
 
-    def begin(self, seed: bytes) -> None:
+    def seed(self) -> bytes | None:
+        """What the relay's identity comes from; None: it was not drawn yet. Secret."""
+        row = self._cursor.execute("SELECT seed FROM relay").fetchone()
+        return None if row is None else bytes(row[0])
+
+    def begin(self, seed: bytes) -> bytes:
         """Keep the seed of the relay's identity, and a decoy whose private key nobody has.
 
         The decoy has the handle that no account can have, the empty one.
+
+        Returns:
+            The seed.
         """
         self._cursor.execute("INSERT INTO relay VALUES (?)", (seed,))
         decoy = Identity(Secret(os.urandom(SEED_BYTES))).public.public_bytes
@@ -89,6 +97,7 @@ class Ledger:
             " lasting_until) VALUES ('', ?, ?, 0, 0, 0)",
             (decoy, decoy),
         )
+        return seed
 
     # Accounts.
 

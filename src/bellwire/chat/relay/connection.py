@@ -177,20 +177,31 @@ class Connection(WSListener):
         self._write(_header(len(head) + len(payload)) + head, payload)
 
     def fetch(self) -> None:
-        """There may be more in the store than the listener got."""
+        """There may be more in the store than the listener got, or a claim that is newer."""
         listening = self.listening
         if listening is None:
             return
         listening.caught_up = False
+        if self._relay.company is not None and not listening.claim:
+            return  # it is fetched with the claim
         if listening.fetching:
             listening.again = True
             return
         listening.fetching = True
         room = listening.room
         self._relay.ask(
-            Fetch(listening.account, list(listening.flying.values()), room),
+            Fetch(listening.account, list(listening.flying.values()), room, listening.claim),
             lambda outcome: self._fetched(listening, room, outcome),
         )
+
+    def wake(self) -> None:
+        """Something was stored for the listener: fetch it, once there is room."""
+        listening = self.listening
+        if listening is None:
+            return
+        listening.caught_up = False
+        if listening.room:
+            self.fetch()
 
     def superseded(self) -> None:
         """Another connection of the account listens now."""
@@ -237,7 +248,8 @@ class Connection(WSListener):
                 self.send(Refused(request, outcome))
                 return
             self.done(request)
-            if isinstance(job, OpenMailbox) and self.listening is not None:
+            shared = self._relay.company is not None
+            if isinstance(job, OpenMailbox) and self.listening is not None and not shared:
                 self._relay.know(job.right_hash, job.mailbox, job.account)
                 self.fetch()
 
@@ -281,6 +293,9 @@ class Connection(WSListener):
         self.listening = listening = Listening(self._account)
         self._relay.begin_listening(self, self._account)
         self.done(request)
+        if self._relay.company is not None:
+            self._relay.company.claim(self, listening)
+            return
 
         def known(outcome: Outcome) -> None:
             if listening is not self.listening:
@@ -299,14 +314,19 @@ class Connection(WSListener):
         self._relay.ask(Mailboxes(self._account), known)
 
     def _stop_listening(self) -> None:
-        if self.listening is not None:
-            self.listening = None
-            assert self._account is not None
-            self._relay.end_listening(self, self._account)
+        listening, self.listening = self.listening, None
+        if listening is not None:
+            self._relay.end_listening(self, listening.account)
+            if self._relay.company is not None:
+                self._relay.company.release(listening.account, listening.claim)
 
     def _fetched(self, listening: Listening, room: int, outcome: Outcome) -> None:
         listening.fetching = False
         if listening is not self.listening:
+            return
+        if outcome is Reason.ELSEWHERE:
+            self._relay.end_listening(self, listening.account)
+            self.superseded()
             return
         if isinstance(outcome, Reason):
             self.hang_up()  # the store failed: the client comes again

@@ -39,6 +39,7 @@ class Parcel:
         state: Kept by the event loop's thread alone.
         delivered: Whether it is, or was, under way to a listener.
         holds_up: The listener that gets nothing newer at once until this is stored.
+        listener: Which of several relays has the owner listening, once it is stored; empty: none.
     """
 
     right_hash: bytes
@@ -52,6 +53,7 @@ class Parcel:
     state: State = State.QUEUED
     delivered: bool = False
     holds_up: "Listening | None" = None
+    listener: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,15 @@ class CloseMailbox:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """The oldest payloads of an account, at most `limit`, without those under way to it."""
+    """The oldest payloads of an account, at most `limit`, without those under way to it.
+
+    Of a store that is shared: under a claim, or `Reason.ELSEWHERE` if that is not the newest.
+    """
 
     account: bytes
     flying: Sequence[Parcel]
     limit: int
+    claim: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,48 @@ class Expire:
     now: int
 
 
-Job = OpenMailbox | CloseMailbox | Parcel | Fetch | Mailboxes | Expire
+# Of a store that is shared:
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An account listens here now; `now` is in seconds since the epoch."""
+
+    account: bytes
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """It does not any more, under this claim."""
+
+    account: bytes
+    claim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All claims of this relay."""
+
+
+Job = OpenMailbox | CloseMailbox | Parcel | Fetch | Mailboxes | Expire | Claim | Release | Look
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """At which relay an account listens.
+
+    Attributes:
+        account: Whose.
+        relay: Which; of a claim that was just made, where it was until now; empty: nowhere.
+        claim: Its number.
+        last: Number of the newest payload that was stored since; 0: none.
+    """
+
+    account: bytes
+    relay: bytes
+    claim: int
+    last: int
 
 
 class Was(Enum):
@@ -105,5 +152,5 @@ class Was(Enum):
     """The same was there before, and the word that it was got lost."""
 
 
-Outcome = Reason | Was | list[Parcel] | list[tuple[bytes, bytes]]
-"""A refusal; done; what was fetched; or mailboxes and hashes of their rights."""
+Outcome = Reason | Was | list[Parcel] | list[tuple[bytes, bytes]] | list[Claimed]
+"""A refusal; done; what was fetched; mailboxes and hashes of their rights; or claims."""

@@ -23,6 +23,8 @@ class Listening:
         fetching: Whether the store was asked for more.
         again: Whether the store must be asked once more after that.
         highest: The highest number in the store of what a fetch gave.
+        claim: Of a store that is shared: under which it listens; 0: not yet.
+        looked: The highest number of the account that was seen there, fetched or not.
     """
 
     __slots__ = (
@@ -32,9 +34,11 @@ class Listening:
         "again",
         "behind",
         "caught_up",
+        "claim",
         "fetching",
         "flying",
         "highest",
+        "looked",
     )
 
     def __init__(self, account: bytes) -> None:
@@ -47,6 +51,8 @@ class Listening:
         self.fetching = False
         self.again = False
         self.highest = 0
+        self.claim = 0
+        self.looked = 0
 
     @property
     def room(self) -> int:

@@ -28,6 +28,7 @@ from bellwire.channel.places import MAX_PLACES, Level, Notice, Place, sign
 from bellwire.chat.errors import MoveRefused
 from bellwire.chat.relay.doors import Door
 from bellwire.chat.relay.ladder import Ladder, Whereabouts, addresses, interfaces, is_port
+from bellwire.chat.relay.operator import Condition
 from bellwire.chat.relay.server import Relay
 from bellwire.chat.relay.standing import MAX_OLD, Spot, Standing, keep_standing, read_standing
 from bellwire.crypto import ed25519, signatures
@@ -109,6 +110,10 @@ class Mover:
         """Where the relay is set up, or would be, with the port that it took."""
         return self._home
 
+    def condition(self) -> Condition:
+        """How the relay is."""
+        return self._relay.condition()
+
     def whereabouts(self) -> Whereabouts:
         """Where the relay is."""
         standing = self._standing
@@ -129,6 +134,12 @@ class Mover:
             MoveRefused: it cannot be moved there; it is where it was.
         """
         async with self._turn:
+            if self._relay.company is not None:
+                raise MoveRefused(
+                    "expected a relay with a store of its own, got one that others may share: its "
+                    "notice would speak for them, too",
+                    hint="Stop it and start it elsewhere: its clients find the others meanwhile.",
+                )
             if self._relay.relay_id != self._key.public.fingerprint:
                 raise MoveRefused(
                     "expected a relay whose id is its identity's fingerprint, "

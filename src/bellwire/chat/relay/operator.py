@@ -1,4 +1,4 @@
-"""What an operator on the same machine may ask a relay: where it is, and to move.
+"""What an operator on the same machine may ask a relay: where and how it is, and to move.
 
 A Unix socket that only the relay's owner may open (`base.local`); messages are MessagePack arrays.
 """
@@ -29,6 +29,10 @@ class Look(msgspec.Struct, frozen=True, array_like=True, tag="look"):
     """Where is it?"""
 
 
+class Status(msgspec.Struct, frozen=True, array_like=True, tag="status"):
+    """How is it?"""
+
+
 class Move(msgspec.Struct, frozen=True, array_like=True, tag="move"):
     """Move there."""
 
@@ -45,6 +49,26 @@ class There(msgspec.Struct, frozen=True, array_like=True, tag="there"):
     until: int | None
 
 
+class Condition(msgspec.Struct, frozen=True, array_like=True, tag="condition"):
+    """How a relay is.
+
+    Attributes:
+        connections: That are open.
+        listeners: Of them, those to which an account's payloads are delivered.
+        waiting: Requests that wait for the store.
+        store: `sqlite` or `postgresql`.
+        store_works: Whether it did what it was last asked.
+        news: Words from and to relays that share the store: `heard`, `away`, or `none` is set up.
+    """
+
+    connections: int
+    listeners: int
+    waiting: int
+    store: str
+    store_works: bool
+    news: str
+
+
 class Refusal(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     """It is where it was."""
 
@@ -56,7 +80,9 @@ def operator_server(mover: "Mover", folder: Path) -> LocalServer:
     """Answers operators between `start` and `close`."""
 
     async def answer(request: bytes) -> bytes:
-        asked = msgspec.msgpack.decode(request, type=Look | Move)
+        asked = msgspec.msgpack.decode(request, type=Look | Move | Status)
+        if isinstance(asked, Status):
+            return msgspec.msgpack.encode(mover.condition())
         try:
             if isinstance(asked, Move):
                 found = await mover.move(asked.level, asked.places)
@@ -87,7 +113,18 @@ class RelayOperator:
             NotAnswered: no relay runs there.
             AnswerMalformed: what answers is none.
         """
-        return await self._ask(Look())
+        return self._place(await self._ask(Look()))
+
+    async def status(self) -> Condition:
+        """How it is.
+
+        Raises:
+            NotAnswered, AnswerMalformed: as `look`.
+        """
+        answer = await self._ask(Status())
+        if not isinstance(answer, Condition):
+            raise self._malformed()
+        return answer
 
     async def move(self, level: Level, places: tuple[str, ...] = ()) -> Whereabouts:
         """Have it move; on return those who are connected were told.
@@ -96,9 +133,14 @@ class RelayOperator:
             MoveRefused: it cannot; it is where it was.
             NotAnswered, AnswerMalformed: as `look`.
         """
-        return await self._ask(Move(level, places))
+        return self._place(await self._ask(Move(level, places)))
 
-    async def _ask(self, request: Look | Move) -> Whereabouts:
+    def _place(self, answer: There | Condition) -> Whereabouts:
+        if not isinstance(answer, There):
+            raise self._malformed()
+        return Whereabouts(answer.level, answer.places, answer.sequence, answer.until)
+
+    async def _ask(self, request: Look | Move | Status) -> There | Condition:
         data = await ask(
             self._path,
             msgspec.msgpack.encode(request),
@@ -106,9 +148,12 @@ class RelayOperator:
             timeout_s=ANSWER_WITHIN_S,
         )
         try:
-            answer = msgspec.msgpack.decode(data, type=There | Refusal)
+            answer = msgspec.msgpack.decode(data, type=There | Condition | Refusal)
         except UNDECODABLE as error:
-            raise AnswerMalformed(f"what answers at {self._path} is no relay") from error
+            raise self._malformed() from error
         if isinstance(answer, Refusal):
             raise MoveRefused(answer.why, hint=answer.hint)
-        return Whereabouts(answer.level, answer.places, answer.sequence, answer.until)
+        return answer
+
+    def _malformed(self) -> AnswerMalformed:
+        return AnswerMalformed(f"what answers at {self._path} is no relay")

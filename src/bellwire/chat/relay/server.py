@@ -15,12 +15,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from bellwire.chat.accounts.desk import AccountDesk
 from bellwire.chat.errors import StoreUnusable
+from bellwire.chat.relay.company import Company, News
 from bellwire.chat.relay.connection import Connection
 from bellwire.chat.relay.doors import Door, open_door
 from bellwire.chat.relay.frames import Placed, Reason, Refused
-from bellwire.chat.relay.jobs import Expire, Fetch, Job, Mailboxes, Outcome, Parcel, State, Was
+from bellwire.chat.relay.jobs import (
+    Claim,
+    Expire,
+    Fetch,
+    Job,
+    Look,
+    Mailboxes,
+    Outcome,
+    Parcel,
+    Release,
+    State,
+    Was,
+)
+from bellwire.chat.relay.operator import Condition
 from bellwire.chat.relay.rates import Rates
 from bellwire.chat.relay.store import RelayStore
 
@@ -40,6 +56,9 @@ FAILED_PAUSE_S: Final = 0.05
 """After which a store that failed is asked again: a full disk is not freed by haste."""
 
 EXPIRE_EVERY_S: Final = 60.0
+
+
+log = structlog.get_logger("relay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +87,10 @@ class Relay:
     """One relay; `begin` it, open doors, and `stop` it before its store is closed.
 
     Args:
-        store: Open, and this relay's alone.
+        store: Open; this relay's alone, or shared with others.
         limits: Of sources.
         accounts: Where accounts are asked; without, there are none. The caller closes it.
+        news: Words from and to others that share the store.
         now: Seconds since the epoch.
         clock: Seconds that only grow, for rates.
     """
@@ -81,6 +101,7 @@ class Relay:
         limits: RelayLimits | None = None,
         *,
         accounts: AccountDesk | None = None,
+        news: News | None = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,12 +114,14 @@ class Relay:
         self.logins = Rates(self.limits.logins_per_s, 10 * self.limits.logins_per_s)
         self.connections: dict[str, int] = {}
         self.listeners: dict[bytes, Connection] = {}
+        self.company = Company(self, store.instance, news) if store.instance else None
         self._store = store
         self._queue: list[Asked] = []
         self._queued_bytes = 0
         self._passed = 0  # in the queue, and safe with their owners meanwhile
         self._forget: list[int] = []
         self._urgent = False
+        self._store_works = True
         self._routes: dict[bytes, tuple[bytes, bytes]] = {}
         self._rights: dict[bytes, dict[bytes, bytes]] = {}
         self._to_write: list[Connection] = []
@@ -111,6 +134,8 @@ class Relay:
         """Work, with no door yet."""
         self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._expire())]
+        if self.company is not None:
+            self._tasks.append(asyncio.create_task(self.company.run()))
 
     async def start(
         self, host: str, port: int, tls: ssl.SSLContext | None = None
@@ -184,6 +209,18 @@ class Relay:
         for door in self._doors:
             await door.closed()
 
+    def condition(self) -> Condition:
+        """How it is, for its operator."""
+        news = None if self.company is None else self.company.news
+        return Condition(
+            connections=len(self._open),
+            listeners=len(self.listeners),
+            waiting=len(self._queue) - self._passed,
+            store="sqlite" if self.company is None else "postgresql",
+            store_works=self._store_works,
+            news="none" if news is None else "heard" if news.is_heard else "away",
+        )
+
     def entered(self, connection: Connection, source: str) -> bool:
         """Whether one more connection of this source is taken."""
         mine = self.connections.get(source, 0)
@@ -238,7 +275,7 @@ class Relay:
 
     def ask(self, job: Job, finish: Finish) -> bool:
         """Have a job done with the next batch; False if too many wait."""
-        if self._full and not isinstance(job, Fetch | Mailboxes):
+        if self._full and not isinstance(job, Fetch | Mailboxes | Claim | Release | Look):
             return False
         self._urgent = True
         self._queue.append((job, finish))
@@ -336,7 +373,11 @@ class Relay:
         running = self._loop.run_in_executor(None, self._store.run, jobs, forget)
         try:
             outcomes = await asyncio.shield(running)
-        except StoreUnusable:
+            self._store_works = True
+        except StoreUnusable as error:
+            if self._store_works:
+                log.warning("the store failed", error=str(error))
+            self._store_works = False
             outcomes = [Reason.FAILED] * len(asked)
             self._forget += forget
             await asyncio.sleep(FAILED_PAUSE_S)
@@ -355,6 +396,8 @@ class Relay:
                 self._settle(job, outcome)
             elif not isinstance(job, Fetch) and finish is not None:
                 finish(outcome)
+        if self.company is not None:
+            self.company.spread()
 
     def _settle(self, parcel: Parcel, outcome: Outcome) -> None:
         if parcel.holds_up is not None:
@@ -368,6 +411,9 @@ class Relay:
             return
         parcel.state = State.STORED
         _tell_done(parcel)
+        if self.company is not None:
+            self.company.stored(parcel)
+            return
         listener = self.listeners.get(parcel.account)
         if outcome is Was.DONE and not parcel.delivered and listener is not None:
             listener.offer(parcel)

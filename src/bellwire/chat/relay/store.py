@@ -2,13 +2,13 @@
 
 Work is done in batches, each one transaction with one sync: what it reports as done is on the disk.
 Statements take many rows at once: each gives Python's lock away, and a busy event loop is slow to
-give it back. Numbers of payloads only grow, over restarts too, so that each mailbox stays in order.
-Nothing here says who talks to whom: a mailbox has one owner, and whoever drops shows only the right
-to.
+give it back. Numbers of payloads only grow, over restarts and over all relays of one store, and are
+given out in transactions that run one after the other, so that each mailbox stays in order. Nothing
+here says who talks to whom: a mailbox has one owner, and whoever drops shows only the right to.
 """
 
+import contextlib
 import os
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,54 +17,54 @@ from pathlib import Path
 from typing import Any, Final
 
 from bellwire.base.lock import held
-from bellwire.base.private import own_file, own_folder
-from bellwire.chat.errors import StoreCorrupt, StoreUnusable
+from bellwire.base.private import own_folder
+from bellwire.chat.errors import StoreUnusable
+from bellwire.chat.relay.claims import Claims
+from bellwire.chat.relay.databases import Layout, Place, open_database
 from bellwire.chat.relay.frames import RELAY_ID_BYTES, Reason
 from bellwire.chat.relay.jobs import (
+    Claim,
     CloseMailbox,
     Expire,
     Fetch,
     Job,
+    Look,
     Mailboxes,
     OpenMailbox,
     Outcome,
     Parcel,
+    Release,
     State,
     Was,
 )
+from bellwire.chat.relay.rows import cut, marks
+from bellwire.database.cursor import Cursor
 
 APPLICATION_ID: Final = 0x62777231
 """Marks the file as a relay's ('bwr1')."""
 
-ROWS: Final = 512
-"""Rows of one statement at most."""
+INSTANCE_BYTES: Final = 16
 
-_PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA secure_delete = ON",
-    "PRAGMA temp_store = MEMORY",
-)
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE relay (relay_id BLOB NOT NULL, numbers INTEGER NOT NULL);
+_LAYOUT: Final = Layout(
+    what="a relay's store",
+    file="relay.sqlite",
+    mark=APPLICATION_ID,
+    in_sqlite=(
+        """
+CREATE TABLE relay (relay_id BLOB NOT NULL);
 CREATE TABLE mailboxes (
     mailbox BLOB PRIMARY KEY, right_hash BLOB NOT NULL UNIQUE, account BLOB NOT NULL,
     stored INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX mailboxes_of ON mailboxes (account);
 CREATE TABLE payloads (
-    number INTEGER PRIMARY KEY, account BLOB NOT NULL, mailbox BLOB NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, account BLOB NOT NULL, mailbox BLOB NOT NULL,
     token BLOB NOT NULL, gone_at INTEGER NOT NULL, payload BLOB NOT NULL,
-    UNIQUE (token, mailbox));
+    UNIQUE (mailbox, token));
 CREATE INDEX payloads_of ON payloads (account, number);
 CREATE INDEX payloads_gone ON payloads (gone_at);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = 2;
-COMMIT;
-"""
-
-_FROM_VERSION_1: Final = """
-BEGIN IMMEDIATE;
+""",
+        # Version 1 left the numbers to SQLite.
+        """
 ALTER TABLE relay ADD COLUMN numbers INTEGER NOT NULL DEFAULT 0;
 UPDATE relay SET numbers = coalesce((SELECT max(seq) FROM sqlite_sequence), 0);
 ALTER TABLE payloads RENAME TO earlier;
@@ -78,10 +78,30 @@ CREATE INDEX payloads_of ON payloads (account, number);
 CREATE INDEX payloads_gone ON payloads (gone_at);
 INSERT INTO payloads SELECT number, account, mailbox, token, gone_at, payload FROM earlier;
 DROP TABLE earlier;
-PRAGMA user_version = 2;
-COMMIT;
-"""
-"""Version 1 left the numbers to SQLite. A statement of history: it does not change any more."""
+""",
+    ),
+    in_postgres=(
+        # Payloads look like noise: compressing them costs time and gains nothing.
+        """
+CREATE TABLE relay (relay_id BYTEA NOT NULL, numbers BIGINT NOT NULL);
+CREATE TABLE mailboxes (
+    mailbox BYTEA PRIMARY KEY, right_hash BYTEA NOT NULL UNIQUE, account BYTEA NOT NULL,
+    stored BIGINT NOT NULL);
+CREATE INDEX mailboxes_of ON mailboxes (account);
+CREATE TABLE payloads (
+    number BIGINT PRIMARY KEY, account BYTEA NOT NULL, mailbox BYTEA NOT NULL,
+    token BYTEA NOT NULL, gone_at BIGINT NOT NULL, payload BYTEA NOT NULL,
+    UNIQUE (token, mailbox));
+ALTER TABLE payloads ALTER COLUMN payload SET STORAGE EXTERNAL;
+CREATE INDEX payloads_of ON payloads (account, number);
+CREATE INDEX payloads_gone ON payloads (gone_at);
+CREATE TABLE listeners (
+    account BYTEA PRIMARY KEY, relay BYTEA NOT NULL, claim BIGINT NOT NULL,
+    last BIGINT NOT NULL, seen BIGINT NOT NULL);
+CREATE INDEX listeners_at ON listeners (relay);
+""",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,78 +118,57 @@ class StoreLimits:
 
 
 class RelayStore:
-    """One relay's file; not for use by two threads at once.
+    """A relay's file, or the schema that it shares with others; not for use by two threads at once.
 
     Args:
-        folder: The relay's own.
+        place: The relay's own folder, or a schema.
         limits: Of each account.
 
+    Attributes:
+        relay_id: By which clients know the relay, or all relays of the schema.
+        instance: What this relay is called among those that share a schema, new at each start;
+            empty: it has a file for itself.
+
     Raises:
-        StoreUnusable: it cannot be read or written, or another relay has it open.
+        StoreUnusable: it cannot be read or written, or another relay has the folder.
         StoreCorrupt: it is none of ours.
         PathUnusable, PathExposed: the folder cannot be used, or others may read it.
     """
 
-    def __init__(self, folder: Path, limits: StoreLimits | None = None) -> None:
+    def __init__(self, place: Place, limits: StoreLimits | None = None) -> None:
         self._limits = limits or StoreLimits()
-        own_folder(folder)
-        self._lock = held(folder / "lock")
-        try:
-            self._lock.__enter__()
-        except BlockingIOError as error:
-            raise StoreUnusable(
-                f"expected {folder} for this relay alone, got one in use by another"
-            ) from error
-        path = folder / "relay.sqlite"
-        own_file(path)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self.relay_id = self._prepare(path)
-        except sqlite3.Error as error:
-            self.close()
-            raise StoreUnusable(f"the relay's store cannot be used: {error}") from error
-        except BaseException:
-            self.close()
-            raise
-
-    def _prepare(self, path: Path) -> bytes:
-        for pragma in _PRAGMAS:
-            self._connection.execute(pragma).fetchall()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables:
-            self._connection.executescript(_SCHEMA)
-        marks = [
-            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        ]
-        if marks == [APPLICATION_ID, 1]:
-            self._connection.executescript(_FROM_VERSION_1)
-        elif marks != [APPLICATION_ID, 2]:
-            raise StoreCorrupt(f"expected a relay's store of version 2 in {path}, got another")
-        row = self._connection.execute("SELECT relay_id FROM relay").fetchone()
-        if row is None:
-            row = (os.urandom(RELAY_ID_BYTES),)
-            self._connection.execute("INSERT INTO relay VALUES (?, 0)", row)
-        return bytes(row[0])
+        with contextlib.ExitStack() as undo:
+            if isinstance(place, Path):
+                undo.enter_context(alone_in(place))
+                self.instance = b""
+            else:
+                self.instance = os.urandom(INSTANCE_BYTES)
+            self._database = open_database(place, _LAYOUT)
+            undo.callback(self._database.close)
+            self._claims = Claims(self.instance) if self.instance else None
+            with self._database.transaction() as cursor:
+                row = cursor.execute("SELECT relay_id FROM relay").fetchone()
+                if row is None:
+                    row = (os.urandom(RELAY_ID_BYTES),)
+                    cursor.execute("INSERT INTO relay (relay_id, numbers) VALUES (?, 0)", row)
+            self.relay_id = bytes(row[0])
+            self._undo = undo.pop_all()
 
     def take_id(self, relay_id: bytes) -> None:
         """Be known by this id from now on; mailboxes do not depend on it, accounts do.
 
         Raises:
-            StoreUnusable: SQLite failed.
+            StoreUnusable: the database failed.
         """
         if relay_id == self.relay_id:
             return
-        try:
-            self._connection.execute("UPDATE relay SET relay_id = ?", (relay_id,))
-        except sqlite3.Error as error:
-            raise StoreUnusable(f"the relay's store cannot be used: {error}") from error
+        with self._database.transaction() as cursor:
+            cursor.execute("UPDATE relay SET relay_id = ?", (relay_id,))
         self.relay_id = relay_id
 
     def close(self) -> None:
-        """Give the file up; again is harmless."""
-        self._connection.close()
-        self._lock.__exit__(None, None, None)
+        """Give it up; again is harmless."""
+        self._undo.close()
 
     def run(self, jobs: Sequence[Job], forget: Sequence[int] = ()) -> list[Outcome]:
         """Forget payloads that are safe, then do jobs in order, in one transaction.
@@ -177,24 +176,14 @@ class RelayStore:
         All of it is durable, or nothing was done.
 
         Raises:
-            StoreUnusable: SQLite failed.
+            StoreUnusable: the database failed. If that was at the end, all may have been done all
+                the same: the same jobs again do no harm.
         """
-        try:
-            cursor = self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._forget(cursor, forget)
-                outcomes = list(self._do(cursor, jobs))
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise StoreUnusable(f"the relay's store cannot be used: {error}") from error
-        return outcomes
+        with self._database.transaction() as cursor:
+            self._forget(cursor, forget)
+            return list(self._do(cursor, jobs))
 
-    def _do(self, cursor: sqlite3.Cursor, jobs: Sequence[Job]) -> Iterator[Outcome]:
+    def _do(self, cursor: Cursor, jobs: Sequence[Job]) -> Iterator[Outcome]:
         parcels: list[Parcel] = []
         for job in jobs:
             if isinstance(job, Parcel):
@@ -205,14 +194,19 @@ class RelayStore:
             yield self._one(cursor, job)
         yield from self._put(cursor, parcels)
 
-    def _one(
+    def _one(  # noqa: PLR0911 - a line for each
         self,
-        cursor: sqlite3.Cursor,
-        job: OpenMailbox | CloseMailbox | Fetch | Mailboxes | Expire,
+        cursor: Cursor,
+        job: OpenMailbox | CloseMailbox | Fetch | Mailboxes | Expire | Claim | Release | Look,
     ) -> Outcome:
         match job:
-            case Fetch(account, flying, limit):
+            case Fetch(account, flying, limit, claim):
+                if self._claims and not self._claims.counts(cursor, account, claim):
+                    return Reason.ELSEWHERE
                 return self._fetch(cursor, account, [each.number for each in flying], limit)
+            case Claim() | Release() | Look():
+                assert self._claims is not None  # who shares nothing does not ask
+                return self._claims.do(cursor, job)
             case Mailboxes(account):
                 return cursor.execute(
                     "SELECT mailbox, right_hash FROM mailboxes WHERE account = ?", (account,)
@@ -232,9 +226,11 @@ class RelayStore:
                     (now,),
                 ).fetchall()
                 self._count(cursor, gone, -1)
+                if self._claims:
+                    self._claims.expire(cursor, now)
         return Was.DONE
 
-    def _put(self, cursor: sqlite3.Cursor, parcels: Sequence[Parcel]) -> list[Outcome]:
+    def _put(self, cursor: Cursor, parcels: Sequence[Parcel]) -> list[Outcome]:
         boxes = {
             right_hash: (mailbox, account, stored)
             for right_hash, mailbox, account, stored in _select(
@@ -272,10 +268,12 @@ class RelayStore:
                 outcomes.append(Was.DONE)
         self._insert(cursor, new)
         self._count(cursor, more.items(), 1)
+        if self._claims:
+            self._claims.note(cursor, parcels)
         return outcomes
 
     @staticmethod
-    def _insert(cursor: sqlite3.Cursor, parcels: Sequence[Parcel]) -> None:
+    def _insert(cursor: Cursor, parcels: Sequence[Parcel]) -> None:
         if not parcels:
             return
         (last,) = cursor.execute(
@@ -283,9 +281,9 @@ class RelayStore:
         ).fetchone()
         for number, each in enumerate(parcels, last - len(parcels) + 1):
             each.number = number
-        for some in _cut(parcels):
+        for some in cut(parcels):
             cursor.execute(
-                f"INSERT INTO payloads VALUES {_marks(len(some), 6)}",  # noqa: S608 - of '?' alone
+                f"INSERT INTO payloads VALUES {marks(len(some), 6)}",  # noqa: S608 - of '?' alone
                 [
                     value
                     for each in some
@@ -301,12 +299,10 @@ class RelayStore:
             )
 
     @staticmethod
-    def _fetch(
-        cursor: sqlite3.Cursor, account: bytes, flying: Sequence[int], limit: int
-    ) -> list[Parcel]:
+    def _fetch(cursor: Cursor, account: bytes, flying: Sequence[int], limit: int) -> list[Parcel]:
         rows = cursor.execute(
             "SELECT number, mailbox, token, gone_at, payload FROM payloads"  # noqa: S608
-            f" WHERE account = ? AND number NOT IN {_marks(1, len(flying) + 1)}"
+            f" WHERE account = ? AND number NOT IN {marks(1, len(flying) + 1)}"
             " ORDER BY number LIMIT ?",
             (account, 0, *flying, limit),
         ).fetchall()
@@ -315,9 +311,7 @@ class RelayStore:
             for number, mailbox, token, gone_at, payload in rows
         ]
 
-    def _open(
-        self, cursor: sqlite3.Cursor, account: bytes, mailbox: bytes, right_hash: bytes
-    ) -> Outcome:
+    def _open(self, cursor: Cursor, account: bytes, mailbox: bytes, right_hash: bytes) -> Outcome:
         row = cursor.execute(
             "SELECT account, right_hash FROM mailboxes WHERE mailbox = ?", (mailbox,)
         ).fetchone()
@@ -334,40 +328,51 @@ class RelayStore:
         )
         return Was.DONE if cursor.rowcount else Reason.TAKEN
 
-    def _forget(self, cursor: sqlite3.Cursor, numbers: Sequence[int]) -> None:
+    def _forget(self, cursor: Cursor, numbers: Sequence[int]) -> None:
         gone: list[tuple[bytes, int]] = []
-        for some in _cut(numbers):
+        for some in cut(numbers):
             gone += cursor.execute(
-                f"DELETE FROM payloads WHERE number IN {_marks(1, len(some))}"  # noqa: S608
+                f"DELETE FROM payloads WHERE number IN {marks(1, len(some))}"  # noqa: S608
                 " RETURNING mailbox, length(payload)",
                 some,
             ).fetchall()
         self._count(cursor, gone, -1)
 
     @staticmethod
-    def _count(cursor: sqlite3.Cursor, sizes: Iterable[tuple[bytes, int]], sign: int) -> None:
+    def _count(cursor: Cursor, sizes: Iterable[tuple[bytes, int]], sign: int) -> None:
         total: Counter[bytes] = Counter()
         for mailbox, size in sizes:
             total[mailbox] += sign * size
-        for some in _cut(list(total.items())):
+        for some in cut(list(total.items())):
             cursor.execute(
                 "UPDATE mailboxes SET stored = stored + more.column2"  # noqa: S608 - of '?' alone
-                f" FROM (VALUES {_marks(len(some), 2)}) AS more"
+                f" FROM (VALUES {marks(len(some), 2)}) AS more"
                 " WHERE mailbox = more.column1",
                 list(chain.from_iterable(some)),
             )
 
 
-def _select(cursor: sqlite3.Cursor, which: str, values: Iterable[bytes]) -> Iterator[Any]:
-    for some in _cut(list(values)):
-        yield from cursor.execute(f"{which} {_marks(1, len(some))}", some).fetchall()
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Have a folder for this relay alone.
+
+    Raises:
+        StoreUnusable: another relay has it.
+        PathUnusable, PathExposed: it cannot be used, or others may read it.
+    """
+    lock = held(own_folder(folder) / "lock")
+    try:
+        lock.__enter__()
+    except BlockingIOError as error:
+        raise StoreUnusable(
+            f"expected {folder} for this relay alone, got one in use by another"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
-def _cut(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for at in range(0, len(rows), ROWS):
-        yield rows[at : at + ROWS]
-
-
-def _marks(rows: int, columns: int) -> str:
-    row = "(" + ", ".join("?" * columns) + ")"
-    return ", ".join([row] * rows)
+def _select(cursor: Cursor, which: str, values: Iterable[bytes]) -> Iterator[Any]:
+    for some in cut(list(values)):
+        yield from cursor.execute(f"{which} {marks(1, len(some))}", some).fetchall()

@@ -9,12 +9,12 @@ always holds:
   what the database says afterwards counts.
 """
 
-from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from bellwire.keys.database.place import ServerPlace
+from bellwire.database.cursor import Cursor
+from bellwire.database.place import ServerPlace
 
 SCHEMA_VERSION = 7
 """Of the tables that this version of bellwire reads and writes."""
@@ -24,26 +24,6 @@ BUSY_TIMEOUT_S = 1.0
 
 Place: TypeAlias = Path | ServerPlace
 """Where a store is: a file of SQLite, or a schema on a PostgreSQL server."""
-
-
-class Cursor(Protocol):
-    """What a transaction is written with; as DB-API 2.0 (PEP 249) has it."""
-
-    @property
-    def rowcount(self) -> int:
-        """Rows that the last statement changed."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> "Cursor":
-        """Run one statement."""
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object:
-        """Run one statement for each row."""
-
-    def fetchone(self) -> Any:
-        """The next row of the answer; None behind the last."""
-
-    def fetchall(self) -> list[Any]:
-        """All rows of the answer."""
 
 
 class Database(Protocol):

@@ -10,9 +10,9 @@ from bellwire.base.errors import UsageError
 from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.crypto.kek.envelope import Envelope
 from bellwire.crypto.kek.sources import parse_source
+from bellwire.database.place import ServerPlace
 from bellwire.keys.database.interface import Place
 from bellwire.keys.database.opening import has_store
-from bellwire.keys.database.place import ServerPlace
 from bellwire.keys.sealing import STORE_KEY
 from bellwire.keys.store import KeyStore
 from bellwire.network.meetings import Meetings
