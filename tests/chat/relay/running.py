@@ -143,9 +143,9 @@ class Process:
         return code
 
 
-def run(coroutine: Coroutine[None, None, None]) -> None:
+def run(coroutine: Coroutine[None, None, None], patience_s: float = PATIENCE_S) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             await coroutine
 
     asyncio.run(bounded())

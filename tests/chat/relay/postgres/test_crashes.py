@@ -138,7 +138,7 @@ def test_over_a_server_and_relays_that_are_killed_nothing_is_lost_and_all_is_in_
         await asyncio.gather(receive(), send(0), send(1), kill())
 
     try:
-        run(story())
+        run(story(), 150)  # a server and a relay start anew meanwhile
     finally:
         relays[0].stop()
         if relays[1].child.poll() is None:
