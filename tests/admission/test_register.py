@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from bellwire.admission.errors import (
     RegistrationUnknown,
     TokenUnusable,
 )
-from bellwire.admission.register import MAX_WAITING_S, Gate, Register, Registration, Standing
+from bellwire.admission.register import MAX_WAITING_S, Entry, Gate, Register, Registration, Standing
+from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed
 
 GOOD = Assessment(Verdict.SECURE, (), 0.0, "local")
@@ -25,8 +27,10 @@ OTHERS = {"ed25519": b"o" * 32}
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Register:
-    return Register(tmp_path / "r")
+def register(tmp_path: Path) -> Iterator[Register]:
+    found = Register(tmp_path / "r")
+    yield found
+    found.close()
 
 
 def enter(
@@ -39,7 +43,10 @@ def enter(
     token: str | None = None,
     now: int = 1000,
 ) -> Registration:
-    return register.enter(handle, keys, judged, gate=gate, token=token, now=now)
+    (found,) = register.enter([Entry(handle, keys, judged, gate, token, now)])
+    if isinstance(found, BellwireError):
+        raise found
+    return found
 
 
 @pytest.mark.parametrize(
@@ -204,3 +211,20 @@ def test_a_file_of_another_kind_or_version_is_left_alone(tmp_path: Path) -> None
 def test_tokens_that_cannot_be_are_refused(register: Register, label: str, lasts: int) -> None:
     with pytest.raises(TokenUnusable):
         register.make_token(label, lasts, 1000)
+
+
+def test_of_a_group_each_has_its_own_outcome_and_token(register: Register) -> None:
+    token = register.make_token("", 60, 1000)
+    group = [
+        Entry("alice", KEYS, GOOD, Gate.EITHER, None, 1000),
+        Entry("a1ice", OTHERS, GOOD, Gate.EITHER, token, 1000),
+        Entry("bobby", OTHERS, BAD, Gate.EITHER, token, 1000),
+        Entry("carol", OTHERS, GOOD, Gate.EITHER, token, 1000),
+        Entry("david", KEYS, GOOD, Gate.EITHER, token, 1000),
+    ]
+    found = register.enter(group)
+    assert [type(each) for each in found] == [
+        Registration, HandleTaken, NotAdmitted, Registration, TokenUnusable
+    ]  # fmt: skip
+    assert [each.handle for each in register.all(Standing.ADMITTED)] == ["carol"]
+    assert [each.handle for each in register.all()] == ["alice", "carol"]

@@ -23,12 +23,13 @@ from tests.admission.models import Say, judged, model
 from tests.web.doors import Loop
 
 from bellwire.admission.client import AdmissionClient
+from bellwire.admission.desk import sae_of
 from bellwire.admission.errors import AdmissionAbsent, AdmissionRefused, AdmissionUnusable
 from bellwire.admission.keys import own_keys
 from bellwire.admission.model import ModelAssessor
 from bellwire.admission.possession import PUBLIC_BYTES, generate, prove, public_bytes
 from bellwire.admission.register import Gate, Register, Standing
-from bellwire.admission.service import Admission, sae_of
+from bellwire.admission.service import Admission
 from bellwire.admission.service import revoke as take_back
 from bellwire.cli.main import run
 from bellwire.pki.authority import Authority

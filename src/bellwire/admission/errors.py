@@ -2,6 +2,7 @@
 
 BellwireError
 ├── RegisterUnusable     a file of registrations is none of ours, or cannot be read or written
+├── TooManyWait          the operator has to decide about others first
 ├── AdmissionUnusable    (UsageError) a server of admission cannot be asked so
 ├── EvidenceUnusable     (UsageError) a claim or a measurement that no connection can have
 ├── AssessorUnusable     (UsageError) a model cannot be asked as it was configured
@@ -22,6 +23,10 @@ from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, 
 
 class RegisterUnusable(BellwireError):
     """A file of registrations that is none of ours, or cannot be read or written."""
+
+
+class TooManyWait(BellwireError):
+    """So many wait for the operator that no other can."""
 
 
 class AdmissionUnusable(UsageError):

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,7 +27,9 @@ from bellwire.admission.errors import (
     RegisterUnusable,
     RegistrationUnknown,
     TokenUnusable,
+    TooManyWait,
 )
+from bellwire.base.errors import BellwireError
 from bellwire.base.handles import skeleton
 from bellwire.base.private import own_file, own_folder
 
@@ -107,8 +109,34 @@ class Registration:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be registered.
+
+    Attributes:
+        handle: In its one form.
+        keys: Public keys by kind, proven.
+        judged: The verdict.
+        gate: What lets in.
+        token: Of the newcomer.
+        now: Seconds since the epoch.
+    """
+
+    handle: str
+    keys: Mapping[str, bytes]
+    judged: Assessment
+    gate: Gate
+    token: str | None
+    now: int
+
+    def __repr__(self) -> str:
+        return f"Entry({self.handle!r})"
+
+
 class Register:
-    """The file of one server's registrations; not for use by two threads at once.
+    """The file of one server's registrations.
+
+    One thread at a time may use what writes, and one, which may be another, `find`.
 
     Args:
         folder: Private; made if it is not there.
@@ -122,73 +150,50 @@ class Register:
         path = own_folder(folder) / "registrations.sqlite"
         own_file(path)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             with _translated():
                 self._prepare(path)
+                self._reading.execute("PRAGMA query_only = ON")
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Give the file up; again is harmless."""
+        self._reading.close()
         self._connection.close()
 
     # Registrations
 
-    def enter(
-        self,
-        handle: str,
-        keys: Mapping[str, bytes],
-        judged: Assessment,
-        *,
-        gate: Gate,
-        token: str | None,
-        now: int,
-    ) -> Registration:
-        """Register a name whose keys were proven, as the gate says.
+    def enter(self, asked: Sequence[Entry]) -> list[Registration | BellwireError]:
+        """Register names whose keys were proven, as the gate says: one transaction for all.
 
         Who asks again with the same keys gets what there is: an answer may have been lost. One
         that waits is let in by a token that comes later.
 
-        Raises:
+        Returns:
+            For each, in order, its registration, or why there is none:
             HandleTaken: the name, or one that looks like it, has other keys.
-            NotAdmitted: the verdict is against it, or it was refused or revoked.
+            NotAdmitted: the verdict is against it, or it was revoked.
             TokenUnusable: the token is none, was used, or is over; or one is asked for.
-            RegisterUnusable: too many wait.
+            TooManyWait: the operator has to decide about others first.
+
+        Raises:
+            RegisterUnusable: the file cannot be written; then nothing of it counts.
         """
+        found: list[Registration | BellwireError] = []
         with self._transaction():
-            self._connection.execute(
-                "DELETE FROM registrations WHERE state = ? AND since < ?",
-                (Standing.WAITING, now - MAX_WAITING_S),
-            )
-            known = self._find(handle)
-            if known is not None and known.keys != keys:
-                raise _taken(handle)
-            if known is None and self._alike(handle):
-                raise _taken(handle)
-            if known is not None and known.standing is not Standing.WAITING:
-                return _as_it_stands(known)
-            if judged.verdict is not Verdict.SECURE:
-                raise NotAdmitted(
-                    f"expected a verdict of SECURE, got INSECURE: {'; '.join(judged.reasons)}"
-                )
-            by = self._let_in(gate, token, now)
-            if known is None and by is None and self._count(Standing.WAITING) >= MAX_WAITING:
-                raise RegisterUnusable(f"expected at most {MAX_WAITING} who wait, got another")
-            standing = Standing.ADMITTED if by else Standing.WAITING
-            found = Registration(
-                handle,
-                dict(keys),
-                standing,
-                judged.verdict,
-                judged.reasons,
-                judged.assessor,
-                now if known is None else known.since,
-                now if by or known is None else known.changed,
-                by or "assessor",
-            )
-            self._put(found)
-            return found
+            for each in asked:
+                self._connection.execute("SAVEPOINT one")
+                try:
+                    found.append(self._enter(each))
+                except BellwireError as error:
+                    # A token that was taken for it is there again.
+                    self._connection.execute("ROLLBACK TO one")
+                    found.append(error)
+                self._connection.execute("RELEASE one")
+        return found
 
     def decide(self, handle: str, standing: Standing, now: int) -> Registration:
         """The operator admits or refuses who waits, or revokes who was admitted.
@@ -226,9 +231,9 @@ class Register:
         )
 
     def find(self, handle: str) -> Registration | None:
-        """The registration of a name, or None."""
+        """The registration of a name as it is on the disk, or None."""
         with _translated():
-            return self._find(handle)
+            return self._find(handle, self._reading)
 
     def all(self, standing: Standing | None = None) -> list[Registration]:
         """All registrations, or those of one standing, by name."""
@@ -274,6 +279,44 @@ class Register:
 
     # Within a transaction
 
+    def _enter(self, asked: Entry) -> Registration:
+        handle, judged, now = asked.handle, asked.judged, asked.now
+        self._connection.execute(
+            "DELETE FROM registrations WHERE state = ? AND since < ?",
+            (Standing.WAITING, now - MAX_WAITING_S),
+        )
+        known = self._find(handle)
+        if (known is not None and known.keys != asked.keys) or (
+            known is None and self._alike(handle)
+        ):
+            raise HandleTaken(
+                f"expected a name that is free, got {handle}, or one that looks like it"
+            )
+        if known is not None and known.standing is Standing.REVOKED:
+            raise NotAdmitted("expected a registration that stands, got one that was revoked")
+        if known is not None and known.standing is Standing.ADMITTED:
+            return known
+        if judged.verdict is not Verdict.SECURE:
+            raise NotAdmitted(
+                f"expected a verdict of SECURE, got INSECURE: {'; '.join(judged.reasons)}"
+            )
+        by = self._let_in(asked.gate, asked.token, now)
+        if known is None and by is None and self._count(Standing.WAITING) >= MAX_WAITING:
+            raise TooManyWait(f"expected at most {MAX_WAITING} who wait, got another")
+        found = Registration(
+            handle,
+            dict(asked.keys),
+            Standing.ADMITTED if by else Standing.WAITING,
+            judged.verdict,
+            judged.reasons,
+            judged.assessor,
+            now if known is None else known.since,
+            now if by or known is None else known.changed,
+            by or "assessor",
+        )
+        self._put(found)
+        return found
+
     def _let_in(self, gate: Gate, token: str | None, now: int) -> str | None:
         """What lets somebody in now, or None: then the operator decides."""
         if gate is Gate.OPEN:
@@ -289,11 +332,15 @@ class Register:
             raise TokenUnusable("expected an enrolment token, got none")
         return None
 
-    def _find(self, handle: str) -> Registration | None:
-        row = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM registrations WHERE handle = ?",  # noqa: S608
-            (handle,),
-        ).fetchone()
+    def _find(self, handle: str, by: sqlite3.Connection | None = None) -> Registration | None:
+        row = (
+            (by or self._connection)
+            .execute(
+                f"SELECT {_COLUMNS} FROM registrations WHERE handle = ?",  # noqa: S608
+                (handle,),
+            )
+            .fetchone()
+        )
         return None if row is None else _registration(row)
 
     def _alike(self, handle: str) -> bool:
@@ -374,16 +421,6 @@ def _registration(row: tuple[object, ...]) -> Registration:
         changed,
         str(by),
     )
-
-
-def _as_it_stands(known: Registration) -> Registration:
-    if known.standing is Standing.REVOKED:
-        raise NotAdmitted("expected a registration that stands, got one that was revoked")
-    return known
-
-
-def _taken(handle: str) -> HandleTaken:
-    return HandleTaken(f"expected a name that is free, got {handle}, or one that looks like it")
 
 
 def _hash(token: str) -> bytes:

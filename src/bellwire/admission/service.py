@@ -6,23 +6,19 @@ Sans-HTTP: `web.admission` bounds and reads what comes and calls this.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import structlog
 
 from bellwire.admission.assessment import Assessment, assess
 from bellwire.admission.challenges import Challenges, Pending
+from bellwire.admission.desk import Certified, Desk, sae_of
 from bellwire.admission.errors import AssessorAbsent, NotAdmitted, PossessionUnproven
 from bellwire.admission.evidence import Address, Claim, Measured
-from bellwire.admission.possession import p256_key
-from bellwire.admission.register import Gate, Register, Registration, Standing
+from bellwire.admission.register import Entry, Gate, Register, Registration, Standing
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.handles import canonical
 from bellwire.pki.authority import Authority
-
-CERTIFICATE_DAYS: Final = 7.0
-SAE_PREFIX: Final = "registered:"
-"""Begins the SAE id of whoever registered, so that no name can be that of another SAE."""
 
 log = structlog.get_logger("admission")
 
@@ -56,23 +52,6 @@ class Asked:
 
     def __repr__(self) -> str:
         return f"Asked({self.handle!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Certified:
-    """A certificate for a registered P-256 key.
-
-    Attributes:
-        sae: Its SAE id.
-        certificate: PEM, with what leads to an older authority.
-        authorities: PEM: whom it believes to sign the key server's.
-        not_after: Its last second, since the epoch.
-    """
-
-    sae: str
-    certificate: bytes
-    authorities: bytes
-    not_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +96,7 @@ class Admission:
         self.server = server
         self.challenges = Challenges(server)
         self.register = register
-        self._authority = authority
+        self._desk = Desk(register, authority)
         self._gate = gate
         self._assessor = assessor
         self._clock = clock
@@ -153,27 +132,16 @@ class Admission:
             raise PossessionUnproven("expected the name and the keys of the challenge, got others")
         pending.challenge.verify(asked.proofs)
         known = self.register.find(handle)
+        now = int(self._clock())
         if known is None or known.standing is Standing.WAITING:
             judged, gate = await self._judge(asked.claim, pending)
-            entered = self.register.enter(
-                handle,
-                asked.keys,
-                judged,
-                gate=gate,
-                token=asked.token,
-                now=int(self._clock()),
-            )
+            entry = Entry(handle, asked.keys, judged, gate, asked.token, now)
         else:  # who is admitted asks for a certificate again: there is nothing to judge
-            entered = self.register.enter(
-                handle,
-                asked.keys,
-                Assessment(known.verdict, known.reasons, 0.0, known.assessor),
-                gate=Gate.OPERATOR,
-                token=None,
-                now=int(self._clock()),
-            )
+            judged = Assessment(known.verdict, known.reasons, 0.0, known.assessor)
+            entry = Entry(handle, asked.keys, judged, Gate.OPERATOR, None, now)
+        entered, certificate = await self._desk.enter(entry)
         log.info("registration", standing=entered.standing.value, new=known is None)
-        return Outcome(entered, known is None, self._certify(entered))
+        return Outcome(entered, known is None, certificate)
 
     async def _judge(self, claim: Claim, pending: Pending) -> tuple[Assessment, Gate]:
         seen = pending.measured()
@@ -190,19 +158,6 @@ class Admission:
         except AssessorAbsent:
             log.warning("the assessor gives no verdict: the operator decides")
             return ours, Gate.OPERATOR
-
-    def _certify(self, entered: Registration) -> Certified | None:
-        public = entered.keys.get("p-256")
-        if entered.standing is not Standing.ADMITTED or public is None or self._authority is None:
-            return None
-        sae = sae_of(entered.handle)
-        chain, record = self._authority.certify(sae, p256_key(public), days=CERTIFICATE_DAYS)
-        return Certified(sae, chain, self._authority.trusted(), record.issued.not_after)
-
-
-def sae_of(handle: str) -> str:
-    """The SAE id of who registered by that handle."""
-    return SAE_PREFIX + handle
 
 
 def revoke(register: Register, authority: Authority | None, handle: str, now: int) -> Registration:

@@ -148,33 +148,40 @@ class Authority:
             LifetimeUnusable: days out of range.
         """
         key = new_key()
-        chain, record = self.certify(name, key.public_key(), days=days)
+        ((chain, record),) = self.certify([(name, key.public_key())], days=days)
         return Issue(chain, key_pem(key), self.trusted(), record)
 
     def certify(
-        self, name: str, public: ec.EllipticCurvePublicKey, *, days: float
-    ) -> tuple[bytes, Certificate]:
-        """A new certificate for an SAE whose private key stays where it was made.
+        self, wanted: Sequence[tuple[str, ec.EllipticCurvePublicKey]], *, days: float
+    ) -> list[tuple[bytes, Certificate]]:
+        """New certificates for SAEs whose private keys stay where they were made: all, or none.
 
         Args:
-            name: Its id.
-            public: On P-256; whoever asks has shown that it holds the private half.
-            days: How long it lasts.
+            wanted: Id and public key on P-256 of each; whoever asks has shown that it holds the
+                private half.
+            days: How long they last.
 
         Returns:
-            PEM of the certificate and of what leads to an older authority, and its record.
+            For each, PEM of the certificate and of what leads to an older authority, and its
+            record.
 
         Raises:
             AuthorityMissing, NameUnusable, LifetimeUnusable: as `issue`.
         """
-        check_id(name)
+        for name, _ in wanted:
+            check_id(name)
         with self._kept.locked() as index:
             now = self._now()
-            signer = self._kept.signer(index, now)
+            signer, vouched = self._kept.signer(index, now), self._kept.vouched(index, now)
             until = _until(now, days, end_of(signer.certificate))
-            made = certify_sae(signer, name, public, now=now, not_after=until)
-            record = self._enter(index, "sae", name, made)
-            return pem([made, *self._kept.vouched(index, now)]), record
+            made = [
+                certify_sae(signer, name, public, now=now, not_after=until)
+                for name, public in wanted
+            ]
+            names = [name for name, _ in wanted]
+            records = self._enter(index, "sae", names, made)
+            chains = [pem([each, *vouched]) for each in made]
+            return list(zip(chains, records, strict=True))
 
     def revoke(self, *, name: str | None = None, serial: str | None = None) -> list[Certificate]:
         """Revoke all certificates of an SAE, or the one with a serial number.
@@ -256,7 +263,7 @@ class Authority:
                 made = certify_kme(
                     signer, name, key.public_key(), hosts=names, now=now, not_after=until
                 )
-                self._enter(index, "kme", name, made)
+                self._enter(index, "kme", [name], [made])
                 # One file: a crash between two would leave a key and another key's certificate.
                 content = key_pem(key).reveal() + pem([made, *self._kept.vouched(index, now)])
                 write_whole(path, content, replace=True)
@@ -265,17 +272,23 @@ class Authority:
     def _now(self) -> int:
         return int(self._clock())
 
-    def _enter(self, index: Index, kind: str, name: str, made: x509.Certificate) -> Certificate:
-        issued = Issued(
-            kind="sae" if kind == "sae" else "kme",
-            name=name,
-            serial=f"{made.serial_number:x}",
-            fingerprint=fingerprint(made).hex(),
-            generation=index.generation,
-            not_before=begin_of(made),
-            not_after=end_of(made),
-        )
-        return self._kept.append([issued]).certificates[fingerprint(made)]
+    def _enter(
+        self, index: Index, kind: str, names: Sequence[str], made: Sequence[x509.Certificate]
+    ) -> list[Certificate]:
+        issued = [
+            Issued(
+                kind="sae" if kind == "sae" else "kme",
+                name=name,
+                serial=f"{each.serial_number:x}",
+                fingerprint=fingerprint(each).hex(),
+                generation=index.generation,
+                not_before=begin_of(each),
+                not_after=end_of(each),
+            )
+            for name, each in zip(names, made, strict=True)
+        ]
+        kept = self._kept.append(issued).certificates
+        return [kept[fingerprint(each)] for each in made]
 
     def _revoke(self, index: Index, found: list[Certificate]) -> list[Certificate]:
         now = self._now()

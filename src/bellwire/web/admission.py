@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from msgspec import Meta
 
+from bellwire.admission.desk import Certified
 from bellwire.admission.errors import (
     AssessorAbsent,
     ChallengeUnknown,
@@ -22,12 +23,13 @@ from bellwire.admission.errors import (
     PossessionUnproven,
     PossessionUnusable,
     TokenUnusable,
+    TooManyWait,
 )
 from bellwire.admission.evidence import Address, Claim, read_address, seen_address
 from bellwire.admission.fingerprint import colour
 from bellwire.admission.possession import MAX_PROOF_BYTES, PUBLIC_BYTES
 from bellwire.admission.register import Standing
-from bellwire.admission.service import Admission, Certified, Outcome
+from bellwire.admission.service import Admission, Outcome
 from bellwire.admission.service import Asked as AskedToEnter
 from bellwire.base.errors import BellwireError
 from bellwire.base.handles import HandleMalformed
@@ -275,7 +277,7 @@ def _refusal(error: BellwireError) -> RequestRefused:
             return RequestRefused(409, str(error))
         case ChallengeUnknown() | PossessionUnproven() | NotAdmitted() | TokenUnusable():
             return RequestRefused(403, str(error))
-        case AssessorAbsent():
+        case AssessorAbsent() | TooManyWait():
             return RequestRefused(503, str(error))
     # A file of ours: the client cannot mend it, and need not know its name.
     log.error("request failed", kind=type(error).__name__)
