@@ -18,9 +18,9 @@ from tests.chat.store.people import Two
 from bellwire.channel import places
 from bellwire.channel.errors import NoticeExpired, NoticeForged, NoticeRefused, NoticeReplayed
 from bellwire.channel.places import Level, Notice, Place
-from bellwire.chat.courier import LOCKED
 from bellwire.chat.errors import RelayChanged
 from bellwire.chat.following import Following
+from bellwire.chat.reaching import LOCKED
 from bellwire.chat.relay.frames import Challenge, Placed, encode
 from bellwire.chat.relay.operator import RelayOperator
 from bellwire.crypto.composite import CompositeKey

@@ -72,13 +72,14 @@ def test_an_account_is_looked_after_from_the_command_line(
     tmp_path: Path, relay: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, other = kept(tmp_path, WORDS), kept(tmp_path, WORDS + ", and another")
-    known = ("--relay-key", relay.ready["accounts"])
     made(tmp_path, relay, "bob")
+    known = told(capsys, "chat", "relay", "--relay-id", relay.ready["accounts"])
+    assert known["relay_id"] == relay.ready["accounts"]
 
     def account(*words: str, code: int = 0) -> Any:
         return told(capsys, "chat", "account", *words, code=code)
 
-    assert account("sign-up", "@Bobby", "--password-from", first, *known) == {"handle": "bobby"}
+    assert account("sign-up", "@Bobby", "--password-from", first) == {"handle": "bobby"}
     assert account("visibility", "listed") == {"visibility": "listed"}
     (device,) = account("devices")["devices"]
     assert device["publishes"]
@@ -95,8 +96,9 @@ def test_an_account_is_looked_after_from_the_command_line(
     again = account("log-in", "bobby", "--password-from", other)
     assert again == {"handle": "bobby", "found_here": True}
     assert account("delete", "--password-from", other) == {"deleted": True}
-    stranger = ("sign-up", "another", "--relay-key", "ab" * 32, "--password-from", first)
-    wrong = account(*stranger, code=3)
+    # There is one pin, of messages and accounts.
+    told(capsys, "chat", "relay", "--relay-id", "ab" * 32)
+    wrong = account("sign-up", "another", "--password-from", first, code=3)
     assert "expected the relay abab" in wrong["error"]["message"]
 
 
@@ -106,7 +108,6 @@ def test_an_account_is_looked_after_from_the_command_line(
         (("log-out", "0123456789abcdef", "--everywhere"), "got both"),
         (("log-out", "0123"), "16 hexadecimal digits"),
         (("visibility", "everybody"), "hidden, exact or listed"),
-        (("sign-up", "ann", "--relay-key", "00"), "64 hexadecimal digits"),
         (("sign-up", "ann", "--password-from", "fd:x"), "fd:N with a number"),
         (("devices",), "expected a handle at the relay, got none"),
     ],

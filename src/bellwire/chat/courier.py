@@ -20,9 +20,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import structlog
-
-from bellwire.channel.errors import NoticeRefused
 from bellwire.chat.content import ContentKind
 from bellwire.chat.errors import (
     MessageRefused,
@@ -36,6 +33,7 @@ from bellwire.chat.errors import (
 )
 from bellwire.chat.following import Following, Known
 from bellwire.chat.identity import Identity
+from bellwire.chat.reaching import LOCKED, Reaching
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.frames import MAX_TTL_S, Deliver, Reason
 from bellwire.chat.store.pads import NewPad
@@ -61,11 +59,7 @@ PAGE: Final = 64
 LIVED_S: Final = 1.0
 """A line that ended earlier did not help: the next one is made after a longer wait."""
 
-LOCKED: Final = "the relay is in lockdown, until its operator ends it"
-
 _LINE_ENDED: Final = (RelayUnreachable, RelayMisbehaved, RelayRefused, RelayChanged)
-
-log = structlog.get_logger("chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +162,7 @@ class Courier:
         self._read_book = book
         self._tell = tell
         self._now = now
-        self._following = Following(person, now)
+        self._reaching = Reaching(Following(person, now))
         self._book = Book({})
         self._contacts: dict[bytes, bytes | None] = {}
         self._wakes: dict[str, asyncio.Event] = {}
@@ -232,7 +226,7 @@ class Courier:
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                place, known, line = await self._reach(url)
+                place, known, line = await self._reaching.reach(url)
                 async with line:
                     heeding = asyncio.create_task(self._heed(url, place, known, line))
                     try:
@@ -240,12 +234,12 @@ class Courier:
                     finally:
                         heeding.cancel()
                         await asyncio.gather(heeding, return_exceptions=True)
-                        if await self._has_moved(url, place, known, line):
+                        if await self._reaching.has_moved(url, place, known, line):
                             wait_s = RETRY_S
             except _LINE_ENDED as error:
                 if asyncio.get_running_loop().time() - began > LIVED_S:
                     wait_s = RETRY_S
-                if (await asyncio.to_thread(self._following.known, url)).is_locked:
+                if await self._reaching.is_locked(url):
                     self._tell(LineState(sends, up=False, trouble=LOCKED))
                     wait_s = MAX_RETRY_S
                 else:
@@ -256,54 +250,13 @@ class Courier:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, MAX_RETRY_S)
 
-    async def _reach(self, url: str) -> tuple[str, Known, RelayClient]:
-        """A line to where the relay is; that place, and what was known then."""
-        known = await asyncio.to_thread(self._following.known, url)
-        trouble: RelayUnreachable | RelayMisbehaved | RelayChanged | None = None
-        for place in known.places:
-            try:
-                line = await RelayClient.connect(place)
-            except (RelayUnreachable, RelayMisbehaved) as error:
-                trouble = trouble or error
-                continue
-            try:
-                challenge = await line.challenge()
-                await asyncio.to_thread(self._following.meet, url, challenge.relay_id)
-            except RelayChanged as error:
-                line.close()
-                trouble = error
-            except BaseException:
-                line.close()
-                raise
-            else:
-                return place, known, line
-        assert trouble is not None  # there is one place at least
-        raise trouble
-
     async def _heed(self, url: str, place: str, before: Known, line: RelayClient) -> None:
         """End the line when the relay says that it is elsewhere now."""
         while True:
             await line.noticed.wait()
-            if await self._has_moved(url, place, before, line):
+            if await self._reaching.has_moved(url, place, before, line):
                 line.close()
                 return
-
-    async def _has_moved(self, url: str, place: str, before: Known, line: RelayClient) -> bool:
-        """Whether the line brought a notice by which the relay is to be looked for elsewhere.
-
-        One that was known when the line was made is none: its places did not answer.
-        """
-        line.noticed.clear()
-        if not line.notice:
-            return False
-        try:
-            known = await asyncio.to_thread(self._following.learn, url, line.notice)
-        except NoticeRefused as error:
-            log.warning("a notice of a relay was refused", why=str(error))
-            return False
-        if known.sequence <= before.sequence or known.notice is None:
-            return False
-        return place not in {each.url for each in known.notice.places}
 
     async def _send(self, url: str, line: RelayClient) -> None:
         self._tell(LineState(sends=True, up=True))

@@ -1,5 +1,6 @@
 """`bellwire chat`: talk with people; every message under a pad, end to end."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,6 @@ from bellwire.cli import output
 from bellwire.cli.chat_account import (
     InvitationOption,
     PasswordOption,
-    RelayKeyOption,
     sign_up_with,
     with_account,
 )
@@ -24,6 +24,9 @@ app.add_typer(account_app, name="account")
 app.add_typer(history_app, name="history")
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bellwire.chat.following import Following
     from bellwire.chat.messenger.account import Account
 
 AsOption = Annotated[
@@ -33,6 +36,12 @@ AsOption = Annotated[
 ModeOption = Annotated[
     str | None,
     typer.Option(metavar="pool|fresh", help="Where pads of the conversation come from."),
+]
+RelayIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--relay-id", metavar="FINGERPRINT", help="Who the relay is, by its operator's word."
+    ),
 ]
 
 
@@ -134,7 +143,7 @@ def new(
     ] = None,
     password: PasswordOption = "",
     invitation: InvitationOption = None,
-    relay_key: RelayKeyOption = None,
+    relay_id: RelayIdOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -151,15 +160,20 @@ def new(
     settings = _settings(state, config)
     link = link_of(add)
     home = Home(name or who, "" if found == "none" else str(found), relay, protection)
-    if handle is None and (password or invitation or relay_key):
+    given = None if relay_id is None else _fingerprint(relay_id)
+    if handle is None and (password or invitation):
         raise UsageError("expected --handle with what is for signing up")
     if handle is not None:
         canonical(handle)  # before anybody is made
     make(settings.state.dir, who, home)
 
+    if given is not None:
+        with _relay_known(settings, who) as (following, url):
+            following.trust(url, given)
+
     async def sign_up(account: "Account") -> dict[str, Any]:
         assert handle is not None
-        return await sign_up_with(account, handle, password, "this machine", invitation, relay_key)
+        return await sign_up_with(account, handle, password, "this machine", invitation)
 
     signed_up = {} if handle is None else asyncio.run(with_account(settings, who, sign_up))
     made = {**asyncio.run(_invite(settings, who, link)), **signed_up}
@@ -197,10 +211,7 @@ def relay(
         Path | None,
         typer.Option(metavar="FILE", help="Follow a notice of where the relay is."),
     ] = None,
-    relay_id: Annotated[
-        str | None,
-        typer.Option(metavar="FINGERPRINT", help="Who the relay is, by its operator's word."),
-    ] = None,
+    relay_id: RelayIdOption = None,
     forget: Annotated[
         bool, typer.Option("--forget", help="Take whoever answers at its address the next time.")
     ] = False,
@@ -209,13 +220,7 @@ def relay(
     config: ConfigOption = None,
 ) -> None:
     """Say who our relay is and where it is looked for, or change that."""
-    import asyncio
-    import time
-
-    from bellwire.chat.following import Following
-    from bellwire.chat.messenger.home import find, store_of
-    from bellwire.cli.chat_place import relay_of
-    from bellwire.node.settings import credentials_folder
+    from bellwire.chat.messenger.home import find
 
     if forget and relay_id is not None:
         raise UsageError("expected --forget or --relay-id, got both")
@@ -223,9 +228,7 @@ def relay(
     data = None if notice is None else _notice(notice)
     settings = _settings(state, config)
     name = find(settings.state.dir, who)
-    address = asyncio.run(relay_of(settings))
-    with store_of(settings.state.dir, name, address, credentials_folder()) as (person, url):
-        following = Following(person, time.time)
+    with _relay_known(settings, name) as (following, url):
         if forget:
             following.forget(url)
         if given is not None:
@@ -246,6 +249,22 @@ def relay(
     out.print(f"  it said: {said}", markup=False, highlight=False)
     looked = ", then ".join(known.places)
     out.print(f"  looked for at: {looked}", markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def _relay_known(settings: Any, who: str) -> "Iterator[tuple[Following, str]]":
+    """What a person knows of relays, and the address of theirs; no chat has it open meanwhile."""
+    import asyncio
+    import time
+
+    from bellwire.chat.following import Following
+    from bellwire.chat.messenger.home import store_of
+    from bellwire.cli.chat_place import relay_of
+    from bellwire.node.settings import credentials_folder
+
+    address = asyncio.run(relay_of(settings))
+    with store_of(settings.state.dir, who, address, credentials_folder()) as (person, url):
+        yield Following(person, time.time), url
 
 
 def _fingerprint(text: str) -> bytes:

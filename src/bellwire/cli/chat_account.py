@@ -33,14 +33,6 @@ PasswordOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option(metavar="NAME", help="What this machine is called among the devices.")
 ]
-RelayKeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--relay-key",
-        metavar="HEX",
-        help="The relay's fingerprint, as its operator gives it. Default: that of the first time.",
-    ),
-]
 InvitationOption = Annotated[
     str | None,
     typer.Option(
@@ -59,7 +51,6 @@ def sign_up(
     password: PasswordOption = "",
     device: DeviceOption = "this machine",
     invitation: InvitationOption = None,
-    relay_key: RelayKeyOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -67,7 +58,7 @@ def sign_up(
     """Have a handle, so that people write first who know nothing else of us."""
 
     async def act(account: "Account") -> dict[str, Any]:
-        return await sign_up_with(account, handle, password, device, invitation, relay_key)
+        return await sign_up_with(account, handle, password, device, invitation)
 
     made = _run(act, who, state, config)
     _tell(json, made, f"@{made['handle']} is yours; people write to you by it")
@@ -79,7 +70,6 @@ def log_in(
     who: AsOption = None,
     password: PasswordOption = "",
     device: DeviceOption = "this machine",
-    relay_key: RelayKeyOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -87,7 +77,6 @@ def log_in(
     """Begin a session of this machine."""
 
     async def act(account: "Account") -> dict[str, Any]:
-        await _trust(account, relay_key)
         found = await account.log_in(handle, given(password, new=False), device)
         return {"handle": handle.removeprefix("@").lower(), "found_here": found}
 
@@ -289,12 +278,10 @@ async def sign_up_with(
     password: str,
     device: str,
     invitation: str | None,
-    relay_key: str | None,
 ) -> dict[str, Any]:
     """Sign up with what the command line says; what `--json` prints."""
     from bellwire.chat.accounts.admission import read_invitation
 
-    await _trust(account, relay_key)
     code = None
     if invitation is not None:
         text = given(invitation, new=False, what="invitation").reveal()
@@ -339,15 +326,6 @@ async def with_account(
     relay = await relay_of(settings)
     async with opened_account(settings.state.dir, who, relay, credentials_folder()) as account:
         return await act(account)
-
-
-async def _trust(account: "Account", relay_key: str | None) -> None:
-    if relay_key is None:
-        return
-    text = relay_key.strip().lower()
-    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
-        raise UsageError(f"--relay-key: expected 64 hexadecimal digits, got {relay_key[:80]!r}")
-    await account.trust_relay(bytes.fromhex(text))
 
 
 def _device_id(text: str) -> bytes:

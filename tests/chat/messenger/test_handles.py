@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,19 +12,26 @@ from tests.chat.accounts.people import secret
 from tests.chat.messenger.pairs import User, until, user
 from tests.chat.messenger.servers import Link, Server
 from tests.chat.relay.running import Process, run
+from tests.chat.store.people import open_person
 
 from bellwire.base.handles import HandleMalformed
+from bellwire.channel.places import Level
 from bellwire.chat.accounts import password
+from bellwire.chat.accounts.client import AccountClient
 from bellwire.chat.accounts.fields import AccountReason, Visibility
 from bellwire.chat.errors import (
     AccountRefused,
     ChatMisuse,
     IdentityChanged,
     RelayChanged,
+    RelayUnreachable,
 )
+from bellwire.chat.following import Following
 from bellwire.chat.messenger.account import KeptAccount
+from bellwire.chat.messenger.home import Home, make, opened_account, store_of
 from bellwire.chat.messenger.views import AlertKind, Mode, Request
 from bellwire.chat.relay.client import RelayClient
+from bellwire.chat.relay.operator import RelayOperator
 from bellwire.chat.store.strangers import MAX_MESSAGES, MAX_STRANGERS
 
 
@@ -300,25 +308,30 @@ def test_an_account_is_kept_over_restarts_and_ends_where_it_is_ended(
     tell(Place(tmp_path, relay), story)
 
 
-def test_another_relay_and_another_identity_are_alarms(tmp_path: Path, relay: Process) -> None:
-    async def story(place: Place) -> None:
+def test_another_relay_and_another_identity_are_alarms(tmp_path: Path) -> None:
+    async def story() -> None:
+        first = await asyncio.to_thread(Process, tmp_path / "relay")
+        place = Place(tmp_path, first)
         async with place.somebody("Nina") as nina, place.somebody("Olaf") as olaf:
             await nina.messenger.account.sign_up("nina1", secret(), "laptop")
             await olaf.messenger.account.sign_up("olaf1", secret(), "laptop")
             await olaf.messenger.add("@nina1")
-        other = await asyncio.to_thread(Process, place.folder / "another relay", relay_port := 0)
-        assert relay_port == 0
+        await asyncio.to_thread(first.stop)
+        other = await asyncio.to_thread(Process, tmp_path / "another relay", first.port)
         try:
-            there = Place(place.folder, other)
+            there = Place(tmp_path, other)
             async with there.somebody("Pia") as pia:
                 await pia.messenger.account.sign_up("nina1", secret(), "laptop")
             async with there.somebody("Olaf") as olaf:
                 with pytest.raises(RelayChanged):
                     await olaf.messenger.add("@nina1")
                 await until(lambda: told(olaf, AlertKind.RELAY))
-                # Even where its operator says that it is the one, a handle stays whose it was.
-                fingerprint = bytes.fromhex(other.ready["accounts"])
-                await olaf.messenger.account.trust_relay(fingerprint)
+            # Even where its operator says that it is the one, a handle stays whose it was.
+            with open_person(tmp_path / "olaf") as person:
+                Following(person, time.time).trust(
+                    other.url, bytes.fromhex(other.ready["accounts"])
+                )
+            async with there.somebody("Olaf") as olaf:
                 with pytest.raises(IdentityChanged):
                     await olaf.messenger.add("@nina1")
                 assert await told(olaf, AlertKind.IDENTITY)
@@ -328,4 +341,49 @@ def test_another_relay_and_another_identity_are_alarms(tmp_path: Path, relay: Pr
     async def told(one: User, kind: AlertKind) -> bool:
         return kind in {each.kind for each in one.alerts()}
 
-    tell(Place(tmp_path, relay), story)
+    run(story())
+
+
+def test_account_calls_follow_a_relay_that_moves(tmp_path: Path) -> None:
+    async def story() -> None:
+        notice = tmp_path / "notice"
+        options = ("--grace", "0.1", "--signposts", "--notice", str(notice))
+        relay = await asyncio.to_thread(Process, tmp_path / "relay", 0, *options)
+        operator = RelayOperator(tmp_path / "relay" / "relay")
+        await asyncio.to_thread(make, tmp_path, "ruth", Home("Ruth", "", relay.url, "file"))
+        try:
+            # No messenger is at work, from which it could be known where the relay is.
+            last: tuple[str, ...] = ()
+            async with opened_account(tmp_path, "ruth", "") as account:
+                await account.sign_up("ruth1", secret(), "laptop")
+                for _ in range(2):
+                    there = await operator.move(Level.PORT)
+                    await until(lambda: is_sign(relay.url))
+                    assert relay.url not in there.places
+                    await account.publish()
+                    (device,) = await account.devices()
+                    assert device.publishes
+                    assert await account.search("ru") == []
+                    last = there.places
+            with store_of(tmp_path, "ruth", "") as (person, url):
+                following = Following(person, time.time)
+                assert url == relay.url
+                assert following.known(url).places == (*last, relay.url)
+                await operator.move(Level.LOCKDOWN)
+                following.learn(url, notice.read_bytes())
+            async with opened_account(tmp_path, "ruth", "") as account:
+                with pytest.raises(RelayUnreachable, match="lockdown"):
+                    await account.devices()
+                await operator.move(Level.HOME)
+                assert len(await account.devices()) == 1
+        finally:
+            await asyncio.to_thread(relay.stop)
+
+    async def is_sign(url: str) -> bool:
+        try:
+            (await AccountClient.connect(url)).close()
+        except RelayUnreachable:
+            return True
+        return False
+
+    run(story())

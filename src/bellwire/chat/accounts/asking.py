@@ -47,7 +47,14 @@ class Asking:
             RelayChanged: it is another relay, or somebody in between.
             RelayRefused: the relay keeps no accounts.
         """
-        wire = await RelayClient.connect(url)
+        return await cls.over(await RelayClient.connect(url), known)
+
+    @classmethod
+    async def over(cls, wire: RelayClient, known: bytes | None) -> Self:
+        """Talk to the accounts of the relay at the other end of a line, which is ours from now on.
+
+        As `connect`; the line is closed where it raises.
+        """
         try:
             return await cls._begin(wire, known)
         except BaseException:

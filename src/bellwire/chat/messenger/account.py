@@ -2,9 +2,9 @@
 
 The token of the session is in the person's sealed store; a password is used and not kept. While the
 messenger runs, keys for those who write first are kept at the relay, and the box that they write to
-is drawn anew from time to time. The relay's key is remembered from the first time, and so is whose
-a handle is: another one later is an alarm. Whom we look for is asked on lines of their own, on
-which we do not say who we are.
+is drawn anew from time to time. The relay is the one that messages go to, and followed where it
+moves (`chat.reaching`). Whose a handle is, is remembered: another one later is an alarm. Whom we
+look for is asked on lines of their own, on which we do not say who we are.
 
 Source: spec/accounts.md, 5.
 """
@@ -33,8 +33,10 @@ from bellwire.chat.errors import (
     RelayRefused,
     RelayUnreachable,
 )
+from bellwire.chat.following import Following
 from bellwire.chat.identity import SEED_BYTES, Identity
 from bellwire.chat.messenger.views import Alert, AlertKind, Event
+from bellwire.chat.reaching import Reaching
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.store.person import Person
 
@@ -46,7 +48,6 @@ AGAIN_S: Final = (5.0, 20.0, 60.0, 300.0)
 
 NEW_BOX_AFTER_S: Final = 7 * 86_400
 _ACCOUNT: Final = "account"
-_RELAY: Final = "fingerprint of the relay"
 _HANDLES: Final = "identities of handles"
 T = TypeVar("T")
 
@@ -101,6 +102,7 @@ class Account:
     ) -> None:
         self._person, self._url, self._account = person, url, account
         self._card, self._reroute, self._tell, self._now = card, reroute, tell, now
+        self._reaching = Reaching(Following(person, now))
         self._changed = asyncio.Event()
         self._publishing = asyncio.Lock()
         self._searching = asyncio.Lock()
@@ -110,10 +112,6 @@ class Account:
         """The account that we have; None: none."""
         value = await asyncio.to_thread(self._person.kept, _ACCOUNT)
         return None if value is None else msgspec.msgpack.decode(value, type=KeptAccount)
-
-    async def trust_relay(self, fingerprint: bytes) -> None:
-        """Take only the relay of this fingerprint, as its operator gave it, from now on."""
-        await asyncio.to_thread(self._person.keep, _RELAY, fingerprint)
 
     # Having an account
 
@@ -290,8 +288,11 @@ class Account:
                 found = work.standing.current()
                 return [] if found is None else [(found[0].mailbox, found[0].right)]
 
-        async with await RelayClient.connect(self._url) as line:
-            await line.login(self._account)
+        async def begin(wire: RelayClient) -> RelayClient:
+            await wire.login(self._account)
+            return wire
+
+        async with await self._reaching.begun(self._url, begin) as line:
             for mailbox, right in await asyncio.to_thread(boxes):
                 await line.open_mailbox(mailbox, right)
 
@@ -347,11 +348,12 @@ class Account:
     # Inside
 
     async def _connect(self) -> AccountClient:
-        known = await asyncio.to_thread(self._person.kept, _RELAY)
-        client = await AccountClient.connect(self._url, known)
-        if known is None:
-            await self.trust_relay(client.relay)
-        return client
+        """A line to the accounts of our relay; they have the key that the relay is known by."""
+
+        async def begin(wire: RelayClient) -> AccountClient:
+            return await AccountClient.over(wire, (await wire.challenge()).relay_id)
+
+        return await self._reaching.begun(self._url, begin)
 
     async def _in_session(self, ask: Callable[[AccountClient], Awaitable[T]]) -> T:
         there = await self._there()
