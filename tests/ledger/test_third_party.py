@@ -4,12 +4,10 @@
 """
 
 import pytest
+from proofbundle import merkle, tlogproof
 from tests.ledger.logs import ED25519, LOG, ORIGIN, WITNESSES, SmallLog, numbered
 
 from bellwire.ledger.tree import leaf_hash
-
-tlogproof = pytest.importorskip("proofbundle.tlogproof")
-merkle = pytest.importorskip("proofbundle.merkle")
 
 WATCHING = [str(WITNESSES[0][1].verifier), str(WITNESSES[1][1].verifier)]
 WATCHING.append(str(WITNESSES[2][0].verifier))  # one of the three by its Ed25519 key
