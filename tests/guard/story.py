@@ -1,5 +1,8 @@
 """The whole story in network namespaces: a chat flows, Eve comes, the port is cut, she goes.
 
+Then the relay moves, to another port and to another address, where the guard lets it be heard while
+the link is well; it shuts all its doors, and comes home.
+
 Everything is real and a process of its own but for the two people, whose couriers run in a thread
 in the client's namespace: link, nodes, guard on the router, relay behind it.
 """
@@ -15,22 +18,27 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.chat.relay.running import account, mailbox, right
-from tests.chat.store.people import NOW, Two
+from tests.chat.store.people import Two
 from tests.guard.spaces import ADDRESS, CLIENT, PORT, RELAY, V4, until
 
 from bellwire.bench.guard.site import Child, Site, site
-from bellwire.bench.guard.spaces import Spaces, enter, networks
+from bellwire.bench.guard.spaces import Spaces, enter, ip, networks
+from bellwire.channel.places import Level
 from bellwire.chat.content import ContentKind
 from bellwire.chat.courier import Book, Courier, Route
 from bellwire.chat.courier import Told as Came
+from bellwire.chat.relay.operator import RelayOperator
 from bellwire.chat.store.person import Received
 from bellwire.keys.delivery import DeliveryClient
 from bellwire.keys.status import StatusView
 
 NAMES = ("alice", "bob")
-URL = f"ws://{ADDRESS[V4][RELAY]}:{PORT}"
+HOST, AWAY_HOST, AWAY_PORT = ADDRESS[V4][RELAY], "10.77.2.3", 9001
+URL = f"ws://{HOST}:{PORT}"
+GRACE_S = 0.5
 EVERY_S = 0.02
 
 
@@ -131,7 +139,7 @@ class Chat:
             URL,
             lambda: Book(routes),
             tell,
-            now=lambda: NOW,
+            now=time.time,
         )
 
 
@@ -152,6 +160,10 @@ class Told:
         lost: Of them.
         doubled: Of them.
         in_order: Whether they came as they were said.
+        moved_s: From each move of the relay to the first message that came at its new place.
+        passed_away_while_red: Messages that were shown while the link was RED, at another port.
+        old_places_heard: Old places at which the relay could still be reached after the grace.
+        passed_while_locked: Messages that were shown while the relay was in lockdown.
         node_killed_s: From `kill -9` of the node to the end of the lease.
     """
 
@@ -167,6 +179,10 @@ class Told:
     lost: int
     doubled: int
     in_order: bool
+    moved_s: tuple[float, ...]
+    passed_away_while_red: int
+    old_places_heard: int
+    passed_while_locked: int
     node_killed_s: float
 
 
@@ -181,23 +197,83 @@ def tell(folder: Path, *, red_s: float, patient: bool) -> Told:
     with (
         networks() as made,
         site(folder) as nodes,
-        _relay(made, folder),
+        _relay(made, folder) as relay_id,
         contextlib.ExitStack() as stack,
     ):
-        words = ("--port", str(PORT), "--print", "--with-parent")
+        relay = _Relay(made, RelayOperator(folder / "relayed" / "relay"))
+        followed = ("--places", str(folder / "notice"), "--relay-id", relay_id)
+        words = ("--port", str(PORT), "--print", "--with-parent", "--grace", str(GRACE_S))
         good = () if patient else ("--good", "1")
-        guard = nodes.start("guard", "bellwire", "guard", *nodes.kme, *words, *good)
+        guard = nodes.start("guard", "bellwire", "guard", *nodes.kme, *words, *followed, *good)
         stack.callback(guard.end)
         chat = Chat(folder / "people", Path("/run/netns") / made.name(CLIENT))
         guard.until(packets="pass")
         chat.start()
         try:
-            return _happens(nodes, guard, chat, red_s, patient)
+            return _happens(nodes, guard, chat, relay, red_s, patient)
         finally:
             chat.end()
 
 
-def _happens(nodes: Site, guard: Child, chat: Chat, red_s: float, patient: bool) -> Told:
+class _Relay:
+    """The relay, as its operator and an attacker see it."""
+
+    def __init__(self, made: Spaces, operator: RelayOperator) -> None:
+        self._made, self._operator = made, operator
+
+    def move(self, level: Level, *where: str) -> float:
+        """Move it; when that was."""
+        asyncio.run(self._operator.move(level, where))
+        return time.time()
+
+    def is_heard(self, host: str, port: int) -> bool:
+        """Whether somebody at the client's side reaches it there."""
+        with self._made.open(CLIENT) as attempt:
+            attempt.settimeout(0.3)
+            return attempt.connect_ex((host, port)) == 0
+
+
+def _moves(nodes: Site, guard: Child, chat: Chat, relay: _Relay) -> dict[str, Any]:
+    """The relay goes to another port, to another address, nowhere, and home."""
+    places = [(HOST, PORT), (HOST, AWAY_PORT), (AWAY_HOST, PORT)]
+    moved_s, heard = [], 0
+
+    def settled(at: float, old: list[tuple[str, int]]) -> None:
+        nonlocal heard
+        until(lambda: not any(relay.is_heard(*each) for each in old), "an old place is never shut")
+        before = chat.arrived
+        until(lambda: chat.arrived > before, "the chat does not go on at the new place")
+        moved_s.append(chat.last_shown_at - at)
+        heard += sum(relay.is_heard(*each) for each in old)
+
+    settled(relay.move(Level.PORT, str(AWAY_PORT)), places[:1])
+    nodes.attack(distil=True)
+    guard.until(packets="stop")
+    time.sleep(0.2)  # what had reached the couriers is shown
+    before = chat.arrived
+    time.sleep(0.3)
+    while_red = chat.arrived - before + relay.is_heard(*places[1])
+    nodes.reset()
+    guard.until(packets="pass")
+    settled(relay.move(Level.ADDRESS, f"{AWAY_HOST}:{PORT}"), places[:2])
+    relay.move(Level.LOCKDOWN)
+    assert guard.until(packets="stop")["reason"] == "the relay is in lockdown"
+    time.sleep(0.2)
+    before = chat.arrived
+    time.sleep(0.3)
+    while_locked = chat.arrived - before + sum(relay.is_heard(*each) for each in places)
+    settled(relay.move(Level.HOME), places[1:])
+    return {
+        "moved_s": tuple(moved_s),
+        "passed_away_while_red": while_red,
+        "old_places_heard": heard,
+        "passed_while_locked": while_locked,
+    }
+
+
+def _happens(
+    nodes: Site, guard: Child, chat: Chat, relay: _Relay, red_s: float, patient: bool
+) -> Told:
     until(lambda: chat.wrong or chat.arrived > 50, "the chat does not flow")
     green = _view(nodes)
     assert green.status == "GREEN", green
@@ -219,6 +295,7 @@ def _happens(nodes: Site, guard: Child, chat: Chat, red_s: float, patient: bool)
     until(lambda: chat.arrived > before, "the chat does not resume")
     resumed_s = time.time() - opened_at
     until(lambda: chat.arrived - before > held_back, "not all that was held back comes")
+    moves = _moves(nodes, guard, chat, relay)
     chat.end()
     nodes.alice.process.kill()
     killed_at = time.time()
@@ -238,6 +315,7 @@ def _happens(nodes: Site, guard: Child, chat: Chat, red_s: float, patient: bool)
         lost=chat.lost,
         doubled=chat.doubled,
         in_order=chat.in_order,
+        **moves,
         node_killed_s=time.time() - killed_at,
     )
 
@@ -247,12 +325,15 @@ def _view(nodes: Site) -> StatusView:
 
 
 @contextlib.contextmanager
-def _relay(made: Spaces, folder: Path) -> Iterator[None]:
+def _relay(made: Spaces, folder: Path) -> Iterator[str]:
+    """The relay, until the end of the block; its id."""
+    ip("-n", made.name(RELAY), "addr", "add", f"{AWAY_HOST}/24", "dev", "up0")
     with made.inside(RELAY):
         relay = subprocess.Popen(
             [
                 *(sys.executable, "-m", "bellwire", "relay", "--with-parent"),
-                *("--listen", f"{ADDRESS[V4][RELAY]}:{PORT}", "--state", str(folder / "relayed")),
+                *("--listen", f"{HOST}:{PORT}", "--state", str(folder / "relayed")),
+                *("--notice", str(folder / "notice"), "--grace", str(GRACE_S)),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -261,8 +342,7 @@ def _relay(made: Spaces, folder: Path) -> Iterator[None]:
     assert relay.stdin is not None
     assert relay.stdout is not None
     try:
-        assert json.loads(relay.stdout.readline())["ready"]
-        yield
+        yield json.loads(relay.stdout.readline())["accounts"]
     finally:
         relay.stdin.close()
         relay.wait()

@@ -6,15 +6,22 @@ from pathlib import Path
 import pytest
 from tests.guard.story import tell
 
+from bellwire.chat import courier
+
 LEASE_S = 3.0
 
 
-def test_a_chat_is_cut_while_eve_is_there_and_then_loses_nothing(tmp_path: Path) -> None:
+def test_a_chat_is_cut_while_eve_is_there_follows_its_relay_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if os.geteuid() and not os.environ.get("CI"):
         pytest.skip("needs root, to make networks")
+    monkeypatch.setattr(courier, "MAX_RETRY_S", 0.5)  # how long people wait in a lockdown
     told = tell(tmp_path / "s", red_s=0.5, patient=False)
     assert told.green_qber < 0.05 < 0.2 < told.red_qber
     assert told.passed_while_red == 0 < told.held_back
     assert max(told.event_to_rules_ms, told.event_to_last_ms) < 1e3 * LEASE_S
     assert (told.lost, told.doubled, told.in_order) == (0, 0, True)
+    assert len(told.moved_s) == 3
+    assert (told.passed_away_while_red, told.passed_while_locked, told.old_places_heard) == (0,) * 3
     assert told.node_killed_s < LEASE_S + 1.0  # and the time to see it

@@ -33,9 +33,6 @@ from bellwire.guard.errors import PlacesUnusable
 from bellwire.guard.notices import Source
 from bellwire.guard.scope import Scope, Spot, Spots
 
-EVERY_S: Final = 0.5
-"""Between two questions for a newer notice."""
-
 MAX_LEFT: Final = 96
 """Places that stay fenced at most; whichever was left longest ago is forgotten first."""
 
@@ -196,7 +193,7 @@ class Follower:
             await self.ask()
             asked()
             try:
-                async with asyncio.timeout(EVERY_S):
+                async with asyncio.timeout(self._source.every_s):
                     await self._wanted.wait()
             except TimeoutError:
                 continue

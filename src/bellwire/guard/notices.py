@@ -22,7 +22,13 @@ _TOO_LONG: Final = f"expected a notice of up to {MAX_NOTICE_BYTES} bytes, got mo
 
 
 class Source(Protocol):
-    """Where the newest notice may be."""
+    """Where the newest notice may be.
+
+    Attributes:
+        every_s: Between two questions: so long a new place may be unguarded.
+    """
+
+    every_s: float
 
     async def ask(self) -> bytes | None:
         """What is there now, from anybody; None if there is nothing.
@@ -38,6 +44,8 @@ class FileSource:
     Args:
         path: Where.
     """
+
+    every_s = 0.1
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -76,6 +84,8 @@ class WebSource:
     Args:
         url: `https` or `http`: what is told is signed.
     """
+
+    every_s = 1.0
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -16,7 +17,10 @@ from bellwire.base.errors import BellwireError
 from bellwire.bench.guard.errors import NotMeasured
 from bellwire.link.client import ControlClient
 from bellwire.link.eve import Eve, EveKind
+from bellwire.node.first_contact import new_authentication_key
 from bellwire.node.operator import OperatorClient
+from bellwire.pki.authority import Authority, authority_folder
+from bellwire.pki.files import write_new
 
 SAE = "guard-1"
 PULSES = 100_000
@@ -37,7 +41,15 @@ class Child:
                 start_new_session=True,
             )
         self._log = log
-        self.ready = self.heard()
+
+    @functools.cached_property
+    def ready(self) -> dict[str, Any]:
+        """Its first line.
+
+        Raises:
+            NotMeasured: it ended.
+        """
+        return self.heard()
 
     def heard(self) -> dict[str, Any]:
         """Its next line.
@@ -94,7 +106,9 @@ class Site:
     def start(self, name: str, *words: str, nice: int = 0) -> Child:
         """A process of ours, `python -m WORDS`, so much nicer to others than we are."""
         line = ["nice", "-n", str(nice), sys.executable, "-m", *words]
-        return Child(line, self.folder / f"{name}.log", self.environment)
+        child = Child(line, self.folder / f"{name}.log", self.environment)
+        _ = child.ready
+        return child
 
     def attack(self, *, distil: bool = False) -> None:
         """Eve measures and resends everything from now on; with `distil` she meets a block at once.
@@ -144,15 +158,16 @@ def site(folder: Path) -> Iterator[Site]:
         "BELLWIRE_ADDRESSES__METRICS_PORT": "0",
     }
     key = folder / "authentication.key"
-    _run(environment, "node", "--new-authentication-key", str(key))
+    new_authentication_key(key)
     content = key.read_bytes()
     key.unlink()
     for name in "ab":
         copy = folder / f"authentication-{name}.key"
         copy.touch(mode=0o600)
         copy.write_bytes(content)
-    certificates = str(folder / "saes")
-    _run(environment, "keys", "ca", "issue", SAE, "--site", "a", "--out", certificates)
+    authority = Authority(authority_folder(folder, "a"), "a")
+    authority.create()
+    write_new(authority, SAE, folder / "saes", days=1.0)
     with contextlib.ExitStack() as stack:
 
         def start(name: str, *words: str) -> Child:
@@ -169,8 +184,9 @@ def site(folder: Path) -> Iterator[Site]:
                 *("--kme", "127.0.0.1:0", *words),
             )
 
-        start("link", "link", "--lab")
+        link = start("link", "link", "--lab")
         bob = node("b", "--listen", "127.0.0.1:0")
+        _ = link.ready
         made = Site(folder, node("a", "--peer", bob.ready["classical"]), environment)
         _meet(made)
         yield made
@@ -186,15 +202,3 @@ def _meet(made: Site) -> None:
                 raise
         else:
             return
-
-
-def _run(environment: dict[str, str], *words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bellwire", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise NotMeasured(f"bellwire {' '.join(words[:3])}: {done.stderr.strip()[:500]}")
