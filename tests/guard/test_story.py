@@ -7,6 +7,7 @@ import pytest
 from tests.guard.story import tell
 
 from bellwire.chat import courier
+from bellwire.chat.relay import client
 
 LEASE_S = 3.0
 
@@ -16,7 +17,8 @@ def test_a_chat_is_cut_while_eve_is_there_follows_its_relay_and_loses_nothing(
 ) -> None:
     if os.geteuid() and not os.environ.get("CI"):
         pytest.skip("needs root, to make networks")
-    monkeypatch.setattr(courier, "MAX_RETRY_S", 0.5)  # how long people wait in a lockdown
+    monkeypatch.setattr(courier, "MAX_RETRY_S", 0.5)  # how long people wait in a lockdown,
+    monkeypatch.setattr(client, "IDLE_PING_S", 0.5)  # and on a line that was cut as they listened
     told = tell(tmp_path / "s", red_s=0.5, patient=False)
     assert told.green_qber < 0.05 < 0.2 < told.red_qber
     assert told.passed_while_red == 0 < told.held_back

@@ -40,6 +40,10 @@ from bellwire.crypto.labels import CHAT_RELAY
 
 ANSWER_WITHIN_S: Final = 10.0
 
+IDLE_PING_S: Final = 5.0
+"""A line that brings nothing for so long is asked whether it lives: one that a guard cut while only
+the relay had something to say would else never end here. As long again for the answer."""
+
 
 class _Frames(WSListener):
     """Hands whole frames on, and says when the line has ended."""
@@ -92,7 +96,12 @@ class RelayClient:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 line._transport, _ = await ws_connect(
-                    lambda: _Frames(line._take, line._ended), url, max_frame_size=MAX_ANSWER_BYTES
+                    lambda: _Frames(line._take, line._ended),
+                    url,
+                    max_frame_size=MAX_ANSWER_BYTES,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=IDLE_PING_S,
+                    auto_ping_reply_timeout=IDLE_PING_S,
                 )
                 await asyncio.shield(line._challenge)
         except (OSError, WSError, ValueError) as error:
