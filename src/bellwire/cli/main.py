@@ -64,6 +64,7 @@ COMMANDS: dict[str, Entry] = {
     "admission": Entry("bellwire.cli.admission", "Who may join: the server, its operator."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
     "guard": Entry("bellwire.cli.guard", "Packets pass while the link is well, in the kernel."),
+    "ledger": Entry("bellwire.cli.ledger", "Keep a log that nobody can rewrite unnoticed."),
     "log": Entry("bellwire.cli.log", "Check what a transparency log says, offline."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),

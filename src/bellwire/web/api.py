@@ -1,8 +1,8 @@
 """HTTP for an API that is not asked for keys by the thousand: a request, a coroutine, an answer.
 
-Bytes are read and bounded as in a KME's door (`reader`), and every answer is JSON of ours, that to
-garbage included. One request of a connection is under way at a time. TLS is optional: without it
-the caller listens on the loopback alone.
+Bytes are read and bounded as in a KME's door (`reader`), and every answer is ours, that to garbage
+included: JSON, but where the API says otherwise. One request of a connection is under way at a
+time. TLS is optional: without it the caller listens on the loopback alone.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from bellwire.web import answers
 from bellwire.web.connections import Connections
 from bellwire.web.door import date_field
 from bellwire.web.errors import DoorUnusable, RequestRefused
-from bellwire.web.heads import head_of_answer
+from bellwire.web.heads import JSON, head_of_answer
 from bellwire.web.reader import Asked, Part, RequestReader
 from bellwire.web.settings import DoorLimits
 
@@ -38,12 +38,14 @@ class Answered:
     """An answer of an API.
 
     Attributes:
-        body: JSON; may hold a key.
+        body: JSON, if `kind` does not say otherwise; may hold a key.
         code: Of HTTP.
+        kind: Header fields that say what it is, and how long it may be kept.
     """
 
     body: bytes = field(repr=False)
     code: int = 200
+    kind: bytes = JSON
 
 
 Handler = Callable[[Asked, str], Awaitable[Answered]]
@@ -236,7 +238,12 @@ class ApiConnection(asyncio.Protocol):
         last = final or not asked.keep_alive
         body = b"" if asked.verb == b"HEAD" else answered.body
         head = head_of_answer(
-            answered.code, len(answered.body), date_field(), _SECURITY + fields, last=last
+            answered.code,
+            len(answered.body),
+            date_field(),
+            _SECURITY + fields,
+            last=last,
+            kind=answered.kind,
         )
         self._transport.write(head + body)
         if not last:

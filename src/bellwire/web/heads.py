@@ -1,14 +1,15 @@
-"""Heads of answers: what stands before the JSON."""
+"""Heads of answers: what stands before the content, which mostly is JSON."""
 
 from http import HTTPStatus
 
-_COMMON = b"content-type: application/json\r\ncache-control: no-store\r\n"
-_BEGIN = {
-    each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() + _COMMON for each in HTTPStatus
-}
+JSON = b"content-type: application/json\r\ncache-control: no-store\r\n"
+_LINE = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
+_BEGIN = {code: line + JSON for code, line in _LINE.items()}
 
 
-def head_of_answer(code: int, length: int, dated: bytes, fields: bytes, *, last: bool) -> bytes:
+def head_of_answer(
+    code: int, length: int, dated: bytes, fields: bytes, *, last: bool, kind: bytes = JSON
+) -> bytes:
     """Status line and header fields.
 
     Args:
@@ -17,6 +18,8 @@ def head_of_answer(code: int, length: int, dated: bytes, fields: bytes, *, last:
         dated: The field that says when it is.
         fields: Further ones, each with its line's end.
         last: Whether the connection ends after it.
+        kind: Fields that say what the content is, and how long it may be kept.
     """
     ending = b"connection: close\r\n" if last else b""
-    return b"%b%b%b%bcontent-length: %d\r\n\r\n" % (_BEGIN[code], dated, fields, ending, length)
+    begin = _BEGIN[code] if kind is JSON else _LINE[code] + kind
+    return b"%b%b%b%bcontent-length: %d\r\n\r\n" % (begin, dated, fields, ending, length)

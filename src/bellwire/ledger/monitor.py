@@ -1,0 +1,159 @@
+"""Watching a log: is it still what it was, does everybody see the same, who registers in my name.
+
+A monitor reads every entry itself and hashes it, so it need not believe a proof: the root that it
+comes to is the checkpoint's, or the log is not what it signed. It keeps the checkpoints that it has
+seen; two that one log signed and that do not grow out of each other are a split view, which the two
+notes prove to anybody.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from bellwire.base import handles
+from bellwire.ledger.checkpoint import Checkpoint
+from bellwire.ledger.entries.codec import decode
+from bellwire.ledger.entries.errors import EntryMalformed
+from bellwire.ledger.entries.fields import PublicKey
+from bellwire.ledger.entries.model import Entry, Registration
+from bellwire.ledger.growing import Edge
+from bellwire.ledger.proving import Prover
+from bellwire.ledger.reading import Altered, LogReader
+
+MOST_TOLD: Final = 100
+"""Findings of a kind that are told one by one."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that is not as it must be.
+
+    Attributes:
+        what: `altered`, `root`, `split view`, `entry`, `missing` or `your name`.
+        said: In words.
+        number: Of the entry, where it is one.
+    """
+
+    what: str
+    said: str
+    number: int | None = None
+
+
+@dataclass(slots=True)
+class _Names:
+    """Handles that somebody owns, each with the digests of the keys that are theirs."""
+
+    owned: Mapping[str, frozenset[str]]
+    skeletons: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.skeletons = {handles.skeleton(each): each for each in self.owned}
+
+    def look(self, number: int, entry: Registration) -> Finding | None:
+        mine = self.skeletons.get(handles.skeleton(entry.handle))
+        if mine is None:
+            return None
+        if mine != entry.handle:
+            said = f"{entry.handle}, which looks like {mine}, was registered"
+            return Finding("your name", said, number)
+        if all(key_digest(each) in self.owned[mine] for each in entry.keys):
+            return None
+        return Finding("your name", f"keys of {mine} were registered that are not yours", number)
+
+
+def key_digest(key: PublicKey) -> str:
+    """SHA-256 of a public key, as a revocation names it."""
+    return hashlib.sha256(key.key).hexdigest()
+
+
+class Monitor:
+    """Watches one log.
+
+    Args:
+        reader: Its way to the log.
+        owned: Handles to look after, each with the digests of the keys that are their owner's.
+
+    Attributes:
+        edge: How far the log was read.
+        findings: What was found so far.
+    """
+
+    def __init__(self, reader: LogReader, owned: Mapping[str, Iterable[str]] | None = None) -> None:
+        self.edge = Edge()
+        self.findings: list[Finding] = []
+        self._reader = reader
+        names = {name: frozenset(keys) for name, keys in (owned or {}).items()}
+        self._names = _Names(names)
+        self._next: dict[tuple[str, str], int] = {}
+
+    def follow(self, checkpoint: Checkpoint) -> None:
+        """Read what was appended up to a checkpoint whose signatures hold, and compare.
+
+        Raises:
+            TileMalformed: a tile or a bundle is not what it must be.
+        """
+        if checkpoint.size < self.edge.size:
+            self._tell("split view", f"it shows {checkpoint.size:,} entries, and had more before")
+            return
+        edge, altered = self._reader.follow(checkpoint.size, self.edge, self._look)
+        for each in altered[:MOST_TOLD]:
+            self._altered(each)
+        if len(altered) > MOST_TOLD:
+            self._tell("altered", f"and {len(altered) - MOST_TOLD:,} more")
+        if edge.root != checkpoint.root:
+            self._tell(
+                "root",
+                f"the {checkpoint.size:,} entries that it shows are not those that it signed",
+            )
+        self.edge = edge
+
+    def compare(self, shown: Checkpoint, other: Checkpoint) -> None:
+        """Compare two checkpoints, of which the signatures of both hold.
+
+        Args:
+            shown: By the log, and followed to.
+            other: Seen elsewhere, or earlier; of no more entries than have been followed to.
+        """
+        if other.size > shown.size:
+            self._tell(
+                "split view",
+                f"elsewhere it has {other.size:,} entries, here {shown.size:,}: watch on, and if"
+                " it stays so, it shows you an older state",
+            )
+            return
+        root = Prover(lambda tile: self._reader.tile(tile, shown.size)).root(other.size)
+        if root != other.root:
+            self._tell(
+                "split view",
+                f"it signed two histories of {other.size:,} entries: keep both checkpoints",
+            )
+
+    def _altered(self, each: Altered) -> None:
+        self._tell("altered", f"{each} is not what the log hashed", each.number)
+
+    def _look(self, number: int, encoded: bytes) -> None:
+        try:
+            entry = decode(encoded)
+        except EntryMalformed as error:
+            self._tell("entry", str(error), number)
+            return
+        self._count(number, entry)
+        if isinstance(entry, Registration) and (found := self._names.look(number, entry)):
+            self.findings.append(found)
+
+    def _count(self, number: int, entry: Entry) -> None:
+        writer = entry.writer, entry.epoch
+        expected = self._next.get(writer, 1)
+        if entry.sequence != expected:
+            self._tell(
+                "missing",
+                f"{entry.writer} goes on with {entry.sequence}, expected {expected}",
+                number,
+            )
+        self._next[writer] = entry.sequence + 1
+
+    def _tell(self, what: str, said: str, number: int | None = None) -> None:
+        if sum(each.what == what for each in self.findings) <= MOST_TOLD:
+            self.findings.append(Finding(what, said, number))
