@@ -1,6 +1,7 @@
 """What a guard makes of a relay's notices: what is open, what is fenced, and what is refused."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from ipaddress import ip_address
@@ -304,6 +305,8 @@ class Server:
             pass
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def ask(self, path: str = "/notice") -> bytes | None:
         server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
@@ -313,7 +316,6 @@ class Server:
         finally:
             server.close()
             await asyncio.gather(*self._busy)
-            await asyncio.sleep(0)
 
 
 def answered(answer: bytes | None) -> bytes | None:
