@@ -68,6 +68,24 @@ def test_a_conversation_with_nobody_says_so_and_ends_with_2(tmp_path: Path, rela
     ]
 
 
+def test_who_begins_is_told_what_to_do_in_its_order(
+    tmp_path: Path, relay: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = told(capsys, "chat", code=2)["error"]["hint"]
+    steps = ["bellwire up --detach", "bellwire chat new NAME --site a", "`bellwire chat`"]
+    assert sorted(steps, key=said.index) == steps
+    said = told(capsys, "chat", "new", "ann", "--site", "a", code=2)["error"]["hint"]
+    assert "`bellwire up` makes those" in said
+    (tmp_path / "s" / "profiles").mkdir(parents=True)
+    (tmp_path / "s" / "profiles" / "app-a.toml").touch()
+    said = told(capsys, "chat", code=2)["error"]["hint"]
+    assert "bellwire up" not in said
+    assert "bellwire chat new NAME" in said
+    made(tmp_path, relay, "ann")
+    made(tmp_path, relay, "ben")
+    assert "--as NAME" in told(capsys, "chat", code=2)["error"]["hint"]
+
+
 def test_an_account_is_looked_after_from_the_command_line(
     tmp_path: Path, relay: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:

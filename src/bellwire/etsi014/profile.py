@@ -84,7 +84,7 @@ def find_profile(state: Path, peer: str | None) -> Profile:
     Raises:
         ProfileUnusable: there is none, there are several that fit, or one is no profile.
     """
-    names = _names(state)
+    names = profile_names(state)
     if len(names) > 1 and peer is not None:
         names = [each for each in names if read_profile(state, each).peer == peer] or names
     if len(names) != 1:
@@ -110,7 +110,9 @@ def read_profile(state: Path, name: str) -> Profile:
     except FileNotFoundError as error:
         raise ProfileUnusable(
             f"expected a profile at {path}, got no file",
-            hint=f"There are: {', '.join(_names(state)) or 'none'}.",
+            hint=f"There are: {', '.join(profile_names(state))}."
+            if profile_names(state)
+            else "There is none yet: `bellwire up` makes those of both sites of this machine.",
         ) from error
     except (OSError, ValueError) as error:  # UnicodeDecodeError and TOMLDecodeError among them
         raise ProfileUnusable(f"expected a profile in TOML in {path}, got something else") from (
@@ -148,7 +150,8 @@ def _path(state: Path, name: str) -> Path:
     return profile_folder(state) / f"{name}.toml"
 
 
-def _names(state: Path) -> list[str]:
+def profile_names(state: Path) -> list[str]:
+    """Of all profiles of a state folder, sorted."""
     return sorted(each.stem for each in profile_folder(state).glob("*.toml"))
 
 

@@ -15,11 +15,12 @@ from textual.widgets import TextArea
 from textual.worker import WorkerFailed
 
 from bellwire.base.detections import Side
-from bellwire.chat.messenger.views import LineState, Mode
+from bellwire.chat.messenger.views import Conversation, LineState, Mode
 from bellwire.chat.transfer.code import read_code
 from bellwire.chat.transfer.taking import take
-from bellwire.cli.chat_screen.lists import Messages
+from bellwire.cli.chat_screen.lists import Contacts, Messages
 from bellwire.cli.chat_screen.opening import theme_of
+from bellwire.cli.chat_screen.window import ChatWindow
 from bellwire.node.overheard import Message
 
 HOSTILE = "\x1b[31mred\x07 [bold]not bold[/] \u202egnp.exe\u202c שלום 👩\u200d👩\u200d👧 e\u0301"
@@ -368,6 +369,36 @@ def test_typing_is_told_and_seen(tmp_path: Path) -> None:
 
         await until(theirs)
         assert "is typing" in seat.shown("who")
+
+    at_window(tmp_path, story)
+
+
+def test_what_is_typed_before_a_conversation_is_open_is_said_to_nobody(tmp_path: Path) -> None:
+    async def story(seat: Seat) -> None:
+        messenger, may_begin = seat.alice.messenger, asyncio.Event()
+        contacts = messenger.contacts
+
+        async def slow() -> list[Conversation]:
+            await may_begin.wait()
+            return await contacts()
+
+        messenger.contacts = slow  # type: ignore[method-assign]
+        window = ChatWindow(messenger)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(window.run_async(headless=True, size=(80, 24)))
+            while not window.is_running:
+                await asyncio.sleep(0.01)
+            for key in ("h", "i", "enter", "ctrl+n", "ctrl+o", "f2", "up"):
+                window.simulate_key(key)
+            may_begin.set()
+            while window.focused is None:
+                await asyncio.sleep(0.01)
+            assert window.query_one("#composer", TextArea).text == ""
+            assert window.query_one(Contacts).typed == ""
+            window.exit()
+            await running
+        assert await messenger.history(messenger.me) == []
+        assert await seat.alice.lines() == []
 
     at_window(tmp_path, story)
 

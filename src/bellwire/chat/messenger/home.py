@@ -25,7 +25,7 @@ from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.store.person import Person
 from bellwire.crypto.kek.sources import parse_source
 from bellwire.etsi014.fresh import FreshClient
-from bellwire.etsi014.profile import read_profile
+from bellwire.etsi014.profile import profile_names, read_profile
 
 MAX_FILE: Final = 1 << 16
 NO_PROFILE: Final = ""
@@ -89,8 +89,16 @@ def find(state: Path, who: str | None) -> str:
     raise HomeUnusable(
         f"expected {'one person' if who is None else f'a person {who[:80]!r}'} in "
         f"{chat_folder(state)}, got {said}",
-        hint="Make one with: bellwire chat new NAME --site a" if not there else "Choose with --as.",
+        hint="Choose with --as NAME." if there else _first_steps(state),
     )
+
+
+def _first_steps(state: Path) -> str:
+    """What somebody does who has nothing yet, in its order."""
+    make = "`bellwire chat new NAME --site a`, and again: `bellwire chat`"
+    if not profile_names(state):
+        return f"Nothing is set up here. In this order: `bellwire up --detach`, then {make}."
+    return f"Make yourself first: {make}."
 
 
 def make(state: Path, who: str, home: Home) -> None:

@@ -48,6 +48,7 @@ HELP_CELLS: Final = 72
 class Panel(ModalScreen[None]):
     """Rows of text; the arrows scroll them."""
 
+    AUTO_FOCUS = "*"
     CSS = f"Panel {{ {FRAME} }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss_none", "close", key_display="Esc")
@@ -88,6 +89,7 @@ def help_content() -> Content:
 class SafetyPanel(ModalScreen[bool | None]):
     """The number that two people compare, and its code; ends with whether it is the same."""
 
+    AUTO_FOCUS = "*"
     CSS = f"""
     SafetyPanel {{ {FRAME} }}
     SafetyPanel Horizontal {{ height: auto; }}
@@ -144,6 +146,7 @@ class SafetyPanel(ModalScreen[bool | None]):
 class Found(ModalScreen[Line | None]):
     """Messages with certain words in them; ends with the chosen one."""
 
+    AUTO_FOCUS = "*"
     CSS = f"Found {{ {FRAME} }} Found OptionList {{ border: none; max-height: 20; }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "close", key_display="Esc")

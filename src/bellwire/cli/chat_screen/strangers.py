@@ -32,6 +32,7 @@ class Strangers(ModalScreen[bytes | None]):
         requests: The messenger's.
     """
 
+    AUTO_FOCUS = "*"
     CSS = f"""
     Strangers {{ {FRAME} }}
     Strangers OptionList {{ border: none; height: auto; max-height: 7; }}

@@ -39,6 +39,8 @@ class View(App[None]):
 
     TITLE = "bellwire chat"
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = ""
+    """What is typed before a conversation is open belongs to none, and is not taken."""
     CSS = f"""
     #head {{ height: 1; background: $primary; color: $text; padding: 0 1; }}
     #who {{ width: 1fr; text-style: bold; }}

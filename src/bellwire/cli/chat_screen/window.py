@@ -66,6 +66,8 @@ class ChatWindow(Obeying):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key does anything now; the footer shows those that do."""
+        if not self._entries and action != "quit":
+            return False  # nothing is shown yet
         covered = {"beside", "resend", "help", "contacts", "requests"}
         if action in covered and len(self.screen_stack) > 1:
             return False
