@@ -5,7 +5,8 @@ Each message waits for nothing. Relay and both people use their real stores in a
 own; the relay is a process of its own, killed as by `kill -9`, and the people's couriers are cut
 off at random moments, too. At the end each has all that the other said, once and in order. With
 `--engine` they use whole messengers, whose pads come from stock and from sessions of key servers in
-memory; people restart, Eve comes and goes.
+memory; people restart or die, Eve comes and goes, and the wire to the relay cuts lines and loses,
+repeats and swaps what is delivered. 10,000 messages take five to fifteen minutes so.
 
     python tools/prove_chat.py --messages 10000 --seed 1
     python tools/prove_chat.py --messages 10000 --seed 1 --engine

@@ -94,7 +94,8 @@ def test_no_word_no_pad_and_no_key_bit_crosses_relay_or_classical_channel(tmp_pa
                 person = await asyncio.to_thread(open_person, tmp_path / f"{name} at home")
                 stack.push_async_callback(asyncio.to_thread, person.close)
                 setup = Setup(name.title(), address, Site(server, name))
-                users[name] = User(await stack.enter_async_context(Messenger(person, setup)))
+                messenger = await stack.enter_async_context(Messenger(person, setup))
+                users[name] = User(messenger, person)
             alice, bob = users["alice"], users["bob"]
             await bob.messenger.add(await alice.messenger.invite())
             for one, texts in ((alice, FROM_ALICE), (bob, FROM_BOB)):

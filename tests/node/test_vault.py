@@ -10,7 +10,7 @@ from bellwire.base.detections import Protocol, Side
 from bellwire.base.secret import Secret
 from bellwire.distill.conversation import BlockAuthentication
 from bellwire.distill.report import BlockReport
-from bellwire.keys.errors import BlockNumberUsed
+from bellwire.keys.errors import BlockNumberUsed, StoreUnusable
 from bellwire.keys.model import BlockState, KeySourceKind
 from bellwire.keys.reserve import SET_BYTES
 from bellwire.node.vault import StoreVault
@@ -79,3 +79,35 @@ def test_a_block_is_pending_until_released_and_then_pays_the_reserve(tmp_path: P
         store.close()
 
     asyncio.run(work())
+
+
+def test_what_blocks_erased_leaves_the_log_with_the_next_tend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path / "a", Side.ALICE)
+    (log,) = tmp_path.rglob("*-wal")
+
+    async def work() -> None:
+        vault = StoreVault(store, KeySourceKind.SIMULATED, lambda: 1.0)
+        store.zeroise()
+        assert log.stat().st_size == 0
+        await vault.authentication(1)
+        await vault.keep(report(1), Secret(bytes([1]) * (BITS // 8)))
+        await vault.release(1)
+        assert log.stat().st_size > 0
+        await vault.tend()
+        assert log.stat().st_size == 0
+
+        def fails() -> None:
+            raise StoreUnusable("the disk is full")
+
+        await vault.authentication(2)
+        with monkeypatch.context() as full:
+            full.setattr(store, "zeroise", fails)
+            with pytest.raises(StoreUnusable):
+                await vault.tend()
+        await vault.tend()
+        assert log.stat().st_size == 0
+
+    asyncio.run(work())
+    store.close()

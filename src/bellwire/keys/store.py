@@ -171,6 +171,10 @@ class KeyStore:
             histories.void(cursor)
         self._database.truncate()
 
+    def zeroise(self) -> None:
+        """Leave no copy of what was deleted: empty the log of calls that left it to this one."""
+        self._database.truncate()
+
     def close(self) -> None:
         """Leave no copy of what was deleted, and give the database up; again is harmless."""
         self._database.truncate()
@@ -256,11 +260,15 @@ class KeyStore:
         with self._database.transaction() as cursor:
             return marks(cursor)[0]
 
-    def burn(self, block: int) -> Pads:
+    def burn(self, block: int, *, zeroise: bool = True) -> Pads:
         """Spend a block number: mark it durably, erase its pad set, and only then return it.
 
         Sets of numbers that were passed over are erased with it. After a crash or an abort the
         number stays spent; take a higher one.
+
+        Args:
+            block: The number.
+            zeroise: Whether the log is emptied of what was erased; else `zeroise` is to follow.
 
         Raises:
             BlockNumberUsed: not above `last_block()`.
@@ -277,7 +285,8 @@ class KeyStore:
             data = self._sealer.box("pad_sets", block).open(0, sealed)
             cursor.execute("DELETE FROM pad_sets WHERE number <= ?", (block,))
             cursor.execute("UPDATE store SET last_block = ?", (block,))
-        self._database.truncate()
+        if zeroise:
+            self.zeroise()
         return Pads(block, Secret(data))
 
     # Blocks
@@ -352,12 +361,16 @@ class KeyStore:
             ).fetchall()
             return [number for (number,) in rows]
 
-    def mark_ready(self, block: int) -> ReadyBlock:
+    def mark_ready(self, block: int, *, zeroise: bool = True) -> ReadyBlock:
         """Let a pending block's bits be used: refill of the reserve first, then units for the pool.
 
         A session's block gives no units but its pad, which waits here if the slave is of this site.
 
         Again is harmless and says the same.
+
+        Args:
+            block: Its number.
+            zeroise: As of `burn`.
 
         Raises:
             BlockConflict: absent, or out of order: a lower block is pending (make it ready or
@@ -389,7 +402,8 @@ class KeyStore:
             )
             cursor.execute("UPDATE store SET next_unit = ?", (ready.stop_unit,))
             cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
-        self._database.truncate()
+        if zeroise:
+            self.zeroise()
         return ready
 
     def discard(self, block: int) -> None:

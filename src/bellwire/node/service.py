@@ -285,6 +285,7 @@ class NodeService:
         while True:
             await asyncio.sleep(TEND_EVERY_S)
             try:
+                await self._vault.tend()
                 await self.link_keys.tend()
             except StoreError as error:
                 log.warning("the pool was not tended", error=str(error))

@@ -17,6 +17,9 @@ from bellwire.keys.store import KeyStore
 class StoreVault:
     """A `node.classical.Vault` over a key store.
 
+    What a block erases is gone from the store's tables at once, and from its log with the next
+    `tend`: to empty the log takes several syncs, and a session is waited for.
+
     Args:
         store: Opened, with a pre-placed authentication key in it.
         source: Where this node's key comes from.
@@ -32,6 +35,7 @@ class StoreVault:
         self._source = source
         self._clock = clock
         self.refilled_bits = 0
+        self._in_log = False
         self.released: Callable[[int], Awaitable[None]] | None = None
 
     async def mac_key(self) -> Secret:
@@ -56,7 +60,8 @@ class StoreVault:
         keys, contact = self._store.authentication_keys(), self._store.first_contact()
         assert contact is not None
         signed = contact.method is ContactMethod.SIGNED
-        pads = self._store.burn(block)
+        self._in_log = True
+        pads = self._store.burn(block, zeroise=False)
         return BlockAuthentication(
             hash_keys={side: keys.hash_key(side) for side in Side},
             received_pads={side: pads.pad(side, TagPurpose.RECEIVED) for side in Side},
@@ -94,7 +99,8 @@ class StoreVault:
 
     async def release(self, block: int) -> None:
         """The peer keeps it too: it may be used."""
-        ready = await asyncio.to_thread(self._store.mark_ready, block)
+        self._in_log = True
+        ready = await asyncio.to_thread(self._store.mark_ready, block, zeroise=False)
         self.refilled_bits += ready.refill_bits
         if self.released is not None and ready.units:
             await self.released(block)
@@ -102,3 +108,18 @@ class StoreVault:
     async def discard(self, block: int) -> None:
         """The peer does not keep it and never will."""
         await asyncio.to_thread(self._store.discard, block)
+
+    async def tend(self) -> None:
+        """What is due every second: what blocks erased goes from the log, too.
+
+        Raises:
+            StoreError: it could not be emptied; it is tried again the next time.
+        """
+        if not self._in_log:
+            return
+        self._in_log = False  # before: what is erased meanwhile is for the next time
+        try:
+            await asyncio.to_thread(self._store.zeroise)
+        except BaseException:
+            self._in_log = True
+            raise

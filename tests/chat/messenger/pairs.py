@@ -13,16 +13,18 @@ from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.views import Alert, Event, Line
+from bellwire.chat.store.person import Person
 
 T = TypeVar("T")
 PATIENCE_S = 60.0
 
 
 class User:
-    """A messenger and what it has told."""
+    """A messenger, its person's store, and what it has told."""
 
-    def __init__(self, messenger: Messenger) -> None:
+    def __init__(self, messenger: Messenger, person: Person) -> None:
         self.messenger = messenger
+        self.person = person
         self.queue = messenger.subscribe()
         self.events: list[Event] = []
 
@@ -71,7 +73,7 @@ async def user(folder: Path, name: str, relay: str, server: Server | None) -> As
     site = None if server is None else Site(server, server.sae)
     try:
         async with Messenger(person, Setup(name, relay, site)) as messenger:
-            yield User(messenger)
+            yield User(messenger, person)
     finally:
         await asyncio.to_thread(person.close)
 

@@ -1,20 +1,29 @@
-"""Two messengers, a relay that is killed, people who restart, Eve who comes and goes."""
+"""Two messengers over a bad wire, a relay and people that are killed, Eve who comes and goes."""
 
 import asyncio
 import contextlib
 import random
+import sqlite3
+import traceback
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tests.chat.messenger.pairs import User, reachable, until, user
 from tests.chat.messenger.servers import Link, Server
 from tests.chat.relay.running import Process
+from tests.chat.relay.wire import Wire
 
 from bellwire.chat.messenger.views import AlertKind, LineState, Mode
+from bellwire.chat.store.person import Person
 
 NAMES = ("alice", "bob")
 AHEAD = 40
 """Messages that may be under way."""
+
+DEAD = "the process has died"
+FAULTY = 0.005
+"""Share of delivered payloads that the wire loses, repeats, or has others overtake."""
 
 
 class EngineProof:
@@ -30,6 +39,7 @@ class EngineProof:
         self._open: dict[str, contextlib.AsyncExitStack] = {}
         self._found: list[str] = []
         self._relay: Process
+        self._wire = Wire(lambda: self._relay.port, drawn, FAULTY)
 
     @property
     def said(self) -> int:
@@ -37,13 +47,22 @@ class EngineProof:
 
     async def run(self, messages: int, faults: int) -> None:
         """Say so many, with so many faults of each kind among them."""
-        kinds = {"kill": self._kill, "restart": self._restart, "eve": self._eve, "mode": self._mode}
+        kinds = {
+            "kill": self._kill,
+            "crash": self._crash,
+            "restart": self._restart,
+            "cut": self._wire.cut,
+            "eve": self._eve,
+            "mode": self._mode,
+        }
         plan: dict[int, list[str]] = {}
         for kind in kinds:
             for place in self._drawn.sample(range(1, messages), faults):
                 plan.setdefault(place, []).append(kind)
+        asyncio.get_running_loop().set_exception_handler(self._unheard)
         self._relay = await asyncio.to_thread(Process, self._folder / "relay")
         try:
+            await self._open_wire()
             await self._meet()
             for place in range(messages):
                 await self._say(self._drawn.choice(NAMES))
@@ -57,12 +76,24 @@ class EngineProof:
             await self._all_came()
             await self._check()
         finally:
-            for stack in self._open.values():
+            for stack in reversed(self._open.values()):
                 await stack.aclose()
+            self.happened += self._wire.happened
             await asyncio.to_thread(self._relay.stop)
 
     def faults(self) -> list[str]:
         return self._found
+
+    def _unheard(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a task ended with that nobody waits for: right only where its person has died."""
+        error = context.get("exception")
+        told = context["message"] if error is None else "".join(traceback.format_exception(error))
+        if DEAD not in told:
+            self._found.append(told)
+
+    async def _open_wire(self) -> None:
+        self._open["wire"] = contextlib.AsyncExitStack()
+        await self._open["wire"].enter_async_context(self._wire)
 
     async def _meet(self) -> None:
         for name in NAMES:
@@ -75,8 +106,7 @@ class EngineProof:
     async def _enter(self, name: str) -> None:
         stack = contextlib.AsyncExitStack()
         server = Server(self.link, f"app-{name}")
-        url = self._relay.url
-        entered = user(self._folder / name, name.title(), url, server)
+        entered = user(self._folder / name, name.title(), self._wire.url, server)
         self._users[name] = await stack.enter_async_context(entered)
         self._open[name] = stack
 
@@ -90,6 +120,13 @@ class EngineProof:
         self._relay.kill()
         port = self._relay.port
         self._relay = await asyncio.to_thread(Process, self._folder / "relay", port)
+
+    async def _crash(self) -> None:
+        """A person's process dies: what it has under way never reaches the disk."""
+        name = self._drawn.choice(NAMES)
+        await asyncio.to_thread(die, self._users[name].person)
+        await self._open.pop(name).aclose()
+        await self._enter(name)
 
     async def _restart(self) -> None:
         name = self._drawn.choice(NAMES)
@@ -128,9 +165,28 @@ class EngineProof:
             if sorted(texts) != sorted(self._texts[other]):
                 self._found.append(f"{name} has {len(texts)}, not what {other} said")
             again = self.happened["pads that were lost"] = self.link.lost
-            if not again and texts != self._texts[other]:
+            swapped = self._wire.happened["swapped"]
+            if not (again or swapped) and texts != self._texts[other]:
                 self._found.append(f"{name} has what {other} said in another order")
             if any(each.kind is AlertKind.UNSHOWN for each in one.alerts()) and not again:
                 self._found.append(f"{name} was told of something that is not authentic")
             if any(each.state is LineState.DELETED for each in lines):
                 self._found.append(f"{name} lost words")
+
+
+class _Dead:
+    """A database's connection after its process has died."""
+
+    def execute(self, *_: object) -> None:
+        raise sqlite3.OperationalError(DEAD)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def die(person: Person) -> None:
+    """As `kill -9` leaves a person's store: transactions that are under way come to nothing."""
+    database = person._database
+    real, database._connection = database._connection, _Dead()  # type: ignore[assignment]
+    with database._one_at_a_time:  # whoever is inside fails at the latest when it commits
+        real.close()
