@@ -66,6 +66,7 @@ COMMANDS: dict[str, Entry] = {
     "guard": Entry("bellwire.cli.guard", "Packets pass while the link is well, in the kernel."),
     "ledger": Entry("bellwire.cli.ledger", "Keep a log that nobody can rewrite unnoticed."),
     "log": Entry("bellwire.cli.log", "Check what a transparency log says, offline."),
+    "witness": Entry("bellwire.cli.witness", "Cosign logs of others, if nothing was rewritten."),
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),
     "bench": Entry("bellwire.cli.bench", "Measure this machine beside named alternatives."),

@@ -69,9 +69,9 @@ def trusted(
             "expected --key or --policy, which say what log is trusted",
             hint="The log's operator publishes its key; a file cannot vouch for itself.",
         )
-    witnesses = [each for text in witness or () for each in _keys(text)]
+    witnesses = [each for text in witness or () for each in keys_of(text)]
     least = len(witnesses) if quorum is None else quorum
-    return of_witnesses([each for text in key for each in _keys(text)], witnesses, least)
+    return of_witnesses([each for text in key for each in keys_of(text)], witnesses, least)
 
 
 def read(path: Path, limit: int) -> bytes:
@@ -90,7 +90,7 @@ def read(path: Path, limit: int) -> bytes:
     return data
 
 
-def _keys(text: str) -> "list[VerifierKey]":
+def keys_of(text: str) -> "list[VerifierKey]":
     """One key, or those of a file: a line each, empty ones and those with # passed over."""
     from bellwire.ledger.errors import VerifierKeyUnusable
     from bellwire.ledger.verifier_keys import parse_vkey

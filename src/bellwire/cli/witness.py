@@ -1,0 +1,131 @@
+"""`bellwire witness`: cosigns checkpoints of other people's logs, if nothing was rewritten."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bellwire.cli import output
+from bellwire.cli.addresses import parse_address
+from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
+
+if TYPE_CHECKING:
+    from bellwire.node.settings import Settings
+
+app = typer.Typer(add_completion=False)
+
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="What the witness is called, once and for ever, as witness.example/w1.",
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    name: NameOption = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="VKEY|FILE",
+            help="Verifier key of a log to follow, or a file of such; again for more.",
+        ),
+    ] = None,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+    ] = "127.0.0.1:8481",
+    second: Annotated[
+        Path | None,
+        typer.Option(
+            "--second",
+            metavar="DIR",
+            file_okay=False,
+            help="Keep a copy of the state there, on another disk: a state that was put back is "
+            "then noticed.",
+        ),
+    ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+    key_protection: ProtectionOption = None,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Follow logs, and cosign each checkpoint that is consistent with the one before.
+
+    The first line on standard output is a JSON document that says where it listens, and its keys.
+    It runs until it is told to stop.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    import asyncio
+
+    from bellwire.base.errors import UsageError
+    from bellwire.cli.log.trust import keys_of
+    from bellwire.node import logs
+    from bellwire.node.witness import WitnessOptions, run_witness
+
+    if not log:
+        raise UsageError("expected --log with the key of a log to follow, got none")
+    settings, folder = _place(state, config)
+    logs.setup(settings.log.level, settings.log.format)
+    options = WitnessOptions(
+        folder=folder,
+        name=name,
+        logs=tuple(key for each in log for key in keys_of(each)),
+        listen=parse_address(listen),
+        second=second,
+        protection=protection_of(settings, key_protection, folder),
+        with_parent=with_parent,
+    )
+    asyncio.run(run_witness(options, output.emit))
+
+
+@app.command()
+def key(
+    name: NameOption = None,
+    key_protection: ProtectionOption = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show the witness's verifier keys, and make them the first time."""
+    from bellwire.node.witness import witness_keys
+
+    settings, folder = _place(state, config)
+    signers = witness_keys(folder, name, protection_of(settings, key_protection, folder))
+    keys = [str(each.verifier) for each in signers]
+    if json:
+        output.emit({"name": signers[0].verifier.name, "keys": keys})
+        return
+    for each in keys:
+        output.stdout().print(each, markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def protect(
+    to: ToOption = None,
+    key_protection: ProtectionOption = None,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Wrap the key of a witness that is stopped under another key, or say how it rests."""
+    from bellwire.cli.protection import protect as wrap
+    from bellwire.node.witness import WITNESS_KEY
+
+    settings, folder = _place(state, config)
+    wrap(settings, folder, WITNESS_KEY, key_protection, to, json=json)
+
+
+def _place(state: Path | None, config: Path | None) -> "tuple[Settings, Path]":
+    from bellwire.node.settings import load
+
+    settings = load(config, {"state": {"dir": state}})
+    return settings, settings.state.dir / "witness"

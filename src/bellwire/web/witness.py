@@ -1,0 +1,86 @@
+"""The door of a witness: `POST /add-checkpoint`, in the words and codes of tlog-witness.
+
+Source: C2SP tlog-witness, "add-checkpoint".
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from bellwire.base.errors import BellwireError
+from bellwire.base.private import PathUnusable
+from bellwire.ledger.errors import CheckpointUntrusted, ConsistencyMismatch
+from bellwire.ledger.witness.errors import (
+    HistorySplit,
+    LogUnknown,
+    OldSizeDiffers,
+    SubmissionMalformed,
+    WitnessRolledBack,
+    WitnessStateDamaged,
+)
+from bellwire.ledger.witness.submission import MAX_SUBMISSION_BYTES
+from bellwire.ledger.witness.witness import Witness
+from bellwire.web.api import Answered
+from bellwire.web.errors import RequestRefused
+from bellwire.web.reader import Asked
+from bellwire.web.requests import split_target
+from bellwire.web.settings import DoorLimits
+
+WITNESS_LIMITS: Final = DoorLimits(
+    head_bytes=16 << 10,
+    body_bytes=MAX_SUBMISSION_BYTES,
+    connections=200,
+    connections_per_caller=64,
+)
+"""Of a witness: logs are few, and each asks once for each of its checkpoints."""
+
+PATH: Final = b"/add-checkpoint"
+LINES: Final = b"content-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n"
+SIZE: Final = b"content-type: text/x.tlog.size\r\ncache-control: no-store\r\n"
+_CODES: Final[dict[type[BellwireError], int]] = {
+    SubmissionMalformed: 400,
+    CheckpointUntrusted: 403,
+    LogUnknown: 404,
+    ConsistencyMismatch: 422,
+    WitnessRolledBack: 503,
+    WitnessStateDamaged: 503,
+    PathUnusable: 503,
+}
+log = structlog.get_logger()
+
+
+class WitnessDoor:
+    """Answers logs; an `api.Handler`."""
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+
+    async def answer(self, asked: Asked, address: str) -> Answered:
+        """Cosign what is asked, or say why not.
+
+        Raises:
+            RequestRefused: no cosignature.
+        """
+        path, _ = split_target(asked.target)
+        if path != PATH:
+            raise RequestRefused(404, "expected POST /add-checkpoint, got another path")
+        if asked.verb != b"POST":
+            raise RequestRefused(405, "expected POST", headers=[("allow", "POST")])
+        try:
+            # A thread: what is decided waits for the disk.
+            lines = await asyncio.to_thread(self._witness.add_checkpoint, asked.body)
+        except OldSizeDiffers as error:
+            return Answered(b"%d\n" % error.size, 409, SIZE)
+        except HistorySplit as error:
+            log.warning("log has two histories", reason=str(error), address=address)
+            return Answered(b"%d\n" % error.size, 409, SIZE)
+        except BellwireError as error:
+            code = _CODES.get(type(error), 500)
+            if code in {422, 500, 503}:
+                log.warning("checkpoint not cosigned", reason=str(error), address=address)
+            raise RequestRefused(code, str(error) if code < 500 else _UNABLE) from error
+        return Answered(lines.encode(), kind=LINES)
+
+
+_UNABLE: Final = "the witness cannot cosign now; its operator's log says why"
