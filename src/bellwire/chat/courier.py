@@ -85,12 +85,13 @@ class Route:
 class Book:
     """All routes, by the fingerprints of contacts, invitations, and boxes for everybody.
 
-    Of the latter two, mailbox to right.
+    Of the latter two, mailbox to right. Those of `closing` serve nobody any more.
     """
 
     routes: Mapping[bytes, Route]
     invitations: Mapping[bytes, bytes] = field(default_factory=dict)
     standing: Mapping[bytes, bytes] = field(default_factory=dict)
+    closing: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +325,22 @@ class Courier:
             if mailbox not in opened:
                 await self._open_one(line, mailbox, right)
         old = {each for route in self._book.routes.values() for each in route.old}
-        for mailbox in opened - set(wanted) - old:
-            with contextlib.suppress(RelayRefused):  # it is closed already
-                await line.close_mailbox(mailbox)
+        for mailbox in (opened - old | self._book.closing) - set(wanted):
+            await self._close_one(line, mailbox)
         return set(wanted) | (opened & old)
+
+    async def _close_one(self, line: RelayClient, mailbox: bytes) -> None:
+        try:
+            await line.close_mailbox(mailbox)
+        except RelayRefused as error:
+            if error.reason != Reason.NO_MAILBOX:
+                return  # on the next line once more
+
+        def done() -> None:
+            with self._person.working() as work:
+                work.closing.done(mailbox)
+
+        await asyncio.to_thread(done)
 
     async def _open_one(self, line: RelayClient, mailbox: bytes, right: bytes) -> None:
         try:

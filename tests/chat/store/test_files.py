@@ -266,8 +266,8 @@ def test_a_folder_that_cannot_be_written_gets_nothing_and_the_file_stays(
     data, file_id = attach(two, tmp_path)
     two.settle()
     (tmp_path / "file").write_text("no folder")
-    for folder in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(AttachmentUnusable, match="expected to write into"):
+    for folder in (tmp_path / "missing" / "folder", tmp_path / "file"):
+        with pytest.raises(AttachmentUnusable, match="expected"):
             save(two.bob, two.ids["alice"], file_id, folder)
     (tmp_path / "link").symlink_to(tmp_path / "file")
     out = tmp_path / "out"

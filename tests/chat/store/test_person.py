@@ -23,6 +23,7 @@ from bellwire.chat.errors import (
 )
 from bellwire.chat.store.messages import State
 from bellwire.chat.store.person import Person
+from bellwire.chat.store.schema import SCHEMAS
 from bellwire.crypto.kek.errors import KekRefused
 from bellwire.crypto.kek.given import Given
 from bellwire.crypto.kek.passphrase import Passphrase
@@ -479,7 +480,7 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     open_person(tmp_path / "other").close()
     for name in ("key.wrapped", "keks"):
         (tmp_path / "other" / name).rename(folder / name)
-    with pytest.raises(StoreCorrupt, match="version 5"):
+    with pytest.raises(StoreCorrupt, match=f"version {len(SCHEMAS)}"):
         open_person(folder)
 
 

@@ -216,4 +216,5 @@ class Hearing(Looking):
             }
             boxes = {each.mailbox: each.right for each in work.routes.invitations(self._now())}
             standing = {each.mailbox: each.right for each in work.standing.all(self._now())}
-        return Book(routes, boxes, standing)
+            closing = frozenset(work.closing.all())
+        return Book(routes, boxes, standing, closing)

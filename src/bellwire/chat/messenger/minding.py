@@ -97,11 +97,12 @@ class Minding(Hearing):
         )
 
     async def _rotate(self) -> None:
-        """Draw mailboxes anew that are old, and tell the contacts."""
+        """Draw mailboxes anew that are old, and tell the contacts; close what has expired."""
 
         def rotate() -> bool:
-            now, any_old = self._now(), False
+            now = self._now()
             with self._person.working() as work:
+                any_old = work.routes.expire(now) | work.standing.expire(now)
                 for contact, route in work.routes.all().items():
                     if now - route.drawn_at < ROTATE_AFTER_S or route.card is None:
                         continue

@@ -12,10 +12,14 @@ import msgspec
 
 from bellwire.chat.card import Card
 from bellwire.chat.relay.frames import MAILBOX_BYTES, RIGHT_BYTES
+from bellwire.chat.store.closing import Closing
 from bellwire.chat.store.database import Database
 
 INVITATION_S: Final = 30 * 86_400
 """How long an invitation holds: as long as the prekeys in it."""
+
+MAX_OLD: Final = 8
+"""Earlier mailboxes of one contact that are listened to."""
 
 _TABLE: Final = "routes"
 _INVITATIONS: Final = "invitations"
@@ -61,6 +65,7 @@ class Routes:
     def __init__(self, cursor: sqlite3.Cursor, database: Database) -> None:
         self._cursor = cursor
         self._database = database
+        self._closing = Closing(cursor)
 
     def all(self) -> dict[bytes, KeptRoute]:
         """By the fingerprints of contacts."""
@@ -93,14 +98,17 @@ class Routes:
         self.put(contact, msgspec.structs.replace(route, card=card))
 
     def forget(self, contact: bytes) -> None:
-        """There is no way between us any more: our mailbox is closed."""
+        """There is no way between us any more: our mailboxes are closed."""
+        route = self.get(contact)
+        if route is not None:
+            self._closing.add(each.mailbox for each in (route.box, *route.old))
         self._cursor.execute("DELETE FROM routes WHERE contact = ?", (contact,))
 
     def rotate(self, contact: bytes, now: float) -> Box:
         """Draw a new mailbox for somebody; the one before is listened to until this one is used."""
         route = self.ensure(contact, now)
         fresh = Box.draw()
-        old = (route.box, *route.old)[:8]
+        old = self._kept((route.box, *route.old))
         self.put(contact, msgspec.structs.replace(route, box=fresh, drawn_at=int(now), old=old))
         return fresh
 
@@ -109,6 +117,7 @@ class Routes:
         route = self.get(contact)
         if route is None or route.box.mailbox != mailbox or not route.old:
             return False
+        self._closing.add(each.mailbox for each in route.old)
         self.put(contact, msgspec.structs.replace(route, old=()))
         return True
 
@@ -126,12 +135,20 @@ class Routes:
 
     def invitations(self, now: float) -> list[Box]:
         """Those that hold."""
-        self._cursor.execute("DELETE FROM invitations WHERE not_after <= ?", (int(now),))
+        self.expire(now)
         rows = self._cursor.execute("SELECT mailbox, sealed FROM invitations").fetchall()
         return [
             Box(mailbox, self._database.open(_INVITATIONS, mailbox, sealed).reveal())
             for mailbox, sealed in rows
         ]
+
+    def expire(self, now: float) -> bool:
+        """Invitations whose time has passed are over, and their mailboxes closed; if any were."""
+        rows = self._cursor.execute(
+            "DELETE FROM invitations WHERE not_after <= ? RETURNING mailbox", (int(now),)
+        ).fetchall()
+        self._closing.add(mailbox for (mailbox,) in rows)
+        return bool(rows)
 
     def accept(self, mailbox: bytes, contact: bytes, now: float) -> bool:
         """An invitation was used by somebody: it is theirs now; False if it is none."""
@@ -145,8 +162,14 @@ class Routes:
         if route is None:
             self.put(contact, KeptRoute(box, int(now)))
         else:  # we know each other already: what comes there is theirs, too
-            self.put(contact, msgspec.structs.replace(route, old=(box, *route.old)[:8]))
+            old = self._kept((box, *route.old))
+            self.put(contact, msgspec.structs.replace(route, old=old))
         return True
+
+    def _kept(self, old: tuple[Box, ...]) -> tuple[Box, ...]:
+        """As many earlier mailboxes as are listened to; those before them are closed."""
+        self._closing.add(each.mailbox for each in old[MAX_OLD:])
+        return old[:MAX_OLD]
 
     def _open(self, contact: bytes, sealed: bytes) -> KeptRoute:
         value = self._database.open(_TABLE, contact, sealed).reveal()

@@ -86,10 +86,14 @@ CREATE TABLE chunks (
     file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE, number INTEGER NOT NULL,
     sealed BLOB NOT NULL, PRIMARY KEY (file, number));
 """,
+    """
+CREATE TABLE closing (mailbox BLOB PRIMARY KEY) WITHOUT ROWID;
+DELETE FROM about WHERE name = 'fingerprint of the relay';
+""",
 )
 """What each version adds to the one before; `PRAGMA user_version` counts them.
 
 2: modes of conversations, pads for one message, and what waits. 3: what was sealed stays, with the
 ids of its pads, until the other side has it. 4: a box for everybody, and who waits or is blocked.
-5: attachments.
+5: attachments. 6: mailboxes to close; one pin of the relay, that of `Relays`.
 """

@@ -9,6 +9,7 @@ have their card, unless they are given up at once for the rubbish that comes the
 import sqlite3
 from typing import Final
 
+from bellwire.chat.store.closing import Closing
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.routes import Box
 
@@ -25,6 +26,7 @@ class Standing:
     def __init__(self, cursor: sqlite3.Cursor, database: Database) -> None:
         self._cursor = cursor
         self._database = database
+        self._closing = Closing(cursor)
 
     def current(self) -> tuple[Box, int] | None:
         """The box whose card is shown, and when it was drawn, in seconds since the epoch."""
@@ -50,22 +52,34 @@ class Standing:
         self._cursor.execute(
             "INSERT INTO standing VALUES (?, ?, NULL, ?)", (box.mailbox, int(now), sealed)
         )
-        self._cursor.execute(
-            "DELETE FROM standing WHERE not_after IS NOT NULL AND mailbox NOT IN (SELECT mailbox"
+        self._drop(
+            "not_after IS NOT NULL AND mailbox NOT IN (SELECT mailbox"
             " FROM standing WHERE not_after IS NOT NULL ORDER BY not_after DESC LIMIT ?)",
-            (MAX_OLD,),
+            MAX_OLD,
         )
         return box
 
     def give_up(self) -> None:
         """Have none, and listen to none."""
-        self._cursor.execute("DELETE FROM standing")
+        self._drop("?", 1)
 
     def all(self, now: float) -> list[Box]:
         """Those that are listened to."""
-        self._cursor.execute("DELETE FROM standing WHERE not_after <= ?", (int(now),))
+        self.expire(now)
         rows = self._cursor.execute("SELECT mailbox, sealed FROM standing").fetchall()
         return [self._open(mailbox, sealed) for mailbox, sealed in rows]
+
+    def expire(self, now: float) -> bool:
+        """Those whose time has passed are closed; whether any were."""
+        return self._drop("not_after <= ?", int(now))
+
+    def _drop(self, which: str, value: int) -> bool:
+        rows = self._cursor.execute(
+            f"DELETE FROM standing WHERE {which} RETURNING mailbox",  # noqa: S608
+            (value,),
+        ).fetchall()
+        self._closing.add(mailbox for (mailbox,) in rows)
+        return bool(rows)
 
     def has(self, mailbox: bytes) -> bool:
         """Whether a mailbox is one of them."""

@@ -12,6 +12,7 @@ from bellwire.chat.errors import ContactUnknown
 from bellwire.chat.pads import OVERHEAD_BYTES, Policy
 from bellwire.chat.session import Protection, seal_message, together
 from bellwire.chat.store.carrying import carry, keep_file
+from bellwire.chat.store.closing import Closing
 from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.files import Files
@@ -64,6 +65,7 @@ class Work:
         self.offers = Offers(cursor, database)
         self.held = Held(cursor)
         self.standing = Standing(cursor, database)
+        self.closing = Closing(cursor)
         self.strangers = Strangers(cursor)
         self._shelves: dict[bytes, PadShelf] = {}
         self._files = files
