@@ -206,11 +206,13 @@ async def _guard(
 
     from bellwire.base.lifetime import until_stopped
     from bellwire.base.memory import settle_memory
+    from bellwire.guard.turns import take_turns_soon
 
     stop = asyncio.create_task(until_stopped(with_parent=with_parent))
     guarding = asyncio.create_task(guard.run())
     await asyncio.sleep(0)
     settle_memory()
+    take_turns_soon()
     output.emit(about)
     reporting = None if reporter is None else asyncio.create_task(reporter.run(lambda: guard.state))
     try:
