@@ -68,7 +68,7 @@ def test_no_figure_is_cut_off_however_narrow_the_terminal(
 
 def test_an_unknown_bench_is_wrong_usage_and_names_those_that_exist() -> None:
     with pytest.raises(
-        bench.UnknownBench, match="link, distill, keys, channel, chat, guard, got 'nope'"
+        bench.UnknownBench, match="keys, channel, chat, guard, ledger, got 'nope'"
     ) as error:
         bench.command(["distill", "nope"])
     assert error.value.exit_code == 2

@@ -22,6 +22,7 @@ BENCHES = {
     "channel": "bellwire.bench.channel",
     "chat": "bellwire.bench.chat.figures",
     "guard": "bellwire.bench.guard",
+    "ledger": "bellwire.bench.ledger",
 }
 """Name on the command line → module with `run(quick: bool = False) -> list[Figure]`."""
 
