@@ -99,13 +99,19 @@ def message(
         return Content.assemble(*parts)
     under = protection(line, by_session=by_session)
     if under:
-        parts.append((f"  {under}", "$text-warning" if under == "AES only" else "$text-success"))
+        colour = "$text-warning" if under == "AES only" else "$text-success"
+        parts.append((f"  {_unbroken(under)}", colour))
     if line.ours:
         bad = line.state in KEPT_BACK
-        parts.append((f"  {STATES[line.state]}", _BAD if bad else "dim"))
+        parts.append((f"  {_unbroken(STATES[line.state])}", _BAD if bad else "dim"))
         if line.state is LineState.NOT_SENT and line.why:
             parts.append((f": {harmless(line.why)}", "dim"))
     return Content.assemble(*parts)
+
+
+def _unbroken(said: str) -> str:
+    """What stays on one row."""
+    return said.replace(" ", "\u00a0")
 
 
 def contact(entry: Conversation, *, is_open: bool, is_here: bool, width: int) -> Content:
