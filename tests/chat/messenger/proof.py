@@ -22,6 +22,9 @@ AHEAD = 40
 """Messages that may be under way."""
 
 DEAD = "the process has died"
+SETTLED_WITHIN_S = 300.0
+"""After which what has not come is lost: everything is tried again within seconds."""
+
 FAULTY = 0.005
 """Share of delivered payloads that the wire loses, repeats, or has others overtake."""
 
@@ -153,7 +156,8 @@ class EngineProof:
                         await one.messenger.resend(peer, each.message_id)
                 return all(each.state in reached for each in lines if each.ours)
 
-            await until(settled)
+            async with asyncio.timeout(SETTLED_WITHIN_S):  # else one of them was lost
+                await until(settled)
 
     async def _check(self) -> None:
         for name, other in (("alice", "bob"), ("bob", "alice")):
