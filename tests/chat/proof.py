@@ -41,6 +41,10 @@ class Proof:
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
 
     @property
+    def _url(self) -> str:
+        return self._relay.url
+
+    @property
     def said(self) -> int:
         return sum(map(len, self._texts.values()))
 
@@ -107,7 +111,7 @@ class Proof:
         courier = Courier(
             self._two.people[name],
             account(20 + ours),
-            self._relay.url,
+            self._url,
             lambda: Book(routes),
             tell,
             now=self._now,
