@@ -34,6 +34,14 @@ def nats_server() -> Iterator[NatsServer]:
 
 
 @pytest.fixture
+def database(server: Server) -> str:
+    """The URL of a database with nothing in it: processes make their schemas in it."""
+    name = f"relays{next(_numbers)}"
+    server.sql(f"CREATE DATABASE {name} OWNER keys")
+    return server.url.replace("/keys?", f"/{name}?")
+
+
+@pytest.fixture
 def places(server: Server) -> tuple[ServerPlace, ServerPlace]:
     """Where a relay and its accounts are, with nothing in it yet."""
     name = f"relay{next(_numbers)}"

@@ -79,11 +79,11 @@ def test_what_failed_is_said_to_have_failed_and_is_there_once_when_it_comes_agai
 
 
 def test_over_a_server_and_relays_that_are_killed_nothing_is_lost_and_all_is_in_order(
-    server: Server, nats_server: NatsServer, tmp_path: Path
+    server: Server, database: str, nats_server: NatsServer, tmp_path: Path
 ) -> None:
     """One relay, PostgreSQL and the other relay; people go to whichever relay answers."""
     drawn = random.Random(4)
-    shared = ("--store", server.url, "--nats", nats_server.address)
+    shared = ("--store", database, "--nats", nats_server.address)
     relays = [Process(tmp_path / str(number), 0, *shared) for number in range(2)]
     port = relays[0].port
     urls = [each.url for each in relays]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tests.chat.proof import Proof
 from tests.chat.relay.running import Process, run
-from tests.keys.postgres.server import Server
 from tests.network.conftest import NatsServer
 
 
@@ -90,9 +89,9 @@ class Balanced(Proof):
 
 
 def test_of_two_relays_behind_one_address_one_is_killed_and_nothing_is_lost_or_shown_twice(
-    server: Server, nats_server: NatsServer, tmp_path: Path
+    database: str, nats_server: NatsServer, tmp_path: Path
 ) -> None:
-    shared = ("--store", server.url, "--nats", nats_server.address)
+    shared = ("--store", database, "--nats", nats_server.address)
     proof = Balanced(tmp_path, random.Random(8), 3000, *shared)
     run(proof.run(messages=60, faults=1), 150)
     assert proof.faults() == []
