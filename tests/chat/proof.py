@@ -13,7 +13,7 @@ from bellwire.base.clock import Clock
 from bellwire.chat.content import ContentKind
 from bellwire.chat.courier import Book, Courier, LineState, Route, Told, Unshown
 from bellwire.chat.errors import Replayed
-from bellwire.chat.store.person import Received
+from bellwire.chat.store.receiving import Received
 
 NAMES = ("alice", "bob")
 

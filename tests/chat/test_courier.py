@@ -23,7 +23,7 @@ from bellwire.base.secret import Secret
 from bellwire.chat.courier import Book, Courier, Missing, Route, Told, Unshown
 from bellwire.chat.errors import PayloadMalformed, Replayed
 from bellwire.chat.relay.store import StoreLimits
-from bellwire.chat.store.person import Received
+from bellwire.chat.store.receiving import Received
 
 ALICES, BOBS = account(21), account(22)
 

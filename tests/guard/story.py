@@ -32,7 +32,7 @@ from bellwire.chat.content import ContentKind
 from bellwire.chat.courier import Book, Courier, Route
 from bellwire.chat.courier import Told as Came
 from bellwire.chat.relay.operator import RelayOperator
-from bellwire.chat.store.person import Received
+from bellwire.chat.store.receiving import Received
 from bellwire.keys.delivery import DeliveryClient
 from bellwire.keys.status import StatusView
 

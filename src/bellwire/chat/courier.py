@@ -37,7 +37,8 @@ from bellwire.chat.reaching import LOCKED, Reaching
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.frames import MAX_TTL_S, Deliver, Reason
 from bellwire.chat.store.pads import NewPad
-from bellwire.chat.store.person import Person, Received
+from bellwire.chat.store.person import Person
+from bellwire.chat.store.receiving import Received
 from bellwire.chat.store.strangers import MAX_HELD as MAX_HELD_OF_STRANGER
 from bellwire.chat.store.work import TTL_S, receipt
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
 from bellwire.chat.pads import Policy
-from bellwire.chat.store.person import Person, Received
+from bellwire.chat.store.person import Person
+from bellwire.chat.store.receiving import Received
 from bellwire.crypto.kek.key_file import KeyFiles
 
 NOW = 1_800_000_000.0

@@ -11,7 +11,7 @@ from bellwire.chat.content import Content, ContentKind
 from bellwire.chat.errors import PadMissing
 from bellwire.chat.store.messages import Entry, State
 from bellwire.chat.store.pads import NewPad
-from bellwire.chat.store.person import Received
+from bellwire.chat.store.receiving import Received
 from bellwire.chat.store.waiting import MAX_TRIES
 from bellwire.chat.store.work import receipt
 

@@ -39,7 +39,8 @@ from bellwire.chat.messenger.views import (
     LineChanged,
     TypingChanged,
 )
-from bellwire.chat.store.person import Person, Received
+from bellwire.chat.store.person import Person
+from bellwire.chat.store.receiving import Received
 
 TYPING_FOR_S: Final = 6.0
 """Somebody who said so types that long, unless a message comes."""

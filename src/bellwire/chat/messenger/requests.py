@@ -25,7 +25,8 @@ from bellwire.chat.messenger.views import (
     RequestsChanged,
 )
 from bellwire.chat.pads import Policy
-from bellwire.chat.store.person import Person, Received
+from bellwire.chat.store.person import Person
+from bellwire.chat.store.receiving import Received
 from bellwire.chat.store.strangers import MAX_MESSAGES
 from bellwire.chat.store.work import Work, receipt
 

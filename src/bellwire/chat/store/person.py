@@ -10,62 +10,31 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
-from bellwire.chat.errors import ChatMisuse, MessageRefused, OpeningRefused, StrangerRefused
+from bellwire.chat.errors import ChatMisuse, MessageRefused, OpeningRefused
 from bellwire.chat.identity import SEED_BYTES, Identity, IdentityPublic
-from bellwire.chat.opening import accept, begin, opening_id
+from bellwire.chat.opening import begin
 from bellwire.chat.pads import Policy
 from bellwire.chat.prekeys import Bundle
-from bellwire.chat.session import (
-    Opened,
-    Protection,
-    Session,
-    open_message,
-    session_of,
-)
-from bellwire.chat.store.carrying import ATTACHING, ask
+from bellwire.chat.store.carrying import ask
 from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.files import Files, FileState
 from bellwire.chat.store.history import History
 from bellwire.chat.store.messages import Entry, State
 from bellwire.chat.store.pads import NewPad, PadFiles, erase_served
-from bellwire.chat.store.parts import gather
 from bellwire.chat.store.prekeys import PrekeyRing
+from bellwire.chat.store.receiving import Received, kept_session, take_in
 from bellwire.chat.store.relays import Relays
 from bellwire.chat.store.work import NO_PROTECTION, Outgoing, Work, receipt
 from bellwire.crypto.kek.source import KekSource
 
 _READ_AT_ONCE: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What a payload turned out to be.
-
-    Attributes:
-        contact: From whom.
-        content: The whole content; None while parts of it are missing, or if it was refused.
-        protection: What it was protected by.
-        is_new: Whether it changed what is shown.
-        refused: Whether our policy refused it for want of pad; it is then not shown.
-        stranger: Whether they wait to be accepted.
-        standing: Whether it came to the box for everybody.
-    """
-
-    contact: bytes
-    content: Content | None
-    protection: Protection
-    is_new: bool
-    refused: bool
-    stranger: bool = False
-    standing: bool = False
 
 
 class Person:
@@ -376,37 +345,13 @@ class Person:
             MessageRefused, OpeningRefused: it is not shown, and nothing was changed.
         """
         with self.working() as work:
-            kept = self._kept_session(work, payload, contact)
-            standing = mailbox is not None and work.standing.has(mailbox)
-            if kept is None:
-                session = self._welcome(work, payload, now, contact, standing=standing)
-                number = work.sessions.add(session)
-            else:
-                number, session = kept
-            shelf = work.shelf(session.peer)
-            if made is not None:
-                shelf.lend(made, ours=False)
-                work.keep_record(session.peer, made)
-            opened = open_message(session, payload, shelf)
-            shelf.take(opened.spent)
-            shelf.keep_lent()
-            if held is not None:
-                work.held.remove(held)
-            for pad_id in opened.protection.pad_ids:
-                shelf.used(pad_id)
-            work.sessions.update(number, opened.session)
-            work.sessions.heard(number)
-            if mailbox is not None and work.routes.accept(mailbox, session.peer, now):
-                work.strangers.accept(session.peer)  # we gave the link to them
-            taken = self._take(work, work.contacts.get(session.peer), opened, now)
-            stranger = work.strangers.has(session.peer)
-        return replace(taken, stranger=stranger, standing=standing)
+            return take_in(work, self.identity, payload, now, contact, mailbox, made, held)
 
     def sender_of(self, payload: bytes) -> bytes | None:
         """Of whose session a payload is, by its outside; None if it begins one, or is of none."""
         try:
             with self.working() as work:
-                kept = self._kept_session(work, payload, None)
+                kept = kept_session(work, payload, None)
         except (MessageRefused, OpeningRefused):
             return None
         return None if kept is None else kept[1].peer
@@ -438,60 +383,3 @@ class Person:
             work.waiting.forget_deleted()
             work.files.forget_deleted()
         return gone
-
-    def _kept_session(
-        self, work: Work, payload: bytes, contact: bytes | None
-    ) -> tuple[int, Session] | None:
-        """Row and state of the session that a payload is of; None if it begins one."""
-        known = opening_id(payload)
-        if known is None:
-            kept = work.sessions.of(contact)
-            found = session_of(payload, [session for _, session in kept])
-            return next((number, session) for number, session in kept if session is found)
-        begun = work.sessions.begun_by(known)
-        seen = "SELECT 1 FROM openings WHERE opening_id = ?"
-        if begun is None and work.cursor.execute(seen, (known,)).fetchone():
-            raise OpeningRefused("expected an opening that was not here before, got one again")
-        return begun
-
-    def _welcome(
-        self, work: Work, payload: bytes, now: float, contact: bytes | None, *, standing: bool
-    ) -> Session:
-        """The session that somebody begins with us."""
-        ring = PrekeyRing(work.cursor, self._database, self.identity)
-        accepted = accept(self.identity, payload, lambda each: ring.find(each, now))
-        if contact not in {None, accepted.peer.fingerprint}:
-            raise OpeningRefused("expected an opening of the contact whose mailbox it came to")
-        peer = accepted.peer.fingerprint
-        if work.strangers.is_blocked(peer):
-            raise OpeningRefused("expected an opening of somebody who is heard, got a blocked one")
-        if accepted.one_time is not None:
-            ring.destroy(accepted.one_time)
-        ring.remember_opening(accepted.session.opening_id, now)
-        is_known = work.contacts.knows(peer)
-        work.contacts.meet(accepted.peer)
-        if standing and not is_known:
-            work.strangers.admit(peer, now)
-        return accepted.session
-
-    def _take(self, work: Work, known: Contact, opened: Opened, now: float) -> Received:
-        """Do what an authentic message says, and answer that it came."""
-        content, protection = opened.content, opened.protection
-        padded = content.kind.is_padded
-        stranger = work.strangers.has(known.contact)
-        if content.kind in {ContentKind.TEXT, ContentKind.REPLY}:
-            work.strangers.check_room(known.contact)
-        if stranger and content.kind in ATTACHING:
-            raise StrangerRefused("expected words before they are accepted, got an attachment")
-        if padded and known.policy is Policy.REQUIRE and not protection.is_one_time:
-            if not stranger:
-                work.seal(known, receipt(ContentKind.REFUSED, [content.content_id], now))
-            return Received(known.contact, None, protection, is_new=False, refused=True)
-        gathered = gather(work.cursor, self._database, known.contact, content, protection)
-        if gathered is None:
-            return Received(known.contact, None, protection, is_new=False, refused=False)
-        whole, protection = gathered
-        is_new = work.apply(known, whole, protection, now, ours=False)
-        if padded and not stranger:
-            work.seal(known, receipt(ContentKind.DELIVERED, [whole.content_id], now))
-        return Received(known.contact, whole, protection, is_new=is_new, refused=False)
