@@ -86,7 +86,7 @@ def _writing(folder: Path, size: _Size) -> list[Figure]:
 
 def _proving(folder: Path, size: _Size) -> list[Figure]:
     """Proofs in a small log and in a large one, and what the large one takes of memory."""
-    store = LogStore(folder / "large")
+    store = LogStore(folder / f"log-of-{size.entries}")
     try:
         append = _appender(store)
         first, small = 1, 0.0
