@@ -16,6 +16,7 @@ from bellwire.chat.content import (
 from bellwire.chat.errors import ChatMisuse, ContentMalformed
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
+VIEW = bytes(36)
 
 
 def content(kind: ContentKind, text: bytes = b"", **more: object) -> Content:
@@ -25,8 +26,12 @@ def content(kind: ContentKind, text: bytes = b"", **more: object) -> Content:
 EACH = [
     content(ContentKind.TEXT, "Grüße 🔑".encode()),
     content(ContentKind.TEXT, b"soon gone", timer_s=60),
-    content(ContentKind.TEXT, b"to all", group=OTHER),
-    content(ContentKind.REPLY, b"yes", target=OTHER, group=ID),
+    content(ContentKind.TEXT, b"to all", group=OTHER, view=VIEW),
+    content(ContentKind.REPLY, b"yes", target=OTHER, group=ID, view=VIEW),
+    content(ContentKind.ROSTER, b"who is in", group=ID),
+    content(ContentKind.ROSTER_ASK, bytes(4), group=ID),
+    content(ContentKind.INTRODUCTION, b"a link", group=ID),
+    content(ContentKind.LEFT, bytes(4), group=ID),
     content(ContentKind.EDIT, b"", target=OTHER),
     content(ContentKind.DELETE, target=OTHER),
     content(ContentKind.TIMER, timer_s=0),
@@ -70,7 +75,14 @@ def test_a_content_is_read_as_it_was_written(each: Content) -> None:
         (ContentKind.STOP, b"a", {"target": OTHER}),
         (ContentKind.FILE_KEY, bytes(72 + 256), {}),
         (ContentKind.TYPING, b"a", {}),
-        (ContentKind.TEXT, b"a", {"group": b""}),
+        (ContentKind.TEXT, b"a", {"group": b"", "view": VIEW}),
+        (ContentKind.TEXT, b"a", {"group": OTHER}),
+        (ContentKind.TEXT, b"a", {"view": VIEW}),
+        (ContentKind.TEXT, b"a", {"group": OTHER, "view": VIEW[1:]}),
+        (ContentKind.DELIVERED, ID, {"group": OTHER}),
+        (ContentKind.ROSTER, b"a", {}),
+        (ContentKind.ROSTER, b"a", {"group": OTHER, "view": VIEW}),
+        (ContentKind.LEFT, b"a", {"group": OTHER}),
         (ContentKind.TEXT, b"a", {"part": 2, "parts": 2}),
         (ContentKind.TEXT, b"a", {"parts": 12}),
         (ContentKind.READ, ID, {"parts": 2}),
@@ -122,7 +134,7 @@ def test_a_character_may_lie_across_two_parts() -> None:
 
 def test_parts_that_are_not_all_of_one_text_do_not_come_together() -> None:
     parts = split(content(ContentKind.TEXT, b"x" * (2 * PART_BYTES)))
-    others = split(content(ContentKind.TEXT, b"x" * (2 * PART_BYTES), group=OTHER))
+    others = split(content(ContentKind.TEXT, b"x" * (2 * PART_BYTES), group=OTHER, view=VIEW))
     for wrong in ([parts[0]], [parts[0], parts[0]], [parts[0], others[1]]):
         with pytest.raises(ContentMalformed):
             join(wrong)

@@ -15,6 +15,9 @@ from typing import Final
 from bellwire.chat.errors import ChatMisuse, ContentMalformed
 
 ID_BYTES: Final = 16
+VIEW_BYTES: Final = 36
+"""Number and hash of a group's roster: by which of them its author took the group."""
+
 PART_BYTES: Final = 6144
 """Text of one part: with everything else it fits the largest payload, also that of an opening."""
 
@@ -48,6 +51,10 @@ class ContentKind(IntEnum):
     FILE has a file with its name, FILE_KEY the key of one that comes in chunks. Of the one that the
     message `target` has, CHUNK is a chunk; ASK names those that are wanted, or none once all are
     here; STOP ends it.
+
+    Of a group (`chat.roster`): ROSTER is who is in it, ROSTER_ASK has the number of the newest one
+    that the asker knows, INTRODUCTION is a contact link from one member to another, LEFT says by
+    the same number that its sender is in it no more.
     """
 
     TEXT = 1
@@ -68,6 +75,10 @@ class ContentKind(IntEnum):
     CHUNK = 24
     ASK = 25
     STOP = 26
+    ROSTER = 27
+    ROSTER_ASK = 28
+    INTRODUCTION = 29
+    LEFT = 30
 
     @property
     def is_padded(self) -> bool:
@@ -85,8 +96,25 @@ _NEEDS_TARGET: Final = frozenset(
         ContentKind.STOP,
     }
 )
+OF_GROUPS: Final = frozenset(
+    {
+        ContentKind.ROSTER,
+        ContentKind.ROSTER_ASK,
+        ContentKind.INTRODUCTION,
+        ContentKind.LEFT,
+    }
+)
+"""What is said about a group, not in it."""
+
 _HAS_PARTS: Final = frozenset(
-    {ContentKind.TEXT, ContentKind.REPLY, ContentKind.EDIT, ContentKind.FILE}
+    {
+        ContentKind.TEXT,
+        ContentKind.REPLY,
+        ContentKind.EDIT,
+        ContentKind.FILE,
+        ContentKind.ROSTER,
+        ContentKind.INTRODUCTION,
+    }
 )
 _HAS_WORDS: Final = frozenset({ContentKind.TEXT, ContentKind.REPLY, ContentKind.EDIT})
 _HAS_IDS: Final = frozenset(
@@ -96,6 +124,17 @@ _HAS_NOTHING: Final = frozenset(
     {ContentKind.DELETE, ContentKind.TIMER, ContentKind.TYPING, ContentKind.STOP}
 )
 
+_NUMBERED: Final = frozenset({ContentKind.ROSTER_ASK, ContentKind.LEFT})
+_MAY_HAVE_TIMER: Final = frozenset(
+    {
+        ContentKind.TEXT,
+        ContentKind.REPLY,
+        ContentKind.EDIT,
+        ContentKind.FILE,
+        ContentKind.FILE_KEY,
+        ContentKind.TIMER,
+    }
+)
 _LIMITS: Final = {
     ContentKind.FILE: 1 + MAX_NAME_BYTES + MAX_PADDED_BYTES,
     ContentKind.FILE_KEY: 72 + MAX_NAME_BYTES,
@@ -118,6 +157,7 @@ class Content:
         timer_s: After how many seconds the message disappears, once read.
         part: Which part this is, from 0.
         parts: Of how many.
+        view: Of what is said in a group: number 4 ‖ hash 32 of the roster that its author went by.
 
     Raises:
         ChatMisuse: something is out of its bounds, or does not go with the kind.
@@ -132,6 +172,7 @@ class Content:
     timer_s: int | None = None
     part: int = 0
     parts: int = 1
+    view: bytes | None = None
 
     def __post_init__(self) -> None:
         fault = _fault(self)
@@ -148,9 +189,10 @@ class Content:
             | (self.target is not None) << 1
             | (self.timer_s is not None) << 2
             | (self.parts > 1) << 3
+            | (self.view is not None) << 4
         )
         head = _HEAD.pack(self.kind, flags, self.content_id, self.sent_ms)
-        head += (self.group or b"") + (self.target or b"")
+        head += (self.group or b"") + (self.view or b"") + (self.target or b"")
         if self.timer_s is not None:
             head += _TIMER.pack(self.timer_s)
         return head + (_PART.pack(self.part, self.parts) if self.parts > 1 else b"")
@@ -165,10 +207,12 @@ def decode(head: bytes, text: bytes) -> Content:
     try:
         kind, flags, content_id, sent_ms = _HEAD.unpack_from(head)
         at = _HEAD.size
-        group = target = timer_s = None
+        group = view = target = timer_s = None
         part, parts = 0, 1
         if flags & 1:
             group, at = head[at : at + ID_BYTES], at + ID_BYTES
+        if flags & 16:
+            view, at = head[at : at + VIEW_BYTES], at + VIEW_BYTES
         if flags & 2:
             target, at = head[at : at + ID_BYTES], at + ID_BYTES
         if flags & 4:
@@ -178,7 +222,7 @@ def decode(head: bytes, text: bytes) -> Content:
             part, parts = _PART.unpack_from(head, at)
             at += _PART.size
         content = Content(
-            ContentKind(kind), content_id, sent_ms, text, group, target, timer_s, part, parts
+            ContentKind(kind), content_id, sent_ms, text, group, target, timer_s, part, parts, view
         )
     except (struct.error, ValueError, ChatMisuse) as error:
         raise ContentMalformed("expected a content of this version, got another") from error
@@ -270,7 +314,15 @@ def _fault(content: Content) -> str | None:
         == (content.target is not None),
         "a timer of at most a year": 0 <= (content.timer_s or 0) <= MAX_TIMER_S,
         "a timer where words are, or are to come": content.timer_s is None
-        or kind in _HAS_PARTS | {ContentKind.TIMER, ContentKind.FILE_KEY},
+        or kind in _MAY_HAVE_TIMER,
+        "a group where one is meant": (kind not in OF_GROUPS or content.group is not None)
+        and (content.group is None or kind in OF_GROUPS or kind.is_padded),
+        f"a roster's number and hash, {VIEW_BYTES} bytes, with what is said in a group": (
+            content.view is not None
+        )
+        == (content.group is not None and kind.is_padded)
+        and len(content.view or bytes(VIEW_BYTES)) == VIEW_BYTES,
+        "a roster's number": kind not in _NUMBERED or len(text) == 4,
         "a timer": kind is not ContentKind.TIMER or content.timer_s is not None,
         f"part of 1 to {MAX_PARTS}": 0 <= content.part < content.parts <= MAX_PARTS,
         "one part where there are no words": content.parts == 1 or kind in _HAS_PARTS,

@@ -22,6 +22,7 @@ from typing import Final
 
 from bellwire.chat.content import ContentKind
 from bellwire.chat.errors import (
+    GroupRefused,
     MessageRefused,
     OpeningRefused,
     PadMissing,
@@ -467,12 +468,13 @@ class Courier:
 
     def _refuse(self, contact: bytes | None, error: MessageRefused | OpeningRefused) -> Unshown:
         """It is not shown; who sent it is told, where the message itself says which it was."""
-        if contact is not None and isinstance(error, PadMissing | PadSpent) and error.content_id:
-            kind, ids = ContentKind.REFUSED, [error.content_id]
+        named = isinstance(error, PadMissing | PadSpent | GroupRefused) and error.content_id
+        if contact is not None and named:
+            kind, ids = ContentKind.REFUSED, [named]
             if isinstance(error, PadMissing):
-                kind, ids = ContentKind.PAD_LOST, [error.content_id, error.pad_id]
+                kind, ids = ContentKind.PAD_LOST, [named, error.pad_id]
             with self._person.working() as work:
-                if not work.strangers.has(contact):
+                if work.sessions.of(contact) and not work.strangers.has(contact):
                     work.seal(work.contacts.get(contact), receipt(kind, ids, self._now()))
         return Unshown(error, contact)
 

@@ -5,6 +5,7 @@ BellwireError
 │   ├── ChatMisuse            our own call: out of order, too long, malformed
 │   ├── AttachmentUnusable    a file cannot be attached, or an attachment cannot be saved
 │   ├── ContactUnknown        nobody of that fingerprint is known, or no session is there yet
+│   ├── GroupUnusable         a group cannot be made or changed so, or not by us
 │   ├── HistoryUnusable       a file of history cannot be written or read, or is too large
 │   ├── HomeUnusable          a person of this machine is not there, or has a file that is none
 │   ├── MoveRefused           a relay cannot move there; it is where it was
@@ -34,6 +35,7 @@ BellwireError
         ├── PadMissing        it names a pad that is not here (yet); `pad_id` is which
         ├── PadSpent          it names bytes of a pad that served before
         ├── StrangerRefused   of somebody who is not accepted, and more than is kept of such
+        ├── GroupRefused      of somebody who is not in the group, or a roster that is not its own
         └── ContentMalformed  authentic, and not what this version understands
 
 No message of these errors carries a byte of a key, a pad or a text.
@@ -48,6 +50,10 @@ class ChatMisuse(UsageError):
 
 class AttachmentUnusable(UsageError):
     """A file cannot be attached, or an attachment is not here or cannot be written there."""
+
+
+class GroupUnusable(UsageError):
+    """A group cannot be made, changed or written to so, or not by us; nothing was changed."""
 
 
 class ContactUnknown(UsageError):
@@ -221,6 +227,18 @@ class PadSpent(MessageRefused):
 
 class StrangerRefused(MessageRefused):
     """Somebody who was not accepted yet, or is one too many, says more than is kept of such."""
+
+
+class GroupRefused(MessageRefused):
+    """What came names a group that its author is not in, or a roster that its admin did not sign.
+
+    Attributes:
+        content_id: Of the message; None where its author is not to be told.
+    """
+
+    def __init__(self, why: str, content_id: bytes | None = None) -> None:
+        super().__init__(why)
+        self.content_id = content_id
 
 
 class ContentMalformed(MessageRefused):

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from bellwire.base.errors import UsageError
+from bellwire.cli import chat_groups
 from bellwire.cli.chat_files import path_of, to_save
 from bellwire.cli.chat_place import Lab
 from bellwire.cli.chat_requests import ACTS
@@ -103,6 +104,7 @@ class Commands:
                 policy=each.policy.value,
                 verified=each.verified,
                 reachable=each.reachable,
+                members=each.members,
             )
 
     async def _to(self, name: str) -> None:
@@ -125,8 +127,16 @@ class Commands:
         await self._plain.messenger.rename(await self._plain.partner(), name)
         self._plain.answer(f"they are {note_words(name)} now", name=name)
 
+    async def _group(self, rest: str) -> None:
+        # A new one needs no conversation to be chosen.
+        to = b"" if rest.split(" ", 1)[0] == "new" else await self._plain.partner()
+        done = await chat_groups.run(self._plain.messenger, to, rest)
+        if done.opened is not None:
+            self._plain.to = done.opened
+        self._plain.answer(done.words, **done.told)
+
     async def _verify(self, said: str) -> None:
-        contact = await self._plain.partner()
+        contact = chat_groups.one_person(await self._plain.partner())
         messenger = self._plain.messenger
         if said in {"yes", "no"}:
             await messenger.set_verified(contact, verified=said == "yes")
@@ -225,7 +235,8 @@ class Commands:
 
         if word not in {each.value for each in Mode}:
             raise UsageError("expected /mode pool or /mode fresh")
-        await self._plain.messenger.set_mode(await self._plain.partner(), Mode(word))
+        contact = chat_groups.one_person(await self._plain.partner())
+        await self._plain.messenger.set_mode(contact, Mode(word))
         self._plain.answer(f"mode {word}")
 
     async def _policy(self, word: str) -> None:
@@ -233,7 +244,8 @@ class Commands:
 
         if word not in {each.value for each in Policy}:
             raise UsageError("expected /policy require, /policy prefer or /policy off")
-        await self._plain.messenger.set_policy(await self._plain.partner(), Policy(word))
+        contact = chat_groups.one_person(await self._plain.partner())
+        await self._plain.messenger.set_policy(contact, Policy(word))
         self._plain.answer(f"policy {word}")
 
     async def _timer(self, word: str) -> None:

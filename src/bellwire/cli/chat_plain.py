@@ -107,7 +107,7 @@ class Plain:
         if len(found) != 1:
             there = ", ".join(self._names[each.contact] for each in found) or "nobody"
             raise UsageError(
-                f"expected one person to write to, got {note_words(there)}",
+                f"expected one person or group to write to, got {note_words(there)}",
                 hint="/contacts lists them, /to NAME chooses, /add LINK or @HANDLE adds one.",
             )
         return found[0].contact
@@ -132,9 +132,9 @@ class Plain:
         for each in await self.conversations():
             if each.is_notes:
                 continue
-            if self.choices.mode is not None:
+            if self.choices.mode is not None and not each.is_group:
                 await self.messenger.set_mode(each.contact, Mode(self.choices.mode))
-            if self.choices.policy is not None:
+            if self.choices.policy is not None and not each.is_group:
                 await self.messenger.set_policy(each.contact, Policy(self.choices.policy))
             if each.unread:
                 lines = await self.messenger.history(each.contact, limit=max(100, each.unread))
@@ -177,7 +177,7 @@ class Plain:
             case LineChanged(line, _) if self.choices.json:
                 self._print("", document("state", line, await self._name(line.contact)))
             case LineChanged(line, False) if not line.ours:
-                name = await self._name(line.contact)
+                name = line.author_name or await self._name(line.contact)
                 words = "took a message back" if not line.text else "changed a message:"
                 self.note(f"{name} {words} {line.text}".rstrip())
             case AttachmentChanged(line) if self.choices.json:

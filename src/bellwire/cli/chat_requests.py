@@ -54,7 +54,8 @@ async def block(messenger: "Messenger", which: str) -> str:
         known = [
             each
             for each in await messenger.contacts()
-            if not each.is_notes and each.name.casefold() == which.removeprefix("@").casefold()
+            if not (each.is_notes or each.is_group)
+            and each.name.casefold() == which.removeprefix("@").casefold()
         ]
         if len(known) != 1:
             raise

@@ -20,11 +20,30 @@ def note_words(text: str) -> str:
 def line_words(line: "Line", name: str, records: "list[SessionRecord]") -> str:
     """A message, as one line."""
     clock = time.strftime("%H:%M", time.localtime(line.sent_ms / 1000))
-    who = "you" if line.ours else note_words(name)
+    who = "you" if line.ours else note_words(line.author_name or name)
+    if line.author is not None or line.copies:
+        who += f" in {note_words(name)}"
     text = "(taken back)" if line.state.value == "deleted" else file_words(line)
     edited = ", edited" if line.edited else ""
-    state = f", {line.state.value}" if line.ours else ""
+    state = f", {state_words(line)}" if line.ours else ""
     return f"{clock} {who}: {text}  [{protection_words(line, records)}{edited}{state}]"
+
+
+def state_words(line: "Line") -> str:
+    """How far a line of ours has come; in a group, with how many, and with whom not."""
+    if not line.copies or line.state.value == "deleted":
+        return line.state.value
+    count = len(line.copies)
+    reached = [each.state.value for each in line.copies]
+    read = reached.count("read")
+    said = [f"delivered {read + reached.count('delivered')} of {count}"]
+    if read:
+        said.append(f"read {read} of {count}")
+    for state in ("not sent", "refused", "waiting"):
+        names = [note_words(each.name) for each in line.copies if each.state.value == state]
+        if names:
+            said.append(f"{state}: {', '.join(names)}")
+    return ", ".join(said)
 
 
 def file_words(line: "Line") -> str:
@@ -70,8 +89,20 @@ def protection_words(line: "Line", records: "list[SessionRecord]") -> str:
 
 
 def document(event: str, line: "Line", name: str) -> dict[str, Any]:
-    """A message as JSON."""
+    """A message as JSON; of one in a group, `name` and `contact` are the group's."""
     protection = line.protection
+    of_group = {"author": line.author_name, "author_id": line.author.hex()} if line.author else {}
+    copies = [
+        {
+            "name": each.name,
+            "contact": each.member.hex(),
+            "state": each.state.value,
+            "why": each.why,
+            "pad": each.protection.pad_source,
+            "pad_bytes": each.protection.pad_bytes,
+        }
+        for each in line.copies
+    ]
     return {
         "event": event,
         "name": name,
@@ -86,6 +117,8 @@ def document(event: str, line: "Line", name: str) -> dict[str, Any]:
         "edited": line.edited,
         "pad": protection.pad_source,
         "pad_bytes": protection.pad_bytes,
+        **of_group,
+        **({"copies": copies} if copies else {}),
         **file_document(line),
     }
 
@@ -122,6 +155,9 @@ def conversation_words(each: "Conversation") -> str:
     said.append("verified" if each.verified else "not verified")
     if not each.reachable:
         said.append("not reachable yet")
+    if each.is_group:
+        who = f"group of {each.members}" if each.is_in else "group that you are not in any more"
+        said.insert(0, who)
     return f"{note_words(each.name)}: {', '.join(said)}"
 
 

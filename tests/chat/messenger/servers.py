@@ -22,6 +22,7 @@ class Link:
 
     Attributes:
         eve: Whether sessions are aborted.
+        eve_at: The SAE with which sessions are aborted.
         down: The SAE whose server does not answer.
         loses: Keys that are lost when they are fetched next.
         pieces: Bytes of the pieces in which the stock lies: no key is longer; None: one piece.
@@ -31,6 +32,7 @@ class Link:
     def __init__(self, stock_bytes: int = 1 << 20, seed: int = 1) -> None:
         self.stock = stock_bytes
         self.eve = False
+        self.eve_at = ""
         self.down = ""
         self.loses = 0
         self.pieces: int | None = None
@@ -42,7 +44,7 @@ class Link:
         self.sessions = 0
 
     def record(self, session: str, master: str, slave: str, bits: int) -> SessionRecord:
-        eve = self.eve
+        eve = self.eve or self.eve_at in {master, slave}
         made = SessionRecord(
             session, master, slave, "simulated", 1e9, "abort" if eve else "accept",
             "chsh below limit" if eve else None, None, 150_000, 150_000, 33_000, 100_000,
@@ -79,7 +81,7 @@ class Server:
         self.link.sessions += 1
         session = str(uuid.UUID(bytes=self.link.drawn.randbytes(16)))
         record = self.link.record(session, self.sae, slave, bits)
-        if self.link.eve:
+        if not record.accepted:
             raise SessionAborted(record)
         pad = self.link.drawn.randbytes(bits // 8)
         self.link.given.append(pad)

@@ -41,7 +41,13 @@ Progress = Callable[[int, int], None]
 
 
 def take_in(
-    person: Person, contact: bytes, path: Path, now_ms: int, progress: Progress | None = None
+    person: Person,
+    contact: bytes,
+    path: Path,
+    now_ms: int,
+    progress: Progress | None = None,
+    *,
+    file_id: bytes | None = None,
 ) -> Content:
     """The message that attaches a file; a large one's chunks are in the store then.
 
@@ -51,6 +57,7 @@ def take_in(
         path: The file.
         now_ms: Milliseconds since the epoch.
         progress: Is told how much of a large one is in the store.
+        file_id: Of the message; None: a random one.
 
     Raises:
         AttachmentUnusable: it cannot be read, is no plain file, is too large, or changes meanwhile;
@@ -69,7 +76,7 @@ def take_in(
                 raise AttachmentUnusable(
                     f"expected a file of at most {MAX_FILE_BYTES:,} bytes, got {found.st_size:,}"
                 )
-            name, file_id = path.name or "attachment", os.urandom(ID_BYTES)
+            name, file_id = path.name or "attachment", file_id or os.urandom(ID_BYTES)
             if found.st_size <= MAX_PADDED_BYTES:
                 data = file.read(MAX_PADDED_BYTES + 1)
                 if len(data) != found.st_size:

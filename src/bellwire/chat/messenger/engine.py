@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -31,11 +32,13 @@ from bellwire.chat.messenger.views import (
     Safety,
 )
 from bellwire.chat.pads import Policy
+from bellwire.chat.roster import draw_id
 from bellwire.chat.safety import check_scanned, safety_code, safety_number
+from bellwire.chat.store import fanning
 from bellwire.chat.store.contacts import NOTES
-from bellwire.chat.store.messages import State
+from bellwire.chat.store.messages import FILES, State
 from bellwire.chat.store.person import Person
-from bellwire.chat.store.work import NO_PROTECTION
+from bellwire.chat.store.work import NO_PROTECTION, SAID
 from bellwire.chat.transfer.giving import Given, give
 
 TYPING_EVERY_S: Final = 3.0
@@ -47,6 +50,7 @@ class Messenger(Minding):
 
     Attributes:
         requests: Strangers who have written, to accept or decline.
+        groups: To make, change and leave; their conversations are like all others.
         account: Our handle at our relay, if we have one, and whom we find there.
 
     Args:
@@ -63,6 +67,7 @@ class Messenger(Minding):
 
     async def __aenter__(self) -> Self:
         await self._do(self._begin)
+        await self.groups.begin()
         self._spawn(self._courier.run())
         self._spawn(self._tell_of())
         self._spawn(self.account.run())
@@ -94,6 +99,7 @@ class Messenger(Minding):
 
         Raises:
             ContactUnknown: nobody of that fingerprint.
+            GroupUnusable: we are not in that group, or nobody else is.
             ChatMisuse: it is empty or too long.
         """
         return await self._say(contact, self._content(ContentKind.TEXT, _words(text)))
@@ -113,11 +119,16 @@ class Messenger(Minding):
 
         Raises:
             ContactUnknown: nobody of that fingerprint.
+            GroupUnusable: we are not in that group, or nobody else is.
             AttachmentUnusable: it cannot be read, or is too large; nothing was said.
         """
         if contact == self._me:
             raise AttachmentUnusable("expected somebody else to attach a file for, got ourselves")
-        content = await self._do(take_in, self._person, contact, path, self._now_ms(), progress)
+        keeper, file_id = contact, None
+        if await self._is_group(contact):
+            keeper, file_id = self._me, draw_id(contact, self._me)
+        take = partial(take_in, self._person, keeper, path, self._now_ms(), file_id=file_id)
+        content = await self._do(take, progress)
         return await self._say(contact, content)
 
     async def save(self, contact: bytes, message_id: bytes, place: Path) -> Path:
@@ -128,9 +139,10 @@ class Messenger(Minding):
         Raises:
             AttachmentUnusable: it is not here (yet), or the place cannot be written.
         """
-        path = await self._do(save, self._person, contact, message_id, place)
         line = await self.line(contact, message_id, ours=False)
-        self._tell(AttachmentChanged(line))
+        author = line.author or contact
+        path = await self._do(save, self._person, author, message_id, place)
+        self._tell(AttachmentChanged(await self.line(contact, message_id, ours=False)))
         return path
 
     async def edit(self, contact: bytes, target: bytes, text: str) -> None:
@@ -146,11 +158,13 @@ class Messenger(Minding):
         await self._also(contact, content)
 
     async def delete(self, contact: bytes, target: bytes) -> None:
-        """Take back what we said, for both; what was not sent yet is not sent.
+        """Take back what we said, for all; what was not sent yet is not sent.
 
         What another device of ours said is forgotten here alone.
         """
         brought = (await self.line(contact, target)).brought
+        kind = ContentKind.DELETE
+        content = Content(kind, os.urandom(ID_BYTES), self._now_ms(), target=target)
 
         def take_back() -> bool:
             with self._person.working() as work:
@@ -162,9 +176,7 @@ class Messenger(Minding):
                     return False
                 return work.history.delete(contact, target, ours=True)
 
-        if not await self._do(take_back):
-            kind = ContentKind.DELETE
-            content = Content(kind, os.urandom(ID_BYTES), self._now_ms(), target=target)
+        if len(contact) == ID_BYTES or not await self._do(take_back):
             await self._also(contact, content)
         else:
             self._sending.go(contact)
@@ -177,20 +189,23 @@ class Messenger(Minding):
             MessageUnknown: we did not say it.
         """
 
-        def again() -> None:
+        def again() -> list[bytes]:
             with self._person.working() as work:
                 entry = work.history.entry(contact, message_id, ours=True)
-                if entry is None:
+                copies = [entry] if entry else work.history.copies(contact, message_id)
+                if not copies:
                     raise MessageUnknown("expected a message of ours, got another id")
-                if entry.brought:
+                if entry is not None and entry.brought:
                     raise _elsewhere()
-                if entry.state is State.REFUSED:
-                    work.waiting.again(contact, message_id)
-                if work.waiting.get(contact, message_id) is not None:
-                    work.history.wait(contact, message_id)
+                for each in copies:
+                    if each.state is State.REFUSED:
+                        work.waiting.again(each.contact, message_id)
+                    if work.waiting.get(each.contact, message_id) is not None:
+                        work.history.wait(each.contact, message_id)
+            return [each.contact for each in copies]
 
-        await self._do(again)
-        self._sending.go(contact)
+        for each in await self._do(again):
+            self._sending.go(each)
         return await self.line(contact, message_id)
 
     async def mark_read(self, contact: bytes) -> None:
@@ -212,8 +227,8 @@ class Messenger(Minding):
     async def typing(self, contact: bytes) -> None:
         """Say that we type: at most each `TYPING_EVERY_S`, and only while there is a line."""
         before = self._typed.get(contact, 0.0)
-        if contact == self._me or not self._status.sending:
-            return
+        if contact == self._me or len(contact) == ID_BYTES or not self._status.sending:
+            return  # in a group it would be a message for each member
         if time.monotonic() - before < TYPING_EVERY_S:
             return
         self._typed[contact] = time.monotonic()
@@ -256,7 +271,10 @@ class Messenger(Minding):
         await self._also(contact, content)
 
     async def rename(self, contact: bytes, name: str) -> None:
-        """Call somebody otherwise; ContactUnknown, ChatMisuse."""
+        """Call somebody otherwise, or a group, for all; ContactUnknown, ChatMisuse."""
+        if await self._is_group(contact):
+            await self.groups.rename(contact, name)
+            return
 
         def choose() -> None:
             with self._person.working() as work:
@@ -329,12 +347,17 @@ class Messenger(Minding):
         await self._do(begin)
         await self._courier.reroute()
         self._tell(ConversationChanged(known.contact))
-        self._sending.go(known.contact)
+        await self.groups.met(known.contact)
         return await self.conversation(known.contact)
 
     async def safety(self, contact: bytes) -> Safety:
         """What we and somebody compare; ContactUnknown."""
-        await self.conversation(contact)
+
+        def check() -> None:
+            with self._person.working() as work:
+                work.contacts.get(contact)
+
+        await self._do(check)
         return Safety(safety_number(self._me, contact), safety_code(self._me, contact))
 
     async def set_verified(self, contact: bytes, *, verified: bool) -> None:
@@ -372,12 +395,43 @@ class Messenger(Minding):
         with self._person.working() as work:
             return sorted({*work.held.contacts(), *work.offers.contacts()})
 
-    async def _say(self, contact: bytes, content: Content) -> Line:
+    async def _is_group(self, conversation: bytes) -> bool:
+        """Whether a conversation is that of a group; GroupUnusable if it is, and we are not in."""
+
+        def look() -> bool:
+            with self._person.working() as work:
+                if work.groups.get(conversation) is None:
+                    return False
+                fanning.others_in(work, self._me, conversation)
+                return True
+
+        return await self._do(look)
+
+    async def _out(self, contact: bytes, content: Content) -> Content:
+        """Have a content go to whom it is for; as it goes."""
         if contact == self._me:
             await self._do(self._note, content)
+        elif len(contact) == ID_BYTES:
+            content, members = await self._do(self._fan_out, contact, content)
+            for each in members:
+                self._sending.go(each)
         else:
             await self._do(self._person.say, contact, content)
             self._sending.go(contact)
+        return content
+
+    def _fan_out(self, group: bytes, content: Content) -> tuple[Content, list[bytes]]:
+        with self._person.working() as work:
+            kept = fanning.member_of(work, self._me, group)
+            content = replace(content, group=group, view=kept.roster.view)
+            if content.kind not in FILES:
+                content = replace(content, content_id=draw_id(group, self._me))
+            if content.kind in SAID:
+                content = replace(content, timer_s=kept.timer_s or None)
+            return content, fanning.say(work, self._me, content)
+
+    async def _say(self, contact: bytes, content: Content) -> Line:
+        content = await self._out(contact, content)
         said = await self.line(contact, content.content_id)
         self._tell(LineChanged(said, is_new=True))
         return said
@@ -390,11 +444,7 @@ class Messenger(Minding):
 
     async def _also(self, contact: bytes, content: Content) -> None:
         """Say something about what was said."""
-        if contact == self._me:
-            await self._do(self._note, content)
-        else:
-            await self._do(self._person.say, contact, content)
-            self._sending.go(contact)
+        await self._out(contact, content)
         if content.target is not None:
             await self._changed(contact, content.target)
         self._tell(ConversationChanged(contact))

@@ -27,8 +27,9 @@ from bellwire.chat.courier import (
 from bellwire.chat.errors import MessageUnknown, Replayed
 from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.fetching import Fetching
+from bellwire.chat.messenger.groups import Groups, Links
 from bellwire.chat.messenger.looking import Looking, Setup
-from bellwire.chat.messenger.requests import Requests, Ties, card_content
+from bellwire.chat.messenger.requests import Requests, Ties, card_content, told_apart
 from bellwire.chat.messenger.sending import Sending, aborted_words
 from bellwire.chat.messenger.supply import Supply
 from bellwire.chat.messenger.views import (
@@ -78,6 +79,17 @@ class Hearing(Looking):
                 now=now,
             ),
         )
+        self.groups = Groups(
+            person,
+            Links(
+                card=self._card,
+                reroute=self._courier.reroute,
+                go=self._sending.go,
+                wake=self._courier.wake,
+                tell=self._tell,
+                now=now,
+            ),
+        )
         self.account = Account(
             person,
             setup.relay,
@@ -114,7 +126,10 @@ class Hearing(Looking):
             else:
                 if told.standing:
                     await self.requests.answer(told.contact)
-                await self._received(told)
+                if not await self.groups.came(told):
+                    await self._received(told)
+                for each in told.released:
+                    await self._received(each)
 
     async def _received(self, told: Received) -> None:  # noqa: PLR0912 - a case for each
         contact, content = told.contact, told.content
@@ -137,9 +152,7 @@ class Hearing(Looking):
                 for at in range(0, len(text), ID_BYTES):
                     await self._changed(contact, text[at : at + ID_BYTES])
                 if content.kind is ContentKind.REFUSED and told.is_new:
-                    name = (await self.conversation(contact)).name
-                    words = f"{name} did not take a message: it came without the pad they require"
-                    self._tell(Alert(AlertKind.REFUSED, contact, words))
+                    await self._refused(contact, text[:ID_BYTES])
             case ContentKind.PAD_LOST:
                 await self._changed(contact, text[:ID_BYTES])
                 self._sending.go(contact)
@@ -152,7 +165,20 @@ class Hearing(Looking):
                 self._fetching.want(contact)
             case ContentKind.ABORTED:
                 self._spawn(self._warned(contact, text[:ID_BYTES]))
-        self._tell(ConversationChanged(contact))
+        self._tell(ConversationChanged(content.group or contact))
+
+    async def _refused(self, contact: bytes, message_id: bytes) -> None:
+        """The other side does not show a message of ours."""
+        name = (await self.conversation(contact)).name
+        with contextlib.suppress(MessageUnknown):
+            place = (await self.line(contact, message_id)).contact
+            why = (
+                "it came without the pad they require"
+                if place == contact
+                else "by their roster of the group, or for want of pad"
+            )
+            words = f"{name} did not take a message: {why}"
+            self._tell(Alert(AlertKind.REFUSED, place, words))
 
     async def _carried(self, contact: bytes, file_id: bytes) -> None:
         """An attachment, of theirs or ours, has come on."""
@@ -168,14 +194,16 @@ class Hearing(Looking):
                 known, route = work.contacts.get(contact), work.routes.get(contact)
                 stranger = known.name == contact.hex()[:16]
                 if stranger and route is not None and route.card is not None:
-                    known = work.contacts.keep(route.card.name, known.identity)
+                    told = told_apart(work, route.card.name, contact)
+                    known = work.contacts.keep(told, known.identity)
                 return known.name, stranger
 
         called, is_new = await self._do(name)
         await self._courier.reroute()
-        self._sending.go(contact)
+        group = await self.groups.met(contact)
         if is_new:
-            words = f"{called} has used your contact link; compare safety numbers with them"
+            how = "has used your contact link" if group is None else f"and you are in {group!r}"
+            words = f"{called} {how}; compare safety numbers with them"
             self._tell(Alert(AlertKind.CONTACT, contact, words))
 
     async def _warned(self, contact: bytes, session: bytes) -> None:

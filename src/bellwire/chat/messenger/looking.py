@@ -14,7 +14,7 @@ from typing import TypeVar
 from bellwire.chat.content import ID_BYTES, Content, ContentKind
 from bellwire.chat.errors import MessageUnknown
 from bellwire.chat.messenger.keys import Site
-from bellwire.chat.messenger.shown import conversation, line_of
+from bellwire.chat.messenger.shown import conversation, group_conversation, line_of
 from bellwire.chat.messenger.views import (
     Conversation,
     ConversationChanged,
@@ -25,6 +25,7 @@ from bellwire.chat.messenger.views import (
     LinkStatus,
 )
 from bellwire.chat.store.person import Person
+from bellwire.chat.store.records import aborted_name
 from bellwire.etsi014.record import SessionRecord
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class Looking:
         self._events.discard(queue)
 
     async def contacts(self) -> list[Conversation]:
-        """All conversations, by name; the notes to ourselves come first."""
+        """All conversations, groups among them, by name; the notes to ourselves come first."""
         return await self._do(self._conversations)
 
     async def conversation(self, contact: bytes) -> Conversation:
@@ -100,6 +101,9 @@ class Looking:
 
         def look() -> Conversation:
             with self._person.working() as work:
+                group = work.groups.get(contact)
+                if group is not None:
+                    return group_conversation(work, group, self._me)
                 known = work.contacts.get(contact)
                 return conversation(work, known, self._me, contact in self._typing)
 
@@ -129,12 +133,18 @@ class Looking:
         return await self._do(look)
 
     async def line(self, contact: bytes, message_id: bytes, *, ours: bool = True) -> Line:
-        """One line; MessageUnknown."""
+        """One line; MessageUnknown.
+
+        What was said with a contact in a group is the line of the group.
+        """
 
         def look() -> Line:
             with self._person.working() as work:
                 entry = work.history.entry(contact, message_id, ours=ours)
-                if entry is None:
+                group = contact if entry is None else entry.group
+                if group is not None and (entry is None or entry.ours):
+                    entry = work.history.in_group(group, message_id)
+                if entry is None or entry.ours is not ours:
                     raise MessageUnknown("expected a message of this conversation, got another id")
                 return line_of(work, entry)
 
@@ -152,8 +162,13 @@ class Looking:
                 found = [
                     work.history.entry(contact, message_id, ours=ours) for ours in (True, False)
                 ]
-                names = [name for each in found if each for name in each.protection.pad_ids]
-                records = [work.records.get(name) for name in names or [message_id]]
+                found += [work.history.in_group(contact, message_id)]
+                found += work.history.copies(contact, message_id)
+                names: list[bytes] = []
+                for each in filter(None, found):
+                    aborted = aborted_name(each.contact, message_id, each.group)
+                    names += each.protection.pad_ids or [aborted]
+                records = [work.records.get(name) for name in names]
             return [each for each in records if each is not None]
 
         return await self._do(look)
@@ -182,7 +197,8 @@ class Looking:
                 for each in work.contacts.all()
                 if not work.strangers.has(each.contact)
             ]
-        return sorted(found, key=lambda each: not each.is_notes)
+            found += [group_conversation(work, each, self._me) for each in work.groups.all()]
+        return sorted(found, key=lambda each: (not each.is_notes, each.name.casefold()))
 
     def _tell(self, event: Event) -> None:
         for queue in self._events:
@@ -190,7 +206,10 @@ class Looking:
 
     async def _changed(self, contact: bytes, message_id: bytes) -> None:
         with contextlib.suppress(MessageUnknown):
-            self._tell(LineChanged(await self.line(contact, message_id), is_new=False))
+            line = await self.line(contact, message_id)
+            self._tell(LineChanged(line, is_new=False))
+            if line.contact != contact:
+                self._tell(ConversationChanged(line.contact))
         self._tell(ConversationChanged(contact))
 
     def _show(self, status: LinkStatus) -> None:

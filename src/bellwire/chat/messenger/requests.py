@@ -25,6 +25,7 @@ from bellwire.chat.messenger.views import (
     RequestsChanged,
 )
 from bellwire.chat.pads import Policy
+from bellwire.chat.store import fanning
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.receiving import Received
 from bellwire.chat.store.strangers import MAX_MESSAGES
@@ -88,7 +89,7 @@ class Requests:
                 if not work.strangers.accept(contact):
                     raise _nobody(contact)
                 known = work.contacts.get(contact)
-                called = name or _told_apart(work, _called(work, contact), contact)
+                called = name or told_apart(work, _called(work, contact), contact)
                 known = work.contacts.keep(called, known.identity)
                 box = work.routes.ensure(contact, now).box
                 work.seal(known, self._ties.card(box.right), Policy.OFF)
@@ -96,6 +97,7 @@ class Requests:
                 ids = [each.content_id for each in said if not each.ours]
                 if ids:
                     work.seal(known, receipt(ContentKind.DELIVERED, ids, now))
+                fanning.catch_up(work, self._person.fingerprint, contact)
                 return called
 
         called = await asyncio.to_thread(take)
@@ -252,7 +254,8 @@ def _like(work: Work, name: str, contact: bytes) -> bool:
     )
 
 
-def _told_apart(work: Work, name: str, contact: bytes) -> str:
+def told_apart(work: Work, name: str, contact: bytes) -> str:
+    """A name for somebody new, unlike that of any contact."""
     return f"{name} ({contact.hex()[:8]})" if _like(work, name, contact) else name
 
 

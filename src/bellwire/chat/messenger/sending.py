@@ -29,6 +29,7 @@ from bellwire.chat.messenger.views import (
 from bellwire.chat.pads import Policy
 from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.person import Person
+from bellwire.chat.store.records import aborted_name
 from bellwire.chat.store.work import receipt
 from bellwire.distill.verdict import Reason
 from bellwire.etsi014.errors import Etsi014Error, KmeRejected, KmeUnavailable, SessionAborted
@@ -251,7 +252,8 @@ class Sending:
     async def _aborted(self, known: Contact, content: Content, record: SessionRecord) -> None:
         contact = known.contact
         why = aborted_words(record)
-        await asyncio.to_thread(self._supply.keep_record, contact, content.content_id, record)
+        name = aborted_name(contact, content.content_id, content.group)
+        await asyncio.to_thread(self._supply.keep_record, contact, name, record)
         await self._keep(contact, content, why)
         line = self._lines[contact]
         if line.alerted:

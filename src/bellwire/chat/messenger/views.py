@@ -80,12 +80,32 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """How far a message of ours in a group has come with one member.
+
+    Attributes:
+        member: Fingerprint, 32 bytes.
+        name: What we call them.
+        state: As of a line.
+        why: Why it was not sent; else None.
+        protection: What their copy was protected by.
+    """
+
+    member: bytes
+    name: str
+    state: LineState
+    why: str | None
+    protection: Protection
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One message.
 
     Attributes:
         number: Its place in the store; later ones are higher.
-        contact: Fingerprint of whom it was said with, 32 bytes.
+        contact: The conversation: fingerprint of whom it was said with, 32 bytes, or id of the
+            group, 16 bytes.
         message_id: 16 bytes; names it in `reply`, `edit`, `session` and the like.
         ours: Whether we said it.
         text: The words; empty when deleted.
@@ -97,6 +117,10 @@ class Line:
         protection: What it was protected by.
         attachment: The file that it is; its text is the name then.
         brought: Whether another device of ours said or heard it (`bellwire chat history import`).
+        author: Of what others said in a group: fingerprint of who said it.
+        author_name: What we call them.
+        copies: Of what we said in a group: how far it has come with each member. The line's state
+            is that of the copy that has come least far, its protection the weakest.
     """
 
     number: int
@@ -112,14 +136,42 @@ class Line:
     protection: Protection
     attachment: Attachment | None = None
     brought: bool = False
+    author: bytes | None = None
+    author_name: str = ""
+    copies: tuple[Copy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """Somebody in a group.
+
+    Attributes:
+        contact: Fingerprint, 32 bytes.
+        name: What we call them; the beginning of the fingerprint while we have not met.
+        is_me: Whether it is us.
+        is_admin: Whether they alone change who is in it.
+        is_reachable: Whether there is a way to write to them yet.
+        is_verified: Whether safety numbers were compared.
+    """
+
+    contact: bytes
+    name: str
+    is_me: bool
+    is_admin: bool
+    is_reachable: bool
+    is_verified: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """An entry of the list of conversations.
 
+    Of a group, pad, policy and mode are the least of what its members' conversations have, since a
+    copy for each goes by them.
+
     Attributes:
-        contact: Fingerprint, 32 bytes; our own stands for the notes to ourselves.
+        contact: Fingerprint, 32 bytes; our own stands for the notes to ourselves. Of a group its
+            id, 16 bytes.
         name: What we call them.
         is_notes: Whether these are the notes to ourselves.
         unread: Messages of theirs that were not read.
@@ -131,7 +183,9 @@ class Conversation:
         verified: Whether safety numbers were compared.
         timer_s: After how many seconds messages disappear; 0: they stay.
         typing: Whether they are typing now.
-        reachable: Whether there is a way to write to them yet.
+        reachable: Whether there is a way to write to them yet; of a group, to all in it.
+        members: How many are in the group, with us; 0: it is none.
+        is_in: Of a group: whether we are in it; else what was said is there to be read.
     """
 
     contact: bytes
@@ -147,6 +201,13 @@ class Conversation:
     timer_s: int
     typing: bool
     reachable: bool
+    members: int = 0
+    is_in: bool = True
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is a group's."""
+        return self.members > 0
 
 
 PAD_MESSAGE_BYTES = 256
@@ -272,7 +333,7 @@ class AlertKind(Enum):
     the other side could not, or would not, show a message of ours. CONTACT: somebody new.
     REQUEST: a stranger has written, and waits to be accepted. IDENTITY: a handle names another
     identity than before. RELAY: what answers has not the key of our relay. ACCOUNT: our handle
-    cannot be found as it should, and why.
+    cannot be found as it should, and why. GROUP: others have changed who is in a group.
     """
 
     EVE = "eve"
@@ -286,6 +347,7 @@ class AlertKind(Enum):
     IDENTITY = "identity changed"
     RELAY = "relay changed"
     ACCOUNT = "account"
+    GROUP = "group"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class KeptFile:
         size: In bytes.
         came: Chunks that the receiver has, as far as this side knows.
         asked: Chunks that were asked for so far, from the first on.
+        source: Row of the file that has the chunks, where this is a group's member's copy.
         about: Key, hash and name; secret.
     """
 
@@ -75,6 +76,7 @@ class KeptFile:
     size: int
     came: int
     asked: int
+    source: int | None
     about: FileKey
 
     @property
@@ -91,14 +93,22 @@ class Files:
         self._database = database
 
     def add(
-        self, contact: bytes, file_id: bytes, about: FileKey, state: FileState, *, ours: bool
+        self,
+        contact: bytes,
+        file_id: bytes,
+        about: FileKey,
+        state: FileState,
+        *,
+        ours: bool,
+        source: int | None = None,
     ) -> bool:
-        """Know of an attachment; False if it is known."""
+        """Know of an attachment; False if it is known. A copy has the chunks of its `source`."""
         sealed = self._database.seal(_TABLE, _row(contact, file_id, ours), about.encode())
         self._cursor.execute(
-            "INSERT OR IGNORE INTO files (contact, ours, file_id, state, size, came, asked, sealed)"
-            " VALUES (?, ?, ?, ?, ?, 0, 0, ?)",
-            (contact, ours, file_id, state, about.size, sealed),
+            "INSERT OR IGNORE INTO files"
+            " (contact, ours, file_id, state, size, came, asked, source, sealed)"
+            " VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?)",
+            (contact, ours, file_id, state, about.size, source, sealed),
         )
         return self._cursor.rowcount == 1
 
@@ -135,7 +145,7 @@ class Files:
     def get(self, contact: bytes, file_id: bytes, *, ours: bool) -> KeptFile | None:
         """One of them; None if it is not known."""
         row = self._cursor.execute(
-            "SELECT file, contact, ours, file_id, state, size, came, asked, sealed"
+            "SELECT file, contact, ours, file_id, state, size, came, asked, source, sealed"
             " FROM files WHERE contact = ? AND ours = ? AND file_id = ?",
             (contact, ours, file_id),
         ).fetchone()
@@ -144,7 +154,7 @@ class Files:
     def coming(self) -> list[KeptFile]:
         """Those of others that are not whole."""
         rows = self._cursor.execute(
-            "SELECT file, contact, ours, file_id, state, size, came, asked, sealed"
+            "SELECT file, contact, ours, file_id, state, size, came, asked, source, sealed"
             " FROM files WHERE ours = 0 AND state = ? ORDER BY file",
             (FileState.COMING,),
         ).fetchall()
@@ -164,7 +174,8 @@ class Files:
     def chunk(self, kept: KeptFile, number: int) -> bytes:
         """A chunk as it travels; StoreCorrupt if it is not here."""
         row = self._cursor.execute(
-            "SELECT sealed FROM chunks WHERE file = ? AND number = ?", (kept.file, number)
+            "SELECT sealed FROM chunks WHERE file = ? AND number = ?",
+            (kept.source or kept.file, number),
         ).fetchone()
         if row is None:
             raise StoreCorrupt("a chunk of an attachment is not in the store")
@@ -195,6 +206,43 @@ class Files:
         self._cursor.execute("UPDATE files SET state = ? WHERE file = ?", (state, kept.file))
         if not keep:
             self._cursor.execute("DELETE FROM chunks WHERE file = ?", (kept.file,))
+        if kept.source is not None:
+            self._settle_source(kept.source, kept.file_id)
+
+    def _settle_source(self, source: int, file_id: bytes) -> None:
+        """A group's file goes once no member lacks it any more."""
+        lacking = self._cursor.execute(
+            "SELECT 1 FROM files WHERE source = ?1 AND state = ?3"
+            " UNION ALL SELECT 1 FROM group_unsent WHERE content_id = ?2 LIMIT 1",
+            (source, file_id, FileState.COMING),
+        ).fetchone()
+        if lacking is None:
+            self._cursor.execute(
+                "UPDATE files SET state = ? WHERE file = ?", (FileState.WHOLE, source)
+            )
+            self._cursor.execute("DELETE FROM chunks WHERE file = ?", (source,))
+
+    def copies(self, kept: KeptFile) -> list[KeptFile]:
+        """The members' copies of a file of ours in a group."""
+        rows = self._cursor.execute(
+            "SELECT file, contact, ours, file_id, state, size, came, asked, source, sealed"
+            " FROM files WHERE source = ?",
+            (kept.file,),
+        ).fetchall()
+        return [self._kept(row) for row in rows]
+
+    def stop_copies(self, group: bytes, contact: bytes) -> None:
+        """A member gets nothing more of the files of a group."""
+        rows = self._cursor.execute(
+            "SELECT file_id FROM files WHERE ours = 1 AND contact = ?1 AND state = ?3"
+            " AND source IS NOT NULL AND EXISTS (SELECT 1 FROM history WHERE group_id = ?2"
+            " AND history.contact = ?1 AND copy = 1 AND content_id = file_id)",
+            (contact, group, FileState.COMING),
+        ).fetchall()
+        for (file_id,) in rows:
+            kept = self.get(contact, file_id, ours=True)
+            assert kept is not None
+            self.settle(kept, FileState.STOPPED)
 
     def missing(self, kept: KeptFile) -> list[tuple[int, int]]:
         """Ranges of chunks to ask for again, and if none of those is missing, of the next ones."""
@@ -229,12 +277,14 @@ class Files:
             " AND history.content_id = files.file_id)"
         )
 
-    def _kept(self, row: tuple[int, bytes, int, bytes, int, int, int, int, bytes]) -> KeptFile:
-        file, contact, ours, file_id, state, size, came, asked, sealed = row
+    def _kept(
+        self, row: tuple[int, bytes, int, bytes, int, int, int, int, int | None, bytes]
+    ) -> KeptFile:
+        file, contact, ours, file_id, state, size, came, asked, source, sealed = row
         text = self._database.open(_TABLE, _row(contact, file_id, bool(ours)), sealed).reveal()
         about = FileKey(text[:32], text[32:64], size, text[72:].decode())
         return KeptFile(
-            file, contact, bool(ours), file_id, FileState(state), size, came, asked, about
+            file, contact, bool(ours), file_id, FileState(state), size, came, asked, source, about
         )
 
 

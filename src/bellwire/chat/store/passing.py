@@ -13,11 +13,12 @@ class Passing(History):
         """What may go to another device, behind a place and up to one, in order.
 
         Neither what was not sent yet, nor what was taken back or has disappeared, nor what waits to
-        be accepted.
+        be accepted, nor what was said in groups, which are of the device that is in them.
         """
         rows = self._cursor.execute(
             "SELECT number, contact, ours, content_id, state, gone_at, sealed FROM history"
             " WHERE number > ?1 AND number <= ?2 AND state >= ?3 AND state <> ?4"
+            " AND group_id IS NULL"
             " AND (ours = 0 OR state >= ?5) AND contact NOT IN (SELECT contact FROM strangers)"
             " ORDER BY number LIMIT ?6",
             (after, until, State.QUEUED, State.DELETED, State.SENT, limit),
@@ -43,12 +44,18 @@ class Passing(History):
     def not_sent_yet(self) -> int:
         """How much of ours has not left."""
         (count,) = self._cursor.execute(
-            "SELECT count(*) FROM history WHERE ours = 1 AND state < ?", (State.SENT,)
+            "SELECT count(*) FROM history WHERE ours = 1 AND state < ? AND group_id IS NULL",
+            (State.SENT,),
         ).fetchone()
         return int(count)
 
     def bring(self, each: Leaving) -> bool:
-        """Keep what another device of ours has, behind all that is here; False if it is here."""
+        """Keep what another device of ours has, behind all that is here; False if it is here.
+
+        What was said in a group is not brought: this device is not in it.
+        """
+        if each.kept.group is not None:
+            return False
         kept = msgspec.structs.replace(each.kept, brought=True)
         self._cursor.execute(
             "INSERT OR IGNORE INTO history (contact, ours, content_id, state, gone_at, sealed)"

@@ -106,6 +106,11 @@ class Person:
         with self._database.transaction() as cursor:
             return self._drawn(cursor, name, length).reveal()
 
+    @property
+    def fingerprint(self) -> bytes:
+        """Of our own identity, 32 bytes."""
+        return self.identity.public.fingerprint
+
     @contextmanager
     def working(self) -> Iterator[Work]:
         """A transaction; once it is durable, what it took of pads is overwritten.
@@ -356,17 +361,23 @@ class Person:
             return None
         return None if kept is None else kept[1].peer
 
-    def mark_read(self, contact: bytes, now: float) -> list[Outgoing]:
-        """Count what somebody said as read, and tell them."""
+    def mark_read(self, conversation: bytes, now: float) -> list[Outgoing]:
+        """Count what others said in a conversation as read, and tell them."""
         with self.working() as work:
-            known = work.contacts.get(contact)
             told: list[Outgoing] = []
-            if work.strangers.has(contact):
+            if work.groups.get(conversation) is None:
+                work.contacts.get(conversation)
+            if work.strangers.has(conversation):
                 return told  # who was not accepted does not hear that we look
-            ids = work.history.read(contact, now)
-            for at in range(0, len(ids), _READ_AT_ONCE):
-                told_read = receipt(ContentKind.READ, ids[at : at + _READ_AT_ONCE], now)
-                told += work.seal(known, told_read)[0]
+            read: dict[bytes, list[bytes]] = {}
+            for contact, content_id in work.history.read(conversation, now):
+                read.setdefault(contact, []).append(content_id)
+            for contact, ids in read.items():
+                if not work.sessions.of(contact):
+                    continue  # we hear them no more
+                for at in range(0, len(ids), _READ_AT_ONCE):
+                    told_read = receipt(ContentKind.READ, ids[at : at + _READ_AT_ONCE], now)
+                    told += work.seal(work.contacts.get(contact), told_read)[0]
         return told
 
     def ask_again(self, contact: bytes, file_id: bytes, now: float) -> None:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from bellwire.chat.content import Content, ContentKind
+from bellwire.chat.content import OF_GROUPS, Content, ContentKind
 from bellwire.chat.errors import OpeningRefused, StrangerRefused
 from bellwire.chat.identity import Identity
 from bellwire.chat.opening import accept, opening_id
 from bellwire.chat.pads import Policy
 from bellwire.chat.session import Opened, Protection, Session, open_message, session_of
+from bellwire.chat.store import fanning
 from bellwire.chat.store.carrying import ATTACHING
 from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.pads import NewPad
@@ -28,6 +29,7 @@ class Received:
         refused: Whether our policy refused it for want of pad; it is then not shown.
         stranger: Whether they wait to be accepted.
         standing: Whether it came to the box for everybody.
+        released: What had come before, and waited for this: the roster of its group.
     """
 
     contact: bytes
@@ -37,6 +39,7 @@ class Received:
     refused: bool
     stranger: bool = False
     standing: bool = False
+    released: "tuple[Received, ...]" = ()
 
 
 def take_in(  # noqa: PLR0917 - as `Person.receive`
@@ -57,6 +60,9 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
         number = work.sessions.add(session)
     else:
         number, session = kept
+    meant = None if mailbox is None else work.groups.meant_for(mailbox)
+    if meant not in {None, session.peer}:
+        raise OpeningRefused("expected who the link was made for, got somebody else")
     shelf = work.shelf(session.peer)
     if made is not None:
         shelf.lend(made, ours=False)
@@ -72,7 +78,8 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
     work.sessions.heard(number)
     if mailbox is not None and work.routes.accept(mailbox, session.peer, now):
         work.strangers.accept(session.peer)  # we gave the link to them
-    taken = _take(work, work.contacts.get(session.peer), opened, now)
+    me = identity.public.fingerprint
+    taken = _take(work, me, work.contacts.get(session.peer), opened, now)
     stranger = work.strangers.has(session.peer)
     return replace(taken, stranger=stranger, standing=standing)
 
@@ -118,7 +125,7 @@ def _welcome(
     return accepted.session
 
 
-def _take(work: Work, known: Contact, opened: Opened, now: float) -> Received:
+def _take(work: Work, me: bytes, known: Contact, opened: Opened, now: float) -> Received:
     """Do what an authentic message says, and answer that it came."""
     content, protection = opened.content, opened.protection
     padded = content.kind.is_padded
@@ -127,6 +134,8 @@ def _take(work: Work, known: Contact, opened: Opened, now: float) -> Received:
         work.strangers.check_room(known.contact)
     if stranger and content.kind in ATTACHING:
         raise StrangerRefused("expected words before they are accepted, got an attachment")
+    if stranger and content.group is not None:
+        raise StrangerRefused("expected words before they are accepted, got a group's")
     if padded and known.policy is Policy.REQUIRE and not protection.is_one_time:
         if not stranger:
             work.seal(known, receipt(ContentKind.REFUSED, [content.content_id], now))
@@ -135,7 +144,28 @@ def _take(work: Work, known: Contact, opened: Opened, now: float) -> Received:
     if gathered is None:
         return Received(known.contact, None, protection, is_new=False, refused=False)
     whole, protection = gathered
-    is_new = work.apply(known, whole, protection, now, ours=False)
-    if padded and not stranger:
-        work.seal(known, receipt(ContentKind.DELIVERED, [whole.content_id], now))
-    return Received(known.contact, whole, protection, is_new=is_new, refused=False)
+    if whole.kind in OF_GROUPS:
+        taken = fanning.take(work, me, known, whole, now)
+        released = tuple(
+            _count(work, work.contacts.get(contact), each, under, now)
+            for contact, each, under in taken.released
+        )
+        return Received(
+            known.contact, whole, protection, taken.is_new, refused=False, released=released
+        )
+    in_group = whole.group is not None
+    if in_group and fanning.judge(work, me, known.contact, whole) is fanning.Verdict.HOLD:
+        fanning.ask_for_rosters(work, known, whole, now)
+        work.groups.hold(known.contact, whole, protection, now)
+        return Received(known.contact, None, protection, is_new=False, refused=False)
+    return _count(work, known, whole, protection, now)
+
+
+def _count(
+    work: Work, known: Contact, content: Content, protection: Protection, now: float
+) -> Received:
+    """Let a whole content count, and answer that it came."""
+    is_new = work.apply(known, content, protection, now, ours=False)
+    if content.kind.is_padded and not work.strangers.has(known.contact):
+        work.seal(known, receipt(ContentKind.DELIVERED, [content.content_id], now))
+    return Received(known.contact, content, protection, is_new=is_new, refused=False)

@@ -1,5 +1,6 @@
 """Records of sessions: what each pad's session measured, and that of each that gave none."""
 
+import hashlib
 import sqlite3
 from typing import Final
 
@@ -9,6 +10,16 @@ from bellwire.chat.store.database import Database
 from bellwire.etsi014.record import SessionRecord
 
 _TABLE: Final = "records"
+
+
+def aborted_name(contact: bytes, content_id: bytes, group: bytes | None) -> bytes:
+    """Under what the record is kept of a session that gave a message no pad.
+
+    In a group the copies of all members have one id, so that each has a name of its own.
+    """
+    if group is None:
+        return content_id
+    return hashlib.sha256(group + contact + content_id).digest()[: len(content_id)]
 
 
 class Records:

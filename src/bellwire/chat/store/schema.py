@@ -90,10 +90,38 @@ CREATE TABLE chunks (
 CREATE TABLE closing (mailbox BLOB PRIMARY KEY) WITHOUT ROWID;
 DELETE FROM about WHERE name = 'fingerprint of the relay';
 """,
+    """
+ALTER TABLE history ADD COLUMN group_id BLOB;
+ALTER TABLE history ADD COLUMN copy INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX history_of_groups ON history (group_id, number) WHERE group_id IS NOT NULL;
+CREATE INDEX history_of_ids ON history (group_id, content_id) WHERE group_id IS NOT NULL;
+ALTER TABLE files ADD COLUMN source INTEGER REFERENCES files ON DELETE CASCADE;
+CREATE TABLE groups (
+    group_id BLOB PRIMARY KEY, number INTEGER NOT NULL, timer_s INTEGER NOT NULL,
+    asked_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE rosters (
+    group_id BLOB NOT NULL REFERENCES groups ON DELETE CASCADE, number INTEGER NOT NULL,
+    sealed BLOB NOT NULL, PRIMARY KEY (group_id, number)) WITHOUT ROWID;
+CREATE TABLE group_left (
+    group_id BLOB NOT NULL REFERENCES groups ON DELETE CASCADE, member BLOB NOT NULL,
+    number INTEGER NOT NULL, PRIMARY KEY (group_id, member)) WITHOUT ROWID;
+CREATE TABLE group_unsent (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    group_id BLOB NOT NULL REFERENCES groups ON DELETE CASCADE, member BLOB NOT NULL,
+    content_id BLOB NOT NULL, sealed BLOB NOT NULL);
+CREATE TABLE group_held (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact BLOB NOT NULL REFERENCES contacts ON DELETE CASCADE, group_id BLOB NOT NULL,
+    content_id BLOB NOT NULL, came_at INTEGER NOT NULL, sealed BLOB NOT NULL);
+CREATE TABLE introductions (
+    member BLOB PRIMARY KEY, group_id BLOB NOT NULL REFERENCES groups ON DELETE CASCADE,
+    made_at INTEGER NOT NULL, mailbox BLOB, sealed BLOB) WITHOUT ROWID;
+""",
 )
 """What each version adds to the one before; `PRAGMA user_version` counts them.
 
 2: modes of conversations, pads for one message, and what waits. 3: what was sealed stays, with the
 ids of its pads, until the other side has it. 4: a box for everybody, and who waits or is blocked.
-5: attachments. 6: mailboxes to close; one pin of the relay, that of `Relays`.
+5: attachments. 6: mailboxes to close; one pin of the relay, that of `Relays`. 7: groups, a
+copy of each message for each member, and introductions.
 """

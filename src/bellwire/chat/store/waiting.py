@@ -123,6 +123,18 @@ class Waiting:
         )
         return True
 
+    def drop_group(self, contact: bytes, group: bytes) -> list[bytes]:
+        """Send somebody nothing more of what was said in a group, sealed or not; the ids."""
+        rows = self._cursor.execute(
+            "SELECT content_id, sealed FROM waiting WHERE contact = ?", (contact,)
+        ).fetchall()
+        found = [each for each, sealed in rows if self._open(contact, each, sealed).group == group]
+        self._cursor.executemany(
+            "DELETE FROM waiting WHERE contact = ? AND content_id = ?",
+            [(contact, each) for each in found],
+        )
+        return found
+
     def contacts(self) -> list[bytes]:
         """With whom something waits."""
         rows = self._cursor.execute(

@@ -16,9 +16,10 @@ from bellwire.chat.store.closing import Closing
 from bellwire.chat.store.contacts import Contact, Contacts
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.files import Files
+from bellwire.chat.store.groups import Groups
 from bellwire.chat.store.held import Held
 from bellwire.chat.store.history import History
-from bellwire.chat.store.messages import State
+from bellwire.chat.store.messages import FILES, State
 from bellwire.chat.store.offers import Offers
 from bellwire.chat.store.pads import NewPad, PadFiles, PadShelf
 from bellwire.chat.store.records import Records
@@ -34,6 +35,9 @@ TTL_S: Final = 14 * 86_400
 
 TYPING_TTL_S: Final = 10
 """What is only true now is not kept for later."""
+
+SAID: Final = frozenset({ContentKind.TEXT, ContentKind.REPLY}) | FILES
+"""What is a message of its own."""
 
 NO_PROTECTION: Final = Protection(None, 0, None)
 
@@ -67,6 +71,7 @@ class Work:
         self.standing = Standing(cursor, database)
         self.closing = Closing(cursor)
         self.strangers = Strangers(cursor)
+        self.groups = Groups(cursor, database)
         self._shelves: dict[bytes, PadShelf] = {}
         self._files = files
 
@@ -138,7 +143,7 @@ class Work:
             return None
         return cut_along(content, self.shelf(known.contact).rooms(), OVERHEAD_BYTES)
 
-    def apply(  # noqa: PLR0911 - a line for each
+    def apply(  # noqa: PLR0911, PLR0912 - a line for each
         self,
         known: Contact,
         content: Content,
@@ -147,38 +152,48 @@ class Work:
         *,
         ours: bool,
         state: State = State.QUEUED,
+        copy: bool = False,
     ) -> bool:
-        """Let a content count; whether that changed anything."""
-        contact, target = known.contact, content.target
+        """Let a content count; whether that changed anything.
+
+        A `copy` is that of one member of what we say in a group.
+        """
+        contact, target, group = known.contact, content.target, content.group
+        timer_s = known.timer_s if content.timer_s is None and group is None else content.timer_s
         match content.kind:
-            case ContentKind.TEXT | ContentKind.REPLY:
-                timer_s = known.timer_s if content.timer_s is None else content.timer_s
+            case kind if kind in SAID:
+                if kind in FILES:
+                    name = keep_file(self, known, content, now, ours=ours)
+                    content = replace(content, text=name.encode())
                 return self.history.add(
-                    contact, content, protection, ours=ours, timer_s=timer_s, state=state
-                )
-            case ContentKind.FILE | ContentKind.FILE_KEY:
-                timer_s = known.timer_s if content.timer_s is None else content.timer_s
-                name = keep_file(self, known, content, now, ours=ours)
-                named = replace(content, text=name.encode())
-                return self.history.add(
-                    contact, named, protection, ours=ours, timer_s=timer_s, state=state
+                    contact,
+                    content,
+                    protection,
+                    ours=ours,
+                    timer_s=timer_s or 0,
+                    state=state,
+                    copy=copy,
                 )
             case ContentKind.CHUNK | ContentKind.ASK | ContentKind.STOP if not ours:
                 return carry(self, known, content, now)
             case ContentKind.EDIT if target is not None:
-                return self.history.edit(contact, target, content.text.decode(), ours=ours)
+                text = content.text.decode()
+                return self.history.edit(contact, target, text, ours=ours, group=group)
             case ContentKind.DELETE if target is not None:
                 if ours:
                     self.waiting.done(contact, target)
-                deleted = self.history.delete(contact, target, ours=ours)
+                deleted = self.history.delete(contact, target, ours=ours, group=group)
                 self.files.forget_deleted()
                 return deleted
             case ContentKind.TIMER if content.timer_s is not None:
-                self.contacts.set_timer(contact, content.timer_s)
+                if group is None:
+                    self.contacts.set_timer(contact, content.timer_s)
+                else:
+                    self.groups.set_timer(group, content.timer_s)
                 return True
             case ContentKind.DELIVERED | ContentKind.READ | ContentKind.REFUSED if not ours:
-                text, reached = content.text, State[content.kind.name]
-                ids = (text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES))
+                reached = State[content.kind.name]
+                ids = ids_of(content.text)
                 changed = [self._reached(contact, each, reached) for each in ids]
                 return any(changed)
             case ContentKind.PAD_LOST if not ours:
@@ -225,6 +240,11 @@ class Work:
         if self.waiting.get(contact, content_id) is not None:
             self.history.wait(contact, content_id)
         return True
+
+
+def ids_of(text: bytes) -> list[bytes]:
+    """The ids that a receipt has."""
+    return [text[at : at + ID_BYTES] for at in range(0, len(text), ID_BYTES)]
 
 
 def receipt(kind: ContentKind, ids: list[bytes], now: float) -> Content:

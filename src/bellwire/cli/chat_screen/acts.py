@@ -12,7 +12,9 @@ from bellwire.chat.card import MAX_LINK_CHARACTERS, SCHEME
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.views import Conversation, Line, Mode
 from bellwire.chat.pads import Policy
+from bellwire.cli import chat_groups
 from bellwire.cli.chat_files import path_of
+from bellwire.cli.chat_groups import Done, one_person
 from bellwire.cli.chat_requests import ACTS
 from bellwire.cli.chat_screen import files, words
 
@@ -140,7 +142,12 @@ class Acts:
             )
         return self._lab
 
+    async def group(self, conversation: bytes, rest: str) -> Done:
+        """Make, change or leave a group."""
+        return await chat_groups.run(self._messenger, conversation, rest)
+
     async def _mode(self, contact: bytes, rest: str) -> str:
+        contact = one_person(contact)
         if rest not in {each.value for each in Mode}:
             raise UsageError("expected /mode pool or /mode fresh, got another word")
         await self._messenger.set_mode(contact, Mode(rest))
@@ -148,6 +155,7 @@ class Acts:
         return fresh if rest == "fresh" else "pads come from stock from now on"
 
     async def _policy(self, contact: bytes, rest: str) -> str:
+        contact = one_person(contact)
         if rest not in {each.value for each in Policy}:
             raise UsageError("expected /policy require, prefer or off, got another word")
         await self._messenger.set_policy(contact, Policy(rest))

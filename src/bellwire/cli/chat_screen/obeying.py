@@ -103,6 +103,7 @@ class Obeying(Listening):
                 "add": lambda: self._add(rest),
                 "attach": lambda: self._attach_file(rest),
                 "save": lambda: self._save_file(rest),
+                "group": lambda: self._group(rest),
                 "eve": lambda: self._eve(rest),
                 "history": lambda: self._history(rest),
                 "search": lambda: self._search(rest),
@@ -125,6 +126,14 @@ class Obeying(Listening):
             case _:
                 await self.run_action(name)  # of the same name as a key's
         return ""
+
+    async def _group(self, rest: str) -> str:
+        done = await self._acts.group(self._open, rest)
+        if done.opened is not None:
+            self._entries[done.opened] = await self._messenger.conversation(done.opened)
+            await self._show(done.opened)
+        self._draw_contacts()
+        return done.words.replace("\n", " · ")
 
     async def _eve(self, rest: str) -> str:
         if rest != "passive":

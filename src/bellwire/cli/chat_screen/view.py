@@ -200,7 +200,7 @@ class View(App[None]):
             target = next((self._lines[each] for each in names if each in self._lines), None)
         said = words.message(
             line,
-            entry.name,
+            line.author_name or entry.name,
             target=target,
             by_session=bool(self._records.get(name_of(line))),
             is_notes=entry.is_notes,

@@ -23,6 +23,7 @@ from bellwire.chat.messenger.views import (
 from bellwire.chat.pads import Policy
 from bellwire.cli.chat_screen.files import file_words
 from bellwire.cli.chat_screen.people import next_protection
+from bellwire.cli.chat_words import state_words
 from bellwire.etsi014.record import SessionRecord
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def message(
     if line.ours:
         bad = line.state in KEPT_BACK
         parts.append((f"  {_unbroken(STATES[line.state])}", _BAD if bad else "dim"))
+        far = f"→ {state_words(line)}" if line.copies else STATES[line.state]
+        parts.append((f"  {far}", _BAD if bad else "dim"))
         if line.state is LineState.NOT_SENT and line.why:
             parts.append((f": {harmless(line.why)}", "dim"))
     return Content.assemble(*parts)
@@ -184,7 +187,8 @@ def facts(entry: Conversation) -> Content:
     left = f"{entry.pad_bytes:,} B, {entry.pad_messages:,} messages"
     known = ("verified", "$text-success") if entry.verified else ("not verified", "$text-warning")
     timer = f" · gone in {entry.timer_s} s" if entry.timer_s else ""
-    rest = (f" · {POLICIES[entry.policy]} · ", known, timer)
+    people = f" · {entry.members} people" if entry.is_group else ""
+    rest = (f" · {POLICIES[entry.policy]} · ", known, timer, people)
     if entry.mode is Mode.FRESH:
         return Content.assemble("a pad for each message · stock ", (left, "bold"), *rest)
     low = not entry.pad_messages and entry.policy is not Policy.OFF
