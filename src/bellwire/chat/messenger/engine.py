@@ -6,6 +6,7 @@ everything. The store is used on other threads, so that no call blocks the event
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -139,8 +140,9 @@ class Messenger(Minding):
         Raises:
             AttachmentUnusable: it is not here (yet), or the place cannot be written.
         """
-        line = await self.line(contact, message_id, ours=False)
-        author = line.author or contact
+        author = contact
+        with contextlib.suppress(MessageUnknown):  # then it is none of theirs, which `save` says
+            author = (await self.line(contact, message_id, ours=False)).author or contact
         path = await self._do(save, self._person, author, message_id, place)
         self._tell(AttachmentChanged(await self.line(contact, message_id, ours=False)))
         return path
