@@ -46,10 +46,13 @@ class Fetching:
         self._courier = courier
         self._trouble = trouble
         self._wanted: dict[bytes, _Wanted] = {}
+        self._closed = False
 
     def want(self, contact: bytes, pad_id: bytes | None = None) -> None:
         """What a contact has offered is wanted, and maybe the pad of a session."""
         wanted = self._wanted.get(contact)
+        if self._closed:
+            return  # what the courier still says while all ends waits in the store
         if wanted is None or wanted.task.done():
             kick = asyncio.Event()
             wanted = _Wanted(asyncio.create_task(self._work(contact)), kick)
@@ -60,6 +63,7 @@ class Fetching:
 
     async def close(self) -> None:
         """Stop; what waits stays in the store."""
+        self._closed = True
         tasks = [each.task for each in self._wanted.values()]
         for each in tasks:
             each.cancel()
