@@ -195,6 +195,8 @@ class Courier:
     async def use(self, contact: bytes, made: NewPad) -> None:
         """The pad of a session came: what waits for it is opened with it, or it is kept.
 
+        It is wiped then.
+
         Raises:
             ChatMisuse: it is no pad, or was here before.
         """
@@ -412,16 +414,19 @@ class Courier:
 
     def _open_with(self, contact: bytes, made: NewPad) -> list[Told]:
         """Open the first that waits with a pad, in the transaction that the pad becomes ours in."""
-        with self._person.working() as work:
-            first = work.held.first(contact)
-        if first is not None:
-            with contextlib.suppress(MessageRefused, OpeningRefused):
-                now = self._now()
-                return [
-                    self._person.receive(first.payload, now, contact, made=made, held=first.number)
-                ]
-        self._person.keep_made(contact, made)
-        return []
+        try:
+            with self._person.working() as work:
+                first = work.held.first(contact)
+            if first is not None:
+                with contextlib.suppress(MessageRefused, OpeningRefused):
+                    told = self._person.receive(
+                        first.payload, self._now(), contact, made=made, held=first.number
+                    )
+                    return [told]
+            self._person.keep_made(contact, made)
+            return []
+        finally:
+            made.pad.wipe()  # here, and not where a cancelled caller would do it too early
 
     def _open_held(self, contact: bytes) -> list[Told]:
         """Open what waits, in order, until one cannot be opened yet."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.chat.messenger.pairs import (
@@ -403,3 +405,43 @@ def test_cards_name_relays_and_nothing_else(relay: str) -> None:
 )
 def test_other_peoples_words_do_nothing_to_a_terminal(theirs: str, shown_as: str) -> None:
     assert harmless(theirs) == shown_as
+
+
+@pytest.mark.parametrize("moment", ["sealed", "opened"])
+def test_a_pad_outlives_whoever_is_cancelled_while_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Else a message went under a pad of zeros, which nobody could open."""
+
+    async def story(alice: User, bob: User, _: Link) -> None:
+        began, go_on = threading.Event(), threading.Event()
+        user, name = (alice, "seal") if moment == "sealed" else (bob, "receive")
+        real = getattr(user.person, name)
+
+        def slowly(*arguments: Any, **more: Any) -> Any:
+            if more.get("fresh") or more.get("made"):
+                began.set()
+                go_on.wait(30.0)
+            return real(*arguments, **more)
+
+        monkeypatch.setattr(user.person, name, slowly)
+        await alice.messenger.send(await alice.peer(), "under its own pad")
+        await asyncio.to_thread(began.wait, 30.0)
+        workers = (
+            [each.task for each in alice.messenger._sending._lines.values()]
+            if moment == "sealed"
+            else [each.task for each in bob.messenger._fetching._wanted.values()]
+        )
+        for _again in range(2):
+            for each in workers:
+                each.cancel()
+            await asyncio.sleep(0.05)
+        go_on.set()
+        await asyncio.gather(*workers, return_exceptions=True)
+        alice.messenger._courier.wake()
+        await bob.messenger._courier.retry(await bob.peer())
+        await shown(bob, "under its own pad")
+        (line,) = await bob.lines()
+        assert line.protection.is_one_time
+
+    tell(tmp_path, story)

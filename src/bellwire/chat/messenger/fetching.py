@@ -99,10 +99,7 @@ class Fetching:
             if not await asyncio.to_thread(self._is_here, contact, pad_id):
                 try:
                     made = await self._supply.fetch(master, pad_id)
-                    try:
-                        await self._courier.use(contact, made)
-                    finally:
-                        made.pad.wipe()
+                    await self._courier.use(contact, made)
                 except (SessionAborted, *GONE, ChatMisuse):
                     await self._never(contact, wanted, pad_id)
                     continue

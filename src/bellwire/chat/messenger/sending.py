@@ -235,11 +235,17 @@ class Sending:
                 return False
             await self._degrade(known, content, str(error))
             return True
-        try:
-            await asyncio.to_thread(self._person.seal, contact, content, fresh=pads)
-        finally:
-            for each in pads:
-                each.pad.wipe()
+
+        def seal() -> None:
+            # Wiped on this thread: who waits for it may be cancelled while it still seals, and a
+            # message under a pad that was wiped before its time could be opened by nobody.
+            try:
+                self._person.seal(contact, content, fresh=pads)
+            finally:
+                for each in pads:
+                    each.pad.wipe()
+
+        await asyncio.to_thread(seal)
         record = pads[-1].record
         self._tell(SessionEnded(contact, name, record))
         line = self._lines[contact]
