@@ -339,20 +339,19 @@ class Deposits:
             self._serves(slave) for slave in header.slaves
         ):
             return deposit.refused(header, Outcome.UNKNOWN_SLAVE)
+
+        def keep() -> None:
+            # Wiped on this thread: a caller that is cancelled would do it while it still keeps.
+            try:
+                self._waiting.keep(header.ids, keys, header.master, header.slaves, self._clock())
+            finally:
+                keys.wipe()
+
         try:
-            await asyncio.to_thread(
-                self._waiting.keep,
-                header.ids,
-                keys,
-                header.master,
-                header.slaves,
-                self._clock(),
-            )
+            await asyncio.to_thread(keep)
         except StoreError as error:
             log.warning("keys of another site not kept", peer=header.origin, reason=str(error))
             return deposit.refused(header, Outcome.FAILED)
-        finally:
-            keys.wipe()
         self.taken += len(header.ids) // KEY_ID_BYTES
         return deposit.kept(header, part)
 
