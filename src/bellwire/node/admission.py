@@ -8,12 +8,10 @@ from pathlib import Path
 
 from bellwire.admission.register import Gate, Register
 from bellwire.admission.service import Admission, Assessor
-from bellwire.base.errors import UsageError
 from bellwire.base.lifetime import until_stopped
-from bellwire.base.lock import held
 from bellwire.base.manager import READY, STOPPING, tell_manager
-from bellwire.base.private import own_folder, unusable
-from bellwire.node.serving import require_loopback, server_tls
+from bellwire.base.private import own_folder
+from bellwire.node.serving import alone_in, require_loopback, server_tls
 from bellwire.pki.authority import Authority, authority_folder
 from bellwire.web.admission import ADMISSION_LIMITS, AdmissionApi
 from bellwire.web.api import ApiServer
@@ -74,7 +72,7 @@ async def run_admission(
         )
     folder = own_folder(admission_folder(state))
     async with contextlib.AsyncExitStack() as stack:
-        _take(folder, stack)
+        stack.enter_context(alone_in(folder, "admission"))
         register = Register(folder)
         stack.callback(register.close)
         authority = None
@@ -106,21 +104,3 @@ async def run_admission(
             await stop
         finally:
             tell_manager(STOPPING)
-
-
-def _take(folder: Path, stack: contextlib.AsyncExitStack) -> None:
-    """Hold the folder: challenges are in the memory of one server.
-
-    Raises:
-        UsageError: another one holds it.
-    """
-    lock = folder / "lock"
-    try:
-        stack.enter_context(held(lock))
-    except BlockingIOError as error:
-        raise UsageError(
-            f"expected no admission at work in {folder}, got one",
-            hint="Stop the other one, or choose another state folder with --state.",
-        ) from error
-    except OSError as error:
-        raise unusable(lock, error) from error

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from bellwire.base.errors import UsageError
 from bellwire.base.lifetime import until_stopped
-from bellwire.base.lock import held
 from bellwire.base.manager import READY, STOPPING, tell_manager
-from bellwire.base.private import own_folder, read_own_file, unusable, write_whole
+from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.console.accounts import Accounts, console_folder, other_site
 from bellwire.console.carrier import Carrier, check_url
 from bellwire.console.sessions import Sessions
@@ -21,7 +20,7 @@ from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
-from bellwire.node.serving import require_loopback, server_tls
+from bellwire.node.serving import alone_in, require_loopback, server_tls
 from bellwire.node.settings import Settings
 from bellwire.node.settings_console import ConsoleSettings
 from bellwire.pki.files import sae_files
@@ -84,7 +83,7 @@ async def run_console(
     credentials = console_credentials(state, site)
     url = check_kme(options.kme)
     async with contextlib.AsyncExitStack() as stack:
-        _take(folder, stack)
+        stack.enter_context(alone_in(folder, "console"))
         random = await asyncio.to_thread(open_random, settings.random, tell_failed)
         stack.callback(random.close)
         client = await stack.enter_async_context(AsyncClient(url, credentials))
@@ -136,24 +135,6 @@ async def _expire(sessions: Sessions) -> None:
     while True:
         await asyncio.sleep(EXPIRE_EVERY_S)
         sessions.expire()
-
-
-def _take(folder: Path, stack: contextlib.AsyncExitStack) -> None:
-    """Hold the console's folder: two of one site would decide about the same pairs.
-
-    Raises:
-        UsageError: another one holds it.
-    """
-    lock = folder / "lock"
-    try:
-        stack.enter_context(held(lock))
-    except BlockingIOError as error:
-        raise UsageError(
-            f"expected no console at work in {folder}, got one",
-            hint="Stop the other one, or choose another state folder with --state.",
-        ) from error
-    except OSError as error:
-        raise unusable(lock, error) from error
 
 
 def _finder(settings: Settings, site: str) -> Callable[[], str | None]:

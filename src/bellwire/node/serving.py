@@ -1,12 +1,17 @@
-"""What services with an API over HTTP have in common: TLS of their own, or this machine alone."""
+"""What services with an API over HTTP have in common.
+
+TLS of their own, or this machine alone; a state folder that no other process of theirs uses.
+"""
 
 import contextlib
 import ipaddress
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 from bellwire.base.errors import RefusedError, UsageError
-from bellwire.base.private import read_own_file
+from bellwire.base.lock import held
+from bellwire.base.private import read_own_file, unusable
 
 
 def server_tls(certificate: Path | None, key: Path | None, setting: str) -> ssl.SSLContext | None:
@@ -61,3 +66,29 @@ def require_loopback(host: str, hint: str) -> None:
     raise RefusedError(
         f"expected an address of this machine alone for HTTP without TLS, got {host}", hint=hint
     )
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, what: str) -> Iterator[None]:
+    """Hold a service's folder: what it has in memory, a second one would not know of.
+
+    Args:
+        folder: The service's own.
+        what: The service, for errors.
+
+    Raises:
+        UsageError: another one holds it.
+        PathUnusable, PathExposed: it cannot be held.
+    """
+    lock = folder / "lock"
+    with contextlib.ExitStack() as holding:
+        try:
+            holding.enter_context(held(lock))
+        except BlockingIOError as error:
+            raise UsageError(
+                f"expected no {what} at work in {folder}, got one",
+                hint="Stop the other one, or choose another state folder with --state.",
+            ) from error
+        except OSError as error:
+            raise unusable(lock, error) from error
+        yield

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from bellwire.base.lifetime import until_stopped
-from bellwire.base.lock import held
 from bellwire.base.manager import READY, STOPPING, tell_manager
-from bellwire.base.private import own_folder, read_own_file, unusable, write_whole
+from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.crypto.kek.envelope import Wrapped
 from bellwire.crypto.kek.source import KekSource
 from bellwire.iot.keeping import SETTING, unlock
@@ -21,6 +20,7 @@ from bellwire.ledger.verifier_keys import VerifierKey
 from bellwire.ledger.witness.errors import WitnessUnusable
 from bellwire.ledger.witness.memory import Memory
 from bellwire.ledger.witness.witness import Witness, by_origin
+from bellwire.node.serving import alone_in
 from bellwire.web.api import ApiServer
 from bellwire.web.witness import WITNESS_LIMITS, WitnessDoor
 
@@ -107,7 +107,7 @@ async def run_witness(options: WitnessOptions, ready: Callable[[dict[str, object
     """
     async with contextlib.AsyncExitStack() as stack:
         folder = own_folder(options.folder)
-        _take(folder, stack)
+        stack.enter_context(alone_in(folder, "witness"))
         signers = await asyncio.to_thread(witness_keys, folder, options.name, options.protection)
         logs = by_origin(options.logs)
         memory = Memory(folder / LOGS_FOLDER, options.second, tuple(logs))
@@ -136,17 +136,3 @@ async def run_witness(options: WitnessOptions, ready: Callable[[dict[str, object
 def _name(path: Path) -> str | None:
     kept = read_own_file(path, MAX_NAME_BYTES + 2)
     return None if kept is None else kept.decode("utf-8", "replace").strip()
-
-
-def _take(folder: Path, stack: contextlib.AsyncExitStack) -> None:
-    """Hold the folder: two processes would not see what the other cosigned."""
-    lock = folder / "lock"
-    try:
-        stack.enter_context(held(lock))
-    except BlockingIOError as error:
-        raise WitnessUnusable(
-            f"expected no witness at work in {folder}, got one",
-            hint="Stop the other one, or choose another state folder with --state.",
-        ) from error
-    except OSError as error:
-        raise unusable(lock, error) from error
