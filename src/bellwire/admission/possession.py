@@ -121,12 +121,15 @@ class Challenge:
             )
         text = self.transcript
         for kind, public in self.keys.items():
-            if kind == _KEM:
-                good = hmac.compare_digest(_tag(self._secrets[kind], text), proofs[kind])
-            else:
-                good = _signed(kind, public, proofs[kind], text)
-            if not good:
-                raise PossessionUnproven(f"expected a proof of {kind} for this challenge")
+            try:
+                if kind == _KEM:
+                    _check_tag(self._secrets[kind], text, proofs[kind])
+                else:
+                    _check_signature(kind, public, proofs[kind], text)
+            except InvalidSignature as error:
+                raise PossessionUnproven(
+                    f"expected a proof of {kind} for this challenge"
+                ) from error
 
 
 def transcript(
@@ -248,19 +251,20 @@ def _verifier(kind: str, public: bytes) -> Verifier:
     raise _unknown(kind)
 
 
-def _signed(kind: str, public: bytes, proof: bytes, text: bytes) -> bool:
+def _check_tag(secret: bytes, text: bytes, tag: bytes) -> None:
+    if not hmac.compare_digest(_tag(secret, text), tag):
+        raise InvalidSignature
+
+
+def _check_signature(kind: str, public: bytes, proof: bytes, text: bytes) -> None:
     verifier = _verifier(kind, public)
-    try:
-        match verifier:
-            case Ed25519PublicKey():
-                verifier.verify(proof, text)
-            case ec.EllipticCurvePublicKey():
-                verifier.verify(proof, text, ec.ECDSA(hashes.SHA256()))
-            case _:
-                verifier.verify(proof, text, ADMISSION_POSSESSION)
-    except InvalidSignature:
-        return False
-    return True
+    match verifier:
+        case Ed25519PublicKey():
+            verifier.verify(proof, text)
+        case ec.EllipticCurvePublicKey():
+            verifier.verify(proof, text, ec.ECDSA(hashes.SHA256()))
+        case _:
+            verifier.verify(proof, text, ADMISSION_POSSESSION)
 
 
 def _answer(key: PrivateKey, text: bytes, ciphertext: bytes | None) -> bytes:
