@@ -29,6 +29,8 @@ LIBRARIES = (
 EXTRAS = {
     "bench": ("pyopenssl", "qkdpy", "sequence"),
     "dask": ("distributed",),
+    "evm": ("web3",),
+    "hive": ("hive-nectar",),
     "keyring": ("keyring",),
     "mqtt": ("aiomqtt",),
     "nats": ("nats-py",),
