@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,12 @@ from hypothesis import HealthCheck, settings
 # program that a test starts: none of them would then be interrupted.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The suite starts hundreds of programs. Where Python is told to keep no bytecode, as in many
+# containers, each of them would compile all that it imports: seconds of work, where importing is
+# tenths.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long anything takes says how busy the machine is, not whether it is right. The same cases in
 # every run, so that a failure is of the change at hand; BELLWIRE_EXPLORE=1 looks for new ones.
