@@ -102,7 +102,7 @@ def test_silence_of_the_node_or_of_the_server_is_said(monkeypatch: pytest.Monkey
     monkeypatch.setattr(over_nats, "SILENCE_S", 0.2)
 
     async def test(server: NatsServer) -> None:
-        for url, why in ((server.address, "says nothing"), ("nats://127.0.0.1:1", "not answer")):
+        for url, why in ((server.address, "says nothing"), ("nats://127.0.0.1:1", "be reached")):
             words = NatsListener(url, SUBJECT, verifier(), {}).words()
             with pytest.raises(StatusAbsent, match=why):
                 async with asyncio.timeout(20):

@@ -4,14 +4,12 @@ The server is not trusted: words are signed (`signed`), and three seconds of sil
 connection. Needs nats-py, the extra `nats`.
 """
 
-import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-import nats
 from nats.errors import Error as NatsError
 
+from bellwire.base.nats_once import connect_once, leave
 from bellwire.guard.errors import StatusAbsent
 from bellwire.guard.listener import SILENCE_S
 from bellwire.guard.messages import MAX_MESSAGE, Told
@@ -47,12 +45,9 @@ class NatsListener:
             StatusRefused: somebody said what the node did not say now.
         """
         try:
-            async with asyncio.timeout(SILENCE_S):
-                client = await nats.connect(
-                    self._url, allow_reconnect=False, error_cb=_passed_over, **self._options
-                )
-        except (NatsError, OSError, TimeoutError) as error:
-            raise StatusAbsent(f"the NATS server does not answer: {_why(error)}") from error
+            client = await connect_once(self._url, self._options, within_s=SILENCE_S)
+        except ConnectionError as error:
+            raise StatusAbsent(str(error)) from error
         try:
             subscription = await client.subscribe(
                 self._subject,
@@ -65,12 +60,7 @@ class NatsListener:
         except (NatsError, OSError, TimeoutError) as error:
             raise StatusAbsent(f"the node says nothing over NATS: {_why(error)}") from error
         finally:
-            with contextlib.suppress(NatsError, OSError, TimeoutError):
-                await client.close()
-
-
-async def _passed_over(_: Exception) -> None:
-    """What fails is seen where it is waited for."""
+            await leave(client)
 
 
 def _why(error: Exception) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
 AGAIN_S = 1.0
-CONNECT_WITHIN_S = 5
+FLUSH_WITHIN_S = 5
 
 log = structlog.get_logger()
 
@@ -72,22 +72,17 @@ class StatusPush:
 
     async def run(self) -> None:
         """Connect, tell, connect again, for ever."""
-        import nats  # noqa: PLC0415 - an extra
-        from nats.errors import Error as NatsError  # noqa: PLC0415
+        from nats.errors import Error as NatsError  # noqa: PLC0415 - an extra
+
+        from bellwire.base.nats_once import connect_once, leave  # noqa: PLC0415
 
         away = False
         while True:
             try:
-                client = await nats.connect(
-                    self._settings.nats,
-                    allow_reconnect=False,
-                    connect_timeout=CONNECT_WITHIN_S,
-                    error_cb=_passed_over,
-                    **self._options,
-                )
-            except (NatsError, OSError, TimeoutError) as error:
+                client = await connect_once(self._settings.nats, self._options)
+            except ConnectionError as error:
                 if not away:
-                    log.warning("the status is not told to NATS", error=str(error) or "no answer")
+                    log.warning("the status is not told to NATS", error=str(error))
                 away = True
             else:
                 away = False
@@ -95,7 +90,7 @@ class StatusPush:
                 try:
                     await self._tell(client, NatsError)
                 finally:
-                    await client.close()
+                    await leave(client)
             await asyncio.sleep(AGAIN_S)
 
     async def _tell(self, client: "Client", failed: type[Exception]) -> None:
@@ -108,7 +103,7 @@ class StatusPush:
                 word = self._word(kind, content)
                 signed = await asyncio.to_thread(sign, self._key, self._subject, word)
                 await client.publish(self._subject, word, headers=signed)
-                await client.flush(CONNECT_WITHIN_S)
+                await client.flush(FLUSH_WITHIN_S)
             except (failed, OSError, TimeoutError) as error:
                 log.warning("the status is not told to NATS", error=str(error) or "no answer")
                 return
@@ -177,7 +172,3 @@ def nats_options(
             )
         options["user_credentials"] = str(settings.credentials)
     return options
-
-
-async def _passed_over(_: Exception) -> None:
-    """What fails is seen where it is waited for."""

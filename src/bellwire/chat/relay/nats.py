@@ -22,6 +22,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from bellwire.base.nats_once import CONNECT_WITHIN_S, connect_once, leave
 from bellwire.base.secret import Secret
 from bellwire.chat.errors import NewsUnreachable
 from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, AesGcm
@@ -40,7 +41,6 @@ MAX_WAITING: Final = 65_536
 """Accounts of which others are yet to be told; more are left to their own looks."""
 
 AGAIN_S: Final = 1.0
-CONNECT_WITHIN_S: Final = 5
 PING_EVERY_S: Final = 5
 """A server that does not answer two of these is away."""
 
@@ -146,7 +146,7 @@ class NatsNews:
                     pending_msgs_limit=_PENDING,
                     pending_bytes_limit=_PENDING * _MAX_WORD,
                 )
-                await client.flush(CONNECT_WITHIN_S)
+                await client.flush(round(CONNECT_WITHIN_S))
                 away, self.is_heard = False, True
                 changed()  # what was said while nobody heard it is looked for
                 log.info("other relays are heard over NATS")
@@ -163,7 +163,7 @@ class NatsNews:
                 self.is_heard = False
                 self._waiting, self._count = {}, 0
                 if client is not None:
-                    await _leave(client)
+                    await leave(client)
             changed()
             await asyncio.sleep(AGAIN_S)
 
@@ -194,41 +194,14 @@ async def try_out(url: str, options: Mapping[str, Any]) -> None:
     Raises:
         NewsUnreachable: it does not answer, or does not take us.
     """
-    await _leave(await _connect(url, options))
+    await leave(await _connect(url, options))
 
 
 async def _connect(
     url: str, options: Mapping[str, Any], closed: Callable[[], Awaitable[None]] | None = None
 ) -> Client:
     """A connection that, once it has ended, is not made anew; NewsUnreachable."""
-    said: list[str] = []
-
-    async def failed(error: Exception) -> None:
-        said.append(str(error))
-
-    client = Client()
     try:
-        async with asyncio.timeout(CONNECT_WITHIN_S):
-            await client.connect(
-                url,
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                connect_timeout=CONNECT_WITHIN_S,
-                ping_interval=PING_EVERY_S,
-                error_cb=failed,
-                closed_cb=closed,
-                **options,
-            )
-    except BaseException as error:
-        await _leave(client)
-        if isinstance(error, NatsError | OSError | TimeoutError):
-            why = next(filter(None, (*reversed(said), str(error))), "no answer")
-            raise NewsUnreachable(f"the NATS server cannot be reached: {why}") from error
-        raise
-    return client
-
-
-async def _leave(client: Client) -> None:
-    with contextlib.suppress(NatsError, OSError, TimeoutError):
-        await client.close()
+        return await connect_once(url, {"ping_interval": PING_EVERY_S, **options}, closed=closed)
+    except ConnectionError as error:
+        raise NewsUnreachable(str(error)) from error

@@ -7,19 +7,17 @@ used if there is one; else one without limits is made.
 Needs nats-py, the extra `nats`.
 """
 
-import asyncio
-import contextlib
 import ssl
 from collections.abc import Sequence
 from typing import Final
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
+from bellwire.base.nats_once import connect_once, leave
 from bellwire.iot.errors import OutputFailed
 from bellwire.iot.outputs.item import Item, all_done
 
@@ -70,16 +68,9 @@ class NatsOutput:
             raise _failed(self._server, error) from error
 
     async def _connect(self) -> Client:
-        async with asyncio.timeout(self._within_s):
-            client = self._client = await nats.connect(
-                servers=[self._server],
-                user_credentials=self._credentials,
-                tls=self._tls,
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                error_cb=_told_by_put,
-            )
+        options = {"user_credentials": self._credentials, "tls": self._tls}
+        client = await connect_once(self._server, options, within_s=self._within_s)
+        self._client = client
         jetstream = client.jetstream()
         subjects = f"{self._subject}.>"
         try:
@@ -95,12 +86,7 @@ class NatsOutput:
         """As `Output.close`."""
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(NatsError, OSError, TimeoutError):
-                await client.close()
-
-
-async def _told_by_put(error: Exception) -> None:
-    """The library's own log; who calls `put` is told by what it raises."""
+            await leave(client)
 
 
 async def _store(jetstream: JetStreamContext, subject: str, item: Item) -> None:
