@@ -10,10 +10,10 @@ Source: C2SP tlog-tiles ("Merkle Tree", "Partial Tiles", "Log entries").
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from bellwire.ledger.errors import EntryTooLarge, RangeUnusable, TileMalformed
-from bellwire.ledger.tree import HASH_BYTES, MAX_SIZE, Node
+from bellwire.ledger.tree import HASH_BYTES, MAX_SIZE, Node, row_above
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 256
@@ -115,6 +115,54 @@ class TileHashes:
                 f"tile: expected at least {(position + 1) << row} hashes, got {self.width}"
             )
         return [data[i : i + HASH_BYTES] for i in range(start, end, HASH_BYTES)]
+
+    def at_least(self, width: int) -> Self:
+        """Itself.
+
+        Raises:
+            TileMalformed: it has fewer nodes.
+        """
+        if self.width < width:
+            raise TileMalformed(f"tile: expected {width} hashes, got {self.width}")
+        return self
+
+    def rows(self) -> tuple[bytes, ...]:
+        """The nodes, and above them all that pairs make: 8 rows, each of hashes joined."""
+        return _rows(self.hashes, TILE_HEIGHT)
+
+    def path(self, position: int) -> list[bytes]:
+        """The 8 siblings on the way up from a node, of a full tile.
+
+        Raises:
+            TileMalformed: it is not full.
+        """
+        if not self.middle:
+            return path_through(self.at_least(TILE_WIDTH).rows(), position)
+        # Only the 16 nodes around it, and the 16 above all, need be hashed.
+        start = (position >> MIDDLE_ROW) * MIDDLE_BYTES
+        around = _rows(self.hashes[start : start + MIDDLE_BYTES], MIDDLE_ROW)
+        above = _rows(self.middle, TILE_HEIGHT - MIDDLE_ROW)
+        return [
+            *path_through(around, position % (1 << MIDDLE_ROW)),
+            *path_through(above, position >> MIDDLE_ROW),
+        ]
+
+
+def path_through(rows: Sequence[bytes], position: int) -> list[bytes]:
+    """The siblings on the way up from a node, one of each row of nodes, each above the other."""
+    path = []
+    for row in rows:
+        start = (position ^ 1) * HASH_BYTES
+        path.append(row[start : start + HASH_BYTES])
+        position >>= 1
+    return path
+
+
+def _rows(row: bytes, count: int) -> tuple[bytes, ...]:
+    rows = [row]
+    while len(rows) < count:
+        rows.append(row_above(rows[-1]))
+    return tuple(rows)
 
 
 def parse_path(path: str) -> Tile | Bundle:

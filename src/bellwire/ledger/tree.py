@@ -44,6 +44,17 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def row_above(row: bytes) -> bytes:
+    """The hashes over the pairs of a row of hashes, joined; one without a partner is left out."""
+    pair = 2 * HASH_BYTES
+    return b"".join(
+        [
+            hashlib.sha256(b"\x01" + row[i : i + pair]).digest()
+            for i in range(0, len(row) - pair + 1, pair)
+        ]
+    )
+
+
 def fold(hashes: Sequence[bytes]) -> bytes:
     """The hash over neighbouring subtrees, the largest first, as `covering` orders them.
 
@@ -85,8 +96,26 @@ def covering(start: int, end: int) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def inclusion_plan(index: int, size: int) -> Plan:
+def require_entry(index: int, size: int) -> None:
+    """Let the number of an entry of a tree pass.
+
+    Raises:
+        RangeUnusable: the tree has no such entry, or more than 2**63 − 1.
+    """
+    if not 0 <= index < size <= MAX_SIZE:
+        raise RangeUnusable(
+            f"index: expected an entry of a tree of {size:,} entries"
+            f" (at most {MAX_SIZE:,}), got {index:,}"
+        )
+
+
+def inclusion_plan(index: int, size: int, height: int = 0) -> Plan:
     """The nodes of each hash of the proof that entry `index` is in the tree of `size` entries.
+
+    Args:
+        index: Of the entry.
+        size: Of the tree.
+        height: Of the first sibling wanted; those below it are left out.
 
     Returns:
         From the entry's sibling up to the root's child; fold the hashes of each for the proof.
@@ -96,13 +125,8 @@ def inclusion_plan(index: int, size: int) -> Plan:
 
     Source: RFC 6962, 2.1.1.
     """
-    if not 0 <= index < size <= MAX_SIZE:
-        raise RangeUnusable(
-            f"index: expected an entry of a tree of {size:,} entries"
-            f" (at most {MAX_SIZE:,}), got {index:,}"
-        )
+    require_entry(index, size)
     siblings: list[tuple[Node, ...]] = []
-    height = 0
     while 1 << height < size:
         sibling = (index >> height) ^ 1
         end = (sibling + 1) << height

@@ -137,8 +137,11 @@ class LogFile:
         Raises:
             LogStoreError: SQLite failed.
         """
-        with self._reading, self._translated():
-            return self._open(self._reader).execute(sql, parameters).fetchall()
+        with self._reading:
+            try:
+                return self._open(self._reader).execute(sql, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise translate(error, self._path) from error
 
     def close(self) -> None:
         """Give the file up; again is harmless."""
