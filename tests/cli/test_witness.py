@@ -36,7 +36,7 @@ class Running:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], START_S)[0], "no word from the witness"
         self.said: dict[str, Any] = json.loads(process.stdout.readline())
-        host, port = self.said["url"].removeprefix("http://").split(":")
+        host, port = self.said["url"].partition("://")[2].split(":")
         self.connection = http.client.HTTPConnection(host, int(port), timeout=30)
 
     def ask(

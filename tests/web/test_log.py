@@ -10,6 +10,7 @@ import pytest
 from tests.ledger.store.logs import batch, entry
 
 from bellwire.base.secret import Secret
+from bellwire.ledger.checkpoint import parse_checkpoint
 from bellwire.ledger.note import parse_note
 from bellwire.ledger.policy import of_witnesses, verify_checkpoint
 from bellwire.ledger.proving import Prover
@@ -43,7 +44,7 @@ class Running:
     async def signed(self, size: int) -> bytes:
         """The checkpoint, once it has so many entries."""
         async with asyncio.timeout(10):
-            while self.service.signer.signed.size < size or self.service.note is None:
+            while (note := self.service.note) is None or parse_checkpoint(note.text).size < size:
                 await asyncio.sleep(0.005)
         return (await self.client.get("/checkpoint")).content
 

@@ -50,6 +50,14 @@ def run(
             "then noticed.",
         ),
     ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Listen with TLS: the certificate's chain, PEM."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="FILE", help="The certificate's private key, PEM."),
+    ] = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
@@ -73,6 +81,8 @@ def run(
 
     if not log:
         raise UsageError("expected --log with the key of a log to follow, got none")
+    if (certificate is None) != (tls_key is None):
+        raise UsageError("expected --certificate together with --key")
     settings, folder = _place(state, config)
     logs.setup(settings.log.level, settings.log.format)
     options = WitnessOptions(
@@ -82,6 +92,8 @@ def run(
         listen=parse_address(listen),
         second=second,
         protection=protection_of(settings, key_protection, folder),
+        certificate=certificate,
+        tls_key=tls_key,
         with_parent=with_parent,
     )
     asyncio.run(run_witness(options, output.emit))

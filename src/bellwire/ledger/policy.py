@@ -55,6 +55,7 @@ class Policy:
         witnesses: By their name in the policy.
         groups: By their name, those that a group names before it.
         quorum: Which witness or group must have cosigned; `none` for nobody.
+        addresses: Where witnesses are asked, by their name in the policy; not looked at here.
 
     Raises:
         PolicyUnusable: a key has a kind that its holder cannot have, or is there twice; a name is
@@ -65,6 +66,7 @@ class Policy:
     witnesses: tuple[tuple[str, VerifierKey], ...] = ()
     groups: tuple[tuple[str, Group], ...] = ()
     quorum: str = NOBODY
+    addresses: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         _check_keys(self)
@@ -165,7 +167,11 @@ def parse_policy(data: bytes) -> Policy:
     if found.quorum is None:
         raise PolicyUnusable("policy: expected a quorum line, got none")
     return Policy(
-        tuple(found.logs), tuple(found.witnesses), tuple(found.groups), quorum=found.quorum
+        tuple(found.logs),
+        tuple(found.witnesses),
+        tuple(found.groups),
+        quorum=found.quorum,
+        addresses=tuple(found.addresses),
     )
 
 
@@ -260,13 +266,15 @@ class _Found:
         self.witnesses: list[tuple[str, VerifierKey]] = []
         self.groups: list[tuple[str, Group]] = []
         self.quorum: str | None = None
+        self.addresses: list[tuple[str, str]] = []
 
     def take(self, words: list[str]) -> None:
         match words:
             case ["log", vkey] | ["log", vkey, _]:
                 self.logs.append(parse_vkey(vkey))
-            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+            case ["witness", name, vkey, *address] if len(address) <= 1:
                 self.witnesses.append((name, parse_vkey(vkey)))
+                self.addresses += [(name, each) for each in address]
             case ["group", name, least, *members] if members:
                 for member in members:
                     self._require(member)

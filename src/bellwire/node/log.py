@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,17 +10,32 @@ from pathlib import Path
 
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.manager import READY, STOPPING, tell_manager
-from bellwire.base.private import own_folder
+from bellwire.base.secret import Secret
+from bellwire.crypto.kek.envelope import Wrapped
+from bellwire.crypto.kek.source import KekSource
+from bellwire.iot.keeping import SETTING, unlock
 from bellwire.ledger.proving import Prover
 from bellwire.ledger.service.service import LogService
-from bellwire.ledger.service.signer import LogSigner, open_identity
+from bellwire.ledger.service.signer import KEY_FILE, Identity, LogSigner, open_identity
 from bellwire.ledger.service.writers import Writers, read_token
+from bellwire.ledger.signing import SECRET_BYTES
 from bellwire.ledger.store.store import LogStore
+from bellwire.node.log_witnesses import WitnessesOptions, open_witnesses
 from bellwire.node.serving import require_loopback, server_tls
 from bellwire.web.api import ApiServer
 from bellwire.web.log import LOG_LIMITS, LogApi
 
 GRACE_S = 5.0
+LOG_KEY = Wrapped(
+    what="log's key",
+    form="bellwire wrapped log key 1",
+    file="log.wrapped",
+    bare=KEY_FILE,
+    setting=SETTING,
+    sizes=(SECRET_BYTES, SECRET_BYTES),
+    make=lambda: os.urandom(SECRET_BYTES),
+)
+"""The seeds of a log's Ed25519 and ML-DSA-44 keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +46,44 @@ class LogOptions:
         listen: Host and port.
         origin: Its name; None if it has one.
         signer: Folder of its keys, and of what it signed last.
+        protection: What wraps its keys; None: nothing.
         writers: Files of tokens, by the writer's name.
         every_s: At least so long between two checkpoints.
         certificate: The chain for TLS, PEM; None for plain HTTP.
         key: The certificate's key, PEM.
+        witnesses: Who is to cosign its checkpoints; None: nobody.
         with_parent: End when standard input does.
     """
 
     listen: tuple[str, int]
     origin: str | None
     signer: Path
+    protection: KekSource | None
     writers: Mapping[str, Path]
     every_s: float
     certificate: Path | None
     key: Path | None
+    witnesses: WitnessesOptions | None
     with_parent: bool
+
+
+def log_identity(folder: Path, origin: str | None, protection: KekSource | None) -> Identity:
+    """Who a log is; made at the first call.
+
+    Args:
+        folder: Of its keys.
+        origin: Its name; None if it has one.
+        protection: What wraps its keys; None: nothing.
+
+    Raises:
+        LogUnnamed, VerifierKeyUnusable, PathUnusable, PathExposed: as `open_identity`.
+        KekRefused, KekUnusable, KekUnavailable: the key does not open.
+    """
+
+    def key_of(folder: Path, fresh: bool) -> Secret | None:
+        return unlock(folder, LOG_KEY, protection, fresh=fresh)
+
+    return open_identity(folder, origin, key_of)
 
 
 async def run_log(
@@ -64,12 +103,19 @@ async def run_log(
     if options.writers and tls is None:
         require_loopback(options.listen[0], "Give --certificate and --key, or no --writer.")
     writers = Writers({name: read_token(path) for name, path in options.writers.items()})
-    identity = open_identity(own_folder(options.signer), options.origin)
+    identity = await asyncio.to_thread(
+        log_identity, options.signer, options.origin, options.protection
+    )
     async with contextlib.AsyncExitStack() as stack:
         store = LogStore(state / "ledger")
         stack.callback(store.close)
         signer = LogSigner(options.signer, identity, store.head, Prover(store.tile).root)
-        service = LogService(store, signer, time.time, every_s=options.every_s)
+        witnesses = None
+        if options.witnesses is not None:
+            witnesses = await open_witnesses(
+                stack, options.witnesses, identity, Prover(store.tile), signer.shown
+            )
+        service = LogService(store, signer, time.time, every_s=options.every_s, witnesses=witnesses)
         stack.push_async_callback(service.close)
         server = ApiServer(LogApi(service, writers).answer, LOG_LIMITS)
         stack.push_async_callback(server.stop, GRACE_S)

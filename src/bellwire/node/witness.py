@@ -20,7 +20,7 @@ from bellwire.ledger.verifier_keys import VerifierKey
 from bellwire.ledger.witness.errors import WitnessUnusable
 from bellwire.ledger.witness.memory import Memory
 from bellwire.ledger.witness.witness import Witness, by_origin
-from bellwire.node.serving import alone_in
+from bellwire.node.serving import alone_in, server_tls
 from bellwire.web.api import ApiServer
 from bellwire.web.witness import WITNESS_LIMITS, WitnessDoor
 
@@ -50,6 +50,8 @@ class WitnessOptions:
         listen: Host and port.
         second: Folder for a copy of its state, on another disk; None for none.
         protection: What wraps its key; None: nothing.
+        certificate: The chain for TLS, PEM; None for plain HTTP.
+        tls_key: The certificate's key, PEM.
         with_parent: End when standard input does.
     """
 
@@ -59,6 +61,8 @@ class WitnessOptions:
     listen: tuple[str, int]
     second: Path | None
     protection: KekSource | None
+    certificate: Path | None
+    tls_key: Path | None
     with_parent: bool
 
 
@@ -105,6 +109,7 @@ async def run_witness(options: WitnessOptions, ready: Callable[[dict[str, object
     Raises:
         BellwireError: it cannot start.
     """
+    tls = server_tls(options.certificate, options.tls_key, "--key")
     async with contextlib.AsyncExitStack() as stack:
         folder = own_folder(options.folder)
         stack.enter_context(alone_in(folder, "witness"))
@@ -114,14 +119,15 @@ async def run_witness(options: WitnessOptions, ready: Callable[[dict[str, object
         witness = Witness(signers, logs, memory)
         server = ApiServer(WitnessDoor(witness).answer, WITNESS_LIMITS)
         stack.push_async_callback(server.stop, GRACE_S)
-        host, port = await server.start(*options.listen, None)
+        host, port = await server.start(*options.listen, tls)
         stop = asyncio.create_task(until_stopped(with_parent=options.with_parent))
         await asyncio.sleep(0)  # Signals are minded before anybody is told that we run.
+        scheme = "http" if tls is None else "https"
         ready(
             {
                 "ready": True,
                 "service": "witness",
-                "url": f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
+                "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}",
                 "keys": [str(each.verifier) for each in signers],
                 "logs": sorted(logs),
             }

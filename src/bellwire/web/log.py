@@ -1,16 +1,19 @@
 """A log over HTTP: checkpoint, tiles and entries for everybody, entries from writers.
 
 Reading is as C2SP tlog-tiles says ("Parameters" to "Log entries"), so that any client of it, and
-any cache, can be in front. Writing is `POST /add` with an entry bundle and a writer's token.
+any cache, can be in front. Writing is `POST /add` with an entry bundle and a writer's token. How it
+stands with the log and its witnesses says `/healthz`, and `/metrics` to this machine.
 """
 
 import asyncio
+import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
+from bellwire.ledger.checkpoint import parse_checkpoint
 from bellwire.ledger.entries.errors import EntryMalformed
 from bellwire.ledger.errors import EntryTooLarge, RangeUnusable, TileMalformed
 from bellwire.ledger.note import Note
@@ -23,6 +26,7 @@ from bellwire.ledger.tiles import LENGTH_BYTES, Bundle, parse_path, split_bundle
 from bellwire.ledger.tree import HASH_BYTES
 from bellwire.web.api import Answered
 from bellwire.web.errors import RequestRefused
+from bellwire.web.figures import Figures, Reading, exposition
 from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.settings import DoorLimits
@@ -42,6 +46,7 @@ _TILE: Final = (
     b"content-type: application/octet-stream\r\n"
     b"cache-control: public, max-age=31536000, immutable\r\n"
 )
+_METRICS: Final = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n"
 _BEARER: Final = b"bearer "
 
 
@@ -87,7 +92,10 @@ class LogApi:
         if path.startswith(b"/tile/"):
             return await asyncio.to_thread(tile_at, self._service.store, path[1:])
         if path == b"/healthz":
-            return Answered(msgspec.json.encode({"entries": self._service.store.head.size}))
+            return Answered(msgspec.json.encode(health(self._service)))
+        if path == b"/metrics" and ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+            shown = exposition(Figures(), lambda: 0, lambda: readings(self._service))
+            return Answered(shown, kind=_METRICS)
         raise RequestRefused(404, "there is no such page")
 
     async def _add(self, asked: Asked) -> Answered:
@@ -115,6 +123,38 @@ class LogApi:
         except LogBusy as error:
             raise RequestRefused(503, str(error), headers=[("Retry-After", "1")]) from error
         return Answered(msgspec.json.encode({"numbers": list(numbers)}))
+
+
+def health(service: LogService) -> dict[str, object]:
+    """How it stands with a log and its witnesses, in plain values; nothing in it is secret."""
+    witnesses = service.witnesses
+    return {
+        "entries": service.store.head.size,
+        "signed": service.signer.signed.size,
+        "shown": 0 if service.note is None else parse_checkpoint(service.note.text).size,
+        "quorum_met": witnesses is None or witnesses.quorum_met,
+        "witnesses": [
+            {"name": each.name, "size": each.size, "at": each.at, "trouble": each.trouble}
+            for each in (() if witnesses is None else witnesses.standings.values())
+        ],
+    }
+
+
+def readings(service: LogService) -> Iterator[Reading]:
+    """The same for Prometheus."""
+    told = health(service)
+    for name, about in (
+        ("entries", "Entries in the log's store."),
+        ("signed", "Entries of the last checkpoint that the log signed."),
+        ("shown", "Entries of the checkpoint that it shows."),
+    ):
+        yield Reading(f"log_{name}", about, float(str(told[name])))
+    for each in () if service.witnesses is None else service.witnesses.standings.values():
+        label = {"witness": each.name}
+        about = "Entries of the last checkpoint that a witness cosigned."
+        yield Reading("log_witness_size", about, each.size, label)
+        about = "Whether a witness cosigned when it was asked last."
+        yield Reading("log_witness_cosigns", about, float(each.trouble is None), label)
 
 
 def tile_at(store: LogStore, path: bytes) -> Answered:

@@ -4,10 +4,12 @@ Source: C2SP tlog-witness, "add-checkpoint".
 """
 
 import asyncio
+import time
 from typing import Final
 
 import structlog
 
+from bellwire.base.clock import Clock
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathUnusable
 from bellwire.ledger.errors import CheckpointUntrusted, ConsistencyMismatch
@@ -23,6 +25,7 @@ from bellwire.ledger.witness.submission import MAX_SUBMISSION_BYTES
 from bellwire.ledger.witness.witness import Witness
 from bellwire.web.api import Answered
 from bellwire.web.errors import RequestRefused
+from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.requests import split_target
 from bellwire.web.settings import DoorLimits
@@ -32,8 +35,11 @@ WITNESS_LIMITS: Final = DoorLimits(
     body_bytes=MAX_SUBMISSION_BYTES,
     connections=200,
     connections_per_caller=64,
+    requests_per_s=20.0,
+    burst=200.0,
 )
-"""Of a witness: logs are few, and each asks once for each of its checkpoints."""
+"""Of a witness: logs are few, and each asks once for each of its checkpoints, one a second or so.
+Each request costs up to 64 checks of signatures; rates are of an address."""
 
 PATH: Final = b"/add-checkpoint"
 LINES: Final = b"content-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n"
@@ -51,10 +57,24 @@ log = structlog.get_logger()
 
 
 class WitnessDoor:
-    """Answers logs; an `api.Handler`."""
+    """Answers logs; its `answer` is an `api.Handler`.
 
-    def __init__(self, witness: Witness) -> None:
+    Args:
+        witness: Behind it.
+        timer: Seconds of a clock that only advances.
+        limits: Rates of an address.
+    """
+
+    def __init__(
+        self,
+        witness: Witness,
+        *,
+        timer: Clock = time.monotonic,
+        limits: DoorLimits = WITNESS_LIMITS,
+    ) -> None:
         self._witness = witness
+        self._timer = timer
+        self._rates = Rates(limits.requests_per_s, limits.burst)
 
     async def answer(self, asked: Asked, address: str) -> Answered:
         """Cosign what is asked, or say why not.
@@ -62,6 +82,11 @@ class WitnessDoor:
         Raises:
             RequestRefused: no cosignature.
         """
+        wait_s = self._rates.wait_s(address, self._timer())
+        if wait_s:
+            raise RequestRefused(
+                429, "too many requests", headers=[("retry-after", str(max(1, round(wait_s))))]
+            )
         path, _ = split_target(asked.target)
         if path != PATH:
             raise RequestRefused(404, "expected POST /add-checkpoint, got another path")

@@ -5,7 +5,8 @@ LedgerError
 ├── LogUnnamed       (UsageError) a log without a name begins, or one is to have another
 ├── WriterUnknown    (RefusedError) no token of a writer, or another writer's entries
 ├── BatchUnusable    (UsageError) entries that do not follow on each other
-└── LogBusy          (UnreachableError) too many entries wait
+├── LogBusy          (UnreachableError) too many entries wait
+└── NotCosigned      (RefusedError) a witness that was asked does not cosign
 """
 
 from bellwire.base.errors import RefusedError, UnreachableError, UsageError
@@ -30,3 +31,7 @@ class BatchUnusable(LedgerError, UsageError):
 
 class LogBusy(LedgerError, UnreachableError):
     """Too many entries wait for the store, or it failed: bring them again."""
+
+
+class NotCosigned(LedgerError, RefusedError):
+    """A witness that was asked does not cosign a checkpoint, or not with its key."""

@@ -1,13 +1,14 @@
 """The log at work: entries of many writers share a commit, and what it has become is signed.
 
-Whoever brings entries waits until they are durable. Entries that come while a commit is under way
-are the next one. Checkpoints are signed at a pace, when the log grew. All methods are for the event
-loop's thread; the store's work is done in one of its own.
+Whoever brings entries waits until they are durable, and never for a witness. Entries that come
+while a commit is under way are the next one. Checkpoints are signed at a pace, when the log grew,
+and shown when as many witnesses have cosigned as the log's policy asks for. All methods are for the
+event loop's thread; the store's work is done in one of its own.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -15,13 +16,13 @@ from typing import Final
 import structlog
 
 from bellwire.base.clock import Clock
-from bellwire.base.errors import BellwireError
 from bellwire.ledger.entries.codec import decode
 from bellwire.ledger.errors import LedgerError
 from bellwire.ledger.note import Note
 from bellwire.ledger.proving import Prover
 from bellwire.ledger.service.errors import BatchUnusable, LogBusy, WriterUnknown
 from bellwire.ledger.service.signer import LogSigner
+from bellwire.ledger.service.witnesses import Witnesses
 from bellwire.ledger.store.store import Appended, Batch, LogStore
 from bellwire.ledger.tiles import TILE_WIDTH
 
@@ -32,9 +33,6 @@ MAX_WAITING: Final = 64 * MAX_BATCH
 """Entries that may wait for a commit; more are refused, and brought again."""
 
 log = structlog.get_logger()
-
-Cosign = Callable[[Note, int, Prover], Awaitable[Note]]
-"""Asks the witnesses: (note, size that they may have seen, proofs) → the note with what came."""
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class LogService:
         signer: Its keys, and what it signed last.
         clock: Seconds since the epoch.
         every_s: At least so long between two checkpoints, in seconds.
-        cosign: Asks witnesses; None where there are none.
+        witnesses: Who is to cosign; None where nobody is.
     """
 
     def __init__(
@@ -61,15 +59,14 @@ class LogService:
         clock: Clock,
         *,
         every_s: float = 1.0,
-        cosign: Cosign | None = None,
+        witnesses: Witnesses | None = None,
     ) -> None:
         self.store = store
         self.signer = signer
         self.prover = Prover(store.tile)
         self._clock = clock
         self._every_s = every_s
-        self._cosign = cosign
-        self._published: Note | None = signer.note
+        self.witnesses = witnesses
         self._waiting: list[_Waiting] = []
         self._entries = 0
         self._task: asyncio.Task[None] | None = None
@@ -78,8 +75,8 @@ class LogService:
 
     @property
     def note(self) -> Note | None:
-        """The checkpoint that is shown; None before the first entry."""
-        return self._published
+        """The checkpoint that is shown; None before the first."""
+        return self.signer.shown
 
     async def add(self, writer: str, entries: Sequence[bytes]) -> Appended:
         """Append entries of a writer, those that are not there yet.
@@ -109,23 +106,26 @@ class LogService:
         return await waiting.done
 
     async def run(self) -> None:
-        """Sign what grew, until cancelled.
+        """Sign what grew, and have it cosigned, until cancelled.
 
         Raises:
             LogBehind, PathUnusable: the log can sign nothing more.
         """
         while True:
             self._grew.clear()
-            head = self.store.head
-            if self._published is None or head.size > self.signer.signed.size:
-                before = self.signer.signed.size
+            head, note = self.store.head, self.signer.note
+            if note is None or head.size > self.signer.signed.size:
                 note = await asyncio.to_thread(
                     self.signer.sign, head, self.prover.root, self._clock()
                 )
-                await self._publish(note, before)
-            else:
-                await self._grew.wait()
+            elif (wait_s := self._rest_s(note)) != 0.0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._grew.wait(), wait_s)
                 continue
+            if self.witnesses is None:
+                await self._show(note)
+            else:
+                await self.witnesses.cosign(note, self._show)
             await asyncio.sleep(self._every_s)
 
     async def close(self) -> None:
@@ -134,14 +134,14 @@ class LogService:
             await asyncio.wait([self._task])
         self._thread.shutdown()
 
-    async def _publish(self, note: Note, before: int) -> None:
-        if self._cosign is not None:
-            try:
-                note = await self._cosign(note, before, self.prover)
-                await asyncio.to_thread(self.signer.keep, note)
-            except BellwireError as error:
-                log.warning("no witness has cosigned", error=str(error))
-        self._published = note
+    def _rest_s(self, note: Note) -> float | None:
+        """Seconds in which nothing is to be done if the log does not grow; None: for ever."""
+        if self.witnesses is not None:
+            return self.witnesses.due_in_s(note)
+        return None if self.note == note else 0.0
+
+    async def _show(self, note: Note) -> None:
+        await asyncio.to_thread(self.signer.show, note)
 
     async def _commit(self) -> None:
         loop = asyncio.get_running_loop()

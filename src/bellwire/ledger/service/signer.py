@@ -1,9 +1,9 @@
 """What a log signs, and that it never signs two histories.
 
-What always holds: the last checkpoint is on the disk before anybody sees it, in a folder apart from
-the store. A store that holds fewer entries than it says, or others, was put back to an earlier
-state or altered: such a log signs nothing, since its next checkpoint would be of another history.
-Where both were put back together, a witness refuses: it has seen more.
+What always holds: the last checkpoint is on the disk before anybody sees it, witnesses included, in
+a folder apart from the store. A store that holds fewer entries than it says, or others, was put
+back to an earlier state or altered: such a log signs nothing, since its next checkpoint would be of
+another history. Where both were put back together, a witness refuses: it has seen more.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Final
 
 from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.base.secret import Secret
-from bellwire.ledger.checkpoint import Checkpoint
+from bellwire.ledger.checkpoint import Checkpoint, parse_checkpoint
 from bellwire.ledger.note import MAX_NOTE_BYTES, Note, parse_note
 from bellwire.ledger.policy import of_witnesses, verify_checkpoint
 from bellwire.ledger.service.errors import LogBehind, LogUnnamed
@@ -23,7 +23,11 @@ from bellwire.ledger.store.store import Head
 from bellwire.ledger.tree import EMPTY_ROOT
 from bellwire.ledger.verifier_keys import VerifierKey
 
+KEY_FILE: Final = "log.key"
 _MAX_NAME: Final = 256
+
+KeyOf = Callable[[Path, bool], Secret | None]
+"""(folder, whether to make one where there is none) → the 64 secret bytes of a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,30 @@ class Identity:
         return first.verifier, second.verifier
 
 
-def open_identity(folder: Path, origin: str | None) -> Identity:
+def plain_key(folder: Path, fresh: bool) -> Secret | None:
+    """The secret of a log as a file of its owner's; made where there is none, if `fresh`.
+
+    Raises:
+        PathUnusable, PathExposed: the file cannot be used, or others may read it.
+    """
+    path = folder / KEY_FILE
+    data = read_own_file(path, SECRET_BYTES + 1)
+    if data is None and fresh:
+        data = os.urandom(SECRET_BYTES)
+        write_whole(path, data, replace=False)
+    return None if data is None else Secret(data)
+
+
+def open_identity(folder: Path, origin: str | None, key_of: KeyOf = plain_key) -> Identity:
     """The identity that rests in a folder; a new one where there is none.
 
     Args:
         folder: The signer's own, apart from the store.
         origin: The log's name; needed once.
+        key_of: Brings its secret, from wherever it rests.
 
     Raises:
-        LogUnnamed: there is no name, or it has another.
+        LogUnnamed: there is no name, or it has another, or its key is missing or cut short.
         VerifierKeyUnusable: the name cannot be one.
         PathUnusable, PathExposed: the folder cannot be used, or others may read it.
     """
@@ -67,17 +86,19 @@ def open_identity(folder: Path, origin: str | None) -> Identity:
         )
     if origin not in {None, name}:
         raise LogUnnamed(f"expected {name}, which this log is called, got {origin}")
-    path = folder / "log.key"
-    secret = read_own_file(path, SECRET_BYTES + 1)
-    if secret is None:
-        secret = os.urandom(SECRET_BYTES)
-        signers = log_signers(name, Secret(secret))  # a name that cannot be one ends here
-        write_whole(path, secret, replace=False)
+    if kept is None:
+        log_signers(name, Secret(bytes(SECRET_BYTES)))  # a name that cannot be one ends here
+    secret = key_of(folder, kept is None)
+    if secret is None or len(secret) != SECRET_BYTES:
+        got = "none" if secret is None else "another length"
+        raise LogUnnamed(
+            f"expected {SECRET_BYTES} bytes of key of {name} in {folder}, got {got}",
+            hint="Put it back; without it this log is no more.",
+        )
+    signers = log_signers(name, secret)
+    if kept is None:
         write_whole(folder / "origin", f"{name}\n".encode(), replace=True)
-        return Identity(name, signers)
-    if len(secret) != SECRET_BYTES:
-        raise LogUnnamed(f"expected {SECRET_BYTES} bytes of key in {path}, got another length")
-    return Identity(name, log_signers(name, Secret(secret)))
+    return Identity(name, signers)
 
 
 class LogSigner:
@@ -102,20 +123,25 @@ class LogSigner:
         self, folder: Path, identity: Identity, head: Head, root: Callable[[int], bytes]
     ) -> None:
         self.identity = identity
-        self._path = folder / "signed"
-        self._last: Note | None = None
+        self._signed_path, self._shown_path = folder / "signed", folder / "shown"
         self.signed = Checkpoint(identity.origin, 0, EMPTY_ROOT)
-        data = read_own_file(self._path, MAX_NOTE_BYTES)
-        if data is not None:
-            self._last = parse_note(data)
-            trusted = verify_checkpoint(self._last, of_witnesses(identity.keys, (), 0))
-            self.signed = trusted.checkpoint
+        self._last = self._read(self._signed_path)
+        self._shown = self._read(self._shown_path)
+        if self._last is not None:
+            self.signed = parse_checkpoint(self._last.text)
         _require_grown(self.signed, head, root)
+        if self._shown is not None:
+            _require_grown(parse_checkpoint(self._shown.text), head, root)
 
     @property
     def note(self) -> Note | None:
-        """What was signed last, with the cosignatures that came."""
+        """What was signed last, by the log alone."""
         return self._last
+
+    @property
+    def shown(self) -> Note | None:
+        """What was shown last, with cosignatures; it may be older."""
+        return self._shown
 
     def sign(self, head: Head, root: Callable[[int], bytes], now: float) -> Note:
         """Sign how far the store has come.
@@ -127,24 +153,35 @@ class LogSigner:
 
         Raises:
             LogBehind: it is not what was signed before, grown.
-            PathUnusable: it could not be kept; then nothing is to be shown.
+            PathUnusable: it could not be kept; then nobody is to see it.
         """
         _require_grown(self.signed, head, root)
         checkpoint = Checkpoint(self.identity.origin, head.size, head.root)
         lines = [each.sign(checkpoint, int(now)) for each in self.identity.signers]
         note = Note(checkpoint.text, tuple(lines))
-        self.keep(note)
-        self.signed = checkpoint
+        write_whole(self._signed_path, note.encode(), replace=True)
+        self._last, self.signed = note, checkpoint
         return note
 
-    def keep(self, note: Note) -> None:
-        """Keep the last note, perhaps with more cosignatures.
+    def show(self, note: Note) -> None:
+        """Keep what is to be shown from now on.
+
+        Args:
+            note: From `sign`, perhaps with cosignatures.
 
         Raises:
             PathUnusable: it could not be kept.
         """
-        write_whole(self._path, note.encode(), replace=True)
-        self._last = note
+        write_whole(self._shown_path, note.encode(), replace=True)
+        self._shown = note
+
+    def _read(self, path: Path) -> Note | None:
+        data = read_own_file(path, MAX_NOTE_BYTES)
+        if data is None:
+            return None
+        note = parse_note(data)
+        verify_checkpoint(note, of_witnesses(self.identity.keys, (), 0))
+        return note
 
 
 def _require_grown(signed: Checkpoint, head: Head, root: Callable[[int], bytes]) -> None:
