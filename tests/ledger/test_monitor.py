@@ -1,20 +1,26 @@
 """A monitor names what was altered, tells two histories apart, and looks after names."""
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.ledger.logs import SmallLog
-from tests.ledger.store.logs import EPOCH, entry
+from tests.ledger.store.logs import EPOCH, batch, entry
 
+from bellwire.ledger.checkpoint import Checkpoint
 from bellwire.ledger.entries.codec import encode
 from bellwire.ledger.entries.fields import KeyAlgorithm, PublicKey
 from bellwire.ledger.entries.model import Registration
-from bellwire.ledger.errors import InclusionMismatch, TileMalformed
-from bellwire.ledger.monitor import MOST_TOLD, Monitor, key_digest
+from bellwire.ledger.errors import InclusionMismatch, LogAltered, TileMalformed
+from bellwire.ledger.monitor import MOST_TOLD, Monitor, key_digest, require_none
 from bellwire.ledger.note import MAX_NOTE_BYTES
 from bellwire.ledger.reading import LogReader, prove
+from bellwire.ledger.store.store import LogStore
 from bellwire.ledger.tiles import Bundle, bundles, join_bundle, tiles
 from bellwire.ledger.tree import HASH_BYTES
+from bellwire.web.log import tile_at
 
 MINE, THEIRS = (PublicKey(KeyAlgorithm.ED25519, bytes([each]) * 32) for each in (1, 2))
 
@@ -113,8 +119,6 @@ def test_many_altered_entries_are_told_within_a_bound() -> None:
 @pytest.mark.parametrize(
     ("path", "spoil"),
     [
-        ("tile/entries/000.p/100", lambda data: data[:-1]),
-        ("tile/entries/000.p/100", lambda _: b""),
         ("tile/0/000.p/100", lambda data: data[:-32]),
         ("tile/0/000.p/100", lambda data: data[:-1]),
     ],
@@ -138,12 +142,33 @@ def test_two_histories_that_were_signed_are_a_split_view() -> None:
     assert "two histories of 201 entries" in monitor.findings[0].said
 
 
-def test_who_is_shown_an_older_state_than_others_is_told() -> None:
+def test_who_is_shown_an_older_state_than_others_is_told_after_some_patience() -> None:
     log = SmallLog(entries(300))
-    monitor = watched(files_of(log), log)
+    files = files_of(log)
+    monitor = Monitor(LogReader(lambda path: files[path]))
+    monitor.follow(log.checkpoint())
     later = SmallLog(entries(301)).checkpoint()
-    monitor.compare(log.checkpoint(), later)
+    for _ in range(2):
+        monitor.compare(log.checkpoint(), later)
+        monitor.overdue(log.checkpoint(), 2)
+    assert monitor.findings == []
+    monitor.overdue(log.checkpoint(), 2)
     assert [each.what for each in monitor.findings] == ["split view"]
+
+
+def test_what_was_ahead_is_compared_when_the_log_has_come_as_far() -> None:
+    log = SmallLog(entries(300))
+    files = files_of(log)
+    monitor = Monitor(LogReader(lambda path: files[path]))
+    monitor.follow(log.checkpoint())
+    forked = SmallLog([*entries(300), entry(301, reason="another")]).checkpoint()
+    for other in (SmallLog(entries(301)).checkpoint(), forked):
+        monitor.compare(log.checkpoint(), other)
+    log.append(entries(2, 301))
+    files = files_of(log)
+    monitor.follow(log.checkpoint())
+    monitor.overdue(log.checkpoint(), 0)
+    assert [each.said[:14] for each in monitor.findings] == ["it signed two "]
 
 
 def test_a_log_that_shrinks_is_a_split_view() -> None:
@@ -199,3 +224,77 @@ def test_keys_that_are_registered_under_my_name_or_one_like_it_are_told() -> Non
 def test_a_checkpoint_that_is_too_long_is_refused() -> None:
     with pytest.raises(Exception, match="at most"):
         LogReader(lambda _: b"x" * (MAX_NOTE_BYTES + 1)).note()
+
+
+@pytest.mark.parametrize("number", [0, 300, 599])
+def test_a_byte_that_is_altered_after_it_was_read_is_found_in_the_next_round(number: int) -> None:
+    log = SmallLog(entries(600))
+    files = files_of(log)
+    monitor = watched(files, log)
+    path = Bundle(number // 256, min(256, 600 - number // 256 * 256)).path
+    text = f'"reason {number + 1}"'.encode()
+    files[path] = files[path].replace(text, text.replace(b"reason", b"reasom"))
+    for _ in range(3):  # one bundle a call, in turn
+        monitor.read_again(log.checkpoint(), 1)
+    assert [(each.what, each.number) for each in monitor.findings] == [("altered", number)]
+    for _ in range(3):
+        monitor.read_again(log.checkpoint(), 1)
+    assert len(monitor.findings) == 1
+
+
+@pytest.mark.parametrize("path", ["tile/0/001", "tile/1/000.p/2"])
+def test_a_tile_that_is_altered_after_it_was_read_names_its_entries(path: str) -> None:
+    log = SmallLog(entries(600))
+    files = files_of(log)
+    monitor = watched(files, log)
+    files[path] = bytes([files[path][0] ^ 1]) + files[path][1:]
+    monitor.read_again(log.checkpoint(), 600)
+    assert monitor.findings
+    assert {each.what for each in monitor.findings} == {"altered"}
+    assert 256 in {each.number for each in monitor.findings}
+
+
+def test_an_altered_length_in_a_bundle_names_its_entries() -> None:
+    log = SmallLog(entries(600))
+    files = files_of(log)
+    files["tile/entries/001"] = bytes([255]) + files["tile/entries/001"][1:]
+    monitor = watched(files, log)
+    found = [(each.what, each.number, each.said) for each in monitor.findings]
+    assert found == [
+        ("altered", 256, "entries 256 to 511 are not what the log hashed"),
+        ("missing", 512, "site-a goes on with 513, expected 257"),
+    ]
+
+
+def test_an_altered_tile_over_good_entries_is_told_as_such() -> None:
+    log = SmallLog(entries(5))
+    files = files_of(log)
+    tile = bytearray(files["tile/0/000.p/5"])
+    tile[3 * HASH_BYTES] ^= 1
+    files["tile/0/000.p/5"] = bytes(tile)
+    (finding,) = watched(files, log).findings
+    assert (finding.number, "as signed" in finding.said) == (3, True)
+
+
+@pytest.mark.parametrize("number", [0, 299])
+def test_a_byte_that_is_altered_in_the_store_names_its_entry(tmp_path: Path, number: int) -> None:
+    store = LogStore(tmp_path)
+    store.append([batch(1, 200), batch(201, 100)])
+    checkpoint = Checkpoint("log.example/one", 300, store.head.root)
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "log.sqlite")) as database:
+        change = "UPDATE entries SET entry = CAST(replace(entry, 'reason', 'reasom') AS BLOB)"
+        assert database.execute(f"{change} WHERE number = {number}").rowcount == 1
+        database.commit()
+    store = LogStore(tmp_path)
+    try:
+        reader = LogReader(lambda path: tile_at(store, path.encode()).body)
+        monitor = Monitor(reader)
+        monitor.follow(checkpoint)
+        assert (monitor.findings[0].what, monitor.findings[0].number) == ("altered", number)
+        monitor = Monitor(reader)
+        monitor.read_again(checkpoint, 300)
+        with pytest.raises(LogAltered, match=f"entry {number} is not what the log hashed"):
+            require_none(checkpoint, monitor.findings)
+    finally:
+        store.close()

@@ -11,7 +11,8 @@ LedgerError
 ├── TooFewWitnesses      (RefusedError) the quorum has not cosigned a checkpoint
 ├── TileMalformed        (RefusedError) a tile, a bundle or the path of one is not what it must be
 ├── InclusionMismatch    (RefusedError) a proof does not lead from this entry to this root
-└── ConsistencyMismatch  (RefusedError) a proof does not show that one tree grew out of another
+├── ConsistencyMismatch  (RefusedError) a proof does not show that one tree grew out of another
+└── LogAltered           (RefusedError) a log is not what it signed, or not the same to everybody
 """
 
 from bellwire.base.errors import BellwireError, RefusedError, UsageError
@@ -63,3 +64,7 @@ class InclusionMismatch(LedgerError, RefusedError):
 
 class ConsistencyMismatch(LedgerError, RefusedError):
     """A consistency proof does not show that the later tree only appended to the earlier one."""
+
+
+class LogAltered(LedgerError, RefusedError):
+    """A log is not what it signed, shows itself differently, or has what its watcher refuses."""

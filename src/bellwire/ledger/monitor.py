@@ -1,13 +1,14 @@
 """Watching a log: is it still what it was, does everybody see the same, who registers in my name.
 
 A monitor reads every entry itself and hashes it, so it need not believe a proof: the root that it
-comes to is the checkpoint's, or the log is not what it signed. It keeps the checkpoints that it has
-seen; two that one log signed and that do not grow out of each other are a split view, which the two
-notes prove to anybody.
+comes to is the checkpoint's, or the log is not what it signed. What it has read it reads again,
+piece by piece, for ever: a byte that is changed later is found in the next round. Checkpoints that
+were seen elsewhere are compared; two that one log signed and that do not grow out of each other are
+a split view, which the two notes prove to anybody.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,7 @@ from bellwire.ledger.entries.codec import decode
 from bellwire.ledger.entries.errors import EntryMalformed
 from bellwire.ledger.entries.fields import PublicKey
 from bellwire.ledger.entries.model import Entry, Registration
+from bellwire.ledger.errors import LogAltered
 from bellwire.ledger.growing import Edge
 from bellwire.ledger.proving import Prover
 from bellwire.ledger.reading import Altered, LogReader
@@ -68,6 +70,20 @@ def key_digest(key: PublicKey) -> str:
     return hashlib.sha256(key.key).hexdigest()
 
 
+def require_none(checkpoint: Checkpoint, findings: Sequence[Finding]) -> None:
+    """Return only if nothing was found.
+
+    Raises:
+        LogAltered: something was; the first of it is said.
+    """
+    if findings:
+        raise LogAltered(
+            f"expected {checkpoint.origin} as it was signed, got {len(findings)} findings, the"
+            f" first: {findings[0].said}",
+            hint="Keep what was printed, and both checkpoints where there are two.",
+        )
+
+
 class Monitor:
     """Watches one log.
 
@@ -87,6 +103,9 @@ class Monitor:
         names = {name: frozenset(keys) for name, keys in (owned or {}).items()}
         self._names = _Names(names)
         self._next: dict[tuple[str, str], int] = {}
+        self._ahead: dict[Checkpoint, int] = {}
+        self._told: set[Altered] = set()
+        self._again = 0
 
     def follow(self, checkpoint: Checkpoint) -> None:
         """Read what was appended up to a checkpoint whose signatures hold, and compare.
@@ -97,31 +116,48 @@ class Monitor:
         if checkpoint.size < self.edge.size:
             self._tell("split view", f"it shows {checkpoint.size:,} entries, and had more before")
             return
+        earlier, self.findings = self.findings, []
         edge, altered = self._reader.follow(checkpoint.size, self.edge, self._look)
-        for each in altered[:MOST_TOLD]:
-            self._altered(each)
-        if len(altered) > MOST_TOLD:
-            self._tell("altered", f"and {len(altered) - MOST_TOLD:,} more")
+        # What was altered comes first: the rest may follow from it.
+        of_entries, self.findings = self.findings, earlier
+        self._altered(altered, signed=edge.root == checkpoint.root)
+        self.findings += of_entries
         if edge.root != checkpoint.root:
             self._tell(
                 "root",
                 f"the {checkpoint.size:,} entries that it shows are not those that it signed",
             )
         self.edge = edge
+        for other in [each for each in self._ahead if each.size <= checkpoint.size]:
+            del self._ahead[other]
+            self.compare(checkpoint, other)
+
+    def read_again(self, checkpoint: Checkpoint, entries: int) -> None:
+        """Read a piece of what was followed to once more; the next call takes the next piece.
+
+        Args:
+            checkpoint: To which it was followed last.
+            entries: How many at least.
+
+        Raises:
+            TileMalformed: a tile is not what it must be.
+        """
+        if checkpoint.size:
+            start = self._again if self._again < checkpoint.size else 0
+            self._again, altered = self._reader.reread(checkpoint, start, entries)
+            self._altered(altered, signed=False)
 
     def compare(self, shown: Checkpoint, other: Checkpoint) -> None:
         """Compare two checkpoints, of which the signatures of both hold.
 
         Args:
             shown: By the log, and followed to.
-            other: Seen elsewhere, or earlier; of no more entries than have been followed to.
+            other: Seen elsewhere, or earlier. One of more entries is compared when the log has
+                come as far, if `overdue` does not tell of it before.
         """
         if other.size > shown.size:
-            self._tell(
-                "split view",
-                f"elsewhere it has {other.size:,} entries, here {shown.size:,}: watch on, and if"
-                " it stays so, it shows you an older state",
-            )
+            if len(self._ahead) < MOST_TOLD:
+                self._ahead.setdefault(other, 0)
             return
         root = Prover(lambda tile: self._reader.tile(tile, shown.size)).root(other.size)
         if root != other.root:
@@ -130,8 +166,35 @@ class Monitor:
                 f"it signed two histories of {other.size:,} entries: keep both checkpoints",
             )
 
-    def _altered(self, each: Altered) -> None:
-        self._tell("altered", f"{each} is not what the log hashed", each.number)
+    def overdue(self, shown: Checkpoint, patience: int) -> None:
+        """Tell of what was seen elsewhere and does not come here; once a round.
+
+        Args:
+            shown: By the log.
+            patience: Rounds in which a log, or a mirror of it, may be behind.
+        """
+        for other in self._ahead:
+            self._ahead[other] += 1
+        late = [other for other, rounds in self._ahead.items() if rounds > patience]
+        if late:
+            self._tell(
+                "split view",
+                f"elsewhere it has {max(each.size for each in late):,} entries, and here"
+                f" {shown.size:,}: it shows you an older state",
+            )
+
+    def _altered(self, found: list[Altered], *, signed: bool) -> None:
+        """Tell what was found, once each; `signed` if the entries are those that were signed."""
+        new = [each for each in found if each not in self._told]
+        self._told.update(new[:MOST_TOLD])
+        for each in new[:MOST_TOLD]:
+            are = "is" if each.count == 1 else "are"
+            why = f"{each} {are} not what the log hashed"
+            if signed and not each.unreadable:
+                why = f"{each} {are} as signed, and the log's own hash of it is not"
+            self._tell("altered", why, each.number)
+        if len(new) > MOST_TOLD:
+            self._tell("altered", f"and {len(new) - MOST_TOLD:,} more")
 
     def _look(self, number: int, encoded: bytes) -> None:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bellwire.ledger.checkpoint import Checkpoint
+from bellwire.ledger.errors import InclusionMismatch, TileMalformed
 from bellwire.ledger.growing import Edge, grow
 from bellwire.ledger.note import Note, parse_note
 from bellwire.ledger.proofs import verify_inclusion
@@ -20,8 +21,9 @@ from bellwire.ledger.tiles import (
     TileHashes,
     bundles,
     split_bundle,
+    tile_of,
 )
-from bellwire.ledger.tree import HASH_BYTES, leaf_hash
+from bellwire.ledger.tree import HASH_BYTES, Node, leaf_hash
 
 Fetch = Callable[[str], bytes]
 """What lies at a path below the log's prefix."""
@@ -34,10 +36,12 @@ class Altered:
     Attributes:
         number: Of the first.
         count: How many follow on each other, of which nothing closer can be said.
+        unreadable: Whether they cannot be told from each other any more.
     """
 
     number: int
     count: int = 1
+    unreadable: bool = False
 
     def __str__(self) -> str:
         if self.count == 1:
@@ -103,26 +107,80 @@ class LogReader:
             are not those of the log's own tiles.
 
         Raises:
-            TileMalformed: a bundle or a tile is not what it must be.
+            TileMalformed: a tile is not what it must be.
         """
         altered: list[Altered] = []
         for bundle in bundles(size, since=edge.size):
-            there = self._bundle(bundle)
-            new = [
-                (number, entry)
-                for number, entry in enumerate(there, bundle.start)
-                if number >= edge.size
-            ]
-            leaves = [leaf_hash(entry) for _, entry in new]
             tile = self.tile(Tile(0, bundle.number, bundle.width), size).hashes
-            for (number, entry), leaf in zip(new, leaves, strict=True):
-                at = HASH_BYTES * (number - bundle.start)
-                if tile[at : at + HASH_BYTES] != leaf:
-                    altered.append(Altered(number))
-                seen(number, entry)
+            skip = max(0, edge.size - bundle.start)
+            try:
+                new = list(enumerate(self._bundle(bundle), bundle.start))[skip:]
+            except TileMalformed:
+                # What it was is not to be had: the tree can only go on with what the log hashed.
+                altered.append(Altered(bundle.start + skip, bundle.width - skip, unreadable=True))
+                leaves = [_hash_in(tile, at) for at in range(skip, bundle.width)]
+            else:
+                leaves = [leaf_hash(entry) for _, entry in new]
+                for (number, entry), leaf in zip(new, leaves, strict=True):
+                    if _hash_in(tile, number - bundle.start) != leaf:
+                        altered.append(Altered(number))
+                    seen(number, entry)
             edge, grown = grow(edge, leaves)
             altered += self._higher(size, grown, altered)
         return edge, altered
+
+    def reread(self, checkpoint: Checkpoint, start: int, count: int) -> tuple[int, list[Altered]]:
+        """Read entries that were followed to before once more.
+
+        Args:
+            checkpoint: To which the log was followed.
+            start: Of an entry bundle.
+            count: How many at least, or to the end.
+
+        Returns:
+            The start of the next bundle, 0 after the last; and entries that are not those of the
+            checkpoint's tree.
+
+        Raises:
+            TileMalformed: a tile is not what it must be.
+        """
+        altered: list[Altered] = []
+        at_hand: dict[Tile, TileHashes] = {}
+
+        def read(tile: Tile) -> TileHashes:
+            if tile not in at_hand:
+                at_hand[tile] = self.tile(tile, checkpoint.size)
+            return at_hand[tile]
+
+        prover = Prover(read)
+        for bundle in bundles(checkpoint.size, since=start):
+            if bundle.start >= start + count:
+                return bundle.start, altered
+            altered += self._reread(bundle, checkpoint, prover, read)
+        return 0, altered
+
+    def _reread(
+        self,
+        bundle: Bundle,
+        checkpoint: Checkpoint,
+        prover: Prover,
+        read: Callable[[Tile], TileHashes],
+    ) -> list[Altered]:
+        tile = read(tile_of(Node(0, bundle.start), checkpoint.size)).hashes
+        try:
+            there = self._bundle(bundle)
+            # The way up from its first hash takes all the others of the tile in.
+            proof = prover.inclusion(bundle.start, checkpoint.size)
+            verify_inclusion(
+                _hash_in(tile, 0), bundle.start, checkpoint.size, proof, checkpoint.root
+            )
+        except (TileMalformed, InclusionMismatch):
+            return [Altered(bundle.start, bundle.width)]
+        return [
+            Altered(bundle.start + at)
+            for at, entry in enumerate(there)
+            if leaf_hash(entry) != _hash_in(tile, at)
+        ]
 
     def _higher(
         self, size: int, grown: dict[Tile, TileHashes], altered: list[Altered]
@@ -143,6 +201,10 @@ class LogReader:
 
     def _bundle(self, bundle: Bundle) -> list[bytes]:
         return split_bundle(self._fetch(bundle.path), bundle.width)
+
+
+def _hash_in(tile: bytes, at: int) -> bytes:
+    return tile[HASH_BYTES * at : HASH_BYTES * (at + 1)]
 
 
 def prove(

@@ -118,11 +118,15 @@ def test_what_was_written_is_shown_proved_watched_and_copied(
     copy = tmp_path / "copy"
     code, _ = run(capsys, "log", "watch", copy, *trust, *watching)
     assert code == 0
+    code, verified = run(capsys, "log", "verify", copy, *trust)
+    assert (code, verified["kind"], verified["size"]) == (0, "log", 300)
     bundle = copy / "tile" / "entries" / "000"
     bundle.write_bytes(bundle.read_bytes().replace(b'"reason 17"', b'"reason 71"'))
     code, found = run(capsys, "log", "watch", copy, *trust, *watching)
     assert code == 3
     assert found["findings"][0]["number"] == 16
+    code, refused = run(capsys, "log", "verify", copy, *trust)
+    assert (code, "entry 16 is not" in refused["error"]["message"]) == (3, True)
     code, refused = run(capsys, "log", "entries", copy, *trust, "--from", 16, "--count", 1)
     assert (code, "entry 16" in refused["error"]["message"]) == (3, True)
 

@@ -1,4 +1,4 @@
-"""`bellwire log verify`: a receipt or a checkpoint, checked without log and network."""
+"""`bellwire log verify`: a receipt or a checkpoint without the log, or the whole of a log."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +7,7 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
+from bellwire.cli.log.place import CaOption, fetching
 from bellwire.cli.log.trust import (
     KeyOption,
     PolicyOption,
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 def command(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A receipt (.tlog-proof) or a signed checkpoint.")
+        str,
+        typer.Argument(
+            metavar="FILE|LOG",
+            help="A receipt (.tlog-proof), a signed checkpoint, or a whole log: its folder or "
+            "address.",
+        ),
     ],
     key: KeyOption = None,
     witness: WitnessOption = None,
@@ -42,20 +48,27 @@ def command(
         str | None,
         typer.Option("--hash", metavar="HEX", help="Its hash, 64 digits, in place of the entry."),
     ] = None,
+    ca: CaOption = None,
     json: JsonFlag = False,
 ) -> None:
-    """Check a receipt or a checkpoint offline, and say what holds.
+    """Check a receipt or a checkpoint offline, or all entries of a log, and say what holds.
 
     A receipt holds if a log that you trust signed its checkpoint, the quorum of witnesses cosigned
-    it, and the proof leads from the entry to the checkpoint's root. Exit 3 if any of it does not.
+    it, and the proof leads from the entry to the checkpoint's root. A log holds if all its entries
+    do; those that were altered are named. Exit 3 if any of it does not hold.
     """
     from bellwire.ledger.note import MAX_NOTE_BYTES, parse_note
     from bellwire.ledger.policy import verify_checkpoint
     from bellwire.ledger.receipt import MAX_RECEIPT_BYTES, is_receipt, parse_receipt
 
     trust = trusted(key, witness, quorum, policy)
-    data = read(file, MAX_RECEIPT_BYTES)
-    if is_receipt(data):
+    whole = file.startswith(("http://", "https://")) or Path(file).is_dir()
+    if whole and (entry is not None or leaf is not None):
+        raise UsageError("expected a receipt together with --entry or --hash, got a log")
+    data = b"" if whole else read(Path(file), MAX_RECEIPT_BYTES)
+    if whole:
+        found = {"kind": "log", **_checkpoint(_log(file, ca, trust)), "entry": None}
+    elif is_receipt(data):
         found = _receipt(parse_receipt(data), entry, leaf, trust)
     elif entry is not None or leaf is not None:
         raise UsageError("expected a receipt together with --entry or --hash, got a checkpoint")
@@ -67,6 +80,21 @@ def command(
         output.emit(document)
     else:
         _tell(document)
+
+
+def _log(place: str, ca: Path | None, trust: "Policy") -> "TrustedCheckpoint":
+    """The checkpoint of a log all of whose entries are as signed."""
+    from bellwire.ledger.monitor import Monitor, require_none
+    from bellwire.ledger.policy import verify_checkpoint
+    from bellwire.ledger.reading import LogReader
+
+    with fetching(place, ca) as fetch, output.progress("reading the log"):
+        reader = LogReader(fetch)
+        shown = verify_checkpoint(reader.note(), trust)
+        monitor = Monitor(reader)
+        monitor.follow(shown.checkpoint)
+    require_none(shown.checkpoint, monitor.findings)
+    return shown
 
 
 def _receipt(
@@ -155,6 +183,8 @@ def _tell(found: dict[str, object]) -> None:
     say(f"✓ log {_plain(found['log'])}: {found['size']:,} entries, root {found['root']}")
     say(f"✓ signed by {_plain(found['key'])}, {found['signature']}{when}")
     entry = found["entry"]
+    if found["kind"] == "log":
+        say("✓ all its entries are those that were signed")
     if isinstance(entry, dict):
         size = "" if entry["bytes"] is None else f", {entry['bytes']:,} bytes"
         say(f"✓ entry {entry['index']:,} is in it: hash {entry['hash']}{size}")

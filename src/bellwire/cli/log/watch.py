@@ -2,12 +2,13 @@
 
 import hashlib
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bellwire.base.errors import RefusedError, UnreachableError, UsageError
+from bellwire.base.errors import UnreachableError, UsageError
 from bellwire.cli import output
 from bellwire.cli.log.place import CaOption, LogArgument, fetching
 from bellwire.cli.log.trust import (
@@ -26,11 +27,9 @@ if TYPE_CHECKING:
     from bellwire.ledger.policy import Policy, TrustedCheckpoint
     from bellwire.ledger.reading import LogReader
 
+PATIENCE = 3
+"""Rounds in which the log may be behind what was seen elsewhere: a mirror is late."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-class LogAltered(RefusedError):
-    """A log is not what it signed, shows itself differently, or has what its watcher refuses."""
 
 
 def command(
@@ -58,6 +57,12 @@ def command(
     every: Annotated[
         float, typer.Option(metavar="S", min=0.1, max=86_400, help="Look so often.")
     ] = 10.0,
+    again: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, max=10_000_000, help="Read so many old entries again at each look."
+        ),
+    ] = 65_536,
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
     ca: CaOption = None,
     json: JsonFlag = False,
@@ -65,12 +70,13 @@ def command(
 ) -> None:
     """Read and hash every entry of a log, and go on as it grows; end with 3 if anything is wrong.
 
-    Entries that were altered are named. The last checkpoint is kept in the state folder: a log that
-    does not grow out of it, or out of one that is seen elsewhere, shows two histories.
+    What was read is read again, piece by piece. Entries that were altered are named. The last
+    checkpoint is kept in the state folder: a log that does not grow out of it, or out of one that
+    is seen elsewhere, shows two histories.
     """
     import time
 
-    from bellwire.ledger.monitor import Monitor
+    from bellwire.ledger.monitor import Monitor, require_none
     from bellwire.ledger.reading import LogReader
     from bellwire.node.settings import load
 
@@ -80,22 +86,20 @@ def command(
     with fetching(log, ca) as fetch:
         reader = LogReader(fetch)
         monitor = Monitor(reader, dict(map(_owned, own or ())))
-        shown = _look(reader, monitor, trust, folder, places, ca)
+        look = partial(_look, reader, monitor, trust, folder, places, ca)
+        shown = look(patience=0 if once else PATIENCE)
         while not once and not monitor.findings:
             size = shown.checkpoint.size
             output.stderr().print(f"{size:,} entries are as signed", markup=False)
             time.sleep(every)
             try:
-                shown = _look(reader, monitor, trust, folder, places, ca)
+                shown = look(patience=PATIENCE)
+                if not monitor.findings and again:
+                    monitor.read_again(shown.checkpoint, again)
             except UnreachableError as error:  # it may come back; what it shows then is compared
                 output.stderr().print(str(error), markup=False)
     _tell(shown, monitor.findings, as_json=json)
-    if monitor.findings:
-        raise LogAltered(
-            f"expected {shown.checkpoint.origin} as it was signed, got"
-            f" {len(monitor.findings)} findings, the first: {monitor.findings[0].said}",
-            hint="Keep what was printed, and both checkpoints where there are two.",
-        )
+    require_none(shown.checkpoint, monitor.findings)
 
 
 def _look(
@@ -105,35 +109,49 @@ def _look(
     folder: Path,
     also: tuple[str, ...],
     ca: Path | None,
+    patience: int,
 ) -> "TrustedCheckpoint":
     """One round: follow the log, compare with what was seen before and elsewhere, remember."""
     from bellwire.base.private import own_folder, read_own_file, write_whole
     from bellwire.ledger.note import MAX_NOTE_BYTES, parse_note
     from bellwire.ledger.policy import verify_checkpoint
 
+    # Elsewhere first: what is there by then, an honest log shows us as well.
+    others = [(place, note) for place in also if (note := _elsewhere(place, ca)) is not None]
     note = reader.note()
     shown = verify_checkpoint(note, trust)
     path = own_folder(folder) / f"{hashlib.sha256(shown.checkpoint.origin.encode()).hexdigest()}"
     kept = read_own_file(path, MAX_NOTE_BYTES)
-    others = [] if kept is None else [parse_note(kept)]
-    others += [_elsewhere(place, ca) for place in also]
+    if kept is not None:
+        others.append(("what was seen before", parse_note(kept)))
     with output.progress("reading the log"):
         monitor.follow(shown.checkpoint)
-    for other in others:
+    for place, other in others:
+        before = len(monitor.findings)
         monitor.compare(shown.checkpoint, verify_checkpoint(other, trust).checkpoint)
+        if len(monitor.findings) > before:
+            evidence = path.with_suffix(".split")
+            write_whole(evidence, note.encode() + b"\n" + other.encode(), replace=True)
+            output.stderr().print(f"{place}: both checkpoints are in {evidence}", markup=False)
+    monitor.overdue(shown.checkpoint, patience)
     if not monitor.findings:
         write_whole(path, note.encode(), replace=True)
     return shown
 
 
-def _elsewhere(place: str, ca: Path | None) -> "Note":
+def _elsewhere(place: str, ca: Path | None) -> "Note | None":
+    """What is seen in another place; None, which is said, if nothing can be read there now."""
     from bellwire.ledger.note import MAX_NOTE_BYTES, parse_note
     from bellwire.ledger.reading import LogReader
 
     if Path(place).is_file():
         return parse_note(read(Path(place), MAX_NOTE_BYTES))
-    with fetching(place, ca) as fetch:
-        return LogReader(fetch).note()
+    try:
+        with fetching(place, ca) as fetch:
+            return LogReader(fetch).note()
+    except UnreachableError as error:
+        output.stderr().print(f"not compared: {error}", markup=False)
+        return None
 
 
 def _owned(text: str) -> tuple[str, list[str]]:
