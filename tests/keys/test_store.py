@@ -451,7 +451,7 @@ def test_a_store_of_every_earlier_version_is_taken_over_without_its_stock(
     store.close()
 
 
-@pytest.mark.parametrize("version", [5, 6])
+@pytest.mark.parametrize("version", [5, 6, 7])
 def test_a_store_of_every_migrated_version_keeps_all_that_it_had(
     folder: Path, version: int
 ) -> None:

@@ -92,7 +92,7 @@ def test_an_answer_to_another_question_is_malformed(tmp_path: Path) -> None:
                 await ask(OperatorClient(path))
 
     asyncio.run(work(Reports([]), lambda client: client.accounts()))
-    asyncio.run(work(Balance(1, 2, 3, 4, None), lambda client: client.reports()))
+    asyncio.run(work(Balance(1, 2, 3, 4, None, None, None, ""), lambda client: client.reports()))
     asyncio.run(work(Reports([]), lambda client: client.distil(Protocol.E91, 1)))
 
 

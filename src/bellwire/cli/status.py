@@ -23,7 +23,7 @@ def command(
     """Show the services of this state folder, and each node's link, keys and blocks."""
     import asyncio
 
-    from bellwire.cli.tables import history_table, node_table, service_table
+    from bellwire.cli.tables import history_table, log_words, node_table, service_table
     from bellwire.node.settings import load
     from bellwire.services.overview import history as records
     from bellwire.services.overview import overview
@@ -51,6 +51,8 @@ def command(
         if node["running"]:
             made = node["first_contact"] or "not made yet"
             out.print(f"  First contact of node {node['site']}: {made}.")
+            if node["ledger_waiting"] is not None:
+                out.print(f"  Log of node {node['site']}: {log_words(node)}.", markup=False)
     relay = found["relay"]
     if relay is not None:
         where = ", ".join(relay["places"]) or "nowhere: all is shut"

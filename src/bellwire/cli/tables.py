@@ -1,5 +1,6 @@
 """Tables of services and nodes, for `bellwire up` and `bellwire status`."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ def history_table(site: str, records: list[dict[str, Any]]) -> "Table":
         status = f"{each['status']}, stale" if each["stale"] else each["status"]
         table.add_row(at, status, "–" if qber is None else f"{qber:.1%}", escape(each["reason"]))
     return table
+
+
+def log_words(writer: Mapping[str, Any]) -> str:
+    """How it stands with what a service tells the log, in words."""
+    import time
+
+    waiting, since, problem = (
+        writer[f"ledger_{each}"] for each in ("waiting", "oldest_at", "problem")
+    )
+    if not waiting:
+        return "it has all entries"
+    age = duration(max(0.0, time.time() - (since or time.time())))
+    words = f"{waiting:,} {'entry waits' if waiting == 1 else 'entries wait'}, the first for {age}"
+    return f"{words}: {problem}" if problem else words
 
 
 def duration(seconds: float) -> str:

@@ -6,13 +6,20 @@ of equals the first) and the last. The stretches grow with age: 5 s in the last 
 last day, an hour in the last 30 days, a day in the last year; what is older goes. So an alarm stays
 to be seen, and there are never many more than 4,200 records, whatever the link does.
 
+Where a log is told of the link, each change that becomes durable is an entry for it, and so is each
+block that was rejected: in the transaction in which the status that it led to becomes durable.
+
 No secret is in it.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
+from bellwire.database.cursor import Cursor
 from bellwire.keys.database.interface import Database
+from bellwire.keys.recording import Recording, Rejection
 from bellwire.keys.status import Status, StatusView
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -28,6 +35,11 @@ THINNED_EVERY = 16
 
 MAX_WAITING = 256
 """Records that wait for a disk which fails; then the oldest goes."""
+
+MAX_REJECTED = 4096
+"""Rejected blocks that wait for it; then no more are recorded, and the process's log says so."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +90,14 @@ class StatusLog:
 
     Args:
         database: Of the store.
+        recording: Makes entries for a log; None where no log is told.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, recording: Recording | None = None) -> None:
         self._database = database
+        self._recording = recording
+        self._rejected: list[Rejection] = []
+        self._probe_rejected = False
         self._last: StatusRecord | None = None
         self._waiting: list[StatusRecord] = []
         self._writes = 0
@@ -96,16 +112,37 @@ class StatusLog:
         self._waiting.append(self._last)
         del self._waiting[:-MAX_WAITING]
 
+    def note_accepted(self) -> None:
+        """A block or a probe was accepted: the next probe that is rejected is news again."""
+        self._probe_rejected = False
+
+    def note_rejected(self, rejection: Rejection) -> None:
+        """A block gave no key, for the log; of probes that fail in a row, the first.
+
+        Each block counts. Probes are run every second while nothing else is, and all that the
+        others of a row could tell is that it goes on.
+        """
+        if self._recording is None or (rejection.block is None and self._probe_rejected):
+            return
+        self._probe_rejected |= rejection.block is None
+        if len(self._rejected) >= MAX_REJECTED:
+            log.warning("a rejected block is not recorded", error="the store has failed for long")
+            return
+        self._rejected.append(rejection)
+
     def flush(self) -> None:
         """Make what was noted durable.
 
         Raises:
             StoreError: it waits for the next time.
         """
-        waiting = list(self._waiting)
-        if not waiting:
+        waiting, rejected = list(self._waiting), list(self._rejected)
+        if not waiting and not rejected:
             return
         with self._database.transaction() as cursor:
+            if self._recording is not None:
+                self._recording.rejected(cursor, rejected)
+                self._record_changes(cursor, waiting, self._recording)
             (last,) = cursor.execute("SELECT COALESCE(MAX(number), 0) FROM status_log").fetchone()
             cursor.executemany(
                 "INSERT INTO status_log VALUES (?, ?, ?, ?, ?, ?)",
@@ -114,7 +151,7 @@ class StatusLog:
                     for number, each in enumerate(waiting, last + 1)
                 ],
             )
-            if self._writes % THINNED_EVERY == 0:
+            if waiting and self._writes % THINNED_EVERY == 0:
                 numbered = _read(cursor.execute(_SELECT + " ORDER BY number").fetchall())
                 stay = {id(each) for each in thinned([r for _, r in numbered], waiting[-1].at)}
                 cursor.executemany(
@@ -123,6 +160,26 @@ class StatusLog:
                 )
         self._writes += 1
         del self._waiting[: len(waiting)]
+        del self._rejected[: len(rejected)]
+
+    @staticmethod
+    def _record_changes(
+        cursor: Cursor, waiting: Iterable[StatusRecord], recording: Recording
+    ) -> None:
+        """Entries of those records that differ from the one before, on the disk or here."""
+        row = cursor.execute(_SELECT + " ORDER BY number DESC LIMIT 1").fetchone()
+        before = None if row is None else _read([row])[0][1]
+        for each in waiting:
+            if before is None or (before.status, before.stale) != (each.status, each.stale):
+                recording.status(
+                    cursor,
+                    at=each.at,
+                    status=each.status,
+                    stale=each.stale,
+                    reason=each.reason,
+                    qber=each.qber,
+                )
+            before = each
 
     def read(self, since: float, most: int) -> list[StatusRecord]:
         """The latest records from a time on, at most so many, ascending.

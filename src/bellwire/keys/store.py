@@ -14,6 +14,7 @@ Methods may be called from any thread; each waits for the disk, so an event loop
 
 import hmac
 import secrets
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from bellwire.base.detections import Side
@@ -42,6 +43,7 @@ from bellwire.keys.model import (
     FirstContact,
 )
 from bellwire.keys.pool import Pool
+from bellwire.keys.recording import Recording
 from bellwire.keys.reserve import AuthenticationKeys, Pads, cut_preplaced
 from bellwire.keys.rows import (
     block_row,
@@ -73,6 +75,7 @@ class KeyStore:
         self._further = further
         self._database = database
         self._sealer = sealer
+        self._recording: Recording | None = None
         self.side = side
 
     def __repr__(self) -> str:
@@ -133,7 +136,23 @@ class KeyStore:
 
     def status_log(self) -> StatusLog:
         """The history of the link's status in this store; one at a time."""
-        return StatusLog(self._database)
+        return StatusLog(self._database, self._recording)
+
+    def record_for(self, link: str) -> None:
+        """Tell a log, from now on, of blocks and of the status: before `status_log`.
+
+        Args:
+            link: Name of the link in the log.
+        """
+        self._recording = Recording(link, self.side, self._sealer)
+
+    def transaction(self) -> AbstractContextManager[Cursor]:
+        """For the outbox, whose tables are in this store.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        return self._database.transaction()
 
     def sharing(self) -> Sharing:
         """Where the node and further processes of its site tell each other things."""
@@ -400,6 +419,8 @@ class KeyStore:
                 "dropped_bits = ? WHERE number = ?",
                 (ready.refill_sets, ready.first_unit, ready.units, ready.dropped_bits, block),
             )
+            if self._recording is not None:
+                self._recording.block_ready(cursor, row.record, pad)
             cursor.execute("UPDATE store SET next_unit = ?", (ready.stop_unit,))
             cursor.execute("DELETE FROM pending_bits WHERE block = ?", (block,))
         if zeroise:

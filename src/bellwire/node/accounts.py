@@ -14,6 +14,9 @@ class Accounts:
         refilled_bits: Authentication key cut from new blocks.
         first_contact: How the first authentication key was come by (`keys.model.ContactMethod`);
             None before there is one.
+        ledger_waiting: Entries that wait for the log; None where nothing is recorded.
+        ledger_oldest_at: Since when the first of them waits, seconds since the epoch.
+        ledger_problem: Why the log takes nothing; empty if it does.
     """
 
     stock_bits: int
@@ -21,3 +24,6 @@ class Accounts:
     consumed_bits: int
     refilled_bits: int
     first_contact: str | None
+    ledger_waiting: int | None = None
+    ledger_oldest_at: float | None = None
+    ledger_problem: str = ""

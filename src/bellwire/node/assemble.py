@@ -37,6 +37,7 @@ from bellwire.node.fence import key_is_placed, settle_restored
 from bellwire.node.fresh import SessionRules
 from bellwire.node.identity import load_identity, load_or_create_identity
 from bellwire.node.kek import kek_source
+from bellwire.node.ledger import delivering
 from bellwire.node.material import Material, Photons
 from bellwire.node.operator import operator_server
 from bellwire.node.overheard import Overheard
@@ -193,6 +194,9 @@ async def run_node(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(store.close)
         audit = _audit(settings, options.site, stack)
+        if settings.ledger.url:
+            store.record_for(settings.ledger.link)
+        delivery = await stack.enter_async_context(delivering(settings.ledger, store.transaction))
         random = await asyncio.to_thread(open_random, settings.random, tell_failed)
         stack.callback(random.close)
         material, warm_source = await _material(
@@ -213,6 +217,7 @@ async def run_node(
             identity=identity,
             sync_s=sync_s,
         )
+        node.delivery = delivery
         node.sessions.overheard = Overheard() if options.lab else None
         if audit is not None:
             node.note, node.keys.left = audit.note, audit.local
@@ -229,7 +234,15 @@ async def run_node(
         }
         door, allowance = None, Allowance(rules_of(settings), system_clock)
         if identity is not None and options.kme is not None:
-            door = open_door(settings, node, identity, sync_s, audit=audit, allowance=allowance)
+            door = open_door(
+                settings,
+                node,
+                identity,
+                sync_s,
+                audit=audit,
+                allowance=allowance,
+                delivery=delivery,
+            )
             about["kme"] = await _start(door, settings, options.kme, stack)
         push = _push(settings, options.site, folder, node, door)
         # No block before its kernels: a peer's time for a step is not there to compile in.

@@ -17,6 +17,8 @@ from bellwire.keys.model import KeySourceKind
 from bellwire.keys.site import SessionSource, SiteLink
 from bellwire.keys.status import StatusView
 from bellwire.keys.status_log import StatusRecord
+from bellwire.ledger.outbox.delivery import Delivery
+from bellwire.node.ledger import readings_of
 from bellwire.node.settings import Settings
 from bellwire.pki.authority import Authority, authority_folder
 from bellwire.pki.registry import OperatorAuthority, Registry
@@ -111,6 +113,7 @@ def open_door(
     *,
     audit: Audit | None = None,
     allowance: Allowance | None = None,
+    delivery: Delivery | None = None,
 ) -> KmeServer:
     """The server of a node's keys; it is not started yet.
 
@@ -121,6 +124,7 @@ def open_door(
         sync_s: How long a sync of the store's disk takes, for metrics.
         audit: Keeps a record of requests.
         allowance: What masters may have; None for what the settings say.
+        delivery: Brings entries to the site's log, for metrics.
     """
     kme = settings.kme
     link = SiteLink(node.link_keys, node.view, node.source, node.sessions)
@@ -145,6 +149,7 @@ def open_door(
         yield Reading("qber", "Mean QBER of the last blocks.", view.qber or 0.0, labels)
         yield Reading("fences", "Times that the pool was voided.", len(link.keys.fences), labels)
         yield Reading("store_sync_seconds", "A sync of the store's disk, at the start.", sync_s)
+        yield from readings_of(delivery)
 
     def troubles() -> list[str]:
         told = [] if link.keys.peer.met else ["the peer's KME was not met since the start"]

@@ -18,6 +18,7 @@ from bellwire.base.limits import MAX_PULSES
 from bellwire.base.local import AnswerMalformed, LocalServer, ask
 from bellwire.keys.history import MAX_HISTORY, History
 from bellwire.keys.status_log import StatusRecord
+from bellwire.ledger.outbox.outbox import MAX_PROBLEM
 from bellwire.node.accounts import Accounts
 from bellwire.node.overheard import Message
 
@@ -56,6 +57,9 @@ class Balance(msgspec.Struct, frozen=True, array_like=True, tag="balance"):
     consumed_bits: int
     refilled_bits: int
     first_contact: Annotated[str, Meta(max_length=64)] | None
+    ledger_waiting: Annotated[int, Meta(ge=0)] | None
+    ledger_oldest_at: float | None
+    ledger_problem: Annotated[str, Meta(max_length=MAX_PROBLEM)]
 
 
 class GetHistory(msgspec.Struct, frozen=True, array_like=True, tag="history"):

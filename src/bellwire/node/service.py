@@ -28,10 +28,12 @@ from bellwire.keys.errors import StoreError
 from bellwire.keys.history import History
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.peering.line import is_hello
+from bellwire.keys.recording import Rejection
 from bellwire.keys.service import FlowCheck, KeyService
 from bellwire.keys.status import REASON_LIMIT, BlockOutcome, LinkStatus, Status, StatusView
 from bellwire.keys.status_log import StatusRecord
 from bellwire.keys.store import KeyStore
+from bellwire.ledger.outbox.delivery import Delivery
 from bellwire.node.accounts import Accounts
 from bellwire.node.classical import Classical, Contact
 from bellwire.node.fresh import REFUSED, FreshSessions, SessionRules
@@ -123,6 +125,7 @@ class NodeService:
         status_changed: Called after each block and probe.
         reload: Takes over settings that changed.
         note: Called with what an audit log is to keep: an event, and its fields.
+        delivery: Brings entries to the log of its site; None where nothing is recorded.
     """
 
     def __init__(
@@ -178,6 +181,7 @@ class NodeService:
         self.keys = KeyService(self.link_keys, flow, material.kind)
         self.status_changed: Callable[[], None] | None = None
         self.note: Callable[..., None] = _nobody_notes
+        self.delivery: Delivery | None = None
         self.reload: Callable[[], Reloaded] | None = None
         self._peering = Peering(self.link_keys, vault.mac_key, saes.saes, self._fenced)
         self._tending: asyncio.Task[None] | None = None
@@ -238,6 +242,9 @@ class NodeService:
             consumed_bits=self._consumed_bits,
             refilled_bits=self._vault.refilled_bits,
             first_contact=None if contact is None else contact.method.value,
+            ledger_waiting=None if self.delivery is None else self.delivery.state.waiting,
+            ledger_oldest_at=None if self.delivery is None else self.delivery.state.oldest_at,
+            ledger_problem="" if self.delivery is None else self.delivery.state.problem,
         )
 
     def target_stock(self, bits: int) -> None:
@@ -627,6 +634,7 @@ class NodeService:
         )
         view = self._status.at(now)
         self._status_log.note(view, now)
+        self._note_end(report, now)
         if self.status_changed is not None:
             self.status_changed()
         if view.status is not before:
@@ -644,6 +652,21 @@ class NodeService:
             chsh=report.chsh,
             secret_bits=report.secret_bits,
             status=view.status.value,
+        )
+
+    def _note_end(self, report: BlockReport, now: float) -> None:
+        if report.accepted:
+            self._status_log.note_accepted()
+            return
+        self._status_log.note_rejected(
+            Rejection(
+                now,
+                None if report.probe else report.number,
+                report.protocol,
+                report.message or report.reason or "",
+                report.qber,
+                report.chsh,
+            )
         )
 
 

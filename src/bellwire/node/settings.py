@@ -39,6 +39,7 @@ from bellwire.node.settings_audit import AuditSettings
 from bellwire.node.settings_console import ConsoleSettings
 from bellwire.node.settings_discovery import DiscoverySettings
 from bellwire.node.settings_kme import KmeSettings
+from bellwire.node.settings_ledger import LedgerSettings
 from bellwire.node.settings_network import NetworkSettings
 from bellwire.node.settings_push import PushSettings
 from bellwire.node.settings_relay import RelaySettings
@@ -504,6 +505,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     addresses: AddressSettings = Field(default_factory=AddressSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
 

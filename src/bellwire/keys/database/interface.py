@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from bellwire.database.cursor import Cursor
 from bellwire.database.place import ServerPlace
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Of the tables that this version of bellwire reads and writes."""
 
 BUSY_TIMEOUT_S = 1.0

@@ -4,6 +4,7 @@ Numbers are integers, so that each has one way to be written: fractions are coun
 times in milliseconds. Texts are bounded and have no control characters.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -13,10 +14,12 @@ from msgspec import Meta
 MAX_SAFE: Final = 2**53 - 1
 """Integers up to it are the same to every reader of JSON (RFC 7493, 2.2)."""
 
-_NAME: Final = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
+NAME: Final = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
+"""The form of a name, as a regular expression."""
+
 _DIGEST: Final = r"[0-9a-f]{64}"
 
-Name: TypeAlias = Annotated[str, Meta(max_length=64, pattern=rf"\A{_NAME}\Z")]
+Name: TypeAlias = Annotated[str, Meta(max_length=64, pattern=rf"\A{NAME}\Z")]
 """Of a machine or a service: a site's node, a link, a guard, a log's writer."""
 
 Handle: TypeAlias = Annotated[str, Meta(max_length=32, pattern=r"\A[a-z][a-z0-9_-]{2,31}\Z")]
@@ -28,7 +31,7 @@ Digest: TypeAlias = Annotated[str, Meta(max_length=64, pattern=rf"\A{_DIGEST}\Z"
 Commitment: TypeAlias = Annotated[str, Meta(max_length=65, pattern=rf"\A#{_DIGEST}\Z")]
 """Stands for what is personal: `commitments`."""
 
-Party: TypeAlias = Annotated[str, Meta(max_length=65, pattern=rf"\A(?:{_NAME}|#{_DIGEST})\Z")]
+Party: TypeAlias = Annotated[str, Meta(max_length=65, pattern=rf"\A(?:{NAME}|#{_DIGEST})\Z")]
 """Who takes part: by a public name, or by a commitment to one that is not public."""
 
 KeyId: TypeAlias = Annotated[
@@ -43,6 +46,15 @@ Words: TypeAlias = Annotated[
     str, Meta(max_length=200, pattern="\\A[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}\\Z")
 ]
 """A reason, in a program's own words; never what a person typed."""
+
+_UNPRINTED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_MAX_WORDS: Final = 200
+
+
+def one_line(text: str) -> str:
+    """A program's words as `Words` has them: without control characters, and cut where too long."""
+    return _UNPRINTED.sub(" ", text)[:_MAX_WORDS] or "-"
+
 
 Number: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_SAFE)]
 Time: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SAFE)]
