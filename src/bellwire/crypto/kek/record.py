@@ -75,7 +75,10 @@ class TokenKek(_Kek, tag="pkcs11", frozen=True, forbid_unknown_fields=True):
 Kek = FileKek | PassphraseKek | KeyringKek | TokenKek
 Kind = Literal["file", "passphrase", "keyring", "pkcs11"]
 Form = Literal[
-    "bellwire wrapped data key 1", "bellwire wrapped identity 1", "bellwire wrapped log key 1"
+    "bellwire wrapped data key 1",
+    "bellwire wrapped identity 1",
+    "bellwire wrapped log key 1",
+    "bellwire wrapped chain key 1",
 ]
 """What a record begins with: whose secret it is, so that none serves as another's."""
 
