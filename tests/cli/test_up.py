@@ -18,15 +18,20 @@ import pytest
 from bellwire.services.overview import overview
 
 PATIENCE_S = 60.0
-NAMES = ["link", "node-a", "node-b", "cloud", "console-a", "console-b", "relay"]
+NAMES = ["link", "node-a", "node-b", "cloud", "console-a", "console-b", "relay", "admission"]
+RECORD = ["ledger", "witness-a", "witness-b"]
 SRC = Path(__file__).resolve().parents[2] / "src"
 
 
 @dataclass
 class Machine:
-    """A state folder, and commands in it; all ports are free ones."""
+    """A state folder, and commands in it; all ports are free ones.
+
+    Without `record`, the settings name a log elsewhere, which is away: three processes less.
+    """
 
     home: Path
+    record: bool = False
 
     @property
     def state(self) -> Path:
@@ -34,9 +39,20 @@ class Machine:
 
     def environment(self) -> dict[str, str]:
         ours = {key: value for key, value in os.environ.items() if "BELLWIRE_" not in key}
-        ports = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY")
+        ports = ["CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY"]
+        ports += ["LEDGER", "WITNESS_A", "WITNESS_B", "ADMISSION"]
+        away = self.home / "token"
+        if not away.exists():
+            away.touch(0o600)
+            away.write_text("0" * 64)
+        elsewhere = {
+            "BELLWIRE_LEDGER__URL": "http://127.0.0.1:9",
+            "BELLWIRE_LEDGER__WRITER": "site",
+            "BELLWIRE_LEDGER__TOKEN": str(away),
+        }
         return {
             **ours,
+            **({} if self.record else elsewhere),
             **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in ports},
             "BELLWIRE_KME__SKIP": '{"app-a": ["app-b"], "app-b": ["app-a"]}',
             "BELLWIRE_STATE__DIR": str(self.state),
@@ -184,8 +200,10 @@ def a_fresh_pad(machine: Machine) -> dict[str, Any]:
 def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
     machine: Machine,
 ) -> None:
+    machine.record = True
     code, document = machine.run("up", "--detach", "--lab")
     assert code == 0, document
+    assert {each["name"] for each in document["services"]} == {*NAMES, *RECORD}
     tokens = {}
     for name, site in (("alice", "a"), ("bob", "b")):
         code, made = machine.run("accounts", "add", name, "--site", site)
@@ -209,6 +227,12 @@ def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
     until(again_there, "console-a did not come back")
     again = a_session(machine, tokens)
     assert not set(again.values()) & {one["session_id"], one["aes_key"]}
+
+    policy = ("--policy", str(machine.state / "ledger.policy"), "--kind", "key-exchange")
+    url = machine.services()["ledger"]["addresses"]["log"]
+    code, shown = machine.run("log", "entries", url, *policy)
+    assert (code, [each["name"] for each in shown["witnesses"]]) == (0, ["a", "b"])
+    assert {each["entry"]["writer"] for each in shown["entries"]} == {"node-a", "node-b"}
 
     operator = (machine.state / "console-a" / "operator.token").read_text().strip()
     assert at_console(machine, "a", "force_attack", tokens["alice"])[0] == 403

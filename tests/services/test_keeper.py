@@ -16,7 +16,7 @@ from bellwire.base.errors import BellwireError, RefusedError, UsageError
 from bellwire.services import keeper as module
 from bellwire.services.keeper import Keeper
 from bellwire.services.logs import MAX_LOG_BYTES, begin_log
-from bellwire.services.plan import Program
+from bellwire.services.program import Program
 
 READY = """echo '{"ready": true, "n": '$$'}'"""
 LIVES = f"{READY}; read line"

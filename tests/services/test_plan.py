@@ -7,7 +7,8 @@ import pytest
 from bellwire.node.settings import load
 from bellwire.services.errors import PlanUnusable
 from bellwire.services.place import Place
-from bellwire.services.plan import STOP_ORDER, Known, Program, programs
+from bellwire.services.plan import STOP_ORDER, programs
+from bellwire.services.program import Known, Program
 
 NOTHING_KNOWN: Known = {}
 
@@ -71,6 +72,10 @@ def test_ports_are_those_of_the_settings(tmp_path: Path) -> None:
         "console of site a": 8000,
         "console of site b": 4,
         "relay": 8765,
+        "log": 8480,
+        "witness of site a": 8481,
+        "witness of site b": 8482,
+        "server of admission": 8490,
     }
     alice, bob = (made[name].arguments(NOTHING_KNOWN) for name in ("node-a", "node-b"))
     assert alice[alice.index("--kme") + 1] == "127.0.0.1:1"
@@ -97,10 +102,13 @@ def test_a_free_port_that_was_taken_is_kept_over_a_restart(tmp_path: Path) -> No
 def test_metrics_of_site_b_are_at_the_next_port(tmp_path: Path) -> None:
     name = "BELLWIRE_ADDRESSES__METRICS_PORT"
     made = plan(tmp_path, addresses={"metrics_port": 9100})
-    told = [(made[node].environment or {})[name] for node in ("node-a", "node-b")]
+    told = [made[node].environment(NOTHING_KNOWN)[name] for node in ("node-a", "node-b")]
     assert told == ["9100", "9101"]
     off = plan(tmp_path)
-    assert [(off[node].environment or {})[name] for node in ("node-a", "node-b")] == ["0", "0"]
+    assert [off[node].environment(NOTHING_KNOWN)[name] for node in ("node-a", "node-b")] == [
+        "0",
+        "0",
+    ]
     with pytest.raises(PlanUnusable, match="at most 65534"):
         plan(tmp_path, addresses={"metrics_port": 65535})
 
@@ -118,3 +126,39 @@ def test_where_first_contact_is_signed_each_node_is_told_of_the_other(tmp_path: 
         line = program.arguments(NOTHING_KNOWN)
         assert line[line.index("--peer-identity") + 1] == other
         assert "--authentication-key" not in line
+
+
+def test_who_writes_to_the_log_is_told_where_it_is_and_has_a_token_of_its_own(
+    tmp_path: Path,
+) -> None:
+    made = plan(tmp_path, addresses={"ledger_port": 0})
+    known = {"ledger": {"url": "http://0.0.0.0:7001"}}
+    tokens = set()
+    for name in ("node-a", "node-b", "admission"):
+        told = made[name].environment(known)
+        assert told["BELLWIRE_LEDGER__URL"] == "http://127.0.0.1:7001"
+        assert told["BELLWIRE_LEDGER__WRITER"] == name
+        tokens.add(told["BELLWIRE_LEDGER__TOKEN"])
+        (option,) = (
+            each for each in made["ledger"].arguments(known) if each.startswith(f"--writer={name}=")
+        )
+        assert option.endswith(told["BELLWIRE_LEDGER__TOKEN"])
+    assert len(tokens) == 3
+    assert made["ledger"].needs == ("witness-a", "witness-b")
+    assert made["node-b"].needs == ("ledger",)
+    node = plan(tmp_path)["node-b"]
+    assert node.needs == ()
+    assert node.environment(NOTHING_KNOWN)["BELLWIRE_LEDGER__URL"] == "http://127.0.0.1:8480"
+
+
+def test_where_the_settings_name_a_log_none_is_started(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    elsewhere: dict[str, object] = {
+        "url": "https://log.example",
+        "writer": "site-a",
+        "token": token,
+    }
+    made = plan(tmp_path, ledger=elsewhere)
+    assert not {"ledger", "witness-a", "witness-b"} & set(made)
+    assert made["node-b"].needs == made["admission"].needs == ()
+    assert "BELLWIRE_LEDGER__URL" not in made["node-a"].environment(NOTHING_KNOWN)

@@ -23,7 +23,13 @@ def command(
     """Show the services of this state folder, and each node's link, keys and blocks."""
     import asyncio
 
-    from bellwire.cli.tables import history_table, log_words, node_table, service_table
+    from bellwire.cli.tables import (
+        history_table,
+        log_words,
+        node_table,
+        record_words,
+        service_table,
+    )
     from bellwire.node.settings import load
     from bellwire.services.overview import history as records
     from bellwire.services.overview import overview
@@ -57,6 +63,8 @@ def command(
     if relay is not None:
         where = ", ".join(relay["places"]) or "nowhere: all is shut"
         out.print(f"  Relay of messages, level {relay['level']}: {where}.", markup=False)
+    if found["log"] is not None:
+        out.print(f"  {record_words(found['log'])}", markup=False, highlight=False)
     for node in nodes:
         if node.get("history"):
             out.print(history_table(node["site"], node["history"]))

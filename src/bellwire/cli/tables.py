@@ -30,6 +30,18 @@ def service_table(services: list[dict[str, Any]]) -> "Table":
     return table
 
 
+def record_words(log: dict[str, Any]) -> str:
+    """How it stands with a log and its witnesses, in a line."""
+    witnesses = [
+        f"{each['name']} {each['size']:,}"
+        if each["trouble"] is None
+        else f"{each['name']} does not"
+        for each in log["witnesses"]
+    ]
+    cosigned = f"; cosigned by {', '.join(witnesses)}" if witnesses else ""
+    return f"Log: {log['entries']:,} entries, {log['shown']:,} of them shown{cosigned}."
+
+
 def node_table(nodes: list[dict[str, Any]]) -> "Table":
     """How nodes and their link are: one row for each node."""
     table = new_table("node", "status", "QBER", "S", "key in stock", "tags left for", "why")

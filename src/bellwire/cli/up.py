@@ -1,7 +1,6 @@
 """`bellwire up`: all services of this machine, minded."""
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,9 +33,10 @@ def command(
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Start link, both nodes, cloud, consoles and relay, mind them, and stop them on Ctrl-C.
+    """Start all services of this machine, mind them, and stop them on Ctrl-C.
 
-    Makes what is missing: the first authentication key, certificates, SAEs, an operator.
+    They are link, both nodes, cloud, consoles, relay, log, a witness of each site and admission.
+    Makes what is missing: the first authentication key, certificates, SAEs, an operator, keys.
     """
     from bellwire.node.settings import load
 
@@ -81,18 +81,22 @@ def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> N
     for each in document["services"]:
         places = ", ".join(f"{what} {where}" for what, where in each["addresses"].items())
         output.stdout().print(
-            f"{each['name']:<9} process {each['pid']:<8} {places}".rstrip(), markup=False
+            f"{each['name']:<10}process {each['pid']:<8} {places}".rstrip(), markup=False
         )
-    output.stdout().print(_next_words(settings.state.dir), markup=False)
+    output.stdout().print(_next_words(settings), markup=False)
 
 
-def _next_words(state: Path) -> str:
+def _next_words(settings: "Settings") -> str:
+    state, where = settings.state.dir, settings.addresses
+    log = f"http://{where.ledger_host}:{where.ledger_port}" if where.ledger_port else "URL"
     return (
         f"All are up. State: {state}\n"
         "Members: bellwire accounts add NAME --site a|b; the operators' tokens are in "
         "console-a/operator.token and console-b/operator.token\n"
         "Keys:  bellwire keys get --sae app-b, then bellwire keys fetch --sae app-a KEY_ID\n"
         "Chat:  bellwire chat new alice --site a, then bellwire chat\n"
+        f"Join:  bellwire admission token --out FILE, then bellwire register NAME --token FILE\n"
+        f"Log:   bellwire log entries {log} --policy {state / 'ledger.policy'}\n"
         "Look:  bellwire status     Stop:  bellwire down"
     )
 
@@ -111,7 +115,7 @@ async def _live(options: "UpOptions") -> None:
             live.console.print(sentence, markup=False)
 
         def ready(services: "Services") -> None:
-            live.console.print(_next_words(folder), markup=False)
+            live.console.print(_next_words(options.settings), markup=False)
 
         async def watch(services: "Callable[[], Services]") -> None:
             while True:

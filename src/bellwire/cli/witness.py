@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+SiteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--site",
+        metavar="a|b",
+        help="Of two witnesses of one state folder: which. Its folder is witness-a or witness-b.",
+    ),
+]
 NameOption = Annotated[
     str | None,
     typer.Option(
@@ -29,6 +37,7 @@ NameOption = Annotated[
 def run(
     context: typer.Context,
     name: NameOption = None,
+    site: SiteOption = None,
     log: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,7 +92,7 @@ def run(
         raise UsageError("expected --log with the key of a log to follow, got none")
     if (certificate is None) != (tls_key is None):
         raise UsageError("expected --certificate together with --key")
-    settings, folder = _place(state, config)
+    settings, folder = _place(site, state, config)
     logs.setup(settings.log.level, settings.log.format)
     options = WitnessOptions(
         folder=folder,
@@ -102,6 +111,7 @@ def run(
 @app.command()
 def key(
     name: NameOption = None,
+    site: SiteOption = None,
     key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -110,7 +120,7 @@ def key(
     """Show the witness's verifier keys, and make them the first time."""
     from bellwire.node.witness import witness_keys
 
-    settings, folder = _place(state, config)
+    settings, folder = _place(site, state, config)
     signers = witness_keys(folder, name, protection_of(settings, key_protection, folder))
     keys = [str(each.verifier) for each in signers]
     if json:
@@ -123,6 +133,7 @@ def key(
 @app.command()
 def protect(
     to: ToOption = None,
+    site: SiteOption = None,
     key_protection: ProtectionOption = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -132,12 +143,16 @@ def protect(
     from bellwire.cli.protection import protect as wrap
     from bellwire.node.witness import WITNESS_KEY
 
-    settings, folder = _place(state, config)
+    settings, folder = _place(site, state, config)
     wrap(settings, folder, WITNESS_KEY, key_protection, to, json=json)
 
 
-def _place(state: Path | None, config: Path | None) -> "tuple[Settings, Path]":
+def _place(site: str | None, state: Path | None, config: Path | None) -> "tuple[Settings, Path]":
+    from bellwire.base.errors import UsageError
     from bellwire.node.settings import load
+    from bellwire.node.witness import witness_folder
 
+    if site not in {None, "a", "b"}:
+        raise UsageError("expected --site a or --site b")
     settings = load(config, {"state": {"dir": state}})
-    return settings, settings.state.dir / "witness"
+    return settings, witness_folder(settings.state.dir, site)

@@ -465,6 +465,23 @@ class AddressSettings(BaseModel):
     relay_port: Port = Field(
         default=8765, description="Port of the relay of messages; 0 takes any free one."
     )
+    ledger_host: Host = Field(default="127.0.0.1", description="Host of the log of `up`.")
+    ledger_port: Port = Field(
+        default=8480, description="Port of the log of `up`; 0 takes any free one."
+    )
+    witness_host: Host = Field(default="127.0.0.1", description="Host of the witnesses of `up`.")
+    witness_a_port: Port = Field(
+        default=8481, description="Port of site a's witness; 0 takes any free one."
+    )
+    witness_b_port: Port = Field(
+        default=8482, description="Port of site b's witness; 0 takes any free one."
+    )
+    admission_host: Host = Field(
+        default="127.0.0.1", description="Host of the server of admission of `up`."
+    )
+    admission_port: Port = Field(
+        default=8490, description="Port of the server of admission of `up`; 0 takes any free one."
+    )
 
 
 class LogSettings(BaseModel):

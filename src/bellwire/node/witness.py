@@ -66,6 +66,11 @@ class WitnessOptions:
     with_parent: bool
 
 
+def witness_folder(state: Path, site: str | None = None) -> Path:
+    """Where a witness keeps its key and state; that of a site where two have one state folder."""
+    return state / ("witness" if site is None else f"witness-{site}")
+
+
 def witness_keys(
     folder: Path, name: str | None, protection: KekSource | None
 ) -> tuple[Signer, Signer]:

@@ -25,7 +25,7 @@ from bellwire.base.child import (
 from bellwire.base.errors import RefusedError, UsageError
 from bellwire.services.logs import begin_log
 from bellwire.services.messages import ServiceView
-from bellwire.services.plan import Program
+from bellwire.services.program import Program
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
@@ -152,7 +152,8 @@ class Keeper:
 
     async def _spawn(self) -> Process:
         """Start its process; to be cancelled meanwhile leaves none."""
-        environment = {**os.environ, **(self.program.environment or {})}
+        self.program.before(self._known)
+        environment = {**os.environ, **self.program.environment(self._known)}
         line = self.program.arguments(self._known)
         spawning = asyncio.ensure_future(spawn(line, self._log, environment))
         try:

@@ -20,7 +20,7 @@ class ServiceView(msgspec.Struct, frozen=True, array_like=True):
     """One service, as its supervisor sees it.
 
     Attributes:
-        name: `link`, `node-a`, `node-b`, `cloud`, `console-a`, `console-b` or `relay`.
+        name: One of `plan.STOP_ORDER`.
         state: `waiting`, `starting`, `running`, `failing` or `stopped`.
         pid: Its process, while there is one.
         since: When it became ready, in s since the epoch, while it runs.

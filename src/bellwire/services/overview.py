@@ -2,13 +2,16 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import httpx
+import msgspec
 import psutil
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError
 from bellwire.base.lock import is_held
 from bellwire.chat.relay.operator import RelayOperator
@@ -17,6 +20,7 @@ from bellwire.node.operator import OperatorClient
 from bellwire.services.control import look
 from bellwire.services.messages import Services
 from bellwire.services.place import place_of
+from bellwire.services.program import reached
 
 SOCKETS = {
     "link": "link/alice.sock",
@@ -25,11 +29,29 @@ SOCKETS = {
 }
 """By these a service that nobody minds is known."""
 
-LOCKS = ("cloud", "console-a", "console-b", "relay")
-"""These are known by the lock that they hold in their folder."""
+LOCKS = {
+    "cloud": "cloud/lock",
+    "console-a": "console-a/lock",
+    "console-b": "console-b/lock",
+    "relay": "relay/lock",
+    "ledger": "ledger/log.lock",
+    "witness": "witness/lock",
+    "witness-a": "witness-a/lock",
+    "witness-b": "witness-b/lock",
+    "admission": "admission/lock",
+}
+"""These are known by the lock that they hold."""
+
+LOG_WITHIN_S = 2.0
+MAX_HEALTH = 64 << 10
 
 ADDRESSES = {"kme": "kme", "classical": "classical", "listen": "cloud", "url": "console"}
 """Fields of ready lines that hold an address, and what is there."""
+
+URLS = {"relay": "relay", "ledger": "log", "witness-a": "witness", "witness-b": "witness"} | {
+    "admission": "admission"
+}
+"""What is at the address `url` of a service that is no console."""
 
 
 async def overview(state: Path) -> dict[str, Any]:
@@ -49,7 +71,22 @@ async def overview(state: Path) -> dict[str, Any]:
         "supervisor": supervisor,
         "services": services,
         "relay": await relay(state),
+        "log": await log_of(services),
     }
+
+
+async def log_of(services: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How it stands with the log and its witnesses; None where no log is known to run."""
+    url = next((each["addresses"].get("log") for each in services if each["name"] == "ledger"), "")
+    if not url:
+        return None
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=LOG_WITHIN_S) as client:
+            answer = await client.get(f"{reached(url)}/healthz")
+        found = msgspec.json.decode(answer.content[:MAX_HEALTH], type=dict[str, Any])
+    except (httpx.HTTPError, *UNDECODABLE):
+        return None
+    return {"url": url, **found}
 
 
 async def relay(state: Path) -> dict[str, Any] | None:
@@ -84,8 +121,8 @@ def of_supervisor(minded: Services) -> list[dict[str, Any]]:
 
 
 def _addresses(name: str, ready: Mapping[str, Any]) -> dict[str, str]:
-    if name == "relay":
-        return {"relay": str(ready["url"])} if "url" in ready else {}
+    if name in URLS:
+        return {URLS[name]: str(ready["url"])} if "url" in ready else {}
     return {what: ready[key] for key, what in ADDRESSES.items() if key in ready}
 
 
@@ -97,9 +134,9 @@ def by_hand(state: Path) -> list[dict[str, Any]]:
         pid = listening.get(os.path.realpath(state / socket))
         if pid is not None:
             found.append(_service(name, "running", pid, _born(pid)))
-    for name in LOCKS:
+    for name, lock in LOCKS.items():
         try:
-            if is_held(state / name / "lock"):
+            if is_held(state / lock):
                 found.append(_service(name, "running", None, None))
         except OSError:
             pass  # Another user's: it is not ours to tell of.

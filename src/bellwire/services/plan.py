@@ -1,47 +1,27 @@
-"""Which services there are, and how each is started: link, nodes, cloud, consoles and relay.
+"""Which services there are, and how each is started.
+
+Link, nodes, cloud, consoles and relay are here; the log, its witnesses and admission in `record`.
 
 A service that took a free port keeps it over restarts: its ready line says which, and the next
 start asks for that one, so that whoever knows the address finds it again.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from bellwire.node.settings import AddressSettings, Settings
 from bellwire.services.errors import PlanUnusable
 from bellwire.services.place import Place
 from bellwire.services.ports import Port
-
-Known = Mapping[str, Mapping[str, Any]]
-"""What each service said when it was ready last, by its name."""
+from bellwire.services.program import Known, Program, reached, said
+from bellwire.services.record import log_needed, record_programs, writing
 
 MAX_PORT = 65_535
-LOOPBACKS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - names, nobody listens here
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """One service.
-
-    Attributes:
-        name: Of its log, and in everything that people see.
-        arguments: Its command line, from what is known.
-        ports: It listens on these.
-        needs: Services that must have been ready before.
-        environment: Variables of its own, in the place of ours.
-    """
-
-    name: str
-    arguments: Callable[[Known], list[str]]
-    ports: tuple[Port, ...] = ()
-    needs: tuple[str, ...] = ()
-    environment: Mapping[str, str] | None = None
-
-
-STOP_ORDER = ("console-a", "console-b", "cloud", "relay", "node-a", "node-b", "link")
+STOP_ORDER = (
+    "console-a", "console-b", "cloud", "relay", "admission", "node-a", "node-b", "link",
+    "ledger", "witness-a", "witness-b",
+)  # fmt: skip
 """Who uses others goes first."""
 
 
@@ -101,6 +81,7 @@ def programs(
             ],
             (Port("relay", "addresses.relay_port", addresses.relay_host, addresses.relay_port),),
         ),
+        *record_programs(settings, place, common),
     )  # fmt: skip
 
 
@@ -140,6 +121,12 @@ def _node(
             return [*line, "--peer-identity", peer_identity]
         return [*line, "--authentication-key", str(place.authentication_key(site))]
 
+    def environment(known: Known) -> dict[str, str]:
+        return {
+            "BELLWIRE_ADDRESSES__METRICS_PORT": str(metrics),
+            **writing(settings, place, name, known),
+        }
+
     ports = [Port(f"KME of site {site}", f"addresses.kme_{site}_port", addresses.kme_host, kme)]
     if site == "b":
         ports.append(
@@ -157,8 +144,8 @@ def _node(
         name,
         arguments,
         tuple(ports),
-        needs=("node-b",) if site == "a" else (),
-        environment={"BELLWIRE_ADDRESSES__METRICS_PORT": str(metrics)},
+        needs=("node-b",) if site == "a" else log_needed(settings),
+        environment=environment,
     )
 
 
@@ -172,15 +159,3 @@ def metrics_port(addresses: AddressSettings, site: str) -> int:
             f"after it, got {MAX_PORT}"
         )
     return addresses.metrics_port + 1
-
-
-def said(known: Known, service: str, field: str) -> str:
-    """What a service said in a field of its ready line; empty if it did not."""
-    return str(known.get(service, {}).get(field, ""))
-
-
-def reached(url: str) -> str:
-    """The address by which this machine reaches who listens on all of its own."""
-    parts = urlsplit(url)
-    host, _, port = parts.netloc.rpartition(":")
-    return urlunsplit(parts._replace(netloc=f"{LOOPBACKS.get(host, host)}:{port}"))

@@ -1,4 +1,4 @@
-"""What services need before their first start: first contact, authorities, SAEs, an operator.
+"""What services need before their first start: first contact, authorities, SAEs, operators, keys.
 
 Everything that is there already is left as it is; a crash at any point is made good by the next
 start.
@@ -22,7 +22,8 @@ from bellwire.node.settings import Settings
 from bellwire.pki.authority import SAE_DAYS, Authority, authority_folder
 from bellwire.pki.files import sae_files, write_again, write_new
 from bellwire.services.place import Place
-from bellwire.services.plan import Known, reached, said
+from bellwire.services.program import Known, reached, said
+from bellwire.services.record import prepare_record
 
 RENEW_BEFORE_S = 30 * 86_400
 OPERATOR = "operator"
@@ -48,6 +49,7 @@ def prepare(settings: Settings, place: Place) -> dict[str, str]:
         _certify(place, site, sae_of(site))
         _certify(place, site, console_sae(site))
         _make_operator(place, site)
+    prepare_record(settings, place)
     if settings.first_contact.method == "signed":
         return {
             site: fingerprint(

@@ -13,7 +13,8 @@ from bellwire.base.local import LocalServer
 from bellwire.services.keeper import Keeper, Say
 from bellwire.services.messages import REQUEST_LIMIT, Services, Stop, requests
 from bellwire.services.place import Place
-from bellwire.services.plan import STOP_ORDER, Program
+from bellwire.services.plan import STOP_ORDER
+from bellwire.services.program import Program
 
 
 class Supervisor:
@@ -73,7 +74,8 @@ class Supervisor:
     async def __aexit__(self, *_: object) -> None:
         # Whoever asks meanwhile is told how far it is; the socket goes last.
         for name in STOP_ORDER:
-            await self._stop(name)
+            if name in self._tasks:  # a log of somebody else's has no service here
+                await self._stop(name)
         await self._server.close()
 
     async def _keep(self, keeper: Keeper) -> None:
