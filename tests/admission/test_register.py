@@ -1,5 +1,7 @@
 """The file of registrations: who is in it, what lets in, and that it stays so."""
 
+import contextlib
+import hashlib
 import os
 import sqlite3
 import stat
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bellwire.admission import recording
 from bellwire.admission.assessment import Assessment, Verdict
 from bellwire.admission.errors import (
     HandleTaken,
@@ -19,6 +22,9 @@ from bellwire.admission.errors import (
 from bellwire.admission.register import MAX_WAITING_S, Entry, Gate, Register, Registration, Standing
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed
+from bellwire.ledger.entries import model as ledger
+from bellwire.ledger.entries.codec import decode
+from bellwire.ledger.outbox.outbox import Outbox
 
 GOOD = Assessment(Verdict.SECURE, (), 0.0, "local")
 BAD = Assessment(Verdict.INSECURE, ("it drifts",), 0.9, "local")
@@ -228,3 +234,65 @@ def test_of_a_group_each_has_its_own_outcome_and_token(register: Register) -> No
     ]  # fmt: skip
     assert [each.handle for each in register.all(Standing.ADMITTED)] == ["carol"]
     assert [each.handle for each in register.all()] == ["alice", "carol"]
+
+
+def test_who_is_admitted_and_whose_keys_hold_no_more_is_told_to_a_log_once(tmp_path: Path) -> None:
+    register = Register(tmp_path / "r", recorded=True)
+    token = register.make_token("", 60, 1000)
+    keys = {"p-256": b"p" * 65, "ed25519": b"k" * 32}
+    enter(register, keys=keys, gate=Gate.TOKEN, token=token)
+    enter(register, keys=keys)  # an answer was lost
+    enter(register, "bobby", OTHERS)
+    enter(register, "carla", OTHERS)
+    with pytest.raises(NotAdmitted):
+        enter(register, "david", judged=BAD)
+    register.decide("bobby", Standing.ADMITTED, 2000)
+    register.decide("carla", Standing.REFUSED, 2000)
+    register.decide("alice", Standing.REVOKED, 3000)
+    register.close()
+    register = Register(tmp_path / "r")  # the log may be switched off; what waits, waits
+    found = [decode(each) for each in Outbox(register.transaction, "admission").first().entries]
+    first, second, third = found
+    assert isinstance(first, ledger.Registration)
+    assert isinstance(second, ledger.Registration)
+    assert isinstance(third, ledger.Revocation)
+    assert (first.handle, first.at, first.verdict) == ("alice", 1_000_000, "secure")
+    assert [(each.algorithm, each.key) for each in first.keys] == sorted(keys.items())
+    assert (second.handle, second.at) == ("bobby", 2_000_000)
+    digests = sorted(hashlib.sha256(key).hexdigest() for key in keys.values())
+    assert (third.handle, third.keys, third.at) == ("alice", tuple(digests), 3_000_000)
+    assert [each.sequence for each in found] == [1, 2, 3]
+    register.close()
+
+
+def test_a_registration_is_there_with_its_entry_or_neither_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    register = Register(tmp_path / "r", recorded=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "put", fail)
+        with pytest.raises(RegisterUnusable):
+            enter(register, gate=Gate.OPEN)
+    assert register.all() == []
+    enter(register, gate=Gate.OPEN)
+    assert Outbox(register.transaction, "admission").state().waiting == 1
+    register.close()
+
+
+def test_a_file_of_before_there_were_logs_is_brought_on(tmp_path: Path) -> None:
+    register = Register(tmp_path / "r")
+    enter(register, gate=Gate.OPEN)
+    register.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "r" / "registrations.sqlite")) as file:
+        for statement in ("outbox", "outbox_state", "outbox_salts"):
+            file.execute(f"DROP TABLE {statement}")
+        file.execute("PRAGMA user_version = 1")
+        file.commit()
+    register = Register(tmp_path / "r", recorded=True)
+    assert [each.handle for each in register.all()] == ["alice"]
+    register.decide("alice", Standing.REVOKED, 2000)
+    assert Outbox(register.transaction, "admission").state().waiting == 1
+    register.close()

@@ -5,14 +5,22 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bellwire.base.private import PathExposed
+from bellwire.base.secret import Secret
 from bellwire.guard import journal as module
+from bellwire.guard import recording
 from bellwire.guard.errors import JournalUnusable
-from bellwire.guard.journal import Journal, Recorder
+from bellwire.guard.journal import NO_RULES, Journal, Recorder
+from bellwire.guard.recording import Recording
+from bellwire.ledger.entries.codec import decode
+from bellwire.ledger.entries.commitments import verify
+from bellwire.ledger.entries.model import GuardAction, Override
+from bellwire.ledger.outbox.outbox import Outbox
 
 
 def test_entries_come_back_in_their_order_after_the_last_that_is_known(tmp_path: Path) -> None:
@@ -106,3 +114,80 @@ def test_a_disk_that_fails_does_not_stop_the_guard(tmp_path: Path) -> None:
     recorder.close()
     with pytest.raises(JournalUnusable):
         Journal(folder)
+
+
+def entries(journal: Journal) -> list[object]:
+    waiting = Outbox(journal.transaction, "site-a").first()
+    return [decode(each) for each in waiting.entries]
+
+
+def test_a_log_hears_what_the_guard_did_and_who_decided_only_as_commitments(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "guard", Recording("router-1"))
+    for at, (what, why) in enumerate(
+        [
+            ("begin", "the node was not heard yet"),
+            ("pass", "all links are well"),
+            ("restore", "somebody changed the guard's rules"),
+            ("stop", "RED\x1b[31m " + "x" * 500),
+            ("move", "level 1"),
+            ("end", "the rules stay, and nothing passes"),
+            ("end", NO_RULES),
+        ]
+    ):
+        journal.add("guard", what, why, at=float(at))  # type: ignore[arg-type]
+    journal.add("anna", "override pass", "Otto is on the roof", at=10.0, until=70.5)
+    journal.add("anna", "override none", "", at=20.0)
+    found = entries(journal)
+    done = [each for each in found if isinstance(each, GuardAction)]
+    assert [each.packets for each in done] == [
+        "stop", "pass", "pass", "stop", "stop", "stop", "pass"
+    ]  # fmt: skip
+    assert (done[3].at, done[3].guard, len(done[3].reason)) == (3000, "router-1", 200)
+    first, second = (each for each in found if isinstance(each, Override))
+    assert (first.packets, first.at, first.until) == ("pass", 10_000, 70_500)
+    assert (second.packets, second.until, second.reason) == (None, None, None)
+    assert first.operator == second.operator
+    told = b"".join(Outbox(journal.transaction, "site-a").first().entries)
+    assert b"anna" not in told
+    assert b"Otto" not in told
+    with journal.transaction() as cursor:
+        salts = dict(cursor.execute("SELECT value, salt FROM outbox_salts").fetchall())
+    verify(first.operator, Secret(salts["anna"]), "anna")
+    verify(str(first.reason), Secret(salts["Otto is on the roof"]), "Otto is on the roof")
+    state = journal.told_to_log()
+    assert state is not None
+    assert state.waiting == 9
+    assert Journal(tmp_path / "guard").told_to_log() is None
+
+
+def test_what_cannot_be_told_to_a_log_is_not_in_the_list_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    journal = Journal(tmp_path / "guard", Recording("router-1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "put", fail)
+        with pytest.raises(JournalUnusable, match="disk I/O"):
+            journal.add("guard", "stop", "RED", at=1.0)
+    assert (journal.last(10), entries(journal)) == ([], [])
+    journal.add("guard", "stop", "RED", at=1.0)
+    assert (len(journal.last(10)), len(entries(journal))) == (1, 1)
+
+
+def test_entries_that_several_processes_add_at_once_have_each_its_number(tmp_path: Path) -> None:
+    Journal(tmp_path / "guard")
+
+    def add(who: int) -> None:
+        journal = Journal(tmp_path / "guard", Recording("router-1"))
+        for number in range(5):
+            journal.add("guard", "pass", f"{who} {number}", at=0.0)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(add, range(3)))
+    found = [each for each in entries(Journal(tmp_path / "guard")) if isinstance(each, GuardAction)]
+    assert [each.sequence for each in found] == list(range(1, 16))
+    assert len({each.reason for each in found}) == 15

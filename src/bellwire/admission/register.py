@@ -13,13 +13,14 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from bellwire.admission import recording
 from bellwire.admission.assessment import Assessment, Verdict
 from bellwire.admission.errors import (
     HandleTaken,
@@ -32,6 +33,8 @@ from bellwire.admission.errors import (
 from bellwire.base.errors import BellwireError
 from bellwire.base.handles import skeleton
 from bellwire.base.private import own_file, own_folder
+from bellwire.database.cursor import Cursor
+from bellwire.ledger.outbox import outbox
 
 APPLICATION_ID: Final = 0x62776731
 """Marks the file as that of registrations ('bwg1')."""
@@ -60,6 +63,7 @@ CREATE TABLE registrations (
 CREATE TABLE tokens (
     hash BLOB PRIMARY KEY, label TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
 """,
+    ";".join(outbox.SCHEMA),
 )
 _COLUMNS: Final = "handle, keys, state, verdict, reasons, assessor, since, changed, by"
 
@@ -140,27 +144,33 @@ class Register:
 
     Args:
         folder: Private; made if it is not there.
+        recorded: Whether a log is told who is admitted and revoked, in the same transaction.
 
     Raises:
         RegisterUnusable: the file is none of ours, or of a later version.
         PathUnusable, PathExposed: the folder cannot be used, or others may read it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, recorded: bool = False) -> None:
+        self._recorded = recorded
         path = own_folder(folder) / "registrations.sqlite"
         own_file(path)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._reading = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._bringing = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             with _translated():
                 self._prepare(path)
                 self._reading.execute("PRAGMA query_only = ON")
+                for pragma in ("PRAGMA busy_timeout = 5000", "PRAGMA synchronous = FULL"):
+                    self._bringing.execute(pragma).fetchall()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Give the file up; again is harmless."""
+        self._bringing.close()
         self._reading.close()
         self._connection.close()
 
@@ -218,17 +228,9 @@ class Register:
                     "WHERE handle = ?",
                     (standing, now, handle),
                 )
-        return Registration(
-            handle,
-            found.keys,
-            standing,
-            found.verdict,
-            found.reasons,
-            found.assessor,
-            found.since,
-            now,
-            "operator",
-        )
+            decided = replace(found, standing=standing, changed=now, by="operator")
+            self._record(decided)
+        return decided
 
     def find(self, handle: str) -> Registration | None:
         """The registration of a name as it is on the disk, or None."""
@@ -244,6 +246,29 @@ class Register:
                 (standing, standing),
             )
             return [_registration(row) for row in rows]
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """For whoever brings what waits for the log: on a connection of its own, in one thread.
+
+        Raises:
+            RegisterUnusable: the file cannot be used.
+        """
+        with _translated(), contextlib.closing(self._bringing.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+    def told_to_log(self) -> outbox.OutboxState | None:
+        """What waits for the log; None where no log is told."""
+        if not self._recorded:
+            return None
+        with self.transaction() as cursor:
+            return outbox.read_state(cursor)
 
     # Tokens
 
@@ -315,7 +340,17 @@ class Register:
             by or "assessor",
         )
         self._put(found)
+        self._record(found)
         return found
+
+    def _record(self, one: Registration) -> None:
+        if not self._recorded:
+            return
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            if one.standing is Standing.ADMITTED:
+                recording.admitted(cursor, one)
+            elif one.standing is Standing.REVOKED:
+                recording.revoked(cursor, one.handle, one.keys, one.changed)
 
     def _let_in(self, gate: Gate, token: str | None, now: int) -> str | None:
         """What lets somebody in now, or None: then the operator decides."""

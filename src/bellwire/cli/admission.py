@@ -120,7 +120,7 @@ def run(
         assessor=_assessor(model_url, model, model_key),
         with_parent=with_parent,
     )
-    asyncio.run(run_admission(settings.state.dir, options, output.emit))
+    asyncio.run(run_admission(settings.state.dir, options, output.emit, settings.ledger))
 
 
 @app.command()
@@ -173,15 +173,18 @@ def list_all(
     import time
 
     from bellwire.admission.register import Standing
+    from bellwire.cli.tables import log_words, state_of_log
 
     with _register(state, config) as register:
         found = register.all(Standing.WAITING if waiting else None)
         tokens = [] if waiting else register.tokens(int(time.time()))
+        told = register.told_to_log()
     if json:
         output.emit(
             {
                 "registrations": [_plain(each) for each in found],
                 "tokens": [{"label": label, "expires": expires} for label, expires in tokens],
+                **state_of_log(told),
             }
         )
         return
@@ -197,6 +200,8 @@ def list_all(
     screen.print(table if found else "nobody waits" if waiting else "nobody is registered")
     if tokens:
         screen.print(f"\n{len(tokens)} open tokens")
+    if told is not None:
+        screen.print(f"\nLog: {log_words(state_of_log(told))}.", markup=False)
 
 
 @app.command()
@@ -367,8 +372,9 @@ def _register(state: Path | None, config: Path | None) -> "Iterator[Register]":
     from bellwire.node.admission import admission_folder
     from bellwire.node.settings import load
 
-    folder = own_folder(load(config, {"state": {"dir": state}}).state.dir)
-    register = Register(admission_folder(folder))
+    settings = load(config, {"state": {"dir": state}})
+    folder = own_folder(settings.state.dir)
+    register = Register(admission_folder(folder), recorded=bool(settings.ledger.url))
     try:
         yield register
     finally:

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.guard_override import guard_folder, override, show_log
+from bellwire.cli.guard_override import (
+    guard_folder,
+    journal_of,
+    override,
+    recording_of,
+    show_log,
+)
 from bellwire.cli.keys.options import CaOption, CertOption, KeyOption, KmeOption, ProfileOption
 from bellwire.cli.options import ConfigOption, StateOption
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from bellwire.guard.enforcer import Enforcer
     from bellwire.guard.override import Override
     from bellwire.guard.report import Reporter
@@ -139,6 +147,7 @@ def run(
     from bellwire.guard.scope import CHAT_PORT, Scope, read_addresses
     from bellwire.guard.service import Guard
     from bellwire.node import logs
+    from bellwire.node.ledger import delivering
     from bellwire.node.settings import load
 
     addresses = read_addresses(tuple(address or ()))
@@ -164,7 +173,8 @@ def run(
         "lease_s": lease,
     }
     followed = {} if places is None else {"places": places, "relay_id": relay_id, "grace_s": grace}
-    recorder = Recorder(folder, system_clock)
+    recorder = Recorder(folder, system_clock, recording_of(settings))
+    bringing = delivering(settings.ledger, journal_of(settings).transaction)
     reporter = reporter_to(console, console_token, console_ca, fixed)
 
     def tell(state: "State") -> None:
@@ -188,8 +198,16 @@ def run(
         guard.begin()
         _warn_of_offload()
         about = {"ready": True, "service": "guard", "node": url, **fixed, **followed}
-        remove = on_exit == "remove"
-        asyncio.run(_guard(guard, reporter, about, with_parent=with_parent, remove=remove))
+        asyncio.run(
+            _guard(
+                guard,
+                reporter,
+                about,
+                bringing,
+                with_parent=with_parent,
+                remove=on_exit == "remove",
+            )
+        )
     finally:
         recorder.close()
 
@@ -198,6 +216,7 @@ async def _guard(
     guard: "Guard",
     reporter: "Reporter | None",
     about: dict[str, object],
+    bringing: "AbstractAsyncContextManager[object]",
     *,
     with_parent: bool,
     remove: bool,
@@ -216,7 +235,8 @@ async def _guard(
     output.emit(about)
     reporting = None if reporter is None else asyncio.create_task(reporter.run(lambda: guard.state))
     try:
-        await asyncio.wait({stop, guarding}, return_when=asyncio.FIRST_COMPLETED)
+        async with bringing:
+            await asyncio.wait({stop, guarding}, return_when=asyncio.FIRST_COMPLETED)
         if guarding.done():
             guarding.result()
     finally:

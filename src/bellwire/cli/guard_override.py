@@ -2,12 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bellwire.cli import output
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.guard.journal import Journal
+    from bellwire.guard.recording import Recording
+    from bellwire.node.settings import Settings
 
 _SHOWN = 50
 
@@ -29,14 +34,14 @@ def override(
     import msgspec
 
     from bellwire.base.clock import system_clock
-    from bellwire.guard.journal import Journal
     from bellwire.guard.override import clear_override, new_override, set_override
     from bellwire.node.settings import load
 
-    folder = guard_folder(load(config, {"state": {"dir": state}}).state.dir)
+    settings = load(config, {"state": {"dir": state}})
+    folder, journal = guard_folder(settings.state.dir), journal_of(settings)
     now = system_clock()
     if packets == "none":
-        Journal(folder).add(_who(), "override none", reason, at=now)
+        journal.add(_who(), "override none", reason, at=now)
         there = clear_override(folder)
         said = "The link decides again." if there else "There was no override."
         told: dict[str, object] = {"packets": None}
@@ -44,7 +49,7 @@ def override(
         made = new_override(packets, seconds=seconds, reason=reason, now=now)
         # What cannot be recorded is not done.
         what: Any = f"override {packets}"
-        Journal(folder).add(_who(), what, reason, at=now, until=made.until)
+        journal.add(_who(), what, reason, at=now, until=made.until)
         set_override(folder, made)
         said = f"Guarded packets {packets} for {seconds:g} s, whatever the link does."
         told = msgspec.to_builtins(made)
@@ -71,13 +76,15 @@ def show_log(
 
     import msgspec
 
-    from bellwire.guard.journal import Journal
+    from bellwire.cli.tables import log_words, state_of_log
     from bellwire.node.settings import load
 
-    journal = Journal(guard_folder(load(config, {"state": {"dir": state}}).state.dir))
+    journal = journal_of(load(config, {"state": {"dir": state}}))
     entries = journal.last(limit) if after is None else journal.after(after, limit)
+    told = journal.told_to_log()
     if json:
-        output.emit({"entries": [msgspec.to_builtins(each) for each in entries]})
+        shown = [msgspec.to_builtins(each) for each in entries]
+        output.emit({"entries": shown, **state_of_log(told)})
         return
     for each in entries:
         when = datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -87,6 +94,22 @@ def show_log(
             highlight=False,
             soft_wrap=True,
         )
+    if told is not None:
+        output.stdout().print(f"Log: {log_words(state_of_log(told))}.", markup=False)
+
+
+def journal_of(settings: "Settings") -> "Journal":
+    """The journal of a state folder's guard, which tells the log that the settings name."""
+    from bellwire.guard.journal import Journal
+
+    return Journal(guard_folder(settings.state.dir), recording_of(settings))
+
+
+def recording_of(settings: "Settings") -> "Recording | None":
+    """What makes entries of a guard; None where nothing is recorded."""
+    from bellwire.guard.recording import Recording
+
+    return Recording(settings.ledger.guard) if settings.ledger.url else None
 
 
 def guard_folder(state: Path) -> Path:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bellwire.ledger.outbox.outbox import OutboxState
+
 COLOURS = {"running": "green", "failing": "red", "stopped": "red"}
 
 
@@ -75,6 +77,15 @@ def history_table(site: str, records: list[dict[str, Any]]) -> "Table":
         status = f"{each['status']}, stale" if each["stale"] else each["status"]
         table.add_row(at, status, "–" if qber is None else f"{qber:.1%}", escape(each["reason"]))
     return table
+
+
+def state_of_log(state: "OutboxState | None") -> dict[str, Any]:
+    """How it stands with what a service tells the log, as fields of JSON."""
+    return {
+        "ledger_waiting": None if state is None else state.waiting,
+        "ledger_oldest_at": None if state is None else state.oldest_at,
+        "ledger_problem": "" if state is None else state.problem,
+    }
 
 
 def log_words(writer: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
-"""What was done at a guard, and by whom: an append-only list in its folder, until a ledger has it.
+"""What was done at a guard, and by whom: an append-only list in its folder.
 
 What always holds: an entry that was added is on the disk, or `add` has raised. Entries are never
 altered, have numbers that only grow and are never used again, and an id that is the entry's own;
 the oldest go when there are more than `MAX_ENTRIES`, and the numbers show it. Several processes may
-write at once. Whoever brings entries elsewhere asks for those after the last number that it has.
+write at once. Where a log is told, what it is to have waits beside the list, put in the same
+transaction, and goes when the log has it (`ledger.outbox`).
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 import structlog
@@ -20,7 +21,11 @@ import structlog
 from bellwire.base.clock import Clock
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import own_file, own_folder
+from bellwire.database.cursor import Cursor
 from bellwire.guard.errors import JournalUnusable
+from bellwire.guard.recording import Recording
+from bellwire.guard.state import Packets
+from bellwire.ledger.outbox import outbox
 
 MAX_ENTRIES: Final = 10_000
 MAX_TEXT: Final = 600
@@ -52,6 +57,14 @@ What = Literal[
 rules back, or follows its relay."""
 
 
+_DECIDED: Final[dict[str, Packets | None]] = {"pass": "pass", "stop": "stop", "none": None}
+_LEFT: Final[dict[str, Packets]] = {"begin": "stop", "pass": "pass", "stop": "stop", "end": "stop"}
+"""Whether packets pass after what was done, where that says it."""
+
+NO_RULES: Final = "the rules are gone"
+"""Why, of an end after which packets pass."""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One thing that was done.
 
@@ -79,18 +92,22 @@ class Journal:
 
     Args:
         folder: The guard's own.
+        recording: Makes entries for a log; None where no log is told.
 
     Raises:
         JournalUnusable: the list cannot be read or written.
         PathUnusable, PathExposed: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, recording: Recording | None = None) -> None:
+        self._recording = recording
         own_folder(folder)
         self._file = folder / _FILE
         own_file(self._file)
         with self._opened() as database:
             database.executescript(_TABLE)
+            for statement in outbox.SCHEMA:
+                database.execute(statement)
 
     def add(self, who: str, what: What, why: str, *, at: float, until: float | None = None) -> None:
         """Add an entry; it is on the disk when this returns.
@@ -105,7 +122,32 @@ class Journal:
                 entry,
             )
             last = added.lastrowid or 0
+            if self._recording is not None:
+                with contextlib.closing(database.cursor()) as cursor:
+                    _record(cursor, self._recording, entry)
             database.execute("DELETE FROM entries WHERE number <= ?", (last - MAX_ENTRIES,))
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """For whoever brings what waits for the log.
+
+        Raises:
+            JournalUnusable: it cannot be read or written.
+        """
+        with self._opened() as database, contextlib.closing(database.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            yield cursor
+
+    def told_to_log(self) -> outbox.OutboxState | None:
+        """What waits for the log; None where no log is told.
+
+        Raises:
+            JournalUnusable: it cannot be read.
+        """
+        if self._recording is None:
+            return None
+        with self.transaction() as cursor:
+            return outbox.read_state(cursor)
 
     def after(self, number: int, limit: int) -> list[Entry]:
         """Up to so many entries after this number, in their order.
@@ -142,16 +184,36 @@ class Journal:
             raise JournalUnusable(f"the guard's journal {self._file}: {error}") from error
 
 
+_Row: TypeAlias = tuple[str, float, str, str, str, float | None]
+
+
+def _record(cursor: Cursor, recording: Recording, row: _Row) -> None:
+    """Let a log hear of an entry that was just added."""
+    _, at, who, what, why, until = row
+    if what.startswith("override "):
+        packets = _DECIDED[what.removeprefix("override ")]
+        recording.overridden(cursor, who, packets, why, at=at, until=until)
+    elif what in _LEFT:
+        recording.acted(cursor, "pass" if why == NO_RULES else _LEFT[what], why, at=at)
+    else:  # it changed nothing of whether packets pass
+        last = cursor.execute(
+            "SELECT what FROM entries WHERE what IN ('begin', 'pass', 'stop') "
+            "ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        recording.acted(cursor, "stop" if last is None else _LEFT[last[0]], why, at=at)
+
+
 class Recorder:
     """Adds what a guard does, in a thread of its own: a disk that is slow or fails delays no cut.
 
     Args:
         folder: The guard's own.
         clock: Seconds since the epoch.
+        recording: Makes entries for a log; None where no log is told.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder, self._clock = folder, clock
+    def __init__(self, folder: Path, clock: Clock, recording: Recording | None = None) -> None:
+        self._folder, self._clock, self._recording = folder, clock, recording
         self._thread = ThreadPoolExecutor(1, "journal")
         self._waiting = 0
 
@@ -169,7 +231,7 @@ class Recorder:
 
     def _add(self, what: What, why: str, at: float) -> None:
         try:
-            Journal(self._folder).add(GUARD, what, why, at=at)
+            Journal(self._folder, self._recording).add(GUARD, what, why, at=at)
         except BellwireError as error:
             log.warning("the guard's journal has a gap", error=str(error))
         finally:

@@ -18,7 +18,7 @@ from bellwire.guard.changes import Changes
 from bellwire.guard.decision import Decision, Verdict
 from bellwire.guard.enforcer import Enforcer
 from bellwire.guard.errors import FirewallFailed, StatusRefused
-from bellwire.guard.journal import What
+from bellwire.guard.journal import NO_RULES, What
 from bellwire.guard.messages import Told
 from bellwire.guard.override import Override
 from bellwire.guard.state import Moves, Packets, State, Words
@@ -116,7 +116,7 @@ class Guard:
             self._enforcer.remove()
         else:
             self._enforcer.forbid()
-        self._did("end", "the rules are gone" if remove else "the rules stay, and nothing passes")
+        self._did("end", NO_RULES if remove else "the rules stay, and nothing passes")
 
     # What happens
 

@@ -11,7 +11,9 @@ from bellwire.admission.service import Admission, Assessor
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.manager import READY, STOPPING, tell_manager
 from bellwire.base.private import own_folder
+from bellwire.node.ledger import delivering
 from bellwire.node.serving import alone_in, require_loopback, server_tls
+from bellwire.node.settings_ledger import LedgerSettings
 from bellwire.pki.authority import Authority, authority_folder
 from bellwire.web.admission import ADMISSION_LIMITS, AdmissionApi
 from bellwire.web.api import ApiServer
@@ -52,7 +54,10 @@ def admission_folder(state: Path) -> Path:
 
 
 async def run_admission(
-    state: Path, options: AdmissionOptions, ready: Callable[[dict[str, object]], None]
+    state: Path,
+    options: AdmissionOptions,
+    ready: Callable[[dict[str, object]], None],
+    ledger: LedgerSettings,
 ) -> None:
     """Run one server until it is told to stop.
 
@@ -60,6 +65,7 @@ async def run_admission(
         state: The state folder.
         options: From the command line.
         ready: Called once with where it listens.
+        ledger: The log that is told who is admitted, and whose admission was taken back.
 
     Raises:
         BellwireError: it cannot start.
@@ -73,8 +79,9 @@ async def run_admission(
     folder = own_folder(admission_folder(state))
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(alone_in(folder, "admission"))
-        register = Register(folder)
+        register = Register(folder, recorded=bool(ledger.url))
         stack.callback(register.close)
+        await stack.enter_async_context(delivering(ledger, register.transaction))
         authority = None
         if options.site is not None:
             authority = Authority(authority_folder(state, options.site), options.site)

@@ -18,7 +18,6 @@ from bellwire.keys.site import SessionSource, SiteLink
 from bellwire.keys.status import StatusView
 from bellwire.keys.status_log import StatusRecord
 from bellwire.ledger.outbox.delivery import Delivery
-from bellwire.node.ledger import readings_of
 from bellwire.node.settings import Settings
 from bellwire.pki.authority import Authority, authority_folder
 from bellwire.pki.registry import OperatorAuthority, Registry
@@ -149,7 +148,7 @@ def open_door(
         yield Reading("qber", "Mean QBER of the last blocks.", view.qber or 0.0, labels)
         yield Reading("fences", "Times that the pool was voided.", len(link.keys.fences), labels)
         yield Reading("store_sync_seconds", "A sync of the store's disk, at the start.", sync_s)
-        yield from readings_of(delivery)
+        yield from _of_delivery(delivery)
 
     def troubles() -> list[str]:
         told = [] if link.keys.peer.met else ["the peer's KME was not met since the start"]
@@ -172,6 +171,18 @@ def open_door(
         audit=audit,
         skip=kme.skip,
     )
+
+
+def _of_delivery(delivery: Delivery | None) -> Iterable[Reading]:
+    """What metrics say of a delivery."""
+    if delivery is None:
+        return
+    state = delivery.state
+    age_s = 0.0 if state.oldest_at is None else max(0.0, system_clock() - state.oldest_at)
+    yield Reading("ledger_waiting", "Entries that wait for the log.", state.waiting)
+    yield Reading("ledger_oldest_seconds", "How long the first of them waits.", age_s)
+    yield Reading("ledger_failing", "1 while the log takes nothing.", int(bool(state.problem)))
+    yield Reading("ledger_delivered", "Entries that the log took.", delivery.delivered)
 
 
 async def renew(identity: KmeIdentity, note: Callable[[str], None]) -> None:

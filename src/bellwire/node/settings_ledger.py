@@ -56,8 +56,14 @@ class LedgerSettings(BaseModel):
         default="link", description="Name of this site's link in entries."
     )
 
+    guard: Annotated[str, AfterValidator(_name)] = Field(
+        default="guard", description="Name of this machine's guard in entries."
+    )
+
     @model_validator(mode="after")
     def _writers_have_tokens(self) -> Self:
-        if self.url and not (self.writer and self.token and self.link):
-            raise ValueError("expected writer, token and link with url, got one of them empty")
+        if self.url and not (self.writer and self.token and self.link and self.guard):
+            raise ValueError(
+                "expected writer, token, link and guard with url, got one of them empty"
+            )
         return self

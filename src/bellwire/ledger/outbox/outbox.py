@@ -34,10 +34,12 @@ MOST_AT_ONCE: Final = TILE_WIDTH
 MAX_PROBLEM: Final = 300
 
 SCHEMA: Final = (
-    "CREATE TABLE outbox (number INTEGER PRIMARY KEY, at REAL NOT NULL, entry BLOB NOT NULL)",
-    "CREATE TABLE outbox_state (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, base INTEGER NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS outbox"
+    " (number INTEGER PRIMARY KEY, at REAL NOT NULL, entry BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS outbox_state"
+    " (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, base INTEGER NOT NULL,"
     " next INTEGER NOT NULL, epochs INTEGER NOT NULL, problem TEXT NOT NULL)",
-    "CREATE TABLE outbox_salts (value TEXT PRIMARY KEY, salt BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS outbox_salts (value TEXT PRIMARY KEY, salt BLOB NOT NULL)",
 )
 """Tables of an outbox in SQLite."""
 
