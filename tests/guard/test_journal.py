@@ -131,7 +131,8 @@ def test_a_log_hears_what_the_guard_did_and_who_decided_only_as_commitments(
             ("pass", "all links are well"),
             ("restore", "somebody changed the guard's rules"),
             ("stop", "RED\x1b[31m " + "x" * 500),
-            ("move", "level 1"),
+            ("move", "level 1: 192.0.2.7:8765 (notice 3)"),
+            ("pass", "an operator's override: Otto is on the roof"),
             ("end", "the rules stay, and nothing passes"),
             ("end", NO_RULES),
         ]
@@ -142,7 +143,7 @@ def test_a_log_hears_what_the_guard_did_and_who_decided_only_as_commitments(
     found = entries(journal)
     done = [each for each in found if isinstance(each, GuardAction)]
     assert [each.packets for each in done] == [
-        "stop", "pass", "pass", "stop", "stop", "stop", "pass"
+        "stop", "pass", "pass", "stop", "stop", "pass", "stop", "pass"
     ]  # fmt: skip
     assert (done[3].at, done[3].guard, len(done[3].reason)) == (3000, "router-1", 200)
     first, second = (each for each in found if isinstance(each, Override))
@@ -152,13 +153,15 @@ def test_a_log_hears_what_the_guard_did_and_who_decided_only_as_commitments(
     told = b"".join(Outbox(journal.transaction, "site-a").first().entries)
     assert b"anna" not in told
     assert b"Otto" not in told
+    assert b"192.0.2.7" not in told
+    assert [each.reason for each in done[4:6]] == ["level 1", "an operator's override"]
     with journal.transaction() as cursor:
         salts = dict(cursor.execute("SELECT value, salt FROM outbox_salts").fetchall())
     verify(first.operator, Secret(salts["anna"]), "anna")
     verify(str(first.reason), Secret(salts["Otto is on the roof"]), "Otto is on the roof")
     state = journal.told_to_log()
     assert state is not None
-    assert state.waiting == 9
+    assert state.waiting == 10
     assert Journal(tmp_path / "guard").told_to_log() is None
 
 

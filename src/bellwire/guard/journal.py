@@ -61,6 +61,9 @@ _DECIDED: Final[dict[str, Packets | None]] = {"pass": "pass", "stop": "stop", "n
 _LEFT: Final[dict[str, Packets]] = {"begin": "stop", "pass": "pass", "stop": "stop", "end": "stop"}
 """Whether packets pass after what was done, where that says it."""
 
+BY_OVERRIDE: Final = "an operator's override"
+"""Begins the reason of what an override brings about; the operator's own words follow."""
+
 NO_RULES: Final = "the rules are gone"
 """Why, of an end after which packets pass."""
 
@@ -194,13 +197,17 @@ def _record(cursor: Cursor, recording: Recording, row: _Row) -> None:
         packets = _DECIDED[what.removeprefix("override ")]
         recording.overridden(cursor, who, packets, why, at=at, until=until)
     elif what in _LEFT:
-        recording.acted(cursor, "pass" if why == NO_RULES else _LEFT[what], why, at=at)
+        packets = "pass" if why == NO_RULES else _LEFT[what]
+        # What a person typed, and where a relay is, are for this machine's eyes.
+        reason = BY_OVERRIDE if why.startswith(BY_OVERRIDE) else why
+        recording.acted(cursor, packets, reason, at=at)
     else:  # it changed nothing of whether packets pass
         last = cursor.execute(
             "SELECT what FROM entries WHERE what IN ('begin', 'pass', 'stop') "
             "ORDER BY number DESC LIMIT 1"
         ).fetchone()
-        recording.acted(cursor, "stop" if last is None else _LEFT[last[0]], why, at=at)
+        reason = why.partition(":")[0]
+        recording.acted(cursor, "stop" if last is None else _LEFT[last[0]], reason, at=at)
 
 
 class Recorder:

@@ -18,7 +18,7 @@ from bellwire.guard.changes import Changes
 from bellwire.guard.decision import Decision, Verdict
 from bellwire.guard.enforcer import Enforcer
 from bellwire.guard.errors import FirewallFailed, StatusRefused
-from bellwire.guard.journal import NO_RULES, What
+from bellwire.guard.journal import BY_OVERRIDE, NO_RULES, What
 from bellwire.guard.messages import Told
 from bellwire.guard.override import Override
 from bellwire.guard.state import Moves, Packets, State, Words
@@ -276,7 +276,7 @@ class Guard:
             self._permit(min(self._lease_s, max(0.001, override.until - self._clock())))
         else:
             self._forbid()
-        self._become(override.packets, f"an operator's override: {override.reason}")
+        self._become(override.packets, f"{BY_OVERRIDE}: {override.reason}")
 
     def _found_override(self) -> Override | None:
         try:
