@@ -31,6 +31,7 @@ from bellwire.admission.possession import PUBLIC_BYTES, generate, prove, public_
 from bellwire.admission.register import Gate, Register, Standing
 from bellwire.admission.service import Admission
 from bellwire.admission.service import revoke as take_back
+from bellwire.chat.messenger.home import Home, make
 from bellwire.cli.main import run
 from bellwire.pki.authority import Authority
 from bellwire.pki.index import State
@@ -375,6 +376,8 @@ def test_a_name_is_registered_from_the_command_line_and_outlives_the_server(
     bob = said("register", "bob", "--at", url, "--token", str(token), *own)
     assert (bob["status"], bob["sae_id"]) == ("admitted", "registered:bob")
     assert re.match("-----BEGIN CERT", Path(bob["files"]["certificate"]).read_text())
+    make(tmp_path / "own", "carol", Home("carol", "", "", f"file:{tmp_path / 'keks'}"))
+    assert said("register", "carol", "--as", "carol", "--at", url, *own)["status"] == "waiting"
     context = ssl.create_default_context(cafile=bob["files"]["ca"])
     context.load_cert_chain(bob["files"]["certificate"], bob["files"]["key"])
     url = server_again(server, "--site", "a")

@@ -61,6 +61,7 @@ COMMANDS: dict[str, Entry] = {
     "chat": Entry("bellwire.cli.chat", "Talk with people, every message under its own pad."),
     "relay": Entry("bellwire.cli.relay", "Carry messages between people who may be away."),
     "register": Entry("bellwire.cli.register", "Register a name, with keys made here."),
+    "people": Entry("bellwire.cli.people", "Whose keys a name has, proved by a log."),
     "admission": Entry("bellwire.cli.admission", "Who may join: the server, its operator."),
     "device": Entry("bellwire.cli.device", "Enrol a device with a cloud, and send readings."),
     "guard": Entry("bellwire.cli.guard", "Packets pass while the link is well, in the kernel."),

@@ -40,6 +40,14 @@ def command(
             help="Where keys and certificate are. Default: registered/NAME in the state folder.",
         ),
     ] = None,
+    chat_as: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="PERSON",
+            help="Register the keys with which this person signs in chat, in place of new ones.",
+        ),
+    ] = None,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -61,7 +69,7 @@ def command(
     if out is None:
         out = own_folder(load(config, {"state": {"dir": state}}).state.dir) / "registered"
         out = own_folder(out) / handle
-    keys = own_keys(out)
+    keys = own_keys(out) if chat_as is None else _with_identity(out, state, config, chat_as)
     found = asyncio.run(_register(handle, at, server, ca, keys, secret))
     files = None if found.certificate is None else _write(out, found.certificate)
     if json:
@@ -79,6 +87,29 @@ def command(
         )
     else:
         _show(found, out)
+
+
+def _with_identity(
+    folder: Path, state: Path | None, config: Path | None, who: str
+) -> "dict[str, PrivateKey]":
+    """Keys of a folder, but for those that sign in a person's chat."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+
+    from bellwire.admission.keys import KINDS, own_keys
+    from bellwire.chat.messenger.home import person_of
+    from bellwire.crypto.ed25519 import SEED_BYTES
+    from bellwire.node.settings import credentials_folder, load
+
+    settings = load(config, {"state": {"dir": state}})
+    others = tuple(each for each in KINDS if each not in {"ed25519", "ml-dsa-65"})
+    with person_of(settings.state.dir, who, credentials_folder()) as person:
+        seed = person.identity.seed.reveal()
+    return {
+        **own_keys(folder, others),
+        "ed25519": Ed25519PrivateKey.from_private_bytes(seed[:SEED_BYTES]),
+        "ml-dsa-65": MLDSA65PrivateKey.from_seed_bytes(seed[SEED_BYTES:]),
+    }
 
 
 async def _register(

@@ -12,7 +12,10 @@ LedgerError
 ├── TileMalformed        (RefusedError) a tile, a bundle or the path of one is not what it must be
 ├── InclusionMismatch    (RefusedError) a proof does not lead from this entry to this root
 ├── ConsistencyMismatch  (RefusedError) a proof does not show that one tree grew out of another
-└── LogAltered           (RefusedError) a log is not what it signed, or not the same to everybody
+├── LogAltered           (RefusedError) a log is not what it signed, or not the same to everybody
+├── HandleAbsent         (RefusedError) nobody is admitted under a handle, or all keys were revoked
+├── KeysChanged          (RefusedError) a handle has other keys than it had
+└── PinDamaged           (RefusedError) what was kept of a handle's keys is not what was written
 """
 
 from bellwire.base.errors import BellwireError, RefusedError, UsageError
@@ -68,3 +71,15 @@ class ConsistencyMismatch(LedgerError, RefusedError):
 
 class LogAltered(LedgerError, RefusedError):
     """A log is not what it signed, shows itself differently, or has what its watcher refuses."""
+
+
+class HandleAbsent(LedgerError, RefusedError):
+    """Nobody is admitted under a handle, or every key of theirs was revoked."""
+
+
+class KeysChanged(LedgerError, RefusedError):
+    """A handle has other keys than it had when they were found last."""
+
+
+class PinDamaged(LedgerError, RefusedError):
+    """What was kept of a handle's keys is not what was written."""

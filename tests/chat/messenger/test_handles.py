@@ -27,7 +27,7 @@ from bellwire.chat.errors import (
     RelayUnreachable,
 )
 from bellwire.chat.following import Following
-from bellwire.chat.messenger.account import KeptAccount
+from bellwire.chat.messenger.account import KeptAccount, expect
 from bellwire.chat.messenger.home import Home, make, opened_account, store_of
 from bellwire.chat.messenger.views import AlertKind, Mode, Request
 from bellwire.chat.relay.client import RelayClient
@@ -335,6 +335,15 @@ def test_another_relay_and_another_identity_are_alarms(tmp_path: Path) -> None:
                 with pytest.raises(IdentityChanged):
                     await olaf.messenger.add("@nina1")
                 assert await told(olaf, AlertKind.IDENTITY)
+            # Whose it is may be known by another way, as by a log: then by that alone.
+            with open_person(tmp_path / "pia") as person:
+                found = person.fingerprint
+            with open_person(tmp_path / "olaf") as person:
+                with pytest.raises(IdentityChanged):
+                    expect(person, "nina1", found, replace=False)
+                expect(person, "nina1", found, replace=True)
+            async with there.somebody("Olaf") as olaf:
+                await olaf.messenger.add("@nina1")
         finally:
             await asyncio.to_thread(other.stop)
 

@@ -379,8 +379,31 @@ class Account:
         await self._close_box()
 
     def _handles(self) -> dict[str, bytes]:
-        value = self._person.kept(_HANDLES)
-        return {} if value is None else msgspec.msgpack.decode(value, type=dict[str, bytes])
+        return _handles_of(self._person)
+
+
+def _handles_of(person: Person) -> dict[str, bytes]:
+    value = person.kept(_HANDLES)
+    return {} if value is None else msgspec.msgpack.decode(value, type=dict[str, bytes])
+
+
+def expect(person: Person, handle: str, fingerprint: bytes, *, replace: bool) -> None:
+    """Let a handle be of this identity alone, whatever a relay says of it later.
+
+    Args:
+        person: Who expects it; no messenger has the store open meanwhile.
+        handle: In its one form.
+        fingerprint: (32,) of the identity.
+        replace: Whether another one that was known gives way.
+
+    Raises:
+        IdentityChanged: the handle was known to be somebody else's.
+    """
+    known = _handles_of(person)
+    if known.get(handle, fingerprint) != fingerprint and not replace:
+        raise IdentityChanged(handle, known[handle], fingerprint)
+    known[handle] = fingerprint
+    person.keep(_HANDLES, msgspec.msgpack.encode(known))
 
 
 def relay_account(person: Person) -> Identity:
