@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -29,6 +30,34 @@ settings.register_profile(
     derandomize=not os.environ.get("BELLWIRE_EXPLORE"),
 )
 settings.load_profile("suite")
+
+TESTS = Path(__file__).parent
+LONG = (
+    "test_docs_examples.py",
+    "demo/test_page.py",
+    "demo/test_violence.py",
+    "guard/test_story.py",
+    "iot/test_command_line.py",
+    "cli/test_node.py",
+    "guard/test_service.py",
+    "iot/test_attacks.py",
+    "iot/gateway/test_deaths.py",
+    "demo/test_recordings.py",
+    "iot/test_cable.py",
+    "guard/test_openwrt.py",
+    "iot/test_run_again.py",
+    "demo/test_run.py",
+)
+"""Files of half a minute and more, as measured side by side; the longest first."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Among several workers the long files come first: none of them works alone at the end."""
+    if hasattr(config, "workerinput"):
+        first = {TESTS / name: number for number, name in enumerate(LONG)}
+        gone = [path.name for path in first if not path.exists()]
+        assert not gone, f"not there any more: {gone}"
+        items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ ROOT = launch.ROOT
 BIN = Path(sys.executable).parent
 LINES_GATE = 90.0  # per cent of the lines outside the command line
 DEMO_LIMIT_S = 60.0  # a first run, with compilation
-WORKERS = "2"
+WORKERS = "4"  # for two cores: tests wait for leases, servers and timers half of their time
 CODE = ("src", "tests", "tools", "benchmarks")
 
 
@@ -76,8 +76,12 @@ class Checks:
         return ""
 
     def run_tests(self) -> str:
-        """Pytest over two processes, measuring what subprocesses execute as well."""
+        """Pytest over some processes, measuring what subprocesses execute as well.
+
+        They take the files in the order of `tests/conftest.py`, not those of most tests first.
+        """
         arguments = ["--junitxml", str(self.tests), "-n", WORKERS, "--dist", "loadfile"]
+        arguments.append("--no-loadscope-reorder")
         if self.expression is None:
             return tool("pytest", "--cov", "--cov-report=", *arguments, env=self.coverage_file())
         return tool("pytest", "-k", self.expression, *arguments)
