@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from bellwire.base.errors import BellwireError
+from bellwire.database.failures import Failures
 from bellwire.database.place import ServerPlace
 
 if TYPE_CHECKING:
@@ -59,25 +60,6 @@ _SESSION = {
 _BUSY = {"55P03"}
 _CORRUPT = {"42P01", "42703"}
 _UNUSABLE = {"42501", "25006", "3D000"}
-
-
-@dataclass(frozen=True, slots=True)
-class Failures:
-    """The errors of whoever keeps something in a schema, by what went wrong.
-
-    Attributes:
-        failed: A transaction was not done, or its end is unknown; again may help.
-        busy: Another process has the schema.
-        corrupt: What is there is damaged.
-        unusable: It cannot be reached, read or written.
-        refused: It is another's, or does not keep what it confirms.
-    """
-
-    failed: type[BellwireError]
-    busy: type[BellwireError]
-    corrupt: type[BellwireError]
-    unusable: type[BellwireError]
-    refused: type[BellwireError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +186,15 @@ class PostgresSchema:
             except BaseException:
                 self._drop()
                 raise
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """What the last commit says; it waits for no transaction of others.
+
+        Raises:
+            BellwireError: as `transaction`.
+        """
+        with self._lock, self._translated():
+            return self._connected().execute(_translate(sql), parameters or None).fetchall()
 
     @property
     def idle(self) -> bool:

@@ -55,17 +55,17 @@ def grow(edge: Edge, leaves: Sequence[bytes]) -> tuple[Edge, dict[Tile, TileHash
     if size > MAX_SIZE:
         raise RangeUnusable(f"entries: expected at most {MAX_SIZE:,}, got {size:,}")
     written: dict[Tile, TileHashes] = {}
-    rows = [list(row) for row in edge.rows]
+    rows = list(edge.rows)
     new, level = list(leaves), 0
     while new:
         first = (edge.size >> TILE_HEIGHT * level) // TILE_WIDTH
-        while len(rows) < TILE_HEIGHT * (level + 1):
-            rows.append([])
-        new = _fill(
-            rows[TILE_HEIGHT * level : TILE_HEIGHT * (level + 1)], new, level, first, written
-        )
+        own = slice(TILE_HEIGHT * level, TILE_HEIGHT * (level + 1))
+        # Levels that nothing reaches stay what they are: most of the time all but the lowest.
+        filled = [list(row) for row in rows[own]] or [[] for _ in range(TILE_HEIGHT)]
+        new = _fill(filled, new, level, first, written)
+        rows[own] = map(tuple, filled)
         level += 1
-    return Edge(size, tuple(tuple(row) for row in rows)), written
+    return Edge(size, tuple(rows)), written
 
 
 def edge_of(size: int, read: Callable[[Tile], TileHashes]) -> Edge:

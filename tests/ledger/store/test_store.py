@@ -1,6 +1,7 @@
 """A log's store: what is appended stays, once, in order, under the tree of RFC 6962."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bellwire.ledger.errors import RangeUnusable
 from bellwire.ledger.growing import Edge, grow
 from bellwire.ledger.proofs import verify_consistency, verify_inclusion
 from bellwire.ledger.proving import Prover
+from bellwire.ledger.store.database import Place
 from bellwire.ledger.store.errors import (
     LogStoreDamaged,
     LogStoreError,
@@ -22,20 +24,27 @@ from bellwire.ledger.store.store import Batch, LogStore
 from bellwire.ledger.tiles import Bundle, Tile, split_bundle
 from bellwire.ledger.tree import EMPTY_ROOT, leaf_hash
 
+Sql = Callable[[str], None]
+"""Changes a store behind our back."""
+
+
+def literal(place: Place, value: bytes) -> str:
+    return f"x'{value.hex()}'" if isinstance(place, Path) else f"'\\x{value.hex()}'"
+
 
 def root_of(entries: list[bytes]) -> bytes:
     return grow(Edge(), [leaf_hash(each) for each in entries])[0].root
 
 
-def test_what_is_appended_is_there_after_a_restart(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
+def test_what_is_appended_is_there_after_a_restart(place: Place) -> None:
+    store = LogStore(place)
     assert (store.head.size, store.head.root) == (0, EMPTY_ROOT)
     assert store.append([batch(1, 300), batch(301, 1)]) == [range(300), range(300, 301)]
     assert store.append([batch(1, 2, "site-b")]) == [range(301, 303)]
     head = store.head
     store.close()
     store.close()
-    again = LogStore(tmp_path / "log")
+    again = LogStore(place)
     entries = [*batch(1, 301).entries, *batch(1, 2, "site-b").entries]
     assert again.head == head
     assert head.root == root_of(entries)
@@ -47,8 +56,8 @@ def test_what_is_appended_is_there_after_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
-def test_an_entry_is_there_once_however_often_it_is_brought(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
+def test_an_entry_is_there_once_however_often_it_is_brought(place: Place) -> None:
+    store = LogStore(place)
     store.append([batch(1, 5), batch(1, 2, "site-b"), batch(6, 5)])
     assert store.append([batch(1, 10)]) == [(0, 1, 2, 3, 4, 7, 8, 9, 10, 11)]
     assert store.append([batch(4, 9), batch(12, 1)]) == [
@@ -57,13 +66,13 @@ def test_an_entry_is_there_once_however_often_it_is_brought(tmp_path: Path) -> N
     ]
     assert store.head.size == 14
     store.close()
-    store = LogStore(tmp_path / "log")
+    store = LogStore(place)
     assert store.append([batch(10, 4)]) == [(11, 12, 13, 14)]
     store.close()
 
 
-def test_another_entry_under_a_number_that_was_used_is_refused(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
+def test_another_entry_under_a_number_that_was_used_is_refused(place: Place) -> None:
+    store = LogStore(place)
     store.append([batch(1, 5)])
     other = Batch("site-a", EPOCH, 5, [entry(5, reason="another"), entry(6)])
     taken, good = store.append([other, batch(6, 1)])
@@ -74,8 +83,8 @@ def test_another_entry_under_a_number_that_was_used_is_refused(tmp_path: Path) -
     store.close()
 
 
-def test_a_number_that_was_left_out_is_refused_and_the_next_is_named(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
+def test_a_number_that_was_left_out_is_refused_and_the_next_is_named(place: Place) -> None:
+    store = LogStore(place)
     first, second = store.append([batch(2, 1), batch(1, 3)])
     assert isinstance(first, SequenceGap)
     assert first.expected == 1
@@ -87,16 +96,16 @@ def test_a_number_that_was_left_out_is_refused_and_the_next_is_named(tmp_path: P
     store.close()
 
 
-def test_epochs_of_a_writer_count_by_themselves(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
+def test_epochs_of_a_writer_count_by_themselves(place: Place) -> None:
+    store = LogStore(place)
     store.append([batch(1, 3)])
     other = "ffffffffffffffff"
     assert store.append([Batch("site-a", other, 1, [entry(1, epoch=other)])]) == [range(3, 4)]
     store.close()
 
 
-def test_tiles_bundles_and_proofs_are_those_of_the_tree(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
+def test_tiles_bundles_and_proofs_are_those_of_the_tree(place: Place) -> None:
+    store = LogStore(place)
     sizes, first = [], 1
     for count in (1, 255, 1, 300, 7):
         store.append([batch(first, count)])
@@ -123,8 +132,8 @@ def test_tiles_bundles_and_proofs_are_those_of_the_tree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tile", [Tile(0, 0, 4), Tile(0, 1, 1), Tile(1, 0, 1), Tile(7, 0)])
-def test_a_tile_that_the_log_has_not_is_refused(tmp_path: Path, tile: Tile) -> None:
-    store = LogStore(tmp_path / "log")
+def test_a_tile_that_the_log_has_not_is_refused(place: Place, tile: Tile) -> None:
+    store = LogStore(place)
     store.append([batch(1, 3)])
     with pytest.raises(RangeUnusable):
         store.tile(tile)
@@ -133,12 +142,12 @@ def test_a_tile_that_the_log_has_not_is_refused(tmp_path: Path, tile: Tile) -> N
     store.close()
 
 
-def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
-    with pytest.raises(LogStoreUnusable, match="in use by another"):
-        LogStore(tmp_path / "log")
+def test_a_second_process_is_refused(place: Place) -> None:
+    store = LogStore(place)
+    with pytest.raises(LogStoreUnusable, match="got (one in use by )?another"):
+        LogStore(place)
     store.close()
-    LogStore(tmp_path / "log").close()
+    LogStore(place).close()
 
 
 def test_another_programs_file_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -166,38 +175,62 @@ def test_a_folder_that_others_may_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE tiles SET hashes = zeroblob(length(hashes)) WHERE place = 1",
-        "UPDATE tiles SET hashes = zeroblob(31) WHERE place = 1",
-        "DELETE FROM tiles WHERE place = 1",
-        "UPDATE head SET root = zeroblob(32)",
+        "UPDATE tail SET hash = (SELECT root FROM head) WHERE number = 256",
+        "UPDATE tail SET hash = substr(hash, 2) WHERE number = 256",
+        "DELETE FROM tail WHERE number = 299",
+        "UPDATE tiles SET hashes = (SELECT root FROM head) WHERE place > 1000",
+        "DELETE FROM tiles WHERE place > 1000",
+        "UPDATE head SET root = (SELECT hash FROM tail WHERE number = 256)",
         "UPDATE head SET size = size - 1",
+        "DELETE FROM head",
     ],
 )
-def test_tiles_that_do_not_make_the_stored_root_are_refused(tmp_path: Path, change: str) -> None:
-    store = LogStore(tmp_path / "log")
+def test_a_tree_that_does_not_make_the_stored_root_is_refused(
+    place: Place, sql: Sql, change: str
+) -> None:
+    store = LogStore(place)
     store.append([batch(1, 300)])
     store.close()
-    file = sqlite3.connect(tmp_path / "log" / "log.sqlite", isolation_level=None)
-    file.execute(change)
-    file.close()
+    sql(change)
     with pytest.raises(LogStoreDamaged):
-        LogStore(tmp_path / "log")
+        LogStore(place)
 
 
-def test_a_closed_store_says_so(tmp_path: Path) -> None:
-    store = LogStore(tmp_path / "log")
+def test_a_store_that_changes_under_a_running_log_is_read_anew_before_anything_is_appended(
+    place: Place, sql: Sql
+) -> None:
+    """As when a backup is put back while the log runs."""
+    store = LogStore(place)
+    store.append([batch(1, 5)])
+    kept = store.head
+    store.append([batch(6, 5)])
+    sql("DELETE FROM entries WHERE number > 4")
+    sql("DELETE FROM tail WHERE number > 4")
+    sql("UPDATE runs SET count = 5")
+    sql(f"UPDATE head SET size = 5, root = {literal(place, kept.root)}")
+    with pytest.raises(LogStoreError, match="as this process left it, with 10 entries"):
+        store.append([batch(11, 1)])
+    (gap,) = store.append([batch(11, 1)])  # whoever brought the others hears that they are gone
+    assert isinstance(gap, SequenceGap)
+    assert gap.expected == 6
+    assert store.head == kept
+    store.close()
+
+
+def test_a_closed_store_says_so(place: Place) -> None:
+    store = LogStore(place)
     store.close()
     with pytest.raises(LogStoreError, match="closed"):
         store.entries(0, 1)
     with pytest.raises(LogStoreError, match="closed"):
-        store._file.transaction().__enter__()
+        store._database.transaction().__enter__()
 
 
 def test_more_writers_than_are_kept_in_memory_keep_their_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bellwire.ledger.store.store.MOST_KNOWN", 2)
-    store = LogStore(tmp_path / "log")
+    store = LogStore(place)
     for first in (1, 2):
         for name in ("a1", "a2", "a3", "a4", "a5"):
             store.append([batch(first, 1, name)])

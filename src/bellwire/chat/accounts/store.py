@@ -16,7 +16,8 @@ from bellwire.base.private import own_folder
 from bellwire.base.secret import Secret
 from bellwire.chat.accounts.ledger import Ledger
 from bellwire.chat.identity import SEED_BYTES
-from bellwire.chat.relay.databases import Layout, Place, open_database
+from bellwire.chat.relay.databases import Place, open_database
+from bellwire.database.layout import Layout
 
 APPLICATION_ID: Final = 0x62776131
 """Marks the file as that of accounts ('bwa1')."""

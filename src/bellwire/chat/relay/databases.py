@@ -7,15 +7,16 @@ are alone from beginning to end. The statements between are those that both read
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from bellwire.base.private import own_file
 from bellwire.chat.errors import StoreCorrupt, StoreUnusable
 from bellwire.database.cursor import Cursor
+from bellwire.database.failures import Failures
+from bellwire.database.layout import LaidOutSchema, Layout, lay_out
 from bellwire.database.place import ServerPlace
-from bellwire.database.postgres import Failures, PostgresSchema, Purpose, one_row
+from bellwire.database.postgres import Purpose
 
 Place: TypeAlias = Path | ServerPlace
 """A relay's folder, or a schema on a PostgreSQL server."""
@@ -27,25 +28,6 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The tables of one store.
-
-    Attributes:
-        what: Is kept, as `a relay's store`.
-        file: Name of the SQLite file.
-        mark: Its application id.
-        in_sqlite: What each version adds to the one before; statements of history.
-        in_postgres: The same; its versions are numbered by themselves.
-    """
-
-    what: str
-    file: str
-    mark: int
-    in_sqlite: tuple[str, ...]
-    in_postgres: tuple[str, ...]
 
 
 class Database(Protocol):
@@ -91,22 +73,7 @@ class File:
     def _prepare(self, path: Path, layout: Layout) -> None:
         for pragma in _PRAGMAS:
             self._connection.execute(pragma).fetchall()
-        mark, version, tables = (
-            self._connection.execute(question).fetchone()[0]
-            for question in (
-                "PRAGMA application_id",
-                "PRAGMA user_version",
-                "SELECT count(*) FROM sqlite_master",
-            )
-        )
-        newest = len(layout.in_sqlite)
-        if (tables and mark != layout.mark) or version > newest:
-            raise StoreCorrupt(
-                f"expected {layout.what} of version {newest} or below in {path}, got another"
-            )
-        for number, step in enumerate(layout.in_sqlite[version:], version + 1):
-            marks = f"PRAGMA application_id={layout.mark}; PRAGMA user_version={number};"
-            self._connection.executescript(f"BEGIN IMMEDIATE;{step};{marks}COMMIT;")
+        lay_out(self._connection, path, layout, StoreCorrupt)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -132,7 +99,7 @@ class File:
             raise StoreUnusable(f"{self._what} cannot be used: {error}") from error
 
 
-class SharedSchema(PostgresSchema):
+class SharedSchema(LaidOutSchema):
     """A store that any number of relays have open."""
 
     purpose = Purpose(
@@ -149,39 +116,6 @@ class SharedSchema(PostgresSchema):
             refused=StoreUnusable,
         ),
     )
-
-    def __init__(self, place: ServerPlace, layout: Layout) -> None:
-        super().__init__(place, alone=None)
-        self._layout = layout
-        self._begin_with()
-
-    def _check_schema(self) -> None:
-        connection, schema, layout = self._connection, self._place.schema, self._layout
-        assert connection is not None
-        connection.execute(self._begin)
-        tables, marked = one_row(
-            connection,
-            "SELECT count(*), count(*) FILTER (WHERE c.relname = 'bellwire') "
-            "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s",
-            schema,
-        )
-        found = one_row(connection, "SELECT what, version FROM bellwire") if marked else None
-        what, version = found or ("nothing", 0)
-        newest = len(layout.in_postgres)
-        if (tables and what != layout.what) or version > newest:
-            raise StoreCorrupt(
-                f"expected {layout.what} of version {newest} or below in {self._place}, got another"
-            )
-        if not tables:
-            (there,) = one_row(connection, "SELECT to_regnamespace(%s) IS NOT NULL", schema)
-            if not there:
-                connection.execute(f"CREATE SCHEMA {schema}".encode())
-            connection.execute("CREATE TABLE bellwire (what TEXT NOT NULL, version INT NOT NULL)")
-            connection.execute("INSERT INTO bellwire VALUES (%s, 0)", (layout.what,))
-        for step in layout.in_postgres[version:]:
-            connection.execute(step.encode())
-        connection.execute("UPDATE bellwire SET version = %s", (newest,))
-        connection.commit()
 
 
 class _Reached(SharedSchema):

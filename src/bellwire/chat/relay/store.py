@@ -20,7 +20,7 @@ from bellwire.base.lock import held
 from bellwire.base.private import own_folder
 from bellwire.chat.errors import StoreUnusable
 from bellwire.chat.relay.claims import Claims
-from bellwire.chat.relay.databases import Layout, Place, open_database
+from bellwire.chat.relay.databases import Place, open_database
 from bellwire.chat.relay.frames import RELAY_ID_BYTES, Reason
 from bellwire.chat.relay.jobs import (
     Claim,
@@ -39,6 +39,7 @@ from bellwire.chat.relay.jobs import (
 )
 from bellwire.chat.relay.rows import cut, marks
 from bellwire.database.cursor import Cursor
+from bellwire.database.layout import Layout
 
 APPLICATION_ID: Final = 0x62777231
 """Marks the file as a relay's ('bwr1')."""

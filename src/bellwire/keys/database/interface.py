@@ -19,9 +19,6 @@ from bellwire.database.place import ServerPlace
 SCHEMA_VERSION = 8
 """Of the tables that this version of bellwire reads and writes."""
 
-BUSY_TIMEOUT_S = 1.0
-"""How long to wait for a predecessor that is just ending."""
-
 Place: TypeAlias = Path | ServerPlace
 """Where a store is: a file of SQLite, or a schema on a PostgreSQL server."""
 

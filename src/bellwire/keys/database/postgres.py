@@ -7,8 +7,9 @@ is sealed.
 import time
 from typing import TYPE_CHECKING, Any
 
+from bellwire.database.failures import Failures
 from bellwire.database.place import ServerPlace
-from bellwire.database.postgres import Failures, PostgresSchema, Purpose, one_row
+from bellwire.database.postgres import PostgresSchema, Purpose, one_row
 from bellwire.keys.database.interface import SCHEMA_VERSION
 from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefused, StoreUnusable
 

@@ -8,14 +8,13 @@ is then unknown, and only opening the store anew tells (a failed sync must not b
 """
 
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bellwire.base.private import own_file, own_folder
+from bellwire.database.failures import Failures
+from bellwire.database.sqlite import FilePurpose, SqliteFile, connect
 from bellwire.keys.database.earlier import FIRST_MIGRATED, TAKEN_OVER
-from bellwire.keys.database.interface import BUSY_TIMEOUT_S, SCHEMA_VERSION
+from bellwire.keys.database.interface import SCHEMA_VERSION
 from bellwire.keys.errors import StoreBusy, StoreCorrupt, StoreError, StoreRefused, StoreUnusable
 
 APPLICATION_ID = 0x62776B31
@@ -30,19 +29,16 @@ _PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
 )
 
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+_PURPOSE = FilePurpose(
+    what="a key store",
+    owner="node",
+    if_damaged="Move it away to start with an empty store.",
+    failures=Failures(StoreError, StoreBusy, StoreCorrupt, StoreUnusable, StoreRefused),
+)
 
 
-class SqliteDatabase:
-    """One open file; `transaction` is the way in."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-        self._lock = threading.RLock()
-        self._closed = False
+class SqliteDatabase(SqliteFile):
+    """One open key store; `open` makes one."""
 
     @classmethod
     def open(cls, path: Path) -> "SqliteDatabase":
@@ -58,9 +54,9 @@ class SqliteDatabase:
         own_folder(path.parent)
         own_file(path)
         connection = connect(path)
-        database = cls(connection, path)
+        database = cls(connection, path, _PURPOSE)
         try:
-            with database._translated():
+            with database.translated():
                 for pragma in _PRAGMAS:
                     connection.execute(pragma).fetchall()
             with database.transaction() as cursor:
@@ -71,33 +67,6 @@ class SqliteDatabase:
             database.close()
             raise
         return database
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """All of the body, durably, or nothing of it.
-
-        Raises:
-            StoreError: SQLite failed; see `errors` for what the kinds mean.
-        """
-        with self._lock, self._translated():
-            if self._closed:
-                raise StoreError(f"{self._path} is closed", hint="Restart the node.")
-            # Closed at each end: a cursor kept by a traceback would keep the file locked.
-            cursor = self._connection.cursor()
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-                yield cursor
-            except BaseException:
-                cursor.close()
-                self._roll_back()
-                raise
-            try:
-                cursor.execute("COMMIT")
-            except BaseException:
-                cursor.close()
-                self._abandon()
-                raise
-            cursor.close()
 
     @property
     def idle(self) -> bool:
@@ -114,17 +83,12 @@ class SqliteDatabase:
 
     def truncate(self) -> None:
         """Move the write-ahead log into the file and empty it, so that nothing deleted stays."""
-        with self._lock, self._translated():
+        with self._lock, self.translated():
             if not self._closed:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def sync_time(self) -> None:
         """Only the disk counts."""
-
-    def close(self) -> None:
-        """Give the file up; again is harmless."""
-        with self._lock:
-            self._abandon()
 
     def _take_over(self, cursor: sqlite3.Cursor) -> int:
         """Let pass what is ours, and bring early versions to where migrations begin.
@@ -156,11 +120,11 @@ class SqliteDatabase:
 
         from bellwire.keys.database.migrate import migrate  # noqa: PLC0415
 
-        with self._lock, self._translated():
+        with self._lock, self.translated():
             try:
                 migrate(
                     "sqlite",
-                    self._connection,
+                    self.connection,
                     version,
                     begin=["BEGIN IMMEDIATE"],
                     end=[
@@ -176,49 +140,3 @@ class SqliteDatabase:
             except BaseException:
                 self._roll_back()
                 raise
-
-    def _roll_back(self) -> None:
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except BaseException:
-            self._abandon()
-            raise
-
-    def _abandon(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._connection.close()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._translate(error) from error
-
-    def _translate(self, error: sqlite3.Error) -> StoreError:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in _BUSY:
-            return StoreBusy(
-                f"expected to be the only user of {self._path}, got another",
-                hint="Stop the other node, or choose another state folder.",
-            )
-        if code in _CORRUPT:
-            return StoreCorrupt(
-                f"expected a key store in {self._path}, got: {error}",
-                hint="The file was left as it is; move it away to start with an empty store.",
-            )
-        if code in _UNUSABLE:
-            return StoreUnusable(
-                f"expected to read and write {self._path}, got: {error}",
-                hint="Choose another state folder, or mend its permissions.",
-            )
-        return StoreError(f"{self._path} failed: {error}", hint="Free disk space, check the disk.")
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that leaves transactions to us and may be used from any thread."""
-    return sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )

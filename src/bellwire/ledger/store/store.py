@@ -7,28 +7,35 @@ What always holds:
 - An entry is there once, however often its writer brings it: numbers of a writer's epoch are taken
   in order, without gaps, and one that is taken already must come with the same bytes.
 - Memory is what the disk holds. When a commit fails, which may have been done all the same, the
-  file is opened anew and read.
+  database is opened anew and read.
+- A batch goes behind the head that memory knows, or nowhere: a database that was put back, or that
+  another process wrote to, is read anew before anything is appended.
 
 One thread at a time may append; tiles, bundles and proofs are read meanwhile by another.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from sqlite3 import Cursor
 from typing import Final, NamedTuple, TypeAlias
 
+from bellwire.database.cursor import Cursor
 from bellwire.ledger.errors import LedgerError, RangeUnusable
 from bellwire.ledger.growing import Edge, edge_of, grow
-from bellwire.ledger.store.errors import LogStoreDamaged, SequenceGap, SequenceTaken
-from bellwire.ledger.store.sqlite import LogFile
-from bellwire.ledger.tiles import Bundle, Tile, TileHashes, join_bundle
+from bellwire.ledger.store.database import Place, open_database
+from bellwire.ledger.store.errors import (
+    LogStoreDamaged,
+    LogStoreError,
+    SequenceGap,
+    SequenceTaken,
+)
+from bellwire.ledger.tiles import TILE_WIDTH, Bundle, Tile, TileHashes, join_bundle
 from bellwire.ledger.tree import HASH_BYTES, leaf_hash
 
 MOST_KNOWN: Final = 4096
 """Writers' epochs that are kept in memory; more are read again."""
 
 _LEVEL: Final = 1 << 55
+_TILE: Final = "SELECT hashes, middle FROM tiles WHERE place = ?"
 
 
 class Batch(NamedTuple):
@@ -55,12 +62,16 @@ Outcome: TypeAlias = Appended | LedgerError
 
 @dataclass(slots=True)
 class _Writer:
+    """An epoch of a writer, and its last run: numbers that follow on each other in the log."""
+
     id: int
-    next: int
+    first: int = 1
     number: int = 0
-    """Of the log: where its last run began."""
-    first: int = 0
     count: int = 0
+
+    @property
+    def next(self) -> int:
+        return self.first + self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,32 +91,32 @@ class LogStore:
     """A log's store, open.
 
     Args:
-        folder: The log's own.
+        place: Where it is: the log's own folder, or its schema on a PostgreSQL server.
 
     Raises:
         LogStoreError: it cannot be used, or is not what was written; see `errors`.
         PathUnusable, PathExposed: the folder cannot be used, or others may read it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file = LogFile(folder)
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._database = open_database(place)
         try:
-            self._edge = self._load()
+            self._edge, self._head = self._load()
         except BaseException:
-            self._file.close()
+            self._database.close()
             raise
         self._writers: dict[tuple[str, str], _Writer] = {}
         self._broken = False
 
     def close(self) -> None:
         """Give the store up; again is harmless."""
-        self._file.close()
+        self._database.close()
 
     @property
     def head(self) -> Head:
         """As of the last commit."""
-        return Head(self._edge.size, self._edge.root)
+        return self._head
 
     # Writing
 
@@ -132,8 +143,7 @@ class LogStore:
         leaves: list[bytes] = []
         outcomes: list[Outcome] = []
         size = self._edge.size
-        with self._file.transaction() as cursor:
-            touched: dict[int, _Writer] = {}
+        with self._database.transaction() as cursor:
             for batch in batches:
                 writer = self._writer(cursor, batch)
                 try:
@@ -149,37 +159,70 @@ class LogStore:
                     )
                     leaves += map(leaf_hash, new)
                     self._run(cursor, writer, number, len(new))
-                    touched[writer.id] = writer
                 numbers = range(number, number + len(new))
                 outcomes.append((*old, *numbers) if old else numbers)
             if not leaves:
                 return outcomes
             edge, tiles = grow(self._edge, leaves)
-            cursor.executemany(
-                "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?)",
-                [(_place(tile), each.hashes, each.middle) for tile, each in tiles.items()],
-            )
-            cursor.executemany(
-                "UPDATE writers SET next = ? WHERE id = ?",
-                [(each.next, each.id) for each in touched.values()],
-            )
-            cursor.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (edge.size, edge.root))
-        self._edge = edge
+            head = Head(edge.size, edge.root)
+            self._write_tree(cursor, head, leaves, tiles)
+        self._edge, self._head = edge, head
         return outcomes
+
+    def _write_tree(
+        self, cursor: Cursor, head: Head, leaves: list[bytes], tiles: dict[Tile, TileHashes]
+    ) -> None:
+        """Put the tree that will be behind the one that is; `leaves` are its new hashes."""
+        before = self._head
+        full = head.size - head.size % TILE_WIDTH
+        start = max(before.size, full)
+        if full > before.size - before.size % TILE_WIDTH:
+            cursor.execute("DELETE FROM tail WHERE number < ?", (full,))
+        cursor.executemany(
+            "INSERT INTO tail VALUES (?, ?)",
+            list(enumerate(leaves[start - before.size :], start)),
+        )
+        cursor.executemany(
+            "INSERT INTO tiles VALUES (?, ?, ?) ON CONFLICT (place)"
+            " DO UPDATE SET hashes = excluded.hashes, middle = excluded.middle",
+            [
+                (_place(tile), each.hashes, each.middle)
+                for tile, each in tiles.items()
+                if tile.level or tile.is_full
+            ],
+        )
+        cursor.execute(
+            "UPDATE head SET size = ?, root = ? WHERE size = ? AND root = ?",
+            (head.size, head.root, before.size, before.root),
+        )
+        if cursor.rowcount != 1:
+            raise LogStoreError(
+                f"expected the log's store as this process left it, with {before.size:,} entries,"
+                " got another",
+                hint="It was put back, or written by another process, while the log ran.",
+            )
 
     def _writer(self, cursor: Cursor, batch: Batch) -> _Writer:
         name = batch.writer, batch.epoch
         if (known := self._writers.get(name)) is not None:
             return known
-        row = cursor.execute(
-            "SELECT id, next FROM writers WHERE name = ? AND epoch = ?", name
-        ).fetchone()
-        if row is None:
-            cursor.execute("INSERT INTO writers (name, epoch, next) VALUES (?, ?, 1)", name)
-            row = cursor.lastrowid, 1
+        rows = cursor.execute(
+            "SELECT id FROM writers WHERE name = ? AND epoch = ?", name
+        ).fetchall()
+        last = []
+        if rows:
+            last = cursor.execute(
+                "SELECT first, number, count FROM runs WHERE writer = ?"
+                " ORDER BY first DESC LIMIT 1",
+                rows[0],
+            ).fetchall()
+        else:
+            rows = cursor.execute(
+                "INSERT INTO writers (name, epoch) VALUES (?, ?) RETURNING id", name
+            ).fetchall()
         if len(self._writers) >= MOST_KNOWN:
             self._writers.clear()
-        writer = self._writers[name] = _Writer(*row)
+        writer = self._writers[name] = _Writer(rows[0][0], *(last[0] if last else ()))
         return writer
 
     def _taken(self, cursor: Cursor, writer: _Writer, batch: Batch) -> tuple[int, ...]:
@@ -213,9 +256,9 @@ class LogStore:
             writer.count += count
         else:
             writer.number, writer.first, writer.count = number, writer.next, count
-        writer.next += count
         cursor.execute(
-            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)",
+            "INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT (writer, first)"
+            " DO UPDATE SET count = excluded.count",
             (writer.id, writer.first, writer.number, writer.count),
         )
 
@@ -227,8 +270,10 @@ class LogStore:
         Raises:
             LogStoreError: the store failed.
         """
-        rows = self._file.rows(
-            "SELECT next FROM writers WHERE name = ? AND epoch = ?", (writer, epoch)
+        rows = self._database.rows(
+            "SELECT first + count FROM runs WHERE writer ="
+            " (SELECT id FROM writers WHERE name = ? AND epoch = ?) ORDER BY first DESC LIMIT 1",
+            (writer, epoch),
         )
         return int(rows[0][0]) if rows else 1
 
@@ -239,10 +284,16 @@ class LogStore:
             RangeUnusable: the log has not come so far.
             LogStoreError: the store failed.
         """
-        rows = self._file.rows("SELECT hashes, middle FROM tiles WHERE place = ?", (_place(tile),))
-        if not rows or len(rows[0][0]) < tile.width * HASH_BYTES:
-            raise RangeUnusable(f"tile: expected one of {self._edge.size:,} entries, got {tile}")
-        return TileHashes(*rows[0])
+        edge = self._edge
+        if not tile.level and tile.number == edge.size // TILE_WIDTH:
+            found = b"".join(edge.rows[0]) if edge.rows else b""
+            middle = b""
+        else:
+            rows = self._database.rows(_TILE, (_place(tile),))
+            found, middle = rows[0] if rows else (b"", b"")
+        if len(found) < tile.width * HASH_BYTES:
+            raise RangeUnusable(f"tile: expected one of {edge.size:,} entries, got {tile}")
+        return TileHashes(found, middle)
 
     def bundle(self, bundle: Bundle) -> bytes:
         """Entries as they are served.
@@ -264,23 +315,23 @@ class LogStore:
         Raises:
             LogStoreError: the store failed.
         """
-        rows = self._file.rows(
+        rows = self._database.rows(
             "SELECT entry FROM entries WHERE number >= ? AND number < ? ORDER BY number",
             (start, start + min(count, self._edge.size)),
         )
         return [entry for (entry,) in rows]
 
     def _reopen(self) -> None:
-        self._file.close()
-        self._file = LogFile(self._folder)
-        self._edge = self._load()
+        self._database.close()
+        self._database = open_database(self._place)
+        self._edge, self._head = self._load()
         self._writers.clear()
         self._broken = False
 
-    def _load(self) -> Edge:
-        rows = self._file.rows("SELECT size, root FROM head")
-        if not rows:
-            return Edge()
+    def _load(self) -> tuple[Edge, Head]:
+        rows = self._database.rows("SELECT size, root FROM head")
+        if len(rows) != 1:
+            raise LogStoreDamaged("expected the head of a log's store, got none")
         size, root = rows[0]
         try:
             edge = edge_of(size, self._tile_there)
@@ -292,11 +343,18 @@ class LogStore:
                 " got others",
                 hint="`bellwire log watch` says which entry was changed.",
             )
-        return edge
+        return edge, Head(size, root)
 
     def _tile_there(self, tile: Tile) -> TileHashes:
-        """A tile of the file, whatever memory says of how far the log has come."""
-        rows = self._file.rows("SELECT hashes, middle FROM tiles WHERE place = ?", (_place(tile),))
+        """A tile of the disk, whatever memory says of how far the log has come."""
+        if not tile.level:
+            start = tile.number * TILE_WIDTH
+            rows = self._database.rows(
+                "SELECT hash FROM tail WHERE number >= ? AND number < ? ORDER BY number",
+                (start, start + tile.width),
+            )
+            return TileHashes(b"".join([row[0] for row in rows]))
+        rows = self._database.rows(_TILE, (_place(tile),))
         if not rows:
             raise RangeUnusable(f"tile: expected {tile}, got none")
         return TileHashes(*rows[0])
