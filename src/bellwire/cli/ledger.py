@@ -51,6 +51,14 @@ def run(
         typer.Option(metavar="S", min=0.01, max=3600, help="Sign so often, when the log grew."),
     ] = 1.0,
     signer: SignerOption = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Keep the log on this PostgreSQL server, in the schema bellwire_log. "
+            "Default: a file of SQLite in the state folder.",
+        ),
+    ] = "",
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -101,7 +109,7 @@ def run(
     import asyncio
 
     from bellwire.node import logs
-    from bellwire.node.log import LogOptions, run_log
+    from bellwire.node.log import LogOptions, run_log, store_place
     from bellwire.node.log_witnesses import WitnessesOptions
 
     if (certificate is None) != (key is None):
@@ -112,6 +120,7 @@ def run(
         listen=parse_address(listen),
         origin=origin,
         signer=folder,
+        store=store_place(settings.state.dir, store),
         protection=protection_of(settings, key_protection, folder),
         writers=_writers(writer or []),
         every_s=every,
@@ -122,7 +131,7 @@ def run(
         ),
         with_parent=with_parent,
     )
-    asyncio.run(run_log(settings.state.dir, options, output.emit))
+    asyncio.run(run_log(options, output.emit))
 
 
 @app.command()

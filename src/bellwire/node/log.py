@@ -8,17 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bellwire.base.errors import UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.manager import READY, STOPPING, tell_manager
 from bellwire.base.secret import Secret
 from bellwire.crypto.kek.envelope import Wrapped
 from bellwire.crypto.kek.source import KekSource
+from bellwire.database.place import ServerPlace
 from bellwire.iot.keeping import SETTING, unlock
 from bellwire.ledger.proving import Prover
 from bellwire.ledger.service.service import LogService
 from bellwire.ledger.service.signer import KEY_FILE, Identity, LogSigner, open_identity
 from bellwire.ledger.service.writers import Writers, read_token
 from bellwire.ledger.signing import SECRET_BYTES
+from bellwire.ledger.store.database import Place
+from bellwire.ledger.store.layout import LAYOUT
 from bellwire.ledger.store.store import LogStore
 from bellwire.node.log_witnesses import WitnessesOptions, open_witnesses
 from bellwire.node.serving import require_loopback, server_tls
@@ -26,6 +30,8 @@ from bellwire.web.api import ApiServer
 from bellwire.web.log import LOG_LIMITS, LogApi
 
 GRACE_S = 5.0
+SCHEMA = "bellwire_log"
+"""Of a log on a PostgreSQL server."""
 LOG_KEY = Wrapped(
     what="log's key",
     form="bellwire wrapped log key 1",
@@ -46,6 +52,7 @@ class LogOptions:
         listen: Host and port.
         origin: Its name; None if it has one.
         signer: Folder of its keys, and of what it signed last.
+        store: Where its entries are.
         protection: What wraps its keys; None: nothing.
         writers: Files of tokens, by the writer's name.
         every_s: At least so long between two checkpoints.
@@ -58,6 +65,7 @@ class LogOptions:
     listen: tuple[str, int]
     origin: str | None
     signer: Path
+    store: Place
     protection: KekSource | None
     writers: Mapping[str, Path]
     every_s: float
@@ -86,13 +94,31 @@ def log_identity(folder: Path, origin: str | None, protection: KekSource | None)
     return open_identity(folder, origin, key_of)
 
 
-async def run_log(
-    state: Path, options: LogOptions, ready: Callable[[dict[str, object]], None]
-) -> None:
+def store_place(state: Path, url: str) -> Place:
+    """Where a log's store is.
+
+    Args:
+        state: The state folder.
+        url: Of a PostgreSQL server; empty: a folder in that one.
+
+    Raises:
+        UsageError: the URL is none, or there is a store in the folder as well.
+    """
+    folder = state / "ledger"
+    if not url:
+        return folder
+    if (folder / LAYOUT.file).exists():
+        raise UsageError(
+            f"expected no store in {folder} with --store, got {LAYOUT.file}",
+            hint="A store stays where it was made: name no server, or choose a new state folder.",
+        )
+    return ServerPlace(url, SCHEMA)
+
+
+async def run_log(options: LogOptions, ready: Callable[[dict[str, object]], None]) -> None:
     """Run a log until it is told to stop.
 
     Args:
-        state: Where its store is, in a folder of its own.
         options: From the command line.
         ready: Called once with where it listens, and with its keys.
 
@@ -107,7 +133,7 @@ async def run_log(
         log_identity, options.signer, options.origin, options.protection
     )
     async with contextlib.AsyncExitStack() as stack:
-        store = LogStore(state / "ledger")
+        store = await asyncio.to_thread(LogStore, options.store)
         stack.callback(store.close)
         signer = LogSigner(options.signer, identity, store.head, Prover(store.tile).root)
         witnesses = None

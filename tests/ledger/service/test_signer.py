@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.ledger.store.logs import EPOCH, batch, entry
+from tests.ledger.store.logs import batch
 
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.ledger.errors import LedgerError
@@ -13,7 +13,7 @@ from bellwire.ledger.policy import of_witnesses, verify_checkpoint
 from bellwire.ledger.proving import Prover
 from bellwire.ledger.service.errors import LogBehind, LogUnnamed
 from bellwire.ledger.service.signer import LogSigner, open_identity
-from bellwire.ledger.store.store import Batch, LogStore
+from bellwire.ledger.store.store import LogStore
 
 ORIGIN = "log.example/one"
 
@@ -53,27 +53,6 @@ def test_a_checkpoint_is_signed_by_both_keys_and_kept(tmp_path: Path) -> None:
     assert again.signer.note.encode() == note
     assert again.signer.signed.size == 300
     again.store.close()
-
-
-def test_a_store_that_was_put_back_is_noticed_and_nothing_is_signed(tmp_path: Path) -> None:
-    place = Place(tmp_path, ORIGIN)
-    place.store.append([batch(1, 10)])
-    place.store.close()
-    shutil.copytree(tmp_path / "log", tmp_path / "backup")
-    place = Place(tmp_path)
-    place.store.append([batch(11, 10)])
-    place.sign()
-    place.store.close()
-    shutil.rmtree(tmp_path / "log")
-    (tmp_path / "backup").rename(tmp_path / "log")
-    with pytest.raises(LogBehind, match="at least 20 entries, which this log has signed, got 10"):
-        Place(tmp_path)
-    # Going on with other entries does not help: they are not those that were signed.
-    store = LogStore(tmp_path / "log")
-    store.append([Batch("site-a", EPOCH, 11, [entry(i, reason="other") for i in range(11, 32)])])
-    store.close()
-    with pytest.raises(LogBehind, match="the 20 entries that this log has signed, got others"):
-        Place(tmp_path)
 
 
 def test_a_store_that_shrinks_under_a_running_log_is_not_signed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from bellwire.ledger.store.errors import (
     SequenceGap,
     SequenceTaken,
 )
+from bellwire.ledger.store.layout import LAYOUT
 from bellwire.ledger.store.store import Batch, LogStore
 from bellwire.ledger.tiles import Bundle, Tile, split_bundle
 from bellwire.ledger.tree import EMPTY_ROOT, leaf_hash
@@ -144,7 +146,7 @@ def test_a_tile_that_the_log_has_not_is_refused(place: Place, tile: Tile) -> Non
 
 def test_a_second_process_is_refused(place: Place) -> None:
     store = LogStore(place)
-    with pytest.raises(LogStoreUnusable, match="got (one in use by )?another"):
+    with pytest.raises(LogStoreUnusable, match=r"got (one in use by )?another"):
         LogStore(place)
     store.close()
     LogStore(place).close()
@@ -235,4 +237,41 @@ def test_more_writers_than_are_kept_in_memory_keep_their_numbers(
         for name in ("a1", "a2", "a3", "a4", "a5"):
             store.append([batch(first, 1, name)])
     assert store.append([batch(1, 3, "a1")]) == [(0, 5, 10)]
+    store.close()
+
+
+@pytest.mark.parametrize("count", [0, 300, 512])
+def test_a_file_of_the_first_version_is_taken_over_whole(tmp_path: Path, count: int) -> None:
+    """It kept the last tile of the lowest level as the others, and each writer's next number."""
+    model = LogStore(tmp_path / "model")
+    if count:
+        model.append([batch(1, count)])
+    head, entries = model.head, model.entries(0, count)
+    hashes = [model.tile(Tile(0, i, min(256, count - 256 * i))) for i in range(-(-count // 256))]
+    model.close()
+    folder = tmp_path / "log"
+    folder.mkdir(mode=0o700)
+    (folder / "log.sqlite").touch(mode=0o600)
+    with closing(sqlite3.connect(folder / "log.sqlite")) as file:
+        file.executescript(LAYOUT.in_sqlite[0])
+        file.execute("ATTACH ? AS model", (str(tmp_path / "model" / "log.sqlite"),))
+        file.execute("INSERT INTO entries SELECT * FROM model.entries")
+        file.execute("INSERT INTO runs SELECT * FROM model.runs")
+        file.execute("INSERT INTO tiles SELECT * FROM model.tiles WHERE place >= 1 << 55")
+        file.executemany(
+            "INSERT INTO tiles VALUES (?, ?, ?)",
+            [(i, each.hashes, each.middle) for i, each in enumerate(hashes)],
+        )
+        if count:
+            file.execute("INSERT INTO writers VALUES (1, 'site-a', ?, ?)", (EPOCH, count + 1))
+            file.execute("INSERT INTO head VALUES (1, ?, ?)", (head.size, head.root))
+        file.execute(f"PRAGMA application_id = {LAYOUT.mark}")
+        file.execute("PRAGMA user_version = 1")
+        file.commit()
+    store = LogStore(folder)
+    assert store.head == head
+    assert store.entries(0, count) == entries
+    assert [store.tile(Tile(0, i, each.width)) for i, each in enumerate(hashes)] == hashes
+    assert store.append([batch(count + 1, 300)]) == [range(count, count + 300)]
+    assert store.head.root == root_of(store.entries(0, count + 300))
     store.close()
