@@ -29,7 +29,6 @@ from bellwire.base.detections import Side
 from bellwire.base.errors import RefusedError, UsageError
 from bellwire.base.private import PathExposed, PathUnusable
 from bellwire.base.secret import Secret
-from bellwire.keys.database import sqlite as database
 from bellwire.keys.database.interface import SCHEMA_VERSION
 from bellwire.keys.errors import (
     BlockConflict,
@@ -368,7 +367,7 @@ def test_the_wrong_key_or_side_opens_nothing_and_harms_nothing(folder: Path) -> 
 
 
 def test_a_store_has_one_user_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("bellwire.database.sqlite.BUSY_TIMEOUT_S", 0.0)
     store = new_store(folder)
     with pytest.raises(StoreBusy, match="only user"):
         open_store(folder)

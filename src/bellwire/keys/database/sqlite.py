@@ -40,6 +40,9 @@ _PURPOSE = FilePurpose(
 class SqliteDatabase(SqliteFile):
     """One open key store; `open` makes one."""
 
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        super().__init__(connection, path, _PURPOSE)
+
     @classmethod
     def open(cls, path: Path) -> "SqliteDatabase":
         """Open `path`, making an empty database of our schema where there is none.
@@ -54,7 +57,7 @@ class SqliteDatabase(SqliteFile):
         own_folder(path.parent)
         own_file(path)
         connection = connect(path)
-        database = cls(connection, path, _PURPOSE)
+        database = cls(connection, path)
         try:
             with database.translated():
                 for pragma in _PRAGMAS:
