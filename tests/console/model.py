@@ -11,7 +11,7 @@ from bellwire.base.secret import Secret
 from bellwire.console.accounts import AccountBook, Accounts, Role, other_site
 from bellwire.console.book import Book
 from bellwire.console.errors import KeysAbsent, PeerConsoleAbsent, PeerRefused
-from bellwire.console.sessions import Session, Sessions
+from bellwire.console.sessions import Session, Sessions, Told
 from bellwire.console.site_keys import LinkNow
 from bellwire.etsi014.exchange import Key
 
@@ -126,7 +126,9 @@ class Sites:
             self.accounts[site] = Accounts(folder / f"console-{site}", site)
         self.consoles = {site: self.console(site, most) for site in "ab"}
 
-    def console(self, site: str, most: int = 100) -> Sessions:
+    def console(
+        self, site: str, most: int = 100, tell: Callable[[Told], None] = lambda _: None
+    ) -> Sessions:
         """A new one, as after a restart."""
 
         async def carry(message: bytes) -> bytes:
@@ -151,6 +153,7 @@ class Sites:
             carry,
             book=Book(most=most),
             monotonic=lambda: self.world.now,
+            tell=tell,
         )
 
     async def call(self, who: str, peer: str) -> tuple[str, bytes, str]:

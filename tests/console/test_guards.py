@@ -27,9 +27,9 @@ def test_the_latest_word_of_each_is_shown_and_who_is_silent_is_said_to_be() -> N
     assert guards.tell("a", report(packets="pass"))
     clock.now += 1.0
     first, second = guards.shown(lambda _: True)
-    assert (first["name"], first["packets"], first["silent"]) == ("a", "pass", False)
-    assert (second["name"], second["blocked_packets"], second["silent"]) == ("b", 9, True)
-    assert second["silent_s"] == SILENT_S + 1.0
+    assert (first.name, first.packets, first.silent) == ("a", "pass", False)
+    assert (second.name, second.blocked_packets, second.silent) == ("b", 9, True)
+    assert second.silent_s == SILENT_S + 1.0
 
 
 def test_more_guards_than_are_kept_push_out_who_spoke_longest_ago() -> None:
@@ -38,7 +38,7 @@ def test_more_guards_than_are_kept_push_out_who_spoke_longest_ago() -> None:
         guards.tell(f"{number:03}", report())
     guards.tell("000", report())
     guards.tell("new", report())
-    names = [each["name"] for each in guards.shown(lambda _: True)]
+    names = [each.name for each in guards.shown(lambda _: True)]
     assert len(names) == MAX_GUARDS
     assert ("000" in names, "001" in names, "new" in names) == (True, False, True)
 

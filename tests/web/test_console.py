@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from tests.web.doors import Loop, request
 from bellwire.base.errors import UsageError
 from bellwire.console.accounts import AccountBook, Role, accounts_file
 from bellwire.console.status import Status
-from bellwire.link.attacks import any_eve
+from bellwire.console.views import EveView
+from bellwire.link.attacks import KINDS, any_eve
 from bellwire.web.api import ApiServer
 from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi
 from bellwire.web.errors import DoorUnusable
@@ -32,17 +33,22 @@ LIMITS = replace(CONSOLE_LIMITS, linger_s=0.1, requests_per_s=1e5, burst=1e5)
 class ModelLab:
     """Remembers Eve."""
 
+    kinds = KINDS
+
     def __init__(self) -> None:
-        self.eve: Mapping[str, object] | None = None
+        self.eve: EveView | None = None
 
-    async def attack(self, kind: str, share: float) -> Mapping[str, object]:
-        any_eve(kind, share)
-        self.eve = {"kind": kind, "share": share}
-        return {"attack": self.eve}
+    async def let_in(self, eve: EveView) -> EveView | None:
+        any_eve(eve.kind, eve.share)
+        self.eve = eve
+        return eve
 
-    async def reset(self) -> Mapping[str, object]:
+    async def send_away(self) -> EveView | None:
         self.eve = None
-        return {"attack": None}
+        return None
+
+    async def look(self) -> EveView | None:
+        return self.eve
 
 
 @dataclass

@@ -40,7 +40,8 @@ def add(
         bool, typer.Option("--guard", help="A guard: may tell its state, and nothing else.")
     ] = False,
     auditor: Annotated[
-        bool, typer.Option("--auditor", help="An auditor: may see the guards, and nothing else.")
+        bool,
+        typer.Option("--auditor", help="An auditor: sees what operators see, and does nothing."),
     ] = False,
     out: OutOption = None,
     json: JsonFlag = False,
@@ -73,6 +74,32 @@ def renew(
     _check_out(out)
     token = _book(site, state, config).renew(name)
     _tell(site, name, token, out, as_json=json)
+
+
+@app.command("link")
+def link(
+    name: NameArgument,
+    site: SiteOption,
+    json: JsonFlag = False,
+    state: StateOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a link by which an account's password is chosen in a browser: once, within 15 minutes.
+
+    An earlier link of the account that was not used is worth nothing from then on.
+    """
+    from bellwire.console.accounts import console_folder
+    from bellwire.node.console import link_of, listens_at
+    from bellwire.node.settings import load
+
+    book = _book(site, state, config)
+    settings = load(config, {"state": {"dir": state}})
+    url = listens_at(console_folder(settings.state.dir, site))
+    found = link_of(settings, url, book.invite(name))
+    if json:
+        output.emit({"site": site, "name": name, "link": found})
+    else:
+        output.stdout().print(found, markup=False, soft_wrap=True)
 
 
 @app.command("remove")

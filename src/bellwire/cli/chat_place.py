@@ -37,6 +37,7 @@ class Lab:
             UnreachableError: there is no link of the lab here.
             ParameterError: there is no such Eve.
         """
+        from bellwire.console.views import EveView
         from bellwire.node.link_lab import LinkLab
 
         control = self._state / "link" / "control.sock"
@@ -45,11 +46,10 @@ class Lab:
                 "no link of the lab runs here", hint="Start it with: bellwire up --lab"
             )
         lab = LinkLab(control)
-        said = await (lab.reset() if kind is None else lab.attack(kind, share))
-        attack = said["attack"]
-        if not isinstance(attack, dict):
+        eve = await (lab.send_away() if kind is None else lab.let_in(EveView(kind, share)))
+        if eve is None:
             return "Eve is gone"
-        return f"Eve is there: {attack['kind']}, at {attack['share']:.0%} of all pairs"
+        return f"Eve is there: {eve.kind}, at {eve.share:.0%} of all pairs"
 
     async def overheard(self, site: str, after: int) -> "list[Message]":
         """What crossed the public channel of sessions at a site's node.

@@ -1,6 +1,6 @@
 """`bellwire console`: one site's console."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
 from bellwire.cli.options import ConfigOption, StateOption
+
+if TYPE_CHECKING:
+    from bellwire.node.settings import Settings
 
 
 def command(
@@ -39,21 +42,31 @@ def command(
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
+    openapi: Annotated[
+        bool, typer.Option("--openapi", help="Print the API in OpenAPI, and run nothing.")
+    ] = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Run one site's console: an API for its members, without pages.
+    """Run one site's console: pages for people, and an API for programs.
 
-    The first line on standard output is a JSON document that says where it listens. It runs until
-    it is told to stop.
+    The first line on standard output is a JSON document that says where it listens. While no
+    operator has a password, a line on standard error has a link by which one is chosen, once. It
+    runs until it is told to stop.
     """
     import asyncio
+    import json
 
     from bellwire.console.accounts import SITES
     from bellwire.node import logs
     from bellwire.node.console import ConsoleOptions, run_console
     from bellwire.node.settings import load
 
+    if openapi:
+        from bellwire.web.console_openapi import describe
+
+        output.stdout().print_json(json.dumps(describe()))
+        return
     if site not in SITES:
         raise UsageError("expected --site a or --site b")
     settings = load(config, {"state": {"dir": state}, "console": {"peer": peer}})
@@ -69,4 +82,23 @@ def command(
         control=settings.state.dir / "link" / "control.sock" if lab else None,
         with_parent=with_parent,
     )
-    asyncio.run(run_console(settings, options, output.emit))
+
+    def ready(document: dict[str, object]) -> None:
+        output.emit(document)
+        if not with_parent:
+            tell_first_link(settings, site, str(document["url"]))
+
+    asyncio.run(run_console(settings, options, ready))
+
+
+def tell_first_link(settings: "Settings", site: str, url: str) -> None:
+    """Print the link of a site's first operator, if there is none with a password."""
+    from bellwire.node.console import first_link
+
+    link = first_link(settings, site, url)
+    if link is not None:
+        output.stderr().print(
+            f"First operator of site {site}: open this within 15 minutes, once: {link}",
+            markup=False,
+            soft_wrap=True,
+        )

@@ -56,7 +56,9 @@ COMMANDS: dict[str, Entry] = {
     "down": Entry("bellwire.cli.down", "Stop what `up` started."),
     "discover": Entry("bellwire.cli.discover", "List the nodes that announce themselves here."),
     "cloud": Entry("bellwire.cli.cloud", "Take readings from enrolled devices."),
-    "console": Entry("bellwire.cli.console", "Run one site's console: session keys for members."),
+    "console": Entry(
+        "bellwire.cli.console", "Run one site's console: pages for people, keys for members."
+    ),
     "accounts": Entry("bellwire.cli.accounts", "Who may ask a console, and as what."),
     "chat": Entry("bellwire.cli.chat", "Talk with people, every message under its own pad."),
     "relay": Entry("bellwire.cli.relay", "Carry messages between people who may be away."),

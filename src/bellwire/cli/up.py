@@ -84,6 +84,17 @@ def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> N
             f"{each['name']:<10}process {each['pid']:<8} {places}".rstrip(), markup=False
         )
     output.stdout().print(_next_words(settings), markup=False)
+    _tell_first_links(document["services"], settings)
+
+
+def _tell_first_links(services: "list[dict[str, Any]]", settings: "Settings") -> None:
+    """How the first operator of each site signs in."""
+    from bellwire.cli.console import tell_first_link
+
+    for each in services:
+        url = each["addresses"].get("console")
+        if url:
+            tell_first_link(settings, each["name"].removeprefix("console-"), url)
 
 
 def _next_words(settings: "Settings") -> str:
@@ -97,7 +108,7 @@ def _next_words(settings: "Settings") -> str:
         "Chat:  bellwire chat new alice --site a, then bellwire chat\n"
         f"Join:  bellwire admission token --out FILE, then bellwire register NAME --token FILE\n"
         f"Log:   bellwire log entries {log} --policy {state / 'ledger.policy'}\n"
-        "Look:  bellwire status     Stop:  bellwire down"
+        "Look:  bellwire status, or a console in a browser     Stop:  bellwire down"
     )
 
 
@@ -105,7 +116,7 @@ async def _live(options: "UpOptions") -> None:
     """A table that follows the services, on a terminal."""
     from rich.live import Live
 
-    from bellwire.services.overview import node
+    from bellwire.services.overview import node, of_supervisor
     from bellwire.services.run import run_up
 
     folder = options.settings.state.dir
@@ -116,6 +127,7 @@ async def _live(options: "UpOptions") -> None:
 
         def ready(services: "Services") -> None:
             live.console.print(_next_words(options.settings), markup=False)
+            _tell_first_links(of_supervisor(services), options.settings)
 
         async def watch(services: "Callable[[], Services]") -> None:
             while True:

@@ -1,9 +1,11 @@
-"""Accounts of a site: who may ask its console, as what, proven by a token.
+"""Accounts of a site: who may ask its console, as what, proven by a token or a password.
 
-A token is 256 random bits, so a plain hash of it tells nothing: no slow hash is needed, as it would
-be for a password. It is shown once, when it is made; the file has its SHA-256 alone. What always
-holds: an account is durable before its token is shown; a file that cannot be read makes everybody
-nobody. A running console sees changes with the next request.
+A token is 256 random bits, so a plain hash of it tells nothing: no slow hash is needed, as it is
+for a password (`passwords`). It is shown once, when it is made; the file has its SHA-256 alone, and
+so it is with the code of a one-time link, by which a password is chosen. What always holds: an
+account is durable before its token is shown; a code is used up before anybody has signed in with
+it; a file that cannot be read makes everybody nobody. A running console sees changes with the next
+request.
 """
 
 import contextlib
@@ -15,7 +17,7 @@ import re
 import secrets
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,17 +25,31 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from bellwire.base.private import own_file, own_folder, read_own_file, unusable, write_whole
-from bellwire.console.errors import AccountsDamaged, AccountUnusable, MemberUnknown
+from bellwire.console.errors import (
+    AccountsDamaged,
+    AccountUnusable,
+    MemberUnknown,
+    SignInRefused,
+)
+from bellwire.console.passwords import PHC
 
 MAX_ACCOUNTS = 10_000
 MAX_NAME = 64
 MAX_TOKEN = 128
 TOKEN_BYTES = 32
+LINK_S = 900
+"""How long the code of a one-time link is good."""
+
+OPERATOR = "operator"
+"""The first account of a site."""
+
 SITES = ("a", "b")
 
 _MAX_FILE = 8 << 20
+_SHA256 = r"\A[0-9a-f]{64}\Z"
 _NAME = re.compile(rf"\w[\w.-]{{0,{MAX_NAME - 1}}}")
 
 
@@ -49,6 +65,11 @@ class Role(StrEnum):
     def is_member(self) -> bool:
         """Whether it may have keys for sessions."""
         return self in {Role.MEMBER, Role.OPERATOR}
+
+    @property
+    def has_browser(self) -> bool:
+        """Whether people sign in as such: a guard is none."""
+        return self is not Role.GUARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +88,7 @@ class Member:
         return f"{self.name}@{self.site}"
 
 
-class Account(msgspec.Struct, frozen=True):
+class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who somebody is to a console, and what he may do.
 
     Attributes:
@@ -75,12 +96,24 @@ class Account(msgspec.Struct, frozen=True):
         role: What he may do.
         token_sha256: Of the token, in hexadecimal digits.
         since: When the token was made, seconds since the epoch.
+        password: Its Argon2id hash; None where none was chosen.
+        link_sha256: Of the code of a one-time link that was not used yet, in hexadecimal digits;
+            empty where there is none.
+        link_until: When that ends, seconds since the epoch.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
     role: Role
-    token_sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    token_sha256: Annotated[str, Meta(pattern=_SHA256)]
     since: Annotated[int, Meta(ge=0, le=1 << 40)]
+    password: Annotated[str, Meta(pattern=PHC)] | None = None
+    link_sha256: Annotated[str, Meta(pattern=rf"{_SHA256}|\A\Z")] = ""
+    link_until: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+
+    @property
+    def stamp(self) -> str:
+        """Another one as soon as its role, token or password is another: browsers sign in again."""
+        return _hashed(f"{self.role} {self.token_sha256} {self.password}")
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -168,7 +201,7 @@ class AccountBook:
                 )
             if len(accounts) >= MAX_ACCOUNTS:
                 raise AccountUnusable(f"expected at most {MAX_ACCOUNTS} accounts, got one more")
-            return self._give(accounts, name, role)
+            return self._give(accounts, Account(name, role, "", 0))
 
     def renew(self, name: str) -> str:
         """Another token for an account; the one before is worth nothing from now on.
@@ -177,7 +210,71 @@ class AccountBook:
             AccountUnusable: there is none of that name.
         """
         with self._locked() as accounts:
-            return self._give(accounts, name, self._there(accounts, name).role)
+            return self._give(accounts, self._there(accounts, name))
+
+    def invite(self, name: str) -> str:
+        """The code of a one-time link for an account: by it a password is chosen, once.
+
+        An earlier one that was not used is worth nothing from now on.
+
+        Raises:
+            AccountUnusable: there is none of that name, or it is a guard's.
+        """
+        with self._locked() as accounts:
+            account = self._there(accounts, name)
+            if not account.role.has_browser:
+                raise AccountUnusable(f"expected an account of a person, got the guard {name}")
+            code = secrets.token_urlsafe(TOKEN_BYTES)
+            until = int(time.time()) + LINK_S
+            accounts[name] = replace(account, link_sha256=_hashed(code), link_until=until)
+            self._write(accounts)
+            return code
+
+    def invite_first(self) -> str | None:
+        """A code for the first operator; None where an operator has a password already.
+
+        At a site without an operator, `OPERATOR` is made.
+        """
+        operators = [each for each in self.all() if each.role is Role.OPERATOR]
+        if any(each.password for each in operators):
+            return None
+        if not operators:
+            self.add(OPERATOR, Role.OPERATOR)
+        return self.invite(operators[0].name if operators else OPERATOR)
+
+    def redeem(self, code: str, make_hash: Callable[[Account], str]) -> Account:
+        """Use a code up: the account that it was for, with its new password.
+
+        Args:
+            code: Of a one-time link.
+            make_hash: Makes the password's hash for the account; what it raises leaves the code.
+
+        Raises:
+            SignInRefused: it is no code, was used, or came too late.
+        """
+        digest = _hashed(code)
+        with self._locked() as accounts:
+            found = [x for x in accounts.values() if hmac.compare_digest(x.link_sha256, digest)]
+            if not found:
+                raise SignInRefused("this link is not known, or was used")
+            (account,) = found
+            if account.link_until < time.time():
+                raise SignInRefused("this link is over")
+            changed = replace(account, password=make_hash(account), link_sha256="", link_until=0)
+            accounts[account.name] = changed
+            self._write(accounts)
+            return changed
+
+    def set_password(self, name: str, hashed: str) -> Account:
+        """Another password for an account, which is returned.
+
+        Raises:
+            AccountUnusable: there is none of that name.
+        """
+        with self._locked() as accounts:
+            accounts[name] = replace(self._there(accounts, name), password=hashed)
+            self._write(accounts)
+            return accounts[name]
 
     def remove(self, name: str) -> None:
         """Put an end to an account.
@@ -203,9 +300,11 @@ class AccountBook:
                 hint="bellwire accounts list shows them.",
             ) from None
 
-    def _give(self, accounts: dict[str, Account], name: str, role: Role) -> str:
+    def _give(self, accounts: dict[str, Account], account: Account) -> str:
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        accounts[name] = Account(name, role, _hashed(token), int(time.time()))
+        accounts[account.name] = replace(
+            account, token_sha256=_hashed(token), since=int(time.time())
+        )
         self._write(accounts)
         return token
 
@@ -255,6 +354,18 @@ class Accounts:
         self._look()
         found = self._by_name.get(name)
         return found is not None and found.role is Role.GUARD
+
+    def find(self, name: str) -> Account | None:
+        """The account of that name; None if there is none."""
+        self._look()
+        return self._by_name.get(name)
+
+    @property
+    def awaits_operator(self) -> bool:
+        """Whether no operator has a password yet."""
+        self._look()
+        operators = [each for each in self._by_name.values() if each.role is Role.OPERATOR]
+        return not any(each.password for each in operators)
 
     def identify(self, token: str) -> Account | None:
         """Whose token it is; None if it is nobody's."""

@@ -3,6 +3,9 @@
 BellwireError
 ├── AccountUnusable    (UsageError) no name of a member, a name twice, or no such account
 ├── AccountsDamaged    (UsageError) the file of accounts is not what this program wrote
+├── PasswordUnusable   (UsageError) a new password is too short, too long, or the account's name
+├── PasswordsBusy      (UnreachableError) too many passwords wait to be checked
+├── SignInRefused      (RefusedError) a password, a token or a link that is nobody's
 ├── MemberUnknown      (UsageError) nobody has that name, here or at the other site
 ├── SessionRefused     (UsageError) a member and himself have no session
 ├── NoKeyNow           (RefusedError) the link is RED, or has no fresh verdict
@@ -20,6 +23,18 @@ class AccountUnusable(UsageError):
 
 class AccountsDamaged(UsageError):
     """The file of accounts is not what this program wrote; nobody is believed."""
+
+
+class PasswordUnusable(UsageError):
+    """No account may have this password."""
+
+
+class PasswordsBusy(UnreachableError):
+    """Too many passwords wait to be checked; the same call may succeed later."""
+
+
+class SignInRefused(RefusedError):
+    """Nobody signs in with this; it does not say what is wrong with it."""
 
 
 class MemberUnknown(UsageError):

@@ -79,6 +79,20 @@ class GuardReport(msgspec.Struct, frozen=True):
     relay: RelayReport | None = None
 
 
+class ShownGuard(GuardReport, frozen=True, kw_only=True):
+    """A guard as others see it: its word, and for how long it has been silent.
+
+    Attributes:
+        name: Of its account.
+        silent: Whether nothing came for more than `SILENT_S`.
+        silent_s: Seconds since its last word.
+    """
+
+    name: Annotated[str, Meta(max_length=64)]
+    silent: bool
+    silent_s: Annotated[float, Meta(ge=0)]
+
+
 class Guards:
     """The latest word of each guard.
 
@@ -98,17 +112,17 @@ class Guards:
             del self._told[next(iter(self._told))]
         return before is None or (before.packets, before.reason) != (report.packets, report.reason)
 
-    def shown(self, known: Callable[[str], bool]) -> list[dict[str, object]]:
+    def shown(self, known: Callable[[str], bool]) -> list[ShownGuard]:
         """Each guard that is still an account's, by name, and for how long it has been silent."""
         for name in [name for name in self._told if not known(name)]:
             del self._told[name]
         now = self._clock()
         return [
-            {
-                "name": name,
-                "silent": now - at > SILENT_S,
-                "silent_s": round(now - at, 3),
-                **msgspec.to_builtins(report),
-            }
+            ShownGuard(
+                *msgspec.structs.astuple(report),
+                name=name,
+                silent=now - at > SILENT_S,
+                silent_s=round(now - at, 3),
+            )
             for name, (at, report) in sorted(self._told.items())
         ]

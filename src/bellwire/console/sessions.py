@@ -95,6 +95,31 @@ class Session:
     link: LinkNow
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a session, for who watches; never its key.
+
+    Attributes:
+        session: Its id.
+        caller: Who asked.
+        other: With whom.
+        source: Where the key comes from.
+        link: The link at that time.
+        joined: Whether both have it now; None where the other console decides, and does not say.
+    """
+
+    session: str
+    caller: Member
+    other: Member
+    source: str
+    link: LinkNow
+    joined: bool | None
+
+
+def _nobody(_: Told) -> None:
+    """Watches."""
+
+
 class Sessions:
     """The sessions of one console; used in one event loop.
 
@@ -106,6 +131,7 @@ class Sessions:
         carry: The way to the other console.
         book: Open sessions.
         monotonic: Seconds of a clock that only advances.
+        tell: Called with what becomes of each session.
     """
 
     def __init__(
@@ -118,7 +144,9 @@ class Sessions:
         *,
         book: Book | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        tell: Callable[[Told], None] = _nobody,
     ) -> None:
+        self._tell = tell
         self._site = site
         self._peer = other_site(site)
         self._accounts = accounts
@@ -158,6 +186,7 @@ class Sessions:
             if not isinstance(given, Given):
                 raise _refusal(given, other)
             key = await self._keys.fetch(given.key_id)
+            self._tell(Told(given.session, caller, other, given.source, link, None))
             return Session(given.session, key, given.source, link)
         if other.site != self._site:
             await self._require_known(other)
@@ -191,6 +220,7 @@ class Sessions:
             found = self._book.take(caller, other, self._monotonic())
             if found is not None:
                 log.info("session joined", session=found.session, member=str(caller))
+                self._tell(Told(found.session, caller, other, found.source, link, joined=True))
                 return found, found.key, found.key_id
             session = str(uuid.uuid4())
             if caller.site == other.site:
@@ -203,6 +233,7 @@ class Sessions:
             opened = Opened(session, other, key_id, kept, source)
             self._book.put(caller, opened, self._monotonic())
             log.info("session opened", session=session, member=str(caller), peer=str(other))
+            self._tell(Told(session, caller, other, source, link, joined=False))
             return opened, key if caller.site == self._site else None, key_id
 
     @contextlib.asynccontextmanager

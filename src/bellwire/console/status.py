@@ -13,10 +13,12 @@ import httpx
 import msgspec
 
 from bellwire.console.errors import KeysAbsent
+from bellwire.console.views import StatusRecordView
 
 ANSWER_WITHIN_S = 5.0
 FRESH_S = 0.2
 MAX_PAGE = 1 << 20
+MAX_HISTORY = 8 << 20
 
 _RANKS = ("GREEN", "YELLOW", "RED")
 
@@ -31,12 +33,24 @@ class Status:
             None before the first.
         history: QBER of the latest blocks and probes, oldest first.
         reason: Why, for people.
+        mean_qber: Mean of the last blocks alone; None if there are none.
+        last_qber: Of the latest block that had one.
+        last_chsh: S of the latest block that had one.
+        since: When this status began, seconds since the epoch; None if the node does not say.
+        stale: Whether nothing recent is known.
+        keys_may_flow: Whether the node gives keys.
     """
 
     status: str
     qber: float | None
     history: tuple[float, ...]
     reason: str
+    mean_qber: float | None = None
+    last_qber: float | None = None
+    last_chsh: float | None = None
+    since: float | None = None
+    stale: bool = False
+    keys_may_flow: bool = False
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -50,10 +64,17 @@ class _Link(msgspec.Struct, frozen=True):
     last_qber: float | None
     stale: bool
     history: list[_Outcome]
+    last_chsh: float | None = None
+    since: float | None = None
+    keys_may_flow: bool = False
 
 
 class _Page(msgspec.Struct, frozen=True):
     links: dict[str, _Link]
+
+
+class _History(msgspec.Struct, frozen=True):
+    links: dict[str, list[StatusRecordView]]
 
 
 class StatusPage:
@@ -69,6 +90,7 @@ class StatusPage:
         self, url: str, tls: ssl.SSLContext, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._url = f"{url}/status"
+        self._history_url = f"{url}/status/history"
         self._monotonic = monotonic
         self._asking = asyncio.Lock()
         self._latest: tuple[float, Status] | None = None
@@ -93,20 +115,33 @@ class StatusPage:
         async with self._asking:
             if self._latest is None or self._monotonic() > self._latest[0] + FRESH_S:
                 self._latest = None
-                found = read_page(await self._page())
+                found = read_page(await self._page(self._url))
                 self._latest = (self._monotonic(), found)
             return self._latest[1]
 
-    async def _page(self) -> bytes:
+    async def history(self, since: float, most: int) -> list[StatusRecordView]:
+        """How the link was, or of several the first, from a time on: the latest, ascending.
+
+        Raises:
+            KeysAbsent: the key server does not say.
+        """
+        page = await self._page(f"{self._history_url}?since={since!r}&limit={most}", MAX_HISTORY)
+        try:
+            links = msgspec.json.decode(page, type=_History).links
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise KeysAbsent("the key server's history is not that of a node") from error
+        return next(iter(links.values()), [])
+
+    async def _page(self, url: str, most: int = MAX_PAGE) -> bytes:
         page = bytearray()
         try:
             async with (
                 asyncio.timeout(ANSWER_WITHIN_S),
-                self._http.stream("GET", self._url) as answer,
+                self._http.stream("GET", url) as answer,
             ):
                 async for piece in answer.aiter_raw():
                     page += piece
-                    if len(page) > MAX_PAGE:
+                    if len(page) > most:
                         raise KeysAbsent("the key server's status is too long")
                 code = answer.status_code
         except (httpx.HTTPError, OSError) as error:
@@ -131,10 +166,21 @@ def read_page(page: bytes) -> Status:
     worst = max(links, key=_rank)
     history = tuple(each.qber for each in worst.history if each.qber is not None)
     qber = worst.last_qber if worst.qber is None else worst.qber
+    status, reason = worst.status, worst.reason
     if worst.stale:
-        reason = f"nothing recent is known of the link ({worst.reason})"
-        return Status("RED", qber, history, reason)
-    return Status(worst.status, qber, history, worst.reason)
+        status, reason = "RED", f"nothing recent is known of the link ({worst.reason})"
+    return Status(
+        status,
+        qber,
+        history,
+        reason,
+        mean_qber=worst.qber,
+        last_qber=worst.last_qber,
+        last_chsh=worst.last_chsh,
+        since=worst.since,
+        stale=worst.stale,
+        keys_may_flow=worst.keys_may_flow,
+    )
 
 
 def _rank(link: _Link) -> int:

@@ -2,30 +2,46 @@
 
 import asyncio
 import contextlib
+import math
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bellwire.base.errors import UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.manager import READY, STOPPING, tell_manager
 from bellwire.base.private import own_folder, read_own_file, write_whole
-from bellwire.console.accounts import Accounts, console_folder, other_site
+from bellwire.console.accounts import AccountBook, Accounts, console_folder, other_site
+from bellwire.console.browsers import Browsers
 from bellwire.console.carrier import Carrier, check_url
+from bellwire.console.feed import Feed
+from bellwire.console.guards import Guards
 from bellwire.console.sessions import Sessions
 from bellwire.console.site_keys import SiteKeys, console_sae
 from bellwire.console.status import StatusPage
+from bellwire.console.views import Thresholds
+from bellwire.console.watching import Balance, Watch
 from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
+from bellwire.node.operator import OperatorClient
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.serving import alone_in, require_loopback, server_tls
 from bellwire.node.settings import Settings
 from bellwire.node.settings_console import ConsoleSettings
 from bellwire.pki.files import sae_files
 from bellwire.web.api import ApiServer
-from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi, Lab
+from bellwire.web.browser import Origin
+from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi
+from bellwire.web.console_browser import BrowserApi, Parts
+from bellwire.web.console_pages import packaged, read_pages
+from bellwire.web.sign_in import SignIn
+
+if TYPE_CHECKING:
+    from bellwire.node.link_lab import LinkLab
 
 GRACE_S = 5.0
 EXPIRE_EVERY_S = 1.0
@@ -92,9 +108,41 @@ async def run_console(
         carrier = Carrier(_finder(settings, site), _peer_tls(settings.console))
         stack.push_async_callback(carrier.close)
         accounts = Accounts(folder, site)
-        sessions = Sessions(site, accounts, SiteKeys(client, site), random, carrier)
         lab = None if options.control is None else _lab(options.control)
-        api = ConsoleApi(accounts, sessions, page.now, lab)
+        guards = Guards(time.monotonic)
+        watch = Watch(
+            "a" if site == "a" else "b",
+            status=page.now,
+            node=_SiteNode(state / f"node-{site}" / "operator.sock"),
+            hand=lab,
+            guards=guards,
+            known=accounts.has_guard,
+            thresholds=_thresholds(settings),
+            feed=Feed(),
+        )
+        sessions = Sessions(
+            site, accounts, SiteKeys(client, site), random, carrier, tell=watch.tell_session
+        )
+        origin = Origin(site, settings.console.origin, tls=tls is not None)
+        signing = SignIn(watch.site, accounts, AccountBook(folder), Browsers(accounts), origin)
+        api = ConsoleApi(
+            accounts,
+            sessions,
+            page.now,
+            lab,
+            guards=guards,
+            browser=BrowserApi(
+                Parts(
+                    signing=signing,
+                    accounts=accounts,
+                    sessions=sessions,
+                    watch=watch,
+                    histories=page.history,
+                    hand=lab,
+                )
+            ),
+            pages=await asyncio.to_thread(read_pages, packaged()),
+        )
         server = ApiServer(api.answer, CONSOLE_LIMITS)
         stack.push_async_callback(server.stop, GRACE_S)
         host, port = await server.start(*options.listen, tls)
@@ -116,16 +164,81 @@ async def run_console(
             }
         )
         tell_manager(READY)
-        expiring = asyncio.create_task(_expire(sessions))
+        tasks = {stop, *map(asyncio.create_task, (_expire(sessions), watch.run()))}
         try:
-            await stop
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for each in ended:
+                each.result()
         finally:
             tell_manager(STOPPING)
-            expiring.cancel()
-            await asyncio.gather(expiring, return_exceptions=True)
+            for each in tasks:
+                each.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _lab(control: Path) -> Lab:
+def first_link(settings: Settings, site: str, url: str) -> str | None:
+    """A one-time link for the first operator of a site; None where one has a password.
+
+    Args:
+        settings: Of the site.
+        site: `a` or `b`.
+        url: Where its console listens.
+
+    Raises:
+        BellwireError: the accounts cannot be read or changed.
+    """
+    code = AccountBook(console_folder(settings.state.dir, site)).invite_first()
+    return None if code is None else link_of(settings, url, code)
+
+
+def link_of(settings: Settings, url: str, code: str) -> str:
+    """The link of a code: behind `#`, for no browser sends that to anybody, nor logs it."""
+    return f"{settings.console.origin or url}/#/welcome/{code}"
+
+
+def listens_at(folder: Path) -> str:
+    """Where the console of a folder listens, or did last.
+
+    Raises:
+        UsageError: no console ever did.
+    """
+    found = read_own_file(folder / URL_FILE, _MAX_URL)
+    if found is None:
+        raise UsageError(
+            f"expected the address of a console in {folder}, got none",
+            hint="Start it first: bellwire up, or bellwire console.",
+        )
+    return check_url(found.decode("ascii", "replace").strip())
+
+
+class _SiteNode:
+    """The site's own node, by the socket of its operator (`console.watching.Node`)."""
+
+    def __init__(self, socket: Path) -> None:
+        self._client = OperatorClient(socket)
+
+    async def reports(self, after: int) -> list[tuple[int, float, dict[str, Any]]]:
+        """(running number, time, report) of blocks and probes above a number."""
+        return await self._client.reports(after)
+
+    async def balance(self) -> Balance:
+        """Key that it has."""
+        found = await self._client.accounts()
+        return Balance(found.stock_bits, found.reserve_sets)
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    rules = settings.status
+    return Thresholds(
+        rules.yellow_qber,
+        rules.red_qber,
+        rules.chsh_floor,
+        chsh_classical=2.0,
+        chsh_quantum=2.0 * math.sqrt(2.0),
+    )
+
+
+def _lab(control: Path) -> "LinkLab":
     from bellwire.node.link_lab import LinkLab  # noqa: PLC0415 - brings the kernels of the light
 
     return LinkLab(control)
@@ -141,13 +254,8 @@ def _finder(settings: Settings, site: str) -> Callable[[], str | None]:
     """The address of the other console: as the settings say, or as it wrote down itself."""
     if settings.console.peer:
         return lambda: settings.console.peer
-    path = console_folder(settings.state.dir, other_site(site)) / URL_FILE
-
-    def find() -> str | None:
-        found = read_own_file(path, _MAX_URL)
-        return None if found is None else check_url(found.decode("ascii", "replace").strip())
-
-    return find
+    folder = console_folder(settings.state.dir, other_site(site))
+    return lambda: listens_at(folder) if (folder / URL_FILE).exists() else None
 
 
 def _peer_tls(settings: ConsoleSettings) -> ssl.SSLContext:

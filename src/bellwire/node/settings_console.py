@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -18,11 +19,18 @@ def _url(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
+def _origin(text: str) -> str:
+    found = _url(text)
+    if found and urlsplit(found).path:
+        raise ValueError("expected http(s)://HOST or http(s)://HOST:PORT without a path")
+    return found
+
+
 _File = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
 
 
 class ConsoleSettings(BaseModel):
-    """The console of a site: an API for its members."""
+    """The console of a site: pages for people, and an API."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -35,6 +43,12 @@ class ConsoleSettings(BaseModel):
     peer_authority: _File = Field(
         default=None,
         description="Who signs its certificate, PEM; none: the authorities of this system.",
+    )
+    origin: Annotated[str, AfterValidator(_origin)] = Field(
+        default="",
+        max_length=512,
+        description="Address by which browsers reach it, https://HOST[:PORT], if a proxy stands "
+        "before it; empty: as it listens.",
     )
     certificate: _File = Field(
         default=None, description="Certificate of this console, PEM; none: HTTP without TLS."

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bellwire.base.private import own_folder, write_whole
-from bellwire.console.accounts import AccountBook, Role, console_folder
+from bellwire.console.accounts import OPERATOR, AccountBook, Role, console_folder
 from bellwire.console.site_keys import console_sae
 from bellwire.crypto.signatures import fingerprint
 from bellwire.etsi014.credentials import Credentials
@@ -26,8 +26,6 @@ from bellwire.services.program import Known, reached, said
 from bellwire.services.record import prepare_record
 
 RENEW_BEFORE_S = 30 * 86_400
-OPERATOR = "operator"
-"""The first account of a site."""
 
 
 def sae_of(site: str) -> str:

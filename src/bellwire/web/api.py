@@ -9,7 +9,7 @@ import asyncio
 import math
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -25,7 +25,10 @@ from bellwire.web.settings import DoorLimits
 
 _BACKLOG = 256
 _TLS_CLOSE_S = 1.0
-_SECURITY = (
+_NOT_MODIFIED = 304
+"""Never has a body (RFC 9110, 15.4.5): a length of 0 would be that of the page."""
+
+SECURITY = (
     b"x-content-type-options: nosniff\r\n"
     b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
     b"referrer-policy: no-referrer\r\n"
@@ -41,11 +44,16 @@ class Answered:
         body: JSON, if `kind` does not say otherwise; may hold a key.
         code: Of HTTP.
         kind: Header fields that say what it is, and how long it may be kept.
+        policy: Header fields that say what a browser may do with it.
+        stream: What comes in the place of a body, piece by piece; the connection ends with it, and
+            it with the connection.
     """
 
-    body: bytes = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
     code: int = 200
     kind: bytes = JSON
+    policy: bytes = SECURITY
+    stream: AsyncGenerator[bytes, None] | None = None
 
 
 Handler = Callable[[Asked, str], Awaitable[Answered]]
@@ -130,6 +138,9 @@ class ApiConnection(asyncio.Protocol):
         self._paused = False
         self._stalled = False
         self._over = False
+        self._streaming: asyncio.Task[None] | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     @property
     def idle(self) -> bool:
@@ -165,6 +176,8 @@ class ApiConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over, whoever ended it. What was begun goes on: it may have taken a key."""
         self._over = True
+        if self._streaming is not None:
+            self._streaming.cancel()
         self._reader.asked.clear()
         self._disarm()
         self._server.connections.leave(self._address, self)
@@ -172,18 +185,22 @@ class ApiConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not read what is written."""
         self._stalled = True
+        self._flowing.clear()
         self._set_timer(self._limits.stalled_s, self.abort)
 
     def resume_writing(self) -> None:
         """It has read enough."""
         self._stalled = False
+        self._flowing.set()
         if not self._over:
             self._armed = (Part.NOTHING, -1)
             self._advance()
 
     def drain(self) -> None:
-        """Answer what was asked, and end."""
-        if self.idle:
+        """Answer what was asked, and end; a stream has no other end."""
+        if self._streaming is not None:
+            self._streaming.cancel()
+        elif self.idle:
             self.close()
 
     def close(self) -> None:
@@ -223,6 +240,9 @@ class ApiConnection(asyncio.Protocol):
             # Its words, and its traceback, may hold what no log may.
             log.error("request failed", kind=type(error).__name__)  # noqa: TRY400
             answered = Answered(answers.error("the service failed"), 500)
+        if answered.stream is not None:
+            await self._stream(answered, answered.stream)
+            return
         self._work = None
         if not self._over:
             self._write(asked, answered, fields)
@@ -233,15 +253,38 @@ class ApiConnection(asyncio.Protocol):
             raise asked.refused
         return await self._server.handler(asked, self._address)
 
+    async def _stream(self, answered: Answered, stream: AsyncGenerator[bytes, None]) -> None:
+        """Send what comes as it comes, and end."""
+        try:
+            if self._over or self._server.closing:
+                return
+            self._streaming = asyncio.current_task()
+            head = head_of_answer(
+                answered.code, None, date_field(), answered.policy, last=True, kind=answered.kind
+            )
+            self._transport.write(head)
+            async for piece in stream:
+                await self._flowing.wait()
+                self._transport.write(piece)
+        except asyncio.CancelledError:
+            pass  # it is we who cancel, and nothing comes after
+        except Exception as error:
+            log.error("request failed", kind=type(error).__name__)  # noqa: TRY400 - as above
+        finally:
+            await stream.aclose()
+            self._work = self._streaming = None
+            if not self._over:
+                self.close()
+
     def _write(self, asked: Asked, answered: Answered, fields: bytes) -> None:
         final = (self._reader.ended or self._server.closing) and not self._reader.asked
         last = final or not asked.keep_alive
         body = b"" if asked.verb == b"HEAD" else answered.body
         head = head_of_answer(
             answered.code,
-            len(answered.body),
+            None if answered.code == _NOT_MODIFIED else len(answered.body),
             date_field(),
-            _SECURITY + fields,
+            answered.policy + fields,
             last=last,
             kind=answered.kind,
         )

@@ -6,10 +6,9 @@ session keys have always had: `client_id`, `peer_id`, `aes_key` in hexadecimal d
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -17,7 +16,7 @@ from msgspec import Meta
 
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 from bellwire.base.private import PathUnusable
-from bellwire.console.accounts import Account, Accounts, Role
+from bellwire.console.accounts import Accounts, Role
 from bellwire.console.errors import (
     AccountsDamaged,
     KeysAbsent,
@@ -30,10 +29,14 @@ from bellwire.console.errors import (
 from bellwire.console.guards import GuardReport, Guards
 from bellwire.console.sessions import Sessions
 from bellwire.console.status import Status
+from bellwire.console.views import EveView
+from bellwire.console.watching import Hand
 from bellwire.web.api import Answered
+from bellwire.web.callers import Callers, read_body
+from bellwire.web.console_browser import BrowserApi
 from bellwire.web.console_openapi import describe
+from bellwire.web.console_pages import Page, serve
 from bellwire.web.errors import RequestRefused
-from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.requests import split_target
 from bellwire.web.settings import DoorLimits
@@ -51,26 +54,10 @@ CONSOLE_LIMITS = DoorLimits(
 MAX_ID = 80
 _PEERS_AT_ONCE = 8
 _RETRY_S = 1
-_BEARER = b"bearer "
 
 log = structlog.get_logger()
 
 Text = Annotated[str, Meta(max_length=MAX_ID)]
-
-
-class Lab(Protocol):
-    """The lab's hand on the link."""
-
-    async def attack(self, kind: str, share: float) -> Mapping[str, object]:
-        """Let Eve in; how the link is attacked now.
-
-        Raises:
-            UsageError: there is no such Eve.
-            UnreachableError: no link of the lab answers.
-        """
-
-    async def reset(self) -> Mapping[str, object]:
-        """Send Eve away; errors as in `attack`."""
 
 
 class SessionRequest(msgspec.Struct, frozen=True):
@@ -87,7 +74,6 @@ class AttackRequest(msgspec.Struct, frozen=True):
     share: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
-_T = TypeVar("_T", bound=msgspec.Struct)
 _Route = Callable[[Asked, str], Awaitable[Answered]]
 
 
@@ -101,6 +87,9 @@ class ConsoleApi:
         lab: None where the lab is not enabled.
         clock: Seconds of a clock that only advances.
         limits: Rates of an account, and of an address without one.
+        guards: Of the site; its own without them.
+        browser: What browsers ask for; None for programs alone.
+        pages: What browsers show, by path.
     """
 
     def __init__(
@@ -108,21 +97,24 @@ class ConsoleApi:
         accounts: Accounts,
         sessions: Sessions,
         status: Callable[[], Awaitable[Status]],
-        lab: Lab | None,
+        lab: Hand | None,
         *,
         clock: Callable[[], float] = time.monotonic,
         limits: DoorLimits = CONSOLE_LIMITS,
+        guards: Guards | None = None,
+        browser: BrowserApi | None = None,
+        pages: Mapping[bytes, Page] | None = None,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._status = status
         self._lab = lab
-        self._clock = clock
-        self._guards = Guards(clock)
-        self._rates = Rates(limits.requests_per_s, limits.burst)
-        self._addresses = Rates(limits.requests_per_s, limits.burst)
+        self._guards = Guards(clock) if guards is None else guards
+        self._browser = browser
+        self._pages = pages or {}
+        self._callers = Callers(accounts, limits, clock)
         self._peers = asyncio.Semaphore(_PEERS_AT_ONCE)
-        self._description = msgspec.json.encode(describe())
+        self._description = msgspec.json.encode(describe(browser=browser is not None))
         self._routes: dict[bytes, tuple[bytes, _Route]] = {
             b"/get_session_key": (b"POST", self._session_key),
             b"/link_status": (b"GET", self._link_status),
@@ -142,6 +134,24 @@ class ConsoleApi:
             RequestRefused: any other code than 200.
         """
         path, _ = split_target(asked.target)
+        try:
+            if self._browser is not None and path.startswith(b"/api/"):
+                return await self._browser.answer(asked, address, self._callers)
+            if path in self._pages:
+                self._callers.slow_down(address)
+                return serve(self._pages, path, asked)
+            return await self._route(path, asked)(asked, address)
+        except RequestRefused:
+            raise
+        except BellwireError as error:
+            raise _refusal(error) from error
+
+    def _route(self, path: bytes, asked: Asked) -> _Route:
+        """What answers a program.
+
+        Raises:
+            RequestRefused: nothing does.
+        """
         found = self._routes.get(path)
         if found is None:
             raise RequestRefused(404, "there is nothing at this path")
@@ -151,20 +161,15 @@ class ConsoleApi:
             raise RequestRefused(
                 405, f"this is asked for by {allowed}", headers=[("allow", allowed)]
             )
-        try:
-            return await route(asked, address)
-        except RequestRefused:
-            raise
-        except BellwireError as error:
-            raise _refusal(error) from error
+        return route
 
     # What there is
 
     async def _session_key(self, asked: Asked, address: str) -> Answered:
-        account = self._account(asked, address)
+        account = self._callers.account(asked, address)
         if not account.role.is_member:
             raise RequestRefused(403, "this is for members")
-        wanted = _read(asked.body, SessionRequest)
+        wanted = read_body(asked.body, SessionRequest)
         if wanted.client_id not in {account.name, f"{account.name}@{self._sessions.site}"}:
             raise RequestRefused(403, "client_id: expected the member whose token this is")
         session = await self._sessions.session(account.name, wanted.peer_id)
@@ -182,35 +187,39 @@ class ConsoleApi:
 
     async def _link_status(self, _: Asked, address: str) -> Answered:
         # Without a token: what it says is computed from what crosses the public channel.
-        self._slow_down(address)
+        self._callers.slow_down(address)
         return _json(_shown(await self._status()))
 
     async def _force_attack(self, asked: Asked, address: str) -> Answered:
-        lab = self._lab_of(asked, address)
-        wanted = _read(asked.body or b"{}", AttackRequest)
-        return await self._told(await lab.attack(wanted.kind, wanted.share))
+        lab, name = self._lab_of(asked, address)
+        wanted = read_body(asked.body or b"{}", AttackRequest)
+        return await self._told(await lab.let_in(EveView(wanted.kind, wanted.share)), name)
 
     async def _reset(self, asked: Asked, address: str) -> Answered:
-        return await self._told(await self._lab_of(asked, address).reset())
+        lab, name = self._lab_of(asked, address)
+        return await self._told(await lab.send_away(), name)
 
     async def _guard_state(self, asked: Asked, address: str) -> Answered:
-        account = self._account(asked, address)
+        account = self._callers.account(asked, address)
         if account.role is not Role.GUARD:
             raise RequestRefused(403, "this is for guards")
-        report = _read(asked.body, GuardReport)
-        if self._guards.tell(account.name, report):
+        report = read_body(asked.body, GuardReport)
+        changed = self._guards.tell(account.name, report)
+        if self._browser is not None:
+            self._browser.watch.tell_guard(account.name, report, changed=changed)
+        if changed:
             log.info(
                 "a guard tells", guard=account.name, packets=report.packets, reason=report.reason
             )
         return _json({})
 
     async def _show_guards(self, asked: Asked, address: str) -> Answered:
-        if self._account(asked, address).role not in {Role.OPERATOR, Role.AUDITOR}:
+        if self._callers.account(asked, address).role not in {Role.OPERATOR, Role.AUDITOR}:
             raise RequestRefused(403, "this is for operators and auditors")
         return _json({"guards": self._guards.shown(self._accounts.has_guard)})
 
     async def _peer(self, asked: Asked, address: str) -> Answered:
-        self._slow_down(address)
+        self._callers.slow_down(address)
         if self._peers.locked():
             raise _later("too many messages between consoles at once")
         async with self._peers:
@@ -224,38 +233,20 @@ class ConsoleApi:
 
     # Who asks
 
-    def _account(self, asked: Asked, address: str) -> Account:
-        """Whose token came with a request.
-
-        Raises:
-            RequestRefused: 401, nobody's; 429, he asks too often.
-        """
-        found = self._accounts.identify(_token(asked))
-        if found is None:
-            self._slow_down(address)
-            raise RequestRefused(
-                401,
-                "expected the token of a member: Authorization: Bearer TOKEN",
-                headers=[("www-authenticate", "Bearer")],
-            )
-        _require(self._rates.wait_s(found.name, self._clock()))
-        return found
-
-    def _operator(self, asked: Asked, address: str) -> None:
-        if self._account(asked, address).role is not Role.OPERATOR:
+    def _lab_of(self, asked: Asked, address: str) -> tuple[Hand, str]:
+        """The lab's hand, and which operator moves it."""
+        account = self._callers.account(asked, address)
+        if account.role is not Role.OPERATOR:
             raise RequestRefused(403, "this is for operators")
-
-    def _lab_of(self, asked: Asked, address: str) -> Lab:
-        self._operator(asked, address)
         if self._lab is None:
             raise RequestRefused(403, "the lab is not enabled: start the console with --lab")
-        return self._lab
+        return self._lab, account.name
 
-    def _slow_down(self, address: str) -> None:
-        _require(self._addresses.wait_s(address, self._clock()))
-
-    async def _told(self, attack: Mapping[str, object]) -> Answered:
-        return _json({**attack, "simulated": True, **_shown(await self._status())})
+    async def _told(self, eve: EveView | None, name: str) -> Answered:
+        if self._browser is not None:
+            self._browser.watch.tell_eve(eve, name)
+        attack = None if eve is None else msgspec.to_builtins(eve)
+        return _json({"attack": attack, "simulated": True, **_shown(await self._status())})
 
 
 def _shown(now: Status) -> dict[str, object]:
@@ -265,36 +256,6 @@ def _shown(now: Status) -> dict[str, object]:
         "history": list(now.history),
         "reason": now.reason,
     }
-
-
-def _require(wait_s: float) -> None:
-    if wait_s:
-        raise RequestRefused(
-            429,
-            "more requests than are permitted",
-            headers=[("retry-after", str(max(1, math.ceil(wait_s))))],
-        )
-
-
-def _token(asked: Asked) -> str:
-    """What stands in `Authorization: Bearer`; empty if there is none, or more than one."""
-    found = [value for name, value in asked.fields if name == b"authorization"]
-    if len(found) != 1 or found[0][: len(_BEARER)].lower() != _BEARER:
-        return ""
-    return found[0][len(_BEARER) :].strip().decode("latin-1")
-
-
-def _read(body: bytes, kind: type[_T]) -> _T:
-    try:
-        body.decode()  # JSON is UTF-8 in those members as well that are skipped
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        why = str(error)  # types and a path, no content
-    except (msgspec.DecodeError, ValueError):
-        why = "expected JSON in UTF-8, got something else"
-    except RecursionError:
-        why = "expected JSON of less depth"
-    raise RequestRefused(400, f"the body is not what is asked for: {why[:1].lower()}{why[1:]}")
 
 
 def _refusal(error: BellwireError) -> RequestRefused:

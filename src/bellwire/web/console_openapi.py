@@ -1,6 +1,11 @@
 """The console's API in OpenAPI 3.1: what `console` takes and gives."""
 
+import re
 from typing import Any
+
+import msgspec
+
+from bellwire.web.console_contract import OPERATIONS, Operation, Parameter
 
 _REASONS = {
     "400": "Not what is asked for",
@@ -17,8 +22,12 @@ _REASONS = {
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
-def describe() -> dict[str, Any]:
-    """The whole description."""
+def describe(*, browser: bool = True) -> dict[str, Any]:
+    """The description.
+
+    Args:
+        browser: Whether there is what browsers ask for.
+    """
     token: list[dict[str, list[str]]] = [{"token": []}]
     return {
         "openapi": "3.1.0",
@@ -48,12 +57,58 @@ def describe() -> dict[str, Any]:
             "/guards": {"get": {**_operation("guards", "Guards"), "security": token}},
             "/peer": {"post": _operation("peer", "SealedAnswer", "Envelope")},
             "/healthz": {"get": _operation("health", "Health")},
+            **(_pages() if browser else {}),
         },
         "components": {
-            "schemas": _schemas(),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {**_schemas(), **(_shapes() if browser else {})},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "browser": {"type": "apiKey", "in": "cookie", "name": "bellwire-SITE"},
+            },
         },
     }
+
+
+def _pages() -> dict[str, Any]:
+    """What browsers ask for, by path and verb."""
+    found: dict[str, Any] = {}
+    for each in OPERATIONS:
+        found.setdefault(each.path.decode(), {})[each.verb.decode().lower()] = _page(each)
+    return found
+
+
+def _page(each: Operation) -> dict[str, Any]:
+    found = _operation(each.name, each.answer.__name__, each.body.__name__ if each.body else None)
+    found["summary"] = each.about
+    if each.stream:
+        answered = found["responses"]["200"]
+        answered["content"] = {"text/event-stream": answered["content"]["application/json"]}
+    if each.query:
+        found["parameters"] = [_parameter(one) for one in each.query]
+    if each.roles:
+        found["security"] = [{"browser": []}, {"token": []}]
+        found["x-roles"] = sorted(each.roles)
+    return found
+
+
+def _parameter(each: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": each.kind}
+    if each.kind == "string":
+        schema["maxLength"] = each.most
+    else:
+        schema |= {"minimum": each.least, "maximum": each.most}
+    if each.default is not None:
+        schema["default"] = each.default
+    return {"name": each.name, "in": "query", "description": each.about, "schema": schema}
+
+
+def _shapes() -> dict[str, Any]:
+    """The shapes of what browsers ask for and get, from the types that are encoded."""
+    kinds = [kind for each in OPERATIONS for kind in (each.answer, each.body) if kind]
+    _, found = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for each in found.values():
+        each["description"] = re.sub(r"\n +", "\n", each.get("description", ""))
+    return found
 
 
 def _operation(

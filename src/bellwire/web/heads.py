@@ -8,13 +8,13 @@ _BEGIN = {code: line + JSON for code, line in _LINE.items()}
 
 
 def head_of_answer(
-    code: int, length: int, dated: bytes, fields: bytes, *, last: bool, kind: bytes = JSON
+    code: int, length: int | None, dated: bytes, fields: bytes, *, last: bool, kind: bytes = JSON
 ) -> bytes:
     """Status line and header fields.
 
     Args:
         code: Of HTTP.
-        length: Bytes of the content.
+        length: Bytes of the content; None for one that ends with the connection.
         dated: The field that says when it is.
         fields: Further ones, each with its line's end.
         last: Whether the connection ends after it.
@@ -22,4 +22,5 @@ def head_of_answer(
     """
     ending = b"connection: close\r\n" if last else b""
     begin = _BEGIN[code] if kind is JSON else _LINE[code] + kind
-    return b"%b%b%b%bcontent-length: %d\r\n\r\n" % (begin, dated, fields, ending, length)
+    size = b"" if length is None else b"content-length: %d\r\n" % length
+    return b"%b%b%b%b%b\r\n" % (begin, dated, fields, ending, size)

@@ -1,0 +1,352 @@
+"""What browsers ask a console for: `/api`, by the table of `console_contract`.
+
+Who asks is known by his cookie, or, if it is a program, by his token. What changes anything is
+taken from our own pages alone; roles are those of the table.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+
+from bellwire import __version__
+from bellwire.console.accounts import Accounts
+from bellwire.console.errors import SignInRefused
+from bellwire.console.sessions import Sessions
+from bellwire.console.views import (
+    About,
+    Blocks,
+    Done,
+    Events,
+    EveView,
+    MadeSession,
+    Me,
+    SessionList,
+    StatusRecords,
+    StatusRecordView,
+    Stocks,
+)
+from bellwire.console.watching import Hand, Watch
+from bellwire.web.api import SECURITY, Answered
+from bellwire.web.callers import Callers, read_body
+from bellwire.web.console_contract import OPERATIONS, WATCHERS, Operation
+from bellwire.web.errors import RequestRefused
+from bellwire.web.heads import JSON
+from bellwire.web.reader import Asked
+from bellwire.web.requests import query_pairs, split_target
+from bellwire.web.sign_in import Caller, SignIn
+
+STREAMS_OF_SESSION = 8
+STREAMS = 128
+"""Live streams of one browser, and of all: each holds a connection."""
+
+API_POLICY = SECURITY + b"cross-origin-resource-policy: same-origin\r\n"
+_STREAM = b"content-type: text/event-stream\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n"
+
+Histories = Callable[[float, int], Awaitable[list[StatusRecordView]]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request of a browser that passed the table.
+
+    Attributes:
+        asked: As it came.
+        address: Of the client.
+        who: Who asks; None where everybody may, and nobody looked.
+        body: Of the table's type.
+        given: Parameters of the query.
+    """
+
+    asked: Asked
+    address: str
+    who: Caller | None
+    body: Any
+    given: dict[str, Any]
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks for what the table has roles for."""
+        assert self.who is not None
+        return self.who
+
+    @property
+    def watcher(self) -> bool:
+        """Whether he sees what concerns others."""
+        return self.caller.account.role.value in WATCHERS
+
+    def sees(self, watchers: bool, names: frozenset[str]) -> bool:
+        """Whether he may see what is for watchers alone, or concerns people of these names."""
+        return not watchers or self.watcher or self.caller.account.name in names
+
+
+_Handler = Callable[[Ask], Awaitable[Answered]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What is behind `/api`.
+
+    Attributes:
+        signing: Who is signed in.
+        accounts: Of the site.
+        sessions: Of its members.
+        watch: What the console sees.
+        histories: How the link was.
+        hand: The lab's on the link; None outside the lab.
+    """
+
+    signing: SignIn
+    accounts: Accounts
+    sessions: Sessions
+    watch: Watch
+    histories: Histories
+    hand: Hand | None
+
+
+class BrowserApi:
+    """What a console answers under `/api`.
+
+    Args:
+        parts: What is behind it.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._signing = parts.signing
+        self.watch = parts.watch
+        self._streams = 0
+        self._by_path: dict[bytes, dict[bytes, Operation]] = {}
+        for each in OPERATIONS:
+            self._by_path.setdefault(each.path, {})[each.verb] = each
+        self._handlers: dict[str, _Handler] = {
+            each.name: getattr(self, f"_{each.name}") for each in OPERATIONS
+        }
+
+    async def answer(self, asked: Asked, address: str, callers: Callers) -> Answered:
+        """The answer to a request.
+
+        Raises:
+            RequestRefused: any other code than 200.
+            BellwireError: what is put into words of HTTP by who calls.
+        """
+        path, query = split_target(asked.target)
+        verbs = self._by_path.get(path)
+        if verbs is None:
+            raise RequestRefused(404, "there is nothing at this path")
+        operation = verbs.get(asked.verb)
+        if operation is None:
+            allowed = ", ".join(verb.decode() for verb in verbs)
+            raise RequestRefused(
+                405, f"this is asked for by {allowed}", headers=[("allow", allowed)]
+            )
+        who = self._caller(operation, asked, address, callers)
+        body = None if operation.body is None else read_body(asked.body, operation.body)
+        ask = Ask(asked, address, who, body, _parameters(operation, query))
+        return await self._handlers[operation.name](ask)
+
+    def _caller(
+        self, operation: Operation, asked: Asked, address: str, callers: Callers
+    ) -> Caller | None:
+        """Who asks; None where everybody may.
+
+        Raises:
+            RequestRefused: 401, 403, 429.
+        """
+        program = any(name == b"authorization" for name, _ in asked.fields)
+        if operation.verb == b"POST" and not program:
+            self._signing.origin.check_page(asked)
+        else:
+            self._signing.origin.check_host(asked)
+        if not operation.roles:
+            callers.slow_down(address)
+            return None
+        if program:
+            found: Caller | None = Caller(callers.account(asked, address), None)
+        else:
+            found = self._signing.find(asked)
+        if found is None:
+            callers.slow_down(address)
+            raise RequestRefused(401, "expected somebody who is signed in")
+        if found.session is not None:
+            callers.slow_account(found.account.name)
+        if found.account.role.value not in operation.roles:
+            raise RequestRefused(403, f"this is for {_listed(operation.roles)}")
+        return found
+
+    # Signing in and out
+
+    async def _about(self, _: Ask) -> Answered:
+        return _json(
+            About(
+                site=self.watch.site,
+                version=__version__,
+                lab=self._parts.hand is not None,
+                record=False,
+                first_operator=self._parts.accounts.awaits_operator,
+            )
+        )
+
+    async def _me(self, ask: Ask) -> Answered:
+        return _json(self._signing.me(ask.caller))
+
+    async def _sign_in(self, ask: Ask) -> Answered:
+        return await _signed_in(self._signing.by_password(ask.body, ask.address), ask)
+
+    async def _sign_in_by_token(self, ask: Ask) -> Answered:
+        return await _signed_in(self._signing.by_token(ask.body, ask.address), ask)
+
+    async def _sign_in_by_link(self, ask: Ask) -> Answered:
+        return await _signed_in(self._signing.by_link(ask.body, ask.address), ask)
+
+    async def _set_password(self, ask: Ask) -> Answered:
+        if ask.caller.session is None:
+            raise RequestRefused(403, "a password is chosen in a browser")
+        changed = self._signing.set_password(ask.caller, ask.body, ask.address)
+        return await _signed_in(changed, ask)
+
+    async def _sign_out(self, ask: Ask) -> Answered:
+        return _json(Done(), self._signing.sign_out(ask.asked, ask.caller, everywhere=False))
+
+    async def _sign_out_everywhere(self, ask: Ask) -> Answered:
+        return _json(Done(), self._signing.sign_out(ask.asked, ask.caller, everywhere=True))
+
+    # What is done
+
+    async def _make_session(self, ask: Ask) -> Answered:
+        name = ask.caller.account.name
+        session = await self._parts.sessions.session(name, ask.body.peer)
+        made = MadeSession(self.watch.session(session.session), session.key.reveal().hex())
+        answered = _json(made)
+        session.key.wipe()
+        return answered
+
+    async def _attack(self, ask: Ask) -> Answered:
+        return self._told(ask, await self._hand.let_in(ask.body))
+
+    async def _reset(self, ask: Ask) -> Answered:
+        return self._told(ask, await self._hand.send_away())
+
+    @property
+    def _hand(self) -> Hand:
+        if self._parts.hand is None:
+            raise RequestRefused(403, "the lab is not enabled: start the console with --lab")
+        return self._parts.hand
+
+    def _told(self, ask: Ask, now: EveView | None) -> Answered:
+        name = ask.caller.account.name
+        log.info("an operator sets Eve", account=name, kind=now and now.kind)
+        return _json(self.watch.tell_eve(now, name))
+
+    # What is shown
+
+    async def _network(self, ask: Ask) -> Answered:
+        return _json(self.watch.network(watcher=ask.watcher))
+
+    async def _stock(self, ask: Ask) -> Answered:
+        since = ask.given["since"]
+        return _json(Stocks([each for each in self.watch.samples if each.at >= since]))
+
+    async def _history(self, ask: Ask) -> Answered:
+        found = await self._parts.histories(ask.given["since"], ask.given["limit"])
+        return _json(StatusRecords(found))
+
+    async def _blocks(self, ask: Ask) -> Answered:
+        after, before, most = ask.given.get("after"), ask.given.get("before"), ask.given["limit"]
+        found = [
+            each
+            for each in self.watch.blocks
+            if (after is None or each.seq > after) and (before is None or each.seq < before)
+        ]
+        return _json(Blocks(found[-most:], more=len(found) > most))
+
+    async def _events(self, ask: Ask) -> Answered:
+        before, most = ask.given.get("before"), ask.given["limit"]
+        found = [
+            view
+            for view, names in self.watch.events
+            if (before is None or view.seq < before) and ask.sees(view.watchers, names)
+        ]
+        return _json(Events(found[-most:], more=len(found) > most))
+
+    async def _sessions(self, ask: Ask) -> Answered:
+        whose = None if ask.watcher else ask.caller.account.name
+        return _json(SessionList(self.watch.sessions(whose, ask.given["limit"])))
+
+    async def _live(self, ask: Ask) -> Answered:
+        session = ask.caller.session
+        if self._streams >= STREAMS or (session and session.streams >= STREAMS_OF_SESSION):
+            raise RequestRefused(429, "too many pages listen", headers=[("retry-after", "5")])
+        last = [value for name, value in ask.asked.fields if name == b"last-event-id"]
+        last_id = last[0].decode("latin-1") if len(last) == 1 else ""
+        return Answered(kind=_STREAM, policy=API_POLICY, stream=self._listen(ask, last_id))
+
+    async def _listen(self, ask: Ask, last_id: str) -> AsyncGenerator[bytes, None]:
+        """The feed as somebody may see it, counted while he listens."""
+        session, account = ask.caller.session, ask.caller.account
+
+        def alive() -> bool:
+            if session is not None:
+                return self._signing.browsers.lives(session)
+            now = self._parts.accounts.find(account.name)
+            return now is not None and now.stamp == account.stamp
+
+        listening = self.watch.feed.listen(
+            last_id,
+            lambda: self.watch.network(watcher=ask.watcher),
+            lambda each: ask.sees(each.watchers, each.names),
+            alive,
+        )
+        self._streams += 1
+        if session is not None:
+            session.streams += 1
+        try:
+            async for words in listening:
+                yield words
+        finally:
+            await listening.aclose()
+            self._streams -= 1
+            if session is not None:
+                session.streams -= 1
+
+
+async def _signed_in(work: Awaitable[tuple[Me, bytes]], ask: Ask) -> Answered:
+    try:
+        me, cookie = await work
+    except SignInRefused as error:
+        log.warning("sign-in refused", address=ask.address)
+        raise RequestRefused(401, str(error)) from error
+    return _json(me, cookie)
+
+
+def _listed(roles: frozenset[str]) -> str:
+    *most, last = (f"{each}s" for each in sorted(roles))
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _parameters(operation: Operation, query: bytes) -> dict[str, Any]:
+    """Parameters of a query, bounded; others are ignored.
+
+    Raises:
+        RequestRefused: 400, one is not what is asked for.
+    """
+    given: dict[str, Any] = {}
+    pairs = query_pairs(query) if query else []
+    for each in operation.query:
+        texts = [text for name, text in pairs if name == each.name]
+        if not texts:
+            if each.default is not None:
+                given[each.name] = each.default
+            continue
+        if len(texts) > 1:
+            raise RequestRefused(400, f"{each.name}: expected once in the query, got it twice")
+        given[each.name] = each.read(texts[0])
+    return given
+
+
+def _json(content: msgspec.Struct, more: bytes = b"") -> Answered:
+    return Answered(msgspec.json.encode(content), kind=JSON + more, policy=API_POLICY)

@@ -1,0 +1,170 @@
+"""What browsers may ask a console for under `/api`: paths, verbs, shapes, and for whom.
+
+The table that requests are routed by, and that the OpenAPI is made from.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from bellwire.console import views
+from bellwire.web.errors import RequestRefused
+
+EVERYBODY: Final = frozenset[str]()
+SIGNED_IN: Final = frozenset({"member", "operator", "auditor"})
+MEMBERS: Final = frozenset({"member", "operator"})
+WATCHERS: Final = frozenset({"operator", "auditor"})
+OPERATORS: Final = frozenset({"operator"})
+
+_NUMBER: Final = {
+    "integer": re.compile(r"[0-9]{1,16}"),
+    "number": re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One of a query: a whole number, a time, or a word.
+
+    Attributes:
+        name: In the query.
+        kind: `integer`, `number` or `string`.
+        least: Of a number.
+        most: Of a number; of a word its characters.
+        default: Where it is not given; None where that means no bound.
+        about: In words.
+    """
+
+    name: str
+    kind: str
+    least: float
+    most: float
+    default: float | None
+    about: str
+
+    def read(self, text: str) -> float | str:
+        """The parameter in a text of a query.
+
+        Raises:
+            RequestRefused: 400, it is none.
+        """
+        if self.kind == "string":
+            if len(text) > self.most:
+                raise RequestRefused(400, f"{self.name}: expected at most {self.most} characters")
+            return text
+        kind = int if self.kind == "integer" else float
+        if _NUMBER[self.kind].fullmatch(text) is None or not (
+            self.least <= (found := kind(text)) <= self.most
+        ):
+            raise RequestRefused(
+                400, f"{self.name}: expected a number from {self.least:g} to {self.most:g}"
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that browsers ask for.
+
+    Attributes:
+        name: Of the operation.
+        verb: GET or POST.
+        path: Below the console's address.
+        roles: Who may; empty: everybody, signed in or not.
+        about: In words.
+        answer: Shape of the answer.
+        body: Shape of the request's body; None for none.
+        query: Its parameters.
+        stream: Whether the answer is a stream of events, whose contents are `answer`'s members.
+    """
+
+    name: str
+    verb: bytes
+    path: bytes
+    roles: frozenset[str]
+    about: str
+    answer: type[msgspec.Struct]
+    body: type[msgspec.Struct] | None = None
+    query: tuple[Parameter, ...] = ()
+    stream: bool = False
+
+
+def _limit(most: int, default: int) -> Parameter:
+    return Parameter("limit", "integer", 1, most, default, "At most so many, the latest.")
+
+
+_SINCE: Final = Parameter("since", "number", 0, 1e12, 0, "From this time on.")
+_AFTER: Final = Parameter("after", "integer", 0, 2**53, None, "Those above this running number.")
+_BEFORE: Final = Parameter("before", "integer", 0, 2**53, None, "Those below it.")
+
+OPERATIONS: Final = (
+    Operation(
+        "about", b"GET", b"/api/about", EVERYBODY, "What a page may know at once", views.About
+    ),
+    Operation("me", b"GET", b"/api/me", SIGNED_IN, "Who is signed in", views.Me),
+    Operation(
+        "sign_in", b"POST", b"/api/sign-in", EVERYBODY, "By password", views.Me,
+        views.PasswordSignIn,
+    ),
+    Operation(
+        "sign_in_by_token", b"POST", b"/api/sign-in/token", EVERYBODY, "By an account's token",
+        views.Me, views.TokenSignIn,
+    ),
+    Operation(
+        "sign_in_by_link", b"POST", b"/api/sign-in/link", EVERYBODY,
+        "By a one-time link, choosing a password", views.Me, views.LinkSignIn,
+    ),
+    Operation("sign_out", b"POST", b"/api/sign-out", SIGNED_IN, "End this session", views.Done),
+    Operation(
+        "sign_out_everywhere", b"POST", b"/api/sign-out/everywhere", SIGNED_IN,
+        "End every browser session of this account", views.Done,
+    ),
+    Operation(
+        "set_password", b"POST", b"/api/password", SIGNED_IN,
+        "Choose a password; every other browser session of this account ends", views.Me,
+        views.NewPassword,
+    ),
+    Operation(
+        "live", b"GET", b"/api/live", SIGNED_IN,
+        "Server-sent events; resumes after Last-Event-ID", views.LiveEvents, stream=True,
+    ),
+    Operation(
+        "network", b"GET", b"/api/network", SIGNED_IN, "Link, stock, lab and guards now",
+        views.NetworkView,
+    ),
+    Operation(
+        "blocks", b"GET", b"/api/blocks", SIGNED_IN, "Blocks and probes that this console saw",
+        views.Blocks, query=(_AFTER, _BEFORE, _limit(1000, 300)),
+    ),
+    Operation(
+        "stock", b"GET", b"/api/stock", SIGNED_IN, "Samples of the stock, of the last hour",
+        views.Stocks, query=(_SINCE,),
+    ),
+    Operation(
+        "history", b"GET", b"/api/history", SIGNED_IN,
+        "How the link was, as its node keeps it over restarts", views.StatusRecords,
+        query=(_SINCE, _limit(5000, 1000)),
+    ),
+    Operation(
+        "events", b"GET", b"/api/events", SIGNED_IN, "The timeline", views.Events,
+        query=(_BEFORE, _limit(500, 200)),
+    ),
+    Operation(
+        "sessions", b"GET", b"/api/sessions", SIGNED_IN, "Sessions of members", views.SessionList,
+        query=(_limit(500, 100),),
+    ),
+    Operation(
+        "make_session", b"POST", b"/api/sessions", MEMBERS,
+        "A session with another member: a new one, or the one that he opened",
+        views.MadeSession, views.MakeSession,
+    ),
+    Operation(
+        "attack", b"POST", b"/api/attack", OPERATORS, "In the lab: let Eve in", views.LabView,
+        views.EveView,
+    ),
+    Operation(
+        "reset", b"POST", b"/api/reset", OPERATORS, "In the lab: send Eve away", views.LabView
+    ),
+)  # fmt: skip
