@@ -103,7 +103,7 @@ def test_guards_have_no_browser_and_a_guess_is_slow(site: Console) -> None:
         ({"origin": ""}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
         ({"host": "evil.example"}, 403),
-        ({"content-type": "text/plain"}, 400),
+        ({"content-type": "text/plain"}, 415),
     ],
 )
 def test_only_pages_of_this_console_change_anything(

@@ -5,7 +5,7 @@ everybody to sign in again. What always holds: a session ends when it was not us
 `UNTIL_S` after it began, and as soon as its account is removed or has another role, token or
 password.
 
-Source: OWASP ASVS 4.0.3, V3 (session management).
+Source: OWASP ASVS 4.0, V3 (session management).
 """
 
 import hashlib

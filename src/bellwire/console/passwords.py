@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 MIN_LENGTH: Final = 12
 MAX_LENGTH: Final = 128
-"""In characters: ASVS 4.0.3, 2.1.1 and 2.1.2."""
+"""In characters: ASVS 4.0, 2.1.1 and 2.1.2."""
 
 MEMORY_KIB: Final = 64 << 10
 PASSES: Final = 3

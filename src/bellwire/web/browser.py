@@ -54,7 +54,7 @@ class Origin:
         """Let what a page of this console asks pass.
 
         Raises:
-            RequestRefused: 403, it is another's page, or does not say.
+            RequestRefused: 403, it is another's page, or does not say; 415, it brings no JSON.
         """
         ours = self.check_host(asked)
         came, site = _one(asked, b"origin"), _one(asked, b"sec-fetch-site")
@@ -62,7 +62,7 @@ class Origin:
             raise RequestRefused(403, "this is for pages of this console")
         kind = _one(asked, b"content-type").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise RequestRefused(400, "content-type: expected application/json, got another")
+            raise RequestRefused(415, "content-type: expected application/json, got another")
 
     def value_of(self, asked: Asked) -> str:
         """The value of our cookie; empty if there is none, or more than one."""

@@ -15,6 +15,7 @@ _REASONS = {
     "405": "Another verb",
     "408": "Not whole in time",
     "413": "Body too long",
+    "415": "No JSON",
     "429": "Too often",
     "431": "Head too long",
     "503": "Not now",

@@ -35,8 +35,8 @@ ATTEMPT_EVERY_S = 6.0
 """Of an address: so many at once, then one in so many seconds."""
 
 GUESSES = 20
-GUESS_EVERY_S = 10.0
-"""Of the password of one account, from all addresses together: 8,640 a day."""
+GUESS_EVERY_S = 45.0
+"""Of the password of one account, from all addresses together: 100 in an hour (ASVS 2.2.1)."""
 
 log = structlog.get_logger()
 
