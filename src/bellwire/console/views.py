@@ -4,7 +4,7 @@ Times are seconds since the epoch, rates of errors 0 to 1, amounts of key bits. 
 but `MadeSession.aes_key`, which its member is entitled to.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,14 +26,12 @@ class About(msgspec.Struct, frozen=True):
         site: `a` or `b`.
         version: Of bellwire.
         lab: Whether operators may let Eve in; then everything shown is simulated.
-        record: Whether the site's log is configured.
         first_operator: Whether no operator has chosen a password yet: a one-time link is waiting.
     """
 
     site: Site
     version: str
     lab: bool
-    record: bool
     first_operator: bool
 
 
@@ -373,82 +371,3 @@ class LiveEvents(msgspec.Struct, frozen=True):
     session: SessionView
     heartbeat: Heartbeat
     signed_out: Done
-
-
-class WitnessView(msgspec.Struct, frozen=True):
-    """Who cosigned the checkpoint, and when."""
-
-    name: str
-    time: float
-
-
-class RecordView(msgspec.Struct, frozen=True):
-    """The site's log, its checkpoint verified by the console; the page may do it again.
-
-    Attributes:
-        origin: Name of the log.
-        size: Entries.
-        root: Hash of its tree, base64.
-        checkpoint: The signed note as the log gave it (C2SP tlog-checkpoint).
-        policy: Keys that this site trusts (C2SP tlog-policy).
-        witnesses: Who cosigned.
-    """
-
-    origin: str
-    size: Count
-    root: str
-    checkpoint: str
-    policy: str
-    witnesses: list[WitnessView]
-
-
-class RecordEntry(msgspec.Struct, frozen=True):
-    """An entry, and the proof that it is in the tree.
-
-    Attributes:
-        number: From 0.
-        kind: `registration`, `key-exchange`, …
-        at: When it happened.
-        writer: Who says so.
-        handle: About whom, where it is about somebody.
-        content: All its fields.
-        leaf: Its bytes in the log, base64: what is hashed.
-        proof: From its sibling up, each a hash in base64 (RFC 6962, 2.1.1).
-    """
-
-    number: Count
-    kind: str
-    at: float
-    writer: str
-    handle: str | None
-    content: dict[str, Any]
-    leaf: str
-    proof: list[str]
-
-
-class RecordEntries(msgspec.Struct, frozen=True):
-    """Entries of the tree of `size`, ascending.
-
-    Attributes:
-        size: Of the tree that the proofs are for.
-        root: Its hash, base64.
-        entries: Those that the filters let pass.
-        first: The first number that was looked at.
-        end: One more than the last.
-    """
-
-    size: Count
-    root: str
-    entries: list[RecordEntry]
-    first: Count
-    end: Count
-
-
-class Consistency(msgspec.Struct, frozen=True):
-    """The proof that the tree of `new` entries begins with the `old` ones (RFC 6962, 2.1.2)."""
-
-    old: Count
-    new: Count
-    old_root: str
-    new_root: str
-    proof: list[str]

@@ -186,7 +186,6 @@ class BrowserApi:
                 site=self.watch.site,
                 version=__version__,
                 lab=self._parts.hand is not None,
-                record=False,
                 first_operator=self._parts.accounts.awaits_operator,
             )
         )
