@@ -51,6 +51,16 @@ _FEW = 16
 
 Words = NDArray[np.uint64]
 
+# Made once: a scalar of NumPy costs as much as it takes to shift sixteen words by it.
+_2, _8, _12, _16, _62 = (np.uint64(each) for each in (2, 8, 12, 16, 62))
+_LAST_12, _LAST_62 = np.uint64(0xFFF), np.uint64(_LOW)
+_VERSION, _VARIANT = np.uint64(0x4000), np.uint64(0b10 << 62)
+_LOW_BITS, _TO_UPPER = (
+    np.uint64(LENGTH_FIELD + GRANT_FIELD),
+    np.uint64(64 - LENGTH_FIELD - GRANT_FIELD),
+)
+_MASK_BY, _MASK_BACK = np.uint64(_MASK_SHIFT), np.uint64(64 - _MASK_SHIFT)
+
 
 class Place(NamedTuple):
     """Where a key lies, or several of one length and grant that follow each other.
@@ -107,7 +117,7 @@ class KeyIds:
         """Ids of keys of one length and grant.
 
         Args:
-            firsts: First unit of each key; a range is to ascend.
+            firsts: First unit of each key, one at least; a range is to ascend.
             length: Bytes of each key.
             grant: As `Place.grant`.
 
@@ -117,13 +127,16 @@ class KeyIds:
         Raises:
             ValueError: a number does not fit an id.
         """
-        ends = (firsts[:1], firsts[-1:]) if isinstance(firsts, range) else (firsts, firsts)
+        ascending = isinstance(firsts, range) or len(firsts) == 1
+        ends = (firsts[0], firsts[-1]) if ascending else (min(firsts), max(firsts))
         if not (
-            0 <= min(ends[0], default=0) <= max(ends[1], default=0) < MAX_UNIT
+            0 <= ends[0] <= ends[1] < MAX_UNIT
             and 1 <= length <= MAX_KEY_BYTES
             and 0 <= grant < MAX_GRANT
         ):
             raise ValueError("expected units, a length and a grant that fit an id")
+        if len(firsts) == 1:
+            return self._make_one(firsts[0], length, grant)
         if len(firsts) > _FEW:
             return self._make_many(_words(firsts), length, grant)
         return b"".join(self._make_one(first, length, grant) for first in firsts)
@@ -140,7 +153,8 @@ class KeyIds:
         if count == 1:
             return [self._read_one(ids)]
         if count > _FEW:
-            return self._read_many(ids)
+            run = self._read_run(ids, count)
+            return self._read_many(ids) if run is None else [run]
         ends = range(KEY_ID_BYTES, len(ids) + 1, KEY_ID_BYTES)
         return [self._read_one(ids[end - KEY_ID_BYTES : end]) for end in ends]
 
@@ -170,36 +184,47 @@ class KeyIds:
     # The same with two words of 64 bits for each id: the place's upper 6 bits, and its lower 64.
 
     def _make_many(self, firsts: Words, length: int, grant: int) -> bytes:
-        low_bits = LENGTH_FIELD + GRANT_FIELD
-        upper = firsts >> np.uint64(64 - low_bits)
-        lower = firsts << np.uint64(low_bits) | np.uint64((length - 1) << GRANT_FIELD | grant)
+        upper = firsts >> _TO_UPPER
+        lower = firsts << _LOW_BITS | np.uint64((length - 1) << GRANT_FIELD | grant)
         tags = self._tags(upper, lower)
         upper_mask, lower_mask = self._masks(tags)
-        upper, lower = upper ^ upper_mask, lower ^ lower_mask
+        upper ^= upper_mask
+        lower ^= lower_mask
         words = np.empty((len(firsts), 2), ">u8")
-        high = tags << np.uint64(8) | upper << np.uint64(2) | lower >> np.uint64(62)
-        words[:, 0] = (
-            (high >> np.uint64(12)) << np.uint64(16) | np.uint64(0x4000) | high & np.uint64(0xFFF)
-        )
-        words[:, 1] = np.uint64(0b10 << 62) | lower & np.uint64((1 << 62) - 1)
+        high = tags << _8 | upper << _2 | lower >> _62
+        words[:, 0] = high >> _12 << _16 | _VERSION | high & _LAST_12
+        words[:, 1] = lower & _LAST_62 | _VARIANT
         return words.tobytes()
+
+    def _read_run(self, ids: bytes, count: int) -> Place | None:
+        """The place of ids whose keys follow each other, as a master gets them; else None.
+
+        An id is the only one of its place: if these are those that would be made, they were.
+        """
+        first = self._read_one(ids[:KEY_ID_BYTES])
+        if first is None:
+            return None
+        run = first._replace(number=count)
+        if run.stop > MAX_UNIT:
+            return None
+        firsts = _words(range(run.first, run.stop, run.units))
+        return run if self._make_many(firsts, run.length, run.grant) == ids else None
 
     def _read_many(self, ids: bytes) -> list[Place | None]:
         words = np.frombuffer(ids, ">u8").astype(np.uint64).reshape(-1, 2)
-        high = (words[:, 0] >> np.uint64(16)) << np.uint64(12) | words[:, 0] & np.uint64(0xFFF)
-        tags = high >> np.uint64(8)
-        upper = high >> np.uint64(2) & np.uint64(0x3F)
-        lower = high << np.uint64(62) | words[:, 1] & np.uint64((1 << 62) - 1)
+        high = words[:, 0] >> _16 << _12 | words[:, 0] & _LAST_12
+        tags = high >> _8
+        upper = high >> _2 & np.uint64(0x3F)
+        lower = high << _62 | words[:, 1] & _LAST_62
         upper_mask, lower_mask = self._masks(tags)
         upper, lower = upper ^ upper_mask, lower ^ lower_mask
         good = (
             (self._tags(upper, lower) == tags)
-            & (words[:, 0] >> np.uint64(12) & np.uint64(0xF) == np.uint64(4))
-            & (words[:, 1] >> np.uint64(62) == np.uint64(0b10))
+            & (words[:, 0] >> _12 & np.uint64(0xF) == np.uint64(4))
+            & (words[:, 1] >> _62 == np.uint64(0b10))
         )
-        low_bits = LENGTH_FIELD + GRANT_FIELD
-        firsts = upper << np.uint64(64 - low_bits) | lower >> np.uint64(low_bits)
-        kinds = lower & np.uint64((1 << low_bits) - 1)  # length and grant
+        firsts = upper << _TO_UPPER | lower >> _LOW_BITS
+        kinds = lower & np.uint64((1 << LENGTH_FIELD + GRANT_FIELD) - 1)
         units = (kinds >> np.uint64(GRANT_FIELD)) // np.uint64(UNIT_BYTES) + np.uint64(1)
         follows = (firsts[1:] == firsts[:-1] + units[:-1]) & (kinds[1:] == kinds[:-1])
         begins = np.flatnonzero(np.concatenate(([True], ~(follows & good[1:] & good[:-1]))))
@@ -211,19 +236,20 @@ class KeyIds:
         ]
 
     def _tags(self, upper: Words, lower: Words) -> Words:
-        return self._words(self._tag, upper, lower)[:, 0] >> np.uint64(64 - _TAG)
-
-    def _masks(self, tags: Words) -> tuple[Words, Words]:
-        words = self._words(self._mask, np.zeros_like(tags), tags)
-        shift = np.uint64(128 - _PLACE)
-        back = np.uint64(64) - shift
-        return words[:, 0] >> shift, words[:, 0] << back | words[:, 1] >> shift
-
-    @staticmethod
-    def _words(function: BlockFunction, upper: Words, lower: Words) -> Words:
         blocks = np.empty((len(lower), 2), ">u8")
         blocks[:, 0], blocks[:, 1] = upper, lower
-        return np.frombuffer(function(blocks.tobytes()), ">u8").astype(np.uint64).reshape(-1, 2)
+        return _native(self._tag, blocks)[:, 0] >> np.uint64(64 - _TAG)
+
+    def _masks(self, tags: Words) -> tuple[Words, Words]:
+        blocks = np.zeros((len(tags), 2), ">u8")
+        blocks[:, 1] = tags
+        words = _native(self._mask, blocks)
+        return words[:, 0] >> _MASK_BY, words[:, 0] << _MASK_BACK | words[:, 1] >> _MASK_BY
+
+
+def _native(function: BlockFunction, blocks: NDArray[np.uint64]) -> Words:
+    """What becomes of blocks, as two words each."""
+    return np.frombuffer(function(blocks.tobytes()), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
 def _words(numbers: Sequence[int]) -> Words:

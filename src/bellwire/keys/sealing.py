@@ -16,7 +16,7 @@ from typing import Final
 
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
-from bellwire.crypto.aead import KEY_BYTES, NONCE_BYTES, open_sealed, seal
+from bellwire.crypto.aead import KEY_BYTES, NONCE_BYTES, AesGcm
 from bellwire.crypto.errors import AuthenticationFailed
 from bellwire.crypto.kdf import hkdf
 from bellwire.crypto.kek.envelope import Wrapped
@@ -36,16 +36,19 @@ STORE_KEY: Final = Wrapped(
 )
 """A store's data key; versions before the envelope left it bare."""
 
+KEPT_BOXES = 8
+"""Boxes that are kept: to derive one takes longer than to open a segment with it."""
+
 _LABEL = b"bellwire keys at rest 1"
 
 
 class Box:
     """Seals and opens the values of one table and block."""
 
-    __slots__ = ("_context", "_key", "_what")
+    __slots__ = ("_cipher", "_context", "_what")
 
     def __init__(self, key: bytes, context: bytes, what: str) -> None:
-        self._key = key
+        self._cipher = AesGcm(key)
         self._context = context
         self._what = what
 
@@ -55,7 +58,7 @@ class Box:
     def seal(self, index: int, data: bytes) -> bytes:
         """Seal `data` as number `index` of this box."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + seal(self._key, nonce, data, self._context + index.to_bytes(8, "big"))
+        return nonce + self._cipher.seal(nonce, data, self._context + index.to_bytes(8, "big"))
 
     def open(self, index: int, sealed: bytes) -> bytes:
         """Open number `index` of this box.
@@ -67,7 +70,7 @@ class Box:
         try:
             if len(nonce) == NONCE_BYTES:
                 aad = self._context + index.to_bytes(8, "big")
-                return open_sealed(self._key, nonce, rest, aad)
+                return self._cipher.open(nonce, rest, aad)
         except AuthenticationFailed as error:
             raise self._corrupt(index) from error
         raise self._corrupt(index)
@@ -77,14 +80,15 @@ class Box:
 
 
 class Sealer:
-    """Makes the boxes of one store."""
+    """Makes the boxes of one store, and keeps the last few: neighbours lie in one block."""
 
-    __slots__ = ("_data_key", "_side", "_store_id")
+    __slots__ = ("_data_key", "_kept", "_side", "_store_id")
 
     def __init__(self, data_key: Secret, store_id: bytes, side: Side) -> None:
         self._data_key = data_key
         self._store_id = store_id
         self._side = side
+        self._kept: dict[tuple[str, int], Box] = {}
 
     def __repr__(self) -> str:
         return f"Sealer({self._side.value})"
@@ -97,7 +101,13 @@ class Sealer:
 
     def box(self, table: str, block: int) -> Box:
         """The box of `table` and `block`."""
+        kept = self._kept.get((table, block))
+        if kept is not None:
+            return kept
         context = b"\0".join((_LABEL, table.encode(), self._side.value.encode(), b""))
         context += block.to_bytes(8, "big")
         key = hkdf(self._data_key.reveal(), salt=self._store_id, info=context, length=KEY_BYTES)
-        return Box(key, context, f"{table} of block {block}")
+        made = Box(key, context, f"{table} of block {block}")
+        # Another dict each time: the threads of a store ask without a lock.
+        self._kept = dict([*self._kept.items()][1 - KEPT_BOXES :]) | {(table, block): made}
+        return made

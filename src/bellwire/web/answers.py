@@ -5,6 +5,7 @@ Containers are filled into a template, with one call of base64 for all keys of a
 
 import binascii
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -85,27 +86,32 @@ def _even(ids: bytes, keys: bytes, count: int) -> bytes:
     """Keys of one length: a row of the same width for each."""
     length = len(keys) // count
     characters = 4 * -(-length // 3)
-    rows = np.empty((count, _BEFORE_KEY + characters + len(_END)), np.uint8)
-    rows[:, :_BEFORE_KEY] = _HEAD
+    rows = _rows(count, characters).copy()
     digits = np.frombuffer(ids.hex().encode(), np.uint8).reshape(count, 2 * KEY_ID_BYTES)
     taken, at = 0, len(_START)
     for group in _GROUPS:
         rows[:, at : at + group] = digits[:, taken : taken + group]
         taken, at = taken + group, at + group + 1
-    rows[:, _BEFORE_KEY : -len(_END)] = _base64(keys, count, length, characters)
-    rows[:, -len(_END) :] = _TAIL
+    missing = -length % 3
+    stop = _BEFORE_KEY + characters - missing
+    rows[:, _BEFORE_KEY:stop] = _base64(keys, count, length)[:, : characters - missing]
     return b'{"keys":[' + rows.tobytes()[:-1] + b"]}"
 
 
-def _base64(keys: bytes, count: int, length: int, characters: int) -> npt.NDArray[np.uint8]:
-    """(count, characters): each key by itself, padded (RFC 4648, 4), by one call for all."""
+@lru_cache(maxsize=4)
+def _rows(count: int, characters: int) -> npt.NDArray[np.uint8]:
+    """What is the same for all keys of a length: names, hyphens, and the padding of base64."""
+    rows = np.full((count, _BEFORE_KEY + characters + len(_END)), ord("="), np.uint8)
+    rows[:, :_BEFORE_KEY] = _HEAD
+    rows[:, -len(_END) :] = _TAIL
+    return rows
+
+
+def _base64(keys: bytes, count: int, length: int) -> npt.NDArray[np.uint8]:
+    """A row for each key, as if zeros followed to a multiple of 3 bytes, by one call for all."""
     missing = -length % 3
     if missing:
         padded = np.zeros((count, length + missing), np.uint8)
         padded[:, :length] = np.frombuffer(keys, np.uint8).reshape(count, length)
         keys = padded.tobytes()
-    text = np.frombuffer(binascii.b2a_base64(keys, newline=False), np.uint8)
-    table = text.reshape(count, characters).copy()
-    if missing:
-        table[:, characters - missing :] = ord("=")
-    return table
+    return np.frombuffer(binascii.b2a_base64(keys, newline=False), np.uint8).reshape(count, -1)

@@ -6,6 +6,7 @@ open is decided in `docs/reference/etsi014.md`.
 """
 
 import re
+from binascii import unhexlify
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -26,7 +27,6 @@ MAX_DETAILS = 16
 _PREFIX = [b"", b"api", b"v1", b"keys"]
 _HYPHENS = (8, 13, 18, 23)
 _UUID_CHARACTERS = 36
-_DIGITS = [at for at in range(_UUID_CHARACTERS) if at not in _HYPHENS]
 _ESCAPES = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,39})")
 _TOLD = 10**18
@@ -185,7 +185,10 @@ class WireKeyRequest(
 
 
 class WireKeyId(
-    msgspec.Struct, frozen=True, rename={"key_id": "key_ID", "extension": "key_ID_extension"}
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={"key_id": "key_ID", "extension": "key_ID_extension"},
 ):
     """An element of table 12; clients may send whole elements of a key container back."""
 
@@ -317,23 +320,22 @@ def _ids(texts: list[str]) -> bytes:
 def _one_id(text: str) -> bytes | None:
     if len(text) != _UUID_CHARACTERS or not text[8] == text[13] == text[18] == text[23] == "-":
         return None
-    return _from_hex(text.replace("-", ""), 1)
-
-
-def _many_ids(texts: list[str]) -> bytes | None:
-    joined = "".join(texts)
-    if not joined.isascii() or set(map(len, texts)) != {_UUID_CHARACTERS}:
-        return None
-    characters = np.frombuffer(joined.encode(), np.uint8).reshape(len(texts), _UUID_CHARACTERS)
-    if (characters[:, _HYPHENS] != ord("-")).any():
-        return None
-    return _from_hex(characters[:, _DIGITS].tobytes().decode(), len(texts))
-
-
-def _from_hex(digits: str, count: int) -> bytes | None:
     try:
-        data = bytes.fromhex(digits)
+        key_id = bytes.fromhex(text.replace("-", ""))
     except ValueError:
         return None
     # fromhex passes over white space, and a hyphen too many was taken out: both leave fewer bytes.
-    return data if len(data) == count * KEY_ID_BYTES else None
+    return key_id if len(key_id) == KEY_ID_BYTES else None
+
+
+def _many_ids(texts: list[str]) -> bytes | None:
+    joined, count = "".join(texts), len(texts)
+    if set(map(len, texts)) != {_UUID_CHARACTERS}:
+        return None
+    if any(joined[at::_UUID_CHARACTERS] != "-" * count for at in _HYPHENS):
+        return None
+    try:
+        ids = unhexlify(joined.encode().translate(None, b"-"))
+    except ValueError:
+        return None
+    return ids if len(ids) == count * KEY_ID_BYTES else None  # else there were more hyphens
