@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
@@ -48,6 +49,26 @@ def command(
             help="Register the keys with which this person signs in chat, in place of new ones.",
         ),
     ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="LOG",
+            help="Keep a receipt that the registration is in this log: its address, or a folder.",
+        ),
+    ] = None,
+    log_policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-policy",
+            metavar="FILE",
+            help="Who must have signed and cosigned it, as a tlog-policy file says.",
+        ),
+    ] = None,
+    log_within: Annotated[
+        float,
+        typer.Option("--log-within", metavar="S", min=0, max=600, help="Wait so long for it."),
+    ] = 15.0,
     json: JsonFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -64,6 +85,8 @@ def command(
     from bellwire.base.private import own_folder
     from bellwire.node.settings import load
 
+    if (log is None) != (log_policy is None):
+        raise UsageError("expected --log together with --log-policy")
     handle = canonical(name)
     secret = None if token is None else _token(token)
     if out is None:
@@ -72,6 +95,9 @@ def command(
     keys = own_keys(out) if chat_as is None else _with_identity(out, state, config, chat_as)
     found = asyncio.run(_register(handle, at, server, ca, keys, secret))
     files = None if found.certificate is None else _write(out, found.certificate)
+    receipt = None
+    if log is not None and log_policy is not None and found.status == "admitted":
+        receipt = _receipt(handle, keys, log, log_policy, ca, log_within, out)
     if json:
         output.emit(
             {
@@ -83,10 +109,15 @@ def command(
                 "sae_id": None if found.certificate is None else found.certificate.sae_id,
                 "not_after": None if found.certificate is None else found.certificate.not_after,
                 "files": files,
+                "receipt": receipt,
             }
         )
     else:
         _show(found, out)
+        if receipt is not None:
+            output.stdout().print(f"receipt      {receipt}", soft_wrap=True, markup=False)
+        elif log is not None and found.status == "admitted":
+            output.stdout().print("receipt      not in the log yet: run this again for it")
 
 
 def _with_identity(
@@ -125,6 +156,39 @@ async def _register(
     client = AdmissionClient.to(url, server, ca)
     async with client:
         return await client.register(handle, keys, token)
+
+
+def _receipt(
+    handle: str,
+    keys: "dict[str, PrivateKey]",
+    log: str,
+    policy: Path,
+    ca: Path | None,
+    within_s: float,
+    folder: Path,
+) -> Path | None:
+    """Wait until the log has the registration, and keep its receipt; None if it has not in time."""
+    import time
+
+    from bellwire.admission.possession import public_bytes
+    from bellwire.base.private import write_whole
+    from bellwire.cli.log.place import fetching
+    from bellwire.cli.log.trust import trusted
+    from bellwire.ledger.reading import LogReader
+    from bellwire.ledger.receipt import SUFFIX
+    from bellwire.ledger.registered import find_receipt
+
+    trust = trusted(None, None, None, policy)
+    public = {kind: public_bytes(key) for kind, key in keys.items()}
+    deadline = time.monotonic() + within_s
+    path = folder / f"registration{SUFFIX}"
+    with fetching(log, ca) as fetch, output.progress("waiting for the log"):
+        while (found := find_receipt(LogReader(fetch), trust, handle, public)) is None:
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.5)
+    write_whole(path, found.encode(), 0o644, replace=True)
+    return path
 
 
 def _token(path: Path) -> str:
