@@ -304,6 +304,8 @@ def test_every_operation_is_answered_and_nothing_else(site: Console) -> None:
         assert page.get("/api/about").headers["cache-control"] == "no-store"
         described = page.get("/openapi.json").json()
         assert {each.path.decode() for each in OPERATIONS} <= set(described["paths"])
+        named = [op["operationId"] for path in described["paths"].values() for op in path.values()]
+        assert len(set(named)) == len(named)
 
 
 def test_outside_the_lab_nobody_lets_eve_in(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def _pages() -> dict[str, Any]:
 
 
 def _page(each: Operation) -> dict[str, Any]:
-    found = _operation(each.name, each.answer.__name__, each.body.__name__ if each.body else None)
+    name = f"api_{each.name}"
+    found = _operation(name, each.answer.__name__, each.body.__name__ if each.body else None)
     found["summary"] = each.about
     if each.stream:
         answered = found["responses"]["200"]
