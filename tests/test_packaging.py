@@ -33,7 +33,7 @@ def checkout(tmp_path: Path) -> Path:
     place = tmp_path / "a checkout"
     shutil.copytree(ROOT / "requirements", place / "requirements")
     (place / "tools").mkdir()
-    for name in ("bellwire", "pyproject.toml", "tools/launch.py"):
+    for name in ("bellwire", "pyproject.toml", "tools/launch.py", "tools/console_build.py"):
         shutil.copy2(ROOT / name, place / name)
     (place / "tools" / "check.py").write_text("import sys; print('checking', sys.argv[1:])\n")
     uv = place / ".tools" / "bin" / "uv"

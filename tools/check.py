@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import device_wheel, launch, lock, system_packages
+from tools import console_build, console_checks, device_wheel, launch, lock, system_packages
 
 ROOT = launch.ROOT
 BIN = Path(sys.executable).parent
@@ -42,6 +42,7 @@ class Checks:
         self.place = place
         self.expression = expression
         self.tests = self.place / "tests.xml"
+        self.console_tests = self.place / "console.xml"
 
     def steps(self, *, fast: bool) -> list[tuple[str, Callable[[], str]]]:
         """Names and functions, in order."""
@@ -54,6 +55,7 @@ class Checks:
             ("ruff check", lambda: tool("ruff", "check", ".")),
             ("mypy", lambda: tool("mypy", *CODE)),
             ("import-linter", lambda: tool("lint-imports")),
+            ("console", self.console),
             ("tests", self.run_tests),
             ("coverage", self.coverage),
             ("wheel", self.wheel),
@@ -74,6 +76,13 @@ class Checks:
         if stale:
             raise StepFailed(f"out of step: {', '.join(stale)}; run .venv/bin/python tools/lock.py")
         return ""
+
+    def console(self) -> str:
+        """The console's pages: form, types, tests, size, a client like the server's description."""
+        try:
+            return console_checks.check(self.console_tests)
+        except (console_build.BuildError, OSError) as error:
+            raise StepFailed(str(error)) from error
 
     def run_tests(self) -> str:
         """Pytest over some processes, measuring what subprocesses execute as well.
@@ -229,9 +238,10 @@ def main() -> int:
                 said, verdict = str(error), "FAILED"
                 failed.append(name)
             say(f"{name:16} {verdict:6} {time.monotonic() - started:6.1f} s")
-            if said and (verdict != "ok" or name in ("coverage", "wheel")):
+            if said and (verdict != "ok" or name in ("coverage", "console", "wheel")):
                 say("\n".join(f"    {line}" for line in said.splitlines()))
-        passed, broken = count(checks.tests)
+        counts = [count(report) for report in (checks.tests, checks.console_tests)]
+        passed, broken = (sum(numbers) for numbers in zip(*counts, strict=True))
     say(f"failed: {', '.join(failed)}" if failed else "everything holds")
     say(f"{passed} passed, {broken} failed")
     return 1 if failed else 0

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from tools import console_build
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
@@ -29,6 +31,7 @@ CONTAINS = {
     "dev": ("runtime", "extras", "dev"),
 }
 UNFINISHED = TOOLS / "unfinished"
+SHOW_PAGES = ("console", "up")
 
 
 class SetupError(Exception):
@@ -56,6 +59,8 @@ def launch(arguments: Sequence[str]) -> NoReturn:
     if first == "extras":
         say("Qiskit, PennyLane, Dask and the simulators of `bench link` are installed")
         sys.exit(0)
+    if first in SHOW_PAGES:
+        make_pages()
     if first == "check":
         become(VENV / "bin" / "python", str(ROOT / "tools" / "check.py"), *arguments[1:])
     become(VENV / "bin" / "bellwire", *arguments)
@@ -152,7 +157,8 @@ def install(group: str, wanted: str) -> None:
         say(f"installing the locked packages ({group})")
         into = ("pip", "install", "--python", str(python))
         run_uv(uv, *into, "--require-hashes", "-r", str(lock_file(group)))
-        run_uv(uv, *into, "--no-deps", *BUILD, "--editable", str(ROOT))
+        editable = (*into, "--no-deps", *BUILD, "--editable", str(ROOT))
+        run_uv(uv, *editable, HATCH_BUILD_NO_HOOKS="true")
     except SetupError:
         # uv fetches everything before it changes anything: what was ready still is.
         if not afresh:
@@ -165,7 +171,34 @@ def install(group: str, wanted: str) -> None:
     say(f"ready after {time.monotonic() - started:.0f} s")
 
 
-BUILD = ("--build-constraints", str(lock_file("build")))
+BUILD = (
+    *("--build-constraints", str(lock_file("build"))),
+    *("--build-constraints", str(lock_file("console"))),
+)
+
+
+def make_pages() -> None:
+    """Build the console's pages if they are missing or older than their sources.
+
+    Whatever else the program does works without them, so a failure is told and no more; the next
+    command that shows them tries again.
+    """
+    if console_build.is_built():
+        return
+    started = time.monotonic()
+    try:
+        with only_one():
+            if console_build.find_node() is None:
+                say("fetching Node, which builds the console's pages")
+                uv = find_uv() or fetch_uv()
+                into = ("pip", "install", "--target", str(console_build.PUT_ASIDE))
+                run_uv(uv, *into, "--require-hashes", "-r", str(lock_file("console")))
+            say("building the console's pages, this happens once")
+            console_build.build(console_build.need_node())
+    except (SetupError, console_build.BuildError, OSError) as error:
+        say(f"the console's pages are not built, all else works: {error}", who="warning")
+        return
+    say(f"pages ready after {time.monotonic() - started:.0f} s")
 
 
 def find_uv() -> str | None:
@@ -187,9 +220,9 @@ def fetch_uv() -> str:
     return str(TOOLS / "bin" / "uv")
 
 
-def run_uv(uv: str, *arguments: str) -> None:
+def run_uv(uv: str, *arguments: str, **environ: str) -> None:
     """Run uv on the environment we name, whatever environment we were called from."""
-    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", **environ}
     environment.pop("VIRTUAL_ENV", None)
     run([uv, "--quiet", *arguments], environment)
 

@@ -21,16 +21,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.launch import ROOT, fetch_uv, find_uv, lock_file
 
 LOWEST_PYTHON = "3.11"
-GROUPS = ("dev", "extras", "runtime", "build")
+GROUPS = ("dev", "extras", "runtime", "build", "console")
 MARK = "# made from "
 
 
 def requirements(group: str, project: dict[str, Any]) -> list[str]:
     """What pyproject.toml asks for in a group.
 
-    That is `build`, or `runtime`, or `extras` with it and all optional dependencies, or `dev` with
-    both.
+    That is `build`, or `console`, or `runtime`, or `extras` with it and all optional dependencies,
+    or `dev` with all of these but `build`.
     """
+    console: list[str] = project["dependency-groups"]["console"]
+    if group == "console":
+        return console
     wanted: list[str] = project["build-system"]["requires"]
     if group == "build":
         return sorted(wanted)
@@ -39,7 +42,7 @@ def requirements(group: str, project: dict[str, Any]) -> list[str]:
         for optional in project["project"]["optional-dependencies"].values():
             wanted += optional
     if group == "dev":
-        wanted += project["dependency-groups"]["dev"]
+        wanted += project["dependency-groups"]["dev"] + console
     return sorted(wanted)
 
 
@@ -65,13 +68,13 @@ def read_project() -> dict[str, Any]:
 
 
 def renew(group: str, project: dict[str, Any], *, upgrade: bool) -> None:
-    """Resolve one group; `extras` and `runtime` keep to the versions of `dev`, which has all."""
+    """Resolve one group; all but `build` keep to the versions of `dev`, which has all."""
     wanted = requirements(group, project)
     path = lock_file(group)
     command = [find_uv() or fetch_uv(), "--quiet", "pip", "compile", "-", "--universal"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header"]
     command += ["--python-version", LOWEST_PYTHON, "--output-file", str(path)]
-    if group in {"extras", "runtime"}:
+    if group in {"extras", "runtime", "console"}:
         command += ["--constraints", str(lock_file("dev"))]
     if upgrade:
         command += ["--upgrade"]

@@ -1,0 +1,137 @@
+/**
+ * The story of the link, told by clicks alone, with the real services behind: PLACE is an address
+ * with a one-time link, which `tests/console_pages` hands over.
+ */
+
+import axe from 'axe-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { enter, launch, openPage, PASSWORD } from './browser';
+
+const { LINK: link = '' } = process.env;
+const PATIENCE = { timeout: 60_000 };
+
+describe.runIf(link)('an operator', () => {
+  let browser: Browser;
+  let context: BrowserContext;
+  let page: Page;
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    browser = await launch();
+    // Reduced motion: nothing fades, so a colour that is looked at is the colour that stays.
+    context = await browser.newContext({ reducedMotion: 'reduce' });
+    page = await openPage(context, complaints);
+  });
+
+  afterAll(() => browser.close());
+
+  async function hasNoBarriers(name: string): Promise<void> {
+    for (const colorScheme of ['dark', 'light'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
+      // Run in the page's own world, which its content policy does not bind.
+      await page.evaluate(axe.source);
+      const found = await page.evaluate(async () => {
+        const { violations } = await (
+          globalThis as unknown as { axe: { run: () => Promise<axe.AxeResults> } }
+        ).axe.run();
+        return violations.map(
+          ({ id, nodes }) =>
+            `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
+        );
+      });
+      expect.soft(found, `${name}, ${colorScheme}`).toEqual([]);
+    }
+  }
+
+  it('is asked to open the one-time link', async () => {
+    await page.goto(link.replace(/#.*/, ''));
+    await page.getByText('Nobody has signed in here yet').waitFor(PATIENCE);
+    await hasNoBarriers('sign-in');
+  });
+
+  it('chooses a password by it, and its code leaves the address at once', async () => {
+    const code = link.split('/').at(-1) ?? '';
+    await page.goto(link);
+    await page.getByLabel('New password').waitFor();
+    await page.waitForURL(/#\/welcome$/);
+    await page.getByLabel('New password').fill('short');
+    await page.getByLabel('The same once more').fill('other');
+    await page.getByRole('button', { name: 'Set password and sign in' }).click();
+    await page.getByText('At least 12 characters.').waitFor();
+    await page.getByText('The two are not the same.').waitFor();
+    await hasNoBarriers('welcome');
+    await enter(page, link);
+    expect(
+      await page.evaluate(() => JSON.stringify([location.href, { ...localStorage }])),
+    ).not.toContain(code);
+  });
+
+  it('sees the link green, with everything that is simulated marked', async () => {
+    await page.getByText('Keys flow. No sign of anybody listening.').waitFor(PATIENCE);
+    await page.getByRole('img', { name: /^Error rate \(QBER\): latest \d/ }).waitFor(PATIENCE);
+    expect(await page.getByText('simulated', { exact: true }).count()).toBeGreaterThan(2);
+    await hasNoBarriers('network');
+  });
+
+  it('lets Eve in, and sees it everywhere', async () => {
+    await page.getByLabel('What she does').selectOption('intercept-resend');
+    await page.getByRole('button', { name: 'Attack', exact: true }).click();
+    await page.getByText('Eve is on the link: Intercept and resend, 100 %').waitFor(PATIENCE);
+    await page.getByText('No key leaves this link.').waitFor(PATIENCE);
+    await page.getByRole('banner').getByText('Red').waitFor();
+    await page
+      .getByRole('img', { name: 'Map: node A and node B, joined by one quantum link that is Red' })
+      .waitFor();
+    await hasNoBarriers('network under attack');
+  });
+
+  it('gets no session key meanwhile, and reads why', async () => {
+    await page.getByLabel('With whom').fill('nobody');
+    await page.getByRole('button', { name: 'Make a session' }).click();
+    await page.getByText('That did not work').waitFor(PATIENCE);
+  });
+
+  it('sends her away, and keys flow again', async () => {
+    await page.getByRole('button', { name: 'Reset' }).click();
+    await page.getByText('Nobody is on the link.').waitFor(PATIENCE);
+    await page.getByText('Keys flow. No sign of anybody listening.').waitFor(PATIENCE);
+  });
+
+  it('finds everything by keys, from the palette', async () => {
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Search and act' }).fill('theme');
+    await page.keyboard.press('Enter');
+    await page.getByRole('combobox', { name: 'Search and act' }).waitFor({ state: 'hidden' });
+    expect(await page.locator('html').getAttribute('data-mantine-color-scheme')).toBe('dark');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('no such thing');
+    await page.getByText('Nothing of that name').waitFor();
+    await page.keyboard.press('Escape');
+  });
+
+  it('has no page that is wider than a phone', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(wide).toBeLessThanOrEqual(390);
+    await page.setViewportSize({ width: 1366, height: 860 });
+  });
+
+  it('signs out, and in again with the password', async () => {
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('sign out');
+    await page.keyboard.press('Enter');
+    await page.getByLabel('Name').fill('operator');
+    await page.getByLabel('Password').fill('not this password at all');
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByText('Name or password is not right.').waitFor(PATIENCE);
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByText('Keys flow.').waitFor(PATIENCE);
+  });
+
+  it('never made the browser complain, but of what was refused', () => {
+    expect(complaints.filter((each) => !/status of (401|403|404|429|503)/.test(each))).toEqual([]);
+  });
+});

@@ -1,0 +1,53 @@
+/**
+ * Pictures of every page, in both themes and three widths; `tools/console_pictures.py` starts the
+ * services and hands over a one-time link and a folder.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { it } from 'vitest';
+import { enter, launch } from './browser';
+
+const WIDTHS = { phone: [390, 844], laptop: [1366, 860], wall: [2560, 1440] } as const;
+
+async function main(link: string, folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  const browser = await launch();
+  const context = await browser.newContext({ reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  const picture = async (name: string) => {
+    for (const colorScheme of ['dark', 'light'] as const) {
+      for (const [width, [wide, high]] of Object.entries(WIDTHS)) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        await page.setViewportSize({ width: wide, height: high });
+        await page.waitForTimeout(400);
+        await page.screenshot({
+          path: `${folder}/${name}-${colorScheme}-${width}.png`,
+          fullPage: true,
+        });
+      }
+    }
+  };
+  await page.goto(link.replace(/#.*/, '#/sign-in'));
+  await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+  await picture('sign-in');
+  await enter(page, link);
+  await page.getByRole('heading', { name: 'What was measured' }).waitFor();
+  await page.waitForTimeout(Number(process.env.WATCH_MS ?? 8000));
+  await picture('network-green');
+  await page.getByRole('button', { name: 'Attack', exact: true }).click();
+  await page.getByText('No key leaves this link.').waitFor({ timeout: 60_000 });
+  await page.waitForTimeout(3000);
+  await picture('network-red');
+  await page.getByRole('button', { name: 'Reset' }).click();
+  await browser.close();
+}
+
+const { PICTURES_OF: link, PICTURES: folder } = process.env;
+
+it.runIf(link && folder)(
+  'pictures',
+  async () => {
+    await main(link ?? '', folder ?? '');
+  },
+  600_000,
+);

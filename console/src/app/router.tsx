@@ -1,0 +1,95 @@
+import type { QueryClient } from '@tanstack/react-query';
+import {
+  createHashHistory,
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
+import { me } from '../api/queries';
+import { SignIn } from '../features/sign-in/SignIn';
+import { Welcome } from '../features/sign-in/Welcome';
+import { explain, Trouble } from '../shared/Trouble';
+import { texts } from '../shared/texts';
+import { Shell } from './Shell';
+
+const root = createRootRouteWithContext<{ cache: QueryClient }>()({
+  component: Outlet,
+  errorComponent: Failed,
+  notFoundComponent: NotFound,
+});
+
+const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', component: SignIn });
+
+const welcome = createRoute({
+  getParentRoute: () => root,
+  path: '/welcome/{-$code}',
+  component: () => <Welcome code={welcome.useParams().code} />,
+});
+
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  beforeLoad: async ({ context }) => {
+    if ((await context.cache.fetchQuery({ ...me, staleTime: 5000 })) === null)
+      throw redirect({ to: '/sign-in', replace: true });
+  },
+  component: Shell,
+  errorComponent: Failed,
+});
+
+const index = createRoute({
+  getParentRoute: () => inside,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/network', replace: true });
+  },
+});
+
+const network = createRoute({
+  getParentRoute: () => inside,
+  path: '/network',
+  component: lazyRouteComponent(() => import('../features/network/NetworkPage'), 'NetworkPage'),
+});
+
+function Failed({ error, reset }: { error: unknown; reset: () => void }) {
+  return (
+    <Trouble
+      {...explain(error)}
+      action={{
+        label: texts.again,
+        run: () => {
+          reset();
+          window.location.reload();
+        },
+      }}
+    />
+  );
+}
+
+function NotFound() {
+  return (
+    <Trouble
+      title={texts.shell.notFound}
+      what=""
+      action={{ label: texts.shell.toNetwork, run: () => window.location.assign('#/network') }}
+    />
+  );
+}
+
+export function makeRouter(cache: QueryClient) {
+  return createRouter({
+    routeTree: root.addChildren([signIn, welcome, inside.addChildren([index, network])]),
+    history: createHashHistory(),
+    context: { cache },
+    defaultPreload: 'intent',
+  });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,20 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+const server = process.env.BELLWIRE_CONSOLE ?? 'http://127.0.0.1:8000';
+
+export default defineConfig({
+  base: './',
+  plugins: [react()],
+  build: {
+    outDir: '../src/bellwire/web/static',
+    emptyOutDir: true,
+    target: 'es2023',
+    license: { fileName: 'licenses.md' },
+    // The server's content policy permits no data: scripts, and small files cost nothing.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    manifest: 'assets.json',
+  },
+  server: { proxy: { '/api': { target: server, ws: true } } },
+});

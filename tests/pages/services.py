@@ -1,0 +1,54 @@
+"""All services of `bellwire up --lab` in a folder of their own, on free ports."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+PATIENCE_S = 120.0
+PORTS = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY")
+
+
+@contextlib.contextmanager
+def operators_link(home: Path) -> Iterator[str]:
+    """The one-time link of site a's first operator, as `up` prints it; stops them at the end."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if "BELLWIRE_" not in key},
+        **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in PORTS},
+        "BELLWIRE_STATE__DIR": str(home / "s"),
+        "BELLWIRE_DISTILL__PROBE_INTERVAL_S": "0.2",
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": "",
+        "PYTHONPATH": str(SRC),
+    }
+    command = [sys.executable, "-m", "bellwire", "up", "--lab"]
+    said = home / "said"
+    with (
+        said.open("wb") as out,
+        subprocess.Popen(
+            command, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        ) as up,
+    ):
+        try:
+            yield _first_link(up, said)
+        finally:
+            up.send_signal(signal.SIGINT)
+            up.wait(timeout=PATIENCE_S)
+
+
+def _first_link(up: "subprocess.Popen[bytes]", said: Path) -> str:
+    for _ in range(int(PATIENCE_S * 5)):
+        found = re.search(r"site a:.*?(http://\S+/#/welcome/\S+)", said.read_text(), re.S)
+        if found:
+            return found[1]
+        try:
+            up.wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise AssertionError(f"no link for the first operator:\n{said.read_text()}")
