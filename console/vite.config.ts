@@ -10,7 +10,7 @@ export default defineConfig({
     outDir: '../src/bellwire/web/static',
     emptyOutDir: true,
     target: 'es2023',
-    license: { fileName: 'licenses.md' },
+    license: { fileName: 'licenses.txt' },
     // The server's content policy permits no data: scripts, and small files cost nothing.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SRC = Path(__file__).resolve().parents[2] / "src"
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 PORTS = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY")
 
 
