@@ -123,10 +123,10 @@ describe.runIf(link)('an operator', () => {
     await page.keyboard.type('sign out');
     await page.keyboard.press('Enter');
     await page.getByLabel('Name').fill('operator');
-    await page.getByLabel('Password').fill('not this password at all');
+    await page.locator('input[name=password]').fill('not this password at all');
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByText('Name or password is not right.').waitFor(PATIENCE);
-    await page.getByLabel('Password').fill(PASSWORD);
+    await page.locator('input[name=password]').fill(PASSWORD);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByText('Keys flow.').waitFor(PATIENCE);
   });

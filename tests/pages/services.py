@@ -11,7 +11,10 @@ from pathlib import Path
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 PATIENCE_S = 300.0
-PORTS = ("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY")
+PORTS = (
+    *("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY"),
+    *("LEDGER", "WITNESS_A", "WITNESS_B", "ADMISSION"),
+)
 
 
 @contextlib.contextmanager
