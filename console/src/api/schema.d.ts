@@ -12,7 +12,7 @@ export interface paths {
             cookie?: never;
         };
         /** What a page may know at once */
-        get: operations["about"];
+        get: operations["api_about"];
         put?: never;
         post?: never;
         delete?: never;
@@ -29,7 +29,7 @@ export interface paths {
             cookie?: never;
         };
         /** Who is signed in */
-        get: operations["me"];
+        get: operations["api_me"];
         put?: never;
         post?: never;
         delete?: never;
@@ -48,7 +48,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** By password */
-        post: operations["sign_in"];
+        post: operations["api_sign_in"];
         delete?: never;
         options?: never;
         head?: never;
@@ -65,7 +65,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** By an account's token */
-        post: operations["sign_in_by_token"];
+        post: operations["api_sign_in_by_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -82,7 +82,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** By a one-time link, choosing a password */
-        post: operations["sign_in_by_link"];
+        post: operations["api_sign_in_by_link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -99,7 +99,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** End this session */
-        post: operations["sign_out"];
+        post: operations["api_sign_out"];
         delete?: never;
         options?: never;
         head?: never;
@@ -116,7 +116,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** End every browser session of this account */
-        post: operations["sign_out_everywhere"];
+        post: operations["api_sign_out_everywhere"];
         delete?: never;
         options?: never;
         head?: never;
@@ -133,7 +133,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Choose a password; every other browser session of this account ends */
-        post: operations["set_password"];
+        post: operations["api_set_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -148,7 +148,7 @@ export interface paths {
             cookie?: never;
         };
         /** Server-sent events; resumes after Last-Event-ID */
-        get: operations["live"];
+        get: operations["api_live"];
         put?: never;
         post?: never;
         delete?: never;
@@ -165,7 +165,7 @@ export interface paths {
             cookie?: never;
         };
         /** Link, stock, lab and guards now */
-        get: operations["network"];
+        get: operations["api_network"];
         put?: never;
         post?: never;
         delete?: never;
@@ -182,7 +182,7 @@ export interface paths {
             cookie?: never;
         };
         /** Blocks and probes that this console saw */
-        get: operations["blocks"];
+        get: operations["api_blocks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -199,7 +199,7 @@ export interface paths {
             cookie?: never;
         };
         /** Samples of the stock, of the last hour */
-        get: operations["stock"];
+        get: operations["api_stock"];
         put?: never;
         post?: never;
         delete?: never;
@@ -216,7 +216,7 @@ export interface paths {
             cookie?: never;
         };
         /** How the link was, as its node keeps it over restarts */
-        get: operations["history"];
+        get: operations["api_history"];
         put?: never;
         post?: never;
         delete?: never;
@@ -233,7 +233,7 @@ export interface paths {
             cookie?: never;
         };
         /** The timeline */
-        get: operations["events"];
+        get: operations["api_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -250,10 +250,10 @@ export interface paths {
             cookie?: never;
         };
         /** Sessions of members */
-        get: operations["sessions"];
+        get: operations["api_sessions"];
         put?: never;
         /** A session with another member: a new one, or the one that he opened */
-        post: operations["make_session"];
+        post: operations["api_make_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -270,7 +270,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** In the lab: let Eve in */
-        post: operations["attack"];
+        post: operations["api_attack"];
         delete?: never;
         options?: never;
         head?: never;
@@ -287,7 +287,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** In the lab: send Eve away */
-        post: operations["reset"];
+        post: operations["api_reset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -855,7 +855,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    about: {
+    api_about: {
         parameters: {
             query?: never;
             header?: never;
@@ -974,7 +974,7 @@ export interface operations {
             };
         };
     };
-    me: {
+    api_me: {
         parameters: {
             query?: never;
             header?: never;
@@ -1093,7 +1093,7 @@ export interface operations {
             };
         };
     };
-    sign_in: {
+    api_sign_in: {
         parameters: {
             query?: never;
             header?: never;
@@ -1216,7 +1216,7 @@ export interface operations {
             };
         };
     };
-    sign_in_by_token: {
+    api_sign_in_by_token: {
         parameters: {
             query?: never;
             header?: never;
@@ -1339,7 +1339,7 @@ export interface operations {
             };
         };
     };
-    sign_in_by_link: {
+    api_sign_in_by_link: {
         parameters: {
             query?: never;
             header?: never;
@@ -1462,7 +1462,7 @@ export interface operations {
             };
         };
     };
-    sign_out: {
+    api_sign_out: {
         parameters: {
             query?: never;
             header?: never;
@@ -1581,7 +1581,7 @@ export interface operations {
             };
         };
     };
-    sign_out_everywhere: {
+    api_sign_out_everywhere: {
         parameters: {
             query?: never;
             header?: never;
@@ -1700,7 +1700,7 @@ export interface operations {
             };
         };
     };
-    set_password: {
+    api_set_password: {
         parameters: {
             query?: never;
             header?: never;
@@ -1823,7 +1823,7 @@ export interface operations {
             };
         };
     };
-    live: {
+    api_live: {
         parameters: {
             query?: never;
             header?: never;
@@ -1942,7 +1942,7 @@ export interface operations {
             };
         };
     };
-    network: {
+    api_network: {
         parameters: {
             query?: never;
             header?: never;
@@ -2061,7 +2061,7 @@ export interface operations {
             };
         };
     };
-    blocks: {
+    api_blocks: {
         parameters: {
             query?: {
                 /** @description Those above this running number. */
@@ -2187,7 +2187,7 @@ export interface operations {
             };
         };
     };
-    stock: {
+    api_stock: {
         parameters: {
             query?: {
                 /** @description From this time on. */
@@ -2309,7 +2309,7 @@ export interface operations {
             };
         };
     };
-    history: {
+    api_history: {
         parameters: {
             query?: {
                 /** @description From this time on. */
@@ -2433,7 +2433,7 @@ export interface operations {
             };
         };
     };
-    events: {
+    api_events: {
         parameters: {
             query?: {
                 /** @description Those below it. */
@@ -2557,7 +2557,7 @@ export interface operations {
             };
         };
     };
-    sessions: {
+    api_sessions: {
         parameters: {
             query?: {
                 /** @description At most so many, the latest. */
@@ -2679,7 +2679,7 @@ export interface operations {
             };
         };
     };
-    make_session: {
+    api_make_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -2802,7 +2802,7 @@ export interface operations {
             };
         };
     };
-    attack: {
+    api_attack: {
         parameters: {
             query?: never;
             header?: never;
@@ -2925,7 +2925,7 @@ export interface operations {
             };
         };
     };
-    reset: {
+    api_reset: {
         parameters: {
             query?: never;
             header?: never;
