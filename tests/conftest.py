@@ -33,7 +33,9 @@ settings.load_profile("suite")
 
 TESTS = Path(__file__).parent
 LONG = (
-    "test_docs_examples.py",
+    "docs/test_lab_examples.py",
+    "docs/test_other_examples.py",
+    "docs/test_reference_examples.py",
     "demo/test_page.py",
     "demo/test_violence.py",
     "guard/test_story.py",
