@@ -4,9 +4,11 @@ A reader brings a way to get what lies under the log's prefix (over HTTP, from a
 that comes is bounded and checked before it is used.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from bellwire.base.errors import UnreachableError
 from bellwire.ledger.checkpoint import Checkpoint
 from bellwire.ledger.errors import InclusionMismatch, TileMalformed
 from bellwire.ledger.growing import Edge, grow
@@ -52,8 +54,12 @@ class Altered:
 class LogReader:
     """Reads one log.
 
+    A partial tile that is gone is read from the full one that took its place: a log may delete it
+    then (tlog-tiles, "Partial Tiles").
+
     Args:
-        fetch: Its way to it; what it raises passes through.
+        fetch: Its way to it; what it raises passes through. It raises UnreachableError for what is
+            not there.
     """
 
     def __init__(self, fetch: Fetch) -> None:
@@ -89,7 +95,7 @@ class LogReader:
             TileMalformed: it is not what it must be.
         """
         nodes = (size >> TILE_HEIGHT * tile.level) - TILE_WIDTH * tile.number
-        hashes = TileHashes(self._fetch(tile._replace(width=min(TILE_WIDTH, nodes)).path))
+        hashes = TileHashes(self._whole(tile._replace(width=min(TILE_WIDTH, nodes))))
         return hashes.at_least(tile.width)
 
     def follow(
@@ -200,7 +206,17 @@ class LogReader:
         return found
 
     def _bundle(self, bundle: Bundle) -> list[bytes]:
-        return split_bundle(self._fetch(bundle.path), bundle.width)
+        return split_bundle(self._whole(bundle), bundle.width)
+
+    def _whole(self, place: Tile | Bundle) -> bytes:
+        try:
+            return self._fetch(place.path)
+        except UnreachableError:
+            if place.width == TILE_WIDTH:
+                raise
+            with contextlib.suppress(UnreachableError):
+                return self._fetch(place._replace(width=TILE_WIDTH).path)
+            raise
 
 
 def _hash_in(tile: bytes, at: int) -> bytes:
