@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -50,7 +50,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Running]:
+async def running(folder: Path, tokens: Mapping[str, str] = TOKENS) -> AsyncIterator[Running]:
     async with contextlib.AsyncExitStack() as stack:
         store = LogStore(folder / "log")
         stack.callback(store.close)
@@ -58,7 +58,7 @@ async def running(folder: Path) -> AsyncIterator[Running]:
         signer = LogSigner(folder / "signer", identity, store.head, Prover(store.tile).root)
         service = LogService(store, signer, lambda: 1_800_000_000.0, every_s=0.01)
         stack.push_async_callback(service.close)
-        writers = Writers({name: Secret(each.encode()) for name, each in TOKENS.items()})
+        writers = Writers({name: Secret(each.encode()) for name, each in tokens.items()})
         server = ApiServer(LogApi(service, writers).answer, LOG_LIMITS)
         stack.push_async_callback(server.stop, 5.0)
         host, port = await server.start("127.0.0.1", 0, None)
