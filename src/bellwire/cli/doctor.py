@@ -99,6 +99,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
         lambda: disk(settings.state.dir),
         lambda: ports(settings),
         lambda: relay(settings),
+        lambda: ledger(settings),
         kernel_cache,
         firewall,
         lambda: locked_versions(Path(__file__).resolve().parents[3]),
@@ -273,6 +274,23 @@ def relay(settings: "Settings") -> Iterator[Finding]:
             yield Finding("relay: NATS", Level.NOTE, str(error), mend)
         else:
             yield Finding("relay: NATS", Level.OK, "the server answers")
+
+
+def ledger(settings: "Settings") -> Iterator[Finding]:
+    """Whether a log that is kept here could use the server of its store; nothing is made there."""
+    if not settings.ledger.store:
+        return
+    from bellwire.base.errors import BellwireError
+    from bellwire.database.place import ServerPlace
+    from bellwire.ledger.store.postgres import try_out
+    from bellwire.node.log import SCHEMA
+
+    try:
+        try_out(ServerPlace(settings.ledger.store, SCHEMA))
+    except BellwireError as error:
+        yield Finding("log: store", Level.PROBLEM, str(error), error.hint)
+    else:
+        yield Finding("log: store", Level.OK, "the PostgreSQL server keeps what it confirms")
 
 
 def kernel_cache() -> Iterator[Finding]:

@@ -52,13 +52,13 @@ def run(
     ] = 1.0,
     signer: SignerOption = None,
     store: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="URL",
             help="Keep the log on this PostgreSQL server, in the schema bellwire_log. "
-            "Default: a file of SQLite in the state folder.",
+            "Default: ledger.store.",
         ),
-    ] = "",
+    ] = None,
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -114,13 +114,13 @@ def run(
 
     if (certificate is None) != (key is None):
         raise UsageError("expected --certificate together with --key")
-    settings, folder = _place(signer, state, config)
+    settings, folder = _place(signer, state, config, store)
     logs.setup(settings.log.level, settings.log.format)
     options = LogOptions(
         listen=parse_address(listen),
         origin=origin,
         signer=folder,
-        store=store_place(settings.state.dir, store),
+        store=store_place(settings.state.dir, settings.ledger.store),
         protection=protection_of(settings, key_protection, folder),
         writers=_writers(writer or []),
         every_s=every,
@@ -173,11 +173,13 @@ def protect(
     wrap(settings, folder, LOG_KEY, key_protection, to, json=json)
 
 
-def _place(signer: Path | None, state: Path | None, config: Path | None) -> "tuple[Settings, Path]":
+def _place(
+    signer: Path | None, state: Path | None, config: Path | None, store: str | None = None
+) -> "tuple[Settings, Path]":
     """The settings, and the folder of the log's keys."""
     from bellwire.node.settings import load
 
-    settings = load(config, {"state": {"dir": state}})
+    settings = load(config, {"state": {"dir": state}, "ledger": {"store": store}})
     return settings, signer or settings.state.dir / "ledger-signer"
 
 

@@ -99,7 +99,7 @@ def store_place(state: Path, url: str) -> Place:
 
     Args:
         state: The state folder.
-        url: Of a PostgreSQL server; empty: a folder in that one.
+        url: `ledger.store` of the settings.
 
     Raises:
         UsageError: the URL is none, or there is a store in the folder as well.
@@ -109,7 +109,7 @@ def store_place(state: Path, url: str) -> Place:
         return folder
     if (folder / LAYOUT.file).exists():
         raise UsageError(
-            f"expected no store in {folder} with --store, got {LAYOUT.file}",
+            f"expected no store in {folder} with ledger.store, got {LAYOUT.file}",
             hint="A store stays where it was made: name no server, or choose a new state folder.",
         )
     return ServerPlace(url, SCHEMA)

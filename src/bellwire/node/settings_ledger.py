@@ -1,10 +1,12 @@
-"""The section `ledger` of the settings: the log that services of a site write to."""
+"""The section `ledger` of the settings: the log that services write to, and one kept here."""
 
 import re
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from bellwire.node.settings_store import store_server
 
 LogFile = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
 
@@ -33,7 +35,7 @@ def _name(text: str) -> str:
 
 
 class LedgerSettings(BaseModel):
-    """The log that nodes, guards and admission write to."""
+    """The log that nodes, guards and admission write to, and where one that is kept here lies."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -55,9 +57,13 @@ class LedgerSettings(BaseModel):
     link: Annotated[str, AfterValidator(_name)] = Field(
         default="link", description="Name of this site's link in entries."
     )
-
     guard: Annotated[str, AfterValidator(_name)] = Field(
         default="guard", description="Name of this machine's guard in entries."
+    )
+    store: Annotated[str, AfterValidator(store_server)] = Field(
+        default="",
+        description="PostgreSQL server, postgresql://USER@HOST/DATABASE, without a password, on "
+        "which `bellwire ledger` keeps its log; empty: a file of SQLite in the state folder.",
     )
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from bellwire.ledger.store.layout import LAYOUT
 _PURPOSE = Purpose(
     what=LAYOUT.what,
     owner="log",
-    setting="--store",
+    setting="ledger.store",
     guide="docs/how-to/keep-a-log.md",
     at_stake="Entries that were confirmed could be lost in a power cut.",
     failures=Failures(
@@ -48,6 +48,15 @@ class _Reader(PostgresSchema):
 
     def _check_schema(self) -> None:
         pass
+
+
+def try_out(place: ServerPlace) -> None:
+    """Connect to a server, and see that what it confirms is durable; nothing is made there.
+
+    Raises:
+        LogStoreUnusable: it cannot be reached, or is not.
+    """
+    _Reader(place).close()
 
 
 class LogSchema:

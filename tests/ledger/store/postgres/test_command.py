@@ -1,4 +1,4 @@
-"""`bellwire ledger --store`: the log's entries on a server, its keys beside the program."""
+"""`bellwire ledger --store`, `ledger.store`: a log on a server, its keys beside the program."""
 
 from pathlib import Path
 
@@ -6,18 +6,23 @@ import pytest
 from tests.cli.log.test_ledger import bring, ledger, run, wait_for
 from tests.keys.postgres.server import Server
 
-from bellwire.cli import main, output
+from bellwire.cli import doctor, main, output
+from bellwire.cli.doctor import Level
+from bellwire.node.settings import load
 
 
 def test_a_log_on_a_server_is_kept_there_and_goes_on(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    store = ("--store", server.url)
-    with ledger(tmp_path, "--origin", "log.example/one", *store) as said:
+    with ledger(tmp_path, "--origin", "log.example/one", "--store", server.url) as said:
         bring(said["url"], 1, 200)
         bring(said["url"], 201, 100)
         wait_for(said["url"], 300)
-    with ledger(tmp_path, *store) as said:
+    monkeypatch.setenv("BELLWIRE_LEDGER__STORE", server.url)
+    with ledger(tmp_path) as said:
         assert said["entries"] == 300
         bring(said["url"], 301, 1)
         wait_for(said["url"], 301)
@@ -26,6 +31,10 @@ def test_a_log_on_a_server_is_kept_there_and_goes_on(
         assert (code, watched["size"]) == (0, 301)
     assert not (tmp_path / "state" / "ledger").exists()
     assert server.sql("SELECT size FROM bellwire_log.head", database="keys") == "301"
+    assert [each.level for each in doctor.ledger(load(None, {}))] == [Level.OK]
+    nowhere = {"ledger": {"store": "postgresql://127.0.0.1:1/keys"}}
+    (found,) = doctor.ledger(load(None, nowhere))
+    assert (found.level, "ledger.store" in str(found.mend)) == (Level.PROBLEM, True)
 
 
 def test_a_log_stays_where_it_was_made_and_a_password_is_refused(
