@@ -110,6 +110,8 @@ def test_any_damage_is_noticed(kind: str, noise: bytes, place: int) -> None:
         ({"p-256": b"\x04" + bytes(64)}, "a key p-256"),
         ({"p-256": b"\x02" + PUBLIC["p-256"][1:]}, "a key p-256"),
         ({"ed25519": PUBLIC["ed25519"], "ml-kem-768": b"\xff" * 1184}, "a key ml-kem-768"),
+        ({"ed25519": PUBLIC["ed25519"], "x25519": bytes(32)}, "a key x25519"),
+        ({"x25519": PUBLIC["x25519"]}, "at least one key that signs"),
     ],
 )
 def test_keys_that_are_none_are_refused(keys: dict[str, bytes], word: str) -> None:
@@ -143,7 +145,9 @@ def test_a_challenge_that_is_none_is_refused_by_the_newcomer() -> None:
     for nonce, ciphertexts in (
         (b"", one.ciphertexts),
         (one.nonce, {}),
-        (one.nonce, {"ml-kem-768": b"short"}),
+        (one.nonce, {**one.ciphertexts, "ml-kem-768": b"short"}),
+        (one.nonce, {**one.ciphertexts, "x25519": b"short"}),
+        (one.nonce, {**one.ciphertexts, "x25519": bytes(32)}),
     ):
         with pytest.raises(PossessionUnusable):
             prove(SERVER, HANDLE, ALL, nonce, ciphertexts)

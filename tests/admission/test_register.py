@@ -289,10 +289,33 @@ def test_a_file_of_before_there_were_logs_is_brought_on(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "r" / "registrations.sqlite")) as file:
         for statement in ("outbox", "outbox_state", "outbox_salts"):
             file.execute(f"DROP TABLE {statement}")
+        file.execute("ALTER TABLE registrations DROP COLUMN number")
         file.execute("PRAGMA user_version = 1")
         file.commit()
     register = Register(tmp_path / "r", recorded=True)
     assert [each.handle for each in register.all()] == ["alice"]
+    with pytest.raises(RegistrationUnknown):
+        register.number("alice")  # that log was never told
     register.decide("alice", Standing.REVOKED, 2000)
     assert Outbox(register.transaction, "admission").state().waiting == 1
+    register.close()
+
+
+def test_where_a_log_has_a_registration_is_kept_as_it_goes_from_the_outbox(tmp_path: Path) -> None:
+    register = Register(tmp_path / "r", recorded=True)
+    enter(register, gate=Gate.OPEN)
+    enter(register, "bobby", OTHERS)  # waits for the operator
+    assert register.number("alice") is None
+    for name in ("bobby", "carla"):
+        with pytest.raises(RegistrationUnknown):
+            register.number(name)
+    register.decide("alice", Standing.REVOKED, 2000)
+    outbox = Outbox(register.transaction, "admission", recording.noted)
+    outbox.taken(outbox.first(), [41, 42])
+    assert (register.number("alice"), outbox.state().waiting) == (41, 0)
+    register.decide("bobby", Standing.ADMITTED, 3000)
+    assert register.number("bobby") is None
+    with pytest.raises(ValueError, match="shorter"):
+        outbox.taken(outbox.first(), [])
+    assert outbox.state().waiting == 1
     register.close()

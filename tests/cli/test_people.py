@@ -16,6 +16,7 @@ from bellwire.cli.register import _with_identity
 from bellwire.ledger.entries.codec import encode
 from bellwire.ledger.entries.fields import KeyAlgorithm, PublicKey
 from bellwire.ledger.entries.model import Entry, Registration
+from bellwire.node.settings import load
 
 TRUST = ("--key", str(MLDSA44.verifier))
 
@@ -61,7 +62,8 @@ def test_keys_are_found_with_proof_and_pinned_in_a_chat(
         make(state, who, Home(who, "", "ws://127.0.0.1:1", keks))
     with person_of(state, "bob") as person:
         public, fingerprint = person.identity.public.public_bytes, person.fingerprint.hex()
-    registered = _with_identity(tmp_path / "keys", state, None, "bob")
+    settings = load(None, {"state": {"dir": state}})
+    registered = _with_identity(tmp_path / "keys", settings, "bob")
     assert public == b"".join(public_bytes(registered[each]) for each in ("ed25519", "ml-dsa-65"))
     assert sorted(each.name for each in (tmp_path / "keys").iterdir()) == [
         "ml-dsa-44.key",

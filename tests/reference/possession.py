@@ -41,9 +41,14 @@ def stretched(seed: str, length: int) -> bytes:
 
 
 def case(kinds: tuple[str, ...]) -> dict[str, object]:
-    lengths = {"ed25519": 32, "p-256": 65, "ml-dsa-44": 1312, "ml-dsa-65": 1952, "ml-kem-768": 1184}
+    lengths = {"ed25519": 32, "p-256": 65, "ml-dsa-44": 1312, "ml-dsa-65": 1952}
+    lengths |= {"ml-kem-768": 1184, "x25519": 32}
     keys = {kind: stretched(kind, lengths[kind]) for kind in kinds}
-    ciphertexts = {"ml-kem-768": stretched("ciphertext", 1088)} if "ml-kem-768" in kinds else {}
+    ciphertexts = {
+        kind: stretched("ciphertext", length)
+        for kind, length in (("ml-kem-768", 1088), ("x25519", 32))
+        if kind in kinds
+    }
     nonce, secret = stretched("nonce", 32), stretched("secret", 32)
     text = transcript("admission.example", "alice", nonce, keys, ciphertexts)
     return {
@@ -63,6 +68,7 @@ if __name__ == "__main__":
         case(("ed25519",)),
         case(("p-256", "ml-kem-768")),
         case(("ml-kem-768", "p-256", "ml-dsa-65", "ed25519", "ml-dsa-44")),
+        case(("x25519", "ed25519", "ml-kem-768")),
     ]
     json.dump(CASES, sys.stdout, indent=1)
     sys.stdout.write("\n")

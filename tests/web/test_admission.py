@@ -20,19 +20,29 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.admission.models import Say, judged, model
+from tests.ledger.logs import WITNESSES
+from tests.ledger.outbox.test_delivery import carrier_to
 from tests.web.doors import Loop
+from tests.web.test_log import Running, running
 
+from bellwire.admission import recording
 from bellwire.admission.client import AdmissionClient
 from bellwire.admission.desk import sae_of
 from bellwire.admission.errors import AdmissionAbsent, AdmissionRefused, AdmissionUnusable
 from bellwire.admission.keys import own_keys
 from bellwire.admission.model import ModelAssessor
 from bellwire.admission.possession import PUBLIC_BYTES, generate, prove, public_bytes
+from bellwire.admission.receipts import Receipts
 from bellwire.admission.register import Gate, Register, Standing
 from bellwire.admission.service import Admission
 from bellwire.admission.service import revoke as take_back
 from bellwire.chat.messenger.home import Home, make
 from bellwire.cli.main import run
+from bellwire.iot import enrolment
+from bellwire.iot.identity import AllowList, load_or_create
+from bellwire.ledger.fetching import fetching
+from bellwire.ledger.outbox.delivery import Delivery
+from bellwire.ledger.outbox.outbox import Outbox
 from bellwire.pki.authority import Authority
 from bellwire.pki.index import State
 from bellwire.pki.registry import Registry
@@ -99,10 +109,11 @@ def desk(
     proxies: int = 0,
     limits: DoorLimits = LIMITS,
     say: Say | None = None,
+    log: str | None = None,
 ) -> Iterator[Desk]:
     authority = Authority(folder / "ca", "a")
     authority.create()
-    register = Register(folder / "admission")
+    register = Register(folder / "admission", recorded=log is not None)
     with contextlib.ExitStack() as stack:
         stack.callback(register.close)
         assessor = None
@@ -111,7 +122,8 @@ def desk(
             assessor = ModelAssessor(url, "judge", None, ssl.create_default_context())
         loop = stack.enter_context(Loop(asyncio.new_event_loop))
         admission = Admission(NAME, register, authority, gate=gate, assessor=assessor)
-        api = AdmissionApi(admission, proxies=proxies, limits=limits)
+        told = None if log is None else Receipts(register, stack.enter_context(fetching(log)))
+        api = AdmissionApi(admission, told, proxies=proxies, limits=limits)
         server = ApiServer(api.answer, limits)
         host, port = loop.wait(server.start("127.0.0.1", 0, None))
         try:
@@ -328,6 +340,109 @@ def test_a_client_proves_itself_to_the_server_that_it_means(tmp_path: Path) -> N
 def test_a_server_that_cannot_be_asked_safely_is_not_asked(url: str) -> None:
     with pytest.raises(AdmissionUnusable):
         AdmissionClient.to(url)
+
+
+@contextlib.contextmanager
+def a_log(folder: Path) -> Iterator[tuple[Loop, Running]]:
+    folder.mkdir(0o700)
+    with Loop(asyncio.new_event_loop) as loop:
+        there = running(folder)
+        log = loop.wait(there.__aenter__())
+        try:
+            yield loop, log
+        finally:
+            loop.wait(there.__aexit__(None, None, None))
+
+
+async def bring(register: Register, log: Running) -> None:
+    """What waits, until the log shows it."""
+    async with carrier_to(log) as carrier:
+        outbox = Outbox(register.transaction, "site-a", recording.noted)
+        await Delivery(outbox, carrier).step()
+    await log.signed(log.service.store.head.size)
+
+
+def test_a_receipt_is_to_be_had_as_soon_as_the_log_shows_the_registration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(code: int, *words: object) -> Any:
+        capsys.readouterr()
+        assert run([*map(str, words), "--json"]) == code
+        # The server of this process says on standard output, too, what it does.
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    with a_log(tmp_path / "log") as (loop, log), desk(tmp_path, log=str(log.client.base_url)) as at:
+        key = log.service.signer.identity.keys[1]
+        policy, others = tmp_path / "policy", tmp_path / "others"
+        policy.write_text(f"log {key}\nquorum none\n")
+        register = ("register", "bobby", "--at", at.url, "--server", NAME, "--state", tmp_path)
+        kept = (*register, "--log-within", 0, "--log-policy")
+        assert at.post("/register/", at.whole()).json()["receipt"] == "/register/receipts/alice"
+        assert said(0, *kept, policy)["receipt"] is None
+        first = at.http.get("/register/receipts/bobby")
+        assert (first.status_code, first.headers["retry-after"]) == (202, "1")
+        loop.wait(bring(at.admission.register, log))
+        file = said(0, *kept, policy)["receipt"]
+        checked = said(0, "log", "verify", file, "--policy", policy)
+        assert (checked["entry"]["index"], checked["size"]) == (1, 2)
+        assert run([*map(str, register)]) == 0
+        assert "name a --log-policy" in capsys.readouterr().out
+        others.write_text(f"log {key}\nwitness w {WITNESSES[0][1].verifier}\nquorum w\n")
+        assert said(3, *kept, others)["error"]["code"] == 3
+        given = at.http.get("/register/receipts/alice")
+        assert given.headers["content-type"].startswith("text/plain")
+        assert given.content.startswith(b"c2sp.org/tlog-proof@v1\n")
+        refused(at.http.get("/register/receipts/carol"), 404)
+        refused(at.http.get("/register/receipts/%2e%2e"), 422)
+        refused(at.post("/register/receipts/alice"), 405)
+    (tmp_path / "elsewhere").mkdir(0o700)
+    with desk(tmp_path / "elsewhere") as without:
+        assert without.post("/register/", without.whole()).json()["receipt"] is None
+        refused(without.http.get("/register/receipts/alice"), 404)
+
+
+def test_devices_and_clouds_take_each_other_as_the_log_shows_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(code: int, *words: object) -> Any:
+        capsys.readouterr()
+        assert run([*map(str, words), "--json"]) == code
+        # The server of this process says on standard output, too, what it does.
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    ours, theirs = tmp_path / "a", tmp_path / "b"
+    with a_log(tmp_path / "log") as (loop, log), desk(tmp_path, log=str(log.client.base_url)) as at:
+        key = str(log.service.signer.identity.keys[1])
+        there = ("--at", at.url, "--server", NAME)
+        said(0, "register", "thermo-1", "--device", *there, "--state", ours)
+        said(0, "register", "cloud-b", "--cloud", *there, "--state", theirs)
+        said(0, "register", "alice", *there, "--state", ours)
+        said(2, "register", "alice", "--cloud", "--device", *there, "--state", ours)
+        said(2, "register", "alice", "--key-protection", "plain", *there, "--state", ours)
+        loop.wait(bring(at.admission.register, log))
+        find = ("--log", log.client.base_url, "--key", key)
+        allowed, pin = theirs / "cloud" / "allowed", tmp_path / "cloud.pub"
+        allowed.mkdir(0o700)
+        seen = said(0, "people", "find", "thermo-1", *find, "--allow", allowed, "--state", theirs)
+        assert seen["pinned"] == [str(allowed / "thermo-1.pub")]
+        assert said(0, "people", "find", "cloud-b", *find, "--cloud-key", pin, "--state", ours)
+        found = said(3, "people", "find", "alice", *find, "--cloud-key", pin, "--state", ours)
+        assert "expected the key of a device or a cloud" in found["error"]["message"]
+    done = said(0, "device", "enroll", "--cloud-key", pin, "--state", ours)
+    assert seen["channel"] == done["device"]
+    (admitted,) = AllowList(allowed).load().values()
+    assert (admitted.name, admitted.fingerprint.hex()) == ("thermo-1", done["device"])
+    identity, cloud = enrolment.load(ours / "device")
+    assert identity.public_bytes == admitted.public
+    assert cloud.public == load_or_create(theirs / "cloud").public_bytes
+
+
+def test_a_log_that_is_away_gives_no_receipt_now(tmp_path: Path) -> None:
+    with desk(tmp_path, log="http://127.0.0.1:9") as at:
+        assert at.post("/register/", at.whole()).status_code == 201
+        outbox = Outbox(at.admission.register.transaction, "site-a", recording.noted)
+        outbox.taken(outbox.first(), [7])
+        refused(at.http.get("/register/receipts/alice"), 503)
 
 
 @pytest.fixture

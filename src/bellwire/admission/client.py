@@ -65,6 +65,8 @@ class Registered(msgspec.Struct, frozen=True):
     reasons: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=16)]
     since: int
     certificate: Given | None = None
+    receipt: Annotated[str, Meta(pattern=r"\A/register/receipts/[a-z0-9_-]{3,32}\Z")] | None = None
+    """Where the receipt is to be had, if a log is told."""
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -164,6 +166,22 @@ class AdmissionClient:
         }
         return await self._ask("/register/", words, Registered)
 
+    async def receipt(self, registered: Registered) -> bytes | None:
+        """What the server gives as the receipt of a registration, unverified; None: not yet.
+
+        Raises:
+            AdmissionAbsent: the server does not answer, or the log does not show it.
+            AdmissionRefused: there is none, and why.
+        """
+        if registered.receipt is None:
+            raise AdmissionRefused("expected a server that tells a log, got one that tells none")
+        code, data = await self._exchange("GET", registered.receipt)
+        if code == httpx.codes.OK:
+            return data
+        if code == httpx.codes.ACCEPTED:
+            return None
+        raise self._refused(code, data)
+
     async def _echo(self, challenge: Challenged) -> Measured:
         times, word = [], challenge.word
         for _ in range(ECHOES):
@@ -175,11 +193,21 @@ class AdmissionClient:
         return Measured(min(times), statistics.median(steps))
 
     async def _ask(self, path: str, words: object, kind: type[_T]) -> _T:
-        body = msgspec.json.encode(words)
+        code, data = await self._exchange("POST", path, msgspec.json.encode(words))
+        if code >= 300:
+            raise self._refused(code, data)
         try:
-            async with self._http.stream(
-                "POST", path, content=body, headers={"content-type": "application/json"}
-            ) as answer:
+            return msgspec.json.decode(data, type=kind)
+        except UNDECODABLE as error:
+            raise AdmissionAbsent(
+                f"expected an answer of admission, got another ({code})"
+            ) from error
+
+    async def _exchange(self, verb: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Code and body of an answer."""
+        kind = {"content-type": "application/json"} if body else {}
+        try:
+            async with self._http.stream(verb, path, content=body, headers=kind) as answer:
                 data = b""
                 async for piece in answer.aiter_bytes():
                     data += piece
@@ -191,18 +219,18 @@ class AdmissionClient:
             raise AdmissionAbsent(
                 f"admission does not answer at {self._http.base_url}: {type(error).__name__}"
             ) from error
+        return answer.status_code, data
+
+    @staticmethod
+    def _refused(code: int, data: bytes) -> AdmissionAbsent | AdmissionRefused:
         try:
-            if answer.status_code < 300:
-                return msgspec.json.decode(data, type=kind)
             said = msgspec.json.decode(data, type=_Error).message
-        except UNDECODABLE as error:
-            raise AdmissionAbsent(
-                f"expected an answer of admission, got another ({answer.status_code})"
-            ) from error
+        except UNDECODABLE:
+            return AdmissionAbsent(f"expected an answer of admission, got another ({code})")
         plain = "".join(each if each.isprintable() else "?" for each in said)
-        if answer.status_code in {429, 500, 502, 503, 504}:
-            raise AdmissionAbsent(f"admission cannot answer now: {plain}")
-        raise AdmissionRefused(plain)
+        if code in {429, 500, 502, 503, 504}:
+            return AdmissionAbsent(f"admission cannot answer now: {plain}")
+        return AdmissionRefused(plain)
 
 
 def _host(url: str) -> str:

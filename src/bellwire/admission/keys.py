@@ -18,7 +18,9 @@ from bellwire.admission.errors import PossessionUnusable
 from bellwire.admission.possession import PUBLIC_BYTES, PrivateKey, generate, public_bytes
 from bellwire.base.private import own_folder, read_own_file, write_whole
 
-KINDS: Final = tuple(PUBLIC_BYTES)
+KINDS: Final = tuple(kind for kind in PUBLIC_BYTES if kind != "x25519")
+"""What a newcomer makes; X25519 is registered as a half of a device's or a cloud's key."""
+
 _MAX_FILE: Final = 4096
 
 

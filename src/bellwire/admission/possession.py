@@ -1,16 +1,16 @@
 """Proof that a newcomer holds the private half of every key that it registers.
 
-The server challenges: a nonce, and for each key of a KEM a secret encapsulated to it. The newcomer
-signs a transcript with each signing key, and answers each encapsulated secret with an HMAC over the
-same transcript. The transcript names everything (who asks, for what name, all keys, the challenge),
-so that no proof serves for another name, another server, another set of keys or a second time. A
-KEM's key cannot sign its own request; RFC 9883 lets another key vouch for it, a live challenge
-shows that it is there.
+The server challenges: a nonce, and for each key of a KEM a secret encapsulated to it; for one of
+X25519, an ephemeral key to agree on a secret with. The newcomer signs a transcript with each
+signing key, and answers each secret with an HMAC over the same transcript. The transcript names
+everything (who asks, for what name, all keys, the challenge), so that no proof serves for another
+name, another server, another set of keys or a second time. A key that does not sign cannot vouch
+for itself in a request; RFC 9883 lets another key do it, a live challenge shows that it is there.
 
 Steps: `Challenge.issue` at the server, `prove` at the newcomer, `Challenge.verify` at the server.
 
-Source: RFC 9883, 1 (why a KEM key needs another way); FIPS 203; FIPS 204, 5.2; RFC 8032; FIPS
-186-5; RFC 2104.
+Source: RFC 9883, 1 (why a KEM key needs another way); FIPS 203; RFC 7748, 6.1; FIPS
+204, 5.2; RFC 8032; FIPS 186-5; RFC 2104.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import (
     MLDSA65PublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from bellwire.admission.errors import PossessionUnproven, PossessionUnusable
 from bellwire.crypto.labels import ADMISSION_POSSESSION
@@ -46,6 +47,7 @@ PrivateKey = (
     | MLDSA44PrivateKey
     | MLDSA65PrivateKey
     | MLKEM768PrivateKey
+    | X25519PrivateKey
 )
 
 PUBLIC_BYTES: Final = {
@@ -54,10 +56,12 @@ PUBLIC_BYTES: Final = {
     "ml-dsa-65": 1952,
     "ml-kem-768": 1184,
     "p-256": 65,
+    "x25519": 32,
 }
 """The kinds of keys, and how long their public halves are; of P-256 the uncompressed point."""
 
-_KEM: Final = "ml-kem-768"
+_SHARED: Final = frozenset({"ml-kem-768", "x25519"})
+"""Kinds that do not sign: both sides come to a secret, from what the challenge has for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Challenge:
         handle: The name to be registered.
         keys: Public keys by kind.
         nonce: 32 bytes.
-        ciphertexts: Of the keys that are a KEM's, by kind.
+        ciphertexts: For the keys that do not sign, by kind.
     """
 
     server: str
@@ -94,13 +98,13 @@ class Challenge:
         Raises:
             PossessionUnusable: a key is of no known kind or malformed, or none signs.
         """
-        if not set(keys) - {_KEM}:
+        if not set(keys) - _SHARED:
             raise PossessionUnusable("expected at least one key that signs, got none")
         for kind, public in keys.items():
             _check(kind, public)
         ciphertexts, secrets = {}, {}
-        if _KEM in keys:
-            secrets[_KEM], ciphertexts[_KEM] = _kem(keys[_KEM]).encapsulate()
+        for kind in _SHARED.intersection(keys):
+            secrets[kind], ciphertexts[kind] = _encapsulate(kind, keys[kind])
         nonce = os.urandom(NONCE_BYTES)
         return cls(server, handle, dict(keys), nonce, ciphertexts, secrets)
 
@@ -122,7 +126,7 @@ class Challenge:
         text = self.transcript
         for kind, public in self.keys.items():
             try:
-                if kind == _KEM:
+                if kind in _SHARED:
                     _check_tag(self._secrets[kind], text, proofs[kind])
                 else:
                     _check_signature(kind, public, proofs[kind], text)
@@ -169,7 +173,7 @@ def prove(
         PossessionUnusable: the challenge is none for these keys.
     """
     keys = {kind: public_bytes(key) for kind, key in private.items()}
-    if len(nonce) != NONCE_BYTES or set(ciphertexts) != set(keys) & {_KEM}:
+    if len(nonce) != NONCE_BYTES or set(ciphertexts) != set(keys) & _SHARED:
         raise PossessionUnusable("expected a challenge for these keys, got another")
     text = transcript(server, handle, keys, nonce, ciphertexts)
     return {kind: _answer(key, text, ciphertexts.get(kind)) for kind, key in private.items()}
@@ -192,6 +196,8 @@ def generate(kind: str) -> PrivateKey:
             return MLDSA65PrivateKey.generate()
         case "ml-kem-768":
             return MLKEM768PrivateKey.generate()
+        case "x25519":
+            return X25519PrivateKey.generate()
     raise _unknown(kind)
 
 
@@ -222,17 +228,20 @@ def _check(kind: str, public: bytes) -> None:
         raise PossessionUnusable(
             f"expected {PUBLIC_BYTES[kind]} bytes of a key {kind}, got {len(public)}"
         )
-    if kind == _KEM:
-        _kem(public)
-    else:
+    if kind not in _SHARED:  # those are read when a secret is made for them
         _verifier(kind, public)
 
 
-def _kem(public: bytes) -> MLKEM768PublicKey:
+def _encapsulate(kind: str, public: bytes) -> tuple[bytes, bytes]:
+    """A secret, and what brings it to whoever holds the private key."""
     try:
-        return MLKEM768PublicKey.from_public_bytes(public)
-    except ValueError as error:
-        raise PossessionUnusable(f"expected a key {_KEM}, got other bytes") from error
+        if kind == "ml-kem-768":
+            return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
+        ephemeral = X25519PrivateKey.generate()
+        secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError as error:  # that of X25519 is of low order
+        raise PossessionUnusable(f"expected a key {kind}, got other bytes") from error
+    return secret, ephemeral.public_key().public_bytes_raw()
 
 
 def _verifier(kind: str, public: bytes) -> Verifier:
@@ -269,18 +278,24 @@ def _check_signature(kind: str, public: bytes, proof: bytes, text: bytes) -> Non
 
 def _answer(key: PrivateKey, text: bytes, ciphertext: bytes | None) -> bytes:
     match key:
-        case MLKEM768PrivateKey():
+        case MLKEM768PrivateKey() | X25519PrivateKey():
             assert ciphertext is not None  # the challenge was found to have it
             try:
-                return _tag(key.decapsulate(ciphertext), text)
+                return _tag(_secret(key, ciphertext), text)
             except ValueError as error:
-                raise PossessionUnusable(f"expected a ciphertext of {_KEM}") from error
+                raise PossessionUnusable("expected a ciphertext for our key") from error
         case Ed25519PrivateKey():
             return key.sign(text)
         case ec.EllipticCurvePrivateKey():
             return key.sign(text, ec.ECDSA(hashes.SHA256()))
         case _:
             return key.sign(text, ADMISSION_POSSESSION)
+
+
+def _secret(key: MLKEM768PrivateKey | X25519PrivateKey, ciphertext: bytes) -> bytes:
+    if isinstance(key, MLKEM768PrivateKey):
+        return key.decapsulate(ciphertext)
+    return key.exchange(X25519PublicKey.from_public_bytes(ciphertext))
 
 
 def _tag(secret: bytes, text: bytes) -> bytes:

@@ -4,11 +4,12 @@ Who waits, or was refused, was never known by the name, and is not told: a log f
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bellwire.admission.assessment import Verdict
 from bellwire.database.cursor import Cursor
+from bellwire.ledger.entries.codec import decode
 from bellwire.ledger.entries.fields import KeyAlgorithm, PublicKey
 from bellwire.ledger.entries.model import Registration as Registered
 from bellwire.ledger.entries.model import Revocation
@@ -40,3 +41,13 @@ def revoked(cursor: Cursor, handle: str, keys: Mapping[str, bytes], at: int) -> 
         reason="operator",
     )
     put(cursor, [entry])
+
+
+def noted(cursor: Cursor, entries: Sequence[bytes], numbers: Sequence[int]) -> None:
+    """Keep under which numbers a log has registrations, within that transaction."""
+    for encoded, number in zip(entries, numbers, strict=True):
+        entry = decode(encoded)
+        if isinstance(entry, Registered):
+            cursor.execute(
+                "UPDATE registrations SET number = ? WHERE handle = ?", (number, entry.handle)
+            )

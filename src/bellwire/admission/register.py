@@ -64,6 +64,7 @@ CREATE TABLE tokens (
     hash BLOB PRIMARY KEY, label TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
 """,
     ";".join(outbox.SCHEMA),
+    "ALTER TABLE registrations ADD COLUMN number INTEGER",
 )
 _COLUMNS: Final = "handle, keys, state, verdict, reasons, assessor, since, changed, by"
 
@@ -140,7 +141,7 @@ class Entry:
 class Register:
     """The file of one server's registrations.
 
-    One thread at a time may use what writes, and one, which may be another, `find`.
+    One thread at a time may use what writes, and one, which may be another, `find` and `number`.
 
     Args:
         folder: Private; made if it is not there.
@@ -262,6 +263,27 @@ class Register:
                 cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
+
+    def number(self, handle: str) -> int | None:
+        """Under which number a log has the entry that tells of an admission; None: not yet.
+
+        Raises:
+            RegistrationUnknown: nobody of that name was admitted, or no log was told.
+        """
+        with _translated():
+            row = self._reading.execute(
+                "SELECT number, state = ? AND EXISTS (SELECT 1 FROM outbox) FROM registrations "
+                "WHERE handle = ?",
+                (Standing.ADMITTED, handle),
+            ).fetchone()
+        if row is not None and row[0] is not None:
+            return int(row[0])
+        if row is None or not row[1]:
+            raise RegistrationUnknown(
+                f"expected a name whose registration is in a log, got {handle[:40]!a}",
+                hint="bellwire people find reads the log itself.",
+            )
+        return None
 
     def told_to_log(self) -> outbox.OutboxState | None:
         """What waits for the log; None where no log is told."""
@@ -388,10 +410,10 @@ class Register:
 
     def _put(self, one: Registration) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO registrations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO registrations ({_COLUMNS}, skeleton) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 one.handle,
-                skeleton(one.handle),
                 msgspec.msgpack.encode(dict(sorted(one.keys.items()))),
                 one.standing,
                 one.verdict,
@@ -400,6 +422,7 @@ class Register:
                 one.since,
                 one.changed,
                 one.by,
+                skeleton(one.handle),
             ),
         )
 

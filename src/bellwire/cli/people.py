@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.log.place import CaOption, fetching
+from bellwire.cli.log.place import CaOption
 from bellwire.cli.log.trust import KeyOption, PolicyOption, QuorumOption, WitnessOption, trusted
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 if TYPE_CHECKING:
+    from bellwire.iot.identity import PublicIdentity
     from bellwire.ledger.people import Known
     from bellwire.ledger.policy import TrustedCheckpoint
     from bellwire.node.settings import Settings
@@ -54,6 +55,18 @@ def find(
             "--as", metavar="PERSON", help="Let this person's chat take @NAME for nobody else."
         ),
     ] = None,
+    allow: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Their device may come to the cloud of this folder of devices."
+        ),
+    ] = None,
+    cloud_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write their cloud's key there, for `bellwire device enroll`."
+        ),
+    ] = None,
     accept: Annotated[
         bool, typer.Option("--accept", help="Keys that changed are theirs: remember these.")
     ] = False,
@@ -69,6 +82,7 @@ def find(
     """
     from bellwire.base.handles import canonical
     from bellwire.base.private import write_whole
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.people import find as find_in
     from bellwire.ledger.pins import Pins, require_grown, require_same
     from bellwire.ledger.policy import verify_checkpoint
@@ -94,14 +108,17 @@ def find(
         require_same(pin, known)
     if chat_as is not None:
         _expect(settings, chat_as, known, accept=accept)
+    pinned = _pin_channel(known, allow, cloud_key)
     pins.keep(checkpoint, known)
     if receipt is not None:
         proved = Receipt(known.number, proof, note, known.encoded)
         write_whole(receipt, proved.encode(), 0o644, replace=True)
     if json:
-        output.emit(_document(known, shown))
+        output.emit({**_document(known, shown), "pinned": pinned})
     else:
         _tell(known, shown)
+        for path in pinned:
+            output.stdout().print(f"pinned in {path}", markup=False, soft_wrap=True)
 
 
 def _expect(settings: "Settings", who: str, known: "Known", *, accept: bool) -> None:
@@ -132,9 +149,46 @@ def _identity(known: "Known") -> str | None:
     return IdentityPublic(classical + lattice).fingerprint.hex()
 
 
+def _channel(known: "Known") -> "PublicIdentity | None":
+    """The key of a device or a cloud in the channel, if they have one."""
+    from bellwire.iot.identity import PublicIdentity
+    from bellwire.ledger.entries.fields import KeyAlgorithm
+
+    lattice, curve = known.key(KeyAlgorithm.ML_KEM_768), known.key(KeyAlgorithm.X25519)
+    if lattice is None or curve is None:
+        return None
+    return PublicIdentity("device", known.handle, lattice + curve)
+
+
+def _pin_channel(known: "Known", allow: Path | None, cloud_key: Path | None) -> list[Path]:
+    """Write the key that the log shows where a cloud, or a device, looks for it."""
+    from dataclasses import replace
+
+    from bellwire.base.errors import RefusedError
+    from bellwire.iot.identity import write_public
+
+    if allow is None and cloud_key is None:
+        return []
+    found = _channel(known)
+    if found is None:
+        raise RefusedError(
+            f"expected the key of a device or a cloud of {known.handle}, got others",
+            hint="They register it with: bellwire register NAME --device, or --cloud",
+        )
+    pinned = []
+    if allow is not None:
+        pinned.append(allow / f"{known.handle}.pub")
+        write_public(pinned[-1], found)
+    if cloud_key is not None:
+        pinned.append(cloud_key)
+        write_public(cloud_key, replace(found, role="cloud"))
+    return pinned
+
+
 def _document(known: "Known", shown: "TrustedCheckpoint") -> dict[str, object]:
     from bellwire.ledger.text import to_base64
 
+    channel = _channel(known)
     return {
         "handle": known.handle,
         "number": known.number,
@@ -143,6 +197,7 @@ def _document(known: "Known", shown: "TrustedCheckpoint") -> dict[str, object]:
         "keys": {each.algorithm.value: to_base64(each.key) for each in known.entry.keys},
         "digests": known.digests,
         "identity": _identity(known),
+        "channel": None if channel is None else channel.fingerprint.hex(),
         "earlier": known.earlier,
         "revocations": known.revocations,
         "alike": known.alike,
@@ -154,22 +209,23 @@ def _document(known: "Known", shown: "TrustedCheckpoint") -> dict[str, object]:
 
 
 def _tell(known: "Known", shown: "TrustedCheckpoint") -> None:
-    import datetime
+    from bellwire.cli.log.words import when
 
     def say(text: str) -> None:
         output.stdout().print(text, markup=False, highlight=False, soft_wrap=True)
 
-    at = datetime.datetime.fromtimestamp(known.entry.at / 1000, datetime.UTC)
     names = ", ".join(each.name for each in shown.witnesses) or "no witness"
     checkpoint = shown.checkpoint
     say(
         f"{known.handle}: entry {known.number:,} of {checkpoint.size:,} in {checkpoint.origin},"
-        f" by {known.entry.writer}, {at:%Y-%m-%d %H:%M} UTC; cosigned by {names}"
+        f" by {known.entry.writer}, {when(known.entry.at)} UTC; cosigned by {names}"
     )
     for kind, digest in known.digests.items():
         say(f"  {kind:<11} {digest}")
     if (identity := _identity(known)) is not None:
         say(f"  in chat     {identity}")
+    if (channel := _channel(known)) is not None:
+        say(f"  in channel  {channel.fingerprint.hex()}")
     if known.earlier:
         say(f"  earlier: entries {', '.join(map(str, known.earlier))}, which count no more")
     if known.revocations:

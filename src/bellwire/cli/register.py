@@ -8,10 +8,15 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.protection import ProtectionOption, protection_of
 
 if TYPE_CHECKING:
-    from bellwire.admission.client import Given, Registered
+    from bellwire.admission.client import AdmissionClient, Given, Registered
     from bellwire.admission.possession import PrivateKey
+    from bellwire.ledger.policy import Policy
+    from bellwire.node.settings import Settings
+
+_ASK_AGAIN_S = 0.5
 
 
 def command(
@@ -49,20 +54,22 @@ def command(
             help="Register the keys with which this person signs in chat, in place of new ones.",
         ),
     ] = None,
-    log: Annotated[
-        str | None,
-        typer.Option(
-            "--log",
-            metavar="LOG",
-            help="Keep a receipt that the registration is in this log: its address, or a folder.",
-        ),
-    ] = None,
+    device: Annotated[
+        bool,
+        typer.Option("--device", help="Register the key of this state folder's device, too."),
+    ] = False,
+    cloud: Annotated[
+        bool,
+        typer.Option("--cloud", help="Register the key of this state folder's cloud, too."),
+    ] = False,
+    key_protection: ProtectionOption = None,
     log_policy: Annotated[
         Path | None,
         typer.Option(
             "--log-policy",
             metavar="FILE",
-            help="Who must have signed and cosigned it, as a tlog-policy file says.",
+            help="Keep the receipt that a log has the registration: who must have signed and "
+            "cosigned it, as a tlog-policy file says.",
         ),
     ] = None,
     log_within: Annotated[
@@ -80,24 +87,40 @@ def command(
     """
     import asyncio
 
+    from bellwire.admission.client import AdmissionClient
     from bellwire.admission.keys import own_keys
     from bellwire.base.handles import canonical
     from bellwire.base.private import own_folder
+    from bellwire.cli.log.trust import trusted
     from bellwire.node.settings import load
 
-    if (log is None) != (log_policy is None):
-        raise UsageError("expected --log together with --log-policy")
+    if sum((chat_as is not None, device, cloud)) > 1:
+        raise UsageError("expected one of --as, --device and --cloud")
+    if key_protection is not None and not (device or cloud):
+        raise UsageError("expected --key-protection beside --device or --cloud")
     handle = canonical(name)
+    trust = None if log_policy is None else trusted(None, None, None, log_policy)
     secret = None if token is None else _token(token)
+    settings = load(config, {"state": {"dir": state}})
     if out is None:
-        out = own_folder(load(config, {"state": {"dir": state}}).state.dir) / "registered"
-        out = own_folder(out) / handle
-    keys = own_keys(out) if chat_as is None else _with_identity(out, state, config, chat_as)
-    found = asyncio.run(_register(handle, at, server, ca, keys, secret))
+        out = own_folder(own_folder(settings.state.dir) / "registered") / handle
+    if chat_as is not None:
+        keys = _with_identity(out, settings, chat_as)
+    elif device or cloud:
+        keys = _with_channel_key(out, settings, "device" if device else "cloud", key_protection)
+    else:
+        keys = own_keys(out)
+    newcomer = _Newcomer(handle, keys, out)
+    client = AdmissionClient.to(at, server, ca)
+    found = asyncio.run(newcomer.register(client, secret))
     files = None if found.certificate is None else _write(out, found.certificate)
-    receipt = None
-    if log is not None and log_policy is not None and found.status == "admitted":
-        receipt = _receipt(handle, keys, log, log_policy, ca, log_within, out)
+    if not json:
+        _show(found, out)
+    receipt, why = None, None
+    if trust is not None and found.status == "admitted":
+        with output.progress("waiting for the log"):
+            again = AdmissionClient.to(at, server, ca)
+            receipt, why = asyncio.run(newcomer.receipt(again, found, trust, log_within))
     if json:
         output.emit(
             {
@@ -112,17 +135,62 @@ def command(
                 "receipt": receipt,
             }
         )
-    else:
-        _show(found, out)
-        if receipt is not None:
-            output.stdout().print(f"receipt      {receipt}", soft_wrap=True, markup=False)
-        elif log is not None and found.status == "admitted":
-            output.stdout().print("receipt      not in the log yet: run this again for it")
+    elif receipt is not None:
+        output.stdout().print(f"receipt      {receipt}", soft_wrap=True, markup=False)
+    elif why is not None:
+        output.stdout().print(
+            f"receipt      not yet: {why}. Run this again for it", soft_wrap=True, markup=False
+        )
+    elif found.receipt is not None:
+        output.stdout().print("receipt      there is one: name a --log-policy to check and keep it")
 
 
-def _with_identity(
-    folder: Path, state: Path | None, config: Path | None, who: str
-) -> "dict[str, PrivateKey]":
+class _Newcomer:
+    """Who registers: a handle, keys, and the folder where they are."""
+
+    def __init__(self, handle: str, keys: "dict[str, PrivateKey]", folder: Path) -> None:
+        self._handle = handle
+        self._keys = keys
+        self._folder = folder
+
+    async def register(self, client: "AdmissionClient", token: str | None) -> "Registered":
+        async with client:
+            return await client.register(self._handle, self._keys, token)
+
+    async def receipt(
+        self, client: "AdmissionClient", registered: "Registered", trust: "Policy", within_s: float
+    ) -> tuple[Path | None, str | None]:
+        """Where the receipt was written, once it is there and holds; or why there is none yet."""
+        import asyncio
+        import time
+
+        from bellwire.admission.errors import AdmissionAbsent
+        from bellwire.admission.possession import public_bytes
+        from bellwire.base.private import write_whole
+        from bellwire.ledger.receipt import SUFFIX
+        from bellwire.ledger.registered import verify_registration
+
+        public = {kind: public_bytes(key) for kind, key in self._keys.items()}
+        deadline = time.monotonic() + within_s
+        async with client:
+            while True:
+                why = "the log does not show it"
+                try:
+                    data = await client.receipt(registered)
+                except AdmissionAbsent as error:
+                    data, why = None, str(error)
+                if data is not None:
+                    break
+                if time.monotonic() >= deadline:
+                    return None, why
+                await asyncio.sleep(_ASK_AGAIN_S)
+        found = verify_registration(data, trust, self._handle, public)
+        path = self._folder / f"registration{SUFFIX}"
+        write_whole(path, found.encode(), 0o644, replace=True)
+        return path, None
+
+
+def _with_identity(folder: Path, settings: "Settings", who: str) -> "dict[str, PrivateKey]":
     """Keys of a folder, but for those that sign in a person's chat."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
@@ -130,9 +198,8 @@ def _with_identity(
     from bellwire.admission.keys import KINDS, own_keys
     from bellwire.chat.messenger.home import person_of
     from bellwire.crypto.ed25519 import SEED_BYTES
-    from bellwire.node.settings import credentials_folder, load
+    from bellwire.node.settings import credentials_folder
 
-    settings = load(config, {"state": {"dir": state}})
     others = tuple(each for each in KINDS if each not in {"ed25519", "ml-dsa-65"})
     with person_of(settings.state.dir, who, credentials_folder()) as person:
         seed = person.identity.seed.reveal()
@@ -143,52 +210,18 @@ def _with_identity(
     }
 
 
-async def _register(
-    handle: str,
-    url: str,
-    server: str | None,
-    ca: Path | None,
-    keys: "dict[str, PrivateKey]",
-    token: str | None,
-) -> "Registered":
-    from bellwire.admission.client import AdmissionClient
+def _with_channel_key(
+    folder: Path, settings: "Settings", role: str, given: str | None
+) -> "dict[str, PrivateKey]":
+    """Keys of a folder, but for that of a device's or a cloud's channel, in its two halves."""
+    from bellwire.admission.keys import KINDS, own_keys
+    from bellwire.iot.identity import load_or_create
 
-    client = AdmissionClient.to(url, server, ca)
-    async with client:
-        return await client.register(handle, keys, token)
-
-
-def _receipt(
-    handle: str,
-    keys: "dict[str, PrivateKey]",
-    log: str,
-    policy: Path,
-    ca: Path | None,
-    within_s: float,
-    folder: Path,
-) -> Path | None:
-    """Wait until the log has the registration, and keep its receipt; None if it has not in time."""
-    import time
-
-    from bellwire.admission.possession import public_bytes
-    from bellwire.base.private import write_whole
-    from bellwire.cli.log.place import fetching
-    from bellwire.cli.log.trust import trusted
-    from bellwire.ledger.reading import LogReader
-    from bellwire.ledger.receipt import SUFFIX
-    from bellwire.ledger.registered import find_receipt
-
-    trust = trusted(None, None, None, policy)
-    public = {kind: public_bytes(key) for kind, key in keys.items()}
-    deadline = time.monotonic() + within_s
-    path = folder / f"registration{SUFFIX}"
-    with fetching(log, ca) as fetch, output.progress("waiting for the log"):
-        while (found := find_receipt(LogReader(fetch), trust, handle, public)) is None:
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(0.5)
-    write_whole(path, found.encode(), 0o644, replace=True)
-    return path
+    home = settings.state.dir / role
+    protection = protection_of(settings, given, home)
+    lattice, curve = load_or_create(home, protection, public_file=f"{role}.pub").halves
+    others = tuple(each for each in KINDS if each != "ml-kem-768")
+    return {**own_keys(folder, others), "ml-kem-768": lattice, "x25519": curve}
 
 
 def _token(path: Path) -> str:

@@ -70,6 +70,11 @@ class XWingPrivateKey:
         return self._seed
 
     @property
+    def halves(self) -> tuple[MLKEM768PrivateKey, X25519PrivateKey]:
+        """Both private keys, to prove each by itself; secret."""
+        return self._mlkem, self._x25519
+
+    @property
     def public_bytes(self) -> bytes:
         """The public key: ML-KEM-768's 1184 bytes, then X25519's 32."""
         return self._public

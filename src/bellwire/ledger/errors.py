@@ -4,6 +4,7 @@ LedgerError
 ├── RangeUnusable        (UsageError) our own call: an entry or a size that the tree has not
 ├── EntryTooLarge        (UsageError) an entry over 65,535 bytes
 ├── VerifierKeyUnusable  (UsageError) a text is no public key of a log or witness
+├── LogAbsent            (UnreachableError) a log does not answer, or has not what it must have
 ├── PolicyUnusable       (UsageError) who is trusted is not said, or contradicts itself
 ├── NoteMalformed        (RefusedError) a signed note or a checkpoint is none
 ├── ReceiptMalformed     (RefusedError) a receipt is none
@@ -18,7 +19,7 @@ LedgerError
 └── PinDamaged           (RefusedError) what was kept of a handle's keys is not what was written
 """
 
-from bellwire.base.errors import BellwireError, RefusedError, UsageError
+from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 
 
 class LedgerError(BellwireError):
@@ -35,6 +36,10 @@ class EntryTooLarge(LedgerError, UsageError):
 
 class VerifierKeyUnusable(LedgerError, UsageError):
     """A text is not the public key of a log or of a witness, or of a kind not known here."""
+
+
+class LogAbsent(LedgerError, UnreachableError):
+    """A log does not answer, or has not what it must have."""
 
 
 class PolicyUnusable(LedgerError, UsageError):

@@ -1,59 +1,74 @@
-"""The receipt of a registration, looked for by whoever registered: nobody need be believed.
+"""The receipt of a registration: an entry's proof, and that it says what was registered.
 
-A registration is in the log some seconds after it was made, and in a checkpoint that witnesses have
-cosigned a little later. So it is read from the log itself, from its end backwards.
+Admission makes it from the log, and is not believed: whoever registered checks it under a policy of
+their own.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
+from bellwire.ledger.checkpoint import parse_checkpoint
 from bellwire.ledger.entries.codec import decode
 from bellwire.ledger.entries.errors import EntryMalformed
 from bellwire.ledger.entries.model import Registration
-from bellwire.ledger.policy import Policy, verify_checkpoint
+from bellwire.ledger.errors import LogAltered, ReceiptMalformed
+from bellwire.ledger.policy import Policy
 from bellwire.ledger.reading import LogReader, prove
-from bellwire.ledger.receipt import Receipt, verify_receipt
-from bellwire.ledger.tiles import TILE_WIDTH
+from bellwire.ledger.receipt import Receipt, parse_receipt, verify_receipt
 from bellwire.ledger.tree import leaf_hash
 
-MOST_READ: Final = 400 * TILE_WIDTH
-"""Entries that are read from the end; an older registration has its receipt by `log receipt`."""
 
-
-def find_receipt(
-    reader: LogReader, policy: Policy, handle: str, keys: Mapping[str, bytes]
+def make_receipt(
+    reader: LogReader, number: int, handle: str, keys: Mapping[str, bytes]
 ) -> Receipt | None:
-    """The receipt of the newest registration of a handle with exactly these keys.
+    """The receipt of a registration, under the checkpoint that the log shows.
 
     Args:
         reader: Of the log.
-        policy: Who must have signed and cosigned.
+        number: Of the entry.
         handle: In its canonical form.
         keys: Public keys by kind.
 
     Returns:
-        One that verifies under the policy, with its entry; None if there is none, or none yet.
+        One with its entry, whose signatures nobody looked at; None if the log does not show so many
+        entries yet.
 
     Raises:
-        NoteMalformed, CheckpointUntrusted, TooFewWitnesses: the log shows no such checkpoint.
-        TileMalformed, InclusionMismatch: what it has is not what was signed.
+        LogAltered: the log has another entry under this number.
+        LogAbsent, NoteMalformed, TileMalformed, InclusionMismatch: it does not show its tree.
     """
     note = reader.note()
-    checkpoint = verify_checkpoint(note, policy).checkpoint
-    end = checkpoint.size
-    while end > max(0, checkpoint.size - MOST_READ):
-        start = (end - 1) // TILE_WIDTH * TILE_WIDTH
-        for number, entry in reversed(list(reader.entries(checkpoint.size, start, end))):
-            if _is_ours(entry, handle, keys):
-                ((_, _, proof),) = prove(reader, checkpoint, number, number + 1)
-                receipt = Receipt(number, proof, note, entry)
-                verify_receipt(receipt, leaf_hash(entry), policy)
-                return receipt
-        end = start
-    return None
+    checkpoint = parse_checkpoint(note.text)
+    if checkpoint.size <= number:
+        return None
+    ((_, entry, proof),) = prove(reader, checkpoint, number, number + 1)
+    if not _is_of(entry, handle, keys):
+        raise LogAltered(f"expected the registration of {handle} as entry {number}, got another")
+    return Receipt(number, proof, note, entry)
 
 
-def _is_ours(encoded: bytes, handle: str, keys: Mapping[str, bytes]) -> bool:
+def verify_registration(
+    data: bytes, policy: Policy, handle: str, keys: Mapping[str, bytes]
+) -> Receipt:
+    """Return only if a receipt shows that a name is registered with exactly these keys.
+
+    Args:
+        data: As it came.
+        policy: Who must have signed and cosigned.
+        handle: In its canonical form.
+        keys: Public keys by kind.
+
+    Raises:
+        ReceiptMalformed: it is none, or another entry's.
+        NoteMalformed, CheckpointUntrusted, TooFewWitnesses, InclusionMismatch: it does not hold.
+    """
+    receipt = parse_receipt(data)
+    if receipt.extra is None or not _is_of(receipt.extra, handle, keys):
+        raise ReceiptMalformed(f"expected a receipt of the registration of {handle}, got another's")
+    verify_receipt(receipt, leaf_hash(receipt.extra), policy)
+    return receipt
+
+
+def _is_of(encoded: bytes, handle: str, keys: Mapping[str, bytes]) -> bool:
     try:
         entry = decode(encoded)
     except EntryMalformed:

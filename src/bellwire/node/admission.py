@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bellwire.admission import recording
+from bellwire.admission.receipts import Receipts
 from bellwire.admission.register import Gate, Register
 from bellwire.admission.service import Admission, Assessor
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.manager import READY, STOPPING, tell_manager
 from bellwire.base.private import own_folder
+from bellwire.ledger.fetching import fetching
 from bellwire.node.ledger import delivering
 from bellwire.node.serving import alone_in, require_loopback, server_tls
 from bellwire.node.settings_ledger import LedgerSettings
@@ -81,7 +84,11 @@ async def run_admission(
         stack.enter_context(alone_in(folder, "admission"))
         register = Register(folder, recorded=bool(ledger.url))
         stack.callback(register.close)
-        await stack.enter_async_context(delivering(ledger, register.transaction))
+        await stack.enter_async_context(delivering(ledger, register.transaction, recording.noted))
+        receipts = None
+        if ledger.url:
+            fetch = stack.enter_context(fetching(ledger.url, ledger.authority))
+            receipts = Receipts(register, fetch)
         authority = None
         if options.site is not None:
             authority = Authority(authority_folder(state, options.site), options.site)
@@ -89,7 +96,7 @@ async def run_admission(
         admission = Admission(
             options.name, register, authority, gate=options.gate, assessor=options.assessor
         )
-        api = AdmissionApi(admission, proxies=options.proxies)
+        api = AdmissionApi(admission, receipts, proxies=options.proxies)
         server = ApiServer(api.answer, ADMISSION_LIMITS)
         stack.push_async_callback(server.stop, GRACE_S)
         host, port = await server.start(*options.listen, tls)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from bellwire.ledger.outbox.carrier import Carrier, log_tls
 from bellwire.ledger.outbox.delivery import Delivery
-from bellwire.ledger.outbox.outbox import Outbox, Transaction
+from bellwire.ledger.outbox.outbox import Noted, Outbox, Transaction
 from bellwire.ledger.service.writers import read_token
 from bellwire.node.settings_ledger import LedgerSettings
 
@@ -25,18 +25,19 @@ def open_carrier(settings: LedgerSettings) -> Carrier | None:
 
 
 def delivering(
-    settings: LedgerSettings, transaction: Transaction
+    settings: LedgerSettings, transaction: Transaction, noted: Noted | None = None
 ) -> AbstractAsyncContextManager[Delivery | None]:
     """Bring what waits in a store to the log, for as long as this lasts.
 
     Args:
         settings: Which log, and who we are there.
         transaction: Of the store, which is closed afterwards only.
+        noted: As `Outbox` has it.
 
     Raises:
         BellwireError: as `open_carrier`, at once.
     """
-    return _delivering(open_carrier(settings), Outbox(transaction, settings.writer))
+    return _delivering(open_carrier(settings), Outbox(transaction, settings.writer, noted))
 
 
 @contextlib.asynccontextmanager

@@ -22,17 +22,20 @@ from bellwire.admission.errors import (
     NotAdmitted,
     PossessionUnproven,
     PossessionUnusable,
+    RegistrationUnknown,
     TokenUnusable,
     TooManyWait,
 )
 from bellwire.admission.evidence import Address, Claim, read_address, seen_address
 from bellwire.admission.fingerprint import colour
 from bellwire.admission.possession import MAX_PROOF_BYTES, PUBLIC_BYTES
+from bellwire.admission.receipts import Receipts
 from bellwire.admission.register import Standing
 from bellwire.admission.service import Admission, Outcome
 from bellwire.admission.service import Asked as AskedToEnter
 from bellwire.base.errors import BellwireError
 from bellwire.base.handles import HandleMalformed
+from bellwire.ledger.errors import LedgerError
 from bellwire.web.api import Answered
 from bellwire.web.errors import RequestRefused
 from bellwire.web.rates import Rates
@@ -52,6 +55,10 @@ ADMISSION_LIMITS = DoorLimits(
 
 CHALLENGES_PER_S = 1.0
 CHALLENGES_AT_ONCE = 20.0
+
+RECEIPTS = b"/register/receipts/"
+_RECEIPT = b"content-type: text/plain; charset=utf-8\r\ncache-control: no-cache\r\n"
+_LATER = b"content-type: application/json\r\nretry-after: 1\r\n"
 
 log = structlog.get_logger("admission")
 
@@ -112,6 +119,7 @@ class AdmissionApi:
 
     Args:
         admission: Behind it.
+        receipts: Of the log that is told who is admitted; None: no log is told.
         proxies: How many reverse proxies of ours a connection goes through.
         timer: Seconds of a clock that only advances.
         limits: Rates of an address.
@@ -120,12 +128,14 @@ class AdmissionApi:
     def __init__(
         self,
         admission: Admission,
+        receipts: Receipts | None = None,
         *,
         proxies: int = 0,
         timer: Callable[[], float] = time.monotonic,
         limits: DoorLimits = ADMISSION_LIMITS,
     ) -> None:
         self._admission = admission
+        self._receipts = receipts
         self._proxies = proxies
         self._timer = timer
         self._rates = Rates(limits.requests_per_s, limits.burst)
@@ -146,6 +156,8 @@ class AdmissionApi:
         """
         path, _ = split_target(asked.target)
         found = self._routes.get(path)
+        if path.startswith(RECEIPTS):
+            found = b"GET", self._receipt
         if found is None:
             raise RequestRefused(404, "there is nothing at this path")
         verb, route = found
@@ -200,7 +212,26 @@ class AdmissionApi:
             ),
             caller,
         )
-        return _json(_shown(outcome), _code(outcome))
+        receipt = None
+        if self._receipts is not None and outcome.registration.standing is Standing.ADMITTED:
+            receipt = RECEIPTS.decode() + outcome.registration.handle
+        return _json({**_shown(outcome), "receipt": receipt}, _code(outcome))
+
+    async def _receipt(self, asked: Asked, _: Address) -> Answered:
+        name = split_target(asked.target)[0].removeprefix(RECEIPTS).decode("ascii", "replace")
+        if self._receipts is None:
+            raise RequestRefused(404, "no log is told who is admitted")
+        try:
+            found = await self._receipts.of(name)
+        except LedgerError as error:
+            log.warning("no receipt", error=str(error))
+            raise RequestRefused(
+                503, "the log does not show it now", headers=[("retry-after", "1")]
+            ) from error
+        if found is None:
+            later = {"message": "the log does not show it yet"}
+            return Answered(msgspec.json.encode(later), 202, _LATER)
+        return Answered(found, kind=_RECEIPT)
 
     async def _health(self, _: Asked, __: Address) -> Answered:
         return _json({"status": "ok"})
@@ -273,6 +304,8 @@ def _refusal(error: BellwireError) -> RequestRefused:
     match error:
         case HandleMalformed() | PossessionUnusable() | EvidenceUnusable():
             return RequestRefused(422, str(error))
+        case RegistrationUnknown():
+            return RequestRefused(404, str(error))
         case HandleTaken():
             return RequestRefused(409, str(error))
         case ChallengeUnknown() | PossessionUnproven() | NotAdmitted() | TokenUnusable():

@@ -75,17 +75,18 @@ class Unsure:
         self.carrier = carrier
         self.chance = chance
 
-    async def bring(self, entries: list[bytes]) -> None:
+    async def bring(self, entries: list[bytes]) -> list[int]:
         fate = self.chance.choice(("well", "before", "after", "killed before", "killed after"))
         if fate == "before":
             raise LogUnreached("gone before")
         if fate == "killed before":
             raise Crash
-        await self.carrier.bring(entries)
+        numbers = await self.carrier.bring(entries)
         if fate == "after":
             raise LogUnreached("gone after")
         if fate == "killed after":
             raise Crash
+        return numbers
 
 
 def test_each_entry_is_in_the_log_once_whenever_its_writer_was_killed(tmp_path: Path) -> None:
@@ -210,11 +211,12 @@ def test_an_entry_that_the_log_takes_for_none_stops_those_behind_it_and_none_bef
         def __init__(self) -> None:
             self.taken: list[str] = []
 
-        async def bring(self, entries: list[bytes]) -> None:
+        async def bring(self, entries: list[bytes]) -> range:
             reasons = [json.loads(each)["reason"] for each in entries]
             if "fact 5" in reasons:
                 raise EntryMalformed("expected another kind")
             self.taken += reasons
+            return range(len(entries))
 
     async def run() -> None:
         store, log = Store(tmp_path / "writer.db"), Strict()

@@ -6,7 +6,7 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
-from bellwire.cli.log.place import CaOption, LogArgument, fetching
+from bellwire.cli.log.place import CaOption, LogArgument
 from bellwire.cli.log.trust import KeyOption, PolicyOption, QuorumOption, WitnessOption, trusted
 from bellwire.cli.options import JsonFlag
 
@@ -49,6 +49,7 @@ def command(
 
     from bellwire.ledger.entries.codec import decode
     from bellwire.ledger.entries.model import KINDS
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.policy import verify_checkpoint
     from bellwire.ledger.reading import LogReader, prove
 
@@ -88,9 +89,9 @@ def _checkpoint(found: "TrustedCheckpoint") -> dict[str, object]:
 
 
 def _tell(found: "TrustedCheckpoint", shown: "list[tuple[int, Entry]]") -> None:
-    import datetime
-
     from msgspec import to_builtins
+
+    from bellwire.cli.log.words import when, words
 
     told = output.stdout()
     names = ", ".join(each.name for each in found.witnesses) or "no witness"
@@ -99,14 +100,15 @@ def _tell(found: "TrustedCheckpoint", shown: "list[tuple[int, Entry]]") -> None:
         markup=False,
         highlight=False,
     )
-    common = {"v", "kind", "at", "writer", "epoch", "sequence", "keys"}
+    common = {"v", "kind", "at", "writer", "epoch", "sequence"}
     for number, entry in shown:
         fields = to_builtins(entry)
-        at = datetime.datetime.fromtimestamp(fields["at"] / 1000, datetime.UTC)
-        rest = " ".join(f"{name}={value}" for name, value in fields.items() if name not in common)
+        rest = " ".join(
+            f"{name}={words(name, value)}" for name, value in fields.items() if name not in common
+        )
         about = f"{fields['kind']:<14}  {fields['writer']}  {rest}"
         told.print(
-            f"{number:>8}  {at:%Y-%m-%d %H:%M:%S}  {about}",
+            f"{number:>8}  {when(fields['at'])}  {about}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.log.place import CaOption, LogArgument, fetching
+from bellwire.cli.log.place import CaOption, LogArgument
 from bellwire.cli.log.trust import KeyOption, PolicyOption, QuorumOption, WitnessOption, trusted
 from bellwire.cli.options import JsonFlag
 
@@ -35,6 +35,7 @@ def command(
     compared but the checkpoint's signatures: `bellwire log watch DIR` does the rest.
     """
     from bellwire.base.private import write_whole
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.policy import verify_checkpoint
     from bellwire.ledger.reading import LogReader
     from bellwire.ledger.tiles import TILE_WIDTH, bundles, tiles

@@ -1,22 +1,9 @@
 """Where a log is read: over HTTP, or from a folder of its files."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-from bellwire.base.errors import UnreachableError, UsageError
-
-if TYPE_CHECKING:
-    import httpx
-
-    from bellwire.ledger.reading import Fetch
-
-MAX_FILE = 17 << 20
-"""Of an entry bundle: 256 entries of 65,535 bytes each, with their lengths."""
-_WITHIN_S = 30.0
 
 LogArgument = Annotated[
     str,
@@ -26,72 +13,3 @@ CaOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Authorities that may vouch for the log's TLS, PEM."),
 ]
-
-
-class LogAbsent(UnreachableError):
-    """A log does not answer, or has not what it must have."""
-
-
-@contextlib.contextmanager
-def fetching(place: str, ca: Path | None = None) -> Iterator["Fetch"]:
-    """The way to a log.
-
-    Raises:
-        UsageError: the place is none.
-    """
-    if not place.startswith(("http://", "https://")):
-        folder = Path(place)
-        if not folder.is_dir():
-            raise UsageError(
-                f"LOG: expected http://HOST:PORT, https://HOST:PORT or a folder, got {place[:80]!r}"
-            )
-        yield lambda path: _read(folder / path)
-        return
-    import ssl
-
-    import httpx
-
-    try:
-        tls = ssl.create_default_context(cafile=ca)
-        url = httpx.URL(place.rstrip("/") + "/")
-    except (OSError, httpx.InvalidURL) as error:
-        raise UsageError(
-            f"LOG: expected an address and authorities in PEM, got: {error}"
-        ) from error
-    with httpx.Client(
-        verify=tls, trust_env=False, timeout=_WITHIN_S, follow_redirects=False
-    ) as client:
-        yield lambda path: _get(client, url.join(path))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise LogAbsent(f"expected {path}, got: {error.strerror}") from error
-    return _bounded(data, str(path))
-
-
-def _get(client: "httpx.Client", url: "httpx.URL") -> bytes:
-    import httpx
-
-    data = bytearray()
-    try:
-        with client.stream("GET", url) as answer:
-            if answer.status_code != httpx.codes.OK:
-                raise LogAbsent(f"expected {url}, got HTTP {answer.status_code}")
-            for piece in answer.iter_raw():
-                data += piece
-                _bounded(data, str(url))
-    except httpx.HTTPError as error:
-        raise LogAbsent(
-            f"expected an answer from {url}, got: {error or type(error).__name__}"
-        ) from error
-    return bytes(data)
-
-
-def _bounded(data: bytes | bytearray, name: str) -> bytes:
-    if len(data) > MAX_FILE:
-        raise LogAbsent(f"{name}: expected at most {MAX_FILE} bytes, got more")
-    return bytes(data)

@@ -7,7 +7,7 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
-from bellwire.cli.log.place import CaOption, LogArgument, fetching
+from bellwire.cli.log.place import CaOption, LogArgument
 from bellwire.cli.log.trust import KeyOption, PolicyOption, QuorumOption, WitnessOption, trusted
 from bellwire.cli.options import JsonFlag
 
@@ -28,6 +28,7 @@ def command(
 ) -> None:
     """Write a receipt that an entry is in a log; `log verify` checks it offline."""
     from bellwire.base.private import write_whole
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.policy import verify_checkpoint
     from bellwire.ledger.reading import LogReader, prove
     from bellwire.ledger.receipt import SUFFIX, Receipt

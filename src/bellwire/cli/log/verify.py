@@ -7,7 +7,7 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
-from bellwire.cli.log.place import CaOption, fetching
+from bellwire.cli.log.place import CaOption
 from bellwire.cli.log.trust import (
     KeyOption,
     PolicyOption,
@@ -84,6 +84,7 @@ def command(
 
 def _log(place: str, ca: Path | None, trust: "Policy") -> "TrustedCheckpoint":
     """The checkpoint of a log all of whose entries are as signed."""
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.monitor import Monitor, require_none
     from bellwire.ledger.policy import verify_checkpoint
     from bellwire.ledger.reading import LogReader

@@ -10,7 +10,7 @@ import typer
 
 from bellwire.base.errors import UnreachableError, UsageError
 from bellwire.cli import output
-from bellwire.cli.log.place import CaOption, LogArgument, fetching
+from bellwire.cli.log.place import CaOption, LogArgument
 from bellwire.cli.log.trust import (
     KeyOption,
     PolicyOption,
@@ -76,6 +76,7 @@ def command(
     """
     import time
 
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.monitor import Monitor, require_none
     from bellwire.ledger.reading import LogReader
     from bellwire.node.settings import load
@@ -141,6 +142,7 @@ def _look(
 
 def _elsewhere(place: str, ca: Path | None) -> "Note | None":
     """What is seen in another place; None, which is said, if nothing can be read there now."""
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.note import MAX_NOTE_BYTES, parse_note
     from bellwire.ledger.reading import LogReader
 

@@ -114,8 +114,11 @@ class Carrier:
     ) -> None:
         await self._http.aclose()
 
-    async def bring(self, entries: Sequence[bytes]) -> None:
+    async def bring(self, entries: Sequence[bytes]) -> list[int]:
         """Bring a batch; when this returns, all of it is in the log, durably.
+
+        Returns:
+            Their numbers in the log, from 0.
 
         Raises:
             LogUnreached: it may be there or not: bring it again.
@@ -129,7 +132,7 @@ class Carrier:
             why = "no answer in time" if isinstance(error, TimeoutError) else str(error)
             raise LogUnreached(f"the log does not answer: {why or type(error).__name__}") from error
         if code == httpx.codes.OK:
-            return _require_all(body, len(entries))
+            return _numbers(body, len(entries))
         if code in {401, 403}:
             raise WriterRefused(f"the log refuses this writer: {_refusal(body).message or code}")
         if code == httpx.codes.CONFLICT:
@@ -160,13 +163,14 @@ class Carrier:
         return answer.status_code, _wait_s(answer), body
 
 
-def _require_all(body: bytes, count: int) -> None:
+def _numbers(body: bytes, count: int) -> list[int]:
     try:
         numbers = msgspec.json.decode(body, type=_Added).numbers
     except UNDECODABLE:
         numbers = []
     if len(numbers) != count:
         raise LogUnreached(f"what answers is no log: expected {count} numbers of entries")
+    return numbers
 
 
 def _refusal(body: bytes) -> _Refusal:

@@ -6,7 +6,7 @@ nothing to do with it: they put entries into their store, and look for none.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
@@ -39,8 +39,8 @@ Result = TypeVar("Result")
 class Brings(Protocol):
     """The way to a log; `carrier.Carrier` is one."""
 
-    async def bring(self, entries: list[bytes]) -> None:
-        """Return when all are in the log."""
+    async def bring(self, entries: list[bytes]) -> Sequence[int]:
+        """Return when all are in the log: their numbers there."""
 
 
 class Delivery:
@@ -87,7 +87,7 @@ class Delivery:
     async def _bring(self, waiting: Waiting) -> float:
         """Seconds until the next batch: none if the log has these, or others are to be tried."""
         try:
-            await self._carrier.bring(waiting.entries)
+            numbers = await self._carrier.bring(waiting.entries)
         except (SequenceTaken, EntryMalformed) as error:
             if len(waiting.entries) > 1:
                 # Which of them it is, is not said: those that are good go by themselves.
@@ -98,7 +98,7 @@ class Delivery:
             return await self._begin_epoch(waiting, "this store was put back to an earlier state")
         except SequenceGap:
             return await self._begin_epoch(waiting, "the log lacks entries that it had confirmed")
-        await self._in_thread(lambda: self._outbox.taken(waiting))
+        await self._in_thread(lambda: self._outbox.taken(waiting, numbers))
         self.delivered += len(waiting.entries)
         self._most = min(MOST_AT_ONCE, 2 * self._most)
         self._failed = 0

@@ -46,6 +46,9 @@ SCHEMA: Final = (
 Transaction: TypeAlias = Callable[[], AbstractContextManager[Cursor]]
 """Of the writer's store: alone, and durable when it ended."""
 
+Noted: TypeAlias = Callable[[Cursor, Sequence[bytes], Sequence[int]], None]
+"""Called with entries that the log has, and their numbers there, as they go from the outbox."""
+
 
 class Unnumbered(TypedDict):
     """What an entry has from its outbox, and not from the fact."""
@@ -151,11 +154,13 @@ class Outbox:
     Args:
         transaction: Of the store.
         writer: By which name the log knows us.
+        noted: What the writer does, in that transaction, with the numbers of its entries.
     """
 
-    def __init__(self, transaction: Transaction, writer: str) -> None:
+    def __init__(self, transaction: Transaction, writer: str, noted: Noted | None = None) -> None:
         self._transaction = transaction
         self._writer = writer
+        self._noted = noted
 
     def __repr__(self) -> str:
         return f"Outbox({self._writer})"
@@ -177,10 +182,12 @@ class Outbox:
         ]
         return Waiting(epoch, rows[-1][0] if rows else 0, entries)
 
-    def taken(self, brought: Waiting) -> None:
-        """The log has these."""
+    def taken(self, brought: Waiting, numbers: Sequence[int]) -> None:
+        """The log has these, under these numbers."""
         with self._transaction() as cursor:
             cursor.execute("DELETE FROM outbox WHERE number <= ?", (brought.last,))
+            if self._noted is not None:
+                self._noted(cursor, brought.entries, numbers)
 
     def begin_epoch(self, brought: Waiting) -> None:
         """The log has other entries under our numbers, or lacks some: count anew, from 1 on."""

@@ -8,7 +8,7 @@ import typer
 from bellwire.cli import output
 from bellwire.cli.log.anchor.listing import short
 from bellwire.cli.log.anchor.options import ChainOption, DepthOption
-from bellwire.cli.log.place import CaOption, fetching
+from bellwire.cli.log.place import CaOption
 from bellwire.cli.log.trust import (
     KeyOption,
     PolicyOption,
@@ -118,6 +118,7 @@ def _found(transaction: str, chain: str, nodes: list[str], depth: int, by: str |
 
 def _compare(found: "Found", log: str, ca: Path | None, trust: "Policy") -> "Checkpoint":
     from bellwire.ledger.anchors.anchor import verify_anchor
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.note import MAX_NOTE_BYTES, parse_note
     from bellwire.ledger.policy import verify_checkpoint
     from bellwire.ledger.reading import LogReader

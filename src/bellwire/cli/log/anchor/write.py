@@ -8,7 +8,7 @@ from bellwire.base.errors import UnreachableError
 from bellwire.cli import output
 from bellwire.cli.log.anchor.listing import shown, words
 from bellwire.cli.log.anchor.options import ChainOption, DepthOption, place
-from bellwire.cli.log.place import CaOption, LogArgument, fetching
+from bellwire.cli.log.place import CaOption, LogArgument
 from bellwire.cli.log.trust import KeyOption, PolicyOption, QuorumOption, WitnessOption, trusted
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, protection_of
@@ -66,6 +66,7 @@ def command(
 
     from bellwire.ledger.anchors.chain import Stage, check_chain
     from bellwire.ledger.anchors.errors import AnchorTooDear, ChainRefused
+    from bellwire.ledger.fetching import fetching
     from bellwire.ledger.reading import LogReader
     from bellwire.node.anchors import AnchorOptions, anchor_once
 
