@@ -14,11 +14,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bellwire.channel.errors import ChannelMisuse
+from bellwire.channel.places import Place
 from bellwire.chat.errors import BundleRefused, ContentMalformed, LinkRefused
 from bellwire.chat.prekeys import Bundle, read_bundle
 from bellwire.chat.relay.frames import RIGHT_BYTES
 
 MAX_WORD_BYTES: Final = 255
+MAX_HINTS: Final = 4
+"""Places of a relay that a card names beside its home."""
+
+RELAY_ID_BYTES: Final = 32
+MAX_CARD_BYTES: Final = RIGHT_BYTES + (3 + MAX_HINTS) * (1 + MAX_WORD_BYTES) + RELAY_ID_BYTES + 1
 SCHEME: Final = "bellwire-contact:"
 _MAGIC: Final = b"bwcl\x01"
 _FINGERPRINT: Final = 32
@@ -34,20 +41,28 @@ class Card(msgspec.Struct, frozen=True, array_like=True):
         relay: `ws://HOST:PORT` or `wss://…`, where that mailbox is.
         sae: Their client's id at their site's key server; empty: they have no key server.
         name: What they call themselves.
+        relay_id: Who that relay is, if it has moved: fingerprint of its identity, 32 bytes; or
+            empty.
+        hints: Where it was then, 1 to `MAX_HINTS` URLs; empty as `relay_id`. Nobody vouches for
+            them: they are where who never met the relay may ask for its notice.
     """
 
     right: bytes
     relay: str
     sae: str
     name: str
+    relay_id: bytes = b""
+    hints: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "Card()"
 
     def encode(self) -> bytes:
-        """Right 32 ‖ relay ‖ SAE ‖ name, each with its length before it, 1 byte."""
-        words = [each.encode() for each in (self.relay, self.sae, self.name)]
-        return self.right + b"".join(bytes([len(each)]) + each for each in words)
+        """As spec/chat.md, 7.1 has it."""
+        card = self.right + _told(self.relay, self.sae, self.name)
+        if not self.hints:
+            return card
+        return card + self.relay_id + bytes([len(self.hints)]) + _told(*self.hints)
 
 
 def read_card(data: bytes) -> Card:
@@ -56,22 +71,48 @@ def read_card(data: bytes) -> Card:
     Raises:
         ContentMalformed: it is no card.
     """
-    at, words = RIGHT_BYTES, []
+    relay_id, hints = b"", list[str]()
     try:
-        for _ in range(3):
-            end = at + 1 + data[at]
-            words.append(data[at + 1 : end].decode())
-            at = end
+        (relay, sae, name), at = _read(data, RIGHT_BYTES, 3)
+        if at < len(data):
+            relay_id, at = data[at : at + RELAY_ID_BYTES], at + RELAY_ID_BYTES
+            hints, at = _read(data, at + 1, data[at])
     except (IndexError, UnicodeDecodeError):
-        at = -1
-    if at != len(data) or not _is_good(*words):
-        raise ContentMalformed("expected a card of this version, got another content")
-    return Card(data[:RIGHT_BYTES], *words)
+        raise _no_card() from None
+    if at != len(data) or not _is_good(relay, sae, name) or not _are_good(relay_id, hints):
+        raise _no_card()
+    return Card(data[:RIGHT_BYTES], relay, sae, name, relay_id, tuple(hints))
+
+
+def _told(*words: str) -> bytes:
+    return b"".join(bytes([len(each)]) + each for each in (word.encode() for word in words))
+
+
+def _read(data: bytes, at: int, count: int) -> tuple[list[str], int]:
+    words = []
+    for _ in range(count):
+        end = at + 1 + data[at]
+        words.append(data[at + 1 : end].decode())
+        at = end
+    return words, at
 
 
 def _is_good(relay: str, sae: str, name: str) -> bool:
     printable = all(each.isprintable() for each in (relay, sae, name))
     return printable and len(name) > 0 and is_relay(relay)
+
+
+def _are_good(relay_id: bytes, hints: list[str]) -> bool:
+    if len(hints) > MAX_HINTS or len(set(hints)) < len(hints) or bool(relay_id) != bool(hints):
+        return False
+    try:
+        return all(Place.of_url(each).url == each for each in hints)
+    except ChannelMisuse:
+        return False
+
+
+def _no_card() -> ContentMalformed:
+    return ContentMalformed("expected a card of this version, got another content")
 
 
 def is_relay(url: str) -> bool:
@@ -82,7 +123,14 @@ def is_relay(url: str) -> bool:
     except ValueError:
         return False
     bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username)
-    return parts.scheme in {"ws", "wss"} and bool(parts.hostname) and port != 0 and bare
+    # An empty fragment leaves its sign in the text, which divides names of relays from ids.
+    return (
+        parts.scheme in {"ws", "wss"}
+        and bool(parts.hostname)
+        and port != 0
+        and bare
+        and "#" not in url
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Route:
         mailbox: Ours for this contact, 16 bytes, random.
         right_in: What the contact shows to drop into it, 32 bytes, random; we gave it to them.
         right_out: What we show to drop into theirs; empty: they have not said yet.
-        relay: Where that is; empty: at our own relay.
+        relay: Where that is, as `Relays.address_of`; empty: at our own relay.
         old: Earlier mailboxes of ours for this contact, which they may still use.
     """
 
@@ -140,6 +140,9 @@ Tell = Callable[[Told], None]
 class Courier:
     """Runs between one person and relays; `run` until it is cancelled.
 
+    Attributes:
+        following: What the person knows of relays.
+
     Args:
         person: Whose messages.
         account: A key for this relay alone; the relay must not learn the person's identity.
@@ -165,7 +168,8 @@ class Courier:
         self._read_book = book
         self._tell = tell
         self._now = now
-        self._reaching = Reaching(Following(person, now))
+        self.following = Following(person, now)
+        self._reaching = Reaching(self.following)
         self._book = Book({})
         self._contacts: dict[bytes, bytes | None] = {}
         self._wakes: dict[str, asyncio.Event] = {}

@@ -2,11 +2,14 @@
 
 Each place that is known is tried in order, what answers is checked against the relay's id that the
 person keeps (`chat.following`), and a notice that comes on a line is kept before it is followed.
+Where cards hint at is asked for the relay's notice and for nothing else: an id alone can be
+repeated by anybody, and a notice that names the place cannot be had for a place of somebody else's.
 
 Source: spec/places.md, 3; spec/relay.md, 7.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -21,6 +24,9 @@ LOCKED: Final = "the relay is in lockdown, until its operator ends it"
 
 MAX_SIGNS: Final = 8
 """At old places, that are followed one after the other."""
+
+NOTICE_WITHIN_S: Final = 3.0
+"""How long a place at which a card hints has to say the notice."""
 
 T = TypeVar("T")
 
@@ -63,7 +69,32 @@ class Reaching:
             else:
                 return place, known, line
         assert trouble is not None  # there is one place at least
+        for place in known.hints:
+            found = await self._hinted(url, place)
+            if found is not None:
+                return found
         raise trouble
+
+    async def _hinted(self, url: str, hint: str) -> tuple[str, Known, RelayClient] | None:
+        """A line to where the relay is, by the notice that is to be had at a hint; or None."""
+        try:
+            async with await RelayClient.connect(hint) as line:
+                challenge = await line.challenge()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(NOTICE_WITHIN_S):
+                        await line.noticed.wait()
+            known = await asyncio.to_thread(self.following.known, url)
+            if challenge.relay_id != known.relay_id or not line.notice:
+                return None
+            known = await asyncio.to_thread(self.following.learn, url, line.notice)
+        except (RelayUnreachable, RelayMisbehaved):
+            return None
+        except NoticeRefused as error:
+            log.warning("a notice of a relay was refused", why=str(error))
+            return None
+        if known.notice is None or not known.notice.places:
+            return None
+        return await self.reach(url)  # a notice counts now: no hint is asked any more
 
     async def begun(self, url: str, begin: Callable[[RelayClient], Awaitable[T]]) -> T:
         """What `begin` makes of a line to where the relay is; signs at old places are followed.

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 
 import msgspec
 
+from bellwire.chat.card import MAX_CARD_BYTES
 from bellwire.chat.identity import PUBLIC_BYTES, SIGNATURE_BYTES
 from bellwire.chat.prekeys import PREKEY_BYTES
 
 TOKEN_BYTES: Final = 32
 DEVICE_BYTES: Final = 8
 MAX_DEVICE_CHARS: Final = 64
-MAX_CARD_BYTES: Final = 800
 INVITATION_BYTES: Final = 16
 MAX_AT_ONCE: Final = 3
 """One-time prekeys that one request publishes: more would not fit a record."""

@@ -384,7 +384,8 @@ class Messenger(Minding):
     # Inside
 
     def _begin(self) -> None:
-        """What is needed before the first message."""
+        """What is needed before the first message, and for the first card."""
+        self._courier.following.known(self._setup.relay)
         with self._person.working() as work:
             if self._me not in {each.contact for each in work.contacts.all()}:
                 work.contacts.keep(NOTES, self._person.identity.public)

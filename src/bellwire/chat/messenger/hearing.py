@@ -42,6 +42,7 @@ from bellwire.chat.messenger.views import (
 )
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.receiving import Received
+from bellwire.chat.store.relays import Relays
 
 TYPING_FOR_S: Final = 6.0
 """Somebody who said so types that long, unless a message comes."""
@@ -228,16 +229,21 @@ class Hearing(Looking):
         self._show(replace(self._status, keys_trouble=words))
 
     def _card(self, right: bytes) -> Card:
-        return Card(right, self._setup.relay, self._supply.sae, self._setup.name)
+        relay = self._setup.relay
+        moved = self._courier.following.told(relay)
+        return Card(right, relay, self._supply.sae, self._setup.name, *moved)
 
     def _book(self) -> Book:
         with self._person.working() as work:
+            relays = Relays(work.cursor, work.database)
             routes = {
                 contact: Route(
                     route.box.mailbox,
                     route.box.right,
                     b"" if route.card is None else route.card.right,
-                    "" if route.card is None else route.card.relay,
+                    ""
+                    if route.card is None
+                    else relays.address_of(route.card.relay, route.card.relay_id),
                     tuple(each.mailbox for each in route.old),
                 )
                 for contact, route in work.routes.all().items()

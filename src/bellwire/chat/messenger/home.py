@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import re
+import time
 import tomllib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Final
 from bellwire.base.private import own_folder, write_whole
 from bellwire.chat.card import MAX_WORD_BYTES, Card, is_relay
 from bellwire.chat.errors import ChatMisuse, HomeUnusable
+from bellwire.chat.following import Following
 from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
@@ -198,6 +200,9 @@ async def opened_account(
     sae = read_profile(state, home.profile).sae if home.profile else ""
     person = await asyncio.to_thread(_store, state, who, home, credentials)
 
+    following = Following(person, time.time)
+    await asyncio.to_thread(following.known, address)
+
     async def nobody_listens() -> None:
         """A messenger finds the box in the store when it starts."""
 
@@ -205,7 +210,7 @@ async def opened_account(
         person,
         address,
         relay_account(person),
-        card=lambda right: Card(right, address, sae, home.name),
+        card=lambda right: Card(right, address, sae, home.name, *following.told(address)),
         reroute=nobody_listens,
         tell=lambda _: None,
     )

@@ -1,7 +1,9 @@
 """What a person knows of relays: who each is, and the last that it said of where it is.
 
 A relay is known by the address under which the person has it. Its id is kept at the first
-connection, or before; later, nothing else counts under that address.
+connection, or before; later, nothing else counts under that address. A relay of which a contact
+says who it is, is known by address and id together, `URL#ID`, unless it is the one that is known
+by the address alone: so no contact can say for others who is at an address.
 """
 
 import sqlite3
@@ -31,6 +33,12 @@ class KeptRelay(msgspec.Struct, frozen=True, array_like=True):
     earlier: tuple[str, ...] = ()
 
 
+def home_of(address: str) -> tuple[str, bytes]:
+    """The URL of an address under which a relay is known, and the id that it names, or nothing."""
+    url, _, named = address.partition("#")
+    return url, bytes.fromhex(named)
+
+
 class Relays:
     """All of them, within one transaction."""
 
@@ -46,6 +54,18 @@ class Relays:
             return None
         value = self._database.open(_TABLE, name.encode(), row[0]).reveal()
         return msgspec.msgpack.decode(value, type=KeptRelay)
+
+    def address_of(self, url: str, relay_id: bytes) -> str:
+        """Under which address a relay is known that is said to be at a URL.
+
+        Args:
+            url: Its home.
+            relay_id: Who it is, by whoever says so; empty: they do not say.
+        """
+        known = self.get(url)
+        if not relay_id or (known is not None and known.relay_id == relay_id):
+            return url
+        return f"{url}#{relay_id.hex()}"
 
     def put(self, url: str, relay: KeptRelay) -> None:
         """Keep it, in the place of what was known."""
