@@ -25,6 +25,7 @@ from bellwire.chat.errors import (
     GroupRefused,
     MessageRefused,
     OpeningRefused,
+    PadDiffers,
     PadMissing,
     PadSpent,
     RelayChanged,
@@ -32,6 +33,7 @@ from bellwire.chat.errors import (
     RelayRefused,
     RelayUnreachable,
 )
+from bellwire.chat.failures import Failures
 from bellwire.chat.following import Following, Known
 from bellwire.chat.identity import Identity
 from bellwire.chat.reaching import LOCKED, Reaching
@@ -170,6 +172,7 @@ class Courier:
         self._now = now
         self.following = Following(person, now)
         self._reaching = Reaching(self.following)
+        self._failures = Failures()
         self._book = Book({})
         self._contacts: dict[bytes, bytes | None] = {}
         self._wakes: dict[str, asyncio.Event] = {}
@@ -477,15 +480,23 @@ class Courier:
 
     def _refuse(self, contact: bytes | None, error: MessageRefused | OpeningRefused) -> Unshown:
         """It is not shown; who sent it is told, where the message itself says which it was."""
-        named = isinstance(error, PadMissing | PadSpent | GroupRefused) and error.content_id
-        if contact is not None and named:
+        named = None
+        if isinstance(error, PadMissing | PadDiffers | PadSpent | GroupRefused):
+            named = error.content_id
+        if contact is not None and named is not None and self._may_tell(contact, error):
             kind, ids = ContentKind.REFUSED, [named]
-            if isinstance(error, PadMissing):
+            if isinstance(error, PadMissing | PadDiffers):
                 kind, ids = ContentKind.PAD_LOST, [named, error.pad_id]
             with self._person.working() as work:
                 if work.sessions.of(contact) and not work.strangers.has(contact):
                     work.seal(work.contacts.get(contact), receipt(kind, ids, self._now()))
         return Unshown(error, contact)
+
+    def _may_tell(self, contact: bytes, error: MessageRefused | OpeningRefused) -> bool:
+        if not isinstance(error, PadDiffers):
+            return True
+        failed = (error.content_id or b"") + error.pad_id
+        return self._failures.may_tell(contact, failed, self._now())
 
 
 async def _whole(work: Coroutine[None, None, None]) -> None:

@@ -29,6 +29,7 @@ BellwireError
     └── MessageRefused        a message is not shown, and changed nothing
         ├── PayloadMalformed  of no size or kind that there is: cut, or another's
         ├── NotAuthentic      altered, forged, re-addressed, or of another session
+        │   └── PadDiffers    its one-time tag does not hold: it has another pad at each side
         ├── Replayed          it was opened before, or is too old to be told from one that was
         ├── TooManySkipped    more messages before it are missing than keys are kept for
         ├── EpochUnknown      its keys come from a step that we have not seen, nor can take now
@@ -187,6 +188,21 @@ class PayloadMalformed(MessageRefused):
 
 class NotAuthentic(MessageRefused):
     """The message is not the one that our peer sealed for us at this place."""
+
+
+class PadDiffers(NotAuthentic):
+    """The session's keys open the message, and its one-time tag does not hold.
+
+    The pad is not the same on both sides, or somebody has the session's keys and not the pad.
+
+    Attributes:
+        pad_id: Which.
+        content_id: Of the message, as its sender says; None where the message does not say.
+    """
+
+    def __init__(self, pad_id: bytes, content_id: bytes | None) -> None:
+        super().__init__("expected the one-time tag of this message, got another")
+        self.pad_id, self.content_id = pad_id, content_id
 
 
 class Replayed(MessageRefused):

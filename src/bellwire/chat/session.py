@@ -26,6 +26,7 @@ from bellwire.chat.errors import (
     ChatMisuse,
     ContentMalformed,
     NotAuthentic,
+    PadDiffers,
     PadExhausted,
     PadMissing,
     PadSpent,
@@ -329,7 +330,10 @@ def _read_body(
     except (PadMissing, PadSpent) as error:
         error.content_id = contents.id_of(head)
         raise
-    text = unlock(part, body[at:end], _context(session_id, place, body[:at]))
+    try:
+        text = unlock(part, body[at:end], _context(session_id, place, body[:at]))
+    except NotAuthentic as error:
+        raise PadDiffers(pad_id, contents.id_of(head)) from error
     return _decode(head, text), part
 
 

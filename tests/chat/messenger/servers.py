@@ -25,6 +25,7 @@ class Link:
         eve_at: The SAE with which sessions are aborted.
         down: The SAE whose server does not answer.
         loses: Keys that are lost when they are fetched next.
+        spoils: Keys that are others when they are fetched next.
         pieces: Bytes of the pieces in which the stock lies: no key is longer; None: one piece.
         lost: How often a key was asked for that is not there.
     """
@@ -35,6 +36,7 @@ class Link:
         self.eve_at = ""
         self.down = ""
         self.loses = 0
+        self.spoils = 0
         self.pieces: int | None = None
         self.lost = 0
         self.drawn = random.Random(seed)
@@ -74,6 +76,9 @@ class Server:
         if found is None:
             self.link.lost += 1
             raise KmeRejected("one or more keys specified are not found on KME")
+        if self.link.spoils:
+            self.link.spoils -= 1
+            found = bytes([found[0] ^ 1]) + found[1:]
         return found
 
     async def fresh(self, slave: str, bits: int) -> FreshPad:

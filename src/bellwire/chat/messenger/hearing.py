@@ -38,6 +38,7 @@ from bellwire.chat.messenger.views import (
     AttachmentChanged,
     ConversationChanged,
     LineChanged,
+    LineState,
     TypingChanged,
 )
 from bellwire.chat.store.person import Person
@@ -153,9 +154,14 @@ class Hearing(Looking):
                 for at in range(0, len(text), ID_BYTES):
                     await self._changed(contact, text[at : at + ID_BYTES])
                 if content.kind is ContentKind.REFUSED and told.is_new:
-                    await self._refused(contact, text[:ID_BYTES])
+                    await self._refused(
+                        contact, text[:ID_BYTES], "it came without the pad they require"
+                    )
             case ContentKind.PAD_LOST:
                 await self._changed(contact, text[:ID_BYTES])
+                if told.is_new and await self._is_refused(contact, text[:ID_BYTES]):
+                    why = "its pads were gone there, or other than here, each time"
+                    await self._refused(contact, text[:ID_BYTES], why)
                 self._sending.go(contact)
             case ContentKind.TYPING:
                 self._typing[contact] = time.monotonic() + TYPING_FOR_S
@@ -168,16 +174,18 @@ class Hearing(Looking):
                 self._spawn(self._warned(contact, text[:ID_BYTES]))
         self._tell(ConversationChanged(content.group or contact))
 
-    async def _refused(self, contact: bytes, message_id: bytes) -> None:
+    async def _is_refused(self, contact: bytes, message_id: bytes) -> bool:
+        with contextlib.suppress(MessageUnknown):
+            return (await self.line(contact, message_id)).state is LineState.REFUSED
+        return False
+
+    async def _refused(self, contact: bytes, message_id: bytes, why: str) -> None:
         """The other side does not show a message of ours."""
         name = (await self.conversation(contact)).name
         with contextlib.suppress(MessageUnknown):
             place = (await self.line(contact, message_id)).contact
-            why = (
-                "it came without the pad they require"
-                if place == contact
-                else "by their roster of the group, or for want of pad"
-            )
+            if place != contact:
+                why = "by their roster of the group, or for want of pad"
             words = f"{name} did not take a message: {why}"
             self._tell(Alert(AlertKind.REFUSED, place, words))
 
