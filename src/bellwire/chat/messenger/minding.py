@@ -46,6 +46,7 @@ class Minding(Hearing):
             if await self._do(self._person.disappear, self._now()):
                 for each in await self.contacts():
                     self._tell(ConversationChanged(each.contact))
+            await self._do(self._person.shrink)
             await self._ask_again()
             await self._look()
             await self._rotate()

@@ -5,6 +5,8 @@ Any thread may use it; one transaction runs at a time, and the others wait for i
 What always holds: a transaction that was committed is on the disk (write-ahead log, synchronous
 FULL), deleted rows are overwritten (secure_delete), and every value that says anything is sealed
 with AES-256-GCM under a key of its table, bound to its row. Ids, times and states are in clear.
+What is freed goes back to the file system by `shrink`; whatever lies in the blocks that the file
+system takes back was deleted and overwritten, or is a former place of something sealed.
 After a commit that failed the connection is closed: what the disk holds is unknown then, and only
 opening it anew tells.
 """
@@ -44,8 +46,26 @@ DATA_KEY: Final = Wrapped(
     make=lambda: os.urandom(DATA_KEY_BYTES),
 )
 
+MAX_LOG_BYTES: Final = 4 << 20
+"""What a large transaction leaves of the write-ahead log."""
+
+KEPT_FREE_PAGES: Final = 256
+"""Of 4 KiB: pages that are free for what comes next, and not worth giving back."""
+
+PAGES_AT_ONCE: Final = 2048
+"""Given back by one `shrink`, during which the store does nothing else: some 10 to 50 ms."""
+
+WORTH_REWRITING: Final = 1024
+"""Free pages for which a file of an earlier version, which cannot shrink, is written anew."""
+
+MAX_REWRITTEN: Final = 16_384
+"""Pages that such a file has in use at most: they are in memory meanwhile."""
+
+_INCREMENTAL: Final = 2
+
 _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
+    f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}",
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
     "PRAGMA foreign_keys = ON",
@@ -91,10 +111,11 @@ class Database:
             self._undo = undo.pop_all()
 
     def _prepare(self, path: Path) -> None:
+        if not self._number("page_count"):  # a file that has begun cannot take it any more
+            self._connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}").fetchall()
         for pragma in _PRAGMAS:
             self._connection.execute(pragma).fetchall()
-        (mark,) = self._connection.execute("PRAGMA application_id").fetchone()
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        mark, version = self._number("application_id"), self._number("user_version")
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if (tables and mark != APPLICATION_ID) or version > len(SCHEMAS):
             raise StoreCorrupt(
@@ -104,6 +125,40 @@ class Database:
         for number, schema in enumerate(SCHEMAS[version:], version + 1):
             marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
             self._connection.executescript(f"BEGIN IMMEDIATE;{schema}{marks}COMMIT;")
+        self._make_shrinkable()
+
+    def _make_shrinkable(self) -> None:
+        """Write a file anew that cannot shrink, once that is worth it."""
+        if self._number("auto_vacuum") == _INCREMENTAL:
+            return
+        free = self._number("freelist_count")
+        used = self._number("page_count") - free
+        if free >= max(WORTH_REWRITING, used) and used <= MAX_REWRITTEN:
+            self._connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}").fetchall()
+            self._connection.execute("VACUUM").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _number(self, pragma: str) -> int:
+        (number,) = self._connection.execute(f"PRAGMA {pragma}").fetchone()
+        return int(number)
+
+    def shrink(self) -> bool:
+        """Give some of the pages back that nothing is in any more; whether there are more.
+
+        Raises:
+            StoreUnusable: SQLite failed.
+        """
+        with self._one_at_a_time, self._translated():
+            if self._number("auto_vacuum") != _INCREMENTAL:
+                return False
+            free = self._number("freelist_count") - KEPT_FREE_PAGES
+            if free <= 0:
+                return False
+            pages = min(free, PAGES_AT_ONCE)
+            # As a script: it has a step for each page, and `execute` takes one alone.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({pages});")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return free > pages
 
     def close(self) -> None:
         """Give the file up, and its log empty; again is harmless."""

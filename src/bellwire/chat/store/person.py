@@ -387,6 +387,10 @@ class Person:
             if kept is not None and kept.state is FileState.COMING:
                 ask(work, work.contacts.get(contact), kept, work.files.missing(kept), now)
 
+    def shrink(self) -> bool:
+        """Give room back that is free since something large went; whether there is more."""
+        return self._database.shrink()
+
     def disappear(self, now: float) -> int:
         """Forget the words of messages whose time has run out; how many."""
         with self.working() as work:
