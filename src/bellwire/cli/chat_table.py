@@ -54,10 +54,11 @@ COMMANDS: Final = (
     _both("decline", "N|NAME", "forget one of them; they are not told"),
     _both("block", "[N|NAME]", "hear somebody no more; alone: who is not heard"),
     _both("unblock", "FINGERPRINT", "hear somebody again"),
-    _both(
+    Command(
         "group",
-        "new NAME @A @B|add|remove|leave|rename|admin|members …",
         "make, change, leave or look at a group",
+        "new NAME @A @B|add|remove|leave|rename|admin|members …",
+        "[new NAME @A @B|add|remove|leave|rename|admin|members …]",
     ),
     Command("verify", "the safety number to compare, and whether it is the same", "[yes|no]"),
     Command("session", "how the pad of the newest message was made, or the N-th newest's", "[N]"),

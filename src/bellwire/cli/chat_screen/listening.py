@@ -28,6 +28,7 @@ from bellwire.chat.messenger.views import (
 )
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.composer import Composer
+from bellwire.cli.chat_screen.groups import Groups
 from bellwire.cli.chat_screen.lists import Messages, name_of
 from bellwire.cli.chat_screen.strangers import Strangers
 from bellwire.cli.chat_screen.view import HERE_S, PAGE, View
@@ -67,6 +68,7 @@ class Listening(View):
                 came = [await events.get()]
                 while not events.empty():
                     came.append(events.get_nowait())
+                had_groups = self._has_groups()
                 async with self._one_at_a_time:
                     for each in came:
                         await self._happened(each)
@@ -76,6 +78,10 @@ class Listening(View):
                         self._entries[contact] = await self._messenger.conversation(contact)
                     await self._read()
                 self._draw_contacts()
+                if self._has_groups() != had_groups:
+                    self.refresh_bindings()  # there is F3 now, or none any more
+                if stale and isinstance(self.screen, Groups):
+                    await self.screen.look()
         finally:
             self._messenger.unsubscribe(events)
 

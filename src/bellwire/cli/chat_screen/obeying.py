@@ -20,6 +20,7 @@ from bellwire.cli.chat_screen.acts import Acts, Laboratory, named
 from bellwire.cli.chat_screen.commands import parse
 from bellwire.cli.chat_screen.completion import complete, complete_path
 from bellwire.cli.chat_screen.composer import Composer
+from bellwire.cli.chat_screen.groups import Groups
 from bellwire.cli.chat_screen.listening import Listening
 from bellwire.cli.chat_screen.lists import Messages, name_of
 from bellwire.cli.chat_screen.panels import Found, Panel
@@ -118,6 +119,8 @@ class Obeying(Listening):
                 return await acts.resend(self._open)
             case "requests":
                 self.action_requests()
+            case "group":
+                self.action_groups()
             case "save":
                 await self._save_file("")
             case "session":
@@ -265,3 +268,12 @@ class Obeying(Listening):
                 self._tell("a contact now; compare safety numbers with /verify")
 
         self.push_screen(Strangers(self._messenger.requests), ended)
+
+    def action_groups(self) -> None:
+        """Groups, and who is in them."""
+
+        async def ended(chosen: bytes | None) -> None:
+            if chosen is not None:
+                await self._show(chosen)
+
+        self.push_screen(Groups(self._messenger, self._open), ended)

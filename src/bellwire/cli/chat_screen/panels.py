@@ -37,6 +37,7 @@ KEYS: Final = (
     ("Ctrl+O", "people: type a part of a name, Enter opens"),
     ("Ctrl+N  Ctrl+P", "next and previous conversation"),
     ("F2", "strangers who wrote first: accept or turn away"),
+    ("F3", "groups, and who is in them; Enter opens"),
     ("Ctrl+R", "try now what was not sent"),
     ("Escape", "put away what is open: a panel, an alert, a reply"),
     ("F1  Ctrl+Q", "this help; leave (Ctrl+C as well)"),

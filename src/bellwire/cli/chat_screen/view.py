@@ -149,6 +149,9 @@ class View(App[None]):
         found = meant(self._order(), self.query_one(Contacts).typed)
         return [(each.contact, each) for each in found]
 
+    def _has_groups(self) -> bool:
+        return any(each.is_group for each in self._entries.values())
+
     async def _count_requests(self) -> None:
         self._requests = len(await self._messenger.requests.waiting())
         self._put("badge", words.badge(self._requests) if self._requests else None)

@@ -40,6 +40,7 @@ class ChatWindow(Obeying):
         Binding("up", "nothing", "messages", key_display="↑"),
         Binding("ctrl+o", "contacts", "people", priority=True),
         Binding("f2", "requests", "requests"),
+        Binding("f3", "groups", "groups"),
         Binding("ctrl+n", "beside(1)", "next", priority=True),
         Binding("ctrl+p", "beside(-1)", show=False, priority=True),
         Binding("ctrl+r", "resend", "RESEND", priority=True),
@@ -68,11 +69,13 @@ class ChatWindow(Obeying):
         """Whether a key does anything now; the footer shows those that do."""
         if not self._entries and action != "quit":
             return False  # nothing is shown yet
-        covered = {"beside", "resend", "help", "contacts", "requests"}
+        covered = {"beside", "resend", "help", "contacts", "requests", "groups"}
         if action in covered and len(self.screen_stack) > 1:
             return False
         if action == "requests":
             return self._requests > 0
+        if action == "groups":
+            return self._has_groups()
         if action == "resend":
             return self._kept_here() or any(kept for _, kept in self._alerts.values())
         return True

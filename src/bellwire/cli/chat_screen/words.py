@@ -104,9 +104,8 @@ def message(
         parts.append((f"  {_unbroken(under)}", colour))
     if line.ours:
         bad = line.state in KEPT_BACK
-        parts.append((f"  {_unbroken(STATES[line.state])}", _BAD if bad else "dim"))
         far = f"→ {state_words(line)}" if line.copies else STATES[line.state]
-        parts.append((f"  {far}", _BAD if bad else "dim"))
+        parts.append((f"  {_unbroken(far)}", _BAD if bad else "dim"))
         if line.state is LineState.NOT_SENT and line.why:
             parts.append((f": {harmless(line.why)}", "dim"))
     return Content.assemble(*parts)
@@ -316,11 +315,20 @@ def status_words(entry: Conversation, status: LinkStatus, name: str) -> list[str
     if entry.is_notes:
         return [*rows, "notes to yourself: nothing of them is sent"]
     fresh = entry.mode is Mode.FRESH
-    return [
-        *rows,
+    who = [
         f"conversation    {quoted(entry.name, 40)}",
         f"reachable       {'yes' if entry.reachable else 'not yet: they have not used the link'}",
         f"safety number   {'compared: verified' if entry.verified else 'not compared: /verify'}",
+    ]
+    if entry.is_group:
+        who = [
+            f"group           {quoted(entry.name, 40)}, {entry.members} people (F3)",
+            f"reachable       {'all of them' if entry.reachable else 'not all of them yet'}",
+            f"safety numbers  {'compared with all' if entry.verified else 'not compared with all'}",
+        ]
+    return [
+        *rows,
+        *who,
         f"pads            {'a session for each message' if fresh else 'from the pool'} (/mode)",
         f"pad left        {entry.pad_bytes:,} bytes, {entry.pad_messages:,} messages",
         f"policy          {POLICIES[entry.policy]} (/policy)",
