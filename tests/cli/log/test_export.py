@@ -13,8 +13,9 @@ from tests.cli.log.test_ledger import run
 from tests.ledger.logs import ED25519, MLDSA44, ORIGIN, SmallLog
 from tests.ledger.store.logs import batch
 
-from bellwire.cli.log.place import LogAbsent, fetching
 from bellwire.ledger.checkpoint import parse_checkpoint
+from bellwire.ledger.errors import LogAbsent
+from bellwire.ledger.fetching import fetching
 from bellwire.ledger.monitor import Monitor
 from bellwire.ledger.reading import LogReader
 from bellwire.ledger.tiles import bundles, join_bundle, split_bundle, tiles
