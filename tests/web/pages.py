@@ -84,11 +84,12 @@ class Console:
             assert answer.status_code == 200, answer.text
             yield client
 
-    def publish(self, name: str, **more: Any) -> None:
-        """An event without content, in the loop's own thread."""
+    def publish(self, name: str, *, times: int = 1, **more: Any) -> None:
+        """Events without content, in the loop's own thread."""
 
         async def work() -> None:
-            self.watch.feed.publish(name, Done(), **more)
+            for _ in range(times):
+                self.watch.feed.publish(name, Done(), **more)
 
         self.loop.wait(work())
 
