@@ -1,6 +1,6 @@
 /**
- * The story of the link, told by clicks alone, with the real services behind: PLACE is an address
- * with a one-time link, which `tests/console_pages` hands over.
+ * The story of the link, told by clicks alone, with the real services behind: LINK is an address
+ * with a one-time link, which `tests/pages` hands over, and RECEIPT where a receipt is to be saved.
  */
 
 import axe from 'axe-core';
@@ -8,7 +8,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enter, launch, openPage, PASSWORD } from './browser';
 
-const { LINK: link = '' } = process.env;
+const { LINK: link = '', RECEIPT: receipt = '' } = process.env;
 const PATIENCE = { timeout: 60_000 };
 
 describe.runIf(link)('an operator', () => {
@@ -97,6 +97,35 @@ describe.runIf(link)('an operator', () => {
     await page.getByRole('button', { name: 'Reset' }).click();
     await page.getByText('Nobody is on the link.').waitFor(PATIENCE);
     await page.getByText('Keys flow. No sign of anybody listening.').waitFor(PATIENCE);
+  });
+
+  it('reads in the record what happened, and proves it', async () => {
+    await page.getByRole('link', { name: 'Record' }).click();
+    await page.getByText('Signed by the log').waitFor(PATIENCE);
+    await page.getByText('Witnessed by: a, b').waitFor(PATIENCE);
+    await page.getByLabel('Kind').selectOption('link-status');
+    await page.getByRole('button', { name: /Link status\s*RED/ }).first().click(PATIENCE);
+    await page.getByText(/^Your browser proved all \d+ entries shown/).waitFor(PATIENCE);
+    await page.getByText('It is in the record', { exact: true }).waitFor(PATIENCE);
+    await hasNoBarriers('record');
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Save receipt' }).click();
+    await (await saved).saveAs(receipt);
+  });
+
+  it('sees a tampered entry refused', async () => {
+    await page.getByText('Change one bit of the entry').click();
+    await page.getByText('Refused', { exact: true }).waitFor(PATIENCE);
+    await page.getByText('the way leads to another root').waitFor();
+    expect(await page.getByText('It is in the record', { exact: true }).count()).toBe(0);
+    expect(await page.getByRole('button', { name: 'Save receipt' }).isDisabled()).toBe(true);
+    await hasNoBarriers('record with a tampered entry');
+    await page.setViewportSize({ width: 390, height: 844 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(wide).toBeLessThanOrEqual(390);
+    await page.setViewportSize({ width: 1366, height: 860 });
+    await page.getByRole('link', { name: 'Network' }).click();
+    await page.getByRole('heading', { name: 'What was measured' }).waitFor();
   });
 
   it('finds everything by keys, from the palette', async () => {

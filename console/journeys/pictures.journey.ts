@@ -39,6 +39,13 @@ async function main(link: string, folder: string): Promise<void> {
   await page.waitForTimeout(3000);
   await picture('network-red');
   await page.getByRole('button', { name: 'Reset' }).click();
+  await page.getByRole('link', { name: 'Record' }).click();
+  await page.getByRole('button', { name: /Link status/ }).first().click();
+  await page.getByText('It is in the record', { exact: true }).waitFor();
+  await picture('record');
+  await page.getByText('Change one bit of the entry').click();
+  await page.getByText('Refused', { exact: true }).waitFor();
+  await picture('record-refused');
   await browser.close();
 }
 

@@ -68,6 +68,13 @@ def log() -> SmallLog:
 # As published
 
 
+def test_the_checkpoint_that_the_consoles_pages_are_tried_with_is_witnessed() -> None:
+    kept = json.loads((FOLDER.parent / "ledger" / "witnessed.json").read_text())
+    note = parse_note(kept["checkpoint"].encode())
+    found = verify_checkpoint(note, parse_policy(kept["policy"].encode()))
+    assert [each.name for each in found.witnesses] == ["one", "two"]
+
+
 def test_the_published_note_parses_and_its_signatures_hold() -> None:
     note = parse_note((TEXT + "\n" + PETER + ENOCH).encode())
     assert note.text == TEXT

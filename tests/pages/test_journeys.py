@@ -6,6 +6,10 @@ import pytest
 from tests.pages.services import operators_link
 from tools import console_build
 
+from bellwire.ledger.policy import parse_policy
+from bellwire.ledger.receipt import parse_receipt, verify_receipt
+from bellwire.ledger.tree import leaf_hash
+
 
 @pytest.mark.timeout(600)
 def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,7 +17,11 @@ def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     console_build.build(node, all_packages=True)
     with operators_link(tmp_path) as link:
         monkeypatch.setenv("LINK", link)
+        monkeypatch.setenv("RECEIPT", str(tmp_path / "receipt"))
         said = console_build.run(
             node, console_build.VITEST, "run", "--config", console_build.JOURNEYS
         )
     assert "1 passed" in said, "the journeys were not run"
+    receipt = parse_receipt((tmp_path / "receipt").read_bytes())
+    policy = parse_policy((tmp_path / "s" / "ledger.policy").read_bytes())
+    verify_receipt(receipt, leaf_hash(receipt.extra or b""), policy)

@@ -58,6 +58,19 @@ def test_a_console_asks_the_key_server_of_its_own_site(tmp_path: Path) -> None:
         assert program.needs == (f"node-{site}",)
 
 
+def test_consoles_show_the_log_of_this_machine_but_no_other(tmp_path: Path) -> None:
+    known = {"ledger": {"url": "http://0.0.0.0:7009"}}
+    for name in ("console-a", "console-b"):
+        assert plan(tmp_path)[name].environment(known) == {
+            "BELLWIRE_CONSOLE__LOG": "http://127.0.0.1:7009",
+            "BELLWIRE_CONSOLE__LOG_POLICY": str(tmp_path / "ledger.policy"),
+        }
+        elsewhere = plan(tmp_path, console={"log": "https://log.example"})
+        assert elsewhere[name].environment(known) == {}
+        free = plan(tmp_path, addresses={"ledger_port": 0})
+        assert "ledger" in free[name].needs
+
+
 def test_ports_are_those_of_the_settings(tmp_path: Path) -> None:
     made = plan(
         tmp_path,

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from tests.console.model import Sites
+from tests.console.test_record import Shown
 from tests.web.doors import Loop
 from tests.web.test_console import LIMITS, ModelLab
 
@@ -71,6 +72,7 @@ class Console:
     loop: Loop
     url: str
     clock: list[float]
+    log: Shown
 
     def client(self, **headers: str) -> httpx.Client:
         """A browser at the console's own page; `origin` and others may be another's."""
@@ -105,6 +107,7 @@ def console(folder: Path, *, lab: bool = True) -> Iterator[Console]:
     for name, role in (("boss", Role.OPERATOR), ("eyes", Role.AUDITOR), ("dog", Role.GUARD)):
         sites.tokens[name] = book.add(name, role)
     clock = [0.0]
+    log = Shown(folder, 3)
     hand, node, guards, feed = ModelLab(), ModelNode(), Guards(lambda: clock[0]), Feed()
     accounts = sites.accounts["a"]
 
@@ -136,6 +139,7 @@ def console(folder: Path, *, lab: bool = True) -> Iterator[Console]:
         watch=watch,
         histories=histories,
         hand=hand if lab else None,
+        record=log.record if lab else None,
     )
     api = ConsoleApi(
         accounts,
@@ -152,6 +156,6 @@ def console(folder: Path, *, lab: bool = True) -> Iterator[Console]:
         host, port = loop.wait(server.start("127.0.0.1", 0, None))
         url = f"http://{host}:{port}"
         try:
-            yield Console(sites, book, node, hand, watch, browsers, loop, url, clock)
+            yield Console(sites, book, node, hand, watch, browsers, loop, url, clock, log)
         finally:
             loop.wait(server.stop(1.0))

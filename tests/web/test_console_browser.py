@@ -306,9 +306,38 @@ def test_every_operation_is_answered_and_nothing_else(site: Console) -> None:
         assert len(set(named)) == len(named)
 
 
+@pytest.mark.parametrize("who", ["alice@a", "boss", "eyes"])
+def test_everybody_who_is_signed_in_reads_the_record(site: Console, who: str) -> None:
+    with site.signed_in(site.sites.tokens[who]) as page:
+        assert page.get("/api/about").json()["record"] is True
+        found = page.get("/api/record").json()
+        assert (found["size"], found["witnesses"][0]["name"]) == (3, "w")
+        wanted = {"size": "2", "limit": "1", "writer": "site-a"}
+        shown = page.get("/api/record/entries", params=wanted).json()
+        assert [each["number"] for each in shown["entries"]] == [1]
+        proof = page.get("/api/record/consistency", params={"old": "1", "size": "2"}).json()
+        assert (proof["old"], proof["size"], len(proof["proof"])) == (1, 2, 1)
+        assert page.get("/api/record/entries", params={"size": "4"}).status_code == 400
+        assert page.get("/api/record/entries", params={"limit": "201"}).status_code == 400
+
+
+def test_a_log_that_is_not_what_it_signed_is_told(site: Console) -> None:
+    kept = dict(site.log.files)
+    path = "tile/entries/000.p/3"
+    site.log.files[path] = kept[path].replace(b"stop", b"pass")
+    with site.signed_in(site.sites.tokens["eyes"]) as page:
+        answer = page.get("/api/record/entries")
+        site.log.files.update(kept)
+        assert answer.status_code == 502
+        assert "entry 0" in answer.json()["message"]
+        assert page.get("/api/record/entries").status_code == 200
+
+
 def test_outside_the_lab_nobody_lets_eve_in(tmp_path: Path) -> None:
     with console(tmp_path, lab=False) as plain:
         plain.look()
         with plain.signed_in(plain.sites.tokens["boss"]) as page:
             assert page.post("/api/reset", json={}).status_code == 403
             assert page.get("/api/network").json()["lab"] is None
+            assert page.get("/api/about").json()["record"] is False
+            assert page.get("/api/record").status_code == 404

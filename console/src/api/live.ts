@@ -25,6 +25,7 @@ export const keys = {
   history: ['history'],
   events: ['events'],
   sessions: ['sessions'],
+  record: ['record'],
 } as const;
 
 /** Two lists that overlap, as one: the later of two with one identity holds. */

@@ -18,7 +18,7 @@ import { texts } from '../shared/texts';
 import { Wordmark } from '../shared/Wordmark';
 import { useConnection } from './live';
 import { Palette } from './Palette';
-import { PARTS } from './parts';
+import { partsOf } from './parts';
 import styles from './Shell.module.css';
 
 /** To the sign-in page; nothing that was shown to who was here stays in memory. */
@@ -71,6 +71,7 @@ export function Shell() {
   }, [who, leave]);
 
   const lost = connection === 'lost';
+  const parts = partsOf(site);
   return (
     <div className={styles.shell}>
       {/* biome-ignore lint/a11y/useValidAnchor: it leads to a place of this page, whose address the router keeps */}
@@ -126,10 +127,10 @@ export function Shell() {
       </header>
       <nav
         className={styles.nav}
-        data-single={PARTS.length === 1 || undefined}
+        data-single={parts.length === 1 || undefined}
         aria-label={texts.shell.navigation}
       >
-        {PARTS.map(({ to, label, Icon }) => (
+        {parts.map(({ to, label, Icon }) => (
           <Link key={to} to={to} className={styles.part} activeProps={{ 'data-here': true }}>
             <Icon size={20} stroke={1.7} aria-hidden />
             <span>{label}</span>
@@ -150,7 +151,7 @@ export function Shell() {
         opened={searching}
         onClose={() => setSearching(false)}
         actions={[
-          ...PARTS.map(({ to, label, Icon }) => ({
+          ...parts.map(({ to, label, Icon }) => ({
             label,
             Icon,
             run: () => void navigate({ to }),

@@ -54,6 +54,36 @@ const network = createRoute({
   component: lazyRouteComponent(() => import('../features/network/NetworkPage'), 'NetworkPage'),
 });
 
+export interface RecordSearch {
+  kind?: string;
+  writer?: string;
+  handle?: string;
+  before?: number;
+  start?: number;
+  entry?: number;
+}
+
+const words = ['kind', 'writer', 'handle'] as const;
+const numbers = ['before', 'start', 'entry'] as const;
+
+const record = createRoute({
+  getParentRoute: () => inside,
+  path: '/record',
+  validateSearch: (search: Record<string, unknown>): RecordSearch => {
+    const found: RecordSearch = {};
+    for (const name of words) {
+      const value = search[name];
+      if (typeof value === 'string' && value !== '') found[name] = value.slice(0, 64);
+    }
+    for (const name of numbers) {
+      const value = Number(search[name] ?? Number.NaN);
+      if (Number.isSafeInteger(value) && value >= 0) found[name] = value;
+    }
+    return found;
+  },
+  component: lazyRouteComponent(() => import('../features/record/RecordPage'), 'RecordPage'),
+});
+
 function Failed({ error, reset }: { error: unknown; reset: () => void }) {
   return (
     <Trouble
@@ -81,7 +111,7 @@ function NotFound() {
 
 export function makeRouter(cache: QueryClient) {
   return createRouter({
-    routeTree: root.addChildren([signIn, welcome, inside.addChildren([index, network])]),
+    routeTree: root.addChildren([signIn, welcome, inside.addChildren([index, network, record])]),
     history: createHashHistory(),
     context: { cache },
     defaultPreload: 'intent',

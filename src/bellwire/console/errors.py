@@ -11,7 +11,9 @@ BellwireError
 ├── NoKeyNow           (RefusedError) the link is RED, or has no fresh verdict
 ├── KeysAbsent         (UnreachableError) the key server gives no key now
 ├── PeerConsoleAbsent  (UnreachableError) the other site's console is needed, and gave no answer
-└── PeerRefused        (RefusedError) what came is not from the other site's console
+├── PeerRefused        (RefusedError) what came is not from the other site's console
+├── RecordAbsent       (UnreachableError) the site's log cannot be shown now
+└── RecordRefused      (RefusedError) the site's log is not what it signed, or not signed
 """
 
 from bellwire.base.errors import RefusedError, UnreachableError, UsageError
@@ -59,3 +61,11 @@ class PeerConsoleAbsent(UnreachableError):
 
 class PeerRefused(RefusedError):
     """A message between consoles that does not come from the other one."""
+
+
+class RecordAbsent(UnreachableError):
+    """The site's log cannot be shown now; the same call may succeed later."""
+
+
+class RecordRefused(RefusedError):
+    """The site's log has no signature, witness or proof that it must have, or one does not hold."""

@@ -27,12 +27,14 @@ class About(msgspec.Struct, frozen=True):
         version: Of bellwire.
         lab: Whether operators may let Eve in; then everything shown is simulated.
         first_operator: Whether no operator has chosen a password yet: a one-time link is waiting.
+        record: Whether this console shows a log.
     """
 
     site: Site
     version: str
     lab: bool
     first_operator: bool
+    record: bool
 
 
 class Me(msgspec.Struct, frozen=True):

@@ -14,16 +14,17 @@ from bellwire.ledger.reading import Fetch
 
 MAX_FILE: Final = 17 << 20
 """Of an entry bundle: 256 entries of 65,535 bytes each, with their lengths."""
-_WITHIN_S: Final = 30.0
+WITHIN_S: Final = 30.0
 
 
 @contextlib.contextmanager
-def fetching(place: str, ca: Path | None = None) -> Iterator[Fetch]:
+def fetching(place: str, ca: Path | None = None, *, within_s: float = WITHIN_S) -> Iterator[Fetch]:
     """The way to a log; it may be gone by several threads at once.
 
     Args:
         place: `http://…`, `https://…`, or a folder.
         ca: Authorities that may vouch for its TLS, PEM; None: those of the system.
+        within_s: Seconds for each step of an answer.
 
     Raises:
         UsageError: the place is none.
@@ -45,7 +46,7 @@ def fetching(place: str, ca: Path | None = None) -> Iterator[Fetch]:
             f"LOG: expected an address and authorities in PEM, got: {error}"
         ) from error
     with httpx.Client(
-        verify=tls, trust_env=False, timeout=_WITHIN_S, follow_redirects=False
+        verify=tls, trust_env=False, timeout=within_s, follow_redirects=False
     ) as client:
         yield lambda path: _get(client, url.join(path))
 

@@ -19,6 +19,7 @@ from bellwire.console.browsers import Browsers
 from bellwire.console.carrier import Carrier, check_url
 from bellwire.console.feed import Feed
 from bellwire.console.guards import Guards
+from bellwire.console.record import Record
 from bellwire.console.sessions import Sessions
 from bellwire.console.site_keys import SiteKeys, console_sae
 from bellwire.console.status import StatusPage
@@ -27,6 +28,7 @@ from bellwire.console.watching import Balance, Watch
 from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
+from bellwire.ledger.fetching import fetching
 from bellwire.node.operator import OperatorClient
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.serving import alone_in, require_loopback, server_tls
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from bellwire.node.link_lab import LinkLab
 
 GRACE_S = 5.0
+LOG_WITHIN_S = 5.0
 EXPIRE_EVERY_S = 1.0
 URL_FILE = "url"
 _MAX_URL = 2048
@@ -139,6 +142,7 @@ async def run_console(
                     watch=watch,
                     histories=page.history,
                     hand=lab,
+                    record=_record(settings, stack),
                 )
             ),
             pages=await asyncio.to_thread(read_pages, packaged()),
@@ -242,6 +246,15 @@ def _lab(control: Path) -> "LinkLab":
     from bellwire.node.link_lab import LinkLab  # noqa: PLC0415 - brings the kernels of the light
 
     return LinkLab(control)
+
+
+def _record(settings: Settings, stack: contextlib.AsyncExitStack) -> Record | None:
+    """The log that is shown, until the stack ends; None where nobody says whom to trust."""
+    place, policy = settings.console.log or settings.ledger.url, settings.console.log_policy
+    if not place or policy is None:
+        return None
+    fetch = fetching(place, settings.ledger.authority, within_s=LOG_WITHIN_S)
+    return Record(stack.enter_context(fetch), policy)
 
 
 async def _expire(sessions: Sessions) -> None:

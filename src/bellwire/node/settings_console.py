@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from bellwire.node.settings_ledger import log_url
+
 
 def _url(text: str) -> str:
     if not text:
@@ -49,6 +51,16 @@ class ConsoleSettings(BaseModel):
         max_length=512,
         description="Address by which browsers reach it, https://HOST[:PORT], if a proxy stands "
         "before it; empty: as it listens.",
+    )
+    log: Annotated[str, AfterValidator(log_url)] = Field(
+        default="",
+        max_length=512,
+        description="Address of the log that it shows, https://HOST:PORT; empty: `ledger.url`.",
+    )
+    log_policy: _File = Field(
+        default=None,
+        description="Who signs that log and who witnesses it, a tlog-policy file; none: no log is "
+        "shown.",
     )
     certificate: _File = Field(
         default=None, description="Certificate of this console, PEM; none: HTTP without TLS."

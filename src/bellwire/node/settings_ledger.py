@@ -11,7 +11,8 @@ from bellwire.node.settings_store import store_server
 LogFile = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
 
 
-def _log_url(url: str) -> str:
+def log_url(url: str) -> str:
+    """The address of a log, or nothing; ValueError for anything else."""
     if not url:
         return url
     from bellwire.ledger.outbox.carrier import check_url  # noqa: PLC0415 - an HTTP client
@@ -39,7 +40,7 @@ class LedgerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    url: Annotated[str, AfterValidator(_log_url)] = Field(
+    url: Annotated[str, AfterValidator(log_url)] = Field(
         default="",
         max_length=512,
         description="Where the log takes entries, https://HOST:PORT; empty: nothing is recorded.",

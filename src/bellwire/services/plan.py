@@ -15,7 +15,7 @@ from bellwire.services.errors import PlanUnusable
 from bellwire.services.place import Place
 from bellwire.services.ports import Port
 from bellwire.services.program import Known, Program, reached, said
-from bellwire.services.record import log_needed, record_programs, writing
+from bellwire.services.record import log_needed, reading, record_programs, writing
 
 MAX_PORT = 65_535
 STOP_ORDER = (
@@ -71,7 +71,7 @@ def programs(
             ],
             (Port("cloud", "addresses.cloud_port", addresses.cloud_host, addresses.cloud_port),),
         ),
-        *(_console(addresses, site, with_lab) for site in "ab"),
+        *(_console(settings, place, site, with_lab) for site in "ab"),
         Program(
             "relay",
             lambda known: [
@@ -85,7 +85,8 @@ def programs(
     )  # fmt: skip
 
 
-def _console(addresses: AddressSettings, site: str, common: list[str]) -> Program:
+def _console(settings: Settings, place: Place, site: str, common: list[str]) -> Program:
+    addresses = settings.addresses
     name, node = f"console-{site}", f"node-{site}"
     port = addresses.console_a_port if site == "a" else addresses.console_b_port
 
@@ -98,7 +99,13 @@ def _console(addresses: AddressSettings, site: str, common: list[str]) -> Progra
 
     what, setting = f"console of site {site}", f"addresses.console_{site}_port"
     ports = (Port(what, setting, addresses.console_host, port),)
-    return Program(name, arguments, ports, needs=(node,))
+    return Program(
+        name,
+        arguments,
+        ports,
+        needs=(node, *log_needed(settings)),
+        environment=lambda known: reading(settings, place, known),
+    )
 
 
 def _node(

@@ -36,12 +36,20 @@ def writing(settings: Settings, place: Place, writer: str, known: Known) -> Mapp
     """Variables by which a service writes to the log of this machine; none for another log."""
     if settings.ledger.url:
         return {}
-    addresses = settings.addresses
-    planned = f"http://{addresses.ledger_host}:{addresses.ledger_port}"
     return {
-        "BELLWIRE_LEDGER__URL": reached(said(known, "ledger", "url") or planned),
+        "BELLWIRE_LEDGER__URL": _address(settings, known),
         "BELLWIRE_LEDGER__WRITER": writer,
         "BELLWIRE_LEDGER__TOKEN": str(_token(place, writer)),
+    }
+
+
+def reading(settings: Settings, place: Place, known: Known) -> Mapping[str, str]:
+    """Variables by which a console shows the log of this machine; none for another log."""
+    if settings.ledger.url or settings.console.log:
+        return {}
+    return {
+        "BELLWIRE_CONSOLE__LOG": _address(settings, known),
+        "BELLWIRE_CONSOLE__LOG_POLICY": str(policy_file(place)),
     }
 
 
@@ -85,6 +93,13 @@ def record_programs(settings: Settings, place: Place, common: list[str]) -> tupl
 def policy_file(place: Place) -> Path:
     """By whom the log of this machine is signed and witnessed, for whoever reads it."""
     return place.state / "ledger.policy"
+
+
+def _address(settings: Settings, known: Known) -> str:
+    """Where this machine's log is, or will be."""
+    addresses = settings.addresses
+    planned = f"http://{addresses.ledger_host}:{addresses.ledger_port}"
+    return reached(said(known, "ledger", "url") or planned)
 
 
 def _ledger(settings: Settings, place: Place, common: list[str]) -> Program:

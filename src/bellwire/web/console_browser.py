@@ -13,7 +13,8 @@ import structlog
 
 from bellwire import __version__
 from bellwire.console.accounts import Accounts
-from bellwire.console.errors import SignInRefused
+from bellwire.console.errors import RecordRefused, SignInRefused
+from bellwire.console.record import Record, Wanted
 from bellwire.console.sessions import Sessions
 from bellwire.console.views import (
     About,
@@ -98,6 +99,7 @@ class Parts:
         watch: What the console sees.
         histories: How the link was.
         hand: The lab's on the link; None outside the lab.
+        record: The log that is shown; None where there is none.
     """
 
     signing: SignIn
@@ -106,6 +108,7 @@ class Parts:
     watch: Watch
     histories: Histories
     hand: Hand | None
+    record: Record | None = None
 
 
 class BrowserApi:
@@ -187,6 +190,7 @@ class BrowserApi:
                 version=__version__,
                 lab=self._parts.hand is not None,
                 first_operator=self._parts.accounts.awaits_operator,
+                record=self._parts.record is not None,
             )
         )
 
@@ -276,6 +280,21 @@ class BrowserApi:
         whose = None if ask.watcher else ask.caller.account.name
         return _json(SessionList(self.watch.sessions(whose, ask.given["limit"])))
 
+    async def _record(self, _: Ask) -> Answered:
+        return await _of_log(self._log.now())
+
+    async def _record_entries(self, ask: Ask) -> Answered:
+        return await _of_log(self._log.entries(Wanted(**ask.given)))
+
+    async def _record_consistency(self, ask: Ask) -> Answered:
+        return await _of_log(self._log.consistency(ask.given["old"], ask.given.get("size")))
+
+    @property
+    def _log(self) -> Record:
+        if self._parts.record is None:
+            raise RequestRefused(404, "this console shows no log: set console.log_policy")
+        return self._parts.record
+
     async def _live(self, ask: Ask) -> Answered:
         session = ask.caller.session
         if self._streams >= STREAMS or (session and session.streams >= STREAMS_OF_SESSION):
@@ -320,6 +339,14 @@ async def _signed_in(work: Awaitable[tuple[Me, bytes]], ask: Ask) -> Answered:
         log.warning("sign-in refused", address=ask.address)
         raise RequestRefused(401, str(error)) from error
     return _json(me, cookie)
+
+
+async def _of_log(work: Awaitable[msgspec.Struct]) -> Answered:
+    try:
+        return _json(await work)
+    except RecordRefused as error:
+        log.warning("the record is refused", reason=str(error))
+        raise RequestRefused(502, str(error)) from error
 
 
 def _listed(roles: frozenset[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from bellwire.console import views
+from bellwire.console import views, views_record
 from bellwire.web.errors import RequestRefused
 
 EVERYBODY: Final = frozenset[str]()
@@ -98,6 +98,7 @@ def _limit(most: int, default: int) -> Parameter:
 _SINCE: Final = Parameter("since", "number", 0, 1e12, 0, "From this time on.")
 _AFTER: Final = Parameter("after", "integer", 0, 2**53, None, "Those above this running number.")
 _BEFORE: Final = Parameter("before", "integer", 0, 2**53, None, "Those below it.")
+_TREE: Final = Parameter("size", "integer", 0, 2**53, None, "Of the tree; else as it is now.")
 
 OPERATIONS: Final = (
     Operation(
@@ -166,5 +167,27 @@ OPERATIONS: Final = (
     ),
     Operation(
         "reset", b"POST", b"/api/reset", OPERATORS, "In the lab: send Eve away", views.LabView
+    ),
+    Operation(
+        "record", b"GET", b"/api/record", SIGNED_IN, "The site's log; 404 where none is shown",
+        views_record.RecordView,
+    ),
+    Operation(
+        "record_entries", b"GET", b"/api/record/entries", SIGNED_IN, "Entries with their proofs",
+        views_record.RecordEntries,
+        query=(
+            _TREE,
+            Parameter("start", "integer", 0, 2**53, None, "Look from this number on."),
+            Parameter("before", "integer", 0, 2**53, None, "Else look back from it, or the end."),
+            _limit(200, 50),
+            Parameter("kind", "string", 0, 40, None, "Those of this kind alone."),
+            Parameter("writer", "string", 0, 64, None, "Those of this writer alone."),
+            Parameter("handle", "string", 0, 64, None, "Those about this handle alone."),
+        ),
+    ),
+    Operation(
+        "record_consistency", b"GET", b"/api/record/consistency", SIGNED_IN,
+        "The proof that a tree begins with an older one", views_record.RecordConsistency,
+        query=(Parameter("old", "integer", 0, 2**53, 0, "Size of the older tree."), _TREE),
     ),
 )  # fmt: skip

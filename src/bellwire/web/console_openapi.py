@@ -18,6 +18,7 @@ _REASONS = {
     "415": "No JSON",
     "429": "Too often",
     "431": "Head too long",
+    "502": "The log is not what it signed",
     "503": "Not now",
 }
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
