@@ -104,7 +104,10 @@ describe.runIf(link)('an operator', () => {
     await page.getByText('Signed by the log').waitFor(PATIENCE);
     await page.getByText('Witnessed by: a, b').waitFor(PATIENCE);
     await page.getByLabel('Kind').selectOption('link-status');
-    await page.getByRole('button', { name: /Link status\s*RED/ }).first().click(PATIENCE);
+    await page
+      .getByRole('button', { name: /Link status\s*RED/ })
+      .first()
+      .click(PATIENCE);
     await page.getByText(/^Your browser proved all \d+ entries shown/).waitFor(PATIENCE);
     await page.getByText('It is in the record', { exact: true }).waitFor(PATIENCE);
     await hasNoBarriers('record');

@@ -40,7 +40,10 @@ async function main(link: string, folder: string): Promise<void> {
   await picture('network-red');
   await page.getByRole('button', { name: 'Reset' }).click();
   await page.getByRole('link', { name: 'Record' }).click();
-  await page.getByRole('button', { name: /Link status/ }).first().click();
+  await page
+    .getByRole('button', { name: /Link status/ })
+    .first()
+    .click();
   await page.getByText('It is in the record', { exact: true }).waitFor();
   await picture('record');
   await page.getByText('Change one bit of the entry').click();

@@ -85,7 +85,11 @@ function big(value: number): number[] {
 }
 
 /** What a key of this kind signs, at a time of 8 bytes. */
-function message(key: VerifierKey, text: string, time: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+function message(
+  key: VerifierKey,
+  text: string,
+  time: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
   if (key.kind === ED25519) return new TextEncoder().encode(text);
   if (key.kind === COSIGNATURE_ED25519) {
     const at = new DataView(time.buffer).getBigUint64(0);
@@ -164,7 +168,8 @@ export interface Policy {
 /** @throws ProofRefused if it does not say who must have signed. */
 export function readPolicy(text: string): Policy {
   const lines = text.split('\n').map((line) => line.trim().split(/[ \t]+/));
-  const of = (kind: string) => lines.filter(([first]) => first === kind).map((line) => line.slice(1));
+  const of = (kind: string) =>
+    lines.filter(([first]) => first === kind).map((line) => line.slice(1));
   const [quorum] = of('quorum').flat();
   if (quorum === undefined) throw new ProofRefused('the policy names no quorum');
   return {

@@ -196,8 +196,7 @@ export const texts = {
     firstSight: 'First visit',
     firstSightWhat: 'This browser remembers the checkpoint, and compares with it from now on.',
     untrue: 'Not to be believed',
-    untrueWhat:
-      'Nothing of this log is shown. Save what you have of it, and ask who keeps it.',
+    untrueWhat: 'Nothing of this log is shown. Save what you have of it, and ask who keeps it.',
     forget: 'Forget what this browser saw before',
 
     kind: 'Kind',
@@ -219,7 +218,8 @@ export const texts = {
     seen: (first: string, last: string, size: string) => `${first} to ${last} of ${size}`,
     empty: 'Nothing among these entries fits the filters.',
     nothing: 'The record is still empty.',
-    proved: (count: string) => `Your browser proved all ${count} entries shown to be in the record.`,
+    proved: (count: string) =>
+      `Your browser proved all ${count} entries shown to be in the record.`,
     unproved: (numbers: string) => `Not in the record that was signed: ${numbers}`,
 
     entry: (number: string) => `Entry ${number}`,
@@ -238,6 +238,5 @@ export const texts = {
     tamperWhat: 'A trial: only your copy changes.',
     receipt: 'Save receipt',
     receiptWhat: 'A receipt verifies without this site: `bellwire log verify`.',
-    fields: 'What it says',
   },
 } as const;

@@ -75,11 +75,7 @@ export function EntriesPanel({ log, filters, chosen }: EntriesPanelProps) {
         </Verdict>
       )}
       {page && !error && (
-        <Entries
-          page={page}
-          chosen={chosen}
-          onChoose={(entry) => show({ ...filters, entry })}
-        />
+        <Entries page={page} chosen={chosen} onChoose={(entry) => show({ ...filters, entry })} />
       )}
     </Panel>
   );

@@ -91,10 +91,10 @@ async function proofSince(old: number, size: number): Promise<string[]> {
 }
 
 /** Entries of a tree that this browser has checked, and which of them are not in it. */
-export interface Page extends Schemas['RecordEntries'] {
+export type Page = Schemas['RecordEntries'] & {
   checkpoint: string;
   refused: readonly number[];
-}
+};
 
 /** A page of entries in the tree of a checkpoint that holds. */
 export function entries(log: Log, filters: Filters) {
