@@ -15,6 +15,11 @@ const NAMES: Record<number, string> = {
   [COSIGNATURE_ED25519]: 'Ed25519',
   [ML_DSA_44]: 'ML-DSA-44',
 };
+const BYTES: Record<number, number> = {
+  [ED25519]: 32,
+  [COSIGNATURE_ED25519]: 32,
+  [ML_DSA_44]: 1312,
+};
 
 interface VerifierKey {
   name: string;
@@ -66,7 +71,8 @@ async function readKey(vkey: string): Promise<VerifierKey> {
   const [name, id, ...rest] = vkey.split('+');
   const encoded = fromBase64(rest.join('+'));
   const [kind] = encoded;
-  if (!name || !id || kind === undefined) throw new ProofRefused('a key of the policy is none');
+  if (!name || !id || kind === undefined || BYTES[kind] !== encoded.length - 1)
+    throw new ProofRefused('a key of the policy is none');
   const named = await sha256(new TextEncoder().encode(`${name}\n`), encoded);
   const told = Uint8Array.from(id.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
   if (!same(told, named.slice(0, 4))) throw new ProofRefused('a key of the policy has another id');
