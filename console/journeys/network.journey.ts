@@ -117,7 +117,7 @@ describe.runIf(link)('an operator', () => {
   });
 
   it('sees a tampered entry refused', async () => {
-    await page.getByText('Change one bit of the entry').click();
+    await page.getByRole('switch', { name: 'Change one bit of the entry' }).click();
     await page.getByText('Refused', { exact: true }).waitFor(PATIENCE);
     await page.getByText('the way leads to another root').waitFor();
     expect(await page.getByText('It is in the record', { exact: true }).count()).toBe(0);

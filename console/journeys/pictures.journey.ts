@@ -46,7 +46,7 @@ async function main(link: string, folder: string): Promise<void> {
     .click();
   await page.getByText('It is in the record', { exact: true }).waitFor();
   await picture('record');
-  await page.getByText('Change one bit of the entry').click();
+  await page.getByRole('switch', { name: 'Change one bit of the entry' }).click();
   await page.getByText('Refused', { exact: true }).waitFor();
   await picture('record-refused');
   await browser.close();
