@@ -99,6 +99,31 @@ describe.runIf(link)('an operator', () => {
     await page.getByText('Keys flow. No sign of anybody listening.').waitFor(PATIENCE);
   });
 
+  it('runs experiments in the lab, and keeps two side by side', async () => {
+    await page.getByRole('link', { name: 'Lab', exact: true }).click();
+    await page.getByText(/^A key of \d/).waitFor(PATIENCE);
+    await page.getByRole('img', { name: /^S is 2\.[67]/ }).waitFor();
+    await page.getByText('bellwire lab run e91 --pulses 200000 --seed 1').waitFor();
+    await page.getByRole('button', { name: 'Keep' }).click();
+    await page.getByText('Hidden variables in the place of entanglement').click();
+    await page.getByRole('img', { name: /^S is 1\.9/ }).waitFor(PATIENCE);
+    await page.getByRole('button', { name: 'Keep' }).click();
+    await page.getByRole('region', { name: 'Side by side' }).first().waitFor();
+    expect(page.url()).toMatch(/#\/lab\?hidden=true$/);
+    await hasNoBarriers('lab');
+    await page.setViewportSize({ width: 390, height: 844 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(wide).toBeLessThanOrEqual(390);
+    await page.setViewportSize({ width: 1366, height: 860 });
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Numbers (CSV)' }).click();
+    expect((await saved).suggestedFilename()).toBe('experiments.csv');
+    await page.goto(`${page.url().replace(/#.*/, '')}#/lab?protocol=bb84&eve=intercept-resend`);
+    await page.getByText('No key', { exact: true }).first().waitFor(PATIENCE);
+    await page.getByText('--eve intercept-resend --seed 1').waitFor();
+    await page.getByRole('link', { name: 'Network', exact: true }).click();
+  });
+
   it('reads in the record what happened, and proves it', async () => {
     await page.getByRole('link', { name: 'Record' }).click();
     await page.getByText('Signed by the log').waitFor(PATIENCE);

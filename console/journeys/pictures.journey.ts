@@ -49,6 +49,21 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByRole('switch', { name: 'Change one bit of the entry' }).click();
   await page.getByText('Refused', { exact: true }).waitFor();
   await picture('record-refused');
+  const home = link.replace(/#.*/, '');
+  await page.goto(`${home}#/lab`);
+  await page.getByText(/^A key of/).waitFor({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Keep' }).click();
+  await page.goto(`${home}#/lab?eve=intercept-resend&share=0.3&pulses=5000`);
+  await page.getByText('--pulses 5000 --eve intercept-resend:0.3').waitFor({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Keep' }).click();
+  await picture('lab-eve');
+  await page.goto(`${home}#/lab?hidden=true`);
+  await page.getByText('--engine hidden-variables').waitFor({ timeout: 60_000 });
+  await picture('lab-hidden');
+  await page.goto(`${home}#/lab?protocol=decoy-bb84&km=25`);
+  await page.getByText(/^No key|^A key/).first().waitFor({ timeout: 60_000 });
+  await page.waitForTimeout(3000);
+  await picture('lab-decoy');
   await browser.close();
 }
 

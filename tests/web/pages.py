@@ -16,16 +16,18 @@ from tests.web.test_console import LIMITS, ModelLab
 from bellwire.console.accounts import AccountBook, Role
 from bellwire.console.browsers import Browsers
 from bellwire.console.errors import KeysAbsent
+from bellwire.console.experiments import Experiments, Laboratory
 from bellwire.console.feed import Feed
 from bellwire.console.guards import Guards
 from bellwire.console.status import Status
 from bellwire.console.views import Done, StatusRecordView, Thresholds
 from bellwire.console.watching import Balance, Watch
 from bellwire.distill.report import BlockReport
+from bellwire.node.laboratory import LabProcesses
 from bellwire.web.api import ApiServer
 from bellwire.web.browser import Origin
 from bellwire.web.console import ConsoleApi
-from bellwire.web.console_browser import BrowserApi, Parts
+from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
 from bellwire.web.console_pages import packaged, read_pages
 from bellwire.web.sign_in import SignIn
 
@@ -101,13 +103,16 @@ class Console:
 
 
 @contextlib.contextmanager
-def console(folder: Path, *, lab: bool = True) -> Iterator[Console]:
+def console(
+    folder: Path, *, lab: bool = True, laboratory: Laboratory | None = None
+) -> Iterator[Console]:
     sites = Sites(folder, {"a": ["alice", "carol"], "b": ["bob"]})
     book = AccountBook(folder / "console-a")
     for name, role in (("boss", Role.OPERATOR), ("eyes", Role.AUDITOR), ("dog", Role.GUARD)):
         sites.tokens[name] = book.add(name, role)
     clock = [0.0]
     log = Shown(folder, 3)
+    laboratory = laboratory or LabProcesses(1)
     hand, node, guards, feed = ModelLab(), ModelNode(), Guards(lambda: clock[0]), Feed()
     accounts = sites.accounts["a"]
 
@@ -140,6 +145,8 @@ def console(folder: Path, *, lab: bool = True) -> Iterator[Console]:
         histories=histories,
         hand=hand if lab else None,
         record=log.record if lab else None,
+        experiments=Experiments(laboratory),
+        clock=lambda: clock[0],
     )
     api = ConsoleApi(
         accounts,
@@ -152,10 +159,11 @@ def console(folder: Path, *, lab: bool = True) -> Iterator[Console]:
         pages=read_pages(packaged()),
     )
     with Loop(asyncio.new_event_loop) as loop:
-        server = ApiServer(api.answer, LIMITS)
+        server = ApiServer(api.answer, LIMITS, fleeting=FLEETING)
         host, port = loop.wait(server.start("127.0.0.1", 0, None))
         url = f"http://{host}:{port}"
         try:
             yield Console(sites, book, node, hand, watch, browsers, loop, url, clock, log)
         finally:
             loop.wait(server.stop(1.0))
+            loop.wait(laboratory.close())

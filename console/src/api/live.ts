@@ -26,6 +26,9 @@ export const keys = {
   events: ['events'],
   sessions: ['sessions'],
   record: ['record'],
+  lab: ['lab'],
+  experiment: ['experiment'],
+  kept: ['kept'],
 } as const;
 
 /** Two lists that overlap, as one: the later of two with one identity holds. */

@@ -77,6 +77,21 @@ export const events = queryOptions({
     (await body(client.GET('/api/events', { params: { query: { limit: 500 } } }))).events,
 });
 
+export const lab = queryOptions({
+  queryKey: keys.lab,
+  queryFn: () => body(client.GET('/api/lab')),
+});
+
+/** One seed gives one result, so that none is asked for twice. */
+export const experiment = (asked: Schemas['AskedExperiment']) =>
+  queryOptions({
+    queryKey: [...keys.experiment, asked],
+    queryFn: ({ signal }) => body(client.POST('/api/lab/run', { body: asked, signal })),
+    retry: (count, error) =>
+      count < 3 && error instanceof ApiError && (error.status === 429 || error.status >= 500),
+    retryDelay: (_, error) => 1000 * ((error instanceof ApiError && error.retryAfter) || 1),
+  });
+
 export const sessions = queryOptions({
   queryKey: keys.sessions,
   queryFn: async () => (await body(client.GET('/api/sessions'))).sessions,

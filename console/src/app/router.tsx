@@ -9,6 +9,7 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { me } from '../api/queries';
+import { searchOf } from '../features/lab/settings';
 import { SignIn } from '../features/sign-in/SignIn';
 import { Welcome } from '../features/sign-in/Welcome';
 import { explain, Trouble } from '../shared/Trouble';
@@ -84,6 +85,13 @@ const record = createRoute({
   component: lazyRouteComponent(() => import('../features/record/RecordPage'), 'RecordPage'),
 });
 
+const lab = createRoute({
+  getParentRoute: () => inside,
+  path: '/lab',
+  validateSearch: searchOf,
+  component: lazyRouteComponent(() => import('../features/lab/LabPage'), 'LabPage'),
+});
+
 function Failed({ error, reset }: { error: unknown; reset: () => void }) {
   return (
     <Trouble
@@ -111,7 +119,7 @@ function NotFound() {
 
 export function makeRouter(cache: QueryClient) {
   return createRouter({
-    routeTree: root.addChildren([signIn, welcome, inside.addChildren([index, network, record])]),
+    routeTree: root.addChildren([signIn, welcome, inside.addChildren([index, network, lab, record])]),
     history: createHashHistory(),
     context: { cache },
     defaultPreload: 'intent',

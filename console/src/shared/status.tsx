@@ -28,9 +28,9 @@ export function LevelBadge({ level, label }: { level: Level; label?: string }) {
 }
 
 /** Said wherever something comes from computed photons. */
-export function Simulated() {
+export function Simulated({ why = texts.simulatedWhy }: { why?: string }) {
   return (
-    <span className={styles.simulated} title={texts.simulatedWhy}>
+    <span className={styles.simulated} title={why}>
       {texts.simulated}
     </span>
   );

@@ -23,6 +23,11 @@ MAX_LINE = 1 << 16
 MAX_LAST_WORDS = 500
 TAIL_BYTES = 1 << 16
 
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
+"""For processes that share the cores among them; threads within each would only get in the way."""
+
 
 class ServiceStopped(UnreachableError):
     """A service ended that should be running, or never became ready."""

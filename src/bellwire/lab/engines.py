@@ -1,7 +1,7 @@
-"""What can play the photons of an experiment: the fast engine, or circuits of qubits.
+"""What can play the photons: the fast engine, circuits of qubits, or no quantum physics at all.
 
-Circuits lose nothing on the way, and no detector clicks by itself: what they lack is refused by
-name. Their libraries are imported when an experiment runs, not before.
+Circuits and hidden variables lose nothing on the way, and no detector clicks by itself: what they
+lack is refused by name. Libraries of circuits are imported when an experiment runs, not before.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from bellwire.base.detections import Half, Protocol
 from bellwire.base.errors import UsageError
-from bellwire.lab import libraries
+from bellwire.lab import hidden, libraries
 from bellwire.lab.circuit import halves
 from bellwire.lab.circuit.protocols import branches
 from bellwire.link.config import LinkConfig
@@ -24,6 +24,7 @@ class Engine(StrEnum):
     FAST = "fast"
     QISKIT = "qiskit"
     PENNYLANE = "pennylane"
+    HIDDEN = "hidden-variables"
 
 
 MAX_BACKEND_PULSES = 100_000
@@ -36,7 +37,7 @@ _LOSSES = {
     "detector_efficiency": "efficiency",
     "dark_count_probability": "dark",
 }
-"""What circuits lack: field of `LinkConfig` → its name on the command line."""
+"""What all but the fast engine lack: field of `LinkConfig` → its name on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,28 @@ class Player:
             raise ParameterError("a backend", "only with engine qiskit", f"one with {self.engine}")
         if self.engine is Engine.FAST:
             return
+        if self.engine is Engine.HIDDEN and (protocol is not Protocol.E91 or eve is not None):
+            raise ParameterError(
+                f"engine {self.engine}",
+                "with e91 and without Eve",
+                protocol if eve is None else f"{protocol} with {eve.kind}",
+            )
         usual = LinkConfig()
         for name, word in _LOSSES.items():
             if getattr(config, name) != getattr(usual, name):
                 raise ParameterError(
                     word,
-                    f"at its default of {getattr(usual, name):g} with engine {self.engine}, whose "
-                    "circuits lose and add no photons",
+                    f"at its default of {getattr(usual, name):g} with engine {self.engine}, which "
+                    "loses and adds no photons",
                     getattr(config, name),
                 )
         if config.detectors != usual.detectors:
             raise ParameterError(
                 "dead-gates, afterpulse, jitter and gate",
-                f"at their defaults with engine {self.engine}, whose circuits know no time",
+                f"at their defaults with engine {self.engine}, which knows no time",
                 config.detectors,
             )
-        branches(protocol, eve)
+        branches(protocol, eve)  # refuses what has no circuit
         if self.backend is None:
             return
         if config.misalignment not in {0.0, usual.misalignment}:
@@ -113,7 +120,9 @@ class Player:
 
     def _sampler(self, config: LinkConfig) -> halves.Sampler:
         sampler: halves.Sampler
-        if self.engine is Engine.PENNYLANE:
+        if self.engine is Engine.HIDDEN:
+            sampler = hidden.HiddenVariables(config.misalignment)
+        elif self.engine is Engine.PENNYLANE:
             lane = libraries.load("bellwire.lab.circuit.on_pennylane", "pennylane")
             sampler = lane.PennyLane(config.misalignment)
         elif self.backend is None:

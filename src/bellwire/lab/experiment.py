@@ -20,7 +20,7 @@ from bellwire.distill.messages import TICKET_BYTES, VERSION, Open
 from bellwire.distill.reconciliation import Method
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Rules
-from bellwire.lab import middle, tables
+from bellwire.lab import hidden, middle, tables
 from bellwire.lab.engines import Engine, Player
 from bellwire.lab.middle import Knows, SideOutcome, interpose
 from bellwire.lab.pair import PairOutcome, Wire, derive_authentication, distil, faithful
@@ -371,8 +371,10 @@ def predict(what: Experiment) -> Prediction:
 
     None of detectors with afterpulses; with dead time, no key of pairs, whose two sides are blind
     at times that have to do with each other. Of one with Eve in the middle, what each honest side
-    shares with her, and no key.
+    shares with her, and no key; and of hidden variables their own.
     """
+    if what.player.engine is Engine.HIDDEN:
+        return hidden.predict(what.config.misalignment)
     of_light = predict_light(what.protocol, what.config, what.source, what.eve)
     if what.config.detectors.afterpulse:
         return Prediction(qber=None, chsh=None, key=None)

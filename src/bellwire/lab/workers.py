@@ -15,16 +15,12 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
+from bellwire.base.child import ONE_THREAD
 from bellwire.lab import dispatch
 from bellwire.lab.errors import WorkerLost
 from bellwire.lab.rows import AnyRow
 
 MAX_WORKERS = 256
-
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-)
-"""Processes share the cores among them; threads within each would only get in the way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.console.accounts import AccountBook, Accounts, console_folder, other_site
 from bellwire.console.browsers import Browsers
 from bellwire.console.carrier import Carrier, check_url
+from bellwire.console.experiments import Experiments
 from bellwire.console.feed import Feed
 from bellwire.console.guards import Guards
 from bellwire.console.record import Record
@@ -29,6 +30,7 @@ from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
 from bellwire.ledger.fetching import fetching
+from bellwire.node.laboratory import LabProcesses
 from bellwire.node.operator import OperatorClient
 from bellwire.node.randomness import open_random, tell_failed, tell_opened
 from bellwire.node.serving import alone_in, require_loopback, server_tls
@@ -38,7 +40,7 @@ from bellwire.pki.files import sae_files
 from bellwire.web.api import ApiServer
 from bellwire.web.browser import Origin
 from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi
-from bellwire.web.console_browser import BrowserApi, Parts
+from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
 from bellwire.web.console_pages import packaged, read_pages
 from bellwire.web.sign_in import SignIn
 
@@ -127,6 +129,8 @@ async def run_console(
             site, accounts, SiteKeys(client, site), random, carrier, tell=watch.tell_session
         )
         origin = Origin(site, settings.console.origin, tls=tls is not None)
+        laboratory = LabProcesses()
+        stack.push_async_callback(laboratory.close)
         signing = SignIn(watch.site, accounts, AccountBook(folder), Browsers(accounts), origin)
         api = ConsoleApi(
             accounts,
@@ -143,11 +147,12 @@ async def run_console(
                     histories=page.history,
                     hand=lab,
                     record=_record(settings, stack),
+                    experiments=Experiments(laboratory),
                 )
             ),
             pages=await asyncio.to_thread(read_pages, packaged()),
         )
-        server = ApiServer(api.answer, CONSOLE_LIMITS)
+        server = ApiServer(api.answer, CONSOLE_LIMITS, fleeting=FLEETING)
         stack.push_async_callback(server.stop, GRACE_S)
         host, port = await server.start(*options.listen, tls)
         scheme = "http" if tls is None else "https"

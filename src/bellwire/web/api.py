@@ -9,7 +9,7 @@ import asyncio
 import math
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -66,11 +66,16 @@ class ApiServer:
     Args:
         handler: What answers.
         limits: What one client may cost; clients are told apart by their address.
+        fleeting: Targets whose answers nobody needs once the client is gone: work on them ends
+            then, while everything else goes on.
     """
 
-    def __init__(self, handler: Handler, limits: DoorLimits) -> None:
+    def __init__(
+        self, handler: Handler, limits: DoorLimits, *, fleeting: Container[bytes] = ()
+    ) -> None:
         self.handler = handler
         self.limits = limits
+        self.fleeting = fleeting
         self.connections = Connections(limits.connections, limits.connections_per_caller)
         self.closing = False
         self._server: asyncio.Server | None = None
@@ -133,6 +138,7 @@ class ApiConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._address = ""
         self._work: asyncio.Task[None] | None = None
+        self._fleeting = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed = (Part.NOTHING, -1)
         self._paused = False
@@ -176,6 +182,8 @@ class ApiConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over, whoever ended it. What was begun goes on: it may have taken a key."""
         self._over = True
+        if self._work is not None and self._fleeting:
+            self._work.cancel()
         if self._streaming is not None:
             self._streaming.cancel()
         self._reader.asked.clear()
@@ -217,7 +225,9 @@ class ApiConnection(asyncio.Protocol):
     def _advance(self) -> None:
         waiting = self._reader.asked
         if waiting and self._work is None and not self._over and not self._stalled:
-            self._work = self._loop.create_task(self._answer(waiting.popleft()))
+            asked = waiting.popleft()
+            self._fleeting = asked.target in self._server.fleeting
+            self._work = self._loop.create_task(self._answer(asked))
         if self._over:
             return
         if self._reader.expecting and self._work is None:

@@ -4,6 +4,7 @@ Who asks is known by his cookie, or, if it is a program, by his token. What chan
 taken from our own pages alone; roles are those of the table.
 """
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import structlog
 from bellwire import __version__
 from bellwire.console.accounts import Accounts
 from bellwire.console.errors import RecordRefused, SignInRefused
+from bellwire.console.experiments import OFFERS, Experiments, LabOffer, TooManyExperiments
 from bellwire.console.record import Record, Wanted
 from bellwire.console.sessions import Sessions
 from bellwire.console.views import (
@@ -35,9 +37,10 @@ from bellwire.web.callers import Callers, read_body
 from bellwire.web.console_contract import OPERATIONS, WATCHERS, Operation
 from bellwire.web.errors import RequestRefused
 from bellwire.web.heads import JSON
+from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.requests import query_pairs, split_target
-from bellwire.web.sign_in import Caller, SignIn
+from bellwire.web.sign_in import Caller, SignIn, require
 
 STREAMS_OF_SESSION = 8
 STREAMS = 128
@@ -45,6 +48,13 @@ STREAMS = 128
 
 API_POLICY = SECURITY + b"cross-origin-resource-policy: same-origin\r\n"
 _STREAM = b"content-type: text/event-stream\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n"
+
+EXPERIMENTS_PER_S = 5.0
+EXPERIMENTS_BURST = 30.0
+"""Of an account: what somebody asks for who moves a slider all the time."""
+
+FLEETING = frozenset({b"/api/lab/run"})
+"""What is of no use any more when who asked is gone."""
 
 Histories = Callable[[float, int], Awaitable[list[StatusRecordView]]]
 
@@ -99,7 +109,9 @@ class Parts:
         watch: What the console sees.
         histories: How the link was.
         hand: The lab's on the link; None outside the lab.
+        experiments: Of the lab, which have no link.
         record: The log that is shown; None where there is none.
+        clock: Seconds of a clock that only advances.
     """
 
     signing: SignIn
@@ -108,7 +120,9 @@ class Parts:
     watch: Watch
     histories: Histories
     hand: Hand | None
+    experiments: Experiments
     record: Record | None = None
+    clock: Callable[[], float] = time.monotonic
 
 
 class BrowserApi:
@@ -123,6 +137,7 @@ class BrowserApi:
         self._signing = parts.signing
         self.watch = parts.watch
         self._streams = 0
+        self._rates = Rates(EXPERIMENTS_PER_S, EXPERIMENTS_BURST)
         self._by_path: dict[bytes, dict[bytes, Operation]] = {}
         for each in OPERATIONS:
             self._by_path.setdefault(each.path, {})[each.verb] = each
@@ -234,6 +249,14 @@ class BrowserApi:
     async def _reset(self, ask: Ask) -> Answered:
         return self._told(ask, await self._hand.send_away())
 
+    async def _run_experiment(self, ask: Ask) -> Answered:
+        name = ask.caller.account.name
+        require(self._rates.wait_s(name, self._parts.clock()))
+        try:
+            return _json(await self._parts.experiments.run(name, ask.body))
+        except TooManyExperiments as error:
+            raise RequestRefused(429, str(error), headers=[("retry-after", "1")]) from error
+
     @property
     def _hand(self) -> Hand:
         if self._parts.hand is None:
@@ -246,6 +269,9 @@ class BrowserApi:
         return _json(self.watch.tell_eve(now, name))
 
     # What is shown
+
+    async def _experiments(self, _: Ask) -> Answered:
+        return _json(LabOffer(OFFERS))
 
     async def _network(self, ask: Ask) -> Answered:
         return _json(self.watch.network(watcher=ask.watcher))

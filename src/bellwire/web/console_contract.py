@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from bellwire.console import views, views_record
+from bellwire.console import experiments, views, views_record
 from bellwire.web.errors import RequestRefused
 
 EVERYBODY: Final = frozenset[str]()
@@ -189,5 +189,14 @@ OPERATIONS: Final = (
         "record_consistency", b"GET", b"/api/record/consistency", SIGNED_IN,
         "The proof that a tree begins with an older one", views_record.RecordConsistency,
         query=(Parameter("old", "integer", 0, 2**53, 0, "Size of the older tree."), _TREE),
+    ),
+    Operation(
+        "experiments", b"GET", b"/api/lab", SIGNED_IN, "What experiments there are",
+        experiments.LabOffer,
+    ),
+    Operation(
+        "run_experiment", b"POST", b"/api/lab/run", SIGNED_IN,
+        "Run an experiment, simulated for it alone", experiments.ExperimentView,
+        experiments.AskedExperiment,
     ),
 )  # fmt: skip

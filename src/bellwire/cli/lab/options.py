@@ -47,7 +47,11 @@ WORDS: dict[str, Any] = {
     "pair_statistics": _option(
         str, "Law of their number, with --mean-pairs.", "thermal", "thermal|poisson"
     ),
-    "engine": _option(str, "Who plays the photons: fast; qiskit or pennylane: circuits.", "fast"),
+    "engine": _option(
+        str,
+        "Who plays the photons: fast; qiskit or pennylane: circuits; E91: hidden-variables.",
+        "fast",
+    ),
     "backend": _option(
         str,
         "With --engine qiskit, IBM's backend for the circuits: fake_manila and other fake_… are on "

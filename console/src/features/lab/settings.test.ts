@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { askedOf, searchOf, settingsOf, steps, USUAL } from './settings';
+
+const PAIRS = { name: 'e91', most_pulses: 1_000_000, eves: ['ghz'], bell: true } as const;
+
+it('an address restores the experiment that it was made of', () => {
+  const chosen = { ...USUAL, protocol: 'bb84', km: 25, eve: 'ghz', share: 0.3, seed: 7 } as const;
+  expect(settingsOf(searchOf(chosen))).toEqual(chosen);
+  expect(searchOf(USUAL)).toEqual({});
+});
+
+it.each([
+  { km: -1 },
+  { km: '25' },
+  { km: Number.NaN },
+  { pulses: 1e12 },
+  { pulses: 2000.5 },
+  { protocol: 'e92' },
+  { eve: '<b>' },
+  { hidden: 'true' },
+])('nonsense in an address is left out: %o', (raw) => {
+  expect(searchOf(raw)).toEqual({});
+});
+
+it('hidden variables are asked for without what they lack', () => {
+  const asked = askedOf({ ...USUAL, hidden: true, km: 50, eve: 'ghz' }, PAIRS);
+  expect(asked).toEqual({
+    protocol: 'e91',
+    seed: 1,
+    pulses: 200_000,
+    misalignment: 0.02,
+    hidden: true,
+  });
+});
+
+it('no more is asked for than there is', () => {
+  const asked = askedOf({ ...USUAL, pulses: 5e6, eve: 'pns' }, PAIRS);
+  expect(asked.pulses).toBe(1_000_000);
+  expect(asked.eve).toBeUndefined();
+});
+
+it('steps go up by 1, 2 and 5', () => {
+  expect(steps(1000, 20_000)).toEqual([1000, 2000, 5000, 10_000, 20_000]);
+});
