@@ -61,7 +61,10 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByText('--engine hidden-variables').waitFor({ timeout: 60_000 });
   await picture('lab-hidden');
   await page.goto(`${home}#/lab?protocol=decoy-bb84&km=25`);
-  await page.getByText(/^No key|^A key/).first().waitFor({ timeout: 60_000 });
+  await page
+    .getByText(/^No key|^A key/)
+    .first()
+    .waitFor({ timeout: 60_000 });
   await page.waitForTimeout(3000);
   await picture('lab-decoy');
   await browser.close();

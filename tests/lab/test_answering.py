@@ -6,11 +6,10 @@ import shlex
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from bellwire import lab
 from bellwire.base.errors import UsageError
-from bellwire.cli.main import app
+from bellwire.cli.main import run
 from bellwire.console.experiments import OFFERS, AskedExperiment
 from bellwire.lab import dispatch, recipe
 from bellwire.lab.answering import answer, serve
@@ -22,8 +21,9 @@ WORDS = {"pulses": 20_000, "misalignment": 0.03, "eve": "intercept-resend:0.2", 
 
 def test_an_answer_is_what_the_lab_finds() -> None:
     found = answer("e91", WORDS)
-    result = lab.run("e91", **WORDS)  # type: ignore[arg-type]
-    expected = lab.predict(dispatch.experiment("e91", WORDS))
+    what = dispatch.experiment("e91", WORDS)
+    result, expected = dispatch.run(what), lab.predict(what)
+    assert isinstance(result, lab.Result)
     assert found["qber"] == {
         "value": result.qber,
         "stderr": result.qber_stderr,
@@ -38,9 +38,10 @@ def test_the_command_and_the_python_repeat_it(capsys: pytest.CaptureFixture[str]
     found = answer("bb84", WORDS)
     said = shlex.split(found["command"])
     assert said[0] == "bellwire"
-    typed = CliRunner().invoke(app, [*said[1:], "--json"])
+    assert run([*said[1:], "--json"]) == 0
+    typed = capsys.readouterr().out
     exec(found["python"], {})
-    for text in (typed.stdout, capsys.readouterr().out):
+    for text in (typed, capsys.readouterr().out):
         again = json.loads(text)
         assert again["qber"] == found["qber"]["value"]
         assert again["secret_bits"] == found["secret_bits"]

@@ -9,6 +9,7 @@ from bellwire import lab
 from bellwire.base.angles import ALICE_ANGLES, BOB_ANGLES, CHSH_TERMS
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
+from bellwire.lab import dispatch
 from bellwire.lab.engines import Engine, Player
 from bellwire.lab.experiment import Experiment, run
 from bellwire.lab.hidden import outcomes
@@ -61,4 +62,4 @@ def test_they_agree_at_equal_settings() -> None:
 )
 def test_what_they_lack_is_refused(protocol: str, words: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        lab.run(protocol, engine="hidden-variables", **words)  # type: ignore[arg-type]
+        dispatch.experiment(protocol, {**words, "engine": "hidden-variables"})

@@ -62,7 +62,7 @@ def fresh(site: Console) -> None:
 
 
 def test_a_member_gets_what_the_lab_finds_and_how_to_repeat_it(site: Console) -> None:
-    with site.signed_in(site.sites.tokens["alice"]) as page:
+    with site.signed_in(site.sites.tokens["alice@a"]) as page:
         found = page.post("/api/lab/run", json=ASKED).json()
         again = page.post("/api/lab/run", json={**ASKED, "hidden": False, "km": 0}).json()
     expected = lab.run("e91", pulses=20_000, eve="ghz:0.5", seed=5)
@@ -73,7 +73,7 @@ def test_a_member_gets_what_the_lab_finds_and_how_to_repeat_it(site: Console) ->
 
 
 def test_hidden_variables_answer_as_well(site: Console) -> None:
-    with site.signed_in(site.sites.tokens["alice"]) as page:
+    with site.signed_in(site.sites.tokens["alice@a"]) as page:
         body = {"protocol": "e91", "seed": 1, "pulses": 50_000, "hidden": True}
         found = page.post("/api/lab/run", json=body).json()
     assert found["chsh"]["value"] - 3 * found["chsh"]["stderr"] < 2
@@ -110,7 +110,7 @@ def test_an_auditor_reads_what_there_is_and_strangers_nothing(site: Console) -> 
     ],
 )
 def test_nothing_else_is_run(site: Console, change: dict[str, Any], says: str) -> None:
-    with site.signed_in(site.sites.tokens["carol"]) as page:
+    with site.signed_in(site.sites.tokens["carol@a"]) as page:
         site.clock[0] += 1000.0
         answer = page.post("/api/lab/run", json={**ASKED, **change})
     assert answer.status_code == 400
@@ -130,7 +130,7 @@ def test_who_asks_too_often_waits(site: Console) -> None:
 def test_an_account_has_few_at_once_and_none_stays_when_it_ends(
     waiting: Console, patient: Patient
 ) -> None:
-    token = waiting.sites.tokens["alice"]
+    token = waiting.sites.tokens["alice@a"]
     with waiting.signed_in(token) as page, ThreadPoolExecutor(MOST_OF_ACCOUNT) as pool:
         begun = [pool.submit(page.post, "/api/lab/run", json=ASKED) for _ in range(MOST_OF_ACCOUNT)]
         for _ in begun:
@@ -143,7 +143,7 @@ def test_an_account_has_few_at_once_and_none_stays_when_it_ends(
 
 
 def test_who_goes_away_takes_his_experiment_back(waiting: Console, patient: Patient) -> None:
-    token = waiting.sites.tokens["alice"]
+    token = waiting.sites.tokens["alice@a"]
     body = b'{"protocol":"e91","seed":1}'
     host, port = waiting.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as page:

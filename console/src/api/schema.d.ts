@@ -294,15 +294,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/record": {
+    "/api/lab": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The site's log; 404 where none is shown */
-        get: operations["api_record"];
+        /** What experiments there are */
+        get: operations["api_experiments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -311,34 +311,17 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/record/entries": {
+    "/api/lab/run": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Entries with their proofs */
-        get: operations["api_record_entries"];
+        get?: never;
         put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/record/consistency": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The proof that a tree begins with an older one */
-        get: operations["api_record_consistency"];
-        put?: never;
-        post?: never;
+        /** Run an experiment, simulated for it alone */
+        post: operations["api_run_experiment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -475,7 +458,6 @@ export interface components {
          *     version: Of bellwire.
          *     lab: Whether operators may let Eve in; then everything shown is simulated.
          *     first_operator: Whether no operator has chosen a password yet: a one-time link is waiting.
-         *     record: Whether this console shows a log.
          */
         About: {
             /** @enum {unknown} */
@@ -483,7 +465,6 @@ export interface components {
             version: string;
             lab: boolean;
             first_operator: boolean;
-            record: boolean;
         };
         /**
          * Me
@@ -900,92 +881,147 @@ export interface components {
             peer: string;
         };
         /**
-         * RecordView
-         * @description The site's log: its checkpoint, which the console has verified, and a page can verify again.
-         *
-         *     Attributes:
-         *     origin: Name of the log.
-         *     size: Entries.
-         *     root: Hash of its tree.
-         *     checkpoint: The signed note as the log gave it (C2SP tlog-checkpoint).
-         *     policy: Whom this site trusts (C2SP tlog-policy).
-         *     witnesses: Who cosigned.
+         * LabOffer
+         * @description What the lab offers.
          */
-        RecordView: {
-            origin: string;
-            size: number;
-            root: string;
-            checkpoint: string;
-            policy: string;
-            witnesses: components["schemas"]["WitnessView"][];
+        LabOffer: {
+            protocols: components["schemas"]["ProtocolOffer"][];
         };
         /**
-         * WitnessView
-         * @description Who cosigned the checkpoint, by the policy's name; `time` is 0 where the witness says none.
+         * ProtocolOffer
+         * @description What experiments of a protocol may be asked for.
          *
          *     Attributes:
-         *     name: In the policy.
-         *     time: When.
+         *     name: Of the protocol.
+         *     most_pulses: Pulses, or pairs.
+         *     eves: What Eve may do.
+         *     bell: Whether it measures S, and hidden variables can take the place of the pairs.
          */
-        WitnessView: {
-            name: string;
-            time: number;
+        ProtocolOffer: {
+            /** @enum {unknown} */
+            name: "bb84" | "bbm92" | "decoy-bb84" | "e91";
+            most_pulses: number;
+            eves: string[];
+            bell: boolean;
         };
         /**
-         * RecordEntries
-         * @description Entries of the tree of `size`, ascending.
+         * ExperimentView
+         * @description What came of an experiment; simulated, and of no use as a key.
          *
          *     Attributes:
-         *     size: Of the tree that the proofs are for.
-         *     root: Its hash.
-         *     entries: Those that the filters let pass.
-         *     first: The first number that was looked at.
-         *     end: One more than the last.
+         *     asked: The experiment.
+         *     detections: Slots that both sides have.
+         *     sifted_bits: Bits from settings or bases that fit.
+         *     qber: Error rate of sifted bits.
+         *     chsh: S; null where the protocol measures none.
+         *     key_per_pulse: Secret bits over pulses; theory is that of long blocks.
+         *     secret_bits: Of this block.
+         *     secret_rate_bps: A second of simulated time.
+         *     verdict: `accept` or `abort`.
+         *     reason: Why it was aborted.
+         *     keys_match: Whether both sides' bits are equal; null without any.
+         *     correlations: E91: by pair of settings.
+         *     red_qber: Blocks from this error rate on are rejected.
+         *     more: What more photons would tell; null if these are enough.
+         *     wall_s: Time that it took.
+         *     command: The command that repeats it.
+         *     python: The same in Python.
          */
-        RecordEntries: {
-            size: number;
-            root: string;
-            entries: components["schemas"]["RecordEntry"][];
-            first: number;
-            end: number;
+        ExperimentView: {
+            asked: components["schemas"]["AskedExperiment"];
+            detections: number;
+            sifted_bits: number;
+            qber: components["schemas"]["Figure"] | null;
+            chsh: components["schemas"]["Figure"] | null;
+            key_per_pulse: components["schemas"]["Figure"] | null;
+            secret_bits: number;
+            secret_rate_bps: number;
+            /** @enum {unknown} */
+            verdict: "abort" | "accept";
+            reason: string | null;
+            keys_match: boolean | null;
+            correlations: components["schemas"]["CorrelationView"][];
+            red_qber: number;
+            more: components["schemas"]["MorePhotons"] | null;
+            wall_s: number;
+            command: string;
+            python: string;
         };
         /**
-         * RecordEntry
-         * @description An entry, and the proof that it is in the tree.
+         * AskedExperiment
+         * @description An experiment; its words are those of `bellwire lab run`.
          *
          *     Attributes:
-         *     number: From 0.
-         *     kind: `registration`, `key-exchange`, …
-         *     at: When it happened.
-         *     writer: Who says so.
-         *     handle: About whom, where it is about somebody.
-         *     content: All its fields, as the log has them.
-         *     leaf: Its bytes in the log, whose hash the proof begins with.
-         *     proof: From its sibling up (RFC 6962, 2.1.1).
+         *     protocol: Which.
+         *     seed: Repeats it.
+         *     pulses: Pulses, or pairs.
+         *     km: Length of the fibre.
+         *     efficiency: Of every detector.
+         *     dark: Dark counts per detector and gate.
+         *     misalignment: QBER of the optics alone.
+         *     eve: What she does; null without her.
+         *     share: Of the pulses, which she touches.
+         *     hidden: Whether the pairs carry their outcomes with them, in the place of entanglement;
+         *     then nothing is lost on the way, and nobody else clicks.
          */
-        RecordEntry: {
-            number: number;
-            kind: string;
-            at: number;
-            writer: string;
-            handle: string | null;
-            content: Record<string, never>;
-            leaf: string;
-            proof: string[];
+        AskedExperiment: {
+            /** @enum {unknown} */
+            protocol: "bb84" | "bbm92" | "decoy-bb84" | "e91";
+            seed: number;
+            /** @default 200000 */
+            pulses: number;
+            /** @default 0 */
+            km: number;
+            /** @default 1 */
+            efficiency: number;
+            /** @default 0 */
+            dark: number;
+            /** @default 0.02 */
+            misalignment: number;
+            /** @default null */
+            eve: string | null;
+            /** @default 1 */
+            share: number;
+            /** @default false */
+            hidden: boolean;
         };
         /**
-         * RecordConsistency
-         * @description The proof that the tree of `size` entries begins with the `old` ones (RFC 6962, 2.1.2).
+         * Figure
+         * @description A measured figure beside theory.
          *
          *     Attributes:
-         *     old: Entries of the older tree.
-         *     size: Entries of the newer tree.
-         *     proof: Hashes.
+         *     value: Measured; null if the block ended before.
+         *     stderr: Its standard error; null where it is not known from one run.
+         *     theory: What theory expects; null where it has no closed form.
          */
-        RecordConsistency: {
-            old: number;
-            size: number;
-            proof: string[];
+        Figure: {
+            value: number | null;
+            stderr: number | null;
+            theory: number | null;
+        };
+        /**
+         * CorrelationView
+         * @description How outcomes at two settings agree: 1 always, −1 never.
+         */
+        CorrelationView: {
+            alice_deg: number;
+            bob_deg: number;
+            value: number;
+            stderr: number;
+            pairs: number;
+        };
+        /**
+         * MorePhotons
+         * @description What the experiment could not tell.
+         *
+         *     Attributes:
+         *     why: `chsh` or `qber`: on which side of its limit it is; `key`: whether there is one.
+         *     pulses: So many are enough on average; null where nobody can say.
+         */
+        MorePhotons: {
+            /** @enum {unknown} */
+            why: "chsh" | "key" | "qber";
+            pulses: number | null;
         };
     };
     responses: never;
@@ -1097,15 +1133,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1225,15 +1252,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1364,15 +1382,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1489,15 +1498,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1628,15 +1628,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1756,15 +1747,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1877,15 +1859,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2016,15 +1989,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2144,15 +2108,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2265,15 +2220,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2407,15 +2353,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2531,15 +2468,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2671,15 +2599,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2804,15 +2723,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2928,15 +2838,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3067,15 +2968,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -3192,15 +3084,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3327,15 +3210,6 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
             /** @description Not now */
             503: {
                 headers: {
@@ -3347,7 +3221,7 @@ export interface operations {
             };
         };
     };
-    api_record: {
+    api_experiments: {
         parameters: {
             query?: never;
             header?: never;
@@ -3362,7 +3236,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RecordView"];
+                    "application/json": components["schemas"]["LabOffer"];
                 };
             };
             /** @description Not what is asked for */
@@ -3448,15 +3322,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3475,29 +3340,18 @@ export interface operations {
             };
         };
     };
-    api_record_entries: {
+    api_run_experiment: {
         parameters: {
-            query?: {
-                /** @description Of the tree; else as it is now. */
-                size?: number;
-                /** @description Look from this number on. */
-                start?: number;
-                /** @description Else look back from it, or the end. */
-                before?: number;
-                /** @description At most so many, the latest. */
-                limit?: number;
-                /** @description Those of this kind alone. */
-                kind?: string;
-                /** @description Those of this writer alone. */
-                writer?: string;
-                /** @description Those about this handle alone. */
-                handle?: string;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskedExperiment"];
+            };
+        };
         responses: {
             /** @description Done */
             200: {
@@ -3505,7 +3359,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RecordEntries"];
+                    "application/json": components["schemas"]["ExperimentView"];
                 };
             };
             /** @description Not what is asked for */
@@ -3591,148 +3445,6 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not now */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-        };
-    };
-    api_record_consistency: {
-        parameters: {
-            query?: {
-                /** @description Size of the older tree. */
-                old?: number;
-                /** @description Of the tree; else as it is now. */
-                size?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecordConsistency"];
-                };
-            };
-            /** @description Not what is asked for */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Nobody's token */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not for this account, or not here */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No such member */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Another verb */
-            405: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not whole in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Body too long */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No JSON */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Too often */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Head too long */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };

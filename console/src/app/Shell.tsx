@@ -125,11 +125,7 @@ export function Shell() {
           )}
         </div>
       </header>
-      <nav
-        className={styles.nav}
-        data-single={parts.length === 1 || undefined}
-        aria-label={texts.shell.navigation}
-      >
+      <nav className={styles.nav} aria-label={texts.shell.navigation}>
         {parts.map(({ to, label, Icon }) => (
           <Link key={to} to={to} className={styles.part} activeProps={{ 'data-here': true }}>
             <Icon size={20} stroke={1.7} aria-hidden />

@@ -97,7 +97,7 @@ interface MoreProps {
 }
 
 function More({ more, result, most, onPulses }: MoreProps) {
-  const wanted = more.pulses ?? (result.asked.pulses ?? 0) * 5;
+  const wanted = more.pulses ?? result.asked.pulses * 5;
   const next = Math.min(most, wanted);
   return (
     <p className={styles.more} role="status">
@@ -107,7 +107,7 @@ function More({ more, result, most, onPulses }: MoreProps) {
         {more.pulses !== null && ` ${say.enough(count(more.pulses))}`}
         {wanted > most && ` ${say.beyond}`}
       </span>
-      {next > (result.asked.pulses ?? 0) && (
+      {next > result.asked.pulses && (
         <Button size="xs" variant="default" onClick={() => onPulses(next)}>
           {say.take(count(next))}
         </Button>

@@ -32,12 +32,7 @@ export const USUAL: Settings = {
   seed: 1,
 };
 
-const PROTOCOLS: readonly string[] = [
-  'e91',
-  'bbm92',
-  'bb84',
-  'decoy-bb84',
-] satisfies LabProtocol[];
+const PROTOCOLS: readonly string[] = ['e91', 'bbm92', 'bb84', 'decoy-bb84'] satisfies LabProtocol[];
 const MOST_SEED = 2 ** 32 - 1;
 const RANGES = {
   pulses: [1000, 10_000_000],
@@ -79,13 +74,12 @@ export function settingsOf(search: Partial<Settings>): Settings {
 
 /** What is asked of the server: a setting that the experiment has no use for is as usual. */
 export function askedOf(settings: Settings, offer: Schemas['ProtocolOffer']): Asked {
-  const { protocol, seed, misalignment } = settings;
   const pulses = Math.min(settings.pulses, offer.most_pulses);
-  if (settings.hidden && offer.bell) return { protocol, seed, pulses, misalignment, hidden: true };
-  const eve = offer.eves.includes(settings.eve) ? settings.eve : null;
-  const { km, efficiency, dark } = settings;
-  const link = { protocol, seed, pulses, misalignment, km, efficiency, dark };
-  return eve === null ? link : { ...link, eve, share: settings.share };
+  const hidden = settings.hidden && offer.bell;
+  const eve = !hidden && offer.eves.includes(settings.eve) ? settings.eve : null;
+  const { km, efficiency, dark } = hidden ? USUAL : settings;
+  const { share } = eve === null ? USUAL : settings;
+  return { ...settings, pulses, km, efficiency, dark, eve, share, hidden };
 }
 
 export function anySeed(): number {
