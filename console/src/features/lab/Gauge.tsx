@@ -34,7 +34,7 @@ export function Gauge({ value, stderr }: GaugeProps) {
   return (
     <svg
       className={styles.gauge}
-      viewBox="0 0 320 190"
+      viewBox="0 0 320 206"
       role="img"
       aria-label={texts.lab.gauge(decimal(value, 3), decimal(stderr, 3))}
     >
@@ -53,7 +53,7 @@ export function Gauge({ value, stderr }: GaugeProps) {
       )}
       {value !== null && <path d={line(value, 8 - RADIUS, -16)} className={styles.needle} />}
       <circle cx={X} cy={Y} r="7" className={styles.hub} />
-      <text x={X} y={Y + 28} className={styles.value}>
+      <text x={X} y={Y + 32} className={styles.value}>
         S = {decimal(value, 3)}
       </text>
     </svg>
