@@ -105,7 +105,9 @@ describe.runIf(link)('an operator', () => {
     await page.getByRole('img', { name: /^S is 2\.[67]/ }).waitFor();
     await page.getByText('bellwire lab run e91 --pulses 200000 --seed 1').waitFor();
     await page.getByRole('button', { name: 'Keep' }).click();
-    await page.getByRole('switch', { name: 'Hidden variables in the place of entanglement' }).click();
+    await page
+      .getByRole('switch', { name: 'Hidden variables in the place of entanglement' })
+      .click();
     await page.getByRole('img', { name: /^S is 1\.9/ }).waitFor(PATIENCE);
     await page.getByRole('button', { name: 'Keep' }).click();
     await page.getByRole('region', { name: 'Side by side' }).first().waitFor();

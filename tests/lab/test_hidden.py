@@ -34,6 +34,7 @@ def test_a_block_of_them_shows_two_and_no_key(misalignment: float) -> None:
     )
     found, expected = run(what), lab.predict(what)
     assert expected.chsh == pytest.approx(2.0 - 4.0 * misalignment)
+    assert expected.chsh is not None
     assert found.chsh is not None
     assert found.chsh_stderr is not None
     assert abs(found.chsh - expected.chsh) < 5.0 * found.chsh_stderr

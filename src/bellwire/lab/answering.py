@@ -17,7 +17,7 @@ from bellwire.base.errors import UsageError
 from bellwire.lab import dispatch, recipe
 from bellwire.lab.decoys import DecoyExperiment
 from bellwire.lab.enough import more
-from bellwire.lab.experiment import Experiment
+from bellwire.lab.experiment import Experiment, Result
 
 _NICE = 10
 
@@ -32,6 +32,7 @@ def answer(protocol: str, words: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(what, Experiment | DecoyExperiment):
         raise UsageError(f"expected an experiment that goes on to the key, got one of {protocol}")
     result = dispatch.run(what)
+    assert isinstance(result, Result)  # of both kinds
     expected = dispatch.predict(what)
     floor = what.chsh_floor if isinstance(what, Experiment) else 0.0
     lacking = more(result, expected, what.red_qber, floor)
