@@ -294,6 +294,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The site's log; 404 where none is shown */
+        get: operations["api_record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/record/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entries with their proofs */
+        get: operations["api_record_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/record/consistency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The proof that a tree begins with an older one */
+        get: operations["api_record_consistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/lab": {
         parameters: {
             query?: never;
@@ -458,6 +509,7 @@ export interface components {
          *     version: Of bellwire.
          *     lab: Whether operators may let Eve in; then everything shown is simulated.
          *     first_operator: Whether no operator has chosen a password yet: a one-time link is waiting.
+         *     record: Whether this console shows a log.
          */
         About: {
             /** @enum {unknown} */
@@ -465,6 +517,7 @@ export interface components {
             version: string;
             lab: boolean;
             first_operator: boolean;
+            record: boolean;
         };
         /**
          * Me
@@ -881,6 +934,94 @@ export interface components {
             peer: string;
         };
         /**
+         * RecordView
+         * @description The site's log: its checkpoint, which the console has verified, and a page can verify again.
+         *
+         *     Attributes:
+         *     origin: Name of the log.
+         *     size: Entries.
+         *     root: Hash of its tree.
+         *     checkpoint: The signed note as the log gave it (C2SP tlog-checkpoint).
+         *     policy: Whom this site trusts (C2SP tlog-policy).
+         *     witnesses: Who cosigned.
+         */
+        RecordView: {
+            origin: string;
+            size: number;
+            root: string;
+            checkpoint: string;
+            policy: string;
+            witnesses: components["schemas"]["WitnessView"][];
+        };
+        /**
+         * WitnessView
+         * @description Who cosigned the checkpoint, by the policy's name; `time` is 0 where the witness says none.
+         *
+         *     Attributes:
+         *     name: In the policy.
+         *     time: When.
+         */
+        WitnessView: {
+            name: string;
+            time: number;
+        };
+        /**
+         * RecordEntries
+         * @description Entries of the tree of `size`, ascending.
+         *
+         *     Attributes:
+         *     size: Of the tree that the proofs are for.
+         *     root: Its hash.
+         *     entries: Those that the filters let pass.
+         *     first: The first number that was looked at.
+         *     end: One more than the last.
+         */
+        RecordEntries: {
+            size: number;
+            root: string;
+            entries: components["schemas"]["RecordEntry"][];
+            first: number;
+            end: number;
+        };
+        /**
+         * RecordEntry
+         * @description An entry, and the proof that it is in the tree.
+         *
+         *     Attributes:
+         *     number: From 0.
+         *     kind: `registration`, `key-exchange`, …
+         *     at: When it happened.
+         *     writer: Who says so.
+         *     handle: About whom, where it is about somebody.
+         *     content: All its fields, as the log has them.
+         *     leaf: Its bytes in the log, whose hash the proof begins with.
+         *     proof: From its sibling up (RFC 6962, 2.1.1).
+         */
+        RecordEntry: {
+            number: number;
+            kind: string;
+            at: number;
+            writer: string;
+            handle: string | null;
+            content: Record<string, never>;
+            leaf: string;
+            proof: string[];
+        };
+        /**
+         * RecordConsistency
+         * @description The proof that the tree of `size` entries begins with the `old` ones (RFC 6962, 2.1.2).
+         *
+         *     Attributes:
+         *     old: Entries of the older tree.
+         *     size: Entries of the newer tree.
+         *     proof: Hashes.
+         */
+        RecordConsistency: {
+            old: number;
+            size: number;
+            proof: string[];
+        };
+        /**
          * LabOffer
          * @description What the lab offers.
          */
@@ -1140,6 +1281,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1252,6 +1402,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1382,6 +1541,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1498,6 +1666,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1628,6 +1805,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1747,6 +1933,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -1859,6 +2054,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1989,6 +2193,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2108,6 +2321,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2220,6 +2442,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2353,6 +2584,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2468,6 +2708,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2599,6 +2848,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2723,6 +2981,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -2838,6 +3105,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2968,6 +3244,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -3084,6 +3369,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3210,6 +3504,419 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_record: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordView"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_record_entries: {
+        parameters: {
+            query?: {
+                /** @description Of the tree; else as it is now. */
+                size?: number;
+                /** @description Look from this number on. */
+                start?: number;
+                /** @description Else look back from it, or the end. */
+                before?: number;
+                /** @description At most so many, the latest. */
+                limit?: number;
+                /** @description Those of this kind alone. */
+                kind?: string;
+                /** @description Those of this writer alone. */
+                writer?: string;
+                /** @description Those about this handle alone. */
+                handle?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordEntries"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_record_consistency: {
+        parameters: {
+            query?: {
+                /** @description Size of the older tree. */
+                old?: number;
+                /** @description Of the tree; else as it is now. */
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordConsistency"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Not now */
             503: {
                 headers: {
@@ -3322,6 +4029,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3445,6 +4161,15 @@ export interface operations {
             };
             /** @description Head too long */
             431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -119,7 +119,11 @@ function NotFound() {
 
 export function makeRouter(cache: QueryClient) {
   return createRouter({
-    routeTree: root.addChildren([signIn, welcome, inside.addChildren([index, network, lab, record])]),
+    routeTree: root.addChildren([
+      signIn,
+      welcome,
+      inside.addChildren([index, network, lab, record]),
+    ]),
     history: createHashHistory(),
     context: { cache },
     defaultPreload: 'intent',
