@@ -110,7 +110,7 @@ describe.runIf(link)('an operator', () => {
       .click();
     await page.getByRole('img', { name: /^S is 1\.9/ }).waitFor(PATIENCE);
     await page.getByRole('button', { name: 'Keep' }).click();
-    await page.getByRole('region', { name: 'Side by side' }).first().waitFor();
+    await page.getByRole('region', { name: 'Table of experiments' }).waitFor();
     expect(page.url()).toMatch(/#\/lab\?hidden=true$/);
     await hasNoBarriers('lab');
     await page.setViewportSize({ width: 390, height: 844 });

@@ -320,6 +320,7 @@ export const texts = {
 
     keep: 'Keep',
     kept: 'Side by side',
+    keptTable: 'Table of experiments',
     experiment: 'Experiment',
     csv: 'Numbers (CSV)',
     hiddenShort: 'hidden variables',

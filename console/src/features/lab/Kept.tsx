@@ -56,7 +56,7 @@ export function Kept({ kept, onShow }: KeptProps) {
       }
     >
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys */}
-      <section className={styles.scroll} aria-label={say.kept} tabIndex={0}>
+      <section className={styles.scroll} aria-label={say.keptTable} tabIndex={0}>
         <table className={styles.table}>
           <thead>
             <tr>
