@@ -1,6 +1,7 @@
 """Keys for consumers: nothing on RED, each bit once, and a socket that outlives bad consumers."""
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -372,15 +373,19 @@ def test_answers_that_do_not_fit_the_request_are_refused(folder: Path) -> None:
     ]
 
     async def run(answer: Answer | bytes, ask: Callable[[DeliveryClient], Any]) -> None:
+        over = asyncio.Event()
+
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_frame(reader, ANSWER_LIMIT)
             body = answer if isinstance(answer, bytes) else encode(answer)
             writer.write(struct.pack(">I", len(body)) + body)
-            writer.close()
+            await ended(writer)
+            over.set()
 
         server = await asyncio.start_unix_server(serve, folder / "s")
         with pytest.raises(DeliveryFailed):
             await ask(DeliveryClient(folder / "s"))
+        await over.wait()
         server.close()
         await server.wait_closed()
 
@@ -388,15 +393,26 @@ def test_answers_that_do_not_fit_the_request_are_refused(folder: Path) -> None:
         asyncio.run(run(answer, ask))
 
 
+async def ended(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and see the end of it: a server that closes waits for none."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 def test_a_node_that_is_silent_counts_as_unreachable(folder: Path) -> None:
     async def run() -> None:
+        over = asyncio.Event()
+
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
-            writer.close()
+            await ended(writer)
+            over.set()
 
         server = await asyncio.start_unix_server(silent, folder / "s")
         with pytest.raises(NodeUnreachable) as caught:
             await DeliveryClient(folder / "s", timeout_s=0.01).status()
+        await over.wait()
         assert caught.value.exit_code == 4
         server.close()
         await server.wait_closed()
