@@ -27,7 +27,7 @@ ROOT = launch.ROOT
 BIN = Path(sys.executable).parent
 LINES_GATE = 90.0  # per cent of the lines outside the command line
 DEMO_LIMIT_S = 60.0  # a first run, with compilation
-WORKERS = "4"  # for two cores: tests wait for leases, servers and timers half of their time
+WORKERS = "3"  # for two cores: tests wait for leases, servers and timers half of their time
 CODE = ("src", "tests", "tools", "benchmarks")
 
 
