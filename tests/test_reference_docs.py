@@ -66,8 +66,10 @@ def test_every_file_that_a_service_names_in_its_folder_is_listed() -> None:
     assert "keys.sqlite" in names
 
 
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]
-PAGES += sorted((ROOT / "docs").rglob("*.md")) + sorted((ROOT / "spec").rglob("*.md"))
+PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES += [
+    page for name in ("docs", "examples", "spec") for page in sorted((ROOT / name).rglob("*.md"))
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
