@@ -28,7 +28,7 @@ BIN = Path(sys.executable).parent
 LINES_GATE = 90.0  # per cent of the lines outside the command line
 DEMO_LIMIT_S = 60.0  # a first run, with compilation
 WORKERS = "3"  # for two cores: tests wait for leases, servers and timers half of their time
-CODE = ("src", "tests", "tools", "benchmarks")
+CODE = ("src", "tests", "tools", "benchmarks", "examples")
 
 
 class StepFailed(Exception):
