@@ -56,6 +56,7 @@ class Checks:
             ("mypy", lambda: tool("mypy", *CODE)),
             ("import-linter", lambda: tool("lint-imports")),
             ("console", self.console),
+            ("docs", self.docs),
             ("tests", self.run_tests),
             ("coverage", self.coverage),
             ("wheel", self.wheel),
@@ -83,6 +84,10 @@ class Checks:
             return console_checks.check(self.console_tests)
         except (console_build.BuildError, OSError) as error:
             raise StepFailed(str(error)) from error
+
+    def docs(self) -> str:
+        """The documentation as a site: its links lead somewhere, its pages are in a list."""
+        return tool("python", "tools/docs_site.py", str(self.place / "site"))
 
     def run_tests(self) -> str:
         """Pytest over some processes, measuring what subprocesses execute as well.
@@ -238,7 +243,7 @@ def main() -> int:
                 said, verdict = str(error), "FAILED"
                 failed.append(name)
             say(f"{name:16} {verdict:6} {time.monotonic() - started:6.1f} s")
-            if said and (verdict != "ok" or name in ("coverage", "console", "wheel")):
+            if said and (verdict != "ok" or name in ("coverage", "console", "docs", "wheel")):
                 say("\n".join(f"    {line}" for line in said.splitlines()))
         counts = [count(report) for report in (checks.tests, checks.console_tests)]
         passed, broken = (sum(numbers) for numbers in zip(*counts, strict=True))
