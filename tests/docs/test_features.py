@@ -1,6 +1,7 @@
 """Every feature has its row, with a command or page that there is and a test that there is."""
 
 import re
+from functools import cache
 
 from tests.docs.claims import NAMED, rows, unfounded
 from tests.docs.examples import ROOT
@@ -11,6 +12,7 @@ COMMAND = re.compile(r"`bellwire ([a-z][a-z -]*)`")
 HEADING = re.compile(r"^### `([^`]+)`", re.MULTILINE)
 
 
+@cache
 def commands() -> set[str]:
     """What the reference lists, which its own test compares with the program."""
     return set(HEADING.findall((ROOT / "docs" / "reference" / "commands.md").read_text()))
