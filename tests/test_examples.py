@@ -20,9 +20,8 @@ def script(name: str) -> dict[str, Any]:
 
 
 def main_of(name: str) -> Callable[..., Any]:
-    main = script(name)["main"]
-    assert callable(main)
-    return main
+    found: Callable[..., Any] = script(name)["main"]
+    return found
 
 
 def test_every_script_is_in_the_list_and_here() -> None:

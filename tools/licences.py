@@ -65,14 +65,15 @@ def declared(name: str) -> str:
         told = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return ABSENT
-    if expression := told.metadata.get("License-Expression"):
-        return str(expression)
-    classifiers = told.metadata.get_all("Classifier") or []
+    said = told.metadata.get_all
+    if expressions := said("License-Expression"):
+        return str(expressions[0])
+    classifiers = said("Classifier") or []
     named = [each.rpartition(" :: ")[2] for each in classifiers if each.startswith("License ::")]
     if named := [each for each in named if each != "OSI Approved"]:
         return " OR ".join(named)
-    if (text := str(told.metadata.get("License") or "")) and text != "UNKNOWN":
-        return text
+    if (texts := said("License")) and texts[0] not in {"", "UNKNOWN"}:
+        return str(texts[0])
     files = [each for each in told.files or () if re.match(r"(?i)licen[cs]e|copying", each.name)]
     return "\n".join(str(each.read_text()) for each in files) or UNDECLARED
 
