@@ -1,0 +1,116 @@
+/**
+ * What is refused in a conversation; none of these carries a byte of a key, a pad or a text.
+ *
+ * The names are those of the errors of the Python side.
+ */
+
+import type { Bytes } from './bytes';
+
+/** Our own call: out of order, too long, malformed. */
+export class ChatMisuse extends Error {
+  override name = 'ChatMisuse';
+}
+
+export class ChatRefused extends Error {
+  override name = 'ChatRefused';
+}
+
+/** A key or a ciphertext is of another length, out of range, or of low order. */
+export class KemRefused extends ChatRefused {
+  override name = 'KemRefused';
+}
+
+/** A peer's keys are altered, another's, or expired; no session begins. */
+export class BundleRefused extends ChatRefused {
+  override name = 'BundleRefused';
+}
+
+/** The first message of a session is altered, replayed, or names keys that are gone. */
+export class OpeningRefused extends ChatRefused {
+  override name = 'OpeningRefused';
+}
+
+/** A contact link is none, was cut, or its keys are not valid; nobody was added. */
+export class LinkRefused extends ChatRefused {
+  override name = 'LinkRefused';
+}
+
+/** A scanned safety code is not that of these two: somebody may be in between. */
+export class SafetyMismatch extends ChatRefused {
+  override name = 'SafetyMismatch';
+}
+
+/** The policy is `require`, and no pad of ours has as many bytes left; nothing was sent. */
+export class PadExhausted extends ChatRefused {
+  override name = 'PadExhausted';
+
+  constructor(readonly needed: number) {
+    super(
+      `the policy requires one-time pad, and no pad has the ${needed} bytes left that this takes`,
+    );
+  }
+}
+
+/** A message is not shown, and nothing that we keep was changed by it. */
+export class MessageRefused extends ChatRefused {
+  override name = 'MessageRefused';
+}
+
+/** What came has not the length or the form of a message. */
+export class PayloadMalformed extends MessageRefused {
+  override name = 'PayloadMalformed';
+}
+
+/** The message is not the one that our peer sealed for us at this place. */
+export class NotAuthentic extends MessageRefused {
+  override name = 'NotAuthentic';
+}
+
+/** The session's keys open the message, and its one-time tag does not hold. */
+export class PadDiffers extends NotAuthentic {
+  override name = 'PadDiffers';
+
+  constructor(
+    readonly padId: Bytes,
+    /** Of the message, as its sender says; null where the message does not say. */
+    readonly contentId: Bytes | null,
+  ) {
+    super('expected the one-time tag of this message, got another');
+  }
+}
+
+/** The message was opened before, or is older than what can be told from that. */
+export class Replayed extends MessageRefused {
+  override name = 'Replayed';
+}
+
+/** Too many messages before this one are missing. */
+export class TooManySkipped extends MessageRefused {
+  override name = 'TooManySkipped';
+}
+
+/** The message's keys come from a step of the ratchet that cannot be taken. */
+export class EpochUnknown extends MessageRefused {
+  override name = 'EpochUnknown';
+}
+
+/** The message names a pad that is not here; with the pad, it can be opened. */
+export class PadMissing extends MessageRefused {
+  override name = 'PadMissing';
+  contentId: Bytes | null = null;
+
+  constructor(readonly padId: Bytes) {
+    super('expected the pad that the message names to be here');
+  }
+}
+
+/** The message names bytes of a pad that served before, or that the pad never had. */
+export class PadSpent extends MessageRefused {
+  override name = 'PadSpent';
+  contentId: Bytes | null = null;
+}
+
+/** The message is authentic, and says nothing that this version understands. */
+export class ContentMalformed extends MessageRefused {
+  override name = 'ContentMalformed';
+}

@@ -1,0 +1,40 @@
+/** ML-KEM-768 and ML-DSA-65 of @noble/post-quantum, for browsers that have none of their own. */
+
+import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js';
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
+import { ChatMisuse } from './errors';
+import type { Lattice } from './lattice';
+
+const SIGNATURE_BYTES = 3309;
+
+export const fallback: Lattice = {
+  isNative: false,
+
+  kemPublic: async (seed) => Uint8Array.from(ml_kem768.keygen(seed).publicKey),
+
+  async encapsulate(publicKey) {
+    const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey);
+    return { ciphertext: Uint8Array.from(cipherText), secret: Uint8Array.from(sharedSecret) };
+  },
+
+  async decapsulate(seed, ciphertext) {
+    return Uint8Array.from(ml_kem768.decapsulate(ciphertext, ml_kem768.keygen(seed).secretKey));
+  },
+
+  signingPublic: async (seed) => Uint8Array.from(ml_dsa65.keygen(seed).publicKey),
+
+  signingKey: async (seed) => seed,
+
+  async sign(key, text, context) {
+    if (key instanceof CryptoKey)
+      throw new ChatMisuse("expected a seed, got a key of the browser's own, which it has no more");
+    const { secretKey } = ml_dsa65.keygen(key);
+    return Uint8Array.from(ml_dsa65.sign(text, secretKey, { context }));
+  },
+
+  async verify(publicKey, signature, text, context) {
+    // Of another length the package throws, which would be no answer.
+    if (signature.length !== SIGNATURE_BYTES) return false;
+    return ml_dsa65.verify(signature, text, publicKey, { context });
+  },
+};
