@@ -1,5 +1,6 @@
 """The console's pages in a real browser, all services behind them; steps: `console/journeys`."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with operators_link(tmp_path) as link:
         monkeypatch.setenv("LINK", link)
         monkeypatch.setenv("RECEIPT", str(tmp_path / "receipt"))
+        monkeypatch.setenv("TALKER", "\n".join([sys.executable, "-m", "tests.pages.talker"]))
         said = console_build.run(
             node, console_build.VITEST, "run", "--config", console_build.JOURNEYS
         )
-    assert "1 passed" in said, "the journeys were not run"
+    assert "2 passed" in said, "the journeys were not run"
     receipt = parse_receipt((tmp_path / "receipt").read_bytes())
     policy = parse_policy((tmp_path / "s" / "ledger.policy").read_bytes())
     verify_receipt(receipt, leaf_hash(receipt.extra or b""), policy)

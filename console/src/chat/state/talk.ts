@@ -1,0 +1,301 @@
+/**
+ * What is said and heard, each in one commit: session, pad, payload and message stand together on the
+ * disk before anything leaves, or before the relay is told that something is safe.
+ *
+ * Two windows may work at once: whoever comes second reads again, and takes other bytes of pad.
+ */
+
+import { toHex } from '../../shared/merkle';
+import type { Bytes } from '../protocol/bytes';
+import { type Content, isPadded, joinParts, Kind, split } from '../protocol/content';
+import { ChatMisuse, NotAuthentic, OpeningRefused, Replayed } from '../protocol/errors';
+import type { Identity } from '../protocol/identity';
+import { accept, begin, openingId } from '../protocol/opening';
+import type { Policy } from '../protocol/pads';
+import type { Bundle, PrekeySecret } from '../protocol/prekeys';
+import {
+  type Opened,
+  openMessage,
+  type Protection,
+  type Session,
+  sealMessage,
+  sessionOf,
+} from '../protocol/session';
+import { PAD, type PadRecord, Staged } from './pads';
+import { PREKEY } from './person';
+import { type Change, Conflict, type Found, type Vault } from './vault';
+
+const SESSION = 'session';
+const OPENING = 'opening';
+const OUTBOX = 'outbox';
+const PART = 'part';
+const ATTEMPTS = 10;
+
+/** A payload that the relay has not taken yet. */
+export interface Waiting {
+  /** Fingerprint of whom it is for, in hexadecimal. */
+  readonly peer: string;
+  readonly payload: Bytes;
+  /** Id of the message that it is of, in hexadecimal; null: of one that is not shown. */
+  readonly message: string | null;
+  /** Of ours, in the order in which they were sealed. */
+  readonly order: number;
+}
+
+export interface MessageRecord {
+  readonly content: Content;
+  readonly ours: boolean;
+  /** One for each part. */
+  readonly protections: readonly Protection[];
+  readonly state: 'waiting' | 'sent' | 'delivered' | 'read' | 'refused' | 'heard';
+}
+
+interface PartRecord {
+  readonly content: Content;
+  readonly protection: Protection;
+}
+
+const messagesOf = (peer: string) => `message ${peer}`;
+const change = <T>(kind: string, { key, version }: Found<T>, value: T | null): Change => ({
+  kind,
+  key,
+  value,
+  expected: version,
+});
+const added = (kind: string, key: string, value: unknown): Change => ({
+  kind,
+  key,
+  value,
+  expected: 0,
+});
+
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Conflict) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function padsOf(vault: Vault, peer: string): Promise<Staged> {
+  const all = await vault.list<PadRecord>(PAD);
+  return new Staged(all.filter(({ value }) => value.peer === peer));
+}
+
+/** The newest session with somebody. */
+async function sessionWith(vault: Vault, peer: string): Promise<Found<Kept>> {
+  const all = await vault.list<Kept>(SESSION);
+  const [newest] = all
+    .filter(({ value }) => toHex(value.session.peer) === peer)
+    .toSorted((one, other) => other.value.begun - one.value.begun);
+  if (!newest) throw new ChatMisuse('expected a session with them, got none');
+  return newest;
+}
+
+interface Kept {
+  readonly session: Session;
+  /** Milliseconds since the epoch. */
+  readonly begun: number;
+}
+
+/** Begin a session with the owner of a bundle; it is theirs to answer. */
+export async function meet(vault: Vault, identity: Identity, bundle: Bundle): Promise<void> {
+  const session = await begin(identity, bundle);
+  const value: Kept = { session, begun: Date.now() };
+  await vault.commit([added(SESSION, toHex(session.id), value)]);
+}
+
+/**
+ * Seal a content for somebody, in as many parts as it takes.
+ *
+ * @throws PadExhausted and what else `sealMessage` throws; nothing has changed.
+ */
+export function say(vault: Vault, peer: string, content: Content, policy: Policy): Promise<void> {
+  return again(async () => {
+    const found = await sessionWith(vault, peer);
+    const staged = await padsOf(vault, peer);
+    const waiting = await vault.list<Waiting>(OUTBOX);
+    let order = Math.max(0, ...waiting.map(({ value }) => value.order + 1));
+    let { session } = found.value;
+    const [changes, protections]: [Change[], Protection[]] = [[], []];
+    const message = isPadded(content.kind) ? toHex(content.id) : null;
+    for (const part of split(content)) {
+      const sealed = await sealMessage(session, part, staged, policy);
+      const token = toHex(crypto.getRandomValues(new Uint8Array(16)));
+      const value: Waiting = { peer, payload: sealed.payload, message, order };
+      changes.push(added(OUTBOX, token, value));
+      protections.push(sealed.protection);
+      session = sealed.session;
+      order += 1;
+    }
+    if (message) {
+      const value: MessageRecord = { content, ours: true, protections, state: 'waiting' };
+      changes.push(added(messagesOf(peer), message, value));
+    }
+    changes.push(change(SESSION, found, { ...found.value, session }), ...staged.changes());
+    await vault.commit(changes);
+  });
+}
+
+/** What waits for the relay, oldest first; the key of each is its token. */
+export async function waiting(vault: Vault): Promise<Found<Waiting>[]> {
+  const all = await vault.list<Waiting>(OUTBOX);
+  return all.toSorted((one, other) => one.value.order - other.value.order);
+}
+
+/** The relay has taken it; a message of which nothing waits any more is sent. */
+export function taken(vault: Vault, token: string): Promise<void> {
+  return again(async () => {
+    const all = await waiting(vault);
+    const found = all.find(({ key }) => key === token);
+    if (!found) return;
+    const { peer, message } = found.value;
+    const rest = all.filter(({ key, value }) => key !== token && value.message === message);
+    const changes = [change(OUTBOX, found, null)];
+    if (message && rest.length === 0) {
+      const sent = await vault.read<MessageRecord>(messagesOf(peer), message);
+      if (sent?.value.state === 'waiting')
+        changes.push(change(messagesOf(peer), sent, { ...sent.value, state: 'sent' }));
+    }
+    await vault.commit(changes);
+  });
+}
+
+/**
+ * Open what came, and keep what it says; what does not open throws, and has changed nothing.
+ *
+ * @param now Seconds since the epoch.
+ * @throws MessageRefused, OpeningRefused.
+ */
+export function hear(
+  vault: Vault,
+  identity: Identity,
+  payload: Bytes,
+  now: number,
+): Promise<{ peer: string; content: Content }> {
+  return again(async () => {
+    const { found, changes } = await sessionFor(vault, identity, payload, now);
+    const peer = toHex(found.value.session.peer);
+    const staged = await padsOf(vault, peer);
+    const opened = await openMessage(found.value.session, payload, staged);
+    staged.erase(opened.spent);
+    changes.push(...(await heard(vault, peer, opened, staged)));
+    const value = { ...found.value, session: opened.session };
+    changes.push(change(SESSION, found, value), ...staged.changes());
+    await vault.commit(changes);
+    return { peer, content: opened.content };
+  });
+}
+
+/** The session that a payload belongs to, or the one that it begins, with what that changes. */
+async function sessionFor(
+  vault: Vault,
+  identity: Identity,
+  payload: Bytes,
+  now: number,
+): Promise<{ found: Found<Kept>; changes: Change[] }> {
+  const all = await vault.list<Kept>(SESSION);
+  try {
+    const { id } = await sessionOf(
+      payload,
+      all.map(({ value }) => value.session),
+    );
+    const found = all.find(({ key }) => key === toHex(id));
+    if (found) return { found, changes: [] };
+  } catch (error) {
+    if (!(error instanceof NotAuthentic)) throw error;
+  }
+  const named = await openingId(payload);
+  if (!named) throw new NotAuthentic('expected a message of one of our sessions, got another');
+  const name = toHex(named);
+  if (await vault.read(OPENING, name))
+    throw new Replayed('expected an opening that has not come before, got one again');
+  return begun(vault, identity, payload, name, now);
+}
+
+async function begun(
+  vault: Vault,
+  identity: Identity,
+  payload: Bytes,
+  name: string,
+  now: number,
+): Promise<{ found: Found<Kept>; changes: Change[] }> {
+  const prekey = (id: Bytes) => vault.read<PrekeySecret>(PREKEY, toHex(id));
+  const lookup = async (id: Bytes) => {
+    const found = await prekey(id);
+    return found && found.value.prekey.notAfter > now ? found.value : null;
+  };
+  const { session, oneTime } = await accept(identity, payload, lookup);
+  const changes = [added(OPENING, name, true)];
+  if (oneTime) {
+    const used = await prekey(oneTime);
+    if (!used) throw new OpeningRefused('expected a prekey that is not used, got a used one');
+    changes.push(change(PREKEY, used, null));
+  }
+  const value: Kept = { session, begun: Date.now() };
+  return { found: { key: toHex(session.id), value, version: 0 }, changes };
+}
+
+/** What an opened content changes: a message, a part of one, or what became of ours. */
+async function heard(
+  vault: Vault,
+  peer: string,
+  { content, protection }: Opened,
+  staged: Staged,
+): Promise<Change[]> {
+  const { kind, id, parts } = content;
+  if (kind === Kind.delivered || kind === Kind.read)
+    return told(vault, peer, content, kind === Kind.read ? 'read' : 'delivered', staged);
+  if (kind === Kind.refused) return told(vault, peer, content, 'refused', staged);
+  if (!isPadded(kind)) return [];
+  if (await vault.read(messagesOf(peer), toHex(id))) return []; // said again, by another pad
+  const others = parts > 1 ? await partsOf(vault, peer, id) : [];
+  const own = { content, protection };
+  if (others.some(({ value }) => value.content.part === content.part)) return [];
+  if (others.length + 1 < parts) return [added(PART, `${peer} ${toHex(id)} ${content.part}`, own)];
+  const all = [...others.map(({ value }) => value), own];
+  const whole = joinParts(all.map((each) => each.content));
+  const protections = all.map((each) => each.protection);
+  const value: MessageRecord = { content: whole, ours: false, protections, state: 'heard' };
+  return [
+    added(messagesOf(peer), toHex(id), value),
+    ...others.map((each) => change(PART, each, null)),
+  ];
+}
+
+async function partsOf(vault: Vault, peer: string, id: Bytes): Promise<Found<PartRecord>[]> {
+  const all = await vault.list<PartRecord>(PART);
+  return all.filter(({ key }) => key.startsWith(`${peer} ${toHex(id)} `));
+}
+
+const ORDER: readonly MessageRecord['state'][] = ['waiting', 'sent', 'delivered', 'read'];
+
+async function told(
+  vault: Vault,
+  peer: string,
+  { text }: Content,
+  state: 'delivered' | 'read' | 'refused',
+  staged: Staged,
+): Promise<Change[]> {
+  const changes: Change[] = [];
+  const ids = new Set<string>();
+  for (let at = 0; at < text.length; at += 16) ids.add(toHex(text.slice(at, at + 16)));
+  for (const id of ids) {
+    const found = await vault.read<MessageRecord>(messagesOf(peer), id);
+    if (!found?.value.ours) continue;
+    if (state !== 'refused')
+      for (const { padId } of found.value.protections) if (padId) staged.show(padId);
+    // A late receipt does not take back what a newer one said.
+    if (state !== 'refused' && ORDER.indexOf(state) <= ORDER.indexOf(found.value.state)) continue;
+    changes.push(change(messagesOf(peer), found, { ...found.value, state }));
+  }
+  return changes;
+}
+
+/** The messages with somebody, oldest first. */
+export async function messages(vault: Vault, peer: string): Promise<MessageRecord[]> {
+  const all = (await vault.list<MessageRecord>(messagesOf(peer))).map(({ value }) => value);
+  return all.toSorted((one, other) => one.content.sentMs - other.content.sentMs);
+}
