@@ -2,28 +2,16 @@
 
 import asyncio
 import socket
-import urllib.request
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from tests.iot.doubles import Bench, readings
+from tests.web.scraping import scraped
 
-from bellwire.iot.errors import ListenError
 from bellwire.iot.events import OutputDown, OutputUp
-from bellwire.iot.figures import CloudFigures, shown
-
-
-def scraped(port: int) -> dict[str, float]:
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-        f"http://127.0.0.1:{port}/metrics", timeout=20
-    ) as answer:
-        text = answer.read().decode()
-    return {
-        sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from bellwire.iot.figures import CloudFigures
+from bellwire.web.errors import DoorUnusable
+from bellwire.web.loopback import shown
 
 
 def test_figures_count_sessions_readings_and_times(tmp_path: Path) -> None:
@@ -79,5 +67,5 @@ def test_a_port_that_is_taken_is_said_so_and_none_shows_nothing() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ListenError, match=str(port)), shown(CloudFigures(), port):
+        with pytest.raises(DoorUnusable, match=str(port)), shown(CloudFigures(), port):
             pass

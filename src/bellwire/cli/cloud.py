@@ -9,7 +9,7 @@ from bellwire.base.errors import UsageError
 from bellwire.cli import cloud_keys, cloud_messages, output
 from bellwire.cli.addresses import QkdOption
 from bellwire.cli.destinations import LoginOption
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, MetricsOption, StateOption
 from bellwire.cli.protection import ProtectionOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
 
@@ -74,12 +74,7 @@ def command(
     rate: Annotated[
         float, typer.Option(metavar="N", min=1, help="Readings a second of all devices together.")
     ] = 200_000,
-    metrics: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PORT", min=0, max=65535, help="Show figures for Prometheus at 127.0.0.1:PORT."
-        ),
-    ] = None,
+    metrics: MetricsOption = None,
     drain: Annotated[
         float,
         typer.Option(
@@ -115,7 +110,7 @@ def command(
     from bellwire.iot import identity
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
-    from bellwire.iot.figures import CloudFigures, shown
+    from bellwire.iot.figures import CloudFigures
     from bellwire.iot.gateway.pushing import Gateway
     from bellwire.iot.gateway.queue import MessageQueue
     from bellwire.iot.outputs.cursors import FILE, Cursors
@@ -125,6 +120,7 @@ def command(
     from bellwire.iot.trust_files import TrustFiles
     from bellwire.node import logs
     from bellwire.node.settings import load
+    from bellwire.web.loopback import shown
 
     if (authority is None) != (revoked is None):
         raise UsageError("expected --authority FILE and --revoked FILE together, or neither")

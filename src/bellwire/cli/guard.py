@@ -14,17 +14,15 @@ from bellwire.cli.guard_override import (
     show_log,
 )
 from bellwire.cli.keys.options import CaOption, CertOption, KeyOption, KmeOption, ProfileOption
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, MetricsOption, StateOption
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from bellwire.guard.enforcer import Enforcer
-    from bellwire.guard.override import Override
     from bellwire.guard.report import Reporter
     from bellwire.guard.scope import Scope
     from bellwire.guard.service import Guard
-    from bellwire.guard.state import State
 
 app = typer.Typer(add_completion=False)
 app.command("override")(override)
@@ -112,6 +110,7 @@ def run(
         float,
         typer.Option(min=0.0, max=600.0, help="Seconds that its old places pass after a move."),
     ] = 5.0,
+    metrics: MetricsOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the rules, and change nothing.")
     ] = False,
@@ -139,6 +138,7 @@ def run(
     from bellwire.cli.guard_console import reporter_to
     from bellwire.cli.guard_places import AskedPlaces, follower_of
     from bellwire.cli.guard_rules import show_rules
+    from bellwire.cli.guard_telling import Telling
     from bellwire.cli.guard_words import OverNats, words_of
     from bellwire.cli.keys.options import Asked
     from bellwire.guard.decision import Decision, Rules
@@ -176,13 +176,7 @@ def run(
     recorder = Recorder(folder, system_clock, recording_of(settings))
     bringing = delivering(settings.ledger, journal_of(settings).transaction)
     reporter = reporter_to(console, console_token, console_ca, fixed)
-
-    def tell(state: "State") -> None:
-        if print_states:
-            _print(state)
-        if reporter is not None:
-            reporter.tell(state)
-
+    telling = Telling(recorder, reporter, print_states=print_states)
     guard = Guard(
         enforcer,
         Decision(Rules(lease_s=lease, good=good, links=frozenset(link or ()))),
@@ -190,24 +184,25 @@ def run(
         lease_s=lease,
         override=lambda: read_override(folder, system_clock()),
         clock=system_clock,
-        told=tell,
-        did=recorder.did,
+        told=telling.tell,
+        did=telling.did,
         moves=moves,
     )
     try:
-        guard.begin()
-        _warn_of_offload()
-        about = {"ready": True, "service": "guard", "node": url, **fixed, **followed}
-        asyncio.run(
-            _guard(
-                guard,
-                reporter,
-                about,
-                bringing,
-                with_parent=with_parent,
-                remove=on_exit == "remove",
+        with telling.shown(guard, metrics) as scraped_at:
+            guard.begin()
+            _warn_of_offload()
+            about = {"ready": True, "service": "guard", "node": url, **fixed, **followed}
+            asyncio.run(
+                _guard(
+                    guard,
+                    reporter,
+                    {**about, "metrics": scraped_at},
+                    bringing,
+                    with_parent=with_parent,
+                    remove=on_exit == "remove",
+                )
             )
-        )
     finally:
         recorder.close()
 
@@ -282,30 +277,3 @@ def _enforcer(firewall: Firewall, scope: "Scope", lease_s: float) -> "Enforcer":
             f"--lease: expected whole seconds from 2 on, which is what ipset knows, got {lease_s:g}"
         )
     return IptablesEnforcer("nft" if firewall == "iptables-nft" else "legacy", scope)
-
-
-def _end_of(override: "Override | None") -> float | None:
-    """When an override ends; None without one, and for one that cannot be read (see `reason`)."""
-    import math
-
-    return override.until if override is not None and math.isfinite(override.until) else None
-
-
-def _print(state: "State") -> None:
-    from bellwire.guard.report import relay_words
-
-    output.emit(
-        {
-            "packets": state.packets,
-            "reason": state.reason,
-            "since": state.since,
-            "told_at": state.told_at,
-            "heard_at": state.heard_at,
-            "qber": state.qber,
-            "blocked_packets": state.blocked.packets,
-            "blocked_bytes": state.blocked.bytes,
-            "restored": state.restored,
-            "override": _end_of(state.override),
-            "relay": None if state.followed is None else relay_words(state.followed),
-        }
-    )

@@ -49,6 +49,14 @@ SeedOption = Annotated[
 ]
 """None means entropy of the operating system; never used outside the lab and the demo."""
 
+MetricsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PORT", min=0, max=65535, help="Show figures for Prometheus at 127.0.0.1:PORT."
+    ),
+]
+"""Handed to `bellwire.web.loopback.shown`; None shows them nowhere."""
+
 YesFlag = Annotated[
     bool,
     typer.Option("--yes", "-y", help="Do not ask before something is destroyed."),

@@ -9,14 +9,17 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.options import ConfigOption, JsonFlag, MetricsOption, StateOption
 
 if TYPE_CHECKING:
     import ssl
 
     from bellwire.chat.accounts.admission import Admission
+    from bellwire.chat.accounts.desk import AccountDesk
     from bellwire.chat.relay.ladder import Ladder, Whereabouts
+    from bellwire.chat.relay.moving import Mover
     from bellwire.chat.relay.operator import RelayOperator
+    from bellwire.chat.relay.server import Relay
     from bellwire.cli.relay_others import Others
 
 
@@ -103,6 +106,7 @@ def run(
         str | None,
         typer.Option(metavar="URL", help="Hear them over this NATS server. Default: relay.nats."),
     ] = None,
+    metrics: MetricsOption = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
@@ -146,7 +150,16 @@ def run(
     others = others_of(settings.relay, folder, moves=any(moves))
     tls = None if certificate is None or key is None else _tls(certificate, key)
     asyncio.run(
-        _serve(folder, ladder, tls, admission, others, at_home=at_home, with_parent=with_parent)
+        _serve(
+            folder,
+            ladder,
+            tls,
+            admission,
+            others,
+            metrics,
+            at_home=at_home,
+            with_parent=with_parent,
+        )
     )
 
 
@@ -156,24 +169,25 @@ async def _serve(
     tls: "ssl.SSLContext | None",
     admission: "Admission",
     others: "Others | None",
+    metrics: int | None,
     *,
     at_home: bool,
     with_parent: bool,
 ) -> None:
-    import asyncio
     import contextlib
     import time
 
     from bellwire.base.descriptors import raise_limit
-    from bellwire.base.lifetime import until_stopped
     from bellwire.chat.accounts.desk import AccountDesk
     from bellwire.chat.accounts.service import AccountService
     from bellwire.chat.accounts.store import AccountStore
     from bellwire.chat.identity import Identity
+    from bellwire.chat.relay.figures import RelayFigures
     from bellwire.chat.relay.moving import Mover
     from bellwire.chat.relay.operator import operator_server
     from bellwire.chat.relay.server import Relay, RelayLimits
     from bellwire.chat.relay.store import RelayStore, alone_in
+    from bellwire.web.loopback import shown
 
     # Some descriptors are for the store, standard streams and the loop.
     limits = RelayLimits(connections=min(8192, raise_limit() - 64))
@@ -213,27 +227,40 @@ async def _serve(
         operators = operator_server(mover, folder)
         await operators.start()
         undo.push_async_callback(operators.close)
-        there = mover.whereabouts()
-        address = f"{_bracketed(mover.home.host)}:{mover.home.port}"
-        output.emit(
-            {
-                "ready": True,
-                "service": "relay",
-                "listen": address,
-                "url": mover.home.url or f"{'ws' if tls is None else 'wss'}://{address}",
-                "accounts": desk.fingerprint.hex(),
-                "level": there.level.name.lower(),
-                "places": there.places,
-            }
-        )
-        stop = asyncio.create_task(until_stopped(with_parent=with_parent))
-        work = asyncio.create_task(relay.working())
-        ended, left = await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        for task in ended:
-            task.result()
+        figures = RelayFigures(relay.counted, relay.condition, mover.whereabouts)
+        scraped_at = undo.enter_context(shown(figures, metrics))
+        output.emit({**_about(mover, tls, desk), "metrics": scraped_at})
+        await _until_ended(relay, with_parent=with_parent)
+
+
+async def _until_ended(relay: "Relay", *, with_parent: bool) -> None:
+    """Until the relay is told to stop; what ended its work otherwise is raised."""
+    import asyncio
+
+    from bellwire.base.lifetime import until_stopped
+
+    stop = asyncio.create_task(until_stopped(with_parent=with_parent))
+    work = asyncio.create_task(relay.working())
+    ended, left = await asyncio.wait({stop, work}, return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    for task in ended:
+        task.result()
+
+
+def _about(mover: "Mover", tls: "ssl.SSLContext | None", desk: "AccountDesk") -> dict[str, object]:
+    there = mover.whereabouts()
+    address = f"{_bracketed(mover.home.host)}:{mover.home.port}"
+    return {
+        "ready": True,
+        "service": "relay",
+        "listen": address,
+        "url": mover.home.url or f"{'ws' if tls is None else 'wss'}://{address}",
+        "accounts": desk.fingerprint.hex(),
+        "level": there.level.name.lower(),
+        "places": there.places,
+    }
 
 
 @app.command()

@@ -5,11 +5,9 @@ Events add to plain numbers; they become metrics when somebody asks.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -18,7 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from bellwire.iot.errors import ListenError, StoreFailed
+from bellwire.iot.errors import StoreFailed
 from bellwire.iot.events import (
     Arrived,
     Delivered,
@@ -170,37 +168,3 @@ class CloudFigures(Collector):
             behind.add_metric([pump.name], pump.behind)
             up.add_metric([pump.name], pump.name not in self._down)
         yield from (sent, behind, up)
-
-
-@contextmanager
-def shown(figures: CloudFigures, port: int | None) -> Iterator[int | None]:
-    """Serve figures as Prometheus text on this machine's loopback, at any path.
-
-    Args:
-        figures: Of the cloud.
-        port: Where; 0 takes a free one, None serves nowhere.
-
-    Yields:
-        The port that was taken.
-
-    Raises:
-        ListenError: the port is in use.
-    """
-    if port is None:
-        yield None
-        return
-    registry = CollectorRegistry()
-    registry.register(figures)
-    try:
-        server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
-    except (OSError, OverflowError) as error:
-        raise ListenError(
-            f"expected to show figures at 127.0.0.1:{port}, but {error}",
-            hint="Choose another port, or port 0 for any free one.",
-        ) from error
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

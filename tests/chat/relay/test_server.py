@@ -23,6 +23,7 @@ from tests.chat.relay.running import (
     run,
     token,
 )
+from tests.web.scraping import scraped
 
 from bellwire.base.secret import Secret
 from bellwire.chat.errors import RelayRefused, RelayUnreachable, StoreCorrupt, StoreUnusable
@@ -669,10 +670,11 @@ def test_what_a_killed_relay_said_was_done_is_there_when_it_is_back(tmp_path: Pa
 
 
 def test_the_command_says_where_it_listens_and_ends_with_its_parent(tmp_path: Path) -> None:
-    relay = Process(tmp_path)
-    told = {"ready", "service", "listen", "url", "accounts", "level", "places"}
+    relay = Process(tmp_path, 0, "--metrics", "0")
+    told = {"ready", "service", "listen", "url", "accounts", "level", "places", "metrics"}
     assert set(relay.ready) == told
     assert relay.ready["service"] == "relay"
+    assert scraped(relay.ready["metrics"])["bellwire_relay_store_works"] == 1
     assert relay.stop() == 0
 
 

@@ -240,6 +240,7 @@ class Connection(WSListener):
             )
             if relay.put(parcel):
                 return
+        relay.counted.refused[Reason.TOO_FAST] += 1
         self.send(Refused(request, Reason.TOO_FAST))
 
     def _ask(self, request: int, job: Job) -> None:

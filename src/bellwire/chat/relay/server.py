@@ -22,6 +22,7 @@ from bellwire.chat.errors import StoreUnusable
 from bellwire.chat.relay.company import Company, News
 from bellwire.chat.relay.connection import Connection
 from bellwire.chat.relay.doors import Door, open_door
+from bellwire.chat.relay.figures import Counted
 from bellwire.chat.relay.frames import Placed, Reason, Refused
 from bellwire.chat.relay.jobs import (
     Claim,
@@ -93,6 +94,9 @@ class Relay:
         news: Words from and to others that share the store.
         now: Seconds since the epoch.
         clock: Seconds that only grow, for rates.
+
+    Attributes:
+        counted: What was taken, stored, delivered and refused.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Relay:
         self.relay_id = store.relay_id
         self.accounts = accounts
         self.notice = b""
+        self.counted = Counted()
         self.drops = Rates(self.limits.drops_per_s, 10 * self.limits.drops_per_s)
         self.logins = Rates(self.limits.logins_per_s, 10 * self.limits.logins_per_s)
         self.connections: dict[str, int] = {}
@@ -225,6 +230,7 @@ class Relay:
         """Whether one more connection of this source is taken."""
         mine = self.connections.get(source, 0)
         if len(self._open) >= self.limits.connections or mine >= self.limits.source_connections:
+            self.counted.turned_away += 1
             return False
         self.connections[source] = mine + 1
         self._open.add(connection)
@@ -268,6 +274,8 @@ class Relay:
                 listening.behind += 1
                 parcel.holds_up = listening
                 self._urgent = True
+        self.counted.taken += 1
+        self.counted.taken_bytes += len(parcel.payload)
         self._queued_bytes += len(parcel.payload)
         self._queue.append((parcel, None))
         self._wake.set()
@@ -284,6 +292,7 @@ class Relay:
 
     def safe(self, parcel: Parcel) -> None:
         """The owner has it: it need not be stored, or can be forgotten."""
+        self.counted.delivered += 1
         if parcel.state is State.STORED:
             self._forget.append(parcel.number)
             self._wake.set()
@@ -410,6 +419,7 @@ class Relay:
             self._forget.append(parcel.number)
             return
         parcel.state = State.STORED
+        self.counted.stored += 1
         _tell_done(parcel)
         if self.company is not None:
             self.company.stored(parcel)
@@ -423,6 +433,7 @@ class Relay:
         if parcel.state is State.SAFE:
             return  # its owner has it, and whoever dropped it knows
         parcel.state = State.REFUSED
+        self.counted.refused[reason] += 1
         listener = self.listeners.get(parcel.account)
         if parcel.delivered and listener is not None and listener.listening is not None:
             listener.listening.lose(parcel)
