@@ -1,12 +1,11 @@
 """Who hears how `bellwire guard` is: its journal, standard output, a console, Prometheus."""
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from bellwire.cli import output
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from bellwire.guard.journal import Recorder, What
     from bellwire.guard.override import Override
     from bellwire.guard.report import Reporter
@@ -44,8 +43,12 @@ class Telling:
         self._done[what] += 1
         self._recorder.did(what, why)
 
-    def shown(self, guard: "Guard", port: int | None) -> "AbstractContextManager[int | None]":
-        """Show its figures at a port of this machine's loopback until the end of the block."""
+    def shown(
+        self, guard: "Guard", port: int | None
+    ) -> "contextlib.AbstractContextManager[int | None]":
+        """Show its figures at a port of this machine's loopback; with none, load nothing for it."""
+        if port is None:
+            return contextlib.nullcontext()
         from bellwire.guard.figures import GuardFigures
         from bellwire.web.loopback import shown
 

@@ -13,6 +13,7 @@ from bellwire.cli.options import ConfigOption, JsonFlag, MetricsOption, StateOpt
 
 if TYPE_CHECKING:
     import ssl
+    from contextlib import AbstractContextManager
 
     from bellwire.chat.accounts.admission import Admission
     from bellwire.chat.accounts.desk import AccountDesk
@@ -182,12 +183,10 @@ async def _serve(
     from bellwire.chat.accounts.service import AccountService
     from bellwire.chat.accounts.store import AccountStore
     from bellwire.chat.identity import Identity
-    from bellwire.chat.relay.figures import RelayFigures
     from bellwire.chat.relay.moving import Mover
     from bellwire.chat.relay.operator import operator_server
     from bellwire.chat.relay.server import Relay, RelayLimits
     from bellwire.chat.relay.store import RelayStore, alone_in
-    from bellwire.web.loopback import shown
 
     # Some descriptors are for the store, standard streams and the loop.
     limits = RelayLimits(connections=min(8192, raise_limit() - 64))
@@ -227,10 +226,23 @@ async def _serve(
         operators = operator_server(mover, folder)
         await operators.start()
         undo.push_async_callback(operators.close)
-        figures = RelayFigures(relay.counted, relay.condition, mover.whereabouts)
-        scraped_at = undo.enter_context(shown(figures, metrics))
+        scraped_at = undo.enter_context(_shown(relay, mover, metrics))
         output.emit({**_about(mover, tls, desk), "metrics": scraped_at})
         await _until_ended(relay, with_parent=with_parent)
+
+
+def _shown(
+    relay: "Relay", mover: "Mover", port: int | None
+) -> "AbstractContextManager[int | None]":
+    """Show its figures at a port of this machine's loopback; with none, load nothing for it."""
+    import contextlib
+
+    if port is None:
+        return contextlib.nullcontext()
+    from bellwire.chat.relay.figures import RelayFigures
+    from bellwire.web.loopback import shown
+
+    return shown(RelayFigures(relay.counted, relay.condition, mover.whereabouts), port)
 
 
 async def _until_ended(relay: "Relay", *, with_parent: bool) -> None:

@@ -1,39 +1,16 @@
 """What a relay shows to Prometheus: counts and how it is, never by account, mailbox or source."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bellwire.chat.relay.frames import Reason
+from bellwire.chat.relay.counted import Counted
 from bellwire.chat.relay.ladder import Whereabouts
 from bellwire.chat.relay.operator import Condition
 
 _PREFIX: Final = "bellwire_relay"
-
-
-@dataclass(slots=True)
-class Counted:
-    """What a relay counts as it works.
-
-    Attributes:
-        taken: Payloads.
-        taken_bytes: Their bytes.
-        stored: Those of them that came to rest in the store.
-        delivered: Payloads that their owners have safely.
-        refused: Payloads that were not taken.
-        turned_away: Connections beyond a limit.
-    """
-
-    taken: int = 0
-    taken_bytes: int = 0
-    stored: int = 0
-    delivered: int = 0
-    refused: Counter[Reason] = field(default_factory=Counter)
-    turned_away: int = 0
 
 
 class RelayFigures(Collector):

@@ -21,8 +21,8 @@ from bellwire.chat.accounts.desk import AccountDesk
 from bellwire.chat.errors import StoreUnusable
 from bellwire.chat.relay.company import Company, News
 from bellwire.chat.relay.connection import Connection
+from bellwire.chat.relay.counted import Counted
 from bellwire.chat.relay.doors import Door, open_door
-from bellwire.chat.relay.figures import Counted
 from bellwire.chat.relay.frames import Placed, Reason, Refused
 from bellwire.chat.relay.jobs import (
     Claim,
