@@ -6,10 +6,15 @@
 # Given by -v: now (seconds since the epoch), last (WHEN of the word before), age (seconds).
 # A node tells {"at": …, "links": {NAME: {"status", "keys_may_flow", "stale", …}, …}}; a console
 # tells {"status": …, …} without a time, and WHEN is then 0.
+#
+# With -v follow=yes a node must tell where its relay is, as well: {"relay": {"level", "sequence",
+# "at_home", "open", "fenced"}, …}. After the first line, unless that says "none", come
+# "level LEVEL", "sequence N", "home yes" or "home no", and a line for each place:
+# "open 4 ADDRESS PORT" or "fenced …", of the kinds 4, 6, and _any with - for an address.
 
 BEGIN {
     for (i = 32; i < 127; i++) hex[sprintf("%04x", i)] = sprintf("%c", i)
-    MOST_LINKS = 64; DEPTH = 16
+    MOST_LINKS = 64; MOST_PLACES = 160; DEPTH = 16
 }
 
 { text = text (NR > 1 ? "\n" : "") $0 }
@@ -25,7 +30,11 @@ END {
     of_console()
 }
 
-function verdict(word, why) { print word, why; exit }
+function verdict(word, why) {
+    print word, why
+    if (word != "none") printf "%s", moved
+    exit
+}
 
 function of_node(   i, name, path, links, when) {
     if (kind["" SUBSEP "at"] != "number") verdict("none", "no time")
@@ -35,6 +44,7 @@ function of_node(   i, name, path, links, when) {
     path = "" SUBSEP "links"
     links = members[path] + 0
     if (kind[path] != "object" || links < 1 || links > MOST_LINKS) verdict("none", "no links")
+    if (follow == "yes") of_relay("" SUBSEP "relay")
     for (i = 1; i <= links; i++) {
         name = path SUBSEP member[path, i]
         if (kind[name] != "object" || kind[name SUBSEP "keys_may_flow"] != "literal" ||
@@ -47,7 +57,50 @@ function of_node(   i, name, path, links, when) {
     verdict("good", sprintf("%.6f", when))
 }
 
+function of_relay(path,   level, sequence, home) {
+    if (kind[path] != "object") verdict("none", "the node does not tell where the relay is")
+    level = content[path SUBSEP "level"]; sequence = content[path SUBSEP "sequence"]
+    home = content[path SUBSEP "at_home"]
+    if (kind[path SUBSEP "level"] == "literal" && level == "null" && sequence == "0") level = "home"
+    else if (kind[path SUBSEP "level"] != "string" || sequence == "0")
+        verdict("none", "no level of the relay")
+    if (level !~ /^(home|port|address|interface|lockdown)$/ || home !~ /^(true|false)$/ ||
+        kind[path SUBSEP "at_home"] != "literal") verdict("none", "no level of the relay")
+    if (kind[path SUBSEP "sequence"] != "number" || sequence !~ /^(0|[1-9][0-9]*)$/ ||
+        length(sequence) > 18) verdict("none", "no number of the relay's notice")
+    moved = "level " level "\nsequence " sequence "\nhome " (home == "true" ? "yes" : "no") "\n"
+    of_places("open", path SUBSEP "open")
+    of_places("fenced", path SUBSEP "fenced")
+}
+
+function of_places(word, path,   i, each, port) {
+    if (kind[path] != "array" || members[path] + 0 > MOST_PLACES)
+        verdict("none", "no places of the relay")
+    for (i = 1; i <= members[path]; i++) {
+        each = path SUBSEP "[" i
+        port = content[each SUBSEP "port"]
+        if (kind[each] != "object" || kind[each SUBSEP "port"] != "number" ||
+            port !~ /^[1-9][0-9]*$/ || length(port) > 5 || port + 0 > 65535)
+            verdict("none", "no place of the relay")
+        moved = moved word " " address(each SUBSEP "address") " " port "\n"
+    }
+}
+
+function address(path,   text, four, i) {
+    text = content[path]
+    if (kind[path] == "literal" && text == "null") return "_any -"
+    if (kind[path] != "string" || length(text) > 45) verdict("none", "no address of the relay")
+    if (text ~ /^[0-9a-f:.]+$/ && text ~ /:.*:/) return "6 " text
+    if (text !~ /^[0-9.]+$/ || split(text, four, ".") != 4)
+        verdict("none", "no address of the relay")
+    for (i = 1; i <= 4; i++)
+        if (four[i] !~ /^(0|[1-9][0-9]*)$/ || length(four[i]) > 3 || four[i] + 0 > 255)
+            verdict("none", "no address of the relay")
+    return "4 " text
+}
+
 function of_console() {
+    if (follow == "yes") verdict("none", "a console does not tell where the relay is")
     known("")
     if (content["" SUBSEP "status"] == "RED") verdict("bad", "RED")
     verdict("good", "0")
@@ -101,10 +154,11 @@ function object(path, depth,   name, below) {
 }
 
 function array(path, depth,   n) {
-    kind[path] = "array"; at++; blanks()
+    kind[path] = "array"; members[path] = 0; at++; blanks()
     if (substr(text, at, 1) == "]") { at++; return }
     while (wrong == "") {
         value(path SUBSEP "[" ++n, depth + 1)
+        members[path] = n
         blanks()
         if (substr(text, at, 1) == "]") { at++; return }
         if (substr(text, at, 1) != ",") return fail("no comma")

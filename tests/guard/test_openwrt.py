@@ -11,12 +11,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.guard.spaces import OTHER_PORT, Spaces, echoed, until
+from tests.guard.notices import OTHER, RELAY_ID, signed
+from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, V4, V6, Spaces, echoed, until
 from tests.guard.test_service import Liar, answer
 from tests.guard.walls import run, wall
 from tests.simulators.kme import Authority
 from tests.web.doors import ALICE, Pair, doors
 from tests.web.test_pages import GREEN, RED, change
+
+from bellwire.base.private import write_whole
+from bellwire.channel.places import Level
+from bellwire.node.relay_places import open_places, told_places
+from bellwire.node.settings_kme import KmeSettings
+from bellwire.web.push import Document
 
 ROUTER = Path(__file__).resolve().parents[2] / "deploy" / "openwrt"
 SCRIPT, PARSER = ROUTER / "bellwire-guard", ROUTER / "bellwire-status.awk"
@@ -30,15 +37,22 @@ APPLETS = [
     "kill",
     "mkfifo",
     "mktemp",
+    "mv",
     "rm",
     "sed",
     "sha256sum",
-    "sleep",
+    "sort",
+    "sync",
     "tail",
     "tr",
     "wc",
 ]
-LEASE_S = 3
+LEASE_S = 2
+HURRIED = """#!/bin/busybox ash
+case $1 in 1) set -- 0.1 ;; esac
+exec busybox sleep "$@"
+"""
+"""A second between two questions is a tenth; how long one may take stays as it is."""
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +63,29 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert program is not None
     for name in APPLETS:
         (folder / name).symlink_to(program)
+    (folder / "sleep").write_text(HURRIED.replace("/bin/busybox", program))
+    (folder / "sleep").chmod(0o755)
+    (folder / "busybox").symlink_to(program)
     wget = shutil.which("wget")
     assert wget is not None
     (folder / "wget").symlink_to(wget)
     return folder
 
 
+@pytest.fixture(scope="module")
+def pair(made: Spaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pair, Document]]:
+    """A node's door on the router, and what it tells of a relay."""
+    relay: Document = {}
+    with doors(tmp_path_factory.mktemp("doors"), relay=lambda: relay) as found:
+        yield found, relay
+
+
 @pytest.fixture
-def node(net: Spaces, tmp_path: Path) -> Iterator[Pair]:
-    with doors(tmp_path / "doors") as pair:
-        pair.views["a-b"] = GREEN
-        yield pair
+def node(net: Spaces, pair: tuple[Pair, Document]) -> Pair:
+    found, relay = pair
+    found.views["a-b"] = GREEN
+    relay.clear()
+    return found
 
 
 class Script:
@@ -75,6 +101,8 @@ class Script:
             *(
                 "--keep",
                 str(log.parent / "kept"),
+                "--places",
+                str(log.parent / "places"),
                 "--key",
                 str(key),
                 "--good",
@@ -200,10 +228,10 @@ def test_a_server_that_lies_gives_no_leave(
     net: Spaces, node: Pair, guard: Callable[..., Script], words: str
 ) -> None:
     async def test() -> None:
-        async with Liar(node, answer(WORDS[words])).run() as url:
+        liar = Liar(node, answer(WORDS[words]))
+        async with liar.run() as url:
             script = guard(url=f"{url}/status")
-            await asyncio.to_thread(script.until, "guarding port")
-            await asyncio.sleep(1.5)
+            await asyncio.to_thread(until, lambda: liar.asked > 2, "it does not ask again")
             assert not script.said("packets pass")()
             assert not await asyncio.to_thread(net.reaches)
 
@@ -258,16 +286,91 @@ def test_a_foreign_certificate_gives_no_leave(
 ) -> None:
     (tmp_path / "other").mkdir()
     other = Authority(tmp_path / "other", "site-of-others")
+    failed = node.a.server.figures.handshakes_failed
     script = guard("--ca", str(other.file))
-    script.until("guarding port")
-    time.sleep(1.5)
+    until(lambda: node.a.server.figures.handshakes_failed > failed + 1, "it does not ask again")
     assert not script.said("packets pass")()
     assert not net.reaches()
 
 
-def judged(text: bytes, *, now: float = 1000, last: float = 0) -> str:
+THERE = f"ws://{ADDRESS[V4][RELAY]}"
+AWAY = f"ws://[{ADDRESS[V6][RELAY]}]:{PORT}"
+
+
+@pytest.mark.parametrize("firewall", ["nft", "iptables-legacy"])
+def test_it_follows_a_relay_as_its_node_verifies_where_that_is(
+    net: Spaces,
+    node: Pair,
+    pair: tuple[Pair, Document],
+    guard: Callable[..., Script],
+    tmp_path: Path,
+    firewall: str,
+) -> None:
+    notice = tmp_path / "notice"
+    settings = KmeSettings(relay_places=str(notice), relay_id=RELAY_ID.hex(), relay_grace_s=0.0)
+    follower = open_places(settings, tmp_path)
+
+    def says(*data: bytes) -> None:
+        for each in data:
+            write_whole(notice, each, replace=True)
+            asyncio.run(follower.ask())
+        pair[1].update(told_places(follower))
+
+    def heard() -> list[tuple[str, int]]:
+        """Where the relay can be reached, of all places that there are."""
+        families, ports = (("4", V4), ("6", V6)), (PORT, OTHER_PORT)
+        return [(n, port) for n, family in families for port in ports if net.reaches(family, port)]
+
+    with wall("nftables" if firewall == "nft" else firewall) as found:
+        before = found.listed()
+        says()
+        script = guard("--firewall", firewall, "--follow")
+        script.until("packets pass")
+        assert ("4", PORT) in heard()
+        says(signed(1, Level.PORT, f"{THERE}:{OTHER_PORT}"))
+        script.until("level port, notice 1")
+        assert heard() == [("4", OTHER_PORT), ("6", OTHER_PORT)]  # the last nobody guards
+        says(signed(2, Level.ADDRESS, AWAY, key=OTHER), signed(3, Level.ADDRESS, AWAY))
+        script.until("level address, notice 3")
+        with net.connect(V6) as chat:
+            assert heard() == [("6", PORT), ("6", OTHER_PORT)]
+            pair[1]["sequence"] = 2
+            script.until("an older notice")
+            assert echoed(chat)
+            script.process.kill()
+            until(lambda: not echoed(chat), "a guard that was killed lets pass for ever")
+        says()
+        script = guard("--firewall", firewall, "--follow")
+        script.until("were taken over")  # with what it knew of the relay
+        script.until("packets pass")
+        assert heard() == [("6", PORT), ("6", OTHER_PORT)]
+        change(node, RED)
+        script.until("packets are stopped: RED")
+        says(signed(4, Level.PORT, f"{THERE}:{OTHER_PORT}"))
+        script.until("level port, notice 4")
+        assert heard() == [("6", OTHER_PORT)]
+        change(node, GREEN)
+        script.until("packets pass")
+        says(signed(5, Level.LOCKDOWN))
+        script.until("packets are stopped: the relay is in lockdown")
+        assert heard() == [("6", OTHER_PORT)]
+        says(signed(6, Level.HOME, f"{THERE}:{PORT}"))
+        script.until("packets pass")
+        assert ("4", PORT) in heard()
+        pair[1].clear()
+        script.until("packets are stopped: the node does not tell where the relay is")
+        script.process.send_signal(signal.SIGTERM)
+        assert script.process.wait(10.0) == 0
+        if firewall == "nft":
+            assert found.listed() == before
+        assert "bellwire" not in run("ipset", "list", "-n")
+
+
+def judged(text: bytes, *, now: float = 1000, last: float = 0, follow: str = "") -> str:
+    given = [f"{name}={value}" for name, value in (("now", now), ("last", last), ("age", 3))]
+    named = [word for each in (*given, f"follow={follow}") for word in ("-v", each)]
     done = subprocess.run(
-        ["busybox", "awk", "-v", f"now={now}", "-v", f"last={last}", "-v", "age=3", "-f", PARSER],
+        ["busybox", "awk", *named, "-f", PARSER],
         input=text,
         capture_output=True,
         check=True,
@@ -323,6 +426,51 @@ def test_json_is_read_whatever_its_spacing_and_what_is_none_is_no_status(
     assert judged(text).startswith(word)
 
 
+SPOT = b'{"address":"10.0.0.2","port":9001}'
+RELAY_TOLD = b'{"level":"port","sequence":3,"at_home":false,"open":[%b],"fenced":[]}' % SPOT
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "says"),
+    [
+        (b"", b"", "good 1000.000000|level port|sequence 3|home no|open 4 10.0.0.2 9001"),
+        (b'"port","seq', b'null,"seq', "none no level"),
+        (b'"level":"port","sequence":3', b'"level":null,"sequence":0', "good 1000.000000|level ho"),
+        (b'"port","seq', b'"up","seq', "none no level"),
+        (b"false", b'"false"', "none no level"),
+        (b":3", b":-3", "none no number"),
+        (b":3", b":1e3", "none no number"),
+        (b":3", b":1234567890123456789", "none no number"),
+        (b'"fenced":[]', b'"fenced":{}', "none no places"),
+        (SPOT, b",".join([SPOT] * 161), "none no places"),
+        (SPOT, b"7", "none no place"),
+        (b"9001", b"0", "none no place"),
+        (b"9001", b"65536", "none no place"),
+        (b"9001", b'"9001"', "none no place"),
+        (b'"10.0.0.2"', b"null", "good 1000.000000|level port|sequence 3|home no|open _any - 9001"),
+        (b"10.0.0.2", b"fd00::1", "good 1000.000000|level port|sequence 3|home no|open 6 fd00::1"),
+        (b"10.0.0.2", b"10.0.0.256", "none no address"),
+        (b"10.0.0.2", b"10.0.2", "none no address"),
+        (b"10.0.0.2", b"10.0.0.2\\n", "none no address"),
+        (b"10.0.0.2", b"1 } flush ruleset", "none no address"),
+        (b"10.0.0.2", b"relay.example", "none no address"),
+        (b'"10.0.0.2"', b"true", "none no address"),
+    ],
+)
+def test_places_of_a_relay_are_read_and_what_is_none_stops_all(
+    before: bytes, then: bytes, says: str
+) -> None:
+    relay = RELAY_TOLD.replace(before, then) if before else RELAY_TOLD
+    text = b'{"at":1000,"links":{"a":%b},"relay":%b}' % (LINK, relay)
+    assert judged(text, follow="yes").replace("\n", "|").startswith(says)
+    assert judged(text) == "good 1000.000000"  # who does not follow does not look
+
+
+def test_who_follows_stops_where_no_relay_is_told_of() -> None:
+    for text in (b'{"at":1000,"links":{"a":%b}}' % LINK, b'{"status":"GREEN"}'):
+        assert judged(text, follow="yes").startswith("none ")
+
+
 def test_a_word_that_was_said_before_is_none() -> None:
     text = b'{"at":1000.25,"links":{"a-b":%b}}' % LINK
     assert judged(text, last=1000.25) == "none said before"
@@ -341,6 +489,8 @@ def test_a_word_that_was_said_before_is_none() -> None:
         (("--url", "http://x/"), "--url: expected https"),
         (("--on-exit",), "expected a value"),
         (("--port", "1", "--what", "x"), "there is no option --what"),
+        (("--follow", "--places", "/etc/passwd"), "expected where the relay is in /etc/passwd"),
+        (("--follow", "--url", "https://x/", "--ca", "/etc/passwd"), "expected --cert and --key"),
     ],
 )
 def test_wrong_options_are_named_and_nothing_is_done(words: tuple[str, ...], says: str) -> None:

@@ -23,6 +23,7 @@ from bellwire.pki.names import common_names
 from bellwire.pki.tls import server_context
 from bellwire.web.figures import Reading
 from bellwire.web.identity import Identities
+from bellwire.web.push import Document
 from bellwire.web.server import KmeServer
 from bellwire.web.settings import DoorLimits
 
@@ -200,6 +201,7 @@ def doors(
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
     world: World | None = None,
     skip: Mapping[str, tuple[str, ...]] | None = None,
+    relay: Callable[[], Document] | None = None,
 ) -> Iterator[Pair]:
     """Two doors before the model, until the end of the block."""
     folder.mkdir(exist_ok=True, parents=True)
@@ -228,6 +230,7 @@ def doors(
                 histories=histories,
                 troubles=lambda: [] if shared.stock else ["no keys are left"],
                 skip=skip or {},
+                relay=relay,
                 readings=lambda: [Reading("stored_keys", "Keys.", shared.stock, {"peer": "b"})],
             )
             address = await server.start("127.0.0.1", 0)

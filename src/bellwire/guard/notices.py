@@ -123,8 +123,12 @@ class WebSource:
             raise PlacesAbsent(f"the server of notices does not answer: {why}") from error
 
 
-def source_of(text: str) -> Source:
+def source_of(text: str, named: str = "--places") -> Source:
     """The source that an operator names: a URL, or else a file.
+
+    Args:
+        text: It.
+        named: The option, or the setting.
 
     Raises:
         PlacesUnusable: it is neither.
@@ -133,7 +137,7 @@ def source_of(text: str) -> Source:
         return FileSource(Path(text))
     if not _is_url(text):
         raise PlacesUnusable(
-            f"--places: expected a file, or a URL http://… or https://…, got {text[:200]!r}"
+            f"{named}: expected a file, or a URL http://… or https://…, got {text[:200]!r}"
         )
     return WebSource(text)
 

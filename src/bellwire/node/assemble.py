@@ -53,7 +53,7 @@ from bellwire.node.status_push import open_push
 from bellwire.node.store_place import store_place
 from bellwire.node.used_keys import note_used, refuse_used
 from bellwire.node.vault import StoreVault
-from bellwire.web.push import Changes
+from bellwire.web.push import Changes, Document
 from bellwire.web.server import KmeServer
 
 SITES = {"a": Side.ALICE, "b": Side.BOB}
@@ -242,6 +242,7 @@ async def run_node(
                 audit=audit,
                 allowance=allowance,
                 delivery=delivery,
+                relay=_follow_relay(settings, folder, stack),
             )
             about["kme"] = await _start(door, settings, options.kme, stack)
         push = _push(settings, options.site, folder, node, door)
@@ -315,6 +316,20 @@ def _audit(settings: Settings, site: str, stack: contextlib.AsyncExitStack) -> A
         stack.callback(audit.close)
         stack.callback(audit.note, "node stopped")
     return audit
+
+
+def _follow_relay(
+    settings: Settings, folder: Path, stack: contextlib.AsyncExitStack
+) -> Callable[[], Document] | None:
+    """Follow the relay of the settings until `stack` ends; what says where it is."""
+    if not settings.kme.relay_places and not settings.kme.relay_id:
+        return None
+    from bellwire.node.relay_places import open_places, told_places  # noqa: PLC0415 - seldom wanted
+
+    follower = open_places(settings.kme, folder)
+    following = asyncio.create_task(follower.run(lambda: None))
+    stack.push_async_callback(_ended, following)
+    return lambda: told_places(follower)
 
 
 def _push(

@@ -24,6 +24,7 @@ from bellwire.pki.registry import OperatorAuthority, Registry
 from bellwire.pki.tls import KmeTls
 from bellwire.web.audit import Audit
 from bellwire.web.figures import Reading
+from bellwire.web.push import Document
 from bellwire.web.server import KmeServer
 from bellwire.web.settings import DoorLimits
 
@@ -113,6 +114,7 @@ def open_door(
     audit: Audit | None = None,
     allowance: Allowance | None = None,
     delivery: Delivery | None = None,
+    relay: Callable[[], Document] | None = None,
 ) -> KmeServer:
     """The server of a node's keys; it is not started yet.
 
@@ -124,6 +126,7 @@ def open_door(
         audit: Keeps a record of requests.
         allowance: What masters may have; None for what the settings say.
         delivery: Brings entries to the site's log, for metrics.
+        relay: Where a relay is that this site follows.
     """
     kme = settings.kme
     link = SiteLink(node.link_keys, node.view, node.source, node.sessions)
@@ -170,6 +173,7 @@ def open_door(
         histories=histories,
         audit=audit,
         skip=kme.skip,
+        relay=relay,
     )
 
 

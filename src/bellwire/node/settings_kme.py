@@ -83,6 +83,19 @@ class KmeSettings(BaseModel):
         max_length=10_000,
         description="SAEs that may ask by SKIP as well, and for each the SAEs at the other ends.",
     )
+    relay_places: Annotated[str, Field(max_length=4096)] = Field(
+        default="",
+        description="Notices of a relay that moves, a file or URL, for guards of small routers.",
+    )
+    relay_id: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{64})?$")] = Field(
+        default="", description="Who must have signed them: the relay's id, 64 hexadecimal digits."
+    )
+    relay_grace_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=600,
+        description="How long those guards let the relay's old places pass after a move, in s.",
+    )
     authority: _File = Field(
         default=None,
         description="An operator's own authority for SAEs, beside the site's, PEM.",

@@ -22,7 +22,7 @@ from bellwire.keys.errors import StoreError
 from bellwire.keys.kme import Limits
 from bellwire.web import answers
 from bellwire.web.openapi import describe
-from bellwire.web.push import Changes, Histories, Views, document, events, records
+from bellwire.web.push import Changes, Document, Histories, Views, document, events, records
 
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
 STATUS, EVENTS, SOCKET, API = "/status", "/status/events", "/status/ws", "/openapi.json"
@@ -46,6 +46,7 @@ class Sources:
         views: Status of each link.
         histories: How it was.
         changes: Where a change is made known.
+        relay: Where a relay is that this site follows; None if it follows none.
     """
 
     metrics: Callable[[], bytes]
@@ -53,6 +54,7 @@ class Sources:
     views: Views
     histories: Histories
     changes: Changes
+    relay: Callable[[], Document] | None = None
 
 
 class KmePages:
@@ -138,7 +140,8 @@ def _application(sources: Sources, description: bytes) -> FastAPI:
 
     @app.get(STATUS)
     async def status() -> Response:
-        return _json({"at": time.time(), "links": document(sources.views(), history=True)})
+        told = {"at": time.time(), "links": document(sources.views(), history=True)}
+        return _json(told if sources.relay is None else {**told, "relay": sources.relay()})
 
     @app.get(HISTORY)
     async def history(request: Request) -> Response:

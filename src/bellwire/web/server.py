@@ -7,7 +7,7 @@ here, not by the loop's own server, because a handshake that is not finished cou
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
@@ -24,7 +24,7 @@ from bellwire.web.errors import DoorUnusable
 from bellwire.web.figures import Figures, Reading, Readings, exposition
 from bellwire.web.identity import Identities
 from bellwire.web.pages import KmePages, Sources, Troubles
-from bellwire.web.push import Changes, Histories, Views
+from bellwire.web.push import Changes, Document, Histories, Views
 from bellwire.web.rates import Rates
 from bellwire.web.settings import DoorLimits
 from bellwire.web.skip import Skip
@@ -69,6 +69,7 @@ class KmeServer:
         histories: What `/status/history` shows.
         audit: Keeps a record of requests.
         skip: SAEs that may ask by SKIP as well, and for each the SAEs at the other ends.
+        relay: Where a relay is that this site follows, for `/status`; None if it follows none.
 
     Attributes:
         changes: `changes.tell()` makes a change of a link's status known to listeners.
@@ -89,6 +90,7 @@ class KmeServer:
         histories: Histories = _no_histories,
         audit: Audit | None = None,
         skip: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        relay: Callable[[], Document] | None = None,
     ) -> None:
         self.changes = Changes()
         self.figures = Figures()
@@ -97,7 +99,7 @@ class KmeServer:
         tls.set_alpn_protocols(["http/1.1"])
         self._readings = readings
         self._troubles = troubles
-        sources = Sources(self._metrics, self._all_troubles, views, histories, self.changes)
+        sources = Sources(self._metrics, self._all_troubles, views, histories, self.changes, relay)
         self._pages = KmePages(sources, operators, server.limits)
         self._door = Door(
             server,
