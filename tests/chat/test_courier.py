@@ -13,6 +13,7 @@ from tests.chat.relay.running import (
     owner_at,
     payload,
     relay_at,
+    relay_on,
     right,
     run,
     token,
@@ -20,9 +21,9 @@ from tests.chat.relay.running import (
 from tests.chat.store.people import NOW, Two
 
 from bellwire.base.secret import Secret
-from bellwire.chat.courier import Book, Courier, Missing, Route, Told, Unshown
-from bellwire.chat.errors import PayloadMalformed, Replayed
-from bellwire.chat.relay.store import StoreLimits
+from bellwire.chat.courier import Book, Courier, LineState, Missing, Route, Told, Unshown
+from bellwire.chat.errors import PayloadMalformed, Replayed, StepPadGone
+from bellwire.chat.relay.store import RelayStore, StoreLimits
 from bellwire.chat.store.receiving import Received
 
 ALICES, BOBS = account(21), account(22)
@@ -114,6 +115,67 @@ def test_what_strangers_leave_in_a_mailbox_is_told_of_and_not_shown(tmp_path: Pa
                 assert isinstance(first.reason, PayloadMalformed)
                 assert isinstance(second, Received)
         assert two.texts("bob") == ["genuine"]
+        two.close()
+
+    run(story())
+
+
+def test_who_has_lost_the_pad_of_a_step_is_told_that_nothing_more_can_be_opened(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        two = Two(tmp_path / "people", pad=3000)
+        two.say("alice", "one")
+        two.settle()  # and Alice knows that Bob has her pad
+        two.say("alice", "two")
+        with two.bob.working() as work:
+            work.shelf(two.ids["alice"]).give_up()
+        async with relay_at(tmp_path / "relay", now=NOW) as url:
+            await opened(url)
+            async with carrying(two, "alice", url), carrying(two, "bob", url) as (_, came):
+                told = await came.get()
+        assert isinstance(told, Unshown)
+        assert isinstance(told.reason, StepPadGone)
+        assert told.contact == two.ids["alice"]
+        assert two.texts("bob") == ["one"]
+        two.close()
+
+    run(story())
+
+
+def test_a_line_to_where_nobody_is_reached_any_more_ends_and_troubles_nobody(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        two = Two(tmp_path / "people")
+        bob = two.ids["bob"]
+        store = RelayStore(tmp_path / "there")
+        async with relay_at(tmp_path / "here", now=NOW) as url, relay_on(store) as (other, relay):
+            where = [other, "ws://127.0.0.1:1", ""]
+            told: list[Told] = []
+
+            def book() -> Book:
+                return Book({bob: Route(mailbox(1), right(1), right(2), where[0])})
+
+            courier = Courier(two.alice, ALICES, url, book, told.append, now=lambda: NOW)
+            task = asyncio.create_task(courier.run())
+
+            def sending() -> bool | None:
+                states = [each for each in told if isinstance(each, LineState) and each.sends]
+                return states[-1].up if states else None
+
+            while not relay.condition().connections:
+                await asyncio.sleep(0.01)
+            del where[0]
+            await courier.reroute()
+            while relay.condition().connections or sending() is not False:
+                await asyncio.sleep(0.01)
+            del where[0]
+            await courier.reroute()
+            while not sending():
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         two.close()
 
     run(story())

@@ -148,6 +148,14 @@ def test_pad_mixed_into_a_step_is_needed_to_follow_it() -> None:
     alice.pads.theirs[pad_id] = pad[:16] + bytes([pad[16] ^ 1]) + pad[17:]
     with pytest.raises(NotAuthentic):
         alice.open(sealed.payload)
+    del alice.pads.theirs[pad_id]
+    with pytest.raises(PadMissing) as missing:
+        alice.open(sealed.payload)
+    alice.pads.theirs[pad_id] = pad[:20]
+    with pytest.raises(PadSpent) as spent:
+        alice.open(sealed.payload)
+    for caught in (missing.value, spent.value):
+        assert (caught.of_step, caught.content_id) == (True, None)
     alice.pads.theirs[pad_id] = pad
     assert alice.hear(sealed.payload) == "mixed"
 

@@ -32,6 +32,7 @@ from bellwire.chat.errors import (
     RelayMisbehaved,
     RelayRefused,
     RelayUnreachable,
+    StepPadGone,
 )
 from bellwire.chat.failures import Failures
 from bellwire.chat.following import Following, Known
@@ -176,6 +177,7 @@ class Courier:
         self._book = Book({})
         self._contacts: dict[bytes, bytes | None] = {}
         self._wakes: dict[str, asyncio.Event] = {}
+        self._troubles: dict[str, str] = {}
         self._rerouted = asyncio.Event()
         self._reopen = asyncio.Event()
         self._taking = asyncio.Lock()
@@ -216,15 +218,26 @@ class Courier:
     async def run(self) -> None:
         """Carry, for ever."""
         await self.reroute()
+        lines: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._again(self._url, self._receive, sends=False))
             while True:
                 self._rerouted.clear()
-                for url in {self._url, *(each.relay for each in self._book.routes.values())}:
-                    if url and url not in self._wakes:
-                        self._wakes[url] = asyncio.Event()
-                        tasks.create_task(self._again(url, self._send, sends=True))
+                used = {self._url, *(each.relay for each in self._book.routes.values())} - {""}
+                for url in used - lines.keys():
+                    self._wakes[url] = asyncio.Event()
+                    lines[url] = tasks.create_task(self._again(url, self._send, sends=True))
+                for url in lines.keys() - used:
+                    await self._end(lines.pop(url))
+                    del self._wakes[url]
+                    self._tell_line(url, None, sends=True)
                 await self._rerouted.wait()
+
+    @staticmethod
+    async def _end(line: asyncio.Task[None]) -> None:
+        """Nobody is reached there any more."""
+        line.cancel()
+        await asyncio.wait([line])
 
     async def _again(
         self,
@@ -252,15 +265,26 @@ class Courier:
                 if asyncio.get_running_loop().time() - began > LIVED_S:
                     wait_s = RETRY_S
                 if await self._reaching.is_locked(url):
-                    self._tell(LineState(sends, up=False, trouble=LOCKED))
+                    self._tell_line(url, LOCKED, sends=sends)
                     wait_s = MAX_RETRY_S
                 else:
-                    self._tell(LineState(sends, up=False, trouble=str(error)))
+                    self._tell_line(url, str(error), sends=sends)
                 if isinstance(error, RelayRefused):
                     elsewhere = error.reason == Reason.ELSEWHERE
                     wait_s = max(wait_s, ELSEWHERE_RETRY_S if elsewhere else REFUSED_RETRY_S)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, MAX_RETRY_S)
+
+    def _tell_line(self, url: str, trouble: str | None, *, sends: bool) -> None:
+        """We send if no line has trouble on which we do; one that is gone has none."""
+        if not sends:
+            self._tell(LineState(sends=False, up=False, trouble=trouble))
+            return
+        self._troubles.pop(url, None)
+        if trouble is not None:
+            self._troubles[url] = trouble
+        first = next(iter(self._troubles.values()), None)
+        self._tell(LineState(sends=True, up=first is None, trouble=first))
 
     async def _heed(self, url: str, place: str, before: Known, line: RelayClient) -> None:
         """End the line when the relay says that it is elsewhere now."""
@@ -271,7 +295,7 @@ class Courier:
                 return
 
     async def _send(self, url: str, line: RelayClient) -> None:
-        self._tell(LineState(sends=True, up=True))
+        self._tell_line(url, None, sends=True)
         wake = self._wakes[url]
         while True:
             wake.clear()
@@ -480,6 +504,11 @@ class Courier:
 
     def _refuse(self, contact: bytes | None, error: MessageRefused | OpeningRefused) -> Unshown:
         """It is not shown; who sent it is told, where the message itself says which it was."""
+        if isinstance(error, PadMissing | PadSpent) and error.of_step:
+            gone = StepPadGone(
+                "expected the pad that the keys of a message are mixed with, got none"
+            )
+            return Unshown(gone, contact)
         named = None
         if isinstance(error, PadMissing | PadDiffers | PadSpent | GroupRefused):
             named = error.content_id

@@ -35,6 +35,7 @@ BellwireError
         ├── EpochUnknown      its keys come from a step that we have not seen, nor can take now
         ├── PadMissing        it names a pad that is not here (yet); `pad_id` is which
         ├── PadSpent          it names bytes of a pad that served before
+        ├── StepPadGone       its keys come from pad that is gone here, as those of all after it
         ├── StrangerRefused   of somebody who is not accepted, and more than is kept of such
         ├── GroupRefused      of somebody who is not in the group, or a roster that is not its own
         └── ContentMalformed  authentic, and not what this version understands
@@ -223,7 +224,10 @@ class PadMissing(MessageRefused):
     Attributes:
         pad_id: Which.
         content_id: Of the message, as its sender says; None where the message does not say.
+        of_step: Whether its keys are mixed with that pad.
     """
+
+    of_step: bool = False
 
     def __init__(self, pad_id: bytes) -> None:
         super().__init__(f"expected pad {pad_id.hex()[:8]}… to be here, got a message before it")
@@ -236,9 +240,15 @@ class PadSpent(MessageRefused):
 
     Attributes:
         content_id: Of the message, as its sender says; None where the message does not say.
+        of_step: Whether its keys are mixed with those bytes.
     """
 
     content_id: bytes | None = None
+    of_step: bool = False
+
+
+class StepPadGone(MessageRefused):
+    """The message's keys are mixed with pad that will never be here, as those of all after it."""
 
 
 class StrangerRefused(MessageRefused):

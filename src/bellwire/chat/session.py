@@ -288,7 +288,11 @@ def _look_mix(state: Ratchet, place: Place, part: bytes, pads: Pads | None) -> S
     named = ratchet.mixed_pad(part) if part and ratchet.is_new_step(state, place) else None
     if named is None:
         return None
-    return _look(pads, *named, MIX_BYTES)
+    try:
+        return _look(pads, *named, MIX_BYTES)
+    except (PadMissing, PadSpent) as error:
+        error.of_step = True
+        raise
 
 
 def _look(pads: Pads | None, pad_id: bytes, offset: int, length: int) -> Slice:

@@ -6,6 +6,8 @@ from tests.chat.messenger.pairs import User, until_true
 from tests.chat.messenger.servers import Link
 from tests.chat.messenger.test_engine import comes_to, shown, tell
 
+from bellwire.chat.courier import Unshown
+from bellwire.chat.errors import StepPadGone
 from bellwire.chat.failures import MAX_TOLD, PERIOD_S, Failures
 from bellwire.chat.messenger.views import AlertKind, Mode
 from bellwire.chat.store.waiting import MAX_TRIES
@@ -44,6 +46,24 @@ def test_a_message_whose_pads_all_differ_is_not_delivered_and_its_sender_is_told
         (line,) = [each for each in await alice.lines() if each.ours]
         await alice.messenger.resend(peer, line.message_id)
         await shown(bob, "never read")
+
+    tell(tmp_path, story)
+
+
+def test_that_nothing_of_somebody_can_be_opened_any_more_is_said_once_and_what_to_do(
+    tmp_path: Path,
+) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await bob.peer()
+        bob.alerts()
+        bob.events.clear()
+        for _ in range(2):
+            bob.messenger._told(Unshown(StepPadGone("gone"), peer))
+        await until_true(lambda: bool(bob.alerts()))
+        (alert,) = bob.alerts()
+        assert (alert.kind, alert.contact) == (AlertKind.UNSHOWN, peer)
+        assert alert.words.startswith("messages of Alice cannot be opened here any more")
+        assert alert.words.endswith("Alice does not know it, tell them by another way")
 
     tell(tmp_path, story)
 

@@ -24,7 +24,7 @@ from bellwire.chat.courier import (
 from bellwire.chat.courier import (
     LineState as RelayLine,
 )
-from bellwire.chat.errors import MessageUnknown, Replayed
+from bellwire.chat.errors import MessageUnknown, Replayed, StepPadGone
 from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.fetching import Fetching
 from bellwire.chat.messenger.groups import Groups, Links
@@ -59,6 +59,7 @@ class Hearing(Looking):
     ) -> None:
         super().__init__(person, setup, now=now)
         self._inbox: asyncio.Queue[Received | HandedOver] = asyncio.Queue()
+        self._unheard: set[bytes] = set()  # whose messages cannot be opened any more
         account = relay_account(person)
         self._courier = Courier(person, account, setup.relay, self._book, self._told, now=now)
         self._supply = Supply(person, setup.site, now)
@@ -114,6 +115,10 @@ class Hearing(Looking):
                 self._show(replace(status, sending=up) if sends else replace(status, receiving=up))
             case Unshown(reason, _, standing) if standing and not isinstance(reason, Replayed):
                 self.requests.refused(told)
+            case Unshown(StepPadGone(), bytes() as contact):
+                if contact not in self._unheard:
+                    self._unheard.add(contact)
+                    self._spawn(self._unheard_of(contact))
             case Unshown(reason, contact) if not isinstance(reason, Replayed):
                 self._tell(Alert(AlertKind.UNSHOWN, contact, f"not shown: {reason}"))
 
@@ -228,6 +233,15 @@ class Hearing(Looking):
         why = "a session was aborted" if record is None else aborted_words(record)
         words = f"{known.name} could not send to you: {why}"
         self._tell(Alert(AlertKind.EVE, contact, words, record))
+
+    async def _unheard_of(self, contact: bytes) -> None:
+        """Somebody's keys went on with pad that we have lost: say it once, for they cannot know."""
+        name = (await self.conversation(contact)).name
+        words = (
+            f"messages of {name} cannot be opened here any more: their keys are mixed with pad "
+            f"that is gone from this store; {name} does not know it, tell them by another way"
+        )
+        self._tell(Alert(AlertKind.UNSHOWN, contact, words))
 
     def _stop_typing(self, contact: bytes) -> None:
         if self._typing.pop(contact, None) is not None:
