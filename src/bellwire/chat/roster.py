@@ -176,7 +176,10 @@ def change(
             removed, or there would be too many.
     """
     if former.admin != admin.public:
-        raise GroupUnusable("expected a group of which we are the admin, got another's")
+        raise GroupUnusable(
+            "expected a group of which we are the admin, got another's",
+            hint="If its admin's device is lost: /group renew makes it anew, without that one.",
+        )
     number = former.number + 1
     members = {each.contact: each for each in former.members}
     for contact in remove:

@@ -118,6 +118,15 @@ async def _admin(messenger: "Messenger", group: bytes, rest: str) -> Done:
     return Done(f"{note_words(member.name)} is the admin now", {"admin": member.contact.hex()})
 
 
+async def _renew(messenger: "Messenger", group: bytes, rest: str) -> Done:
+    if rest:
+        raise UsageError("expected /group renew alone, got words behind it")
+    fresh = await messenger.groups.renew(group)
+    members = await messenger.groups.members(fresh)
+    words = f"the group was made anew with {len(members)} members, and you as its admin"
+    return Done(words, {"group": fresh.hex()}, fresh)
+
+
 async def _members(messenger: "Messenger", group: bytes, _: str) -> Done:
     found = await messenger.groups.members(group)
     told = [
@@ -140,6 +149,7 @@ _ACTS: "Final[Mapping[str, Callable[[Messenger, bytes, str], Awaitable[Done]]]]"
     "leave": _leave,
     "rename": _rename,
     "admin": _admin,
+    "renew": _renew,
     "members": _members,
 }
 

@@ -57,8 +57,8 @@ COMMANDS: Final = (
     Command(
         "group",
         "make, change, leave or look at a group",
-        "new NAME @A @B|add|remove|leave|rename|admin|members …",
-        "[new NAME @A @B|add|remove|leave|rename|admin|members …]",
+        "new NAME @A @B|add|remove|leave|rename|admin|renew|members …",
+        "[new NAME @A @B|add|remove|leave|rename|admin|renew|members …]",
     ),
     Command("verify", "the safety number to compare, and whether it is the same", "[yes|no]"),
     Command("session", "how the pad of the newest message was made, or the N-th newest's", "[N]"),

@@ -215,6 +215,28 @@ def test_a_group_goes_on_under_another_admin_who_may_remove_the_first_one(tmp_pa
     tell(tmp_path, story)
 
 
+def test_a_group_whose_admin_is_lost_is_made_anew_by_a_member_without_that_one(
+    tmp_path: Path,
+) -> None:
+    async def story(alice: User, bob: User, carol: User, _: Link) -> None:
+        group = await made(alice, bob, carol)
+        with pytest.raises(GroupUnusable, match="one of ours"):
+            await alice.messenger.groups.renew(group)
+        fresh = await bob.messenger.groups.renew(group)
+        found = await bob.messenger.groups.members(fresh)
+        assert [(each.name, each.is_admin) for each in found] == [("Bob", True), ("Carol", False)]
+
+        async def there() -> bool:
+            known = {each.contact: each for each in await carol.messenger.contacts()}
+            return fresh in known and known[fresh].name == "lab"
+
+        await until(there)
+        with pytest.raises(GroupUnusable):
+            await bob.messenger.send(group, "to the old one")
+
+    tell(tmp_path, story)
+
+
 def test_while_eve_is_on_one_pair_only_that_copy_is_held_back_and_goes_when_she_leaves(
     tmp_path: Path,
 ) -> None:

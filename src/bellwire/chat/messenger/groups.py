@@ -79,6 +79,28 @@ class Groups:
 
         return (await self._change(make)).group
 
+    async def renew(self, group: bytes) -> bytes:
+        """Make a group anew without its admin, whose device is lost, and leave it; the new one's id.
+
+        Of the same name, with the same members, and us as its admin.
+
+        Raises:
+            GroupUnusable: we are its admin, are not in it, or a member cannot be reached yet.
+        """
+
+        def look(work: Work) -> tuple[str, list[bytes]]:
+            kept = fanning.member_of(work, self._me, group)
+            admin = kept.roster.admin.fingerprint
+            if admin == self._me:
+                raise GroupUnusable("expected a group of another admin, got one of ours")
+            return kept.roster.name, [
+                each for each in kept.active() if each not in {self._me, admin}
+            ]
+
+        fresh = await self.new(*await self._do(look))
+        await self.leave(group)
+        return fresh
+
     async def add(self, group: bytes, contact: bytes) -> None:
         """Take a contact in, who sees what is said from now on; GroupUnusable."""
 
