@@ -39,16 +39,22 @@ from bellwire.guard.scope import Scope
 from bellwire.guard.service import Guard
 from bellwire.guard.state import Packets, State
 
-LEASE_S = 3.0
+SHORT_S = 1.5
 FAST = Rules(good=1)
 
 
+@pytest.fixture(scope="module")
+def pair(made: Spaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A node's door on the router."""
+    with doors(tmp_path_factory.mktemp("doors")) as found:
+        yield found
+
+
 @pytest.fixture
-def node(net: Spaces, tmp_path: Path) -> Iterator[Pair]:
-    """A node's door on the router, whose link is GREEN."""
-    with doors(tmp_path / "doors") as pair:
-        pair.views["a-b"] = GREEN
-        yield pair
+def node(net: Spaces, pair: Pair) -> Pair:
+    """The same, whose link is GREEN."""
+    pair.views["a-b"] = GREEN
+    return pair
 
 
 class Process:
@@ -91,7 +97,7 @@ class Process:
 def guard(node: Pair, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
-    def start(*more: str, under: tuple[str, ...] = ()) -> Process:
+    def start(*more: str, under: tuple[str, ...] = (), node: Pair = node) -> Process:
         certificate, key = node.clients.authority.issue(ALICE)
         host, port = node.a.address
         words = [
@@ -153,9 +159,14 @@ def _follows(net: Spaces, node: Pair, process: Process, console: Consoles) -> No
 
 @pytest.mark.parametrize("victim", ["guard", "node"])
 def test_whoever_is_killed_nothing_passes_when_the_lease_is_over(
-    net: Spaces, node: Pair, guard: Callable[..., Process], victim: str
+    net: Spaces, guard: Callable[..., Process], tmp_path: Path, victim: str
 ) -> None:
-    process = guard()
+    with doors(tmp_path / "doors") as node:
+        node.views["a-b"] = GREEN
+        _ends_with(victim, net, node, guard("--lease", str(SHORT_S), node=node))
+
+
+def _ends_with(victim: str, net: Spaces, node: Pair, process: Process) -> None:
     process.until("pass")
     with net.connect() as chat:
         assert echoed(chat)
@@ -166,7 +177,7 @@ def test_whoever_is_killed_nothing_passes_when_the_lease_is_over(
         struck = time.monotonic()
         until(lambda: not echoed(chat), "what is killed lets pass for ever")
         assert not net.reaches()
-        assert time.monotonic() - struck < LEASE_S + 5.0  # and the time to see it
+        assert time.monotonic() - struck < SHORT_S + 5.0  # and the time to see it
 
 
 @pytest.mark.parametrize("kind", ["nft", "legacy"])

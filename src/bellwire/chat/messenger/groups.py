@@ -80,9 +80,10 @@ class Groups:
         return (await self._change(make)).group
 
     async def renew(self, group: bytes) -> bytes:
-        """Make a group anew without its admin, whose device is lost, and leave it; the new one's id.
+        """Make a group anew without its admin, whose device is lost, and leave it.
 
-        Of the same name, with the same members, and us as its admin.
+        Returns:
+            The new one's id: of the same name, with the other members, and us as its admin.
 
         Raises:
             GroupUnusable: we are its admin, are not in it, or a member cannot be reached yet.
