@@ -7,7 +7,7 @@ It bounds and reads what comes, and puts outcomes and errors into words of HTTP;
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -38,6 +38,7 @@ from bellwire.base.handles import HandleMalformed
 from bellwire.ledger.errors import LedgerError
 from bellwire.web.api import Answered
 from bellwire.web.errors import RequestRefused
+from bellwire.web.plain import for_verb, read_body, require_pace
 from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.requests import split_target
@@ -110,7 +111,6 @@ class RegisterRequest(msgspec.Struct, frozen=True):
     token: Annotated[str, Meta(max_length=128)] | None = None
 
 
-_T = TypeVar("_T", bound=msgspec.Struct)
 _Route = Callable[[Asked, Address], Awaitable[Answered]]
 
 
@@ -140,12 +140,12 @@ class AdmissionApi:
         self._timer = timer
         self._rates = Rates(limits.requests_per_s, limits.burst)
         self._challenges = Rates(CHALLENGES_PER_S, CHALLENGES_AT_ONCE)
-        self._routes: dict[bytes, tuple[bytes, _Route]] = {
-            b"/register/challenge": (b"POST", self._challenge),
-            b"/register/echo": (b"POST", self._echo),
-            b"/register/": (b"POST", self._register),
-            b"/register": (b"POST", self._register),
-            b"/healthz": (b"GET", self._health),
+        self._routes: dict[bytes, dict[bytes, _Route]] = {
+            b"/register/challenge": {b"POST": self._challenge},
+            b"/register/echo": {b"POST": self._echo},
+            b"/register/": {b"POST": self._register},
+            b"/register": {b"POST": self._register},
+            b"/healthz": {b"GET": self._health},
         }
 
     async def answer(self, asked: Asked, address: str) -> Answered:
@@ -155,17 +155,10 @@ class AdmissionApi:
             RequestRefused: any code from 400 on.
         """
         path, _ = split_target(asked.target)
-        found = self._routes.get(path)
+        verbs = self._routes.get(path)
         if path.startswith(RECEIPTS):
-            found = b"GET", self._receipt
-        if found is None:
-            raise RequestRefused(404, "there is nothing at this path")
-        verb, route = found
-        if asked.verb != verb:
-            allowed = verb.decode()
-            raise RequestRefused(
-                405, f"this is asked for by {allowed}", headers=[("allow", allowed)]
-            )
+            verbs = {b"GET": self._receipt}
+        route = for_verb(verbs, asked.verb)
         try:
             caller = self._caller(asked, address)
             self._slow_down(self._rates, caller)
@@ -178,7 +171,7 @@ class AdmissionApi:
     # What there is
 
     async def _challenge(self, asked: Asked, caller: Address) -> Answered:
-        wanted = _read(asked.body, ChallengeRequest)
+        wanted = read_body(asked.body, ChallengeRequest, misfit=422)
         self._slow_down(self._challenges, caller)
         made = self._admission.challenge(wanted.username, wanted.public_keys, caller)
         return _json(
@@ -195,11 +188,11 @@ class AdmissionApi:
         )
 
     async def _echo(self, asked: Asked, caller: Address) -> Answered:
-        wanted = _read(asked.body, EchoRequest)
+        wanted = read_body(asked.body, EchoRequest, misfit=422)
         return _json({"word": self._admission.echo(wanted.challenge, wanted.word, caller)})
 
     async def _register(self, asked: Asked, caller: Address) -> Answered:
-        wanted = _read(asked.body, RegisterRequest)
+        wanted = read_body(asked.body, RegisterRequest, misfit=422)
         state = wanted.quantum_state
         outcome = await self._admission.enter(
             AskedToEnter(
@@ -252,11 +245,7 @@ class AdmissionApi:
     def _slow_down(self, rates: Rates, caller: Address) -> None:
         # One IPv6 network has more addresses than there are buckets.
         name = str(caller) if caller.version == 4 else caller.packed[:8].hex()
-        wait = rates.wait_s(name, self._timer())
-        if wait:
-            raise RequestRefused(
-                429, "too many requests", headers=[("retry-after", str(max(1, round(wait))))]
-            )
+        require_pace(rates.wait_s(name, self._timer()))
 
 
 def _shown(outcome: Outcome) -> dict[str, object]:
@@ -285,19 +274,6 @@ def _code(outcome: Outcome) -> int:
     if outcome.registration.standing is Standing.WAITING:
         return 202
     return 201 if outcome.new else 200
-
-
-def _read(body: bytes, kind: type[_T]) -> _T:
-    try:
-        body.decode()  # JSON is UTF-8 in those members as well that are skipped
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        why = str(error)  # types and a path, no content
-        raise RequestRefused(
-            422, f"the body is not what is asked for: {why[:1].lower()}{why[1:]}"
-        ) from None
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise RequestRefused(400, "expected JSON in UTF-8, got something else") from None
 
 
 def _refusal(error: BellwireError) -> RequestRefused:

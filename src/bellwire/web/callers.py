@@ -1,21 +1,16 @@
-"""Programs that ask a console: by their token, so often; and what they send, read."""
+"""Programs that ask a console: by their token, and so often."""
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
-
-import msgspec
 
 from bellwire.console.accounts import Account, Accounts
 from bellwire.web.errors import RequestRefused
+from bellwire.web.plain import require_pace
 from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.settings import DoorLimits
-from bellwire.web.sign_in import require
 
 _BEARER = b"bearer "
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Callers:
@@ -58,7 +53,7 @@ class Callers:
         Raises:
             RequestRefused: 429.
         """
-        require(self._rates.wait_s(name, self._clock()))
+        require_pace(self._rates.wait_s(name, self._clock()))
 
     def slow_down(self, address: str) -> None:
         """Count a request of nobody whom we know.
@@ -66,25 +61,7 @@ class Callers:
         Raises:
             RequestRefused: 429.
         """
-        require(self._addresses.wait_s(address, self._clock()))
-
-
-def read_body(body: bytes, kind: type[T]) -> T:
-    """What a request asks for.
-
-    Raises:
-        RequestRefused: 400, it is something else.
-    """
-    try:
-        body.decode()  # JSON is UTF-8 in those members as well that are skipped
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        why = str(error)  # types and a path, no content
-    except (msgspec.DecodeError, ValueError):
-        why = "expected JSON in UTF-8, got something else"
-    except RecursionError:
-        why = "expected JSON of less depth"
-    raise RequestRefused(400, f"the body is not what is asked for: {why[:1].lower()}{why[1:]}")
+        require_pace(self._addresses.wait_s(address, self._clock()))
 
 
 def _token(asked: Asked) -> str:

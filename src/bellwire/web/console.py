@@ -32,11 +32,12 @@ from bellwire.console.status import Status
 from bellwire.console.views import EveView
 from bellwire.console.watching import Hand
 from bellwire.web.api import Answered
-from bellwire.web.callers import Callers, read_body
+from bellwire.web.callers import Callers
 from bellwire.web.console_browser import BrowserApi
 from bellwire.web.console_openapi import describe
 from bellwire.web.console_pages import Page, serve
 from bellwire.web.errors import RequestRefused
+from bellwire.web.plain import for_verb, read_body
 from bellwire.web.reader import Asked
 from bellwire.web.requests import split_target
 from bellwire.web.settings import DoorLimits
@@ -115,16 +116,16 @@ class ConsoleApi:
         self._callers = Callers(accounts, limits, clock)
         self._peers = asyncio.Semaphore(_PEERS_AT_ONCE)
         self._description = msgspec.json.encode(describe(browser=browser is not None))
-        self._routes: dict[bytes, tuple[bytes, _Route]] = {
-            b"/get_session_key": (b"POST", self._session_key),
-            b"/link_status": (b"GET", self._link_status),
-            b"/force_attack": (b"POST", self._force_attack),
-            b"/reset": (b"POST", self._reset),
-            b"/guard_state": (b"POST", self._guard_state),
-            b"/guards": (b"GET", self._show_guards),
-            b"/peer": (b"POST", self._peer),
-            b"/healthz": (b"GET", self._health),
-            b"/openapi.json": (b"GET", self._openapi),
+        self._routes: dict[bytes, dict[bytes, _Route]] = {
+            b"/get_session_key": {b"POST": self._session_key},
+            b"/link_status": {b"GET": self._link_status},
+            b"/force_attack": {b"POST": self._force_attack},
+            b"/reset": {b"POST": self._reset},
+            b"/guard_state": {b"POST": self._guard_state},
+            b"/guards": {b"GET": self._show_guards},
+            b"/peer": {b"POST": self._peer},
+            b"/healthz": {b"GET": self._health},
+            b"/openapi.json": {b"GET": self._openapi},
         }
 
     async def answer(self, asked: Asked, address: str) -> Answered:
@@ -140,28 +141,11 @@ class ConsoleApi:
             if path in self._pages:
                 self._callers.slow_down(address)
                 return serve(self._pages, path, asked)
-            return await self._route(path, asked)(asked, address)
+            return await for_verb(self._routes.get(path), asked.verb)(asked, address)
         except RequestRefused:
             raise
         except BellwireError as error:
             raise _refusal(error) from error
-
-    def _route(self, path: bytes, asked: Asked) -> _Route:
-        """What answers a program.
-
-        Raises:
-            RequestRefused: nothing does.
-        """
-        found = self._routes.get(path)
-        if found is None:
-            raise RequestRefused(404, "there is nothing at this path")
-        verb, route = found
-        if asked.verb != verb:
-            allowed = verb.decode()
-            raise RequestRefused(
-                405, f"this is asked for by {allowed}", headers=[("allow", allowed)]
-            )
-        return route
 
     # What there is
 

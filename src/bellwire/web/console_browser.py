@@ -33,14 +33,15 @@ from bellwire.console.views import (
 )
 from bellwire.console.watching import Hand, Watch
 from bellwire.web.api import SECURITY, Answered
-from bellwire.web.callers import Callers, read_body
+from bellwire.web.callers import Callers
 from bellwire.web.console_contract import OPERATIONS, WATCHERS, Operation
 from bellwire.web.errors import RequestRefused
 from bellwire.web.heads import JSON
+from bellwire.web.plain import for_verb, read_body, require_pace
 from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.requests import query_pairs, split_target
-from bellwire.web.sign_in import Caller, SignIn, require
+from bellwire.web.sign_in import Caller, SignIn
 
 STREAMS_OF_SESSION = 8
 STREAMS = 128
@@ -153,15 +154,7 @@ class BrowserApi:
             BellwireError: what is put into words of HTTP by who calls.
         """
         path, query = split_target(asked.target)
-        verbs = self._by_path.get(path)
-        if verbs is None:
-            raise RequestRefused(404, "there is nothing at this path")
-        operation = verbs.get(asked.verb)
-        if operation is None:
-            allowed = ", ".join(verb.decode() for verb in verbs)
-            raise RequestRefused(
-                405, f"this is asked for by {allowed}", headers=[("allow", allowed)]
-            )
+        operation = for_verb(self._by_path.get(path), asked.verb)
         who = self._caller(operation, asked, address, callers)
         body = None if operation.body is None else read_body(asked.body, operation.body)
         ask = Ask(asked, address, who, body, _parameters(operation, query))
@@ -251,7 +244,7 @@ class BrowserApi:
 
     async def _run_experiment(self, ask: Ask) -> Answered:
         name = ask.caller.account.name
-        require(self._rates.wait_s(name, self._parts.clock()))
+        require_pace(self._rates.wait_s(name, self._parts.clock()))
         try:
             return _json(await self._parts.experiments.run(name, ask.body))
         except TooManyExperiments as error:

@@ -27,6 +27,7 @@ from bellwire.ledger.tree import HASH_BYTES
 from bellwire.web.api import Answered
 from bellwire.web.errors import RequestRefused
 from bellwire.web.figures import Figures, Reading, exposition
+from bellwire.web.plain import require_pace
 from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.settings import DoorLimits
@@ -79,9 +80,7 @@ class LogApi:
         Raises:
             RequestRefused: it is answered with another code than 200.
         """
-        wait_s = self._rates.wait_s(address, self._clock())
-        if wait_s > 0:
-            raise RequestRefused(429, "too many requests", headers=[("Retry-After", "1")])
+        require_pace(self._rates.wait_s(address, self._clock()))
         path = asked.target.partition(b"?")[0]
         if path == b"/add":
             _require(asked, b"POST")

@@ -10,7 +10,7 @@ from binascii import unhexlify
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -20,6 +20,7 @@ from bellwire.etsi014.errors import printable
 from bellwire.etsi014.record import FRESH, MAX_FRESH_BITS
 from bellwire.keys.kme import KEY_ID_BYTES, MAX_SAE_ID, KeyRequest, Limits
 from bellwire.web.errors import RequestRefused
+from bellwire.web.plain import read_body
 
 MAX_DETAILS = 16
 """Objects in the details of an Error."""
@@ -92,7 +93,7 @@ def read_key_request(verb: bytes, query: bytes, body: bytes) -> "WireKeyRequest"
             {name: decimal(name, text) for name, text in given.items()}, WireKeyRequest
         )
     _post(query, ("number", "size"))
-    return _decode(body or b"{}", WireKeyRequest, "Key request")
+    return read_body(body or b"{}", WireKeyRequest, name="a Key request")
 
 
 def key_request(wire: "WireKeyRequest", caller: str, slave: str, limits: Limits) -> KeyRequest:
@@ -163,7 +164,7 @@ def read_key_ids(verb: bytes, query: bytes, body: bytes, limits: Limits) -> byte
             raise RequestRefused(400, "key_ID: expected one in the query, got none")
         return _ids(list(given.values()))
     _post(query, ("key_ID",))
-    wire = _decode(body or b"{}", WireKeyIds, "Key IDs")
+    wire = read_body(body or b"{}", WireKeyIds, name="a Key IDs")
     if not 1 <= len(wire.key_ids) <= limits.max_keys_per_request:
         raise RequestRefused(
             400,
@@ -205,9 +206,6 @@ class WireKeyIds(
     extension: dict[str, Any] | None = None
 
 
-_T = TypeVar("_T", bound=msgspec.Struct)
-
-
 def check_sae(sae: str) -> str:
     """Let an SAE's id pass.
 
@@ -228,19 +226,6 @@ def _segment(raw: bytes) -> str:
         return check_sae(unquote_to_bytes(raw).decode())
     except UnicodeDecodeError:
         raise RequestRefused(400, "SAE ID: expected UTF-8, got something else") from None
-
-
-def _decode(body: bytes, kind: type[_T], name: str) -> _T:
-    try:
-        body.decode()  # JSON is UTF-8 in those members as well that are skipped
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        why = str(error)  # types and a path, no content
-    except (msgspec.DecodeError, ValueError):
-        why = "expected JSON in UTF-8, got something else"
-    except RecursionError:
-        why = "expected JSON of less depth"
-    raise RequestRefused(400, f"the body is not a {name}: {why[:1].lower()}{why[1:]}")
 
 
 def _get(query: bytes, body: bytes, names: tuple[str, ...], needs_post: str) -> Mapping[str, str]:

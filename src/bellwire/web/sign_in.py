@@ -27,6 +27,7 @@ from bellwire.console.views import (
 )
 from bellwire.web.browser import Origin
 from bellwire.web.errors import RequestRefused
+from bellwire.web.plain import require_pace
 from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 
@@ -101,7 +102,7 @@ class SignIn:
             PasswordsBusy: too many passwords are being checked.
         """
         self._attempt(address)
-        require(self._guesses.wait_s(wanted.name, self._clock()))
+        require_pace(self._guesses.wait_s(wanted.name, self._clock()))
         account = self._accounts.find(wanted.name)
         if account is not None and not account.role.has_browser:
             account = None
@@ -147,7 +148,7 @@ class SignIn:
         self._attempt(address)
         check_new(wanted.password, account.name)
         if account.password is not None:
-            require(self._guesses.wait_s(account.name, self._clock()))
+            require_pace(self._guesses.wait_s(account.name, self._clock()))
             await self._turns.take(lambda: verify(wanted.current or "", account.password))
         changed = await self._turns.take(
             lambda: self._book.set_password(account.name, hashed(wanted.password))
@@ -189,7 +190,7 @@ class SignIn:
         return self.me(Caller(account, found[0])), self.origin.set_cookie(value, left_s)
 
     def _attempt(self, address: str) -> None:
-        require(self._attempts.wait_s(address, self._clock()))
+        require_pace(self._attempts.wait_s(address, self._clock()))
 
 
 def role_of(account: Account) -> Role:
@@ -202,17 +203,3 @@ def role_of(account: Account) -> Role:
         case "member" | "operator" | "auditor" as role:
             return role
     raise RequestRefused(403, "this is for people")
-
-
-def require(wait_s: float) -> None:
-    """Return only if there is nothing to wait for.
-
-    Raises:
-        RequestRefused: 429.
-    """
-    if wait_s:
-        raise RequestRefused(
-            429,
-            "more requests than are permitted",
-            headers=[("retry-after", str(max(1, math.ceil(wait_s))))],
-        )

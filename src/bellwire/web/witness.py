@@ -25,6 +25,7 @@ from bellwire.ledger.witness.submission import MAX_SUBMISSION_BYTES
 from bellwire.ledger.witness.witness import Witness
 from bellwire.web.api import Answered
 from bellwire.web.errors import RequestRefused
+from bellwire.web.plain import require_pace
 from bellwire.web.rates import Rates
 from bellwire.web.reader import Asked
 from bellwire.web.requests import split_target
@@ -82,11 +83,7 @@ class WitnessDoor:
         Raises:
             RequestRefused: no cosignature.
         """
-        wait_s = self._rates.wait_s(address, self._timer())
-        if wait_s:
-            raise RequestRefused(
-                429, "too many requests", headers=[("retry-after", str(max(1, round(wait_s))))]
-            )
+        require_pace(self._rates.wait_s(address, self._timer()))
         path, _ = split_target(asked.target)
         if path != PATH:
             raise RequestRefused(404, "expected POST /add-checkpoint, got another path")
