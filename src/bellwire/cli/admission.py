@@ -10,7 +10,16 @@ import typer
 
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.options import (
+    CertificateOption,
+    ConfigOption,
+    JsonFlag,
+    ListenOption,
+    StateOption,
+    TlsKeyOption,
+    WithParentFlag,
+    require_both,
+)
 
 if TYPE_CHECKING:
     from bellwire.admission.assessment import Assessment
@@ -52,9 +61,7 @@ def group() -> None:
 
 @app.command()
 def run(
-    listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
-    ] = "127.0.0.1:8490",
+    listen: ListenOption = "127.0.0.1:8490",
     name: Annotated[
         str | None,
         typer.Option(help="By which newcomers know this server. Default: the host of --listen."),
@@ -67,13 +74,8 @@ def run(
         str | None,
         typer.Option(metavar="a|b", help="Whose authority signs certificates. Default: none."),
     ] = None,
-    certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Listen with TLS: the certificate's chain, PEM."),
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The certificate's private key, PEM.")
-    ] = None,
+    certificate: CertificateOption = None,
+    key: TlsKeyOption = None,
     proxies: Annotated[
         int,
         typer.Option(min=0, max=8, help="Reverse proxies of yours that each connection passes."),
@@ -81,9 +83,7 @@ def run(
     model_url: ModelUrlOption = None,
     model: ModelOption = None,
     model_key: ModelKeyOption = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -102,8 +102,7 @@ def run(
 
     if site not in {None, "a", "b"}:
         raise UsageError("expected --site a or --site b")
-    if (certificate is None) != (key is None):
-        raise UsageError("expected --certificate together with --key")
+    require_both(certificate, key)
     host, port = parse_address(listen)
     if name is not None and not (0 < len(name) <= 200 and name.isprintable()):
         raise UsageError("expected a --name of 1 to 200 printable characters")

@@ -9,7 +9,7 @@ from bellwire.base.errors import UsageError
 from bellwire.cli import cloud_keys, cloud_messages, output
 from bellwire.cli.addresses import QkdOption
 from bellwire.cli.destinations import LoginOption
-from bellwire.cli.options import ConfigOption, MetricsOption, StateOption
+from bellwire.cli.options import ConfigOption, MetricsOption, StateOption, WithParentFlag
 from bellwire.cli.protection import ProtectionOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
 
@@ -84,9 +84,7 @@ def command(
     print_readings: Annotated[
         bool, typer.Option("--print", help="Print readings as they arrive, one JSON line each.")
     ] = False,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     key_protection: ProtectionOption = None,
     state: StateOption = None,
     config: ConfigOption = None,

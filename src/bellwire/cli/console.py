@@ -7,7 +7,7 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, StateOption, WithParentFlag
 
 if TYPE_CHECKING:
     from bellwire.node.settings import Settings
@@ -39,9 +39,7 @@ def command(
     lab: Annotated[
         bool, typer.Option("--lab", help="Let operators attack the link, which is of the lab.")
     ] = False,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     openapi: Annotated[
         bool, typer.Option("--openapi", help="Print the API in OpenAPI, and run nothing.")
     ] = False,

@@ -14,7 +14,7 @@ from bellwire.cli.guard_override import (
     show_log,
 )
 from bellwire.cli.keys.options import CaOption, CertOption, KeyOption, KmeOption, ProfileOption
-from bellwire.cli.options import ConfigOption, MetricsOption, StateOption
+from bellwire.cli.options import ConfigOption, MetricsOption, StateOption, WithParentFlag
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -117,9 +117,7 @@ def run(
     print_states: Annotated[
         bool, typer.Option("--print", help="Print each change of state, one JSON line each.")
     ] = False,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, StateOption, WithParentFlag
 
 
 def command(
@@ -18,9 +18,7 @@ def command(
     listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where keys are served over HTTPS.")
     ] = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -8,7 +8,16 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.options import (
+    CertificateOption,
+    ConfigOption,
+    JsonFlag,
+    ListenOption,
+    StateOption,
+    TlsKeyOption,
+    WithParentFlag,
+    require_both,
+)
 from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 
 if TYPE_CHECKING:
@@ -34,9 +43,7 @@ SignerOption = Annotated[
 @app.callback(invoke_without_command=True)
 def run(
     context: typer.Context,
-    listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
-    ] = "127.0.0.1:8480",
+    listen: ListenOption = "127.0.0.1:8480",
     origin: OriginOption = None,
     writer: Annotated[
         list[str] | None,
@@ -85,16 +92,9 @@ def run(
             help="How long a witness may take to answer.",
         ),
     ] = 5.0,
-    certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Listen with TLS: the certificate's chain, PEM."),
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The certificate's private key, PEM.")
-    ] = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    certificate: CertificateOption = None,
+    key: TlsKeyOption = None,
+    with_parent: WithParentFlag = False,
     key_protection: ProtectionOption = None,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -112,8 +112,7 @@ def run(
     from bellwire.node.log import LogOptions, run_log, store_place
     from bellwire.node.log_witnesses import WitnessesOptions
 
-    if (certificate is None) != (key is None):
-        raise UsageError("expected --certificate together with --key")
+    require_both(certificate, key)
     settings, folder = _place(signer, state, config, store)
     logs.setup(settings.log.level, settings.log.format)
     options = LogOptions(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bellwire.cli import output
-from bellwire.cli.options import ConfigOption, SeedOption, StateOption
+from bellwire.cli.options import ConfigOption, SeedOption, StateOption, WithParentFlag
 
 
 def command(
@@ -54,9 +54,7 @@ def command(
     afterpulse_gates: Annotated[
         float | None, typer.Option(help="Decay time of these, slots.")
     ] = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, SeedOption, StateOption
+from bellwire.cli.options import ConfigOption, SeedOption, StateOption, WithParentFlag
 
 if TYPE_CHECKING:
     import asyncio
@@ -89,9 +89,7 @@ def command(
             "and exit.",
         ),
     ] = False,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     lab: Annotated[
         bool, typer.Option("--lab", help="Allow what only experiments do: --seed, lab overhear.")
     ] = False,

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from bellwire.base.errors import UsageError
+
 JsonFlag = Annotated[
     bool,
     typer.Option("--json", help="Print exactly one JSON document on standard output."),
@@ -61,3 +63,36 @@ YesFlag = Annotated[
     bool,
     typer.Option("--yes", "-y", help="Do not ask before something is destroyed."),
 ]
+
+ListenOption = Annotated[
+    str,
+    typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one."),
+]
+"""Read by `bellwire.cli.addresses.parse_address`."""
+
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate", metavar="FILE", help="Listen with TLS: the certificate's chain, PEM."
+    ),
+]
+TlsKeyOption = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="The certificate's private key, PEM."),
+]
+"""Beside `CertificateOption`: `require_both`."""
+
+WithParentFlag = Annotated[
+    bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+]
+"""Of services that another process starts: they end with it."""
+
+
+def require_both(certificate: Path | None, key: Path | None) -> None:
+    """Return only if there is a certificate and its key, or neither.
+
+    Raises:
+        UsageError: one of them is missing.
+    """
+    if (certificate is None) != (key is None):
+        raise UsageError("expected --certificate together with --key")

@@ -9,7 +9,17 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, JsonFlag, MetricsOption, StateOption
+from bellwire.cli.options import (
+    CertificateOption,
+    ConfigOption,
+    JsonFlag,
+    ListenOption,
+    MetricsOption,
+    StateOption,
+    TlsKeyOption,
+    WithParentFlag,
+    require_both,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -40,16 +50,9 @@ class LevelName(StrEnum):
 @app.callback(invoke_without_command=True)
 def run(
     context: typer.Context,
-    listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
-    ] = "127.0.0.1:8765",
-    certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Listen with TLS: the certificate's chain, PEM."),
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The certificate's private key, PEM.")
-    ] = None,
+    listen: ListenOption = "127.0.0.1:8765",
+    certificate: CertificateOption = None,
+    key: TlsKeyOption = None,
     sign_up: Annotated[
         str,
         typer.Option(metavar="open|invited|closed", help="Who may have a new handle here."),
@@ -108,9 +111,7 @@ def run(
         typer.Option(metavar="URL", help="Hear them over this NATS server. Default: relay.nats."),
     ] = None,
     metrics: MetricsOption = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -130,8 +131,7 @@ def run(
     from bellwire.node import logs
     from bellwire.node.settings import load
 
-    if (certificate is None) != (key is None):
-        raise UsageError("expected --certificate together with --key")
+    require_both(certificate, key)
     admission = _admission(sign_up, invitations)
     host, port = parse_address(listen)
     home = Spot(host, port) if place is None else read_spot(f"{listen}={place}")

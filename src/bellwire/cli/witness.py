@@ -7,7 +7,16 @@ import typer
 
 from bellwire.cli import output
 from bellwire.cli.addresses import parse_address
-from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
+from bellwire.cli.options import (
+    CertificateOption,
+    ConfigOption,
+    JsonFlag,
+    ListenOption,
+    StateOption,
+    TlsKeyOption,
+    WithParentFlag,
+    require_both,
+)
 from bellwire.cli.protection import ProtectionOption, ToOption, protection_of
 
 if TYPE_CHECKING:
@@ -46,9 +55,7 @@ def run(
             help="Verifier key of a log to follow, or a file of such; again for more.",
         ),
     ] = None,
-    listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
-    ] = "127.0.0.1:8481",
+    listen: ListenOption = "127.0.0.1:8481",
     second: Annotated[
         Path | None,
         typer.Option(
@@ -59,17 +66,9 @@ def run(
             "then noticed.",
         ),
     ] = None,
-    certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Listen with TLS: the certificate's chain, PEM."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option("--key", metavar="FILE", help="The certificate's private key, PEM."),
-    ] = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    certificate: CertificateOption = None,
+    tls_key: TlsKeyOption = None,
+    with_parent: WithParentFlag = False,
     key_protection: ProtectionOption = None,
     state: StateOption = None,
     config: ConfigOption = None,
@@ -90,8 +89,7 @@ def run(
 
     if not log:
         raise UsageError("expected --log with the key of a log to follow, got none")
-    if (certificate is None) != (tls_key is None):
-        raise UsageError("expected --certificate together with --key")
+    require_both(certificate, tls_key)
     settings, folder = _place(site, state, config)
     logs.setup(settings.log.level, settings.log.format)
     options = WitnessOptions(

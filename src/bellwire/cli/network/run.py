@@ -12,7 +12,7 @@ from bellwire.cli.network.options import (
     network_settings,
     node_folders,
 )
-from bellwire.cli.options import ConfigOption, StateOption
+from bellwire.cli.options import ConfigOption, StateOption, WithParentFlag
 
 
 def command(
@@ -40,9 +40,7 @@ def command(
             help="How sites talk: tcp, or a NATS server, nats://HOST:PORT. Default: network.bus.",
         ),
     ] = None,
-    with_parent: Annotated[
-        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
-    ] = False,
+    with_parent: WithParentFlag = False,
     state: StateOption = None,
     config: ConfigOption = None,
 ) -> None:
