@@ -82,11 +82,18 @@ def test_keys_are_found_with_proof_and_pinned_in_a_chat(
     assert main.run([*map(str, find)]) == 0
     assert f"in chat     {fingerprint}" in capsys.readouterr().out
 
+    watch = ("log", "watch", folder, *TRUST, "--once", "--known", "--state", state)
+    assert run(capsys, *watch)[0] == 0
     export(folder, joined(0, "carol", 3), as_bobby(1, public), joined(2, "bobby", 7))
+    code, seen = run(capsys, *watch)
+    assert (code, [(each["what"], each["number"]) for each in seen["findings"]]) == (
+        3, [("their name", 2)]
+    )  # fmt: skip
     code, refused = run(capsys, *find)
     assert (code, "ed25519, ml-dsa-65" in refused["error"]["message"]) == (3, True)
     code, changed = run(capsys, *find, "--accept")
     assert (code, changed["number"], changed["earlier"]) == (0, 2, [1])
+    assert run(capsys, *watch)[0] == 0
     code, refused = run(capsys, *find, "--as", "alice")  # the chat knows the first one
     assert (code, "expected bobby to be" in refused["error"]["message"]) == (3, True)
     assert run(capsys, *find, "--as", "alice", "--accept")[0] == 0

@@ -12,9 +12,9 @@ from tests.ledger.store.logs import EPOCH, batch, entry
 from bellwire.ledger.checkpoint import Checkpoint
 from bellwire.ledger.entries.codec import encode
 from bellwire.ledger.entries.fields import KeyAlgorithm, PublicKey
-from bellwire.ledger.entries.model import Registration
+from bellwire.ledger.entries.model import Registration, Revocation
 from bellwire.ledger.errors import InclusionMismatch, LogAltered, TileMalformed
-from bellwire.ledger.monitor import MOST_TOLD, Monitor, key_digest, require_none
+from bellwire.ledger.monitor import MOST_TOLD, Holder, Monitor, key_digest, require_none
 from bellwire.ledger.note import MAX_NOTE_BYTES
 from bellwire.ledger.reading import LogReader, prove
 from bellwire.ledger.store.store import LogStore
@@ -205,20 +205,43 @@ def registration(sequence: int, handle: str, *keys: PublicKey) -> bytes:
     )
 
 
-def test_keys_that_are_registered_under_my_name_or_one_like_it_are_told() -> None:
+def revocation(sequence: int, handle: str, *keys: PublicKey) -> bytes:
+    return encode(
+        Revocation(
+            v=1,
+            at=0,
+            writer="site-a",
+            epoch=EPOCH,
+            sequence=sequence,
+            handle=handle,
+            keys=tuple(sorted(map(key_digest, keys))),
+            reason="operator",
+        )
+    )
+
+
+@pytest.mark.parametrize(("ours", "what"), [(True, "your name"), (False, "their name")])
+def test_what_becomes_of_a_name_that_is_looked_after_and_of_one_like_it_is_told(
+    ours: bool, what: str
+) -> None:
     log = SmallLog(
         [
-            registration(1, "ada_lo", MINE),
-            registration(2, "bob", THEIRS),
-            registration(3, "ada_lo", THEIRS),
-            registration(4, "ada-l0", THEIRS),
+            registration(1, "ada_lo", THEIRS),
+            registration(2, "ada_lo", MINE),
+            registration(3, "bob", THEIRS),
+            registration(4, "ada_lo", THEIRS),
+            registration(5, "ada-l0", THEIRS),
+            revocation(6, "ada_lo", THEIRS),
+            revocation(7, "ada_lo", MINE, THEIRS),
         ]
     )
-    monitor = Monitor(reader_of(files_of(log)), {"ada_lo": [key_digest(MINE)]})
+    ada = Holder("ada_lo", frozenset({key_digest(MINE)}), since=1, ours=ours)
+    monitor = Monitor(reader_of(files_of(log)), [ada])
     monitor.follow(log.checkpoint())
     found = [(each.what, each.number) for each in monitor.findings]
-    assert found == [("your name", 2), ("your name", 3)]
-    assert "ada-l0, which looks like ada_lo" in monitor.findings[1].said
+    assert found == [(what, 3), (what, 4), (what, 6)]
+    words = ("are not", "ada-l0, which looks like ada_lo", "revoked")
+    assert all(word in each.said for word, each in zip(words, monitor.findings, strict=True))
 
 
 def test_a_checkpoint_that_is_too_long_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Watching a log: is it still what it was, does everybody see the same, who registers in my name.
+"""Watching a log: is it still what it was, does everybody see the same, whose keys change.
 
 A monitor reads every entry itself and hashes it, so it need not believe a proof: the root that it
 comes to is the checkpoint's, or the log is not what it signed. What it has read it reads again,
@@ -8,8 +8,9 @@ a split view, which the two notes prove to anybody.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -19,7 +20,7 @@ from bellwire.ledger.checkpoint import Checkpoint
 from bellwire.ledger.entries.codec import decode
 from bellwire.ledger.entries.errors import EntryMalformed
 from bellwire.ledger.entries.fields import PublicKey
-from bellwire.ledger.entries.model import Entry, Registration
+from bellwire.ledger.entries.model import Entry, Registration, Revocation
 from bellwire.ledger.errors import LogAltered
 from bellwire.ledger.growing import Edge
 from bellwire.ledger.proving import Prover
@@ -33,7 +34,7 @@ class Finding(msgspec.Struct, frozen=True):
     """Something that is not as it must be.
 
     Attributes:
-        what: `altered`, `root`, `split view`, `entry`, `missing` or `your name`.
+        what: `altered`, `root`, `split view`, `entry`, `missing`, `your name` or `their name`.
         said: In words.
         number: Of the entry, where it is one.
     """
@@ -43,26 +44,36 @@ class Finding(msgspec.Struct, frozen=True):
     number: int | None = None
 
 
-@dataclass(slots=True)
-class _Names:
-    """Handles that somebody owns, each with the digests of the keys that are theirs."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose a handle is: what is looked after.
 
-    owned: Mapping[str, frozenset[str]]
-    skeletons: dict[str, str] = field(default_factory=dict)
+    Attributes:
+        handle: In its one form.
+        digests: `key_digest` of each public key that is theirs.
+        since: The first entry that is looked at.
+        ours: Whether it is ourselves.
+    """
 
-    def __post_init__(self) -> None:
-        self.skeletons = {handles.skeleton(each): each for each in self.owned}
+    handle: str
+    digests: frozenset[str]
+    since: int = 0
+    ours: bool = True
 
-    def look(self, number: int, entry: Registration) -> Finding | None:
-        mine = self.skeletons.get(handles.skeleton(entry.handle))
-        if mine is None:
+    def look(self, number: int, entry: Registration | Revocation) -> Finding | None:
+        """What an entry, of this handle or of one that looks like it, does to its holder."""
+        if number < self.since:
             return None
-        if mine != entry.handle:
-            said = f"{entry.handle}, which looks like {mine}, was registered"
-            return Finding("your name", said, number)
-        if all(key_digest(each) in self.owned[mine] for each in entry.keys):
-            return None
-        return Finding("your name", f"keys of {mine} were registered that are not yours", number)
+        what, whose = ("your name", "yours") if self.ours else ("their name", "those you know")
+        said = None
+        if isinstance(entry, Revocation):
+            if entry.handle == self.handle and not self.digests.isdisjoint(entry.keys):
+                said = f"keys of {self.handle} were revoked"
+        elif entry.handle != self.handle:
+            said = f"{entry.handle}, which looks like {self.handle}, was registered"
+        elif not all(key_digest(each) in self.digests for each in entry.keys):
+            said = f"keys of {self.handle} were registered that are not {whose}"
+        return None if said is None else Finding(what, said, number)
 
 
 def key_digest(key: PublicKey) -> str:
@@ -89,19 +100,20 @@ class Monitor:
 
     Args:
         reader: Its way to the log.
-        owned: Handles to look after, each with the digests of the keys that are their owner's.
+        holders: Whose handles to look after.
 
     Attributes:
         edge: How far the log was read.
         findings: What was found so far.
     """
 
-    def __init__(self, reader: LogReader, owned: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(self, reader: LogReader, holders: Iterable[Holder] = ()) -> None:
         self.edge = Edge()
         self.findings: list[Finding] = []
         self._reader = reader
-        names = {name: frozenset(keys) for name, keys in (owned or {}).items()}
-        self._names = _Names(names)
+        self._holders: defaultdict[str, list[Holder]] = defaultdict(list)
+        for each in holders:
+            self._holders[handles.skeleton(each.handle)].append(each)
         self._next: dict[tuple[str, str], int] = {}
         self._ahead: dict[Checkpoint, int] = {}
         self._told: set[Altered] = set()
@@ -203,8 +215,14 @@ class Monitor:
             self._tell("entry", str(error), number)
             return
         self._count(number, entry)
-        if isinstance(entry, Registration) and (found := self._names.look(number, entry)):
-            self.findings.append(found)
+        if isinstance(entry, Registration | Revocation):
+            self.findings += self._concerning(number, entry)
+
+    def _concerning(self, number: int, entry: Registration | Revocation) -> Iterator[Finding]:
+        if self._holders:
+            for holder in self._holders.get(handles.skeleton(entry.handle), ()):
+                if (found := holder.look(number, entry)) is not None:
+                    yield found
 
     def _count(self, number: int, entry: Entry) -> None:
         writer = entry.writer, entry.epoch

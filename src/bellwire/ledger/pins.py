@@ -92,9 +92,24 @@ class Pins:
         path = self._path(checkpoint.origin, known.handle)
         write_whole(path, msgspec.json.encode(pin) + b"\n", replace=True)
 
+    def all(self, origin: str) -> list[Pin]:
+        """What was found last of each handle in a log, by name.
+
+        Raises:
+            PinDamaged: a file is not what was written.
+        """
+        before = f"{_log(origin)}-"
+        names = sorted(path.stem for path in self._folder.glob(f"{before}*.pin"))
+        found = (self.get(origin, name.removeprefix(before)) for name in names)
+        return [pin for pin in found if pin is not None]
+
     def _path(self, origin: str, handle: str) -> Path:
-        log = hashlib.sha256(origin.encode()).hexdigest()[:16]
-        return self._folder / f"{log}-{handle}.pin"
+        return self._folder / f"{_log(origin)}-{handle}.pin"
+
+
+def _log(origin: str) -> str:
+    """What stands for a log in the names of files."""
+    return hashlib.sha256(origin.encode()).hexdigest()[:16]
 
 
 def require_grown(pin: Pin, checkpoint: Checkpoint, reader: LogReader) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.ledger.logs import MLDSA44, WITNESSES
+from tests.ledger.logs import MLDSA44, WITNESSES, SmallLog
 from tests.ledger.store.logs import batch
+from tests.ledger.test_monitor import entries, files_of
 
 from bellwire.cli import main, output
 from bellwire.ledger.tiles import join_bundle
@@ -139,6 +140,34 @@ def test_what_was_written_is_shown_proved_watched_and_copied(
         assert code == 0
         code, old = run(capsys, "log", "watch", copy, *trust, *watching)
         assert (code, old["findings"][-1]["what"]) == (3, "split view")
+
+
+@pytest.mark.parametrize(("silent", "code"), [(3600, 3), (0, 4)])
+def test_a_watch_goes_on_while_a_log_is_away_and_ends_once_that_lasts_too_long(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    silent: int,
+    code: int,
+) -> None:
+    for name, content in files_of(SmallLog(entries(3))).items():
+        (tmp_path / "log" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "log" / name).write_bytes(content)
+    (bundle,) = (tmp_path / "log" / "tile" / "entries").glob("*/*")
+    checkpoint, away = tmp_path / "log" / "checkpoint", tmp_path / "away"
+
+    def meanwhile(_: float) -> None:
+        if checkpoint.exists():
+            checkpoint.rename(away)
+            return
+        away.rename(checkpoint)
+        bundle.write_bytes(bundle.read_bytes().replace(b"reason 2", b"reason 5"))
+
+    monkeypatch.setattr("time.sleep", meanwhile)
+    watch = ("log", "watch", tmp_path / "log", "--key", MLDSA44.verifier, "--silent", silent)
+    got, said = run(capsys, *watch, "--state", tmp_path / "state")
+    assert got == code
+    assert code == 4 or [each["number"] for each in said["findings"]] == [1]
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 Entries are canonical ones of a writer, and each commit is waited for. Beside it, in the same run
 and on the same disk: SQLite alone, which inserts the same rows with the same settings and keeps
-neither tree nor numbers; and the same log on a PostgreSQL server. Proofs are of entries at random;
-in a log that is a thousand times larger they are to cost the same.
+neither tree nor numbers; and the same log on a PostgreSQL server. Many writers at once, each of
+which waits for its entry before it brings the next, share commits as they do at a log's door.
+Proofs are of entries at random; in a log that is a thousand times larger they are to cost the same.
 """
 
+import asyncio
 import contextlib
 import random
 import sqlite3
@@ -20,6 +22,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from bellwire.base.clock import system_clock
 from bellwire.base.disk import sync_time
 from bellwire.bench.keys import postgres
 from bellwire.bench.ledger.reader import SEED, Took
@@ -29,17 +32,22 @@ from bellwire.database.place import ServerPlace
 from bellwire.ledger.entries.codec import encode
 from bellwire.ledger.entries.model import LinkStatus
 from bellwire.ledger.proving import Prover
+from bellwire.ledger.service.service import LogService
+from bellwire.ledger.service.signer import LogSigner, open_identity
 from bellwire.ledger.store.store import Batch, LogStore
 
 WRITER: Final = "site-a"
 EPOCH: Final = "00112233445566ff"
 BATCH: Final = 4096
+AT_ONCE: Final = 256
+"""Writers that come at once."""
 _PIECES: Final = 10
 """In which proofs are measured; the best counts."""
 _PLAIN: Final = "SQLite alone, the same rows and settings, no tree"
 _POSTGRES: Final = (
     ("entries_per_s_batched_postgres", "entries/s"),
     ("entries_per_s_single_postgres", "entries/s"),
+    ("entries_per_s_at_once_postgres", "entries/s"),
     ("proofs_per_s_postgres", "proofs/s"),
 )
 _READER: Final = "from bellwire.bench.ledger.reader import main; main()"
@@ -51,6 +59,7 @@ class _Size(NamedTuple):
 
     batches: int
     singles: int
+    each: int
     rounds: int
     proofs: int
     entries: int
@@ -58,9 +67,17 @@ class _Size(NamedTuple):
 
 
 _FULL: Final = _Size(
-    batches=20, singles=2_000, rounds=3, proofs=10_000, entries=10_000_000, newcomers=512
+    batches=20,
+    singles=2_000,
+    each=32,
+    rounds=3,
+    proofs=10_000,
+    entries=10_000_000,
+    newcomers=512,
 )
-_QUICK: Final = _Size(batches=4, singles=200, rounds=1, proofs=1_000, entries=50_000, newcomers=64)
+_QUICK: Final = _Size(
+    batches=4, singles=200, each=4, rounds=1, proofs=1_000, entries=50_000, newcomers=64
+)
 
 
 def run(quick: bool = False) -> list[Figure]:
@@ -94,10 +111,11 @@ def _postgres() -> Iterator[str | None]:
 
 
 class _Rates(NamedTuple):
-    """Entries a second in batches, one by one; proofs a second, where there are any."""
+    """Entries a second in batches, one by one, of many writers at once; proofs a second."""
 
     batched: float
     single: float
+    at_once: float = 0.0
     proofs: float = 0.0
 
 
@@ -106,16 +124,24 @@ def _writing(folder: Path, size: _Size) -> list[Figure]:
     logs, plains, servers = [], [], []
     with _postgres() as url:
         for turn in range(size.rounds):
-            logs.append(_of_log(LogStore(folder / f"log-{turn}"), size))
+            logs.append(_of_log(LogStore(folder / f"log-{turn}"), folder / f"key-{turn}", size))
             plains.append(_of_plain(folder / f"plain-{turn}.sqlite", size))
             if url is not None:
-                servers.append(_of_log(LogStore(ServerPlace(url, f"log_{turn}")), size))
+                store = LogStore(ServerPlace(url, f"log_{turn}"))
+                servers.append(_of_log(store, folder / f"server-key-{turn}", size))
     log, plain = _best(logs), _best(plains)
     found = [
         Figure(
             "entries_per_s_batched", log.batched, "entries/s", _PLAIN, log.batched / plain.batched
         ),
         Figure("entries_per_s_single", log.single, "entries/s", _PLAIN, log.single / plain.single),
+        Figure(
+            "entries_per_s_at_once",
+            log.at_once,
+            "entries/s",
+            "one writer, who waits for each",
+            log.at_once / log.single,
+        ),
     ]
     if servers:
         told = zip(_best(servers), log, _POSTGRES, strict=True)
@@ -130,13 +156,35 @@ def _best(rates: Sequence[_Rates]) -> _Rates:
     return _Rates(*map(max, zip(*rates, strict=True)))
 
 
-def _of_log(store: LogStore, size: _Size) -> _Rates:
+def _of_log(store: LogStore, keys: Path, size: _Size) -> _Rates:
     try:
         append = _appender(store)
         batched, single = (_rate(append, each) for each in _pieces(size))
-        return _Rates(batched, single, _proofs(store, size.proofs))
+        at_once = asyncio.run(_at_once(store, keys, size.each))
+        return _Rates(batched, single, at_once, _proofs(store, size.proofs))
     finally:
         store.close()
+
+
+async def _at_once(store: LogStore, keys: Path, each: int) -> float:
+    """Entries a second of many writers at a log's service; each waits until its last is durable."""
+    identity = open_identity(keys, "bench.example/log")
+    signer = LogSigner(keys, identity, store.head, Prover(store.tile).root)
+    service = LogService(store, signer, system_clock)
+    brought = [
+        [_entries(number, 1, epoch=f"{writer:016x}") for number in range(1, each + 1)]
+        for writer in range(AT_ONCE)
+    ]
+
+    async def bring(entries: list[list[bytes]]) -> None:
+        for one in entries:
+            await service.add(WRITER, one)
+
+    began = time.perf_counter()
+    await asyncio.gather(*map(bring, brought))
+    took_s = time.perf_counter() - began
+    await service.close()
+    return AT_ONCE * each / took_s
 
 
 def _of_plain(path: Path, size: _Size) -> _Rates:
@@ -216,7 +264,7 @@ def _proof_rate(prover: Prover, numbers: Sequence[int], size: int) -> float:
     return len(numbers) / (time.perf_counter() - began)
 
 
-def _entries(first: int, count: int) -> list[bytes]:
+def _entries(first: int, count: int, epoch: str = EPOCH) -> list[bytes]:
     """Canonical entries with consecutive numbers."""
     return [
         encode(
@@ -224,7 +272,7 @@ def _entries(first: int, count: int) -> list[bytes]:
                 v=1,
                 at=1_800_000_000_000 + number,
                 writer=WRITER,
-                epoch=EPOCH,
+                epoch=epoch,
                 sequence=number,
                 link="a-b",
                 node=WRITER,

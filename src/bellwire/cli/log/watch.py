@@ -22,7 +22,7 @@ from bellwire.cli.log.trust import (
 from bellwire.cli.options import JsonFlag, StateOption
 
 if TYPE_CHECKING:
-    from bellwire.ledger.monitor import Finding, Monitor
+    from bellwire.ledger.monitor import Finding, Holder, Monitor
     from bellwire.ledger.note import Note
     from bellwire.ledger.policy import Policy, TrustedCheckpoint
     from bellwire.ledger.reading import LogReader
@@ -46,6 +46,12 @@ def command(
             help="Your handle, and the digests of your public keys; again for more.",
         ),
     ] = None,
+    known: Annotated[
+        bool,
+        typer.Option(
+            "--known", help="Look after everybody, too, whom `bellwire people find` remembers."
+        ),
+    ] = False,
     also: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,6 +69,12 @@ def command(
             metavar="N", min=0, max=10_000_000, help="Read so many old entries again at each look."
         ),
     ] = 65_536,
+    silent: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=0, help="End with 4 once the log did not answer for so long."
+        ),
+    ] = 3600.0,
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
     ca: CaOption = None,
     json: JsonFlag = False,
@@ -82,13 +94,15 @@ def command(
     from bellwire.node.settings import load
 
     trust = trusted(key, witness, quorum, policy)
-    folder = load(None, {"state": {"dir": state}}).state.dir / "log-watch"
-    places = tuple(also or ())
+    home = load(None, {"state": {"dir": state}}).state.dir
+    holders = [*map(_owned, own or ()), *(_known(home, trust) if known else ())]
+    folder, places = home / "log-watch", tuple(also or ())
     with fetching(log, ca) as fetch:
         reader = LogReader(fetch)
-        monitor = Monitor(reader, dict(map(_owned, own or ())))
+        monitor = Monitor(reader, holders)
         look = partial(_look, reader, monitor, trust, folder, places, ca)
         shown = look(patience=0 if once else PATIENCE)
+        answered = time.monotonic()
         while not once and not monitor.findings:
             size = shown.checkpoint.size
             output.stderr().print(f"{size:,} entries are as signed", markup=False)
@@ -97,7 +111,10 @@ def command(
                 shown = look(patience=PATIENCE)
                 if not monitor.findings and again:
                     monitor.read_again(shown.checkpoint, again)
+                answered = time.monotonic()
             except UnreachableError as error:  # it may come back; what it shows then is compared
+                if time.monotonic() - answered >= silent:
+                    raise
                 output.stderr().print(str(error), markup=False)
     _tell(shown, monitor.findings, as_json=json)
     require_none(shown.checkpoint, monitor.findings)
@@ -156,8 +173,9 @@ def _elsewhere(place: str, ca: Path | None) -> "Note | None":
         return None
 
 
-def _owned(text: str) -> tuple[str, list[str]]:
+def _owned(text: str) -> "Holder":
     from bellwire.base.handles import canonical
+    from bellwire.ledger.monitor import Holder
 
     name, _, digests = text.partition("=")
     keys = digests.split(",") if digests else []
@@ -166,7 +184,24 @@ def _owned(text: str) -> tuple[str, list[str]]:
             raise UsageError(
                 f"--own: expected SHA-256 in 64 digits 0-9 and a-f of each key, got {each[:70]!r}"
             )
-    return canonical(name), keys
+    return Holder(canonical(name), frozenset(keys))
+
+
+def _known(home: Path, trust: "Policy") -> "list[Holder]":
+    """Whom `people find` has found in these logs; what it read then is not looked at again."""
+    from bellwire.ledger.monitor import Holder
+    from bellwire.ledger.pins import Pins
+
+    pins = Pins(home / "people")
+    found = [pin for origin in sorted({key.name for key in trust.logs}) for pin in pins.all(origin)]
+    if not found:
+        raise UsageError(
+            "--known: expected somebody whom bellwire people find remembers, got nobody"
+        )
+    return [
+        Holder(pin.handle, frozenset(pin.digests.values()), since=pin.size, ours=False)
+        for pin in found
+    ]
 
 
 def _tell(shown: "TrustedCheckpoint", findings: "list[Finding]", *, as_json: bool) -> None:
