@@ -481,6 +481,10 @@ def test_a_name_is_registered_from_the_command_line_and_outlives_the_server(
 
     state, own = ["--state", str(tmp_path / "state")], ["--state", str(tmp_path / "own")]
     url = server("--site", "a")
+    assert run(["register", "alice", "--at", url, *own]) == 0
+    told = capsys.readouterr()
+    assert "alice is waiting" in told.out
+    assert "alice will be a public name" in told.err
     assert said("register", "alice", "--at", url, *own)["status"] == "waiting"
     assert [
         e["username"] for e in said("admission", "list", "--waiting", *state)["registrations"]

@@ -82,8 +82,9 @@ def command(
 ) -> None:
     """Register a name: make keys here, prove them, and get a certificate.
 
-    Again with the same folder it says how it stands, and renews the certificate. It exits with 3 if
-    the server says no.
+    The name and its public keys are public: a log that the server tells keeps them for ever. Again
+    with the same folder it says how it stands, and renews the certificate. It exits with 3 if the
+    server says no.
     """
     import asyncio
 
@@ -104,6 +105,7 @@ def command(
     settings = load(config, {"state": {"dir": state}})
     if out is None:
         out = own_folder(own_folder(settings.state.dir) / "registered") / handle
+    _tell_of_name(handle, out)
     if chat_as is not None:
         keys = _with_identity(out, settings, chat_as)
     elif device or cloud:
@@ -143,6 +145,17 @@ def command(
         )
     elif found.receipt is not None:
         output.stdout().print("receipt      there is one: name a --log-policy to check and keep it")
+
+
+def _tell_of_name(handle: str, folder: Path) -> None:
+    """What becomes of a name is said before it is asked for the first time."""
+    if not folder.exists():
+        output.stderr().print(
+            f"{handle} will be a public name: a log that the server tells keeps it, and its public"
+            " keys, for ever.",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 class _Newcomer:
