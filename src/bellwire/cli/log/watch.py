@@ -222,8 +222,10 @@ def _tell(shown: "TrustedCheckpoint", findings: "list[Finding]", *, as_json: boo
         return
     told = output.stdout()
     for each in findings:
-        where = "" if each.number is None else f" (entry {each.number})"
-        told.print(f"{each.what}: {each.said}{where}", markup=False, highlight=False)
+        said = each.said.removeprefix(f"{each.what}: ")
+        at = f"entry {each.number}"
+        where = "" if each.number is None or at in said else f" ({at})"
+        told.print(f"{each.what}: {said}{where}", markup=False, highlight=False, soft_wrap=True)
     if not findings:
         names = ", ".join(each.name for each in shown.witnesses) or "no witness"
         told.print(
