@@ -51,6 +51,11 @@ export class PadExhausted extends ChatRefused {
   }
 }
 
+/** What came over the line is no frame of the relay's protocol, or of another version. */
+export class RelayMisbehaved extends Error {
+  override name = 'RelayMisbehaved';
+}
+
 /** A message is not shown, and nothing that we keep was changed by it. */
 export class MessageRefused extends ChatRefused {
   override name = 'MessageRefused';
