@@ -1,6 +1,7 @@
 """The benchmark of key delivery gives its named figures, and notices unequal keys."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,26 @@ def test_a_quick_run_gives_every_named_figure() -> None:
     assert 2 * (36 + 44) < figures["pair_bytes"].value < 1000
 
 
-def test_sites_whose_keys_differ_give_no_figure(tmp_path: Path) -> None:
-    stock.prepare(tmp_path, 2000, (1, 2))
-    pairs.certify(tmp_path)
-    with (
-        pairs.bellwire(tmp_path) as ours,
-        pytest.raises(ArithmeticError, match="gave different keys"),
-    ):
-        pairs.measure(Load(*ours.sites, kind="closed", seconds=10.0, connections=1))
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pairs.Pair]:
+    """Two KMEs whose keys differ."""
+    state = tmp_path_factory.mktemp("unequal")
+    stock.prepare(state, 2000, (1, 2))
+    pairs.certify(state)
+    with pairs.bellwire(state) as ours:
+        yield ours
+
+
+def test_sites_whose_keys_differ_give_no_figure(unequal: pairs.Pair) -> None:
+    with pytest.raises(ArithmeticError, match="gave different keys"):
+        pairs.measure(Load(*unequal.sites, kind="closed", seconds=10.0, connections=1))
+
+
+def test_who_only_hands_keys_out_loads_no_compiler(unequal: pairs.Pair) -> None:
+    for site in unequal.sites:
+        mapped = Path(f"/proc/{site.pid}/maps").read_text()
+        assert "httptools" in mapped
+        assert "llvmlite" not in mapped
 
 
 @pytest.mark.parametrize(

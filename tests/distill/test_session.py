@@ -14,7 +14,7 @@ from bellwire.base.bits import PackedBits, pack
 from bellwire.base.detections import OF_PHOTONS, Detections, Half, Protocol, Side
 from bellwire.crypto.errors import RandomnessFailed
 from bellwire.crypto.one_time_mac import forgery_bound
-from bellwire.distill import choice, messages
+from bellwire.distill import cascade, messages
 from bellwire.distill.bounds import EpsilonBudget
 from bellwire.distill.cascade import Cascade
 from bellwire.distill.conversation import BlockAuthentication, FetchHalf, Send
@@ -242,7 +242,7 @@ def test_one_bit_of_difference_after_reconciliation_is_seen_by_both(
             bits.words[bits.words.size // 2] ^= np.uint64(self._slips)
             return bits
 
-    monkeypatch.setattr(choice, "Cascade", Slipping)
+    monkeypatch.setattr(cascade, "Cascade", Slipping)
     outcome = run(opening())
     assert reasons(outcome) == {Reason.VERIFICATION}
     assert not outcome.secrets

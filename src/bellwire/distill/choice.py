@@ -18,8 +18,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bellwire.base.bits import PackedBits, binary_entropy
-from bellwire.distill.cascade import Cascade
-from bellwire.distill.ldpc import Ldpc
 from bellwire.distill.ldpc_code import plan
 from bellwire.distill.reconciliation import Method, Reconciler
 from bellwire.distill.report import BlockReport
@@ -120,6 +118,9 @@ def reconciler(
     Returns:
         Which method it is, and the engine.
     """
+    from bellwire.distill.cascade import Cascade  # noqa: PLC0415 - bring the kernels
+    from bellwire.distill.ldpc import Ldpc  # noqa: PLC0415
+
     if method is Method.LDPC and plan(key.size, qber) is not None:
         return method, Ldpc(key, parts, qber, public_seed, corrects=corrects)
     cascade = Cascade(key, parts, qber, public_seed, corrects=corrects)

@@ -9,7 +9,7 @@ answer; `distill.session` drives them. What ends a block is raised from wherever
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from bellwire.base.detections import Half, Side
 from bellwire.base.matching import Matching
@@ -18,9 +18,11 @@ from bellwire.crypto.one_time_mac import TAG_BYTES, Message, tag, verify_tag
 from bellwire.distill.bounds import Epsilon
 from bellwire.distill.errors import MalformedMessage
 from bellwire.distill.messages import Open, Stored, Supply, Tagged, decode, encode
-from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason, Rejection
+
+if TYPE_CHECKING:  # who only hands keys out need not load the kernels
+    from bellwire.distill.planes import Planes
 
 
 class Phase(StrEnum):
@@ -106,7 +108,7 @@ class BlockRejected(Exception):
         self.reason = reason
 
 
-Answer = bytes | Half | Planes | Matching | Secret | None
+Answer: TypeAlias = "bytes | Half | Planes | Matching | Secret | None"
 _T = TypeVar("_T")
 Talk = Generator[Send | FetchHalf | FetchKeys | Store | Compute, Answer, _T]
 

@@ -13,12 +13,14 @@ Sources: Gallager, "Low-density parity-check codes" (1963); Richardson, Shokroll
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bellwire.base.bits import binary_entropy
-from bellwire.distill.kernels import ldpc as kernels
-from bellwire.distill.kernels.ldpc import Numbers
+
+if TYPE_CHECKING:  # to know that there is a code takes no kernel
+    from bellwire.distill.kernels.ldpc import Numbers
 
 FEWEST_CHECKS = 96
 """Words of checks below which there is no code: its table would have too few rows."""
@@ -138,9 +140,9 @@ class Graph:
         shift: (entries,) int32.
     """
 
-    ptr: Numbers
-    col: Numbers
-    shift: Numbers
+    ptr: "Numbers"
+    col: "Numbers"
+    shift: "Numbers"
 
     def entries(self, checks: int, width: int) -> int:
         """Pairs of a row's word of checks and a column, in the first `checks` words."""
@@ -152,6 +154,8 @@ class Graph:
 @lru_cache(maxsize=16)
 def graph(width: int, columns: int, rows: int, ensemble: int) -> Graph:
     """The table of so many rows, announced at first, and as many more."""
+    from bellwire.distill.kernels import ldpc as kernels  # noqa: PLC0415 - brings the compiler
+
     degrees = column_degrees(columns, rows, ENSEMBLES[ensemble].shares)
     table = np.zeros((2 * rows, columns), np.bool_)
     state = np.zeros(1, np.uint64)
@@ -163,7 +167,7 @@ def graph(width: int, columns: int, rows: int, ensemble: int) -> Graph:
     return Graph(ptr, np.nonzero(table)[1].astype(np.int32), found[table])
 
 
-def column_degrees(columns: int, rows: int, shares: tuple[tuple[int, int], ...]) -> Numbers:
+def column_degrees(columns: int, rows: int, shares: tuple[tuple[int, int], ...]) -> "Numbers":
     """How many rows hold each column, largest first, those of degree three last.
 
     Places at the end of a frame, which may hold no key bit, so are of degree three.

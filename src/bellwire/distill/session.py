@@ -18,6 +18,7 @@ FetchKeys stands for FetchHalf.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bellwire.base.detections import Half, Side
 from bellwire.base.matching import Matching
@@ -36,11 +37,13 @@ from bellwire.distill.conversation import (
 )
 from bellwire.distill.errors import MalformedMessage, ParameterError
 from bellwire.distill.messages import VERSION, Open, Supply, decode, encode
-from bellwire.distill.planes import Planes
 from bellwire.distill.report import BlockReport
-from bellwire.distill.steps import Steps
 from bellwire.distill.supply import SupplySteps
 from bellwire.distill.verdict import Reason
+
+if TYPE_CHECKING:  # who only hands keys out need not load the kernels
+    from bellwire.distill.planes import Planes
+    from bellwire.distill.steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,7 @@ class Session:
             )
         self.opening = opening
         self._pauses = pauses
-        self._steps = (
-            Steps(side, opening, authentication, random_bytes)
-            if isinstance(opening, Open)
-            else SupplySteps(side, opening, authentication)
-        )
+        self._steps = _steps(side, opening, authentication, random_bytes)
         if drawn_from is not None and isinstance(opening, Open):  # of keys, nothing is drawn
             report = self._steps.report
             self._steps.report = replace(report, assumptions=(*report.assumptions, drawn_from))
@@ -148,7 +147,7 @@ class Session:
             return []
         return self._advance(body)
 
-    def provide(self, got: Half | Planes | Matching | Secret) -> list[Effect]:
+    def provide(self, got: "Half | Planes | Matching | Secret") -> list[Effect]:
         """Hand over our half, or what agrees on one, after FetchHalf; our keys after FetchKeys."""
         if self._waiting is not (FetchKeys if isinstance(got, Secret) else FetchHalf):
             raise RuntimeError("the session did not ask for a half, or for keys")
@@ -219,3 +218,16 @@ class Session:
             if self._early is None or self._waiting is not Send:
                 return effects
             answer, self._early = self._early, None
+
+
+def _steps(
+    side: Side,
+    opening: Open | Supply,
+    authentication: BlockAuthentication | None,
+    random_bytes: Callable[[int], bytes],
+) -> "Steps | SupplySteps":
+    if isinstance(opening, Supply):
+        return SupplySteps(side, opening, authentication)
+    from bellwire.distill.steps import Steps  # noqa: PLC0415 - brings the kernels
+
+    return Steps(side, opening, authentication, random_bytes)

@@ -22,7 +22,6 @@ from bellwire.crypto.kek.source import KekSource
 from bellwire.crypto.randomness.source import RandomSource
 from bellwire.crypto.signatures import SigningKey, fingerprint
 from bellwire.crypto.stream import SEED_BYTES
-from bellwire.distill import amplification, announcements, cascade, ldpc
 from bellwire.distill.reconciliation import Method
 from bellwire.keys.allowance import Allowance
 from bellwire.keys.database.opening import has_store
@@ -48,7 +47,6 @@ from bellwire.node.saes import NOBODY
 from bellwire.node.service import Found, NodeService, Schedule
 from bellwire.node.settings import Settings
 from bellwire.node.signed_contact import SignedContact
-from bellwire.node.source import open_source
 from bellwire.node.status_push import open_push
 from bellwire.node.store_place import store_place
 from bellwire.node.used_keys import note_used, refuse_used
@@ -413,6 +411,10 @@ async def _material(
 
         box = await stack.enter_async_context(open_box(settings.etsi014))
         return VendorKeys(box), lambda: None  # nothing is reconciled or amplified
+    # Who is fed by a box, or hands out what another process makes, loads no compiler.
+    from bellwire.distill import amplification, announcements, cascade, ldpc  # noqa: PLC0415
+    from bellwire.node.source import open_source  # noqa: PLC0415
+
     source = await asyncio.to_thread(open_source, settings, side, options.link_dir, folder)
 
     def warm() -> None:

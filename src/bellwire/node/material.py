@@ -5,6 +5,7 @@ this side's part. All that is beyond it is the same for both: numbers, tags, kee
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
 from bellwire.base.detections import Half, Protocol
@@ -14,10 +15,12 @@ from bellwire.base.secret import Secret
 from bellwire.crypto.errors import RandomnessFailed
 from bellwire.distill.choice import Conditions
 from bellwire.distill.messages import TICKET_BYTES, Fresh, Open, Supply, decode
-from bellwire.distill.planes import Planes
 from bellwire.distill.verdict import Reason
 from bellwire.keys.model import KeySourceKind
 from bellwire.node.policy import Policy
+
+if TYPE_CHECKING:  # who only hands keys out need not load the kernels
+    from bellwire.distill.planes import Planes
 
 Opening = Open | Supply
 
@@ -75,7 +78,9 @@ class Material(Interface):
     def accepts(self, opening: Opening) -> bool:
         """Whether we take part in a block that the peer opens."""
 
-    async def fetch(self, opening: Opening, *, flowing: bool) -> Half | Planes | Matching | Secret:
+    async def fetch(
+        self, opening: Opening, *, flowing: bool
+    ) -> "Half | Planes | Matching | Secret":
         """Our part of a block; NoPart. `flowing`: Bob's status lets keys flow (Alice: true)."""
 
 
