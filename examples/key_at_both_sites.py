@@ -2,8 +2,9 @@
 
     python examples/key_at_both_sites.py URL_A FOLDER_A URL_B FOLDER_B
 
-`bellwire up` gives both: certificates of the SAEs `app-a` and `app-b`, in its state folder under
-`saes`. In real use each half runs at its own site, and nothing but the id goes between them.
+`bellwire up` gives all of it: URLs https://127.0.0.1:8441 and https://127.0.0.1:8442, and folders
+with certificates, `saes/app-a` and `saes/app-b` in its state folder. In real use each half runs at
+its own site, and nothing but the id and what is sealed goes between them.
 """
 
 import sys
