@@ -31,24 +31,33 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+DIARY = "BELLWIRE_TEST_DIARY"
 TESTS = Path(__file__).parent
 LONG = (
+    "cli/test_up.py",
     "docs/test_lab_examples.py",
-    "docs/test_other_examples.py",
     "docs/test_reference_examples.py",
-    "demo/test_page.py",
+    "docs/test_other_examples.py",
     "demo/test_violence.py",
-    "guard/test_story.py",
-    "iot/test_command_line.py",
+    "keys/test_crashes.py",
     "cli/test_node.py",
+    "keys/postgres/test_crashes.py",
+    "bench/test_keys_bench.py",
+    "bench/test_distill_bench.py",
     "guard/test_service.py",
     "iot/test_attacks.py",
-    "iot/gateway/test_deaths.py",
+    "demo/test_page.py",
+    "iot/test_command_line.py",
+    "lab/test_figures.py",
+    "lab/test_power.py",
+    "lab/test_odds.py",
+    "pages/test_pages.py",
+    "bench/test_kill_kmes.py",
+    "bench/test_chat_bench.py",
+    "guard/test_story.py",
     "demo/test_recordings.py",
     "iot/test_cable.py",
     "guard/test_openwrt.py",
-    "iot/test_run_again.py",
-    "demo/test_run.py",
 )
 """Files of half a minute and more, as measured side by side; the longest first."""
 
@@ -60,6 +69,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gone = [path.name for path in first if not path.exists()]
         assert not gone, f"not there any more: {gone}"
         items.sort(key=lambda item: first.get(item.path, len(first)))
+
+
+class Diary:
+    """Writes to a file which tests begin and end: what a run that never ends is asked for.
+
+    It lives in the process that collects what the workers report, and has one line for each.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", buffering=1)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._file.write(f"+ {nodeid}\n")
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._file.write(f"- {nodeid}\n")
+
+    def pytest_unconfigure(self) -> None:
+        self._file.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`tools/check.py` asks for a diary."""
+    path = os.environ.get(DIARY)
+    if path and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Diary(Path(path)), "diary")
 
 
 @pytest.fixture(autouse=True)

@@ -2,22 +2,27 @@
 
     ./bellwire check            all steps
     ./bellwire check --fast     without building and trying the wheel
-    ./bellwire check -k EXPR    only the tests that match, without the coverage gate
+    ./bellwire check --coverage measures what the tests execute, with a gate; twice as long
+    ./bellwire check -k EXPR    only the tests that match
 
 All steps run even after one has failed. The last line of the output is `N passed, N failed`, the
 numbers of the tests.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -28,6 +33,8 @@ BIN = Path(sys.executable).parent
 LINES_GATE = 90.0  # per cent of the lines outside the command line
 DEMO_LIMIT_S = 60.0  # a first run, with compilation
 WORKERS = "3"  # for two cores: tests wait for leases, servers and timers half of their time
+TESTS_LIMIT_S = 4000.0  # thrice what they take on two quiet cores
+TOLD_EVERY_S = 300.0
 CODE = ("src", "tests", "tools", "benchmarks", "examples")
 
 
@@ -44,7 +51,7 @@ class Checks:
         self.tests = self.place / "tests.xml"
         self.console_tests = self.place / "console.xml"
 
-    def steps(self, *, fast: bool) -> list[tuple[str, Callable[[], str]]]:
+    def steps(self, *, fast: bool, coverage: bool) -> list[tuple[str, Callable[[], str]]]:
         """Names and functions, in order."""
         if self.expression is not None:
             return [("tests", self.run_tests)]
@@ -58,10 +65,10 @@ class Checks:
             ("console", self.console),
             ("docs", self.docs),
             ("tests", self.run_tests),
-            ("coverage", self.coverage),
-            ("wheel", self.wheel),
         ]
-        return chosen[:-1] if fast else chosen
+        if coverage:
+            chosen[-1:] = [("tests", self.run_measured), ("coverage", self.coverage)]
+        return chosen if fast else [*chosen, ("wheel", self.wheel)]
 
     def system(self) -> str:
         """Programs that the tests call."""
@@ -89,16 +96,28 @@ class Checks:
         """The documentation as a site: its links lead somewhere, its pages are in a list."""
         return tool("python", "tools/docs_site.py", str(self.place / "site"))
 
-    def run_tests(self) -> str:
-        """Pytest over some processes, measuring what subprocesses execute as well.
+    def run_measured(self) -> str:
+        """The tests, with a look at every line that they execute themselves."""
+        return self.run_tests("--cov", "--cov-report=")
+
+    def run_tests(self, *more: str) -> str:
+        """Pytest over some processes.
 
         They take the files in the order of `tests/conftest.py`, not those of most tests first.
         """
-        arguments = ["--junitxml", str(self.tests), "-n", WORKERS, "--dist", "loadfile"]
-        arguments.append("--no-loadscope-reorder")
-        if self.expression is None:
-            return tool("pytest", "--cov", "--cov-report=", *arguments, env=self.coverage_file())
-        return tool("pytest", "-k", self.expression, *arguments)
+        arguments = ["--junitxml", str(self.tests), "-n", WORKERS, "--dist", "loadfile", *more]
+        arguments += ["--no-loadscope-reorder", "--durations=12"]
+        arguments += ["-k", self.expression] if self.expression else []
+        diary = self.place / "diary.txt"
+        environment = {**self.coverage_file(), "BELLWIRE_TEST_DIARY": str(diary)}
+        command = (str(BIN / "pytest"), *arguments)
+        with told_of(diary):
+            try:
+                said = run(command, cwd=ROOT, env=environment, limit=TESTS_LIMIT_S)
+            except StepFailed as error:
+                raise StepFailed(f"{error}\n{progress(diary)}") from error
+        _, found, slowest = said.partition("slowest 12 durations")
+        return found + slowest
 
     def coverage(self) -> str:
         """At least the gate's share of lines, over everything but the command line."""
@@ -189,23 +208,57 @@ def run(
         StepFailed: it failed or took too long; with its output.
     """
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, "PATH": path, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=limit)
+        except BaseException as error:
+            own = psutil.Process(process.pid)
+            for each in (*own.children(recursive=True), own):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+            out, err = process.communicate()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            message = f"{out}{err}\n{' '.join(command)}: not done after {limit or 0:.0f} s"
+            raise StepFailed(message.strip()) from error
+    if process.returncode:
+        name = Path(command[0]).name
+        raise StepFailed(f"{(out + err).strip()}\n{name} ended with {process.returncode}")
+    return out.strip() if only_stdout else (out + err).strip()
+
+
+def progress(diary: Path) -> str:
+    """How many tests are done, and which are at work."""
+    lines = diary.read_text().splitlines() if diary.exists() else []
+    begun = {line[2:] for line in lines if line.startswith("+ ")}
+    done = {line[2:] for line in lines if line.startswith("- ")}
+    return f"{len(done)} tests done, at work: {', '.join(sorted(begun - done)) or 'none'}"
+
+
+@contextlib.contextmanager
+def told_of(diary: Path) -> Iterator[None]:
+    """Say now and then how far the tests are."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(TOLD_EVERY_S):
+            say(f"    {progress(diary)}")
+
+    telling = threading.Thread(target=tell)
+    telling.start()
     try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**os.environ, "PATH": path, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise StepFailed(f"{' '.join(command)}: not done after {limit:.0f} s") from error
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise StepFailed(f"{said}\n{Path(command[0]).name} ended with {done.returncode}")
-    return done.stdout.strip() if only_stdout else (done.stdout + done.stderr).strip()
+        yield
+    finally:
+        over.set()
+        telling.join()
 
 
 def count(report: Path) -> tuple[int, int]:
@@ -230,12 +283,13 @@ def main() -> int:
     """Run the steps and return 0 if all of them hold."""
     parser = argparse.ArgumentParser(prog="./bellwire check", description=__doc__)
     parser.add_argument("--fast", action="store_true", help="leave out the wheel")
+    parser.add_argument("--coverage", action="store_true", help="measure the tests' coverage")
     parser.add_argument("-k", metavar="EXPR", help="only the tests that match")
     chosen = parser.parse_args()
     failed = []
     with tempfile.TemporaryDirectory(prefix="bellwire-check-") as place:
         checks = Checks(Path(place), chosen.k)
-        for name, step in checks.steps(fast=chosen.fast):
+        for name, step in checks.steps(fast=chosen.fast, coverage=chosen.coverage):
             started = time.monotonic()
             try:
                 said, verdict = step(), "ok"
@@ -243,7 +297,8 @@ def main() -> int:
                 said, verdict = str(error), "FAILED"
                 failed.append(name)
             say(f"{name:16} {verdict:6} {time.monotonic() - started:6.1f} s")
-            if said and (verdict != "ok" or name in ("coverage", "console", "docs", "wheel")):
+            shown = ("tests", "coverage", "console", "docs", "wheel")
+            if said and (verdict != "ok" or name in shown):
                 say("\n".join(f"    {line}" for line in said.splitlines()))
         counts = [count(report) for report in (checks.tests, checks.console_tests)]
         passed, broken = (sum(numbers) for numbers in zip(*counts, strict=True))

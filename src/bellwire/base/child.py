@@ -106,20 +106,22 @@ async def until_ready(
 
 
 async def end(process: Process, *, within_s: float) -> None:
-    """Ask a process to stop, and kill it if it does not."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    """Ask a process to stop, and kill it if it does not, or if we are cancelled meanwhile."""
     try:
-        async with asyncio.timeout(within_s):
-            await process.wait()
-    except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    # asyncio closes it some turns of the loop later, which a loop that ends now does not have; and
-    # there is no public way to it.
-    process._transport.close()  # type: ignore[attr-defined]
-    await asyncio.sleep(0)
+            process.terminate()
+        try:
+            async with asyncio.timeout(within_s):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    finally:
+        # asyncio closes it some turns of the loop later, which a loop that ends now does not have;
+        # and there is no public way to it. What still runs is killed by this.
+        process._transport.close()  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
 
 
 def last_words(log: Path, since: int = 0) -> str:

@@ -64,8 +64,10 @@ class Crew:
         for process in self._running:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        for process in self._running:
-            await end(process, within_s=STOP_TIMEOUT_S)
+        # A second Ctrl-C cancels the wait for one of them; the others are still ended.
+        async with contextlib.AsyncExitStack() as ends:
+            for process in self._running:
+                ends.push_async_callback(end, process, within_s=STOP_TIMEOUT_S)
 
     async def start(self, name: str, *arguments: str) -> Service:
         """Start a service and wait until it is ready.

@@ -414,15 +414,19 @@ def test_a_pad_outlives_whoever_is_cancelled_while_it_serves(
     """Else a message went under a pad of zeros, which nobody could open."""
 
     async def story(alice: User, bob: User, _: Link) -> None:
-        began, go_on = threading.Event(), threading.Event()
+        began, go_on, served = threading.Event(), threading.Event(), threading.Event()
         user, name = (alice, "seal") if moment == "sealed" else (bob, "receive")
         real = getattr(user.person, name)
 
         def slowly(*arguments: Any, **more: Any) -> Any:
-            if more.get("fresh") or more.get("made"):
-                began.set()
-                go_on.wait(30.0)
-            return real(*arguments, **more)
+            if not (more.get("fresh") or more.get("made")):
+                return real(*arguments, **more)
+            began.set()
+            go_on.wait(30.0)
+            try:
+                return real(*arguments, **more)
+            finally:
+                served.set()
 
         monkeypatch.setattr(user.person, name, slowly)
         await alice.messenger.send(await alice.peer(), "under its own pad")
@@ -438,6 +442,7 @@ def test_a_pad_outlives_whoever_is_cancelled_while_it_serves(
             await asyncio.sleep(0.05)
         go_on.set()
         await asyncio.gather(*workers, return_exceptions=True)
+        await asyncio.to_thread(served.wait, 30.0)  # its thread goes on without whoever waited
         alice.messenger._courier.wake()
         await bob.messenger._courier.retry(await bob.peer())
         await shown(bob, "under its own pad")
