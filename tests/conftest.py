@@ -51,7 +51,7 @@ LONG = (
     "lab/test_figures.py",
     "lab/test_power.py",
     "lab/test_odds.py",
-    "pages/test_pages.py",
+    "pages/test_journeys.py",
     "bench/test_kill_kmes.py",
     "bench/test_chat_bench.py",
     "guard/test_story.py",
