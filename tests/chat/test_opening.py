@@ -129,7 +129,7 @@ def test_what_is_no_opening_is_refused(payload: bytes) -> None:
 
 def test_an_opening_for_a_one_time_prekey_that_is_gone_is_refused() -> None:
     left = {PREKEYS.lasting.prekey.prekey_id: PREKEYS.lasting}
-    with pytest.raises(OpeningRefused, match="one_time prekey"):
+    with pytest.raises(OpeningRefused, match="used before"):
         accept(BOB, PAYLOAD, left.get)
 
 

@@ -257,7 +257,7 @@ def _moves(nodes: Site, guard: Child, chat: Chat, relay: _Relay) -> dict[str, An
     settled(relay.move(Level.PORT, str(AWAY_PORT)), places[:1])
     nodes.attack(distil=True)
     guard.until(packets="stop")
-    time.sleep(0.2)  # what had reached the couriers is shown
+    _come_to_rest(chat)
     before = chat.arrived
     time.sleep(0.3)
     while_red = chat.arrived - before + relay.is_heard(*places[1])
@@ -266,11 +266,12 @@ def _moves(nodes: Site, guard: Child, chat: Chat, relay: _Relay) -> dict[str, An
     settled(relay.move(Level.ADDRESS, f"{AWAY_HOST}:{PORT}"), places[:2])
     relay.move(Level.LOCKDOWN)
     assert guard.until(packets="stop")["reason"] == "the relay is in lockdown"
-    time.sleep(0.2)
+    _come_to_rest(chat)
     before = chat.arrived
     time.sleep(0.3)
     while_locked = chat.arrived - before + sum(relay.is_heard(*each) for each in places)
     settled(relay.move(Level.HOME), places[1:])
+    guard.until(packets="pass")  # whatever it says from now on is of what comes next
     return {
         "moved_s": tuple(moved_s),
         "passed_away_while_red": while_red,
@@ -290,7 +291,7 @@ def _happens(
     stopped = guard.until(packets="stop")
     red = _view(nodes)
     assert red.status == "RED", red
-    time.sleep(0.2)  # what had reached the couriers is shown
+    _come_to_rest(chat)
     last_at, passed, waiting = chat.last_shown_at, chat.arrived, sum(map(len, chat.said.values()))
     time.sleep(red_s)
     passed_while_red = chat.arrived - passed
@@ -326,6 +327,17 @@ def _happens(
         **moves,
         node_killed_s=time.time() - killed_at,
     )
+
+
+def _come_to_rest(chat: Chat) -> None:
+    """What had reached the couriers is shown, and soon nothing more comes."""
+
+    def rests() -> bool:
+        before = chat.arrived
+        time.sleep(0.1)
+        return chat.arrived == before
+
+    until_within(rests, "messages go on to pass", 2.0)
 
 
 def _view(nodes: Site) -> StatusView:

@@ -26,4 +26,4 @@ def test_a_chat_is_cut_while_eve_is_there_follows_its_relay_and_loses_nothing(
     assert (told.lost, told.doubled, told.in_order) == (0, 0, True)
     assert len(told.moved_s) == 3
     assert (told.passed_away_while_red, told.passed_while_locked, told.old_places_heard) == (0,) * 3
-    assert told.node_killed_s < LEASE_S + 1.0  # and the time to see it
+    assert 0.1 < told.node_killed_s < LEASE_S + 1.0  # and the time to see it

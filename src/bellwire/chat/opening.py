@@ -156,8 +156,8 @@ def _wanted(lookup: Lookup, prekey_id: bytes, kind: PrekeyKind) -> PrekeySecret:
     found = lookup(prekey_id)
     if found is None or found.prekey.kind is not kind:
         raise OpeningRefused(
-            f"expected an opening for a prekey that we have, got one for a {kind.name.lower()} "
-            "prekey that is used, expired or another's"
+            "expected keys of ours that hold, got some that were used before, have expired, or are "
+            "another's"
         )
     return found
 

@@ -7,7 +7,7 @@ from tests.chat.messenger.servers import Link
 from tests.chat.messenger.test_engine import comes_to, shown, tell
 
 from bellwire.chat.courier import Unshown
-from bellwire.chat.errors import StepPadGone
+from bellwire.chat.errors import OpeningRefused, StepPadGone
 from bellwire.chat.failures import MAX_TOLD, PERIOD_S, Failures
 from bellwire.chat.messenger.views import AlertKind, Mode
 from bellwire.chat.store.waiting import MAX_TRIES
@@ -50,12 +50,14 @@ def test_a_message_whose_pads_all_differ_is_not_delivered_and_its_sender_is_told
     tell(tmp_path, story)
 
 
-def test_that_nothing_of_somebody_can_be_opened_any_more_is_said_once_and_what_to_do(
+def test_that_nothing_of_somebody_can_be_opened_is_said_once_and_what_to_do_about_it(
     tmp_path: Path,
 ) -> None:
     async def story(alice: User, bob: User, link: Link) -> None:
         peer = await bob.peer()
-        bob.alerts()
+        bob.messenger._told(Unshown(OpeningRefused("expected other keys, got these")))
+        (refused,) = [each for each in bob.alerts() if each.kind is AlertKind.UNSHOWN]
+        assert refused.words.startswith("somebody could not begin with you: expected other keys")
         bob.events.clear()
         for _ in range(2):
             bob.messenger._told(Unshown(StepPadGone("gone"), peer))

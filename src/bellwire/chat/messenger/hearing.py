@@ -24,7 +24,7 @@ from bellwire.chat.courier import (
 from bellwire.chat.courier import (
     LineState as RelayLine,
 )
-from bellwire.chat.errors import MessageUnknown, Replayed, StepPadGone
+from bellwire.chat.errors import MessageUnknown, OpeningRefused, Replayed, StepPadGone
 from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.fetching import Fetching
 from bellwire.chat.messenger.groups import Groups, Links
@@ -119,6 +119,12 @@ class Hearing(Looking):
                 if contact not in self._unheard:
                     self._unheard.add(contact)
                     self._spawn(self._unheard_of(contact))
+            case Unshown(OpeningRefused() as reason, contact):
+                words = (
+                    f"somebody could not begin with you: {reason}; a contact link is for one "
+                    "person, /link makes another"
+                )
+                self._tell(Alert(AlertKind.UNSHOWN, contact, words))
             case Unshown(reason, contact) if not isinstance(reason, Replayed):
                 self._tell(Alert(AlertKind.UNSHOWN, contact, f"not shown: {reason}"))
 
