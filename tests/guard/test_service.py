@@ -20,6 +20,7 @@ from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, V4, V6, Spaces,
 from tests.guard.walls import run, wall
 from tests.simulators.kme import Authority
 from tests.web.doors import ALICE, STRANGER, Pair, doors
+from tests.web.scraping import scraped
 from tests.web.test_console import Consoles, consoles
 from tests.web.test_pages import GREEN, RED, change
 
@@ -596,12 +597,16 @@ def test_a_guard_of_the_command_line_follows_says_so_and_lists_what_was_done(
     relay = Moved(tmp_path)
     relay.says(signed(1, Level.PORT, NEW_PORT))
     pinned = RELAY_ID.hex()
-    process = guard("--places", str(tmp_path / "notice"), "--relay-id", pinned, "--grace", "0")
+    words = ("--places", str(tmp_path / "notice"), "--relay-id", pinned, "--grace", "0")
+    process = guard(*words, "--metrics", "0")
     assert (process.ready["relay_id"], process.ready["grace_s"]) == (pinned, 0.0)
     told = process.until("pass")["relay"]
     assert told == {"level": "port", "places": [NEW_PORT], "sequence": 1, "problem": ""}
     assert net.reaches(port=OTHER_PORT)
     assert not net.reaches()
+    figures = scraped(process.ready["metrics"])
+    assert (figures["bellwire_guard_passing"], figures["bellwire_guard_relay_level"]) == (1, 1)
+    assert figures["bellwire_guard_acts_total pass"] == 1
     state = ("--state", str(tmp_path / "state"))
     why = "works on the fibre"
     assert main(["guard", "override", "stop", "--reason", why, *state]) == 0
