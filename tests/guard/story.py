@@ -330,14 +330,14 @@ def _happens(
 
 
 def _come_to_rest(chat: Chat) -> None:
-    """What had reached the couriers is shown, and soon nothing more comes."""
+    """What had reached the couriers is shown; when that was is told, and judged, apart."""
 
     def rests() -> bool:
         before = chat.arrived
         time.sleep(0.1)
         return chat.arrived == before
 
-    until_within(rests, "messages go on to pass", 2.0)
+    until(rests, "messages go on to pass")
 
 
 def _view(nodes: Site) -> StatusView:
