@@ -1,9 +1,12 @@
 """`bellwire up`, `status` and `down`: real services, killed and stopped in every way."""
 
 import asyncio
+import contextlib
+import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from bellwire.cli import main
 from bellwire.services.overview import overview
 
 PATIENCE_S = 60.0
@@ -82,6 +86,18 @@ class Machine:
             out, err = process.communicate(timeout=PATIENCE_S)
         assert out.count("\n") == 1, (out, err)
         return process.returncode, json.loads(out)
+
+    def here(self, *words: object) -> Any:
+        """The document of `--json` of a command in this process, which does what it is told."""
+        code, document = self.refused(*words)
+        assert code == 0, document
+        return document
+
+    def refused(self, *words: object) -> tuple[int, Any]:
+        """Exit code and document of a command in this process."""
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            code = main.run([*map(str, words), "--json"])
+        return code, json.loads(out.getvalue())
 
     def services(self) -> dict[str, dict[str, Any]]:
         # Here, and not by a program of its own: what waits must not keep services from starting.
@@ -197,6 +213,51 @@ def a_fresh_pad(machine: Machine) -> dict[str, Any]:
     return record
 
 
+def a_channel_by_the_record(machine: Machine, log: str) -> None:
+    """A device and a cloud register, find each other in the log, and open a channel."""
+    state, home, where = ("--state", machine.state), machine.home, machine.services()
+    policy = ("--policy", machine.state / "ledger.policy")
+    door = ("--at", where["admission"]["addresses"]["admission"], "--log-policy", policy[1])
+    for name, role in (("thermo-1", "--device"), ("cloud-b", "--cloud")):
+        token = home / f"{name}.token"
+        machine.here("admission", "token", "--out", token, *state)
+        joined = machine.here("register", name, role, "--token", token, *door, *state)
+        assert joined["status"] == "admitted"
+        proved = machine.here("log", "verify", joined["receipt"], *policy)
+        assert (len(proved["witnesses"]), proved["quorum"]) == (2, "2 of 2")
+    find, pin = ("--log", log, *policy, *state), home / "cloud-b.pub"
+    allowed = machine.state / "cloud" / "allowed"
+    machine.here("people", "find", "thermo-1", *find, "--allow", allowed)
+    machine.here("people", "find", "cloud-b", *find, "--cloud-key", pin)
+    machine.here("device", "enroll", "--cloud-key", pin, *state)
+    (home / "readings.csv").write_text("celsius\n20\n21\n")
+    send = ("--data", home / "readings.csv", "--to", where["cloud"]["addresses"]["cloud"])
+    keys = ("--keys", machine.state / "node-a" / "keys.sock")
+    sent = machine.here("device", "send", *send, *keys, *state)
+    assert (sent["complete"], sent["qkd_source"]) == (True, "simulated")
+
+
+def a_changed_byte_is_named(machine: Machine, log: str) -> None:
+    """Whoever reads the log is told which entry was changed in its store; a receipt still holds."""
+    policy = ("--policy", machine.state / "ledger.policy")
+    shown = machine.here("log", "entries", log, *policy, "--kind", "key-exchange")
+    number, receipt = shown["entries"][-1]["number"], machine.home / "key.tlog-proof"
+    machine.here("log", "receipt", log, number, *policy, "--out", receipt)
+    watch = ("log", "watch", log, *policy, "--once", "--state", machine.home / "watcher")
+    assert machine.here(*watch)["findings"] == []
+    store = sqlite3.connect(machine.state / "ledger" / "log.sqlite", timeout=PATIENCE_S)
+    with contextlib.closing(store), store:
+        asked = "SELECT entry FROM entries WHERE number = ?"
+        entry = bytearray(store.execute(asked, (number,)).fetchone()[0])
+        entry[len(entry) // 2] ^= 1
+        store.execute("UPDATE entries SET entry = ? WHERE number = ?", (bytes(entry), number))
+    code, refused = machine.refused("log", "verify", log, *policy)
+    assert (code, f"entry {number} is not" in refused["error"]["message"]) == (3, True)
+    code, seen = machine.refused(*watch)
+    assert (code, seen["findings"][0]["number"]) == (3, number)
+    assert machine.here("log", "verify", receipt, *policy)["entry"]["index"] == number
+
+
 def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
     machine: Machine,
 ) -> None:
@@ -233,6 +294,8 @@ def test_members_of_two_sites_get_session_keys_and_none_while_eve_is_there(
     code, shown = machine.run("log", "entries", url, *policy)
     assert (code, [each["name"] for each in shown["witnesses"]]) == (0, ["a", "b"])
     assert {each["entry"]["writer"] for each in shown["entries"]} == {"node-a", "node-b"}
+    a_channel_by_the_record(machine, url)
+    a_changed_byte_is_named(machine, url)
 
     operator = (machine.state / "console-a" / "operator.token").read_text().strip()
     assert at_console(machine, "a", "force_attack", tokens["alice"])[0] == 403

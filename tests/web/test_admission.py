@@ -434,7 +434,7 @@ def test_devices_and_clouds_take_each_other_as_the_log_shows_them(
     assert (admitted.name, admitted.fingerprint.hex()) == ("thermo-1", done["device"])
     identity, cloud = enrolment.load(ours / "device")
     assert identity.public_bytes == admitted.public
-    assert cloud.public == load_or_create(theirs / "cloud").public_bytes
+    assert (cloud.name, cloud.public) == ("cloud", load_or_create(theirs / "cloud").public_bytes)
 
 
 def test_a_log_that_is_away_gives_no_receipt_now(tmp_path: Path) -> None:

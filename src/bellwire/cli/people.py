@@ -67,6 +67,12 @@ def find(
             metavar="FILE", help="Write their cloud's key there, for `bellwire device enroll`."
         ),
     ] = None,
+    cloud_name: Annotated[
+        str,
+        typer.Option(
+            "--cloud-name", metavar="NAME", help="As `bellwire cloud --name` has it there."
+        ),
+    ] = "cloud",
     accept: Annotated[
         bool, typer.Option("--accept", help="Keys that changed are theirs: remember these.")
     ] = False,
@@ -108,7 +114,7 @@ def find(
         require_same(pin, known)
     if chat_as is not None:
         _expect(settings, chat_as, known, accept=accept)
-    pinned = _pin_channel(known, allow, cloud_key)
+    pinned = _pin_channel(known, allow, cloud_key, cloud_name)
     pins.keep(checkpoint, known)
     if receipt is not None:
         proved = Receipt(known.number, proof, note, known.encoded)
@@ -160,7 +166,9 @@ def _channel(known: "Known") -> "PublicIdentity | None":
     return PublicIdentity("device", known.handle, lattice + curve)
 
 
-def _pin_channel(known: "Known", allow: Path | None, cloud_key: Path | None) -> list[Path]:
+def _pin_channel(
+    known: "Known", allow: Path | None, cloud_key: Path | None, cloud_name: str
+) -> list[Path]:
     """Write the key that the log shows where a cloud, or a device, looks for it."""
     from dataclasses import replace
 
@@ -181,7 +189,8 @@ def _pin_channel(known: "Known", allow: Path | None, cloud_key: Path | None) -> 
         write_public(pinned[-1], found)
     if cloud_key is not None:
         pinned.append(cloud_key)
-        write_public(cloud_key, replace(found, role="cloud"))
+        # A cloud answers to the name that it has itself, whatever it is registered as.
+        write_public(cloud_key, replace(found, role="cloud", name=cloud_name))
     return pinned
 
 
