@@ -259,11 +259,22 @@ def test_a_step_that_fails_or_hangs_says_what_it_printed(tmp_path: Path) -> None
         check.run(["sh", "-c", "read x < /dev/zero"], cwd=tmp_path, env={}, limit=0.1)
 
 
-def test_fast_leaves_out_the_wheel_and_an_expression_everything_but_tests(tmp_path: Path) -> None:
-    every = [name for name, _ in check.Checks(tmp_path, None).steps(fast=False)]
-    fast = [name for name, _ in check.Checks(tmp_path, None).steps(fast=True)]
+def test_options_choose_among_the_steps(tmp_path: Path) -> None:
+    def names(expression: str | None = None, *, fast: bool, coverage: bool = False) -> list[str]:
+        steps = check.Checks(tmp_path, expression).steps(fast=fast, coverage=coverage)
+        return [name for name, _ in steps]
+
+    every, fast = names(fast=False), names(fast=True)
     assert every == [*fast, "wheel"]
-    assert [name for name, _ in check.Checks(tmp_path, "bits").steps(fast=True)] == ["tests"]
+    assert names(fast=False, coverage=True) == [*fast, "coverage", "wheel"]
+    assert names("bits", fast=True) == ["tests"]
+
+
+def test_a_diary_of_tests_tells_how_far_they_are(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.txt"
+    assert check.progress(diary) == "0 tests done, at work: none"
+    diary.write_text("+ one\n+ two\n- one\n")
+    assert check.progress(diary) == "1 tests done, at work: two"
 
 
 def test_a_missing_system_package_is_named_where_it_cannot_be_installed(

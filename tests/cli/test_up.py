@@ -21,7 +21,7 @@ import pytest
 from bellwire.cli import main
 from bellwire.services.overview import overview
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 NAMES = ["link", "node-a", "node-b", "cloud", "console-a", "console-b", "relay", "admission"]
 RECORD = ["ledger", "witness-a", "witness-b"]
 SRC = Path(__file__).resolve().parents[2] / "src"
