@@ -98,9 +98,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    """No test sets up the logs of those after it; a logger that keeps its set-up would for ever."""
+def process_as_it_was() -> Iterator[None]:
+    """No test sets up the logs of those after it; a logger that keeps its set-up would for ever.
+
+    Nor the limit of recursion: JSON of many brackets would then end the process.
+    """
+    limit = sys.getrecursionlimit()
     yield
+    after = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    assert after <= limit, "something that this test imports or calls raises the recursion limit"
     keeps = structlog.get_config()["cache_logger_on_first_use"]
     structlog.reset_defaults()
     assert not keeps, "something that this test imports or calls makes loggers keep their set-up"

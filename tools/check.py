@@ -106,7 +106,8 @@ class Checks:
         They take the files in the order of `tests/conftest.py`, not those of most tests first.
         """
         arguments = ["--junitxml", str(self.tests), "-n", WORKERS, "--dist", "loadfile", *more]
-        arguments += ["--no-loadscope-reorder", "--durations=12"]
+        # A worker that dies ends the run: another in its place waits for ever in this order.
+        arguments += ["--no-loadscope-reorder", "--max-worker-restart=0", "--durations=12"]
         arguments += ["-k", self.expression] if self.expression else []
         diary = self.place / "diary.txt"
         environment = {**self.coverage_file(), "BELLWIRE_TEST_DIARY": str(diary)}

@@ -14,6 +14,7 @@ costs).
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -313,7 +314,8 @@ def parse_key(text: str) -> Secret:
 
 def _account(secret: Secret) -> "LocalAccount":
     try:
-        from eth_account import Account  # noqa: PLC0415 - an extra
+        with _limit_of_recursion_kept():
+            from eth_account import Account  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _missing() from error
     try:
@@ -328,8 +330,9 @@ def _account(secret: Secret) -> "LocalAccount":
 def _client(node: NodeRpc) -> "Web3":
     """web3 over our own way to a node, which is bounded and shows no address."""
     try:
-        from web3 import Web3  # noqa: PLC0415 - an extra
-        from web3.providers.base import JSONBaseProvider  # noqa: PLC0415
+        with _limit_of_recursion_kept():
+            from web3 import Web3  # noqa: PLC0415 - an extra
+            from web3.providers.base import JSONBaseProvider  # noqa: PLC0415
     except ImportError as error:
         raise _missing() from error
 
@@ -343,6 +346,20 @@ def _client(node: NodeRpc) -> "Web3":
             return {"jsonrpc": "2.0", "id": 0, "result": plain}
 
     return Web3(Provider())
+
+
+@contextlib.contextmanager
+def _limit_of_recursion_kept() -> Iterator[None]:
+    """Around imports of web3, of which one part sets the whole process's limit to 100,000.
+
+    With that, JSON of many brackets from outside overflows the stack and ends the process, where it
+    would be refused otherwise.
+    """
+    limit = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _hash(transaction: str) -> bytes:
