@@ -110,7 +110,7 @@ class Checks:
         arguments += ["--no-loadscope-reorder", "--max-worker-restart=0", "--durations=12"]
         arguments += ["-k", self.expression] if self.expression else []
         diary = self.place / "diary.txt"
-        environment = {**self.coverage_file(), "BELLWIRE_TEST_DIARY": str(diary)}
+        environment = {**self.coverage_file(), "DIARY_OF_TESTS": str(diary)}
         command = (str(BIN / "pytest"), *arguments)
         with told_of(diary):
             try:
