@@ -72,6 +72,25 @@ def test_a_signal_ends_it_while_the_parent_lives(parent: BinaryIO) -> None:
     assert not parent.closed
 
 
+def test_a_parent_that_closes_our_input_and_asks_as_well_leaves_us_time_to_end(
+    parent: BinaryIO,
+) -> None:
+    """What a guard does at its end takes its rules away: half done, nothing passes for ever."""
+    done = []
+
+    async def run() -> None:
+        running = await started(with_parent=True)
+        parent.close()
+        await running
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)
+        done.append("all")
+
+    asyncio.run(run())
+    assert done == ["all"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_the_system_clock_does_not_stand_in_the_past() -> None:
     assert system_clock() > 1_700_000_000
 

@@ -14,6 +14,9 @@ async def until_stopped(*, with_parent: bool, reload: Callable[[], None] | None 
     A parent that holds the other end of our standard input can be killed in any way and still
     leave no orphan: its end of the pipe closes with it.
 
+    What is to be done at the end is then done undisturbed: until the loop closes SIGTERM asks for
+    nothing more, as a parent may close our input and send one, too. Another SIGINT breaks it off.
+
     Args:
         with_parent: Whether standard input is such a pipe.
         reload: Called on SIGHUP, unless that says that the terminal which started us is gone.
@@ -35,8 +38,13 @@ async def until_stopped(*, with_parent: bool, reload: Callable[[], None] | None 
         if watching is not None:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.remove_signal_handler(number)
+        loop.remove_signal_handler(signal.SIGINT)
+        for number in (signal.SIGTERM,) if reload is None else (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, _ending)
+
+
+def _ending() -> None:
+    """Nothing more is asked for."""
 
 
 def _is_terminal() -> bool:
