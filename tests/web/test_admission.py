@@ -26,6 +26,7 @@ from tests.web.doors import Loop
 from tests.web.test_log import Running, running
 
 from bellwire.admission import recording
+from bellwire.admission.channel import ChannelDesk
 from bellwire.admission.client import AdmissionClient
 from bellwire.admission.desk import sae_of
 from bellwire.admission.errors import AdmissionAbsent, AdmissionRefused, AdmissionUnusable
@@ -110,6 +111,7 @@ def desk(
     limits: DoorLimits = LIMITS,
     say: Say | None = None,
     log: str | None = None,
+    channel: Callable[[Register], ChannelDesk] | None = None,
 ) -> Iterator[Desk]:
     authority = Authority(folder / "ca", "a")
     authority.create()
@@ -121,7 +123,14 @@ def desk(
             url = stack.enter_context(model(say)).url
             assessor = ModelAssessor(url, "judge", None, ssl.create_default_context())
         loop = stack.enter_context(Loop(asyncio.new_event_loop))
-        admission = Admission(NAME, register, authority, gate=gate, assessor=assessor)
+        admission = Admission(
+            NAME,
+            register,
+            authority,
+            channel=None if channel is None else channel(register),
+            gate=gate,
+            assessor=assessor,
+        )
         told = None if log is None else Receipts(register, stack.enter_context(fetching(log)))
         api = AdmissionApi(admission, told, proxies=proxies, limits=limits)
         server = ApiServer(api.answer, limits)

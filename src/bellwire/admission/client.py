@@ -24,6 +24,9 @@ from bellwire.base.decoding import UNDECODABLE
 
 ECHOES: Final = 24
 MAX_ANSWER: Final = 256 << 10
+MAX_LIST: Final = 2 << 20
+"""A list of revoked certificates has 16 bytes for each of at most 100,000."""
+
 WITHIN_S: Final = 40.0
 """A model may take 25 seconds to judge."""
 
@@ -56,6 +59,23 @@ class Given(msgspec.Struct, frozen=True):
     not_after: int
 
 
+class CloudTold(msgspec.Struct, frozen=True):
+    """The cloud that a server tells devices of."""
+
+    username: Annotated[str, Meta(max_length=64)]
+    certificate: Annotated[bytes, Meta(max_length=8192)]
+    address: Annotated[str, Meta(max_length=512)] | None = None
+
+
+class ForChannel(msgspec.Struct, frozen=True):
+    """A certificate of the channel for our key, and what goes with it; nothing of it is checked."""
+
+    certificate: Annotated[bytes, Meta(max_length=8192)]
+    not_after: int
+    authority: Annotated[bytes, Meta(max_length=8192)]
+    cloud: CloudTold | None = None
+
+
 class Registered(msgspec.Struct, frozen=True):
     """How it stands with our registration."""
 
@@ -65,6 +85,7 @@ class Registered(msgspec.Struct, frozen=True):
     reasons: Annotated[list[Annotated[str, Meta(max_length=500)]], Meta(max_length=16)]
     since: int
     certificate: Given | None = None
+    channel: ForChannel | None = None
     receipt: Annotated[str, Meta(pattern=r"\A/register/receipts/[a-z0-9_-]{3,32}\Z")] | None = None
     """Where the receipt is to be had, if a log is told."""
 
@@ -182,6 +203,18 @@ class AdmissionClient:
             return None
         raise self._refused(code, data)
 
+    async def revoked(self) -> bytes:
+        """The list of certificates of the channel that were taken back, unverified.
+
+        Raises:
+            AdmissionAbsent: the server does not answer.
+            AdmissionRefused: it gives no such certificates.
+        """
+        code, data = await self._exchange("GET", "/register/channel/revoked", most=MAX_LIST)
+        if code == httpx.codes.OK:
+            return data
+        raise self._refused(code, data)
+
     async def _echo(self, challenge: Challenged) -> Measured:
         times, word = [], challenge.word
         for _ in range(ECHOES):
@@ -203,15 +236,17 @@ class AdmissionClient:
                 f"expected an answer of admission, got another ({code})"
             ) from error
 
-    async def _exchange(self, verb: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Code and body of an answer."""
+    async def _exchange(
+        self, verb: str, path: str, body: bytes = b"", most: int = MAX_ANSWER
+    ) -> tuple[int, bytes]:
+        """Code and body, of at most `most` bytes, of an answer."""
         kind = {"content-type": "application/json"} if body else {}
         try:
             async with self._http.stream(verb, path, content=body, headers=kind) as answer:
                 data = b""
                 async for piece in answer.aiter_bytes():
                     data += piece
-                    if len(data) > MAX_ANSWER:
+                    if len(data) > most:
                         raise AdmissionAbsent(
                             "expected a short answer of admission, got a long one"
                         )

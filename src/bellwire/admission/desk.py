@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bellwire.admission.channel import ChannelDesk, ChannelGiven
 from bellwire.admission.possession import p256_key
 from bellwire.admission.register import Entry, Register, Registration, Standing
 from bellwire.base.errors import BellwireError
@@ -42,7 +43,7 @@ def sae_of(handle: str) -> str:
     return SAE_PREFIX + handle
 
 
-Done = tuple[Registration, Certified | None]
+Done = tuple[Registration, Certified | None, ChannelGiven | None]
 
 
 class Desk:
@@ -51,11 +52,15 @@ class Desk:
     Args:
         register: Who is registered.
         authority: Signs certificates of who is admitted; None gives none.
+        channel: Gives certificates of the channel; None gives none.
     """
 
-    def __init__(self, register: Register, authority: Authority | None) -> None:
+    def __init__(
+        self, register: Register, authority: Authority | None, channel: ChannelDesk | None = None
+    ) -> None:
         self._register = register
         self._authority = authority
+        self._channel = channel
         self._waiting: list[tuple[Entry, asyncio.Future[Done]]] = []
         self._work: asyncio.Task[None] | None = None
 
@@ -93,21 +98,23 @@ class Desk:
 
     def _done(self, entries: Sequence[Entry]) -> list[Done | BaseException]:
         found = self._register.enter(entries)
-        certified = self._certified(found)
+        entered = [each for each in found if not isinstance(each, BellwireError)]
+        certified = self._certified(entered)
+        given = {} if self._channel is None else self._channel.give(entered)
         return [
-            each if isinstance(each, BellwireError) else (each, certified.get(each.handle))
+            each
+            if isinstance(each, BellwireError)
+            else (each, certified.get(each.handle), given.get(each.handle))
             for each in found
         ]
 
-    def _certified(self, found: Sequence[Registration | BellwireError]) -> dict[str, Certified]:
+    def _certified(self, found: Sequence[Registration]) -> dict[str, Certified]:
         if self._authority is None:
             return {}
         wanted = {
             each.handle: p256_key(each.keys["p-256"])
             for each in found
-            if not isinstance(each, BellwireError)
-            and each.standing is Standing.ADMITTED
-            and "p-256" in each.keys
+            if each.standing is Standing.ADMITTED and "p-256" in each.keys
         }
         if not wanted:
             return {}

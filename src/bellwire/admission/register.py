@@ -65,6 +65,12 @@ CREATE TABLE tokens (
 """,
     ";".join(outbox.SCHEMA),
     "ALTER TABLE registrations ADD COLUMN number INTEGER",
+    """
+CREATE TABLE serials (
+    serial BLOB PRIMARY KEY, handle TEXT NOT NULL, ends INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX serials_of ON serials (handle);
+CREATE INDEX serials_end ON serials (ends);
+""",
 )
 _COLUMNS: Final = "handle, keys, state, verdict, reasons, assessor, since, changed, by"
 
@@ -238,6 +244,11 @@ class Register:
         with _translated():
             return self._find(handle, self._reading)
 
+    def look(self, handle: str) -> Registration | None:
+        """As `find`, for the thread that writes."""
+        with _translated():
+            return self._find(handle)
+
     def all(self, standing: Standing | None = None) -> list[Registration]:
         """All registrations, or those of one standing, by name."""
         with _translated():
@@ -291,6 +302,44 @@ class Register:
             return None
         with self.transaction() as cursor:
             return outbox.read_state(cursor)
+
+    # Certificates of the channel
+
+    def keep_serials(self, issued: Sequence[tuple[str, bytes, int]], now: int) -> set[bytes]:
+        """Remember certificates of the channel before they are given; forget those that are over.
+
+        Args:
+            issued: Handle, serial and end of each, seconds since the epoch.
+            now: Seconds since the epoch.
+
+        Returns:
+            The serials of who is admitted still: no others may be given.
+
+        Raises:
+            RegisterUnusable: the file cannot be written; then none may be given.
+        """
+        kept = set()
+        with self._transaction():
+            self._connection.execute("DELETE FROM serials WHERE ends <= ?", (now,))
+            for handle, serial, ends in issued:
+                # Who was revoked meanwhile, by another process, has none that it did not find.
+                done = self._connection.execute(
+                    "INSERT INTO serials SELECT ?, handle, ? FROM registrations "
+                    "WHERE handle = ? AND state = ?",
+                    (serial, ends, handle, Standing.ADMITTED),
+                )
+                if done.rowcount == 1:
+                    kept.add(serial)
+        return kept
+
+    def serials(self, handle: str, now: int) -> list[bytes]:
+        """Serials of a name's certificates of the channel that are not over."""
+        with _translated():
+            rows = self._connection.execute(
+                "SELECT serial FROM serials WHERE handle = ? AND ends > ? ORDER BY serial",
+                (handle, now),
+            )
+            return [bytes(serial) for (serial,) in rows]
 
     # Tokens
 

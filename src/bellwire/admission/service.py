@@ -4,7 +4,7 @@ Sans-HTTP: `web.admission` bounds and reads what comes and calls this.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import structlog
 
 from bellwire.admission.assessment import Assessment, assess
 from bellwire.admission.challenges import Challenges, Pending
+from bellwire.admission.channel import ChannelAuthority, ChannelDesk, ChannelGiven
 from bellwire.admission.desk import Certified, Desk, sae_of
 from bellwire.admission.errors import AssessorAbsent, NotAdmitted, PossessionUnproven
 from bellwire.admission.evidence import Address, Claim, Measured
@@ -62,11 +63,13 @@ class Outcome:
         registration: As it stands now.
         new: False of one that was there already.
         certificate: For who is admitted and has a P-256 key; else None.
+        channel: For who is admitted with a key of a device's; else None.
     """
 
     registration: Registration
     new: bool
     certificate: Certified | None
+    channel: ChannelGiven | None = None
 
 
 class Admission:
@@ -76,6 +79,7 @@ class Admission:
         server: Our name, which proofs name.
         register: Who is registered.
         authority: Signs certificates of who is admitted; None gives none.
+        channel: Gives certificates of the channel; None gives none.
         gate: What opens the door.
         assessor: A second opinion; None asks nobody.
         clock: Seconds since the epoch.
@@ -88,6 +92,7 @@ class Admission:
         register: Register,
         authority: Authority | None,
         *,
+        channel: ChannelDesk | None = None,
         gate: Gate = Gate.EITHER,
         assessor: Assessor | None = None,
         clock: Clock = system_clock,
@@ -96,7 +101,8 @@ class Admission:
         self.server = server
         self.challenges = Challenges(server)
         self.register = register
-        self._desk = Desk(register, authority)
+        self.channel = channel
+        self._desk = Desk(register, authority, channel)
         self._gate = gate
         self._assessor = assessor
         self._clock = clock
@@ -139,9 +145,9 @@ class Admission:
         else:  # who is admitted asks for a certificate again: there is nothing to judge
             judged = Assessment(known.verdict, known.reasons, 0.0, known.assessor)
             entry = Entry(handle, asked.keys, judged, Gate.OPERATOR, None, now)
-        entered, certificate = await self._desk.enter(entry)
+        entered, certificate, channel = await self._desk.enter(entry)
         log.info("registration", standing=entered.standing.value, new=known is None)
-        return Outcome(entered, known is None, certificate)
+        return Outcome(entered, known is None, certificate, channel)
 
     async def _judge(self, claim: Claim, pending: Pending) -> tuple[Assessment, Gate]:
         seen = pending.measured()
@@ -160,11 +166,25 @@ class Admission:
             return ours, Gate.OPERATOR
 
 
-def revoke(register: Register, authority: Authority | None, handle: str, now: int) -> Registration:
+def revoke(
+    register: Register,
+    authority: Authority | None,
+    handle: str,
+    now: int,
+    channel: Callable[[], ChannelAuthority] | None = None,
+) -> Registration:
     """Take an admission back, then all certificates: a crash in between leaves none renewable.
+
+    Args:
+        register: Who is registered.
+        authority: Signed certificates of TLS; None: none did.
+        handle: Whose.
+        now: Seconds since the epoch.
+        channel: Opens what signed certificates of the channel; called if there are any that hold.
 
     Raises:
         RegistrationUnknown: nobody of that name is admitted.
+        BellwireError: the authority of the channel does not open; the admission is taken back.
     """
     name = canonical(handle)
     found = register.find(name)
@@ -174,4 +194,6 @@ def revoke(register: Register, authority: Authority | None, handle: str, now: in
         issued = {each.issued.name for each in authority.certificates()}
         if sae_of(name) in issued:
             authority.revoke(name=sae_of(name))
+    if channel is not None and (serials := register.serials(name, now)):
+        channel().revoke(serials)
     return found

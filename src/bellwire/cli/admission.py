@@ -23,10 +23,13 @@ from bellwire.cli.options import (
 
 if TYPE_CHECKING:
     from bellwire.admission.assessment import Assessment
+    from bellwire.admission.channel import CloudPlace
     from bellwire.admission.circuit import Angles
     from bellwire.admission.evidence import Claim, Measured
     from bellwire.admission.model import ModelAssessor
     from bellwire.admission.register import Register, Registration, Standing
+    from bellwire.node.admission_channel import DeviceCertificates
+    from bellwire.node.settings import Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -76,6 +79,25 @@ def run(
     ] = None,
     certificate: CertificateOption = None,
     key: TlsKeyOption = None,
+    cloud: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Certify devices, too, and tell them of the cloud that registers by this name.",
+        ),
+    ] = None,
+    cloud_name: Annotated[
+        str,
+        typer.Option("--cloud-name", metavar="NAME", help="As `bellwire cloud --name` has it."),
+    ] = "cloud",
+    cloud_at: Annotated[
+        str | None,
+        typer.Option(
+            "--cloud-at",
+            metavar="ADDRESS",
+            help="Where devices reach that cloud, as for `device send --to`. Default: not told.",
+        ),
+    ] = None,
     proxies: Annotated[
         int,
         typer.Option(min=0, max=8, help="Reverse proxies of yours that each connection passes."),
@@ -107,6 +129,7 @@ def run(
     if name is not None and not (0 < len(name) <= 200 and name.isprintable()):
         raise UsageError("expected a --name of 1 to 200 printable characters")
     settings = load(config, {"state": {"dir": state}})
+    place = _cloud_place(cloud, cloud_name, cloud_at)
     logs.setup(settings.log.level, settings.log.format)
     options = AdmissionOptions(
         listen=(host, port),
@@ -118,6 +141,8 @@ def run(
         proxies=proxies,
         assessor=_assessor(model_url, model, model_key),
         with_parent=with_parent,
+        cloud=place,
+        channel=lambda: _channel_authority(settings, make=True),
     )
     asyncio.run(run_admission(settings.state.dir, options, output.emit, settings.ledger))
 
@@ -250,10 +275,17 @@ def revoke(
 
     if site not in {None, "a", "b"}:
         raise UsageError("expected --site a or --site b")
-    folder = load(config, {"state": {"dir": state}}).state.dir
+    settings = load(config, {"state": {"dir": state}})
+    folder = settings.state.dir
     authority = None if site is None else Authority(authority_folder(folder, site), site)
     with _register(state, config) as register:
-        found = take_back(register, authority, name, int(time.time()))
+        found = take_back(
+            register,
+            authority,
+            name,
+            int(time.time()),
+            lambda: _channel_authority(settings, make=False),
+        )
     _tell(found, as_json=json)
 
 
@@ -362,6 +394,36 @@ def _assessor(url: str | None, model: str | None, key: Path | None) -> "ModelAss
     return ModelAssessor(
         url, model, None if key is None else read_key(key), ssl.create_default_context()
     )
+
+
+def _cloud_place(handle: str | None, name: str, address: str | None) -> "CloudPlace | None":
+    """The cloud that devices are told of, as the options say."""
+    from bellwire.admission.channel import CloudPlace
+    from bellwire.base.errors import UsageError
+    from bellwire.base.handles import canonical
+    from bellwire.cli.destinations import parse_destination
+
+    if handle is None:
+        if address is not None:
+            raise UsageError("expected --cloud NAME beside --cloud-at")
+        return None
+    if not (1 <= len(name) <= 60 and name.isprintable()):
+        raise UsageError("expected a --cloud-name of 1 to 60 printable characters")
+    if address is not None and not address.startswith(("mqtt://", "mqtts://")):
+        parse_destination(address)
+    return CloudPlace(canonical(handle), name, address)
+
+
+def _channel_authority(settings: "Settings", *, make: bool) -> "DeviceCertificates":
+    """What signs certificates of the channel; IdentityError if there is none, and none is made."""
+    from bellwire.base.private import own_folder
+    from bellwire.cli.protection import protection_of
+    from bellwire.iot.authority import FOLDER
+    from bellwire.node.admission_channel import opened, opened_or_made
+
+    folder = own_folder(settings.state.dir) / FOLDER
+    protection = protection_of(settings, None, folder)
+    return (opened_or_made if make else opened)(folder, protection)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bellwire.chat.following import Following
     from bellwire.chat.messenger.account import Account
+    from bellwire.cli.record import LogPlace
 
 AsOption = Annotated[
     str | None,
@@ -76,6 +77,29 @@ def command(
             metavar="S", min=0, max=86_400, help="How long sending may take after the last line."
         ),
     ] = 30.0,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="LOG",
+            help="Look up the keys of people you know by handle in this log, and say when they "
+            "change: http://… or https://…, or a folder of it.",
+        ),
+    ] = None,
+    log_policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-policy",
+            metavar="FILE",
+            help="Who must have signed and cosigned that log, as a tlog-policy file says.",
+        ),
+    ] = None,
+    log_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-ca", metavar="FILE", help="Authorities that may vouch for its TLS, PEM."
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Line by line; each line printed is a JSON document.")
     ] = False,
@@ -90,7 +114,8 @@ def command(
     from bellwire.cli.chat_plain import Choices, check, run_plain
 
     settings = _settings(state, config)
-    choices = Choices(to, link_of(add), mode, policy, stay, wait, json)
+    record = _record(log, log_policy, log_ca)
+    choices = Choices(to, link_of(add), mode, policy, stay, wait, json, record)
     check(choices)
     if not (plain or json) and sys.stdin.isatty() and sys.stdout.isatty():
         from bellwire.cli.chat_screen.opening import run_window
@@ -323,6 +348,18 @@ def link_of(given: str | None) -> str | None:
         raise UsageError(f"expected a contact link, or a file with one, got {given[:80]!r}") from (
             error
         )
+
+
+def _record(log: str | None, policy: Path | None, ca: Path | None) -> "LogPlace | None":
+    """The log in which keys are looked up."""
+    from bellwire.cli.log.trust import trusted
+    from bellwire.cli.record import LogPlace
+
+    if log is None and policy is None and ca is None:
+        return None
+    if log is None or policy is None:
+        raise UsageError("expected --log LOG and --log-policy FILE together, or neither")
+    return LogPlace(log, trusted(None, None, None, policy), ca)
 
 
 def _settings(state: Path | None, config: Path | None) -> Any:

@@ -1,13 +1,20 @@
-"""Where a chat finds what runs on this machine: the relay, the lab's Eve, what she hears."""
+"""Where a chat finds what it asks: the relay, the lab's Eve, what she hears, a record."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bellwire.base.errors import BellwireError, UnreachableError
 
 if TYPE_CHECKING:
+    from bellwire.chat.messenger.recorded import Record
+    from bellwire.cli.record import LogPlace
     from bellwire.node.overheard import Message
     from bellwire.node.settings import Settings
+
+_RECORD_WITHIN_S = 10.0
+"""Who leaves the chat waits no longer for an answer that is under way."""
 
 
 async def relay_of(settings: "Settings") -> str:
@@ -22,6 +29,20 @@ async def relay_of(settings: "Settings") -> str:
     addresses = settings.addresses
     port = addresses.relay_port or 8765
     return str(urls[0]) if urls and urls[0] else f"ws://{addresses.relay_host}:{port}"
+
+
+@contextlib.contextmanager
+def recorded(place: "LogPlace | None") -> "Iterator[Record | None]":
+    """The way to the log in which keys are looked up, if one is named."""
+    from bellwire.chat.messenger.recorded import Record
+    from bellwire.ledger.fetching import fetching
+    from bellwire.ledger.reading import LogReader
+
+    if place is None:
+        yield None
+        return
+    with fetching(place.place, place.ca, within_s=_RECORD_WITHIN_S) as fetch:
+        yield Record(LogReader(fetch), place.trust)
 
 
 class Lab:

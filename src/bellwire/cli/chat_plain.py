@@ -22,6 +22,7 @@ from bellwire.cli.chat_words import document, file_words, line_words, note_words
 if TYPE_CHECKING:
     from bellwire.chat.messenger.engine import Messenger
     from bellwire.chat.messenger.views import Conversation, Event, Line
+    from bellwire.cli.record import LogPlace
     from bellwire.node.settings import Settings
 
 MAX_LINE_BYTES: Final = 65_536
@@ -41,6 +42,7 @@ class Choices:
     stay: bool
     wait_s: float
     json: bool
+    record: "LogPlace | None" = None
 
 
 class Plain:
@@ -274,13 +276,16 @@ async def run_plain(settings: "Settings", who: str | None, choices: Choices) -> 
         BellwireError: the store, the key server's profile or a choice cannot be used.
     """
     from bellwire.chat.messenger.home import find, opened
-    from bellwire.cli.chat_place import relay_of
+    from bellwire.cli.chat_place import recorded, relay_of
     from bellwire.node.settings import credentials_folder
 
     state = settings.state.dir
     name = find(state, who)
     relay = await relay_of(settings)
-    async with opened(state, name, relay, credentials_folder()) as messenger:
+    async with contextlib.AsyncExitStack() as stack:
+        record = stack.enter_context(recorded(choices.record))
+        opening = opened(state, name, relay, credentials_folder(), record)
+        messenger = await stack.enter_async_context(opening)
         plain = Plain(messenger, choices)
         commands = Commands.of(plain, settings, name)
         queue = messenger.subscribe()

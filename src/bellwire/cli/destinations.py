@@ -44,6 +44,28 @@ def parse_destination(text: str, login: Path | None = None) -> "Destination":
     raise UsageError(f"expected HOST:PORT, tcp://…, udp://… or mqtt://…, got '{text}'")
 
 
+def destination_of(
+    to: str | None, login: Path | None, folder: Path, default: tuple[str, int]
+) -> "Destination":
+    """Where a device's cloud is: as the option says, else as admission told it, else `default`.
+
+    Args:
+        to: `--to`.
+        login: `--broker-login`.
+        folder: The device's.
+        default: Of the settings.
+
+    Raises:
+        UsageError, TransportMissing: as `parse_destination`.
+        IdentityError: what admission told is malformed.
+    """
+    from bellwire.iot import admitted
+    from bellwire.iot.destination import Address
+
+    told = to or admitted.cloud_address(folder)
+    return parse_destination(told, login) if told else Address(*default)
+
+
 def parse_broker(text: str, login: Path | None) -> "Broker":
     """mqtt://HOST[:PORT][/PREFIX], or mqtts:// for TLS; UsageError if it is not that."""
     from bellwire.iot.broker import PORT, TLS_PORT, Broker, check_prefix, read_login

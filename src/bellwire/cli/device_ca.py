@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="An authority that certifies devices and clouds.")
 
-FOLDER = "device-ca"
-
 CertificateOf = Literal["device", "cloud"]
 
 
@@ -130,7 +128,7 @@ def protect_seeds(
     config: ConfigOption = None,
 ) -> None:
     """Say how the authority's seeds rest, or wrap them: see `device protect`."""
-    from bellwire.iot.authority import SEEDS
+    from bellwire.iot.authority import FOLDER, SEEDS
     from bellwire.node import settings as node_settings
 
     settings = node_settings.load(config, {"state": {"dir": state}})
@@ -142,6 +140,7 @@ def _place(
     state: Path | None, config: Path | None, key_protection: str | None
 ) -> "tuple[Path, KekSource | None]":
     """The authority's folder, and what wraps its seeds."""
+    from bellwire.iot.authority import FOLDER
     from bellwire.node import settings as node_settings
 
     settings = node_settings.load(config, {"state": {"dir": state}})

@@ -8,7 +8,7 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.addresses import QkdOption, key_source
-from bellwire.cli.destinations import LoginOption, parse_destination
+from bellwire.cli.destinations import LoginOption, destination_of
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 from bellwire.cli.protection import ProtectionOption, protection_of
 from bellwire.cli.received import ReceivedOption, inbox_of, served
@@ -80,12 +80,12 @@ def command(
     """
     import asyncio
     import sys
+    from functools import partial
 
     from bellwire.channel.handshake import Policy
     from bellwire.iot import enrolment
     from bellwire.iot.buffer import Buffer
     from bellwire.iot.counters import CallCounter
-    from bellwire.iot.destination import Address
     from bellwire.iot.device import Device
     from bellwire.iot.files import file_readings
     from bellwire.iot.running import Runner
@@ -106,7 +106,7 @@ def command(
     default = (settings.addresses.cloud_host, settings.addresses.cloud_port)
     folder = settings.state.dir / "device"
     identity, pin = enrolment.load(folder, protection_of(settings, key_protection, folder))
-    address = parse_destination(to, broker_login) if to else Address(*default)
+    address = destination_of(to, broker_login, folder, default)
     with (
         Buffer(folder / "buffer", identity.seed, limit=buffer_mib * 2**20) as buffer,
         inbox_of(folder, received, json=json) as inbox,
@@ -118,7 +118,7 @@ def command(
             policy=Policy[qkd.upper()],
             counter=CallCounter(folder / "handshakes"),
             tickets=TicketFile(folder / "ticket") if resume else None,
-            certificate=enrolment.load_certificate(folder),
+            certificate=partial(enrolment.load_certificate, folder),
             suite=suite_of(cipher),
             options=session_options(padding, refresh),
             inbox=inbox,

@@ -11,7 +11,6 @@ from bellwire.cli.log.trust import KeyOption, PolicyOption, QuorumOption, Witnes
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
 if TYPE_CHECKING:
-    from bellwire.iot.identity import PublicIdentity
     from bellwire.ledger.people import Known
     from bellwire.ledger.policy import TrustedCheckpoint
     from bellwire.node.settings import Settings
@@ -88,37 +87,20 @@ def find(
     """
     from bellwire.base.handles import canonical
     from bellwire.base.private import write_whole
-    from bellwire.ledger.fetching import fetching
-    from bellwire.ledger.people import find as find_in
-    from bellwire.ledger.pins import Pins, require_grown, require_same
-    from bellwire.ledger.policy import verify_checkpoint
-    from bellwire.ledger.reading import LogReader, prove
-    from bellwire.ledger.receipt import Receipt
+    from bellwire.cli.record import LogPlace, look
     from bellwire.node.settings import load
 
     handle = canonical(name)
-    trust = trusted(key, witness, quorum, policy)
+    place = LogPlace(log, trusted(key, witness, quorum, policy), ca, writer or ())
     settings = load(config, {"state": {"dir": state}})
-    pins = Pins(settings.state.dir / "people")
-    with fetching(log, ca) as fetch, output.progress("reading the log"):
-        reader = LogReader(fetch)
-        note = reader.note()
-        shown = verify_checkpoint(note, trust)
-        checkpoint = shown.checkpoint
-        pin = pins.get(checkpoint.origin, handle)
-        if pin is not None:
-            require_grown(pin, checkpoint, reader)
-        known = find_in(reader, checkpoint, handle, writer or ())
-        ((_, _, proof),) = prove(reader, checkpoint, known.number, known.number + 1)
-    if pin is not None and not accept:
-        require_same(pin, known)
+    looked = look(place, settings.state.dir, handle, accept=accept)
+    known, shown = looked.known, looked.shown
     if chat_as is not None:
         _expect(settings, chat_as, known, accept=accept)
     pinned = _pin_channel(known, allow, cloud_key, cloud_name)
-    pins.keep(checkpoint, known)
+    looked.keep()
     if receipt is not None:
-        proved = Receipt(known.number, proof, note, known.encoded)
-        write_whole(receipt, proved.encode(), 0o644, replace=True)
+        write_whole(receipt, looked.receipt.encode(), 0o644, replace=True)
     if json:
         output.emit({**_document(known, shown), "pinned": pinned})
     else:
@@ -155,17 +137,6 @@ def _identity(known: "Known") -> str | None:
     return IdentityPublic(classical + lattice).fingerprint.hex()
 
 
-def _channel(known: "Known") -> "PublicIdentity | None":
-    """The key of a device or a cloud in the channel, if they have one."""
-    from bellwire.iot.identity import PublicIdentity
-    from bellwire.ledger.entries.fields import KeyAlgorithm
-
-    lattice, curve = known.key(KeyAlgorithm.ML_KEM_768), known.key(KeyAlgorithm.X25519)
-    if lattice is None or curve is None:
-        return None
-    return PublicIdentity("device", known.handle, lattice + curve)
-
-
 def _pin_channel(
     known: "Known", allow: Path | None, cloud_key: Path | None, cloud_name: str
 ) -> list[Path]:
@@ -173,11 +144,12 @@ def _pin_channel(
     from dataclasses import replace
 
     from bellwire.base.errors import RefusedError
+    from bellwire.cli.record import channel_of
     from bellwire.iot.identity import write_public
 
     if allow is None and cloud_key is None:
         return []
-    found = _channel(known)
+    found = channel_of(known)
     if found is None:
         raise RefusedError(
             f"expected the key of a device or a cloud of {known.handle}, got others",
@@ -195,9 +167,10 @@ def _pin_channel(
 
 
 def _document(known: "Known", shown: "TrustedCheckpoint") -> dict[str, object]:
+    from bellwire.cli.record import channel_of
     from bellwire.ledger.text import to_base64
 
-    channel = _channel(known)
+    channel = channel_of(known)
     return {
         "handle": known.handle,
         "number": known.number,
@@ -219,6 +192,7 @@ def _document(known: "Known", shown: "TrustedCheckpoint") -> dict[str, object]:
 
 def _tell(known: "Known", shown: "TrustedCheckpoint") -> None:
     from bellwire.cli.log.words import when
+    from bellwire.cli.record import channel_of
 
     def say(text: str) -> None:
         output.stdout().print(text, markup=False, highlight=False, soft_wrap=True)
@@ -233,7 +207,7 @@ def _tell(known: "Known", shown: "TrustedCheckpoint") -> None:
         say(f"  {kind:<11} {digest}")
     if (identity := _identity(known)) is not None:
         say(f"  in chat     {identity}")
-    if (channel := _channel(known)) is not None:
+    if (channel := channel_of(known)) is not None:
         say(f"  in channel  {channel.fingerprint.hex()}")
     if known.earlier:
         say(f"  earlier: entries {', '.join(map(str, known.earlier))}, which count no more")

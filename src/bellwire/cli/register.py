@@ -7,16 +7,21 @@ import typer
 
 from bellwire.base.errors import UsageError
 from bellwire.cli import output
+from bellwire.cli.newcomer import (
+    Newcomer,
+    own_registered,
+    read_token,
+    tell_of_name,
+    with_channel_key,
+    write_given,
+)
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
-from bellwire.cli.protection import ProtectionOption, protection_of
+from bellwire.cli.protection import ProtectionOption
 
 if TYPE_CHECKING:
-    from bellwire.admission.client import AdmissionClient, Given, Registered
+    from bellwire.admission.client import Registered
     from bellwire.admission.possession import PrivateKey
-    from bellwire.ledger.policy import Policy
     from bellwire.node.settings import Settings
-
-_ASK_AGAIN_S = 0.5
 
 
 def command(
@@ -91,7 +96,6 @@ def command(
     from bellwire.admission.client import AdmissionClient
     from bellwire.admission.keys import own_keys
     from bellwire.base.handles import canonical
-    from bellwire.base.private import own_folder
     from bellwire.cli.log.trust import trusted
     from bellwire.node.settings import load
 
@@ -101,21 +105,21 @@ def command(
         raise UsageError("expected --key-protection beside --device or --cloud")
     handle = canonical(name)
     trust = None if log_policy is None else trusted(None, None, None, log_policy)
-    secret = None if token is None else _token(token)
+    secret = None if token is None else read_token(token)
     settings = load(config, {"state": {"dir": state}})
     if out is None:
-        out = own_folder(own_folder(settings.state.dir) / "registered") / handle
-    _tell_of_name(handle, out)
+        out = own_registered(settings, handle)
+    tell_of_name(handle, out)
     if chat_as is not None:
         keys = _with_identity(out, settings, chat_as)
     elif device or cloud:
-        keys = _with_channel_key(out, settings, "device" if device else "cloud", key_protection)
+        keys = with_channel_key(out, settings, "device" if device else "cloud", key_protection)
     else:
         keys = own_keys(out)
-    newcomer = _Newcomer(handle, keys, out)
+    newcomer = Newcomer(handle, keys, out)
     client = AdmissionClient.to(at, server, ca)
     found = asyncio.run(newcomer.register(client, secret))
-    files = None if found.certificate is None else _write(out, found.certificate)
+    files = None if found.certificate is None else write_given(out, found.certificate)
     if not json:
         _show(found, out)
     receipt, why = None, None
@@ -147,62 +151,6 @@ def command(
         output.stdout().print("receipt      there is one: name a --log-policy to check and keep it")
 
 
-def _tell_of_name(handle: str, folder: Path) -> None:
-    """What becomes of a name is said before it is asked for the first time."""
-    if not folder.exists():
-        output.stderr().print(
-            f"{handle} will be a public name: a log that the server tells keeps it, and its public"
-            " keys, for ever.",
-            soft_wrap=True,
-            markup=False,
-        )
-
-
-class _Newcomer:
-    """Who registers: a handle, keys, and the folder where they are."""
-
-    def __init__(self, handle: str, keys: "dict[str, PrivateKey]", folder: Path) -> None:
-        self._handle = handle
-        self._keys = keys
-        self._folder = folder
-
-    async def register(self, client: "AdmissionClient", token: str | None) -> "Registered":
-        async with client:
-            return await client.register(self._handle, self._keys, token)
-
-    async def receipt(
-        self, client: "AdmissionClient", registered: "Registered", trust: "Policy", within_s: float
-    ) -> tuple[Path | None, str | None]:
-        """Where the receipt was written, once it is there and holds; or why there is none yet."""
-        import asyncio
-        import time
-
-        from bellwire.admission.errors import AdmissionAbsent
-        from bellwire.admission.possession import public_bytes
-        from bellwire.base.private import write_whole
-        from bellwire.ledger.receipt import SUFFIX
-        from bellwire.ledger.registered import verify_registration
-
-        public = {kind: public_bytes(key) for kind, key in self._keys.items()}
-        deadline = time.monotonic() + within_s
-        async with client:
-            while True:
-                why = "the log does not show it"
-                try:
-                    data = await client.receipt(registered)
-                except AdmissionAbsent as error:
-                    data, why = None, str(error)
-                if data is not None:
-                    break
-                if time.monotonic() >= deadline:
-                    return None, why
-                await asyncio.sleep(_ASK_AGAIN_S)
-        found = verify_registration(data, trust, self._handle, public)
-        path = self._folder / f"registration{SUFFIX}"
-        write_whole(path, found.encode(), 0o644, replace=True)
-        return path, None
-
-
 def _with_identity(folder: Path, settings: "Settings", who: str) -> "dict[str, PrivateKey]":
     """Keys of a folder, but for those that sign in a person's chat."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -221,43 +169,6 @@ def _with_identity(folder: Path, settings: "Settings", who: str) -> "dict[str, P
         "ed25519": Ed25519PrivateKey.from_private_bytes(seed[:SEED_BYTES]),
         "ml-dsa-65": MLDSA65PrivateKey.from_seed_bytes(seed[SEED_BYTES:]),
     }
-
-
-def _with_channel_key(
-    folder: Path, settings: "Settings", role: str, given: str | None
-) -> "dict[str, PrivateKey]":
-    """Keys of a folder, but for that of a device's or a cloud's channel, in its two halves."""
-    from bellwire.admission.keys import KINDS, own_keys
-    from bellwire.iot.identity import load_or_create
-
-    home = settings.state.dir / role
-    protection = protection_of(settings, given, home)
-    lattice, curve = load_or_create(home, protection, public_file=f"{role}.pub").halves
-    others = tuple(each for each in KINDS if each != "ml-kem-768")
-    return {**own_keys(folder, others), "ml-kem-768": lattice, "x25519": curve}
-
-
-def _token(path: Path) -> str:
-    import sys
-
-    from bellwire.admission.errors import TokenUnusable
-    from bellwire.base.private import read_own_file
-
-    data = sys.stdin.buffer.read(256) if str(path) == "-" else read_own_file(path, 256)
-    text = (data or b"").decode("ascii", "replace").strip()
-    if not text or len(text) > 128 or not text.isalnum():
-        where = "standard input" if str(path) == "-" else path
-        raise TokenUnusable(f"expected an enrolment token in {where}, got none")
-    return text
-
-
-def _write(folder: Path, given: "Given") -> dict[str, Path]:
-    from bellwire.base.private import write_whole
-
-    files = {"certificate": folder / "client.crt", "ca": folder / "ca.crt"}
-    write_whole(files["ca"], given.authorities.encode(), 0o644, replace=True)
-    write_whole(files["certificate"], given.certificate.encode(), 0o644, replace=True)
-    return {**files, "key": folder / "p-256.key"}
 
 
 def _show(found: "Registered", folder: Path) -> None:

@@ -7,6 +7,7 @@ The list of what was taken back is a signed file that every cloud gets a copy of
 """
 
 import os
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -35,6 +36,9 @@ from bellwire.iot.errors import IdentityError
 from bellwire.iot.identity import PublicIdentity
 from bellwire.iot.keeping import SETTING, unlock
 from bellwire.iot.trust_files import MAX_LIST_BYTES, PublicFile, read_public_bytes
+
+FOLDER: Final = "device-ca"
+"""Where the authority of a state folder is."""
 
 PUBLIC_FILE: Final = "authority.pub"
 REVOKED_FILE: Final = "revoked.list"
@@ -132,10 +136,20 @@ class Authority:
             PathUnusable: the list cannot be written.
         """
         certificate = read_certificate(data, self.public, role)
-        kept = self.revoked()
-        if certificate.serial not in kept.serials:
-            self._write(kept.number + 1, kept.serials | {certificate.serial})
+        self.revoke_serials([certificate.serial])
         return certificate
+
+    def revoke_serials(self, serials: Collection[bytes]) -> None:
+        """Take certificates back by their serials, and write the new list, if any is not in it.
+
+        Raises:
+            ChannelMisuse: the list would be too long.
+            CertificateRefused: the kept list is not this authority's.
+            PathUnusable: the list cannot be written.
+        """
+        kept = self.revoked()
+        if not kept.serials.issuperset(serials):
+            self._write(kept.number + 1, kept.serials.union(serials))
 
     def revoked(self) -> RevocationList:
         """The list as it is now."""

@@ -73,7 +73,7 @@ def keep(folder: Path, given: CloudCertificate, *, clock: Clock = system_clock) 
     if given.revoked is not None:
         revoked = read_public_bytes(given.revoked, MAX_LIST_BYTES)
         write_whole(folder / REVOKED_FILE, revoked, 0o644, replace=True)
-    elif _other_authority(folder, authority):
+    elif is_of_another(folder, authority):
         (folder / REVOKED_FILE).unlink(missing_ok=True)
         (folder / SEEN_FILE).unlink(missing_ok=True)
     write_whole(folder / AUTHORITY_FILE, authority, 0o644, replace=True)
@@ -108,6 +108,7 @@ def check(folder: Path, pin: PublicIdentity, *, clock: Clock = system_clock) -> 
         )
 
 
-def _other_authority(folder: Path, authority: bytes) -> bool:
+def is_of_another(folder: Path, authority: bytes) -> bool:
+    """Whether the file of the authority that is kept in a folder is another than this."""
     path = folder / AUTHORITY_FILE
     return path.exists() and read_public_bytes(path, MAX_PUBLIC_FILE) != authority

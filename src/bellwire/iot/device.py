@@ -46,7 +46,8 @@ class Device:
         timeout_s: For the connection and for each answer.
         counter: Numbers its handshakes.
         tickets: Where the ticket of its last session is kept; None if it resumes none.
-        certificate: For its key, or empty; a cloud that has it on its list needs none.
+        certificate: For its key, or empty; a cloud that has it on its list needs none. Or what
+            reads it before each handshake, as it may be renewed.
         suite: The cipher it picks.
         options: Of sessions.
         inbox: Where messages of the cloud go while there is a session; None if none are taken.
@@ -59,7 +60,7 @@ class Device:
     timeout_s: float = 20.0
     counter: CallCounter = field(default_factory=CallCounter)
     tickets: TicketFile | None = None
-    certificate: bytes = b""
+    certificate: bytes | Callable[[], bytes] = b""
     suite: Suite = Suite.AES_256_GCM
     options: SessionOptions | None = None
     inbox: Inbox | None = None
@@ -206,7 +207,7 @@ class Device:
             keys=self.keys,
             counter=self.counter.take,
             within_s=self.timeout_s,
-            certificate=self.certificate,
+            certificate=await asyncio.to_thread(self._shown),
             ticket=await asyncio.to_thread(self._take_ticket),
             suite=self.suite,
             options=replace(self.options or SessionOptions(), transport=transport),
@@ -217,6 +218,9 @@ class Device:
         if self.tickets is not None:
             await asyncio.to_thread(self.tickets.keep, line.session.ticket)
         return line, taken_s
+
+    def _shown(self) -> bytes:
+        return self.certificate() if callable(self.certificate) else self.certificate
 
     def _take_ticket(self) -> Ticket | None:
         return None if self.tickets is None else self.tickets.take(self.pin.fingerprint, self.suite)

@@ -18,7 +18,12 @@ from bellwire.iot.identity import (
     read_public,
     write_public,
 )
-from bellwire.iot.trust_files import certified, read_authority, read_public_bytes
+from bellwire.iot.trust_files import (
+    MAX_PUBLIC_FILE,
+    certified,
+    read_authority,
+    read_public_bytes,
+)
 
 PUBLIC_FILE: Final = "device.pub"
 CERTIFICATE_FILE: Final = "device.cert"
@@ -91,6 +96,19 @@ def enroll(
         cloud_certificate.keep(folder, vouched)
     write_public(pin, cloud)
     return Enrolment(device, cloud, public_key, admitted)
+
+
+def require_authority(folder: Path, authority: Path) -> None:
+    """Return only if a device's cloud was vouched for by this authority, or by none so far.
+
+    Raises:
+        IdentityError: by another.
+    """
+    if cloud_certificate.is_of_another(folder, read_public_bytes(authority, MAX_PUBLIC_FILE)):
+        raise IdentityError(
+            f"expected the authority that {folder} trusts, got another",
+            hint="If the authority of your clouds is another now, add --replace.",
+        )
 
 
 def load(

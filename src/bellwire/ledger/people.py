@@ -75,29 +75,52 @@ def find(
         EntryMalformed: an entry cannot be read, so that nobody knows what it says.
         TileMalformed: a tile is not what it must be.
     """
-    there = _Reading(handle, frozenset(writers))
-    edge, altered = reader.follow(checkpoint.size, Edge(), there.take)
-    if altered or edge.root != checkpoint.root:
-        what = f"{altered[0]} altered" if altered else "other entries"
-        raise LogAltered(f"expected {checkpoint.origin} as it was signed, got {what}")
+    there = Reading(handle, writers)
+    follow(reader, checkpoint, Edge(), [there])
     return there.known()
 
 
-class _Reading:
-    """What was read of one handle so far."""
+def follow(
+    reader: LogReader, checkpoint: Checkpoint, edge: Edge, readings: "Collection[Reading]"
+) -> Edge:
+    """Read what a log has after `edge`, for each handle that is looked for; how far it was read.
 
-    def __init__(self, handle: str, writers: frozenset[str]) -> None:
-        self._handle, self._writers = handle, writers
+    Raises:
+        LogAltered: the log does not show what it signed; what was read of it does not count.
+        EntryMalformed, TileMalformed: as `find`.
+    """
+
+    def take(number: int, encoded: bytes) -> None:
+        entry = decode(encoded)
+        if isinstance(entry, Registration | Revocation):
+            for each in readings:
+                each.take(number, entry, encoded)
+
+    edge, altered = reader.follow(checkpoint.size, edge, take)
+    if altered or edge.root != checkpoint.root:
+        what = f"{altered[0]} altered" if altered else "other entries"
+        raise LogAltered(f"expected {checkpoint.origin} as it was signed, got {what}")
+    return edge
+
+
+class Reading:
+    """What was read of one handle so far.
+
+    Args:
+        handle: In its one form.
+        writers: Whose entries count; none named: everybody's.
+    """
+
+    def __init__(self, handle: str, writers: Collection[str] = ()) -> None:
+        self._handle, self._writers = handle, frozenset(writers)
         self._skeleton = handles.skeleton(handle)
         self._joined: list[tuple[int, Registration, bytes]] = []
         self._revoked: set[str] = set()
         self._revocations: list[int] = []
         self._alike: set[str] = set()
 
-    def take(self, number: int, encoded: bytes) -> None:
-        entry = decode(encoded)
-        if not isinstance(entry, Registration | Revocation):
-            return
+    def take(self, number: int, entry: Registration | Revocation, encoded: bytes) -> None:
+        """Note an entry, if it is about this handle or one that looks like it."""
         if self._writers and entry.writer not in self._writers:
             return
         if entry.handle != self._handle:
@@ -109,7 +132,13 @@ class _Reading:
         elif entry.verdict == "secure":
             self._joined.append((number, entry, encoded))
 
+    @property
+    def joined(self) -> list[tuple[int, Registration]]:
+        """Number and content of each registration, whether it counts or not, ascending."""
+        return [(number, entry) for number, entry, _ in self._joined]
+
     def known(self) -> Known:
+        """What counts; HandleAbsent as `find`."""
         counts = [
             each
             for each in self._joined

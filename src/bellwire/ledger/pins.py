@@ -112,7 +112,7 @@ def _log(origin: str) -> str:
     return hashlib.sha256(origin.encode()).hexdigest()[:16]
 
 
-def require_grown(pin: Pin, checkpoint: Checkpoint, reader: LogReader) -> None:
+def require_grown(pin: Pin | Checkpoint, checkpoint: Checkpoint, reader: LogReader) -> None:
     """Return only if a log grew out of what it was when we looked last.
 
     Raises:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bellwire.admission import recording
+from bellwire.admission.channel import ChannelAuthority, ChannelDesk, CloudPlace
 from bellwire.admission.receipts import Receipts
 from bellwire.admission.register import Gate, Register
 from bellwire.admission.service import Admission, Assessor
@@ -38,6 +39,8 @@ class AdmissionOptions:
         proxies: Reverse proxies of ours before it.
         assessor: A second opinion.
         with_parent: End when standard input does.
+        cloud: Which cloud devices are told of; None: they get no certificates of the channel.
+        channel: Opens the authority that signs them.
     """
 
     listen: tuple[str, int]
@@ -49,6 +52,8 @@ class AdmissionOptions:
     proxies: int
     assessor: Assessor | None
     with_parent: bool
+    cloud: CloudPlace | None
+    channel: Callable[[], ChannelAuthority]
 
 
 def admission_folder(state: Path) -> Path:
@@ -93,8 +98,16 @@ async def run_admission(
         if options.site is not None:
             authority = Authority(authority_folder(state, options.site), options.site)
             authority.create()
+        channel = None
+        if options.cloud is not None:
+            channel = ChannelDesk(register, options.channel(), options.cloud)
         admission = Admission(
-            options.name, register, authority, gate=options.gate, assessor=options.assessor
+            options.name,
+            register,
+            authority,
+            channel=channel,
+            gate=options.gate,
+            assessor=options.assessor,
         )
         api = AdmissionApi(admission, receipts, proxies=options.proxies)
         server = ApiServer(api.answer, ADMISSION_LIMITS)
@@ -111,6 +124,7 @@ async def run_admission(
                 "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}",
                 "gate": options.gate,
                 "site": options.site,
+                "cloud": None if options.cloud is None else options.cloud.handle,
             }
         )
         tell_manager(READY)

@@ -4,6 +4,7 @@ It bounds and reads what comes, and puts outcomes and errors into words of HTTP;
 `admission.service`. Every error is one JSON object with a message.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import msgspec
 import structlog
 from msgspec import Meta
 
+from bellwire.admission.channel import ChannelGiven
 from bellwire.admission.desk import Certified
 from bellwire.admission.errors import (
     AssessorAbsent,
@@ -58,6 +60,9 @@ CHALLENGES_PER_S = 1.0
 CHALLENGES_AT_ONCE = 20.0
 
 RECEIPTS = b"/register/receipts/"
+CHANNEL_AUTHORITY = b"/register/channel/authority"
+CHANNEL_REVOKED = b"/register/channel/revoked"
+_BYTES = b"content-type: application/octet-stream\r\ncache-control: no-cache\r\n"
 _RECEIPT = b"content-type: text/plain; charset=utf-8\r\ncache-control: no-cache\r\n"
 _LATER = b"content-type: application/json\r\nretry-after: 1\r\n"
 
@@ -145,6 +150,8 @@ class AdmissionApi:
             b"/register/echo": {b"POST": self._echo},
             b"/register/": {b"POST": self._register},
             b"/register": {b"POST": self._register},
+            CHANNEL_AUTHORITY: {b"GET": self._channel},
+            CHANNEL_REVOKED: {b"GET": self._channel},
             b"/healthz": {b"GET": self._health},
         }
 
@@ -226,6 +233,15 @@ class AdmissionApi:
             return Answered(msgspec.json.encode(later), 202, _LATER)
         return Answered(found, kind=_RECEIPT)
 
+    async def _channel(self, asked: Asked, _: Address) -> Answered:
+        """What is public of who signs certificates of the channel: signed, or of no secret."""
+        desk = self._admission.channel
+        if desk is None:
+            raise RequestRefused(404, "no certificates of the channel are given here")
+        wants_list = split_target(asked.target)[0] == CHANNEL_REVOKED
+        data = await asyncio.to_thread(desk.revoked if wants_list else desk.authority)
+        return Answered(data, kind=_BYTES)
+
     async def _health(self, _: Asked, __: Address) -> Answered:
         return _json({"status": "ok"})
 
@@ -258,6 +274,23 @@ def _shown(outcome: Outcome) -> dict[str, object]:
         "assessor": found.assessor,
         "since": found.since,
         "certificate": None if outcome.certificate is None else _certificate(outcome.certificate),
+        "channel": None if outcome.channel is None else _channel(outcome.channel),
+    }
+
+
+def _channel(given: ChannelGiven) -> dict[str, object]:
+    place, cloud = given.place, given.cloud
+    return {
+        "certificate": given.device.certificate,
+        "not_after": given.device.not_after,
+        "authority": given.authority,
+        "cloud": None
+        if cloud is None
+        else {
+            "username": place.handle,
+            "certificate": cloud.certificate,
+            "address": place.address,
+        },
     }
 
 

@@ -328,7 +328,7 @@ class Account:
             BundleRefused, ContentMalformed, HandleMalformed: as `AccountClient.take_bundle`.
         """
         name = canonical(handle)
-        known = await asyncio.to_thread(self._handles)
+        known = await asyncio.to_thread(self.handles)
         async with await self._connect() as client:
             try:
                 found = await client.take_bundle(name, known.get(name), self._now())
@@ -378,7 +378,8 @@ class Account:
         await self._keep(KeptAccount(there.handle, b"", b"", 0, there.is_ours))
         await self._close_box()
 
-    def _handles(self) -> dict[str, bytes]:
+    def handles(self) -> dict[str, bytes]:
+        """Fingerprint of the identity of each handle that we know; on any thread."""
         return _handles_of(self._person)
 
 

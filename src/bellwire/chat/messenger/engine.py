@@ -73,6 +73,8 @@ class Messenger(Minding):
         self._spawn(self._tell_of())
         self._spawn(self.account.run())
         self._spawn(self._mind())
+        if self._watching is not None:
+            self._spawn(self._watching.run())
         for contact in await self._do(self._waiting):
             self._sending.go(contact)
         for contact in await self._do(self._held):

@@ -29,6 +29,7 @@ from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.fetching import Fetching
 from bellwire.chat.messenger.groups import Groups, Links
 from bellwire.chat.messenger.looking import Looking, Setup
+from bellwire.chat.messenger.recorded import Watching
 from bellwire.chat.messenger.requests import Requests, Ties, card_content, told_apart
 from bellwire.chat.messenger.sending import Sending, aborted_words
 from bellwire.chat.messenger.supply import Supply
@@ -102,6 +103,11 @@ class Hearing(Looking):
             tell=self._tell,
             now=now,
         )
+        self._watching = (
+            None
+            if setup.record is None
+            else Watching(person, setup.record, known=self.account.handles, tell=self._tell)
+        )
 
     def _told(self, told: Told) -> None:
         """What the courier says."""
@@ -111,6 +117,8 @@ class Hearing(Looking):
             case Missing(contact, pad_id):
                 self._fetching.want(contact, pad_id)
             case RelayLine(sends, up, trouble):
+                if up and not sends and self._watching is not None:
+                    self._watching.again()
                 status = replace(self._status, trouble=trouble)
                 self._show(replace(status, sending=up) if sends else replace(status, receiving=up))
             case Unshown(reason, _, standing) if standing and not isinstance(reason, Replayed):

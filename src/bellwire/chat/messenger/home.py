@@ -24,6 +24,7 @@ from bellwire.chat.messenger.account import Account, relay_account
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.looking import Setup
+from bellwire.chat.messenger.recorded import Record
 from bellwire.chat.store.person import Person
 from bellwire.crypto.kek.sources import parse_source
 from bellwire.etsi014.fresh import FreshClient
@@ -145,7 +146,11 @@ def read(state: Path, who: str) -> Home:
 
 @contextlib.asynccontextmanager
 async def opened(
-    state: Path, who: str, relay: str, credentials: Path | None = None
+    state: Path,
+    who: str,
+    relay: str,
+    credentials: Path | None = None,
+    record: Record | None = None,
 ) -> AsyncIterator[Messenger]:
     """A person's messenger, at work.
 
@@ -154,6 +159,7 @@ async def opened(
         who: Whose.
         relay: Where the person's file names none.
         credentials: Folder of systemd's credentials, if there is one.
+        record: A log in which the keys of people whom they know are looked up.
 
     Raises:
         HomeUnusable, ProfileUnusable, CredentialsUnusable, KekRefused, StoreUnusable, StoreCorrupt:
@@ -169,7 +175,8 @@ async def opened(
             site = Site(await stack.enter_async_context(client), profile.sae)
         person = await asyncio.to_thread(_store, state, who, home, credentials)
         stack.push_async_callback(asyncio.to_thread, person.close)
-        yield await stack.enter_async_context(Messenger(person, Setup(home.name, address, site)))
+        setup = Setup(home.name, address, site, record)
+        yield await stack.enter_async_context(Messenger(person, setup))
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from typing import TypeVar
 from bellwire.chat.content import ID_BYTES, Content, ContentKind
 from bellwire.chat.errors import MessageUnknown
 from bellwire.chat.messenger.keys import Site
+from bellwire.chat.messenger.recorded import Record
 from bellwire.chat.messenger.shown import conversation, group_conversation, line_of
 from bellwire.chat.messenger.views import (
     Conversation,
@@ -39,11 +40,13 @@ class Setup:
         name: What we call ourselves; contacts see it.
         relay: Address of our relay, `ws://…` or `wss://…`.
         site: The key server of our site; None: none, and then no message has a pad.
+        record: A log in which the keys of people we know are looked up; None: in none.
     """
 
     name: str
     relay: str
     site: Site | None
+    record: Record | None = None
 
 
 class Looking:

@@ -1,5 +1,6 @@
 """Opens the window on a person of this machine."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bellwire.chat.messenger.home import find, opened, read
 from bellwire.chat.messenger.views import Mode
 from bellwire.chat.pads import Policy
-from bellwire.cli.chat_place import Lab, relay_of
+from bellwire.cli.chat_place import Lab, recorded, relay_of
 from bellwire.cli.chat_screen.acts import named
 from bellwire.cli.chat_screen.window import ChatWindow
 from bellwire.node.settings import credentials_folder
@@ -46,7 +47,10 @@ async def run_window(settings: "Settings", who: str | None, choices: "Choices") 
     name = find(state, who)
     site = "b" if read(state, name).profile.endswith("-b") else "a"
     relay = await relay_of(settings)
-    async with opened(state, name, relay, credentials_folder()) as messenger:
+    async with contextlib.AsyncExitStack() as stack:
+        record = stack.enter_context(recorded(choices.record))
+        opening = opened(state, name, relay, credentials_folder(), record)
+        messenger = await stack.enter_async_context(opening)
         to = await _choose(messenger, choices)
         theme = theme_of(os.environ.get("COLORFGBG", ""))
         window = ChatWindow(messenger, LabHere(state, site), theme, to=to)

@@ -11,6 +11,8 @@ from bellwire.cli.log.trust import KeyOption, PolicyOption, QuorumOption, Witnes
 from bellwire.cli.options import JsonFlag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bellwire.ledger.entries.model import Entry
     from bellwire.ledger.policy import TrustedCheckpoint
 
@@ -26,8 +28,14 @@ def command(
         typer.Option("--from", metavar="N", min=0, help="From this number on. Default: the last."),
     ] = None,
     count: Annotated[
-        int, typer.Option(metavar="N", min=1, max=10_000, help="Look at so many entries.")
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Show so many entries.")
     ] = 100,
+    among: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=10_000_000, help="Look for them among so many entries at most."
+        ),
+    ] = 65_536,
     kind: Annotated[
         list[str] | None,
         typer.Option("--kind", metavar="KIND", help="Show these alone; again for more."),
@@ -43,40 +51,49 @@ def command(
 ) -> None:
     """Show entries of a log that a log which you trust has signed, each proved to be in it.
 
+    With --kind, --writer or --handle these are the last that fit; it says how far it looked.
+
     Exit 3 if a signature, a witness or a proof is missing or does not hold.
     """
     from msgspec import to_builtins
 
-    from bellwire.ledger.entries.codec import decode
+    from bellwire.ledger.choosing import choose
     from bellwire.ledger.entries.model import KINDS
     from bellwire.ledger.fetching import fetching
     from bellwire.ledger.policy import verify_checkpoint
-    from bellwire.ledger.reading import LogReader, prove
+    from bellwire.ledger.reading import LogReader
 
     kinds = [each.__struct_config__.tag for each in KINDS]
     for each in kind or ():
         if each not in kinds:
             raise UsageError(f"--kind: expected one of {', '.join(map(str, kinds))}, got {each!r}")
     trust = trusted(key, witness, quorum, policy)
+
+    def wanted(entry: "Entry") -> bool:
+        return (
+            (not kind or entry.__struct_config__.tag in kind)
+            and (writer is None or entry.writer == writer)
+            and (handle is None or getattr(entry, "handle", None) == handle)
+        )
+
     with fetching(log, ca) as fetch:
         reader = LogReader(fetch)
         found = verify_checkpoint(reader.note(), trust)
-        size = found.checkpoint.size
-        first = max(0, size - count) if start is None else min(start, size)
-        numbered = prove(reader, found.checkpoint, first, min(size, first + count))
-    shown = [
-        (number, entry)
-        for number, encoded, _ in numbered
-        if (entry := decode(encoded))
-        and (not kind or entry.__struct_config__.tag in kind)
-        and (writer is None or entry.writer == writer)
-        and (handle is None or getattr(entry, "handle", None) == handle)
-    ]
+        chosen = choose(reader, found.checkpoint, wanted, start=start, count=count, among=among)
     if json:
-        entries = [{"number": number, "entry": to_builtins(entry)} for number, entry in shown]
-        output.emit({**_checkpoint(found), "entries": entries})
+        entries = [
+            {"number": number, "entry": to_builtins(entry)} for number, entry in chosen.entries
+        ]
+        looked = {"from": chosen.first, "to": chosen.end}
+        output.emit({**_checkpoint(found), "looked": looked, "entries": entries})
         return
-    _tell(found, shown)
+    _tell(found, chosen.entries)
+    if chosen.cut:
+        output.stderr().print(
+            f"Looked at entries {chosen.first:,} to {chosen.end - 1:,}. For others: --from N, or "
+            "more with --among N.",
+            markup=False,
+        )
 
 
 def _checkpoint(found: "TrustedCheckpoint") -> dict[str, object]:
@@ -88,7 +105,7 @@ def _checkpoint(found: "TrustedCheckpoint") -> dict[str, object]:
     }
 
 
-def _tell(found: "TrustedCheckpoint", shown: "list[tuple[int, Entry]]") -> None:
+def _tell(found: "TrustedCheckpoint", shown: "Sequence[tuple[int, Entry]]") -> None:
     from msgspec import to_builtins
 
     from bellwire.cli.log.words import when, words
