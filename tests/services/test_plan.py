@@ -164,6 +164,17 @@ def test_who_writes_to_the_log_is_told_where_it_is_and_has_a_token_of_its_own(
     assert node.environment(NOTHING_KNOWN)["BELLWIRE_LEDGER__URL"] == "http://127.0.0.1:8480"
 
 
+def test_the_cloud_takes_devices_that_admission_certifies(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    certifies, takes = (made[name].arguments(NOTHING_KNOWN) for name in ("admission", "cloud"))
+    assert certifies[certifies.index("--cloud") + 1] == "cloud"
+    assert certifies[certifies.index("--cloud-at") + 1] == "127.0.0.1:8470"
+    files = [Path(takes[takes.index(each) + 1]) for each in ("--authority", "--revoked")]
+    assert [each.parent.name for each in files] == ["device-ca", "device-ca"]
+    anywhere = plan(tmp_path, addresses={"cloud_host": "0.0.0.0"})["admission"]
+    assert "--cloud-at" not in anywhere.arguments(NOTHING_KNOWN)
+
+
 def test_where_the_settings_name_a_log_none_is_started(tmp_path: Path) -> None:
     token = tmp_path / "token"
     elsewhere: dict[str, object] = {

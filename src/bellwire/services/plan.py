@@ -15,7 +15,13 @@ from bellwire.services.errors import PlanUnusable
 from bellwire.services.place import Place
 from bellwire.services.ports import Port
 from bellwire.services.program import Known, Program, reached, said
-from bellwire.services.record import log_needed, reading, record_programs, writing
+from bellwire.services.record import (
+    certified_devices,
+    log_needed,
+    reading,
+    record_programs,
+    writing,
+)
 
 MAX_PORT = 65_535
 STOP_ORDER = (
@@ -68,6 +74,7 @@ def programs(
                 "cloud", *common, "--keys", str(place.state / "node-b" / "keys.sock"),
                 "--listen", said(known, "cloud", "listen")
                 or f"{addresses.cloud_host}:{addresses.cloud_port}",
+                *certified_devices(place),
             ],
             (Port("cloud", "addresses.cloud_port", addresses.cloud_host, addresses.cloud_port),),
         ),

@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 
 from bellwire.base.private import own_folder, read_own_file, write_whole
 from bellwire.crypto.kek.source import KekSource
+from bellwire.iot.authority import FOLDER, PUBLIC_FILE, REVOKED_FILE
+from bellwire.iot.destination import join
 from bellwire.iot.keeping import parse_protection
 from bellwire.ledger.service.signer import Identity
+from bellwire.node.admission_channel import opened_or_made
 from bellwire.node.log import log_identity
 from bellwire.node.settings import AddressSettings, Settings, credentials_folder
 from bellwire.node.witness import witness_folder, witness_keys
@@ -24,6 +27,9 @@ from bellwire.services.program import Known, Program, reached, said
 
 WRITERS: Final = ("node-a", "node-b", "admission")
 SITES: Final = "ab"
+CLOUD: Final = "cloud"
+"""The name by which the cloud of this machine registers, so that devices are told of it."""
+
 TOKEN_BYTES: Final = 32
 
 
@@ -54,11 +60,13 @@ def reading(settings: Settings, place: Place, known: Known) -> Mapping[str, str]
 
 
 def prepare_record(settings: Settings, place: Place) -> None:
-    """Make what is missing: the log's and the witnesses' keys, and a token of each writer.
+    """Make what is missing: who certifies devices, the log's and the witnesses' keys, tokens.
 
     Raises:
         BellwireError: something cannot be made.
     """
+    devices = own_folder(place.state) / FOLDER
+    opened_or_made(devices, _protection(settings, devices))
     if settings.ledger.url:
         return
     own_folder(_token(place, "x").parent)
@@ -88,6 +96,12 @@ def record_programs(settings: Settings, place: Place, common: list[str]) -> tupl
         return (admission,)
     witnesses = [_witness(addresses, place, site, common) for site in SITES]
     return _ledger(settings, place, common), *witnesses, admission
+
+
+def certified_devices(place: Place) -> list[str]:
+    """Options by which the cloud takes devices that admission certifies."""
+    folder = place.state / FOLDER
+    return ["--authority", str(folder / PUBLIC_FILE), "--revoked", str(folder / REVOKED_FILE)]
 
 
 def policy_file(place: Place) -> Path:
@@ -143,7 +157,11 @@ def _admission(settings: Settings, place: Place, common: list[str]) -> Program:
 
     def arguments(known: Known) -> list[str]:
         listen = _listen(known, "admission", host, number)
-        return ["admission", "run", *common, "--site", "a", *listen]
+        devices = ["--cloud", CLOUD]
+        cloud, cloud_port = settings.addresses.cloud_host, settings.addresses.cloud_port
+        if cloud_port and cloud not in {"0.0.0.0", "::"}:  # noqa: S104 - nobody reaches these
+            devices += ["--cloud-at", join(cloud, cloud_port)]
+        return ["admission", "run", *common, "--site", "a", *devices, *listen]
 
     port = Port("server of admission", "addresses.admission_port", host, number)
     return Program(
