@@ -287,7 +287,7 @@ def test_a_file_of_before_there_were_logs_is_brought_on(tmp_path: Path) -> None:
     enter(register, gate=Gate.OPEN)
     register.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "r" / "registrations.sqlite")) as file:
-        for statement in ("outbox", "outbox_state", "outbox_salts"):
+        for statement in ("outbox", "outbox_state", "outbox_salts", "serials"):
             file.execute(f"DROP TABLE {statement}")
         file.execute("ALTER TABLE registrations DROP COLUMN number")
         file.execute("PRAGMA user_version = 1")
