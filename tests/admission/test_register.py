@@ -265,6 +265,21 @@ def test_who_is_admitted_and_whose_keys_hold_no_more_is_told_to_a_log_once(tmp_p
     register.close()
 
 
+def test_who_decides_beside_a_server_tells_the_log_that_the_server_tells(tmp_path: Path) -> None:
+    with contextlib.closing(Register(tmp_path / "r", recorded=None)) as beside:
+        assert beside.told_to_log() is None
+    with contextlib.closing(Register(tmp_path / "r", recorded=True)) as server:
+        enter(server, gate=Gate.OPERATOR)
+        with contextlib.closing(Register(tmp_path / "r", recorded=None)) as beside:
+            beside.decide("alice", Standing.ADMITTED, 2000)
+            told = beside.told_to_log()
+            assert told is not None
+            assert told.waiting == 1
+    Register(tmp_path / "r", recorded=False).close()
+    with contextlib.closing(Register(tmp_path / "r", recorded=None)) as beside:
+        assert beside.told_to_log() is None
+
+
 def test_a_registration_is_there_with_its_entry_or_neither_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,7 +302,7 @@ def test_a_file_of_before_there_were_logs_is_brought_on(tmp_path: Path) -> None:
     enter(register, gate=Gate.OPEN)
     register.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "r" / "registrations.sqlite")) as file:
-        for statement in ("outbox", "outbox_state", "outbox_salts", "serials"):
+        for statement in ("outbox", "outbox_state", "outbox_salts", "serials", "told"):
             file.execute(f"DROP TABLE {statement}")
         file.execute("ALTER TABLE registrations DROP COLUMN number")
         file.execute("PRAGMA user_version = 1")

@@ -71,6 +71,7 @@ CREATE TABLE serials (
 CREATE INDEX serials_of ON serials (handle);
 CREATE INDEX serials_end ON serials (ends);
 """,
+    "CREATE TABLE told (log INTEGER NOT NULL)",
 )
 _COLUMNS: Final = "handle, keys, state, verdict, reasons, assessor, since, changed, by"
 
@@ -151,15 +152,15 @@ class Register:
 
     Args:
         folder: Private; made if it is not there.
-        recorded: Whether a log is told who is admitted and revoked, in the same transaction.
+        recorded: Whether a log is told who is admitted and revoked, in the same transaction. None:
+            as the server said that used the file last, for who decides beside it.
 
     Raises:
         RegisterUnusable: the file is none of ours, or of a later version.
         PathUnusable, PathExposed: the folder cannot be used, or others may read it.
     """
 
-    def __init__(self, folder: Path, *, recorded: bool = False) -> None:
-        self._recorded = recorded
+    def __init__(self, folder: Path, *, recorded: bool | None = False) -> None:
         path = own_folder(folder) / "registrations.sqlite"
         own_file(path)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -168,6 +169,7 @@ class Register:
         try:
             with _translated():
                 self._prepare(path)
+                self._recorded = self._told(recorded)
                 self._reading.execute("PRAGMA query_only = ON")
                 for pragma in ("PRAGMA busy_timeout = 5000", "PRAGMA synchronous = FULL"):
                     self._bringing.execute(pragma).fetchall()
@@ -485,6 +487,16 @@ class Register:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    def _told(self, recorded: bool | None) -> bool:
+        """Whether a log is told; what a server says of it is kept."""
+        row = self._connection.execute("SELECT log FROM told").fetchone()
+        kept = row is not None and bool(row[0])
+        if recorded is not None and (row is None or recorded != kept):
+            with self._transaction():
+                self._connection.execute("DELETE FROM told")
+                self._connection.execute("INSERT INTO told VALUES (?)", (recorded,))
+        return kept if recorded is None else recorded
 
     def _prepare(self, path: Path) -> None:
         self._connection.execute("PRAGMA busy_timeout = 5000")

@@ -435,7 +435,9 @@ def _register(state: Path | None, config: Path | None) -> "Iterator[Register]":
 
     settings = load(config, {"state": {"dir": state}})
     folder = own_folder(settings.state.dir)
-    register = Register(admission_folder(folder), recorded=bool(settings.ledger.url))
+    # The server may have been told of its log by another: what it said of it, counts.
+    recorded = True if settings.ledger.url else None
+    register = Register(admission_folder(folder), recorded=recorded)
     try:
         yield register
     finally:

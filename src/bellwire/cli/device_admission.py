@@ -76,6 +76,8 @@ def enroll(settings: "Settings", wanted: Wanted, *, json: bool) -> None:
         admitted.keep(folder, said)
         _tell_waiting(found, json=json)
         return
+    if admitted.load(folder) is None:
+        admitted.keep(folder, said)
     given, cloud = _required(found)
     revoked = asyncio.run(_revoked(_client(said)))
     files = _Files.written(out, given, cloud, revoked)
