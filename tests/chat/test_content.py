@@ -38,6 +38,7 @@ EACH = [
     content(ContentKind.DELIVERED, ID + OTHER),
     content(ContentKind.READ, OTHER),
     content(ContentKind.TYPING),
+    content(ContentKind.TYPING, group=OTHER),
     content(ContentKind.PAD_OFFER, b"whatever"),
     content(ContentKind.REFUSED, ID),
     content(ContentKind.PAD_LOST, ID + OTHER),
@@ -48,6 +49,7 @@ EACH = [
     content(ContentKind.ASK, b"", target=OTHER),
     content(ContentKind.STOP, target=OTHER),
     content(ContentKind.TEXT, b"\xc3", part=1, parts=3),
+    content(ContentKind.RENEW, b"half of some keys", part=1, parts=2),
 ]
 
 
@@ -80,6 +82,7 @@ def test_a_content_is_read_as_it_was_written(each: Content) -> None:
         (ContentKind.TEXT, b"a", {"view": VIEW}),
         (ContentKind.TEXT, b"a", {"group": OTHER, "view": VIEW[1:]}),
         (ContentKind.DELIVERED, ID, {"group": OTHER}),
+        (ContentKind.TYPING, b"", {"group": OTHER, "view": VIEW}),
         (ContentKind.ROSTER, b"a", {}),
         (ContentKind.ROSTER, b"a", {"group": OTHER, "view": VIEW}),
         (ContentKind.LEFT, b"a", {"group": OTHER}),

@@ -50,8 +50,9 @@ def test_a_group_is_made_written_to_and_looked_at_line_by_line(
             await commands.run("/contacts")
             (row,) = [each for each in said() if each.startswith("night")]
             assert row.startswith("night shift: group of 3, 0 unread, mode fresh, policy prefer")
-            with pytest.raises(UsageError, match="one person"):
-                await commands.run("/mode pool")
+            for each in ("/mode pool", "/session renew"):
+                with pytest.raises(UsageError, match="one person"):
+                    await commands.run(each)
 
             theirs, answers = line_mode(carol, json=True)
             theirs.to = await theirs.choose("night shift")

@@ -55,6 +55,8 @@ class ContentKind(IntEnum):
     Of a group (`chat.roster`): ROSTER is who is in it, ROSTER_ASK has the number of the newest one
     that the asker knows, INTRODUCTION is a contact link from one member to another, LEFT says by
     the same number that its sender is in it no more.
+
+    RENEW has keys for a new session, of somebody who cannot open what comes on this one.
     """
 
     TEXT = 1
@@ -79,6 +81,7 @@ class ContentKind(IntEnum):
     ROSTER_ASK = 28
     INTRODUCTION = 29
     LEFT = 30
+    RENEW = 31
 
     @property
     def is_padded(self) -> bool:
@@ -106,6 +109,8 @@ OF_GROUPS: Final = frozenset(
 )
 """What is said about a group, not in it."""
 
+_MAY_HAVE_GROUP: Final = OF_GROUPS | {ContentKind.TYPING}
+
 _HAS_PARTS: Final = frozenset(
     {
         ContentKind.TEXT,
@@ -114,6 +119,7 @@ _HAS_PARTS: Final = frozenset(
         ContentKind.FILE,
         ContentKind.ROSTER,
         ContentKind.INTRODUCTION,
+        ContentKind.RENEW,
     }
 )
 _HAS_WORDS: Final = frozenset({ContentKind.TEXT, ContentKind.REPLY, ContentKind.EDIT})
@@ -316,7 +322,7 @@ def _fault(content: Content) -> str | None:
         "a timer where words are, or are to come": content.timer_s is None
         or kind in _MAY_HAVE_TIMER,
         "a group where one is meant": (kind not in OF_GROUPS or content.group is not None)
-        and (content.group is None or kind in OF_GROUPS or kind.is_padded),
+        and (content.group is None or kind in _MAY_HAVE_GROUP or kind.is_padded),
         f"a roster's number and hash, {VIEW_BYTES} bytes, with what is said in a group": (
             content.view is not None
         )

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from bellwire.base.errors import UsageError
-from bellwire.cli import chat_groups
+from bellwire.cli import chat_groups, chat_session
 from bellwire.cli.chat_files import path_of, to_save
 from bellwire.cli.chat_place import Lab
 from bellwire.cli.chat_requests import ACTS
@@ -148,6 +148,10 @@ class Commands:
         self._plain.answer(number, safety_number=number)
 
     async def _session(self, which: str) -> None:
+        if which == "renew":
+            partner = await self._plain.partner()
+            self._plain.answer(await chat_session.renew(self._plain.messenger, partner))
+            return
         line = await self._pick(which or "1")
         records = await self._plain.messenger.session(line.contact, line.message_id)
         if not records and line.state.value == "waiting":

@@ -205,9 +205,11 @@ class Plain:
                         "session": record_words(record),
                     },
                 )
-            case TypingChanged(contact, typing) if self.choices.json:
-                name = await self._name(contact)
-                self._print("", {"event": "typing", "name": name, "typing": typing})
+            case TypingChanged(contact, typing, who) if self.choices.json:
+                told = {"event": "typing", "name": await self._name(contact), "typing": typing}
+                if who != contact:
+                    told["author"] = await self._name(who)
+                self._print("", told)
             case LinkChanged(status) if self.choices.json:
                 self._print("", {"event": "link", "receiving": status.receiving,
                                  "sending": status.sending, "keys": status.keys,

@@ -61,7 +61,12 @@ COMMANDS: Final = (
         "[new NAME @A @B|add|remove|leave|rename|admin|renew|members …]",
     ),
     Command("verify", "the safety number to compare, and whether it is the same", "[yes|no]"),
-    Command("session", "how the pad of the newest message was made, or the N-th newest's", "[N]"),
+    Command(
+        "session",
+        "how the newest message's pad was made, or the N-th's; renew: begin a new one with them",
+        "[N|renew]",
+        "[renew]",
+    ),
     _both("search", "WORDS", "messages with these words"),
     Command(
         "history",

@@ -1,13 +1,26 @@
 """Messages, sessions and notes in words, harmless for a terminal, and as JSON."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
     from bellwire.chat.messenger.views import Conversation, Line, LinkStatus
     from bellwire.etsi014.record import SessionRecord
+
+
+_LAST_MS: Final = 253_402_300_799_000
+"""The end of the year 9999: beyond it nothing names a day."""
+
+
+def clock(sent_ms: int, now: float) -> str:
+    """When, by the sender's clock: the time, with its day if that is not today."""
+    if not 0 <= sent_ms <= _LAST_MS:
+        return "??:??"
+    then, today = time.localtime(sent_ms / 1000), time.localtime(now)
+    is_today = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", then)
 
 
 def note_words(text: str) -> str:
@@ -19,14 +32,14 @@ def note_words(text: str) -> str:
 
 def line_words(line: "Line", name: str, records: "list[SessionRecord]") -> str:
     """A message, as one line."""
-    clock = time.strftime("%H:%M", time.localtime(line.sent_ms / 1000))
     who = "you" if line.ours else note_words(line.author_name or name)
     if line.author is not None or line.copies:
         who += f" in {note_words(name)}"
     text = "(taken back)" if line.state.value == "deleted" else file_words(line)
     edited = ", edited" if line.edited else ""
     state = f", {state_words(line)}" if line.ours else ""
-    return f"{clock} {who}: {text}  [{protection_words(line, records)}{edited}{state}]"
+    when = clock(line.sent_ms, time.time())
+    return f"{when} {who}: {text}  [{protection_words(line, records)}{edited}{state}]"
 
 
 def state_words(line: "Line") -> str:

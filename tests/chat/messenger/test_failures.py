@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.chat.messenger.pairs import User, until_true
+from tests.chat.messenger.pairs import User, until, until_true
 from tests.chat.messenger.servers import Link
 from tests.chat.messenger.test_engine import comes_to, shown, tell
 
@@ -11,6 +11,7 @@ from bellwire.chat.errors import OpeningRefused, StepPadGone
 from bellwire.chat.failures import MAX_TOLD, PERIOD_S, Failures
 from bellwire.chat.messenger.views import AlertKind, Mode
 from bellwire.chat.store.waiting import MAX_TRIES
+from bellwire.cli import chat_session
 
 
 def test_a_message_whose_pad_differs_at_the_other_side_goes_under_another(tmp_path: Path) -> None:
@@ -65,7 +66,40 @@ def test_that_nothing_of_somebody_can_be_opened_is_said_once_and_what_to_do_abou
         (alert,) = bob.alerts()
         assert (alert.kind, alert.contact) == (AlertKind.UNSHOWN, peer)
         assert alert.words.startswith("messages of Alice cannot be opened here any more")
-        assert alert.words.endswith("Alice does not know it, tell them by another way")
+        assert alert.words.endswith("/session renew begins a new session, in which they come again")
+
+    tell(tmp_path, story)
+
+
+def test_who_has_lost_pad_begins_anew_and_misses_nothing(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, link: Link) -> None:
+        peer = await alice.peer()
+        await alice.messenger.set_mode(peer, Mode.POOL)
+        await alice.messenger.send(peer, "one")
+        await comes_to(alice, "delivered")
+        await bob.messenger.send(alice.messenger.me, "so that her keys go on")
+        await comes_to(bob, "delivered")
+        with bob.person.working() as work:
+            work.shelf(alice.messenger.me).retire(ours=False)
+        await alice.messenger.send(peer, "two")
+        await until_true(lambda: any("/session renew" in each.words for each in bob.alerts()))
+        await bob.messenger.send(alice.messenger.me, "I cannot read you")
+        assert await chat_session.renew(bob.messenger, alice.messenger.me) == (
+            "Alice is asked to begin a new session; what you miss comes again in it"
+        )
+        await shown(bob, "two")
+        for one in (alice, bob):
+
+            async def all_came(one: User = one) -> bool:
+                return await one.states() == ["delivered"] * 2
+
+            await until(all_came)
+        assert await bob.texts() == ["one", "two"]
+        assert await alice.texts() == ["so that her keys go on", "I cannot read you"]
+        (theirs,) = [each for each in alice.alerts() if each.kind is AlertKind.RENEWED]
+        (own,) = [each for each in bob.alerts() if each.kind is AlertKind.RENEWED]
+        assert theirs.words.startswith("a new session with Bob has begun, Bob could not open")
+        assert own.words.startswith("a new session with Alice has begun, as you asked")
 
     tell(tmp_path, story)
 

@@ -12,6 +12,7 @@ from tests.chat.relay.running import run
 
 from bellwire.chat.errors import GroupUnusable, MessageUnknown
 from bellwire.chat.messenger.views import AlertKind, AttachmentState, Line, LineState, Mode
+from bellwire.cli.chat_screen.words import typing
 
 Story = Callable[[User, User, User, Link], Coroutine[None, None, None]]
 
@@ -67,6 +68,33 @@ def test_members_who_did_not_know_each_other_meet_and_all_see_the_same(tmp_path:
         # Nothing of the group is in the conversations of two.
         assert await bob.messenger.history(alice.messenger.me) == []
         assert await bob.messenger.history(bob.messenger.me) == []
+
+    tell(tmp_path, story)
+
+
+def test_who_types_in_a_group_is_seen_by_its_members_and_takes_no_pad(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, carol: User, link: Link) -> None:
+        group = await made(alice, bob, carol)
+        await until_true(lambda: alice.messenger.link.sending)
+        before = link.sessions
+        await alice.messenger.typing(group)
+        for one in (bob, carol):
+
+            async def typists(one: User = one) -> bool:
+                return (await one.messenger.conversation(group)).typists == ("Alice",)
+
+            await until(typists)
+            entry = await one.messenger.conversation(group)
+            assert "Alice is typing" in typing(entry)
+            assert not (await one.messenger.conversation(alice.messenger.me)).typing
+        assert link.sessions == before
+        await alice.messenger.send(group, "here")
+        await shows(bob, group, "here")
+
+        async def over() -> bool:
+            return not (await bob.messenger.conversation(group)).typing
+
+        await until(over)
 
     tell(tmp_path, story)
 

@@ -181,6 +181,62 @@ def test_what_its_owner_has_is_done_without_having_been_stored(
     assert numbers < 2
 
 
+def test_what_a_listener_did_not_confirm_is_stored_when_it_goes_and_not_with_what_others_get(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with (
+            relay_at(tmp_path) as url,
+            await RelayClient.connect(url) as away,
+            await RelayClient.connect(url) as sender,
+        ):
+            await away.login(OTHER)
+            await away.open_mailbox(mailbox(2), right(2))
+            async with await owner_at(url) as owner:
+                await owner.listen()
+                await drop(sender, 0)
+                await take(owner, 1)
+                monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)
+                dropping = [asyncio.create_task(drop(sender, number)) for number in (1, 2)]
+                assert number_of((await owner.next()).payload) == 1
+                await drop(sender, 3, box=2)  # the store is written meanwhile
+                assert not any(each.done() for each in dropping)
+            await asyncio.gather(*dropping)
+            async with await owner_at(url) as owner:
+                await owner.listen()
+                assert await take(owner, 2) == [1, 2]
+
+    run(story())
+
+
+@pytest.mark.parametrize("does", ["listens again", "closes the mailbox", "logs in again"])
+def test_whoever_dropped_hears_of_it_whatever_the_listener_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    async def story() -> None:
+        async with (
+            relay_at(tmp_path) as url,
+            await owner_at(url) as owner,
+            await RelayClient.connect(url) as sender,
+        ):
+            await owner.listen()
+            await drop(sender, 0)
+            await take(owner, 1)
+            monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)
+            dropping = asyncio.create_task(drop(sender, 1))
+            await owner.next()
+            if does == "closes the mailbox":
+                await owner.close_mailbox(mailbox(1))
+            elif does == "logs in again":
+                await owner.login(OWNER)
+            if does != "closes the mailbox":
+                await owner.listen()
+                assert await take(owner, 1) == [1]
+            await dropping
+
+    run(story())
+
+
 def test_what_comes_again_while_it_is_under_way_is_done_and_delivered_once(tmp_path: Path) -> None:
     async def story() -> None:
         async with relay_at(tmp_path) as url, await owner_at(url) as owner:

@@ -96,6 +96,23 @@ def test_a_member_cannot_take_in_remove_or_edit_for_others(crowd: Crowd) -> None
     assert after.roster == kept.roster
 
 
+def test_whoever_is_not_in_a_group_does_not_type_there(crowd: Crowd) -> None:
+    group = crowd.new("alice", "bob", "carol")
+    crowd.settle()
+    with crowd.people["carol"].working() as work:
+        assert fanning.say_typing(work, crowd.ids["carol"], group, NOW)
+    crowd.collect()
+    asyncio.run(crowd.groups("alice").remove(group, crowd.ids["carol"]))
+    from_carol, crowd.under_way = crowd.under_way, []
+    crowd.settle()  # the roster without her
+    crowd.under_way = from_carol
+    told = crowd.settle()
+    assert [each.content for each in told] == [None, None]
+    assert not crowd.refused
+    with crowd.people["carol"].working() as work, pytest.raises(GroupUnusable):
+        fanning.say_typing(work, crowd.ids["carol"], group, NOW)
+
+
 def test_words_said_between_two_are_not_changed_from_a_group_nor_shown_there(crowd: Crowd) -> None:
     group = crowd.new("alice", "bob")
     crowd.settle()

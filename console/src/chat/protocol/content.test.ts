@@ -29,6 +29,7 @@ describe('a content', () => {
     { kind: Kind.delivered, text: zeros(32) },
     { kind: Kind.padLost, text: zeros(32) },
     { kind: Kind.left, group: other, text: zeros(4) },
+    { kind: Kind.typing, group: other },
   ])('is read as it was written: %j', (more) => {
     const content = makeContent({ ...base, ...more });
     const head = encodeHead(content);
@@ -48,6 +49,7 @@ describe('a content', () => {
     { target: other },
     { timerS: 365 * 86_400 + 1 },
     { kind: Kind.typing, timerS: 1 },
+    { kind: Kind.typing, group: other, view: zeros(36) },
     { kind: Kind.timer },
     { group: other },
     { view: zeros(36) },

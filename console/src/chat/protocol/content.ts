@@ -42,6 +42,7 @@ export const Kind = {
   rosterAsk: 28,
   introduction: 29,
   left: 30,
+  renew: 31,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -72,7 +73,8 @@ const of = (...kinds: Kind[]): ReadonlySet<Kind> => new Set(kinds);
 const { text, reply, edit, file, fileKey, timer, roster, introduction } = Kind;
 const NEEDS_TARGET = of(reply, edit, Kind.delete, Kind.chunk, Kind.ask, Kind.stop);
 const OF_GROUPS = of(roster, Kind.rosterAsk, introduction, Kind.left);
-const HAS_PARTS = of(text, reply, edit, file, roster, introduction);
+const MAY_HAVE_GROUP = of(...OF_GROUPS, Kind.typing);
+const HAS_PARTS = of(text, reply, edit, file, roster, introduction, Kind.renew);
 const HAS_WORDS = of(text, reply, edit);
 const HAS_IDS = of(Kind.delivered, Kind.read, Kind.refused, Kind.aborted);
 const HAS_NOTHING = of(Kind.delete, timer, Kind.typing, Kind.stop);
@@ -118,7 +120,7 @@ function fault(content: Content): string | null {
     ['a timer where words are, or are to come', timerS === undefined || MAY_HAVE_TIMER.has(kind)],
     [
       'a group where one is meant',
-      content.group ? inGroup || OF_GROUPS.has(kind) : !OF_GROUPS.has(kind),
+      content.group ? inGroup || MAY_HAVE_GROUP.has(kind) : !OF_GROUPS.has(kind),
     ],
     [
       'a roster with what is said in a group',

@@ -120,6 +120,8 @@ def drive(every: list[Pair], seconds: float, per_s: float | None = None) -> dict
         while True:
             now = time.perf_counter()
             if now < began + seconds:
+                # Who is first changes: a load that is bounded would else leave the last ones idle.
+                every = [*every[1:], every[0]]
                 for pair in every:
                     sent = sum(each.sent for each in every) - before
                     if per_s is None or sent < per_s * (now - began):

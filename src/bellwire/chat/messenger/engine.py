@@ -35,7 +35,7 @@ from bellwire.chat.messenger.views import (
 from bellwire.chat.pads import Policy
 from bellwire.chat.roster import draw_id
 from bellwire.chat.safety import check_scanned, safety_code, safety_number
-from bellwire.chat.store import fanning
+from bellwire.chat.store import fanning, renewing
 from bellwire.chat.store.contacts import NOTES
 from bellwire.chat.store.messages import FILES, State
 from bellwire.chat.store.person import Person
@@ -229,16 +229,28 @@ class Messenger(Minding):
             self._tell(ConversationChanged(contact))
 
     async def typing(self, contact: bytes) -> None:
-        """Say that we type: at most each `TYPING_EVERY_S`, and only while there is a line."""
+        """Say that we type: at most each `TYPING_EVERY_S`, and only while there is a line.
+
+        In a group, to each member by itself.
+        """
         before = self._typed.get(contact, 0.0)
-        if contact == self._me or len(contact) == ID_BYTES or not self._status.sending:
-            return  # in a group it would be a message for each member
+        if contact == self._me or not self._status.sending:
+            return
         if time.monotonic() - before < TYPING_EVERY_S:
             return
         self._typed[contact] = time.monotonic()
-        if await self._do(self._person.has_session, contact):
+
+        def say() -> bool:
+            if len(contact) == ID_BYTES:
+                with self._person.working() as work:
+                    return fanning.say_typing(work, self._me, contact, self._now())
+            if not self._person.has_session(contact):
+                return False
             content = Content(ContentKind.TYPING, os.urandom(ID_BYTES), self._now_ms())
-            await self._do(self._person.send, contact, content)
+            self._person.send(contact, content)
+            return True
+
+        if await self._do(say):
             self._courier.wake()
 
     async def export_history(self, path: Path) -> Given:
@@ -382,6 +394,25 @@ class Messenger(Minding):
         """
         check_scanned(self._me, contact, code)
         await self.set_verified(contact, verified=True)
+
+    async def renew_session(self, contact: bytes) -> None:
+        """Have somebody begin a new session with us: what they say cannot be opened here any more.
+
+        It begins once they are there. Then what either has not confirmed is said again, and counts
+        once; safety numbers stay as they are.
+
+        Raises:
+            ContactUnknown: nobody of that fingerprint, or there is no session with them.
+            ChatMisuse: they wait to be accepted.
+        """
+
+        def ask() -> None:
+            with self._person.working() as work:
+                renewing.ask(work, self._person.identity, contact, self._now())
+
+        await self._do(ask)
+        self._courier.wake()
+        self._tell(ConversationChanged(contact))
 
     # Inside
 

@@ -42,6 +42,8 @@ from bellwire.chat.messenger.views import (
     LineState,
     TypingChanged,
 )
+from bellwire.chat.pads import Policy
+from bellwire.chat.store import fanning
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.receiving import Received
 from bellwire.chat.store.relays import Relays
@@ -49,6 +51,7 @@ from bellwire.chat.store.relays import Relays
 TYPING_FOR_S: Final = 6.0
 """Somebody who said so types that long, unless a message comes."""
 
+_RENEW: Final = ContentKind.RENEW
 _SAID: Final = {ContentKind.TEXT, ContentKind.REPLY, ContentKind.FILE, ContentKind.FILE_KEY}
 
 
@@ -154,6 +157,8 @@ class Hearing(Looking):
 
     async def _received(self, told: Received) -> None:  # noqa: PLR0912 - a case for each
         contact, content = told.contact, told.content
+        if told.renewed:
+            await self._renewed(contact, by_them=content is not None and content.kind is _RENEW)
         if content is None:
             return
         if content.kind in {ContentKind.CHUNK, ContentKind.ASK, ContentKind.STOP}:
@@ -163,7 +168,7 @@ class Hearing(Looking):
         text = content.text
         match content.kind:
             case kind if kind in _SAID and told.is_new:
-                self._stop_typing(contact)
+                self._stop_typing(content.group or contact, contact)
                 line = await self.line(contact, content.content_id, ours=False)
                 self._tell(LineChanged(line, is_new=True))
             case ContentKind.EDIT | ContentKind.DELETE if content.target and told.is_new:
@@ -183,8 +188,9 @@ class Hearing(Looking):
                     await self._refused(contact, text[:ID_BYTES], why)
                 self._sending.go(contact)
             case ContentKind.TYPING:
-                self._typing[contact] = time.monotonic() + TYPING_FOR_S
-                self._tell(TypingChanged(contact, typing=True))
+                where = content.group or contact
+                self._typing[where, contact] = time.monotonic() + TYPING_FOR_S
+                self._tell(TypingChanged(where, typing=True, who=contact))
             case ContentKind.CARD:
                 await self._met(contact)
             case ContentKind.PAD_OFFER:
@@ -253,13 +259,34 @@ class Hearing(Looking):
         name = (await self.conversation(contact)).name
         words = (
             f"messages of {name} cannot be opened here any more: their keys are mixed with pad "
-            f"that is gone from this store; {name} does not know it, tell them by another way"
+            f"that is gone from this store, and {name} does not know it; /session renew begins a "
+            "new session, in which they come again"
         )
         self._tell(Alert(AlertKind.UNSHOWN, contact, words))
 
-    def _stop_typing(self, contact: bytes) -> None:
-        if self._typing.pop(contact, None) is not None:
-            self._tell(TypingChanged(contact, typing=False))
+    async def _renewed(self, contact: bytes, *, by_them: bool) -> None:
+        """A new session has begun: say how we are reached, and what was not confirmed."""
+        self._unheard.discard(contact)
+
+        def go_on() -> str:
+            with self._person.working() as work:
+                known = work.contacts.get(contact)
+                right = work.routes.ensure(contact, self._now()).box.right
+                card = self._content(ContentKind.CARD, self._card(right).encode())
+                work.seal(known, card, Policy.OFF)
+                fanning.ask_after(work, self._me, known, self._now())
+                return known.name
+
+        name = await self._do(go_on)
+        self._courier.wake()
+        self._sending.go(contact)
+        why = f"{name} could not open all of yours" if by_them else "as you asked"
+        words = f"a new session with {name} has begun, {why}; what was not delivered goes again"
+        self._tell(Alert(AlertKind.RENEWED, contact, words))
+
+    def _stop_typing(self, contact: bytes, who: bytes) -> None:
+        if self._typing.pop((contact, who), None) is not None:
+            self._tell(TypingChanged(contact, typing=False, who=who))
 
     def _no_keys(self, words: str) -> None:
         self._show(replace(self._status, keys_trouble=words))

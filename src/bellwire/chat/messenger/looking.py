@@ -67,7 +67,7 @@ class Looking:
         self._me = person.identity.public.fingerprint
         self._events: set[asyncio.Queue[Event]] = set()
         self._status = LinkStatus()
-        self._typing: dict[bytes, float] = {}
+        self._typing: dict[tuple[bytes, bytes], float] = {}  # where, and who; until when
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -106,9 +106,9 @@ class Looking:
             with self._person.working() as work:
                 group = work.groups.get(contact)
                 if group is not None:
-                    return group_conversation(work, group, self._me)
+                    return group_conversation(work, group, self._me, self._typists(contact))
                 known = work.contacts.get(contact)
-                return conversation(work, known, self._me, contact in self._typing)
+                return conversation(work, known, self._me, bool(self._typists(contact)))
 
         return await self._do(look)
 
@@ -196,12 +196,19 @@ class Looking:
     def _conversations(self) -> list[Conversation]:
         with self._person.working() as work:
             found = [
-                conversation(work, each, self._me, each.contact in self._typing)
+                conversation(work, each, self._me, bool(self._typists(each.contact)))
                 for each in work.contacts.all()
                 if not work.strangers.has(each.contact)
             ]
-            found += [group_conversation(work, each, self._me) for each in work.groups.all()]
+            found += [
+                group_conversation(work, each, self._me, self._typists(each.group))
+                for each in work.groups.all()
+            ]
         return sorted(found, key=lambda each: (not each.is_notes, each.name.casefold()))
+
+    def _typists(self, contact: bytes) -> list[bytes]:
+        """Who types in a conversation now."""
+        return [who for where, who in list(self._typing) if where == contact]
 
     def _tell(self, event: Event) -> None:
         for queue in self._events:

@@ -40,9 +40,9 @@ class Minding(Hearing):
     async def _mind(self) -> None:
         """What is due from time to time."""
         while True:
-            for contact, until in list(self._typing.items()):
+            for (contact, who), until in list(self._typing.items()):
                 if until < time.monotonic():
-                    self._stop_typing(contact)
+                    self._stop_typing(contact, who)
             if await self._do(self._person.disappear, self._now()):
                 for each in await self.contacts():
                     self._tell(ConversationChanged(each.contact))

@@ -1,5 +1,6 @@
 """What the store has, as what a screen shows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -136,8 +137,10 @@ def _done(kept: KeptFile) -> int:
     return kept.size if whole else min(kept.size, kept.came * CHUNK_BYTES)
 
 
-def group_conversation(work: Work, group: Group, me: bytes) -> Conversation:
-    """A group, as an entry of the list."""
+def group_conversation(
+    work: Work, group: Group, me: bytes, typists: Sequence[bytes] = ()
+) -> Conversation:
+    """A group, as an entry of the list; with who types in it."""
     latest = work.history.latest(group.group, 1)
     others = [each for each in group.active() if each != me]
     known = [work.contacts.get(each) for each in others if work.contacts.knows(each)]
@@ -155,10 +158,11 @@ def group_conversation(work: Work, group: Group, me: bytes) -> Conversation:
         Mode.FRESH if is_fresh else Mode.POOL,
         len(known) == len(others) and all(each.verified for each in known),
         group.timer_s,
-        False,
+        bool(typists),
         all(is_reachable(work, each) for each in others),
         len(group.roster.members),
         group.has(me),
+        tuple(work.contacts.get(each).name for each in typists if work.contacts.knows(each)),
     )
 
 

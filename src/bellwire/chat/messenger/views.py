@@ -182,10 +182,11 @@ class Conversation:
         mode: Where pads come from.
         verified: Whether safety numbers were compared.
         timer_s: After how many seconds messages disappear; 0: they stay.
-        typing: Whether they are typing now.
+        typing: Whether they are typing now; of a group: whether any of `typists` is.
         reachable: Whether there is a way to write to them yet; of a group, to all in it.
         members: How many are in the group, with us; 0: it is none.
         is_in: Of a group: whether we are in it; else what was said is there to be read.
+        typists: Of a group: what we call those who are typing now.
     """
 
     contact: bytes
@@ -203,6 +204,7 @@ class Conversation:
     reachable: bool
     members: int = 0
     is_in: bool = True
+    typists: tuple[str, ...] = ()
 
     @property
     def is_group(self) -> bool:
@@ -289,10 +291,17 @@ class ConversationChanged:
 
 @dataclass(frozen=True, slots=True)
 class TypingChanged:
-    """Somebody types, or has stopped."""
+    """Somebody types in a conversation, or has stopped.
+
+    Attributes:
+        contact: The conversation.
+        typing: Whether they type.
+        who: Who it is: of a group one of its members, else the contact.
+    """
 
     contact: bytes
     typing: bool
+    who: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +342,8 @@ class AlertKind(Enum):
     the other side could not, or would not, show a message of ours. CONTACT: somebody new.
     REQUEST: a stranger has written, and waits to be accepted. IDENTITY: a handle names another
     identity than before. RELAY: what answers has not the key of our relay. ACCOUNT: our handle
-    cannot be found as it should, and why. GROUP: others have changed who is in a group.
+    cannot be found as it should, and why. GROUP: others have changed who is in a group. RENEWED:
+    a new session has taken the place of one on which not all could be opened any more.
     """
 
     EVE = "eve"
@@ -348,6 +358,7 @@ class AlertKind(Enum):
     RELAY = "relay changed"
     ACCOUNT = "account"
     GROUP = "group"
+    RENEWED = "session renewed"
 
 
 @dataclass(frozen=True, slots=True)

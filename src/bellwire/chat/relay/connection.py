@@ -1,4 +1,8 @@
-"""One client of a relay: its requests read, and answered in one write for each turn of the loop."""
+"""One client of a relay: what came at once is read at once, and answered in one write.
+
+Requests are gathered until nothing more is in the buffer, and answers until the loop's turn is
+over; so what costs the same for one message as for many (clocks, limits, writes) is paid once.
+"""
 
 import contextlib
 import hashlib
@@ -26,6 +30,7 @@ from bellwire.chat.relay.frames import (
     Refused,
     Request,
     ToAccounts,
+    binary_header,
     deliver_head,
     done,
     encode,
@@ -56,6 +61,9 @@ _DROP, _SAFE = int(Op.DROP), int(Op.SAFE)
 MAX_UNREAD_BYTES: Final = 4 << 20
 """Answers that a client may leave unread: more than all that may be under way to a listener."""
 
+MAX_RIGHTS: Final = 256
+"""Rights of which a connection remembers the hash: a hash costs more than all else of a drop."""
+
 
 class Connection(WSListener):
     """One client, which came in by one door."""
@@ -65,7 +73,10 @@ class Connection(WSListener):
         self._relay = relay
         self.door = door
         self._transport: WSTransport | None = None
+        self._in: list[bytes] = []
         self._out: list[bytes] = []
+        self._hashes: dict[bytes, bytes] = {}
+        self._over = False
         self._source = ""
         self._nonce = os.urandom(NONCE_BYTES)
         self._account: bytes | None = None
@@ -94,28 +105,58 @@ class Connection(WSListener):
         self._relay.left(self, self._source)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """One request; whatever is none ends the connection."""
-        if frame.msg_type != _BINARY or not frame.fin:
-            self._control(transport, frame)
+        """One request, or several; whatever is none ends the connection."""
+        if frame.msg_type == _BINARY and frame.fin:
+            self._in.append(frame.get_payload_as_bytes())
+            if frame.last_in_buffer:
+                self._read()
             return
-        data = frame.get_payload_as_bytes()
-        op = data[0] if data else 0
-        if op == _DROP:
-            drop = read_drop(data)
-            if drop is not None:
-                self._drop(*drop, data[DROP_BYTES:])
-                return
-        elif op == _SAFE:
-            number = read_safe(data)
-            if number is not None:
-                self._safe(number)
-                return
-        try:
-            request = read_request(data)
-        except RelayMisbehaved:
-            self.hang_up()
+        self._read()
+        self._control(transport, frame)
+
+    def _read(self) -> None:
+        """Do what came, in order."""
+        frames, self._in = self._in, []
+        if self._over or not frames:
             return
-        self._take(request)
+        relay = self._relay
+        clock, now = relay.clock(), int(relay.now())
+        self._drops.refill(clock)
+        for data in frames:
+            op = data[0] if data else 0
+            if op == _DROP:
+                drop = read_drop(data)
+                if drop is not None:
+                    request, right, token, ttl_s = drop
+                    right_hash = self._hashes.get(right) or self._hash(right)
+                    payload = data[DROP_BYTES:]
+                    parcel = Parcel(right_hash, token, now + ttl_s, payload, self, request, clock)
+                    if not (self._drops.take() and relay.put(parcel)):
+                        relay.counted.refused[Reason.TOO_FAST] += 1
+                        self.send(Refused(request, Reason.TOO_FAST))
+                    continue
+            elif op == _SAFE:
+                number = read_safe(data)
+                if number is not None:
+                    self._safe(number)
+                    continue
+            try:
+                request_read = read_request(data)
+            except RelayMisbehaved:
+                self.hang_up()
+                return
+            self._take(request_read)
+            if self._is_over():
+                return
+
+    def _is_over(self) -> bool:
+        return self._over
+
+    def _hash(self, right: bytes) -> bytes:
+        if len(self._hashes) >= MAX_RIGHTS:
+            self._hashes.clear()
+        self._hashes[right] = found = hashlib.sha256(right).digest()
+        return found
 
     def _control(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE:
@@ -126,7 +167,8 @@ class Connection(WSListener):
             self.hang_up()
 
     def hang_up(self) -> None:
-        """End the connection, after what there was to say."""
+        """End the connection, after what there was to say; what else comes on it does not count."""
+        self._over = True
         if self._transport is not None:
             self.flush()
             self._transport.disconnect()
@@ -136,11 +178,11 @@ class Connection(WSListener):
     def send(self, answer: Answer) -> None:
         """Say something with the next write."""
         data = encode(answer)
-        self._write(_header(len(data)) + data)
+        self._write(binary_header(len(data)) + data)
 
     def done(self, request: int) -> None:
         """Say that it was done."""
-        self._write(_DONE_HEADER + done(request))
+        self._write(done(request))
 
     def _write(self, *parts: bytes) -> None:
         if self._transport is not None:
@@ -171,10 +213,8 @@ class Connection(WSListener):
 
     def deliver(self, listening: Listening, parcel: Parcel) -> None:
         """Send it, whether it is stored yet or not."""
-        number = listening.add(parcel)
-        head = deliver_head(parcel.mailbox, number)
         payload = parcel.payload
-        self._write(_header(len(head) + len(payload)) + head, payload)
+        self._write(deliver_head(parcel.mailbox, listening.add(parcel), len(payload)), payload)
 
     def fetch(self) -> None:
         """There may be more in the store than the listener got, or a claim that is newer."""
@@ -205,7 +245,9 @@ class Connection(WSListener):
 
     def superseded(self) -> None:
         """Another connection of the account listens now."""
-        self.listening = None
+        if self.listening is not None:
+            self._relay.store_lingering(self.listening)
+            self.listening = None
         self.send(Refused(0, Reason.ELSEWHERE))
         self.hang_up()
 
@@ -228,21 +270,6 @@ class Connection(WSListener):
             case ToAccounts(number, body):
                 self._ask_accounts(number, body)
 
-    def _drop(self, request: int, right: bytes, token: bytes, ttl_s: int, payload: bytes) -> None:
-        relay = self._relay
-        if self._drops.admit(relay.clock()):
-            parcel = Parcel(
-                hashlib.sha256(right).digest(),
-                token,
-                int(relay.now()) + ttl_s,
-                payload,
-                [(self, request)],
-            )
-            if relay.put(parcel):
-                return
-        relay.counted.refused[Reason.TOO_FAST] += 1
-        self.send(Refused(request, Reason.TOO_FAST))
-
     def _ask(self, request: int, job: Job) -> None:
         def finish(outcome: Outcome) -> None:
             if isinstance(outcome, Reason):
@@ -255,6 +282,8 @@ class Connection(WSListener):
                 self.fetch()
 
         if isinstance(job, CloseMailbox):
+            if self.listening is not None:
+                self._relay.store_lingering(self.listening)
             self._relay.unknow(job.account, job.mailbox)
         if not self._relay.ask(job, finish):
             self.send(Refused(request, Reason.TOO_FAST))
@@ -291,6 +320,8 @@ class Connection(WSListener):
 
     def _listen(self, request: int) -> None:
         assert self._account is not None
+        if self.listening is not None:
+            self._relay.store_lingering(self.listening)
         self.listening = listening = Listening(self._account)
         self._relay.begin_listening(self, self._account)
         self.done(request)
@@ -317,6 +348,7 @@ class Connection(WSListener):
     def _stop_listening(self) -> None:
         listening, self.listening = self.listening, None
         if listening is not None:
+            self._relay.store_lingering(listening)
             self._relay.end_listening(self, listening.account)
             if self._relay.company is not None:
                 self._relay.company.release(listening.account, listening.claim)
@@ -346,21 +378,10 @@ class Connection(WSListener):
         parcel = None if listening is None else listening.take(number)
         if listening is not None and parcel is not None:
             self._relay.safe(parcel)
-            self._catch_up(listening)
+            if not listening.caught_up:
+                self._catch_up(listening)
 
     def _catch_up(self, listening: Listening) -> None:
         behind = not listening.caught_up and not listening.fetching
         if behind and listening.room >= WINDOW // 2:
             self.fetch()
-
-
-def _header(size: int) -> bytes:
-    """What precedes a binary frame of a server (RFC 6455, 5.2)."""
-    if size < 126:
-        return bytes((0x82, size))
-    if size < 1 << 16:
-        return b"\x82\x7e" + size.to_bytes(2, "big")
-    return b"\x82\x7f" + size.to_bytes(8, "big")
-
-
-_DONE_HEADER: Final = _header(len(done(0)))

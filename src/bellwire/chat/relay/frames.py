@@ -60,10 +60,6 @@ class Op(IntEnum):
     NOTICE = 0x86
 
 
-_DONE_OP: Final = int(Op.DONE)
-_DELIVER_OP: Final = int(Op.DELIVER)
-
-
 class Reason(IntEnum):
     """Why a relay refuses."""
 
@@ -193,11 +189,11 @@ def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911, PLR0912 - a line
         case Drop(request, right, token, ttl_s, payload):
             return _DROP.pack(Op.DROP, request, right, token, ttl_s) + payload
         case Deliver(mailbox, number, payload):
-            return deliver_head(mailbox, number) + payload
+            return _DELIVER.pack(Op.DELIVER, mailbox, number) + payload
         case Safe(number):
             return _SAFE.pack(Op.SAFE, number)
         case Done(request):
-            return done(request)
+            return _DONE.pack(Op.DONE, request)
         case Refused(request, reason):
             return _REFUSED.pack(Op.REFUSED, request, reason)
         case Challenge(nonce, relay_id):
@@ -220,31 +216,56 @@ def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911, PLR0912 - a line
 
 # What a relay reads and writes for each payload, without an object for each frame.
 
+_DROP_SIZES: Final = frozenset(DROP_BYTES + size for size in PAYLOAD_SIZES)
+_READ_DROP: Final = struct.Struct(f">xI{RIGHT_BYTES}s{TOKEN_BYTES}sI").unpack_from
+_READ_SAFE: Final = struct.Struct(">xQ").unpack
+
 
 def read_drop(data: bytes) -> tuple[int, bytes, bytes, int] | None:
     """Request, right, token and time to live of a drop; None if it is none.
 
     The payload is what follows at `DROP_BYTES`.
     """
-    if len(data) - DROP_BYTES not in PAYLOAD_SIZES:
-        return None
-    _, request, right, token, ttl_s = _DROP.unpack_from(data)
-    return (request, right, token, ttl_s) if 1 <= ttl_s <= MAX_TTL_S else None
+    if len(data) in _DROP_SIZES:
+        drop: tuple[int, bytes, bytes, int] = _READ_DROP(data)
+        if 1 <= drop[3] <= MAX_TTL_S:
+            return drop
+    return None
 
 
 def read_safe(data: bytes) -> int | None:
     """The number in a word that a payload is safe; None if it is none."""
-    return int.from_bytes(data[1:], "big") if len(data) == _SAFE.size else None
+    if len(data) != _SAFE.size:
+        return None
+    number: int = _READ_SAFE(data)[0]
+    return number
+
+
+def binary_header(size: int) -> bytes:
+    """What precedes a binary frame of so many bytes that a relay sends (RFC 6455, 5.2)."""
+    if size < 126:
+        return bytes((0x82, size))
+    if size < 1 << 16:
+        return b"\x82\x7e" + size.to_bytes(2, "big")
+    return b"\x82\x7f" + size.to_bytes(8, "big")
+
+
+_FRAMED_DONE: Final = struct.Struct(">2sBI")
+_DONE_HEADER: Final = binary_header(_DONE.size)
+_DONE_OP: Final = int(Op.DONE)
+_FRAMED_DELIVER: Final = struct.Struct(f">4sB{MAILBOX_BYTES}sQ")
+_DELIVER_HEADERS: Final = {size: binary_header(_DELIVER.size + size) for size in PAYLOAD_SIZES}
+_DELIVER_OP: Final = int(Op.DELIVER)
 
 
 def done(request: int) -> bytes:
-    """The whole frame."""
-    return _DONE.pack(_DONE_OP, request)
+    """The whole frame, as it is written."""
+    return _FRAMED_DONE.pack(_DONE_HEADER, _DONE_OP, request)
 
 
-def deliver_head(mailbox: bytes, number: int) -> bytes:
-    """The frame up to its payload."""
-    return _DELIVER.pack(_DELIVER_OP, mailbox, number)
+def deliver_head(mailbox: bytes, number: int, size: int) -> bytes:
+    """The frame as it is written, up to its payload of so many bytes."""
+    return _FRAMED_DELIVER.pack(_DELIVER_HEADERS[size], _DELIVER_OP, mailbox, number)
 
 
 def read_request(data: bytes) -> Request:  # noqa: PLR0911 - a line for each

@@ -1,7 +1,7 @@
 """What a relay's store is asked to do, and what comes of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -13,28 +13,38 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """How far a payload has come."""
+    """How far a payload has come.
 
+    LINGERING: a listener has got it, and may say that it is safe before it need be stored. QUEUED:
+    it waits for the store. SAFE: its owner has it, and it need not be stored any more.
+    """
+
+    LINGERING = auto()
     QUEUED = auto()
     WRITING = auto()
     STORED = auto()
     SAFE = auto()
-    """The owner has said so: it need not be stored any more."""
     REFUSED = auto()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Parcel:
     """A payload on its way through the relay: put in by whoever has the right, for one mailbox.
+
+    There is one for each message, so most of its fields cost nothing until they are set.
 
     Attributes:
         right_hash: SHA-256 of the right that was shown; empty of what was read from the store.
         token: The sender's, the same when it is sent again.
         gone_at: Until when it is kept, in seconds since the epoch.
         payload: What is in it.
-        senders: Who waits for the word that it is done, with the number of the request.
+        sender: Who waits for the word that it is done; None: nobody.
+        request: The number of that request.
+        others: Who waits for the same word besides, as sender and request.
         mailbox: Where it goes; known from the start if its owner listens here.
         account: The owner; as `mailbox`.
+        key: By which a listening knows that the same comes again, while it is under way.
+        since: When it was taken, in s of the relay's clock.
         number: In the store, growing in the order in which payloads were stored; 0 while it is not.
         state: Kept by the event loop's thread alone.
         delivered: Whether it is, or was, under way to a listener.
@@ -46,14 +56,32 @@ class Parcel:
     token: bytes
     gone_at: int
     payload: bytes
-    senders: "list[tuple[Connection, int]]"
-    mailbox: bytes = b""
-    account: bytes = b""
-    number: int = 0
-    state: State = State.QUEUED
-    delivered: bool = False
-    holds_up: "Listening | None" = None
-    listener: bytes = b""
+    sender: "Connection | None" = None
+    request: int = 0
+    since: float = 0.0
+    others: "tuple[tuple[Connection, int], ...]" = field(default=(), init=False)
+    mailbox: bytes = field(default=b"", init=False)
+    account: bytes = field(default=b"", init=False)
+    key: bytes = field(default=b"", init=False)
+    number: int = field(default=0, init=False)
+    state: State = field(default=State.QUEUED, init=False)
+    delivered: bool = field(default=False, init=False)
+    holds_up: "Listening | None" = field(default=None, init=False)
+    listener: bytes = field(default=b"", init=False)
+
+    def tell_done(self) -> None:
+        """Say that it is done to all who wait for that, once."""
+        sender, self.sender = self.sender, None
+        if sender is not None:
+            sender.done(self.request)
+        for other, request in self.others:
+            other.done(request)
+        self.others = ()
+
+    def waiting(self) -> "list[tuple[Connection, int]]":
+        """Who waits to hear what became of it, with the number of the request."""
+        first = [] if self.sender is None else [(self.sender, self.request)]
+        return [*first, *self.others]
 
 
 @dataclass(frozen=True, slots=True)

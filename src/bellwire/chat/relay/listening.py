@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bellwire.chat.relay.jobs import Parcel
+from bellwire.chat.relay.jobs import Parcel, State
 
 WINDOW: Final = 64
 """Payloads that a listener may have without having said that they are safe: at most a megabyte."""
@@ -18,6 +18,7 @@ class Listening:
     Attributes:
         account: Whose mailboxes.
         flying: What was delivered and not said to be safe, by its number.
+        tokens: The same, as far as it is stored or may be, by mailbox and token together.
         caught_up: Whether the store has nothing that the listener did not get.
         behind: Parcels of the account that wait for the store undelivered.
         fetching: Whether the store was asked for more.
@@ -29,7 +30,6 @@ class Listening:
 
     __slots__ = (
         "_last",
-        "_tokens",
         "account",
         "again",
         "behind",
@@ -39,12 +39,13 @@ class Listening:
         "flying",
         "highest",
         "looked",
+        "tokens",
     )
 
     def __init__(self, account: bytes) -> None:
         self.account = account
         self.flying: dict[int, Parcel] = {}
-        self._tokens: dict[bytes, Parcel] = {}
+        self.tokens: dict[bytes, Parcel] = {}
         self._last = 0
         self.caught_up = False
         self.behind = 0
@@ -64,17 +65,16 @@ class Listening:
         """Whether a new payload may be delivered before it is stored."""
         return self.caught_up and not self.behind and len(self.flying) < WINDOW
 
-    def same(self, mailbox: bytes, token: bytes) -> Parcel | None:
-        """What is under way to this mailbox with this token."""
-        return self._tokens.get(mailbox + token)
-
     def add(self, parcel: Parcel) -> int:
         """One more is under way; its number."""
-        self._last += 1
-        self.flying[self._last] = parcel
-        self._tokens[parcel.mailbox + parcel.token] = parcel
+        self._last = number = self._last + 1
+        self.flying[number] = parcel
+        key = parcel.key
+        if not key:
+            parcel.key = key = parcel.mailbox + parcel.token
+        self.tokens[key] = parcel
         parcel.delivered = True
-        return self._last
+        return number
 
     def take(self, number: int) -> Parcel | None:
         """The listener has it; None if nothing of that number is under way."""
@@ -85,6 +85,9 @@ class Listening:
 
     def lose(self, parcel: Parcel) -> None:
         """It was not stored: who drops it again is not told that it is there."""
-        key = parcel.mailbox + parcel.token
-        if self._tokens.get(key) is parcel:
-            del self._tokens[key]
+        if self.tokens.get(parcel.key) is parcel:
+            del self.tokens[parcel.key]
+
+    def lingering(self) -> list[Parcel]:
+        """What is neither stored, nor on its way there, nor said to be safe, oldest first."""
+        return [each for each in self.flying.values() if each.state is State.LINGERING]

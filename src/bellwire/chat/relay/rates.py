@@ -17,15 +17,22 @@ class Bucket:
         self._level = burst
         self._since = now
 
-    def admit(self, now: float) -> bool:
-        """Whether the source may ask once more at `now`, in s of a clock that only grows."""
-        level = min(self._burst, self._level + (now - self._since) * self._per_s)
+    def refill(self, now: float) -> None:
+        """It is `now`, in s of a clock that only grows."""
+        self._level = min(self._burst, self._level + (now - self._since) * self._per_s)
         self._since = now
-        if level < 1:
-            self._level = level
+
+    def take(self) -> bool:
+        """Whether the source may ask once more, as of the time of the last `refill`."""
+        if self._level < 1:
             return False
-        self._level = level - 1
+        self._level -= 1
         return True
+
+    def admit(self, now: float) -> bool:
+        """Whether the source may ask once more at `now`."""
+        self.refill(now)
+        return self.take()
 
 
 class Rates:

@@ -1,14 +1,15 @@
 """A relay on the network: WebSocket, binary frames, one batch of the store at a time.
 
 A payload goes to its owner at once if the owner listens, and into the store with the next batch
-unless the owner has said by then that it is safe; while one batch is synced to the disk, the next
-one gathers, so that many share a sync. Who dropped it hears that it is done once it is durable,
-here or with the owner. Whoever listens gets a bounded number of payloads ahead of its word that it
-has them, so that a slow reader costs a bounded amount of memory. No log line has an id, an address
-or a size.
+unless the owner says within `LINGER_S` that it is safe; while one batch is synced to the disk, the
+next one gathers, so that many share a sync. Who dropped it hears that it is done once it is
+durable, here or with the owner. Whoever listens gets a bounded number of payloads ahead of its word
+that it has them, so that a slow reader costs a bounded amount of memory. No log line has an id, an
+address or a size.
 """
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ from bellwire.chat.relay.jobs import (
     State,
     Was,
 )
+from bellwire.chat.relay.listening import Listening
 from bellwire.chat.relay.operator import Condition
 from bellwire.chat.relay.rates import Rates
 from bellwire.chat.relay.store import RelayStore
@@ -49,7 +51,7 @@ MAX_QUEUED_BYTES: Final = 64 << 20
 """And how large they may be together."""
 
 LINGER_S: Final = 0.005
-"""How long payloads that listeners have already may wait for their word, before they are stored.
+"""How long each payload that a listener has already may wait for its word, before it is stored.
 
 A listener syncs what it has to its own disk before it says so: a few milliseconds."""
 
@@ -93,7 +95,7 @@ class Relay:
         accounts: Where accounts are asked; without, there are none. The caller closes it.
         news: Words from and to others that share the store.
         now: Seconds since the epoch.
-        clock: Seconds that only grow, for rates.
+        clock: Seconds that only grow, for rates and what lingers.
 
     Attributes:
         counted: What was taken, stored, delivered and refused.
@@ -122,15 +124,16 @@ class Relay:
         self.company = Company(self, store.instance, news) if store.instance else None
         self._store = store
         self._queue: list[Asked] = []
-        self._queued_bytes = 0
-        self._passed = 0  # in the queue, and safe with their owners meanwhile
+        self._lingering = 0  # parcels that listeners have, and that are not in the queue yet
+        self._restless: set[Listening] = set()  # that may have some of them
+        self._waiting_bytes = 0  # of what is in the queue, or lingers
         self._forget: list[int] = []
-        self._urgent = False
         self._store_works = True
         self._routes: dict[bytes, tuple[bytes, bytes]] = {}
         self._rights: dict[bytes, dict[bytes, bytes]] = {}
         self._to_write: list[Connection] = []
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._doors: list[Door] = []
         self._open: set[Connection] = set()
@@ -220,7 +223,7 @@ class Relay:
         return Condition(
             connections=len(self._open),
             listeners=len(self.listeners),
-            waiting=len(self._queue) - self._passed,
+            waiting=self._waiting,
             store="sqlite" if self.company is None else "postgresql",
             store_works=self._store_works,
             news="none" if news is None else "heard" if news.is_heard else "away",
@@ -252,68 +255,89 @@ class Relay:
         A listener gets it at once; whoever dropped it hears that it is done when it is stored, or
         when the listener has said that it is safe, whichever is first.
         """
-        if self._full or self._queued_bytes >= MAX_QUEUED_BYTES:
+        waiting = len(self._queue) + self._lingering
+        if waiting >= MAX_QUEUED or self._waiting_bytes >= MAX_QUEUED_BYTES:
             return False
         route = self._routes.get(parcel.right_hash)
         if route is None:
-            self._urgent = True
+            self._queue_for_store(parcel)
         else:
             parcel.mailbox, parcel.account = route
             connection = self.listeners[parcel.account]
             listening = connection.listening
             assert listening is not None
-            same = listening.same(parcel.mailbox, parcel.token)
+            parcel.key = parcel.mailbox + parcel.token
+            same = listening.tokens.get(parcel.key)
             if same is not None:
-                same.senders += parcel.senders
+                same.others += tuple(parcel.waiting())
                 if same.state is State.STORED:
-                    _tell_done(same)
+                    same.tell_done()
                 return True
             if listening.open:
+                parcel.state = State.LINGERING
+                self._lingering += 1
+                if not self._restless:
+                    self._wake.set()
+                self._restless.add(listening)
                 connection.deliver(listening, parcel)
             else:
+                self.store_lingering(listening)
                 listening.behind += 1
                 parcel.holds_up = listening
-                self._urgent = True
+                self._queue_for_store(parcel)
+        size = len(parcel.payload)
+        self._waiting_bytes += size
         self.counted.taken += 1
-        self.counted.taken_bytes += len(parcel.payload)
-        self._queued_bytes += len(parcel.payload)
-        self._queue.append((parcel, None))
-        self._wake.set()
+        self.counted.taken_bytes += size
         return True
 
     def ask(self, job: Job, finish: Finish) -> bool:
         """Have a job done with the next batch; False if too many wait."""
-        if self._full and not isinstance(job, Fetch | Mailboxes | Claim | Release | Look):
+        full = self._waiting >= MAX_QUEUED
+        if full and not isinstance(job, Fetch | Mailboxes | Claim | Release | Look):
             return False
-        self._urgent = True
         self._queue.append((job, finish))
         self._wake.set()
+        self._hurry.set()
         return True
 
     def safe(self, parcel: Parcel) -> None:
         """The owner has it: it need not be stored, or can be forgotten."""
         self.counted.delivered += 1
-        if parcel.state is State.STORED:
+        state = parcel.state
+        if state is State.LINGERING:
+            self._lingering -= 1
+            self._waiting_bytes -= len(parcel.payload)
+        elif state is State.STORED:
             self._forget.append(parcel.number)
             self._wake.set()
-        elif parcel.state is not State.REFUSED:
-            if parcel.state is State.QUEUED:
-                self._drop_from_queue(parcel)
-            parcel.state = State.SAFE
-            _tell_done(parcel)
+            return
+        elif state is State.REFUSED:
+            return
+        parcel.state = State.SAFE
+        parcel.tell_done()
+
+    def store_lingering(self, listening: Listening) -> None:
+        """Store now what this listener has not said to be safe: it leaves, or more must follow.
+
+        What is stored later of the same account has a higher number then, and so keeps its place.
+        """
+        if listening in self._restless:
+            self._restless.discard(listening)
+            for each in listening.lingering():
+                self._lingering -= 1
+                self._queue_for_store(each)
 
     @property
-    def _full(self) -> bool:
-        return len(self._queue) - self._passed >= MAX_QUEUED
+    def _waiting(self) -> int:
+        """How many requests wait for the store, or may have to."""
+        return len(self._queue) + self._lingering
 
-    def _drop_from_queue(self, parcel: Parcel) -> None:
-        self._queued_bytes -= len(parcel.payload)
-        self._passed += 1
-        if self._passed >= MAX_QUEUED:
-            self._queue = [
-                asked for asked in self._queue if asked[0] is not parcel and not _passed(asked[0])
-            ]
-            self._passed = 0
+    def _queue_for_store(self, parcel: Parcel) -> None:
+        parcel.state = State.QUEUED
+        self._queue.append((parcel, None))
+        self._wake.set()
+        self._hurry.set()
 
     def begin_listening(self, connection: Connection, account: bytes) -> None:
         """Deliver what comes for this account to this connection, and to no other any more."""
@@ -357,23 +381,40 @@ class Relay:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue or self._forget:
-                if not self._urgent:
-                    # Listeners have what waits: what they say to be safe by then is never stored.
-                    await asyncio.sleep(LINGER_S)
+            while self._queue or self._forget or self._restless:
+                if not self._queue:
+                    # Listeners have what waits: what they say to be safe soon is never stored.
+                    await self._linger()
                 await self._batch()
 
+    async def _linger(self) -> None:
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await self._hurry.wait()
+
+    def _end_lingering(self) -> None:
+        """Queue what has lingered for long enough."""
+        due = self.clock() - LINGER_S
+        for listening in list(self._restless):
+            waits = listening.lingering()
+            aged = [each for each in waits if each.since <= due]
+            for each in aged:
+                self._lingering -= 1
+                self._queue_for_store(each)
+            if len(aged) == len(waits):
+                self._restless.discard(listening)
+
     async def _batch(self) -> None:
+        self._end_lingering()
         batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-        self._urgent = bool(self._queue)
         forget, self._forget = self._forget, []
         asked: list[Asked] = []
         for job, finish in batch:
             if isinstance(job, Parcel):
-                if _passed(job):
-                    self._passed -= 1
+                self._waiting_bytes -= len(job.payload)
+                if job.state is State.SAFE:
                     continue
-                self._queued_bytes -= len(job.payload)
                 job.state = State.WRITING
             asked.append((job, finish))
         if not asked and not forget:
@@ -420,7 +461,7 @@ class Relay:
             return
         parcel.state = State.STORED
         self.counted.stored += 1
-        _tell_done(parcel)
+        parcel.tell_done()
         if self.company is not None:
             self.company.stored(parcel)
             return
@@ -437,20 +478,10 @@ class Relay:
         listener = self.listeners.get(parcel.account)
         if parcel.delivered and listener is not None and listener.listening is not None:
             listener.listening.lose(parcel)
-        for connection, request in parcel.senders:
+        for connection, request in parcel.waiting():
             connection.send(Refused(request, reason))
 
     async def _expire(self) -> None:
         while True:
             self.ask(Expire(int(self.now())), lambda _: None)
             await asyncio.sleep(EXPIRE_EVERY_S)
-
-
-def _passed(job: Job) -> bool:
-    return isinstance(job, Parcel) and job.state is State.SAFE
-
-
-def _tell_done(parcel: Parcel) -> None:
-    for connection, request in parcel.senders:
-        connection.done(request)
-    parcel.senders.clear()

@@ -307,10 +307,13 @@ class RelayStore:
             " ORDER BY number LIMIT ?",
             (account, 0, *flying, limit),
         ).fetchall()
-        return [
-            Parcel(b"", token, gone_at, payload, [], mailbox, account, number, State.STORED)
-            for number, mailbox, token, gone_at, payload in rows
-        ]
+        parcels = []
+        for number, mailbox, token, gone_at, payload in rows:
+            parcel = Parcel(b"", token, gone_at, payload)
+            parcel.account, parcel.mailbox = account, mailbox
+            parcel.number, parcel.state = number, State.STORED
+            parcels.append(parcel)
+        return parcels
 
     def _open(self, cursor: Cursor, account: bytes, mailbox: bytes, right_hash: bytes) -> Outcome:
         row = cursor.execute(

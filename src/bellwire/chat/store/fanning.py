@@ -83,6 +83,25 @@ def say(work: Work, me: bytes, content: Content) -> list[bytes]:
     return [each for each in others if _copy(work, me, each, content)]
 
 
+def say_typing(work: Work, me: bytes, group: bytes, now: float) -> bool:
+    """Say to the other members of a group that we type; whether there was anybody to tell.
+
+    It is only true now: whoever has not got what we said before is not told.
+    """
+    told = False
+    for each in others_in(work, me, group):
+        if is_reachable(work, each) and not work.has_unsent(each):
+            tell(work, work.contacts.get(each), about(ContentKind.TYPING, group, b"", now))
+            told = True
+    return told
+
+
+def types(work: Work, me: bytes, author: bytes, group: bytes) -> bool:
+    """Whether it is shown that somebody types in a group: to members, of members."""
+    kept = work.groups.get(group)
+    return kept is not None and kept.has(me) and kept.has(author)
+
+
 def others_in(work: Work, me: bytes, group: bytes) -> list[bytes]:
     """Who else is in a group now and is heard by us; GroupUnusable if we or they are not."""
     kept = member_of(work, me, group)
@@ -207,6 +226,14 @@ def ask_for_rosters(work: Work, known: Contact, content: Content, now: float) ->
         number = NONE_KNOWN if kept is None else kept.roster.number
         text = number.to_bytes(4, "big")
         tell(work, known, about(ContentKind.ROSTER_ASK, group, text, now))
+
+
+def ask_after(work: Work, me: bytes, known: Contact, now: float) -> None:
+    """Ask a member whose words we missed for newer rosters of all groups that we share."""
+    for kept in work.groups.all():
+        if kept.has(me) and kept.has(known.contact):
+            number = kept.roster.number.to_bytes(4, "big")
+            tell(work, known, about(ContentKind.ROSTER_ASK, kept.group, number, now))
 
 
 def accept(work: Work, me: bytes, roster: Roster) -> None:

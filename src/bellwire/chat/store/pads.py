@@ -298,6 +298,10 @@ class PadShelf:
         """Nobody will be talked with under these pads any more: all of them go."""
         self._retire("1", ())
 
+    def retire(self, *, ours: bool) -> None:
+        """Nothing is said any more under those that we send under, or under those that they do."""
+        self._retire("ours = ?", (ours,))
+
     def confirm(self, pad_id: bytes) -> None:
         """The peer has opened something under a pad of ours."""
         self._cursor.execute(

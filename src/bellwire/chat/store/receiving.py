@@ -8,7 +8,7 @@ from bellwire.chat.identity import Identity
 from bellwire.chat.opening import accept, opening_id
 from bellwire.chat.pads import Policy
 from bellwire.chat.session import Opened, Protection, Session, open_message, session_of
-from bellwire.chat.store import fanning
+from bellwire.chat.store import fanning, renewing
 from bellwire.chat.store.carrying import ATTACHING
 from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.pads import NewPad
@@ -30,6 +30,7 @@ class Received:
         stranger: Whether they wait to be accepted.
         standing: Whether it came to the box for everybody.
         released: What had come before, and waited for this: the roster of its group.
+        renewed: Whether a new session has taken the place of the one before, at the wish of either.
     """
 
     contact: bytes
@@ -40,6 +41,7 @@ class Received:
     stranger: bool = False
     standing: bool = False
     released: "tuple[Received, ...]" = ()
+    renewed: bool = False
 
 
 def take_in(  # noqa: PLR0917 - as `Person.receive`
@@ -55,8 +57,9 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
     """Open a payload, keep what it says, and answer that it came; as `Person.receive`."""
     kept = kept_session(work, payload, contact)
     standing = mailbox is not None and work.standing.has(mailbox)
+    renewed = False
     if kept is None:
-        session = _welcome(work, identity, payload, now, contact, standing=standing)
+        session, renewed = _welcome(work, identity, payload, now, contact, standing=standing)
         number = work.sessions.add(session)
     else:
         number, session = kept
@@ -78,10 +81,10 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
     work.sessions.heard(number)
     if mailbox is not None and work.routes.accept(mailbox, session.peer, now):
         work.strangers.accept(session.peer)  # we gave the link to them
-    me = identity.public.fingerprint
-    taken = _take(work, me, work.contacts.get(session.peer), opened, now)
+    taken = _take(work, identity, work.contacts.get(session.peer), opened, now)
     stranger = work.strangers.has(session.peer)
-    return replace(taken, stranger=stranger, standing=standing)
+    renewed |= taken.renewed
+    return replace(taken, stranger=stranger, standing=standing, renewed=renewed)
 
 
 def kept_session(work: Work, payload: bytes, contact: bytes | None) -> tuple[int, Session] | None:
@@ -106,8 +109,8 @@ def _welcome(
     contact: bytes | None,
     *,
     standing: bool,
-) -> Session:
-    """The session that somebody begins with us."""
+) -> tuple[Session, bool]:
+    """The session that somebody begins with us, and whether we had asked for it."""
     ring = PrekeyRing(work.cursor, work.database, identity)
     accepted = accept(identity, payload, lambda each: ring.find(each, now))
     if contact not in {None, accepted.peer.fingerprint}:
@@ -122,10 +125,10 @@ def _welcome(
     work.contacts.meet(accepted.peer)
     if standing and not is_known:
         work.strangers.admit(peer, now)
-    return accepted.session
+    return accepted.session, renewing.is_answer(work, peer, accepted.one_time)
 
 
-def _take(work: Work, me: bytes, known: Contact, opened: Opened, now: float) -> Received:
+def _take(work: Work, own: Identity, known: Contact, opened: Opened, now: float) -> Received:
     """Do what an authentic message says, and answer that it came."""
     content, protection = opened.content, opened.protection
     padded = content.kind.is_padded
@@ -134,6 +137,8 @@ def _take(work: Work, me: bytes, known: Contact, opened: Opened, now: float) -> 
         work.strangers.check_room(known.contact)
     if stranger and content.kind in ATTACHING:
         raise StrangerRefused("expected words before they are accepted, got an attachment")
+    if stranger and content.kind is ContentKind.RENEW:
+        raise StrangerRefused("expected words before they are accepted, got another wish")
     if stranger and content.group is not None:
         raise StrangerRefused("expected words before they are accepted, got a group's")
     if padded and known.policy is Policy.REQUIRE and not protection.is_one_time:
@@ -143,7 +148,16 @@ def _take(work: Work, me: bytes, known: Contact, opened: Opened, now: float) -> 
     gathered = gather(work.cursor, work.database, known.contact, content, protection)
     if gathered is None:
         return Received(known.contact, None, protection, is_new=False, refused=False)
-    whole, protection = gathered
+    return _take_whole(work, own, known, *gathered, now)
+
+
+def _take_whole(  # noqa: PLR0917 - as `_take`, once all parts are here
+    work: Work, own: Identity, known: Contact, whole: Content, protection: Protection, now: float
+) -> Received:
+    me = own.public.fingerprint
+    if whole.kind is ContentKind.RENEW:
+        renewing.answer(work, own, known, whole, now)
+        return Received(known.contact, whole, protection, is_new=True, refused=False, renewed=True)
     if whole.kind in OF_GROUPS:
         taken = fanning.take(work, me, known, whole, now)
         released = tuple(
@@ -153,6 +167,9 @@ def _take(work: Work, me: bytes, known: Contact, opened: Opened, now: float) -> 
         return Received(
             known.contact, whole, protection, taken.is_new, refused=False, released=released
         )
+    if whole.kind is ContentKind.TYPING and whole.group is not None:
+        shown = whole if fanning.types(work, me, known.contact, whole.group) else None
+        return Received(known.contact, shown, protection, is_new=True, refused=False)
     in_group = whole.group is not None
     if in_group and fanning.judge(work, me, known.contact, whole) is fanning.Verdict.HOLD:
         fanning.ask_for_rosters(work, known, whole, now)

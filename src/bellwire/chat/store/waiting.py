@@ -113,15 +113,35 @@ class Waiting:
         pads = row[0] or b""
         if pad_id not in {pads[at : at + PAD_ID_BYTES] for at in range(0, len(pads), PAD_ID_BYTES)}:
             return True
-        content = self._open(contact, content_id, row[2])
+        self._put_back(contact, content_id, row[2], words, tries=row[1] + 1)
+        return True
+
+    def unconfirmed(self, contact: bytes) -> list[bytes]:
+        """Ids of what was sealed for somebody who has not said that they have it, in order."""
+        rows = self._cursor.execute(
+            "SELECT content_id FROM waiting WHERE contact = ? AND pads IS NOT NULL ORDER BY number",
+            (contact,),
+        ).fetchall()
+        return [content_id for (content_id,) in rows]
+
+    def anew(self, contact: bytes, content_id: bytes, words: str | None) -> None:
+        """What was sealed waits once more, with its words as they are now, where it has any."""
+        (sealed,) = self._cursor.execute(
+            "SELECT sealed FROM waiting WHERE contact = ? AND content_id = ?", (contact, content_id)
+        ).fetchone()
+        self._put_back(contact, content_id, sealed, words, tries=0)
+
+    def _put_back(
+        self, contact: bytes, content_id: bytes, sealed: bytes, words: str | None, *, tries: int
+    ) -> None:
+        content = self._open(contact, content_id, sealed)
         if words is not None and content.kind in {ContentKind.TEXT, ContentKind.REPLY}:
             content = replace(content, text=words.encode())
         self._cursor.execute(
-            "UPDATE waiting SET pads = NULL, tries = tries + 1, sealed = ?"
+            "UPDATE waiting SET pads = NULL, tries = ?, sealed = ?"
             " WHERE contact = ? AND content_id = ?",
-            (self._seal(contact, content), contact, content_id),
+            (tries, self._seal(contact, content), contact, content_id),
         )
-        return True
 
     def drop_group(self, contact: bytes, group: bytes) -> list[bytes]:
         """Send somebody nothing more of what was said in a group, sealed or not; the ids."""

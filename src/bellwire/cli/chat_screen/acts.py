@@ -12,7 +12,7 @@ from bellwire.chat.card import MAX_LINK_CHARACTERS, SCHEME
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.views import Conversation, Line, Mode
 from bellwire.chat.pads import Policy
-from bellwire.cli import chat_groups
+from bellwire.cli import chat_groups, chat_session
 from bellwire.cli.chat_files import path_of
 from bellwire.cli.chat_groups import Done, one_person
 from bellwire.cli.chat_requests import ACTS
@@ -104,6 +104,12 @@ class Acts:
         for each in kept:
             await self._messenger.resend(contact, each.message_id)
         return f"trying {len(kept)} again" if kept else "everything here was sent"
+
+    async def session(self, contact: bytes, rest: str) -> str:
+        """Begin anew with somebody whose messages cannot be opened here any more."""
+        if rest != "renew":
+            raise UsageError("expected /session, or /session renew, got another word")
+        return await chat_session.renew(self._messenger, contact)
 
     async def add(self, rest: str) -> bytes:
         """Know whoever made a link; their fingerprint."""

@@ -91,8 +91,8 @@ class Listening(View):
                 await self._changed(line, is_new)
             case AttachmentChanged(line):
                 await self._came_on(line)
-            case TypingChanged(contact, typing):
-                self._sign(contact)
+            case TypingChanged(contact, typing, who):
+                self._sign(who)
                 self._entries[contact] = await self._messenger.conversation(contact)
                 if not typing:
                     self._draw_contacts()

@@ -108,6 +108,7 @@ class Obeying(Listening):
                 "eve": lambda: self._eve(rest),
                 "history": lambda: self._history(rest),
                 "search": lambda: self._search(rest),
+                "session": lambda: acts.session(self._open, rest),
                 "to": lambda: self._to(rest),
                 "theme": lambda: self._dress(rest),
             }

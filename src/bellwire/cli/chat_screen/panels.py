@@ -16,6 +16,7 @@ from bellwire.chat.messenger.harmless import harmless
 from bellwire.chat.messenger.views import Line, Safety
 from bellwire.cli.chat_screen import qr, words
 from bellwire.cli.chat_table import help_rows
+from bellwire.cli.chat_words import clock
 
 FRAME: Final = """
     align: center middle;
@@ -171,7 +172,7 @@ class Found(ModalScreen[Line | None]):
         with_whom = words.quoted(self._names.get(line.contact, "?"), 16)
         who = "you" if line.ours else with_whom
         return Content.assemble(
-            (f"{words.clock(line.sent_ms, now)} ", "dim"),
+            (f"{clock(line.sent_ms, now)} ", "dim"),
             (f"{with_whom} ", "bold"),
             "" if who == with_whom else f"{who}: ",
             harmless(" ".join(line.text.split())),

@@ -19,6 +19,7 @@ from bellwire.chat.messenger.requests import Requests
 from bellwire.chat.messenger.views import Request
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.panels import FRAME
+from bellwire.cli.chat_words import clock
 
 NAME_CELLS: Final = 30
 SAID_CELLS: Final = 300
@@ -160,7 +161,7 @@ def _row(request: Request) -> Content:
 def about(request: Request) -> Content:
     """What is known of somebody who waits, and what is not."""
     number = request.contact.hex()
-    came = words.clock(request.came_s * 1000, time.time())
+    came = clock(request.came_s * 1000, time.time())
     like = (
         [("\nA contact of yours is called the same, and is somebody else.", "bold $text-error")]
         if request.is_like_contact

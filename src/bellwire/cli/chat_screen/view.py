@@ -176,7 +176,7 @@ class View(App[None]):
         entry = self._entries[self._open]
         self._put("facts", words.facts(entry))
         title = words.quoted(self._messenger.name, 20)
-        peer = words.quoted(entry.name, 20) + (" is typing …" if entry.typing else "")
+        peer = words.quoted(entry.name, 20) + words.typing(entry)
         self._put("who", Content(f"{title} → {peer}"))
 
     def _draw_alert(self) -> None:

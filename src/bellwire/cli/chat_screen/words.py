@@ -23,7 +23,7 @@ from bellwire.chat.messenger.views import (
 from bellwire.chat.pads import Policy
 from bellwire.cli.chat_screen.files import file_words
 from bellwire.cli.chat_screen.people import next_protection
-from bellwire.cli.chat_words import state_words
+from bellwire.cli.chat_words import clock, state_words
 from bellwire.etsi014.record import SessionRecord
 
 if TYPE_CHECKING:
@@ -50,22 +50,12 @@ POLICIES: Final = {
     Policy.OFF: "AES only",
 }
 QUOTE_CELLS: Final = 40
-_FIRST_MS, _LAST_MS = 0, 253_402_300_799_000
 
 
 def quoted(text: str, cells: int = QUOTE_CELLS) -> str:
     """The beginning of somebody's words, on one line."""
     line = " ".join(harmless(text, lines=True).split())
     return line if len(line) <= cells else f"{line[: cells - 1]}…"
-
-
-def clock(sent_ms: int, now: float) -> str:
-    """When, by the sender's clock: the time, with its day if that is not today."""
-    if not _FIRST_MS <= sent_ms <= _LAST_MS:
-        return "??:??"
-    then, today = time.localtime(sent_ms / 1000), time.localtime(now)
-    is_today = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
-    return time.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M", then)
 
 
 def protection(line: Line, *, by_session: bool) -> str:
@@ -130,6 +120,17 @@ def contact(entry: Conversation, *, is_open: bool, is_here: bool, width: int) ->
         (tail, "italic" if entry.typing else "dim" if is_pad else "$text-warning"),
         (count, "bold $text-warning"),
     )
+
+
+def typing(entry: Conversation) -> str:
+    """Who types there now, behind its name; empty: nobody."""
+    if not entry.typing:
+        return ""
+    if not entry.is_group:
+        return " is typing …"
+    first, *others = entry.typists or ("somebody",)
+    more = f" and {len(others)} more are" if others else " is"
+    return f": {quoted(first, 12)}{more} typing …"
 
 
 def badge(requests: int) -> Content:
