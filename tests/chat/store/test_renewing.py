@@ -119,7 +119,9 @@ def test_what_is_on_its_way_on_the_old_session_is_opened_and_counts_once(two: Lo
     two.bring("alice")
     two.seal_all("bob")
     assert two.bob.outbox() != late  # it waits for the new session now
+    fresh = two.session("alice")
     assert two.alice.receive(late[-1].payload, NOW, two.ids["bob"]).is_new
+    assert two.session("alice") == fresh  # and what she says goes there
     two.settle()
     assert two.texts("alice") == ["crosses"]
 

@@ -61,6 +61,8 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
     if kept is None:
         session, renewed = _welcome(work, identity, payload, now, contact, standing=standing)
         number = work.sessions.add(session)
+        if renewed:
+            work.sessions.supersede(session.peer, number)
     else:
         number, session = kept
     meant = None if mailbox is None else work.groups.meant_for(mailbox)

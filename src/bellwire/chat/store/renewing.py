@@ -53,7 +53,7 @@ def answer(work: Work, identity: Identity, known: Contact, asked: Content, now: 
     except BundleRefused as error:
         raise ContentMalformed("expected keys of who asks for a session, got others") from error
     work.shelf(known.contact).give_up()
-    work.sessions.heard(work.sessions.add(begin(identity, bundle)))
+    work.sessions.supersede(known.contact, work.sessions.add(begin(identity, bundle)))
     _say_again(work, known.contact)
     # What begins the session is durable with it, and goes also if there is nothing else to say.
     work.seal(known, receipt(ContentKind.DELIVERED, [asked.content_id], now), Policy.OFF)

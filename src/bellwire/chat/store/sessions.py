@@ -1,7 +1,8 @@
 """The states of a person's sessions; with one contact there may be several for a while.
 
 Both may begin at once, or one side begins anew after it lost its store. All are opened, and the one
-that was heard last is sent on, so that both sides come to the same one.
+that was heard last is sent on, so that both sides come to the same one. One that was begun in the
+place of others is sent on alone.
 """
 
 import sqlite3
@@ -68,9 +69,17 @@ class Sessions:
     def heard(self, number: int) -> None:
         """The peer was heard on this one."""
         self._cursor.execute(
-            "UPDATE sessions SET heard = (SELECT max(heard) + 1 FROM sessions) WHERE session = ?",
+            "UPDATE sessions SET heard = (SELECT max(heard) + 1 FROM sessions)"
+            " WHERE session = ? AND heard >= 0",
             (number,),
         )
+
+    def supersede(self, contact: bytes, number: int) -> None:
+        """Send on this one, and on those before it no more, whatever still comes on them."""
+        self._cursor.execute(
+            "UPDATE sessions SET heard = -1 WHERE contact = ? AND session <> ?", (contact, number)
+        )
+        self.heard(number)
 
     def _open(self, number: int, sealed: bytes) -> Session:
         return decode_session(self._database.open(_TABLE, _row(number), sealed).reveal())
