@@ -50,10 +50,11 @@ MAX_QUEUED: Final = 16_384
 MAX_QUEUED_BYTES: Final = 64 << 20
 """And how large they may be together."""
 
-LINGER_S: Final = 0.005
+LINGER_S: Final = 0.02
 """How long each payload that a listener has already may wait for its word, before it is stored.
 
-A listener syncs what it has to its own disk before it says so: a few milliseconds."""
+A listener syncs what it has to its own disk before it says so: a few milliseconds, and some more
+on a machine that does much else."""
 
 FAILED_PAUSE_S: Final = 0.05
 """After which a store that failed is asked again: a full disk is not freed by haste."""
