@@ -4,10 +4,11 @@ Its limits of a source are wide, because all clients come from one address; they
 It prints its port, and ends with its input.
 """
 
-import asyncio
 import json
 import sys
 from pathlib import Path
+
+import uvloop
 
 from bellwire.base.descriptors import raise_limit
 from bellwire.base.lifetime import until_stopped
@@ -40,7 +41,7 @@ async def run(folder: Path) -> None:
 def main() -> None:
     """In the folder that the argument names."""
     (folder,) = sys.argv[1:]
-    asyncio.run(run(Path(folder)))
+    uvloop.run(run(Path(folder)))
 
 
 if __name__ == "__main__":
