@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.pages.services import operators_link
+from tests.pages.services import DEVICE, operators_link
 from tools import console_build
 
 
@@ -28,7 +28,11 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="bellwire-pictures-") as place,
         operators_link(Path(place)) as link,
     ):
-        os.environ |= {"PICTURES_OF": link, "PICTURES": str(Path(sys.argv[1]).resolve())}
+        os.environ |= {
+            "PICTURES_OF": link,
+            "PICTURES": str(Path(sys.argv[1]).resolve()),
+            "DEVICE": "\n".join([*DEVICE, str(Path(place) / "s")]),
+        }
         console_build.run(node, console_build.VITEST, "run", "--config", console_build.JOURNEYS)
     return 0
 

@@ -7,6 +7,7 @@ import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { enter, launch, openPage, PASSWORD } from './browser';
+import { device } from './device';
 
 const { LINK: link = '', RECEIPT: receipt = '' } = process.env;
 const PATIENCE = { timeout: 60_000 };
@@ -156,6 +157,47 @@ describe.runIf(link)('an operator', () => {
     await page.setViewportSize({ width: 1366, height: 860 });
     await page.getByRole('link', { name: 'Network' }).click();
     await page.getByRole('heading', { name: 'What was measured' }).waitFor();
+  });
+
+  it('lets a newcomer in by what was seen of it', async () => {
+    await device(['register', 'roof-sensor']);
+    await page.getByRole('link', { name: 'Devices', exact: true }).click();
+    await page.getByText('No device has enrolled yet.').waitFor(PATIENCE);
+    await page.getByRole('heading', { name: 'roof-sensor' }).waitFor(PATIENCE);
+    await page.getByRole('img', { name: /^Circuit of four wires. Wire 0, ping: RY by/ }).waitFor();
+    await page.getByRole('img', { name: /^Probabilities of the sixteen/ }).waitFor();
+    await hasNoBarriers('devices with a newcomer');
+    await page.getByRole('button', { name: 'Approve' }).click();
+    await page.getByText('roof-sensor is admitted.').waitFor(PATIENCE);
+    await page.getByText('Nobody waits.').waitFor(PATIENCE);
+  });
+
+  it('invites a device by a code, and reads what it says', async () => {
+    await page.getByRole('button', { name: 'Invite a device' }).click();
+    await page.getByLabel('What to call it').fill('garden-gate');
+    await page.getByRole('button', { name: 'Make a code' }).click();
+    await page.getByRole('img', { name: 'The code, to be scanned' }).waitFor(PATIENCE);
+    const code = await page.getByRole('status', { name: 'Code', exact: true }).innerText();
+    const command = await page.getByText(/^bellwire device enroll --code - --to/).innerText();
+    await hasNoBarriers('an invitation');
+    await page.keyboard.press('Escape');
+    await device(['enroll', command.split(' ').at(-1) ?? ''], code);
+    await page.getByRole('button', { name: /^garden-gate/ }).click(PATIENCE);
+    await page.getByRole('img', { name: /^celsius: from 20 to 23/ }).waitFor(PATIENCE);
+    await page.getByText('X25519 and ML-KEM-768 together').waitFor();
+    await hasNoBarriers('devices');
+    await page.setViewportSize({ width: 390, height: 844 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(wide).toBeLessThanOrEqual(390);
+    await page.setViewportSize({ width: 1366, height: 860 });
+  });
+
+  it('removes it again, by typing its name', async () => {
+    await page.getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.getByLabel('Type garden-gate to remove it').fill('garden-gate');
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.getByText('garden-gate may not come any more.').waitFor(PATIENCE);
+    await page.getByText('It is not on the cloud’s list').waitFor(PATIENCE);
   });
 
   it('finds everything by keys, from the palette', async () => {

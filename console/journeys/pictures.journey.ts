@@ -6,6 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { it } from 'vitest';
 import { enter, launch } from './browser';
+import { device } from './device';
 
 const WIDTHS = { phone: [390, 844], laptop: [1366, 860], wall: [2560, 1440] } as const;
 
@@ -50,6 +51,23 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByText('Refused', { exact: true }).waitFor();
   await picture('record-refused');
   const home = link.replace(/#.*/, '');
+  await device(['register', 'roof-sensor']);
+  await page.goto(`${home}#/devices`);
+  await page.getByRole('heading', { name: 'roof-sensor' }).waitFor();
+  await picture('devices-newcomer');
+  await page.getByRole('button', { name: 'Approve' }).click();
+  await page.getByRole('button', { name: 'Invite a device' }).click();
+  await page.getByLabel('What to call it').fill('garden-gate');
+  await page.getByRole('button', { name: 'Make a code' }).click();
+  await page.getByRole('img', { name: 'The code, to be scanned' }).waitFor();
+  const code = await page.getByRole('status', { name: 'Code', exact: true }).innerText();
+  const command = await page.getByText(/^bellwire device enroll --code - --to/).innerText();
+  await picture('devices-invitation');
+  await page.keyboard.press('Escape');
+  await device(['enroll', command.split(' ').at(-1) ?? ''], code);
+  await page.getByRole('button', { name: /^garden-gate/ }).click();
+  await page.getByRole('img', { name: /^celsius: from/ }).waitFor();
+  await picture('devices');
   await page.goto(`${home}#/lab`);
   await page.getByText(/^A key of/).waitFor({ timeout: 60_000 });
   await page.getByRole('button', { name: 'Keep' }).click();

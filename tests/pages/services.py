@@ -11,6 +11,8 @@ from pathlib import Path
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 PATIENCE_S = 300.0
+DEVICE = (sys.executable, "-m", "tests.pages.device")
+"""A device; its first parameter is the state folder of the services."""
 PORTS = (
     *("CLASSICAL", "KME_A", "KME_B", "CLOUD", "CONSOLE_A", "CONSOLE_B", "RELAY"),
     *("LEDGER", "WITNESS_A", "WITNESS_B", "ADMISSION"),

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.pages.services import operators_link
+from tests.pages.services import DEVICE, operators_link
 from tools import console_build
 
 from bellwire.ledger.policy import parse_policy
@@ -20,6 +20,7 @@ def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("LINK", link)
         monkeypatch.setenv("RECEIPT", str(tmp_path / "receipt"))
         monkeypatch.setenv("TALKER", "\n".join([sys.executable, "-m", "tests.pages.talker"]))
+        monkeypatch.setenv("DEVICE", "\n".join([*DEVICE, str(tmp_path / "s")]))
         said = console_build.run(
             node, console_build.VITEST, "run", "--config", console_build.JOURNEYS
         )

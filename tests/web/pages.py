@@ -28,7 +28,9 @@ from bellwire.web.api import ApiServer
 from bellwire.web.browser import Origin
 from bellwire.web.console import ConsoleApi
 from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
+from bellwire.web.console_devices import SiteDevices
 from bellwire.web.console_pages import packaged, read_pages
+from bellwire.web.console_relay import SiteRelay
 from bellwire.web.sign_in import SignIn
 
 PASSWORD = "four words are enough"
@@ -75,6 +77,7 @@ class Console:
     url: str
     clock: list[float]
     log: Shown
+    folder: Path
 
     def client(self, **headers: str) -> httpx.Client:
         """A browser at the console's own page; `origin` and others may be another's."""
@@ -146,6 +149,8 @@ def console(
         hand=hand if lab else None,
         record=log.record if lab else None,
         experiments=Experiments(laboratory),
+        devices=SiteDevices(folder),
+        relay=SiteRelay(folder),
         clock=lambda: clock[0],
     )
     api = ConsoleApi(
@@ -163,7 +168,7 @@ def console(
         host, port = loop.wait(server.start("127.0.0.1", 0, None))
         url = f"http://{host}:{port}"
         try:
-            yield Console(sites, book, node, hand, watch, browsers, loop, url, clock, log)
+            yield Console(sites, book, node, hand, watch, browsers, loop, url, clock, log, folder)
         finally:
             loop.wait(server.stop(1.0))
             loop.wait(laboratory.close())

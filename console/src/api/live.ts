@@ -29,6 +29,9 @@ export const keys = {
   lab: ['lab'],
   experiment: ['experiment'],
   kept: ['kept'],
+  devices: ['devices'],
+  newcomers: ['newcomers'],
+  relay: ['relay'],
 } as const;
 
 /** Two lists that overlap, as one: the later of two with one identity holds. */

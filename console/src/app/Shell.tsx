@@ -71,7 +71,7 @@ export function Shell() {
   }, [who, leave]);
 
   const lost = connection === 'lost';
-  const parts = partsOf(site);
+  const parts = partsOf(site, who?.role);
   return (
     <div className={styles.shell}>
       {/* biome-ignore lint/a11y/useValidAnchor: it leads to a place of this page, whose address the router keeps */}

@@ -1,5 +1,6 @@
 import IconNetwork from '@tabler/icons-react/dist/esm/icons/IconActivityHeartbeat.mjs';
 import IconRecord from '@tabler/icons-react/dist/esm/icons/IconBinaryTree.mjs';
+import IconDevices from '@tabler/icons-react/dist/esm/icons/IconCpu.mjs';
 import IconLab from '@tabler/icons-react/dist/esm/icons/IconFlask.mjs';
 import type { Schemas } from '../api/client';
 import { texts } from '../shared/texts';
@@ -7,11 +8,19 @@ import { texts } from '../shared/texts';
 /** The parts of the console, in their order. */
 export const PARTS = [
   { to: '/network', label: texts.parts.network, Icon: IconNetwork },
+  { to: '/devices', label: texts.parts.devices, Icon: IconDevices },
   { to: '/lab', label: texts.parts.lab, Icon: IconLab },
   { to: '/record', label: texts.parts.record, Icon: IconRecord },
 ] as const;
 
-/** Those that this site has. */
-export function partsOf(about: Schemas['About'] | undefined) {
-  return PARTS.filter(({ to }) => to !== '/record' || about?.record);
+/** Those that this site has, and that are for somebody of this role. */
+export function partsOf(
+  about: Schemas['About'] | undefined,
+  role: Schemas['Me']['role'] | undefined,
+) {
+  const there: Partial<Record<(typeof PARTS)[number]['to'], boolean | undefined>> = {
+    '/record': about?.record,
+    '/devices': role !== undefined && role !== 'member',
+  };
+  return PARTS.filter(({ to }) => !(to in there) || there[to]);
 }

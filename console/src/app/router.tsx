@@ -55,6 +55,12 @@ const network = createRoute({
   component: lazyRouteComponent(() => import('../features/network/NetworkPage'), 'NetworkPage'),
 });
 
+const devices = createRoute({
+  getParentRoute: () => inside,
+  path: '/devices',
+  component: lazyRouteComponent(() => import('../features/devices/DevicesPage'), 'DevicesPage'),
+});
+
 export interface RecordSearch {
   kind?: string;
   writer?: string;
@@ -122,7 +128,7 @@ export function makeRouter(cache: QueryClient) {
     routeTree: root.addChildren([
       signIn,
       welcome,
-      inside.addChildren([index, network, lab, record]),
+      inside.addChildren([index, network, devices, lab, record]),
     ]),
     history: createHashHistory(),
     context: { cache },

@@ -53,6 +53,9 @@ class Desk:
         register: Who is registered.
         authority: Signs certificates of who is admitted; None gives none.
         channel: Gives certificates of the channel; None gives none.
+
+    Attributes:
+        turn: Held by whoever uses what writes in the register.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Desk:
         self._channel = channel
         self._waiting: list[tuple[Entry, asyncio.Future[Done]]] = []
         self._work: asyncio.Task[None] | None = None
+        self.turn = asyncio.Lock()
 
     async def enter(self, entry: Entry) -> Done:
         """Register one, and certify it if it is admitted.
@@ -84,7 +88,8 @@ class Desk:
             entries = [entry for entry, _ in group]
             outcomes: Sequence[Done | BaseException]
             try:
-                outcomes = await asyncio.to_thread(self._done, entries)
+                async with self.turn:
+                    outcomes = await asyncio.to_thread(self._done, entries)
             except Exception as error:
                 outcomes = [error] * len(group)
             for (_, done), outcome in zip(group, outcomes, strict=True):

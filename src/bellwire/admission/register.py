@@ -261,6 +261,36 @@ class Register:
             )
             return [_registration(row) for row in rows]
 
+    def some(
+        self, find: str, most: int
+    ) -> tuple[dict[str, int], int, list[tuple[Registration, int | None]]]:
+        """Registrations whose name has a text in it, for who looks at them often.
+
+        Args:
+            find: In the name; empty finds all.
+            most: At most so many: those that wait longest, then those that changed last.
+
+        Returns:
+            How many names there are by their standing; how many were found; and the first of these,
+            each with the number of the log's entry about its admission, or None.
+        """
+        with _translated():
+            counts = self._connection.execute(
+                "SELECT state, count(*) FROM registrations GROUP BY state"
+            ).fetchall()
+            found = self._connection.execute(
+                "SELECT count(*) FROM registrations WHERE instr(handle, ?) > 0 OR ? = ''",
+                (find, find),
+            ).fetchone()[0]
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS}, number FROM registrations "  # noqa: S608
+                "WHERE instr(handle, ?) > 0 OR ? = '' ORDER BY state != 'waiting', "
+                "CASE WHEN state = 'waiting' THEN since ELSE -changed END, handle LIMIT ?",
+                (find, find, most),
+            )
+            listed = [(_registration(row[:-1]), row[-1]) for row in rows]
+        return {str(state): int(count) for state, count in counts}, int(found), listed
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Cursor]:
         """For whoever brings what waits for the log: on a connection of its own, in one thread.

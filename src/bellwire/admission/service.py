@@ -3,6 +3,7 @@
 Sans-HTTP: `web.admission` bounds and reads what comes and calls this.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bellwire.admission.desk import Certified, Desk, sae_of
 from bellwire.admission.errors import AssessorAbsent, NotAdmitted, PossessionUnproven
 from bellwire.admission.evidence import Address, Claim, Measured
 from bellwire.admission.register import Entry, Gate, Register, Registration, Standing
+from bellwire.admission.waiting import Evidence, EvidenceBook
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.handles import canonical
 from bellwire.pki.authority import Authority
@@ -102,11 +104,17 @@ class Admission:
         self.challenges = Challenges(server)
         self.register = register
         self.channel = channel
+        self.evidence = EvidenceBook()
         self._desk = Desk(register, authority, channel)
         self._gate = gate
         self._assessor = assessor
         self._clock = clock
         self._timer = timer
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """To be held by whoever uses what writes in the register."""
+        return self._desk.turn
 
     def challenge(self, handle: str, keys: Mapping[str, bytes], address: Address) -> Pending:
         """Challenge who wants to be called so.
@@ -139,13 +147,26 @@ class Admission:
         pending.challenge.verify(asked.proofs)
         known = self.register.find(handle)
         now = int(self._clock())
+        evidence = None
         if known is None or known.standing is Standing.WAITING:
             judged, gate = await self._judge(asked.claim, pending)
+            seen = pending.measured()
+            if seen is not None:
+                evidence = Evidence(handle, asked.claim, seen, judged, now)
             entry = Entry(handle, asked.keys, judged, gate, asked.token, now)
         else:  # who is admitted asks for a certificate again: there is nothing to judge
             judged = Assessment(known.verdict, known.reasons, 0.0, known.assessor)
             entry = Entry(handle, asked.keys, judged, Gate.OPERATOR, None, now)
-        entered, certificate, channel = await self._desk.enter(entry)
+        try:
+            entered, certificate, channel = await self._desk.enter(entry)
+        except NotAdmitted:
+            if evidence is not None:
+                self.evidence.turned_away(evidence)
+            raise
+        if evidence is not None and entered.standing is Standing.WAITING:
+            self.evidence.waits(evidence)
+        else:
+            self.evidence.forget(handle)
         log.info("registration", standing=entered.standing.value, new=known is None)
         return Outcome(entered, known is None, certificate, channel)
 

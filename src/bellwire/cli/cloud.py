@@ -14,8 +14,11 @@ from bellwire.cli.protection import ProtectionOption, protection_of
 from bellwire.cli.session import PaddingOption, session_options
 
 if TYPE_CHECKING:
+    from bellwire.crypto.kek.source import KekSource
+    from bellwire.crypto.kem import XWingPrivateKey
     from bellwire.iot.limits import Limits
 
+PUBLIC_FILE = "cloud.pub"
 
 app = typer.Typer(help="Take readings from enrolled devices.")
 app.command("invite")(cloud_keys.invite)
@@ -103,9 +106,9 @@ def command(
     from bellwire.base.lifetime import until_stopped
     from bellwire.channel.handshake import Policy
     from bellwire.cli.addresses import key_source
+    from bellwire.cli.cloud_desk import CloudDesk
     from bellwire.cli.cloud_doors import Doors
     from bellwire.cli.cloud_teller import Teller
-    from bellwire.iot import identity
     from bellwire.iot.cloud import Cloud
     from bellwire.iot.counters import SeenCounters
     from bellwire.iot.figures import CloudFigures
@@ -130,12 +133,7 @@ def command(
     folder = settings.state.dir / "cloud"
 
     async def serve() -> None:
-        key = identity.load_or_create(
-            folder, protection_of(settings, key_protection, folder), public_file="cloud.pub"
-        )
-        public = folder / "cloud.pub"
-        identity.write_public(public, identity.PublicIdentity("cloud", name, key.public_bytes))
-        allowed = folder / identity.ALLOWED_FOLDER
+        key = _own_key(folder, name, protection_of(settings, key_protection, folder))
         with (
             CloudStore(folder) as store,
             closing(SeenCounters(folder / "handshakes")) as counters,
@@ -144,7 +142,8 @@ def command(
             ExitStack() as showing,
         ):
             tell = Teller(print_readings=print_readings)
-            figures = CloudFigures(tell)
+            desk = CloudDesk(folder, name, store, tell)
+            figures = CloudFigures(desk.roster.notify)
             outputs = Outputs(
                 {place.name: place.open() for place in places},
                 cursors=cursors,
@@ -155,7 +154,7 @@ def command(
             cloud = Cloud(
                 identity=key,
                 name=name,
-                admitted=identity.AllowList(allowed),
+                admitted=desk.admitted,
                 store=store,
                 keys=key_source(keys),
                 policy=Policy[qkd.upper()],
@@ -167,20 +166,21 @@ def command(
                 options=session_options(padding),
                 descriptors=raise_limit(),
                 limits=_limits(device_rate, rate),
-                invitations=cloud_keys.kept_invitations(folder, settle=True),
+                invitations=desk.invitations,
                 gateway=gateway,
             )
             figures.watch(outputs.pumps, cloud.reception, messages)
-            async with outputs.running(), gateway.running(), cloud:
-                listening = await doors.open(cloud, outputs.notify)
+            asked = desk.answering(messages, cloud.reception)
+            async with outputs.running(), gateway.running(), cloud, asked:
+                listening = desk.listens(await doors.open(cloud, outputs.notify))
                 output.emit(
                     {
                         "ready": True,
                         "service": "cloud",
                         **listening,
                         "name": name,
-                        "public_key": public,
-                        "allowed": allowed,
+                        "public_key": folder / PUBLIC_FILE,
+                        "allowed": desk.allowed,
                         "devices": folder / "devices",
                         "outputs": [place.name for place in places],
                         "metrics": showing.enter_context(shown(figures, metrics)),
@@ -190,6 +190,15 @@ def command(
                 tell.undrained(await cloud.drain(drain))
 
     asyncio.run(serve())
+
+
+def _own_key(folder: Path, name: str, protection: "KekSource | None") -> "XWingPrivateKey":
+    """The cloud's key, and beside it the public one for devices."""
+    from bellwire.iot.identity import PublicIdentity, load_or_create, write_public
+
+    key = load_or_create(folder, protection, public_file=PUBLIC_FILE)
+    write_public(folder / PUBLIC_FILE, PublicIdentity("cloud", name, key.public_bytes))
+    return key
 
 
 def _limits(device_rate: float, rate: float) -> "Limits":

@@ -12,6 +12,7 @@ from typing import Final
 
 from bellwire.base.errors import BellwireError
 from bellwire.base.private import PathExposed, PathUnusable
+from bellwire.channel.protections import Protections
 from bellwire.iot.errors import OutOfStep, ProtocolError, StoreFailed, StreamFull
 from bellwire.iot.events import Arrived, Event
 from bellwire.iot.gateway.pushing import Gateway, Pushing
@@ -90,6 +91,11 @@ class Conversation:
                 stop=self.stop,
             )
         )
+
+    @property
+    def protections(self) -> Protections:
+        """What the session's keys rest on now."""
+        return self._line.session.protections
 
     def stop(self) -> None:
         """Have the session end: a batch that has come is answered, then it is closed."""

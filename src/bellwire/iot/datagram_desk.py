@@ -63,6 +63,7 @@ class DatagramDesk:
         options = replace(door.options or SessionOptions(), transport=transport)
         self._door = replace(door, options=options)
         self._reception = reception
+        self._transport = transport
         self._datagram_bytes = datagram_bytes
         self._visits: dict[str, _Visit] = {}
         self._seats: dict[bytes, _Visit] = {}
@@ -123,7 +124,9 @@ class DatagramDesk:
     async def _host(self, visit: "_Visit") -> None:
         sender = visit.sender
         try:
-            await self._reception.host(sender.source, sender.name, visit.shake_hands)
+            await self._reception.host(
+                sender.source, sender.name, visit.shake_hands, self._transport
+            )
         finally:
             self.leave(visit)
 

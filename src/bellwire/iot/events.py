@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bellwire.channel.messages import Transport
 from bellwire.channel.protections import Protections
 from bellwire.iot.identity import PublicIdentity
 
@@ -13,6 +14,7 @@ class SessionOpened:
     device: PublicIdentity
     protections: Protections
     seconds: float = 0.0
+    transport: Transport = Transport.STREAM
 
 
 @dataclass(frozen=True, slots=True)

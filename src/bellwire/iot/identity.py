@@ -19,7 +19,7 @@ from msgspec import Meta
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.errors import BellwireError
-from bellwire.base.private import own_folder, write_whole
+from bellwire.base.private import own_folder, sync_folder, unusable, write_whole
 from bellwire.base.secret import Secret
 from bellwire.channel.handshake import fingerprint
 from bellwire.crypto.kek.envelope import Wrapped
@@ -187,6 +187,32 @@ class AllowList:
         """
         with self._looking:
             return self._load()
+
+    def remove(self, device: bytes) -> bool:
+        """Take a device off the list, durably; whether it was on it.
+
+        Args:
+            device: Its fingerprint.
+
+        Raises:
+            PathUnusable: its file cannot be removed.
+        """
+        with self._looking:
+            self._looked = None
+            self._load()
+            files = [
+                path
+                for path, (_, _, identity) in self._seen.items()
+                if identity is not None and identity.fingerprint == device
+            ]
+            for path in files:
+                try:
+                    path.unlink(missing_ok=True)
+                    sync_folder(self._folder)
+                except OSError as error:
+                    raise unusable(path, error) from error
+            self._looked = None
+        return bool(files)
 
     def _load(self) -> dict[bytes, PublicIdentity]:
         now, changed = self._clock(), self._folder.stat().st_mtime_ns

@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from bellwire.base.errors import BellwireError
+from bellwire.channel.messages import Transport
+from bellwire.channel.protections import Protections
 from bellwire.iot.answering import Guests
 from bellwire.iot.conversing import Conversation
 from bellwire.iot.entrance import Entrance
@@ -65,13 +67,24 @@ class Reception:
         """How many connections have a session."""
         return len(self._sessions)
 
-    async def host(self, host: str, peer: str, shake_hands: ShakeHands) -> None:
+    def protections(self) -> dict[bytes, Protections]:
+        """What the newest session of each device that has one rests on now, by fingerprint."""
+        return self._sessions.protections()
+
+    async def host(
+        self,
+        host: str,
+        peer: str,
+        shake_hands: ShakeHands,
+        transport: Transport = Transport.STREAM,
+    ) -> None:
         """Serve one connection in the current task; its failures are told, and end here.
 
         Args:
             host: The peer's address, for limits.
             peer: The same and what tells its connections apart, for people.
             shake_hands: Establishes the session; None if the peer wanted none.
+            transport: What carries it.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -97,7 +110,8 @@ class Reception:
             )
             with self._sessions.running(conversation, device.fingerprint, guests.shown):
                 taken_s = time.monotonic() - began
-                self._notify(SessionOpened(device, line.session.protections, taken_s))
+                protections = line.session.protections
+                self._notify(SessionOpened(device, protections, taken_s, transport))
                 await conversation.run()
         except asyncio.CancelledError:
             # Only `close` cancels; the task ends here, and the stream protocol of Python 3.11
@@ -118,14 +132,18 @@ class Reception:
         """
         while True:
             await asyncio.sleep(self._limits.recheck_s)
-            try:
-                guests = await self._entrance.guests()
-            except BellwireError as error:
-                self._notify(TurnedAway("everybody", f"the list cannot be read: {error}"))
-                self._sessions.stop_all()
-            else:
-                await asyncio.to_thread(self._sessions.look, guests)
-                self._sessions.stop_unwelcome()
+            await self.recheck()
+
+    async def recheck(self) -> None:
+        """End sessions of devices that may no longer come, now."""
+        try:
+            guests = await self._entrance.guests()
+        except BellwireError as error:
+            self._notify(TurnedAway("everybody", f"the list cannot be read: {error}"))
+            self._sessions.stop_all()
+        else:
+            await asyncio.to_thread(self._sessions.look, guests)
+            self._sessions.stop_unwelcome()
 
     async def drain(self, within_s: float) -> int:
         """Take nobody more, let sessions answer what has come, and close them.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bellwire.channel.errors import CertificateRefused
+from bellwire.channel.protections import Protections
 from bellwire.iot.answering import Guests
 from bellwire.iot.conversing import Conversation
 
@@ -70,6 +71,11 @@ class Sessions:
             own.remove(conversation)
             if not own:
                 self._of.pop(device, None)
+
+    def protections(self) -> dict[bytes, Protections]:
+        """What the newest session of each device rests on now; it may be asked for in a thread."""
+        newest = [(device, each) for device, own in list(self._of.items()) for each in own[-1:]]
+        return {device: conversation.protections for device, conversation in newest}
 
     def look(self, guests: Guests) -> None:
         """Find those whose device may no longer come; it may be done in a thread."""

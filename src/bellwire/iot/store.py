@@ -207,6 +207,43 @@ class CloudStore:
         self.close()
 
 
+def latest(path: Path, most: int, *, end: int | None = None) -> list[tuple[int, bytes]]:
+    """The latest readings of a stream that are whole, ascending, each with its number.
+
+    Args:
+        path: Its readings file; who writes it may go on meanwhile.
+        most: At most so many.
+        end: Those below this number; None: of all.
+
+    Raises:
+        StoreFailed: its files cannot be read.
+    """
+    found: list[tuple[int, bytes]] = []
+    try:
+        with path.open("rb") as data, path.with_suffix(".index").open("rb") as index:
+            size = os.fstat(index.fileno()).st_size // ENTRY.size
+            end = size if end is None else min(end, size)
+            first = max(0, end - most)
+            before = max(0, first - 1)
+            entries = _pread_all(index.fileno(), before * ENTRY.size, (end - before) * ENTRY.size)
+            begin = 0
+            for number, (stop, crc, check) in enumerate(ENTRY.iter_unpack(entries), before):
+                if check != zlib.crc32(PLACE.pack(stop, crc)):
+                    break  # it is being written
+                if number >= first:
+                    length = stop - begin
+                    if not 1 <= length <= MAX_READING_BYTES:
+                        break
+                    reading = _pread_all(data.fileno(), begin, length)
+                    if len(reading) != length or zlib.crc32(reading) != crc:
+                        break
+                    found.append((number, reading))
+                begin = stop
+    except OSError as error:
+        raise StoreFailed(f"cannot read {path}: {error.strerror}") from error
+    return found
+
+
 def _pread_all(descriptor: int, offset: int, most: int) -> bytes:
     """Up to `most` bytes from `offset`, less only at the end of the file."""
     parts, left = [], most

@@ -6,13 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from bellwire.admission import recording
 from bellwire.admission.channel import ChannelAuthority, ChannelDesk, CloudPlace
+from bellwire.admission.operator import REQUESTS, OperatorDesk
 from bellwire.admission.receipts import Receipts
 from bellwire.admission.register import Gate, Register
 from bellwire.admission.service import Admission, Assessor
+from bellwire.admission.service import revoke as take_back
 from bellwire.base.lifetime import until_stopped
+from bellwire.base.local import SocketUnusable
 from bellwire.base.manager import READY, STOPPING, tell_manager
+from bellwire.base.operating import operated
 from bellwire.base.private import own_folder
 from bellwire.ledger.fetching import fetching
 from bellwire.node.ledger import delivering
@@ -23,6 +29,8 @@ from bellwire.web.admission import ADMISSION_LIMITS, AdmissionApi
 from bellwire.web.api import ApiServer
 
 GRACE_S = 5.0
+
+log = structlog.get_logger("admission")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,15 @@ async def run_admission(
             gate=options.gate,
             assessor=options.assessor,
         )
+        desk = OperatorDesk(
+            options.name,
+            options.gate,
+            register,
+            admission.turn,
+            evidence=admission.evidence,
+            revoke=lambda handle, now: take_back(register, authority, handle, now, options.channel),
+        )
+        await stack.enter_async_context(operated(folder, REQUESTS, desk.answer, _no_socket))
         api = AdmissionApi(admission, receipts, proxies=options.proxies)
         server = ApiServer(api.answer, ADMISSION_LIMITS)
         stack.push_async_callback(server.stop, GRACE_S)
@@ -132,3 +149,7 @@ async def run_admission(
             await stop
         finally:
             tell_manager(STOPPING)
+
+
+def _no_socket(error: SocketUnusable) -> None:
+    log.warning("operators cannot ask", reason=str(error))

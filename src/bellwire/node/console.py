@@ -41,7 +41,9 @@ from bellwire.web.api import ApiServer
 from bellwire.web.browser import Origin
 from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi
 from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
+from bellwire.web.console_devices import SiteDevices
 from bellwire.web.console_pages import packaged, read_pages
+from bellwire.web.console_relay import SiteRelay
 from bellwire.web.sign_in import SignIn
 
 if TYPE_CHECKING:
@@ -148,6 +150,8 @@ async def run_console(
                     hand=lab,
                     record=_record(settings, stack),
                     experiments=Experiments(laboratory),
+                    devices=SiteDevices(state),
+                    relay=SiteRelay(state),
                 )
             ),
             pages=await asyncio.to_thread(read_pages, packaged()),

@@ -35,6 +35,8 @@ from bellwire.console.watching import Hand, Watch
 from bellwire.web.api import SECURITY, Answered
 from bellwire.web.callers import Callers
 from bellwire.web.console_contract import OPERATIONS, WATCHERS, Operation
+from bellwire.web.console_devices import SiteDevices
+from bellwire.web.console_relay import SiteRelay
 from bellwire.web.errors import RequestRefused
 from bellwire.web.heads import JSON
 from bellwire.web.plain import for_verb, read_body, require_pace
@@ -112,6 +114,8 @@ class Parts:
         hand: The lab's on the link; None outside the lab.
         experiments: Of the lab, which have no link.
         record: The log that is shown; None where there is none.
+        devices: Of the site.
+        relay: Of the site.
         clock: Seconds of a clock that only advances.
     """
 
@@ -122,6 +126,8 @@ class Parts:
     histories: Histories
     hand: Hand | None
     experiments: Experiments
+    devices: SiteDevices
+    relay: SiteRelay
     record: Record | None = None
     clock: Callable[[], float] = time.monotonic
 
@@ -314,6 +320,57 @@ class BrowserApi:
             raise RequestRefused(404, "this console shows no log: set console.log_policy")
         return self._parts.record
 
+    # The relay, and devices
+
+    async def _relay(self, _: Ask) -> Answered:
+        return _json(await self._parts.relay.look())
+
+    async def _move_relay(self, ask: Ask) -> Answered:
+        there = await self._parts.relay.move(ask.body)
+        who = ask.caller.account.name
+        log.info("an operator moves the relay", account=who, level=there.level)
+        return _json(there)
+
+    async def _devices(self, ask: Ask) -> Answered:
+        return _json(await self._parts.devices.devices(*_sought(ask)))
+
+    async def _device_readings(self, ask: Ask) -> Answered:
+        device, most = ask.given.get("device", ""), ask.given["limit"]
+        return _json(await self._parts.devices.readings(device, most))
+
+    async def _device_messages(self, ask: Ask) -> Answered:
+        return _json(await self._parts.devices.routes(ask.given["limit"]))
+
+    async def _invite_device(self, ask: Ask) -> Answered:
+        made = await self._parts.devices.invite(ask.body)
+        invitation = made.invitation
+        who = ask.caller.account.name
+        log.info("a device is invited", account=who, device=invitation.name, id=invitation.id)
+        return _json(made)
+
+    async def _cancel_invitation(self, ask: Ask) -> Answered:
+        await self._parts.devices.cancel(ask.body)
+        log.info("an invitation is taken back", account=ask.caller.account.name, id=ask.body.id)
+        return _json(Done())
+
+    async def _remove_device(self, ask: Ask) -> Answered:
+        await self._parts.devices.remove(ask.body)
+        log.info(
+            "a device is taken off the list",
+            account=ask.caller.account.name,
+            fingerprint=ask.body.fingerprint[:16],
+        )
+        return _json(Done())
+
+    async def _newcomers(self, ask: Ask) -> Answered:
+        return _json(await self._parts.devices.newcomers(*_sought(ask)))
+
+    async def _decide(self, ask: Ask) -> Answered:
+        found = await self._parts.devices.decide(ask.body)
+        who, decision = ask.caller.account.name, ask.body.decision
+        log.info("an operator decides", account=who, handle=found.handle, decision=decision)
+        return _json(found)
+
     async def _live(self, ask: Ask) -> Answered:
         session = ask.caller.session
         if self._streams >= STREAMS or (session and session.streams >= STREAMS_OF_SESSION):
@@ -349,6 +406,10 @@ class BrowserApi:
             self._streams -= 1
             if session is not None:
                 session.streams -= 1
+
+
+def _sought(ask: Ask) -> tuple[str, int]:
+    return ask.given.get("find", ""), ask.given["limit"]
 
 
 async def _signed_in(work: Awaitable[tuple[Me, bytes]], ask: Ask) -> Answered:

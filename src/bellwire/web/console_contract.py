@@ -9,7 +9,11 @@ from typing import Final
 
 import msgspec
 
+from bellwire.admission.operator import RegistrationView
 from bellwire.console import experiments, views, views_record
+from bellwire.iot.operator import RoutesView
+from bellwire.iot.roster import ReadingsView
+from bellwire.web import console_devices, console_relay
 from bellwire.web.errors import RequestRefused
 
 EVERYBODY: Final = frozenset[str]()
@@ -98,6 +102,7 @@ def _limit(most: int, default: int) -> Parameter:
 _SINCE: Final = Parameter("since", "number", 0, 1e12, 0, "From this time on.")
 _AFTER: Final = Parameter("after", "integer", 0, 2**53, None, "Those above this running number.")
 _BEFORE: Final = Parameter("before", "integer", 0, 2**53, None, "Those below it.")
+_FIND: Final = Parameter("find", "string", 0, 64, None, "Those with this in their name.")
 _TREE: Final = Parameter("size", "integer", 0, 2**53, None, "Of the tree; else as it is now.")
 
 OPERATIONS: Final = (
@@ -169,6 +174,15 @@ OPERATIONS: Final = (
         "reset", b"POST", b"/api/reset", OPERATORS, "In the lab: send Eve away", views.LabView
     ),
     Operation(
+        "relay", b"GET", b"/api/relay", WATCHERS, "Where the site's relay is",
+        console_relay.RelayView,
+    ),
+    Operation(
+        "move_relay", b"POST", b"/api/relay", OPERATORS,
+        "Have the site's relay move; its clients follow", console_relay.RelayPlaces,
+        console_relay.MoveRelay,
+    ),
+    Operation(
         "record", b"GET", b"/api/record", SIGNED_IN, "The site's log; 404 where none is shown",
         views_record.RecordView,
     ),
@@ -189,6 +203,45 @@ OPERATIONS: Final = (
         "record_consistency", b"GET", b"/api/record/consistency", SIGNED_IN,
         "The proof that a tree begins with an older one", views_record.RecordConsistency,
         query=(Parameter("old", "integer", 0, 2**53, 0, "Size of the older tree."), _TREE),
+    ),
+    Operation(
+        "devices", b"GET", b"/api/devices", WATCHERS, "The site's cloud and its devices",
+        console_devices.DevicesView, query=(_FIND, _limit(1000, 200)),
+    ),
+    Operation(
+        "device_readings", b"GET", b"/api/devices/readings", WATCHERS, "What a device said last",
+        ReadingsView,
+        query=(
+            Parameter("device", "string", 0, 64, None, "Its fingerprint."), _limit(200, 50),
+        ),
+    ),
+    Operation(
+        "device_messages", b"GET", b"/api/devices/messages", WATCHERS,
+        "Where messages to devices are", RoutesView, query=(_limit(1000, 100),),
+    ),
+    Operation(
+        "invite_device", b"POST", b"/api/devices/invite", OPERATORS,
+        "A one-time code by which a device enrols", console_devices.InvitedDevice,
+        console_devices.InviteDevice,
+    ),
+    Operation(
+        "cancel_invitation", b"POST", b"/api/devices/invite/cancel", OPERATORS,
+        "Take an invitation back", views.Done, console_devices.NamedInvitation,
+    ),
+    Operation(
+        "remove_device", b"POST", b"/api/devices/remove", OPERATORS,
+        "Take a device off the cloud's list; its sessions end", views.Done,
+        console_devices.NamedDevice,
+    ),
+    Operation(
+        "newcomers", b"GET", b"/api/admission", WATCHERS,
+        "The site's server of admission, and who is registered or waits",
+        console_devices.NewcomersView, query=(_FIND, _limit(1000, 200)),
+    ),
+    Operation(
+        "decide", b"POST", b"/api/admission", OPERATORS,
+        "Let in or turn away who waits, or take an admission back", RegistrationView,
+        console_devices.Decided,
     ),
     Operation(
         "experiments", b"GET", b"/api/lab", SIGNED_IN, "What experiments there are",

@@ -5,11 +5,11 @@ import { bitRate, bits, decimal, percent } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
 import { Simulated } from '../../shared/status';
 import { texts } from '../../shared/texts';
+import { useSeconds } from '../../shared/useSeconds';
 import { Chart, type Limit } from './Chart';
 import styles from './Charts.module.css';
 import { Strip } from './Strip';
 import { attacks, rangeOf, type Span, stops, useView } from './span';
-import { useSeconds } from './useSeconds';
 
 interface ChartsProps {
   network: Schemas['NetworkView'];

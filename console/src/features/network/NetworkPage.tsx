@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import { lazy, Suspense } from 'react';
 import { blocks, events, history, me, network, sessions, stock } from '../../api/queries';
 import { explain, Trouble } from '../../shared/Trouble';
 import { texts } from '../../shared/texts';
@@ -10,6 +11,9 @@ import { Hero } from './Hero';
 import { Lab } from './Lab';
 import styles from './NetworkPage.module.css';
 import { Sessions } from './Sessions';
+
+// Members do not see it, and it is below what a first visit looks at.
+const Relay = lazy(async () => ({ default: (await import('./Relay')).Relay }));
 
 /** The link as it is, as it was, and what can be done about it. */
 export function NetworkPage() {
@@ -47,6 +51,11 @@ export function NetworkPage() {
         <div className={styles.narrow}>
           {now.data.lab && who.role === 'operator' && <Lab lab={now.data.lab} />}
           <Events events={happened} />
+          {who.role !== 'member' && (
+            <Suspense fallback={null}>
+              <Relay acts={who.role === 'operator'} />
+            </Suspense>
+          )}
           {now.data.guards && <Guards guards={now.data.guards} />}
         </div>
       </div>
