@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from bellwire.bench.catalogue import BENCHES
+from bellwire.bench.machine import cpu
 from bellwire.bench.model import Figure
 from bellwire.cli import bench, output
 
@@ -42,7 +44,7 @@ def test_one_bench_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
 def test_several_benches_are_a_list_in_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     bench.command(None, json=True, quick=True)
     document = json.loads(capsys.readouterr().out)
-    assert [one["bench"] for one in document["benches"]] == list(bench.BENCHES)
+    assert [one["bench"] for one in document["benches"]] == list(BENCHES)
     assert all(len(one["results"]) == 1 for one in document["benches"])
 
 
@@ -78,4 +80,4 @@ def test_the_processor_is_named_where_the_system_has_no_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("pathlib.Path.exists", lambda path: False)
-    assert bench._cpu()
+    assert cpu()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwire.base.errors import UsageError
+from bellwire.bench.catalogue import BENCHES, NEEDS_ROOT
+from bellwire.bench.machine import cpu, versions
 from bellwire.cli import output
 from bellwire.cli.options import JsonFlag
 
@@ -14,20 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bellwire.bench.model import Figure
-
-BENCHES = {
-    "link": "bellwire.bench.link",
-    "distill": "bellwire.bench.distill",
-    "keys": "bellwire.bench.keys",
-    "channel": "bellwire.bench.channel",
-    "chat": "bellwire.bench.chat.figures",
-    "guard": "bellwire.bench.guard",
-    "ledger": "bellwire.bench.ledger",
-}
-"""Name on the command line → module with `run(quick: bool = False) -> list[Figure]`."""
-
-NEEDS_ROOT = ("guard",)
-"""Left out where nobody asks for it by name and it could not run."""
 
 
 class UnknownBench(UsageError):
@@ -63,28 +51,7 @@ def command(
 
 
 def _document(name: str, figures: "Sequence[Figure]") -> dict[str, object]:
-    return {"bench": name, "results": figures, "cpu": _cpu(), "versions": _versions()}
-
-
-def _cpu() -> str:
-    """The processor's own name, as well as the system tells it."""
-    import platform
-    from pathlib import Path
-
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    import platform
-    from importlib.metadata import version
-
-    packages = ("bellwire", "numpy", "numba", "cryptography")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    return {"bench": name, "results": figures, "cpu": cpu(), "versions": versions()}
 
 
 def _show(name: str, figures: "Sequence[Figure]") -> None:
@@ -92,7 +59,7 @@ def _show(name: str, figures: "Sequence[Figure]") -> None:
     from rich.table import Table
 
     table = Table(
-        title=f"{name} on {_cpu()}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=f"{name} on {cpu()}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     table.add_column("figure", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)

@@ -73,6 +73,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("bellwire.cli.doctor", "What is not right here, and how to mend it."),
     "config": Entry("bellwire.cli.config", "Settings in force, and where each came from."),
     "bench": Entry("bellwire.cli.bench", "Measure this machine beside named alternatives."),
+    "prove": Entry("bellwire.cli.prove", "Run what the threat model claims, and report."),
 }
 
 

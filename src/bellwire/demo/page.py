@@ -110,7 +110,7 @@ def render(story: Story, pictures: dict[str, str]) -> str:
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'; img-src data:\">"
         f'<link rel="icon" href="data:,"><title>bellwire demo: {escape(headline(story))}</title>'
-        f"<style>{_style()}</style></head><body>" + "\n".join(sections) + "</body></html>\n"
+        f"<style>{style_sheet()}</style></head><body>" + "\n".join(sections) + "</body></html>\n"
     )
 
 
@@ -139,8 +139,8 @@ def _sweep(directory: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _style() -> str:
-    """The sheet, with the palette's values for light and for dark."""
+def style_sheet() -> str:
+    """The sheet of a report, with the palette's values for light and for dark."""
 
     def values(which: int) -> str:
         return "".join(f"--c-{name}:{pair[which]};" for name, pair in COLOURS.items())
