@@ -4,10 +4,12 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from tests.docs.examples import ROOT
 
 from bellwire.bench.catalogue import BENCHES
 from bellwire.bench.machine import cpu
 from bellwire.bench.model import Figure
+from bellwire.bench.stored import lagging, stored
 from bellwire.cli import bench, output
 
 FIGURES = [
@@ -81,3 +83,30 @@ def test_the_processor_is_named_where_the_system_has_no_file(
 ) -> None:
     monkeypatch.setattr("pathlib.Path.exists", lambda path: False)
     assert cpu()
+
+
+def test_a_ratio_far_behind_the_stored_one_is_told_and_fails_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        Figure("pairs_per_s_32", 900.0, "pairs/s", "plain", 0.5),
+        Figure("closed_p50_ms", 9.0, "ms", "plain", 2.0),
+        Figure("cpu_us_a", 90.0, "µs", "plain", 0.5),
+        Figure("keys_per_s_batched", 1e5, "keys/s", "plain", 1.31),
+        Figure("cpu_us_b", 90.0, "µs", "no plain alternative"),
+        Figure("not_stored", 90.0, "µs", "plain", 100.0),
+    ]
+    module = SimpleNamespace(run=lambda quick=False: found)
+    monkeypatch.setattr(bench, "import_module", lambda name: module)
+    bench.command(["keys"], json=True)
+    said = capsys.readouterr()
+    told = [line.split(": ")[1] for line in said.err.splitlines() if line.startswith("behind")]
+    assert told == ["pairs_per_s_32", "closed_p50_ms"]
+    assert json.loads(said.out)["bench"] == "keys"
+    assert lagging("link", found) == []
+
+
+def test_what_is_stored_is_of_figures_that_there_are() -> None:
+    told = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    for kept in stored().values():
+        assert {name for name in kept.ratios if f"`{name}`" not in told} == set()

@@ -12,6 +12,7 @@ from bellwire.base.detections import Protocol
 from bellwire.bench.catalogue import BENCHES, NEEDS_ROOT
 from bellwire.bench.ends import KnownEnds
 from bellwire.bench.model import Figure
+from bellwire.bench.stored import lagging
 from bellwire.chat.pads import OVERHEAD_BYTES as PAD_OVERHEAD_BYTES
 from bellwire.claims.model import Attacker, Claim, Ground, require
 from bellwire.lab.experiment import Experiment, run
@@ -56,7 +57,8 @@ def _bench(name: str) -> Callable[[Ground], str]:
         figures: Sequence[Figure] = import_module(BENCHES[name]).run(quick=True)
         require(bool(figures), "no figure came")
         compared = [each for each in figures if each.ratio is not None]
-        return "; ".join(_told(each) for each in compared or figures)
+        behind = [f"behind what is stored: {each}" for each in lagging(name, figures)]
+        return "; ".join([*(_told(each) for each in compared or figures), *behind])
 
     return claim
 

@@ -9,6 +9,7 @@ import typer
 from bellwire.base.errors import UsageError
 from bellwire.bench.catalogue import BENCHES, NEEDS_ROOT
 from bellwire.bench.machine import cpu, versions
+from bellwire.bench.stored import lagging
 from bellwire.cli import output
 from bellwire.cli.options import JsonFlag
 
@@ -42,6 +43,8 @@ def command(
         for name in chosen:
             meter.describe(f"measuring {name}")
             figures = import_module(BENCHES[name]).run(quick=quick)
+            for sentence in lagging(name, figures):
+                output.stderr().print(f"behind what is stored: {sentence}", markup=False)
             if json:
                 documents.append(_document(name, figures))
             else:
