@@ -9,22 +9,13 @@ import pytest
 from tests.docs.examples import ROOT
 
 from bellwire.base.secret import Secret
-from bellwire.claims import (
-    channel,
-    classical,
-    cryptography,
-    figures,
-    guard,
-    keys,
-    ledger,
-    light,
-    relays,
-)
+from bellwire.claims import classical, cryptography
 from bellwire.claims.catalogue import CLAIMS, chosen
 from bellwire.claims.errors import CannotRun, ClaimFailed, UnknownClaim
 from bellwire.claims.model import Attacker, Claim, Ground, near, refused, require
 from bellwire.claims.redaction import check
 from bellwire.guard.decision import Verdict
+from bellwire.keys.store import KeyStore
 from bellwire.lab.pair import PairOutcome, Wire, faithful
 
 QUICK = [claim for claim in CLAIMS if not claim.long]
@@ -50,37 +41,32 @@ def nothing(*_: object, **__: object) -> None:
 
 
 OPEN = Verdict(3.0, "GREEN")
-BROKEN: list[tuple[str, Any, str, Any]] = [
-    ("ledger.proofs", ledger, "verify_inclusion", nothing),
-    ("ledger.proofs", ledger, "verify_consistency", nothing),
-    ("ledger.signatures", ledger, "verify_signature", nothing),
-    ("crypto.known-answers", cryptography.ed25519, "verify", nothing),
-    ("crypto.known-answers", cryptography.signatures, "verify", nothing),
-    ("crypto.known-answers", cryptography, "hkdf", lambda *_, length, **__: bytes(length)),
-    ("crypto.one-time-tag", cryptography, "verify_tag", nothing),
-    ("crypto.one-time-tag", cryptography, "tag", lambda *_: bytes(16)),
-    ("keys.red-is-closed", keys.FlowCheck, "__call__", nothing),
-    ("relays.shares", relays, "is_unaltered", lambda *_: True),
-    ("relays.safety-numbers", relays, "safety_number", lambda *_: "1 2 3"),
-    ("figures.channel", figures, "HANDSHAKE_BYTES", 4_757),
-    ("figures.reconciliation", figures, "EFFICIENCY", 1.001),
-    ("guard.lease", guard.Decision, "told", lambda *_, **__: OPEN),
-    ("light.hidden-variables", light, "CLASSICAL", -9.0),
+BROKEN: list[tuple[str, str, Any]] = [
+    ("ledger.proofs", "ledger.verify_inclusion", nothing),
+    ("ledger.proofs", "ledger.verify_consistency", nothing),
+    ("ledger.signatures", "ledger.verify_signature", nothing),
+    ("crypto.known-answers", "cryptography.ed25519.verify", nothing),
+    ("crypto.known-answers", "cryptography.signatures.verify", nothing),
+    ("crypto.known-answers", "cryptography.hkdf", lambda *_, length, **__: bytes(length)),
+    ("crypto.one-time-tag", "cryptography.verify_tag", nothing),
+    ("crypto.one-time-tag", "cryptography.tag", lambda *_: bytes(16)),
+    ("keys.red-is-closed", "keys.FlowCheck.__call__", nothing),
+    ("relays.shares", "relays.is_unaltered", lambda *_: True),
+    ("relays.safety-numbers", "relays.safety_number", lambda *_: "1 2 3"),
+    ("figures.channel", "figures.HANDSHAKE_BYTES", 4_757),
+    ("guard.lease", "guard.Decision.told", lambda *_, **__: OPEN),
+    ("light.hidden-variables", "light.CLASSICAL", -9.0),
+    ("channel.records", "channel.Session.open", lambda *_: b"21.5 degrees"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "what", "instead"), BROKEN, ids=[f"{each[0]}-{each[2]}" for each in BROKEN]
+    ("name", "what", "instead"), BROKEN, ids=[f"{each[0]}-{each[1]}" for each in BROKEN]
 )
 def test_a_claim_fails_where_what_it_speaks_of_is_broken(
-    name: str,
-    place: Any,
-    what: str,
-    instead: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, what: str, instead: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place, what, instead)
+    monkeypatch.setattr(f"bellwire.claims.{what}", instead)
     with pytest.raises(ClaimFailed):
         named(name).run(Ground(folder=tmp_path, seed=7))
 
@@ -88,7 +74,7 @@ def test_a_claim_fails_where_what_it_speaks_of_is_broken(
 def test_a_store_that_gives_pads_again_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    burn = keys.KeyStore.burn
+    burn = KeyStore.burn
     first: dict[object, Any] = {}
 
     def again(store: Any, block: int, **more: Any) -> Any:
@@ -96,17 +82,9 @@ def test_a_store_that_gives_pads_again_is_found(
             first[block] = burn(store, block, **more) if block == 2 else None
         return first[block]
 
-    monkeypatch.setattr(keys.KeyStore, "burn", again)
+    monkeypatch.setattr(KeyStore, "burn", again)
     with pytest.raises(ClaimFailed, match="again"):
         named("keys.pads-once").run(Ground(folder=tmp_path))
-
-
-def test_a_channel_that_opens_altered_records_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(channel.Session, "open", lambda *_: channel.TEXT)
-    with pytest.raises(ClaimFailed, match="altered"):
-        named("channel.records").run(Ground(folder=tmp_path))
 
 
 def test_sides_that_accept_whatever_came_are_found(
@@ -130,7 +108,7 @@ def test_a_measurement_far_from_theory_or_missing_fails(measured: float | None) 
     assert near("S", 2.69, 0.01, 2.7) == "S 2.6900 ± 0.0100, theory 2.7000"
 
 
-def test_what_is_accepted_where_it_should_not_be_fails_and_other_errors_pass_through() -> None:
+def test_what_is_accepted_where_it_should_not_be_fails() -> None:
     with (
         pytest.raises(ClaimFailed, match="a forgery: expected a refusal"),
         refused("a forgery", CannotRun),
@@ -138,8 +116,6 @@ def test_what_is_accepted_where_it_should_not_be_fails_and_other_errors_pass_thr
         require(holds=True, figure="")
     with refused("a forgery", CannotRun):
         raise CannotRun("no")
-    with pytest.raises(ZeroDivisionError), refused("a forgery", CannotRun):
-        raise ZeroDivisionError
 
 
 def test_every_attacker_of_the_threat_model_has_a_claim() -> None:

@@ -107,7 +107,7 @@ def _handshake(ground: Ground) -> str:
     for number in range(bits):
         which = ("hello", "answer", "confirmation")[number % 3]
         with refused(f"a bit of the {which} altered", RefusedError):
-            ends.shake(**{which: flip})
+            ends.shake(**{which: flip})  # type: ignore[arg-type]  # the three are wires
     with refused("another QKD key at the cloud", RefusedError):
         ends.shake(at_cloud=ground.draw(32))
     with refused("another cloud than the pinned one", RefusedError):

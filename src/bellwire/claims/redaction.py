@@ -31,7 +31,7 @@ _FORMS: Final = (
     ("bits", re.compile(r"[01]{64,}")),
 )
 _LIST: Final = re.compile(r"(?:\d{1,3}, ?){15,}\d{1,3}")
-_ESCAPES: Final = re.compile(r"(?:\\x[0-9a-f]{2}){4,}")
+_ESCAPES: Final = re.compile(r"(?:\\+x[0-9a-f]{2}){4,}")
 
 
 def redacted(text: str, *, folder: Path | None = None) -> str:
