@@ -255,7 +255,7 @@ class Register:
         """All registrations, or those of one standing, by name."""
         with _translated():
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM registrations WHERE state = ? OR ? IS NULL "  # noqa: S608
+                f"SELECT {_COLUMNS} FROM registrations WHERE state = ? OR ? IS NULL "  # noqa: S608 - our own columns
                 "ORDER BY handle",
                 (standing, standing),
             )
@@ -474,7 +474,7 @@ class Register:
         row = (
             (by or self._connection)
             .execute(
-                f"SELECT {_COLUMNS} FROM registrations WHERE handle = ?",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM registrations WHERE handle = ?",  # noqa: S608 - our own columns
                 (handle,),
             )
             .fetchone()
@@ -491,7 +491,7 @@ class Register:
 
     def _put(self, one: Registration) -> None:
         self._connection.execute(
-            f"INSERT OR REPLACE INTO registrations ({_COLUMNS}, skeleton) "  # noqa: S608
+            f"INSERT OR REPLACE INTO registrations ({_COLUMNS}, skeleton) "  # noqa: S608 - our own columns
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 one.handle,

@@ -171,7 +171,7 @@ class Journal:
     def _read(self, which: str, *values: int) -> list[Entry]:
         with self._opened() as database:
             rows = database.execute(
-                f"SELECT number, id, at, who, what, why, until FROM entries {which}",  # noqa: S608
+                f"SELECT number, id, at, who, what, why, until FROM entries {which}",  # noqa: S608 - a literal of this file
                 values,
             )
             return [Entry(*row) for row in rows]

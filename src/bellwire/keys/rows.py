@@ -124,7 +124,7 @@ _READY = (
 def ready_blocks(cursor: Cursor) -> list[ReadyBlock]:
     """Ready blocks from the first one on of which anything is left, and the last one, ascending."""
     rows = cursor.execute(
-        _READY + " >= COALESCE((SELECT block FROM marks ORDER BY first LIMIT 1), "  # noqa: S608
+        _READY + " >= COALESCE((SELECT block FROM marks ORDER BY first LIMIT 1), "  # noqa: S608 - a constant of ours
         "(SELECT MAX(number) FROM blocks WHERE state = 'ready' AND units > 0)) ORDER BY number"
     ).fetchall()
     return [ReadyBlock(*row) for row in rows]

@@ -116,7 +116,7 @@ class _Direction:
 class _Simulation:
     def __init__(self, network: Network, seed: int) -> None:
         self._network = network
-        self._draw = random.Random(seed)  # noqa: S311
+        self._draw = random.Random(seed)  # noqa: S311 - of a simulation, which has to be repeatable
         graph = nx.connected_watts_strogatz_graph(
             network.nodes, network.neighbours, 0.3, seed=self._draw
         )
@@ -183,7 +183,7 @@ def simulate(network: Network, *, duration_s: float, seed: int) -> Outcome:
         seed: Gives the graph, the pairs, the times and the RED links.
     """
     simulation = _Simulation(network, seed)
-    times = random.Random(f"times {seed}")  # noqa: S311
+    times = random.Random(f"times {seed}")  # noqa: S311 - of a simulation, which has to be repeatable
     now, refreshed = 0.0, 0.0
     stock = [simulation.refresh(0.0)]
     requests = served = 0

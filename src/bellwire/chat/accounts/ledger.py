@@ -182,7 +182,7 @@ class Ledger:
     def seats(self, handle: str) -> list[Seat]:
         """The sessions of an account, oldest first."""
         rows = self._cursor.execute(
-            f"SELECT {_SEAT} FROM devices WHERE handle = ? ORDER BY number",  # noqa: S608
+            f"SELECT {_SEAT} FROM devices WHERE handle = ? ORDER BY number",  # noqa: S608 - our own columns
             (handle,),
         ).fetchall()
         return [Seat(*row) for row in rows]

@@ -73,7 +73,7 @@ class Claims:
         for some in cut(list(last.items())):
             relays.update(
                 cursor.execute(
-                    "UPDATE listeners SET last = greatest(last, more.column2)"  # noqa: S608
+                    "UPDATE listeners SET last = greatest(last, more.column2)"  # noqa: S608 - of '?' alone
                     f" FROM (VALUES {marks(len(some), 2)}) AS more"
                     " WHERE account = more.column1 RETURNING account, relay",
                     list(chain.from_iterable(some)),

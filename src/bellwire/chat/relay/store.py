@@ -302,7 +302,7 @@ class RelayStore:
     @staticmethod
     def _fetch(cursor: Cursor, account: bytes, flying: Sequence[int], limit: int) -> list[Parcel]:
         rows = cursor.execute(
-            "SELECT number, mailbox, token, gone_at, payload FROM payloads"  # noqa: S608
+            "SELECT number, mailbox, token, gone_at, payload FROM payloads"  # noqa: S608 - of '?' alone
             f" WHERE account = ? AND number NOT IN {marks(1, len(flying) + 1)}"
             " ORDER BY number LIMIT ?",
             (account, 0, *flying, limit),
@@ -336,7 +336,7 @@ class RelayStore:
         gone: list[tuple[bytes, int]] = []
         for some in cut(numbers):
             gone += cursor.execute(
-                f"DELETE FROM payloads WHERE number IN {marks(1, len(some))}"  # noqa: S608
+                f"DELETE FROM payloads WHERE number IN {marks(1, len(some))}"  # noqa: S608 - of '?' alone
                 " RETURNING mailbox, length(payload)",
                 some,
             ).fetchall()

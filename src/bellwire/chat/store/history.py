@@ -150,7 +150,7 @@ class History:
     def entry(self, contact: bytes, content_id: bytes, *, ours: bool) -> Entry | None:
         """One message; None if it is not here."""
         row = self._cursor.execute(
-            f"SELECT {_COLUMNS} FROM history WHERE contact = ? AND ours = ? AND content_id = ?",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM history WHERE contact = ? AND ours = ? AND content_id = ?",  # noqa: S608 - our own columns and words
             (contact, ours, content_id),
         ).fetchone()
         return None if row is None else self._entry(row)
@@ -158,7 +158,7 @@ class History:
     def in_group(self, group: bytes, content_id: bytes) -> Entry | None:
         """One message of a group, whoever said it; None if it is not here."""
         row = self._cursor.execute(
-            f"SELECT {_COLUMNS} FROM history WHERE group_id = ? AND content_id = ? AND copy = 0",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM history WHERE group_id = ? AND content_id = ? AND copy = 0",  # noqa: S608 - our own columns and words
             (group, content_id),
         ).fetchone()
         return None if row is None else self._entry(row)
@@ -166,7 +166,7 @@ class History:
     def copies(self, group: bytes, content_id: bytes) -> list[Entry]:
         """The members' copies of what we said in a group."""
         rows: list[_Row] = self._cursor.execute(
-            f"SELECT {_COLUMNS} FROM history WHERE group_id = ? AND content_id = ? AND copy = 1"  # noqa: S608
+            f"SELECT {_COLUMNS} FROM history WHERE group_id = ? AND content_id = ? AND copy = 1"  # noqa: S608 - our own columns and words
             " ORDER BY number",
             (group, content_id),
         ).fetchall()
@@ -182,7 +182,7 @@ class History:
     def latest(self, conversation: bytes, limit: int, before: int | None = None) -> list[Entry]:
         """The newest messages of a conversation, of those before a place, oldest first."""
         rows: list[_Row] = self._cursor.execute(
-            f"SELECT {_COLUMNS} FROM history WHERE {_where(conversation)}"  # noqa: S608
+            f"SELECT {_COLUMNS} FROM history WHERE {_where(conversation)}"  # noqa: S608 - our own columns and words
             " AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
             (conversation, before, limit),
         ).fetchall()
@@ -194,7 +194,7 @@ class History:
         Timers begin.
         """
         rows = self._cursor.execute(
-            f"SELECT contact, content_id FROM history WHERE {_where(conversation)} AND ours = 0"  # noqa: S608
+            f"SELECT contact, content_id FROM history WHERE {_where(conversation)} AND ours = 0"  # noqa: S608 - our own columns and words
             " AND state < ?2 ORDER BY number",
             (conversation, State.READ),
         ).fetchall()
@@ -226,7 +226,7 @@ class History:
         """The messages of a conversation, or of all, in the order in which they came."""
         where = "?1 IS NULL AND copy = 0" if conversation is None else _where(conversation)
         rows: list[_Row] = self._cursor.execute(
-            f"SELECT {_COLUMNS} FROM history WHERE {where} AND number > ?2 ORDER BY number",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM history WHERE {where} AND number > ?2 ORDER BY number",  # noqa: S608 - our own columns and words
             (conversation, after),
         ).fetchall()
         return [self._entry(row) for row in rows]
@@ -239,7 +239,7 @@ class History:
     def unread(self, conversation: bytes) -> int:
         """How many messages of others were not read."""
         (count,) = self._cursor.execute(
-            f"SELECT count(*) FROM history WHERE {_where(conversation)} AND ours = 0"  # noqa: S608
+            f"SELECT count(*) FROM history WHERE {_where(conversation)} AND ours = 0"  # noqa: S608 - our own columns and words
             " AND state < ?2",
             (conversation, State.READ),
         ).fetchone()

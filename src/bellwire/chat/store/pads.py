@@ -311,7 +311,7 @@ class PadShelf:
 
     def _retire(self, which: str, values: tuple[object, ...]) -> None:
         for name, whole in self._cursor.execute(
-            f"SELECT pad_id, length FROM pads WHERE contact = ? AND retired = 0 AND {which}",  # noqa: S608
+            f"SELECT pad_id, length FROM pads WHERE contact = ? AND retired = 0 AND {which}",  # noqa: S608 - a literal of this file
             (self._contact, *values),
         ).fetchall():
             self._cursor.execute("UPDATE pads SET retired = 1 WHERE pad_id = ?", (name,))

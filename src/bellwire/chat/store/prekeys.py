@@ -44,7 +44,7 @@ class PrekeyRing:
         if not 0 <= one_time <= MAX_ONE_TIME:
             raise ChatMisuse(f"expected 0 to {MAX_ONE_TIME} one-time prekeys, got {one_time}")
         for table in (_TABLE, "openings"):
-            self._cursor.execute(f"DELETE FROM {table} WHERE not_after <= ?", (int(now),))  # noqa: S608
+            self._cursor.execute(f"DELETE FROM {table} WHERE not_after <= ?", (int(now),))  # noqa: S608 - of the names above
         made = []
         if self._count(PrekeyKind.LASTING, now + LASTING_S / 2) == 0:
             made.append(self._make(PrekeyKind.LASTING, now))

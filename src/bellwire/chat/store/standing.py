@@ -75,7 +75,7 @@ class Standing:
 
     def _drop(self, which: str, value: int) -> bool:
         rows = self._cursor.execute(
-            f"DELETE FROM standing WHERE {which} RETURNING mailbox",  # noqa: S608
+            f"DELETE FROM standing WHERE {which} RETURNING mailbox",  # noqa: S608 - a literal of this file
             (value,),
         ).fetchall()
         self._closing.add(mailbox for (mailbox,) in rows)

@@ -213,7 +213,7 @@ class Work:
     def drop_unsent(self, contact: bytes) -> None:
         """Send nothing of what was said to somebody and has not left."""
         for table in ("outbox", "waiting"):
-            self.cursor.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))  # noqa: S608
+            self.cursor.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,))  # noqa: S608 - of the names above
 
     def _reached(self, contact: bytes, content_id: bytes, state: State) -> bool:
         """The other side says how far a message of ours came, and so whether it has its pad."""
