@@ -283,7 +283,7 @@ class Register:
                 (find, find),
             ).fetchone()[0]
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS}, number FROM registrations "  # noqa: S608
+                f"SELECT {_COLUMNS}, number FROM registrations "  # noqa: S608 - our own columns
                 "WHERE instr(handle, ?) > 0 OR ? = '' ORDER BY state != 'waiting', "
                 "CASE WHEN state = 'waiting' THEN since ELSE -changed END, handle LIMIT ?",
                 (find, find, most),

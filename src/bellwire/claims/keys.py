@@ -9,7 +9,9 @@ import contextlib
 import secrets
 import socket
 import ssl
+import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -76,9 +78,10 @@ def _once_and_equal(ground: Ground) -> str:
     wanted = FULL_PAIRS if ground.full else PAIRS
     seen_ids, seen_keys = set[str](), set[bytes]()
     with _two_kmes(ground) as (a, b):
+        _until_met(ground, a)
         for _ in range(wanted):
             code, got = a.ask(f"{SLAVE}/enc_keys", {"number": 1, "size": 256})
-            require(code == 200, f"enc_keys: {code}")
+            require(code == 200, f"enc_keys: {code}, {got.get('message')}")
             (key,) = got["keys"]
             asked = {"key_IDs": [{"key_ID": key["key_ID"]}]}
             code, fetched = b.ask(f"{MASTER}/dec_keys", asked)
@@ -92,6 +95,18 @@ def _once_and_equal(ground: Ground) -> str:
         require(len(seen_ids) == wanted == len(seen_keys), "an id or a key came twice")
         _nothing_for_others(ground, a, b)
     return f"{wanted} keys equal at both KMEs, each once: {2 * wanted} further requests refused"
+
+
+def _until_met(ground: Ground, a: _Door) -> None:
+    """Wait until the KMEs have told each other who is at which site: before, a slave is unknown."""
+    until = time.monotonic() + TIMEOUT_S
+    while True:
+        code, got = a.ask(f"{SLAVE}/enc_keys", {"number": 1, "size": 256})
+        if code == HTTPStatus.OK:
+            ground.keep(base64.b64decode(got["keys"][0]["key"]))
+            return
+        require(time.monotonic() < until, f"enc_keys: {code}, {got.get('message')}")
+        time.sleep(0.1)
 
 
 def _nothing_for_others(ground: Ground, a: _Door, b: _Door) -> None:

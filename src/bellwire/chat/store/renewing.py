@@ -7,6 +7,7 @@ does who asked, once the new session is heard. What comes twice so counts once. 
 serves either of them any more. Each call is part of one transaction. Source: spec/chat.md, 2.10.
 """
 
+import hmac
 import os
 from typing import Final
 
@@ -66,7 +67,10 @@ def is_answer(work: Work, contact: bytes, one_time: bytes | None) -> bool:
     """
     name = _name(contact)
     row = work.cursor.execute("SELECT sealed FROM about WHERE name = ?", (name,)).fetchone()
-    if row is None or work.database.open(_TABLE, name.encode(), row[0]).reveal() != one_time:
+    if row is None or one_time is None:
+        return False
+    asked = work.database.open(_TABLE, name.encode(), row[0])
+    if not hmac.compare_digest(asked.reveal(), one_time):
         return False
     work.cursor.execute("DELETE FROM about WHERE name = ?", (name,))
     work.shelf(contact).retire(ours=False)
