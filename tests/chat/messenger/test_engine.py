@@ -251,8 +251,8 @@ def test_what_served_of_pads_is_nowhere_afterwards_and_words_are_in_no_file(tmp_
         for mode in (Mode.FRESH, Mode.POOL):
             await alice.messenger.set_mode(peer, mode)
             await alice.messenger.send(peer, f"nobody else reads this, by {mode.value}")
+            await comes_to(alice, "delivered")  # what waits goes by the mode of then
         await shown(bob, "nobody else reads this, by pool")
-        await comes_to(alice, "delivered")
         kept = {name: pads_of(tmp_path / name) for name in ("alice", "bob")}
         for name, one in (("alice", alice), ("bob", bob)):
             lines = await one.lines()

@@ -35,9 +35,10 @@ async def meet(one: User, other: User) -> None:
 
 
 async def knows(one: User, other: User) -> bool:
-    """Whether one can write to the other."""
+    """Whether one can write to the other, and has heard what they are called."""
     found = await one.messenger.contacts()
-    return any(each.contact == other.messenger.me and each.reachable for each in found)
+    there = [each for each in found if each.contact == other.messenger.me and each.reachable]
+    return any(not each.contact.hex().startswith(each.name) for each in there)
 
 
 async def the_group(one: User, *, size: int | None = None, ready: bool = True) -> Conversation:
