@@ -13,8 +13,11 @@ from typing import Any
 from bellwire.base.child import ServiceStopped, end, how_it_ended, spawn, until_ready
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 
-READY_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 5.0
+READY_TIMEOUT_S = 600.0
+"""A first run compiles kernels in three processes at once: minutes of a slow machine. A service
+that ends is noticed at once."""
+
+STOP_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
