@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,7 +62,10 @@ def test_a_length_beyond_the_limit_is_refused_unread() -> None:
         asyncio.run(reading(struct.pack(">I", 8), 7))
 
 
-def test_a_stream_that_is_gone_takes_no_frame() -> None:
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_stream_that_is_gone_takes_no_frame(
+    make_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
     async def run() -> None:
         here, there = socket.socketpair()
         _, writer = await asyncio.open_connection(sock=here)
@@ -70,5 +75,8 @@ def test_a_stream_that_is_gone_takes_no_frame() -> None:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+        with pytest.raises(ConnectionEnded):
+            await write_frame(writer, b"x")
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(run())

@@ -36,6 +36,7 @@ from bellwire.keys.errors import (
 )
 from bellwire.keys.grants import LOCAL
 from bellwire.keys.key_ids import KeyIds
+from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.messages import (
     ANSWER_LIMIT,
     Answer,
@@ -198,6 +199,21 @@ def test_before_the_peers_kme_was_met_no_key_leaves(folder: Path) -> None:
             for attempt in (service.draw(256), service.fetch(of_bob(400, 256))):
                 with pytest.raises(PeerAbsent, match="not met"):
                     await attempt
+
+    asyncio.run(run())
+    store.close()
+
+
+def test_a_key_asked_for_by_its_id_before_the_store_was_read_waits_for_the_peer(
+    folder: Path,
+) -> None:
+    store = new_store(folder)
+
+    async def run() -> None:
+        keys = LinkKeys(store, "kme-a", check_flow=lambda: None, serves=lambda _: True, clock=Now())
+        with pytest.raises(PeerAbsent, match="not met"):
+            keys.read(of_bob(400, 256).data, own=False)
+        await keys.close()
 
     asyncio.run(run())
     store.close()

@@ -4,21 +4,33 @@ import asyncio
 import contextlib
 import itertools
 import math
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.node.nodes import PREPLACED, Pair, met, two_nodes
+from tests.keys.faults import Armed, Faults, FaultyConnection
+from tests.node.nodes import (
+    PREPLACED,
+    LinkEnd,
+    Pair,
+    TwoHalves,
+    make_node,
+    met,
+    open_store,
+    two_nodes,
+)
 
 from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
 from bellwire.distill.report import BlockReport
 from bellwire.distill.verdict import Reason
-from bellwire.keys.errors import LinkRed
+from bellwire.keys.errors import LinkRed, StoreError
 from bellwire.keys.model import BlockState
 from bellwire.keys.reserve import preplaced_bytes
 from bellwire.keys.status import Status
-from bellwire.node import service
+from bellwire.node import assemble, service
 from bellwire.node.material import Photons
 from bellwire.node.policy import Policy
 from bellwire.node.service import Schedule
@@ -324,6 +336,35 @@ def test_only_alices_node_opens_blocks_and_only_within_the_policy(tmp_path: Path
                 await pair.bob.distil(Protocol.E91, 1000)
             with pytest.raises(UsageError, match="pulses"):
                 await pair.alice.distil(Protocol.E91, 1 << 30)
+
+    run(test)
+
+
+def test_a_node_whose_store_has_failed_for_good_ends_with_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "TEND_EVERY_S", 0.01)
+
+    def connect(path: Path) -> sqlite3.Connection:
+        words: dict[str, Any] = {"isolation_level": None, "check_same_thread": False}
+        return sqlite3.connect(path, factory=FaultyConnection, **words)
+
+    monkeypatch.setattr("bellwire.keys.database.sqlite.connect", connect)
+
+    async def test() -> None:
+        store = open_store(tmp_path, Side.BOB)
+        photons = Photons(LinkEnd(TwoHalves(), Side.BOB), Policy())
+        node = make_node(Side.BOB, store, photons)
+        for_ever = asyncio.create_task(asyncio.sleep(3600.0))
+        Armed.faults = Faults(3, sqlite3.OperationalError("the disk is full"), after=False)
+        with pytest.raises(StoreError, match="the disk is full"):
+            store.last_block()
+        Armed.faults = None
+        with pytest.raises(
+            StoreError, match="is closed, because a commit failed: the disk is full"
+        ):
+            await assemble._until(for_ever, None, None, node, None)
+        store.close()
 
     run(test)
 

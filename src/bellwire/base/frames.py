@@ -42,6 +42,9 @@ async def write_frame(writer: asyncio.StreamWriter, body: bytes) -> None:
     Raises:
         ConnectionEnded: the stream is gone.
     """
+    # A transport of uvloop whose connection is lost takes no write; asyncio's own forgets it.
+    if writer.is_closing():
+        raise ConnectionEnded("the peer ended the connection")
     try:
         writer.write(_LENGTH.pack(len(body)) + body)
         await writer.drain()

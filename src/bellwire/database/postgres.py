@@ -206,6 +206,17 @@ class PostgresSchema:
         finally:
             self._lock.release()
 
+    def require_open(self) -> None:
+        """Go on, unless it is closed; a server that is away does not close it.
+
+        Raises:
+            BellwireError: `failed` of the purpose's failures.
+        """
+        if self._closed:
+            raise self._failures.failed(
+                f"{self._place} is closed", hint=f"Restart the {self.purpose.owner}."
+            )
+
     def close(self) -> None:
         """Give the connection up; again is harmless."""
         with self._lock:
@@ -215,10 +226,7 @@ class PostgresSchema:
     # Connections
 
     def _connected(self) -> "Connection[tuple[Any, ...]]":
-        if self._closed:
-            raise self._failures.failed(
-                f"{self._place} is closed", hint=f"Restart the {self.purpose.owner}."
-            )
+        self.require_open()
         if self._connection is not None and self._connection.closed:
             self._drop()
         if self._connection is None:

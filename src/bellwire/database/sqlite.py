@@ -80,6 +80,7 @@ class SqliteFile:
         self._purpose = purpose
         self._lock = threading.RLock()
         self._closed = False
+        self._why = ""
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -101,9 +102,9 @@ class SqliteFile:
                 raise
             try:
                 cursor.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 cursor.close()
-                self._abandon()
+                self._abandon(f", because a commit failed: {error}")
                 raise
             cursor.close()
 
@@ -123,7 +124,7 @@ class SqliteFile:
         """
         if self._closed:
             raise self._purpose.failures.failed(
-                f"{self._path} is closed", hint=f"Restart the {self._purpose.owner}."
+                f"{self._path} is closed{self._why}", hint=f"Restart the {self._purpose.owner}."
             )
 
     def close(self) -> None:
@@ -135,13 +136,13 @@ class SqliteFile:
         try:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
-        except BaseException:
-            self._abandon()
+        except BaseException as error:
+            self._abandon(f", because nothing could be undone: {error}")
             raise
 
-    def _abandon(self) -> None:
+    def _abandon(self, why: str = "") -> None:
         if not self._closed:
-            self._closed = True
+            self._closed, self._why = True, why
             self.connection.close()
 
 

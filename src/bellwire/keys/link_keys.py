@@ -34,6 +34,8 @@ ZEROISE_EVERY = 10
 """Calls of `tend` for one that cleans the disk of what left: a log that is emptied has to grow
 again, and a commit that makes a file grow costs twice as much as one that writes it over."""
 
+NEVER_MET = "the peer's KME was not met since this node started"
+
 Result = TypeVar("Result")
 
 
@@ -219,8 +221,10 @@ class LinkKeys:
         """What ids say, of keys of this side's masters (`own`) or the peer's.
 
         Raises:
-            PreplacedKeyInvalid: the link has no key yet.
+            PeerAbsent: nothing was read of the store yet, as the peer was not met.
         """
+        if not self._opened:
+            raise PeerAbsent(NEVER_MET)
         master = self.side if own else self.side.peer
         epoch, places = self._pool.read_ids(master, ids)
         numbered = self._grants.numbered
@@ -307,7 +311,7 @@ class LinkKeys:
 
     def _require_met(self) -> None:
         if not self.peer.met:
-            raise PeerAbsent("the peer's KME was not met since this node started")
+            raise PeerAbsent(NEVER_MET)
 
     # The peering
 

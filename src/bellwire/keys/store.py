@@ -190,6 +190,14 @@ class KeyStore:
             histories.void(cursor)
         self._database.truncate()
 
+    def require_open(self) -> None:
+        """Go on, unless the store was given up; then only opening it anew tells what it holds.
+
+        Raises:
+            StoreError: a commit failed earlier, on a full disk for instance, or `close` was called.
+        """
+        self._database.require_open()
+
     def zeroise(self) -> None:
         """Leave no copy of what was deleted: empty the log of calls that left it to this one."""
         self._database.truncate()

@@ -363,9 +363,12 @@ async def _until(
 
     The door closes first: what it still has to answer needs the store, and maybe the peer.
     """
-    tasks = {task for task in (stop, background, renewing) if task is not None}
+    tending = node.start_tending()
+    tasks = {task for task in (stop, background, renewing, tending) if task is not None}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tending.done():
+            tending.result()
         if background is not None and background.done():
             background.result()
             raise BellwireError("the node's connection task ended by itself")

@@ -288,9 +288,14 @@ class NodeService:
         await self.link_keys.close()
 
     async def _tend(self) -> None:
-        """What is due to the pool every second, for ever."""
+        """What is due to the pool every second, for ever.
+
+        Raises:
+            StoreError: the store was given up, and stays so: the node can do nothing any more.
+        """
         while True:
             await asyncio.sleep(TEND_EVERY_S)
+            self._store.require_open()
             try:
                 await self._vault.tend()
                 await self.link_keys.tend()
@@ -307,9 +312,10 @@ class NodeService:
         async with self._log_turn:
             await asyncio.to_thread(self._status_log.flush)
 
-    def _start_tending(self) -> None:
+    def start_tending(self) -> "asyncio.Task[None]":
+        """Tend the pool from now on; what ends only with `close`, or with the store."""
         if self._tending is not None:
-            return
+            return self._tending
         self._tending = asyncio.create_task(self._tend())
         if self._store.shareable:
             sharing = SiteSharing(
@@ -321,6 +327,7 @@ class NodeService:
                 clock=self._clock,
             )
             self._sharing = asyncio.create_task(sharing.run())
+        return self._tending
 
     async def serve_peer(self, host: str, port: int) -> asyncio.Server:
         """Bob: listen for Alice's node.
@@ -328,7 +335,7 @@ class NodeService:
         Raises:
             UsageError: the address cannot be listened on.
         """
-        self._start_tending()
+        self.start_tending()
         try:
             return await asyncio.start_server(self._accept, host, port)
         except OSError as error:
@@ -431,7 +438,7 @@ class NodeService:
             port: Where Bob's node listens.
             found: Where else it is said to, now; each place is tried in turn.
         """
-        self._start_tending()
+        self.start_tending()
 
         def place(attempt: int) -> tuple[str, int]:
             places = list(dict.fromkeys([*found(), (host, port)]))

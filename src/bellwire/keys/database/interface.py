@@ -34,6 +34,13 @@ class Database(Protocol):
     def shareable(self) -> bool:
         """Whether other processes may be in it, too."""
 
+    def require_open(self) -> None:
+        """Go on, unless it was closed: by `close`, or because what the disk holds is unknown.
+
+        Raises:
+            StoreError: it is closed, and stays so.
+        """
+
     def transaction(self) -> AbstractContextManager[Cursor]:
         """All of the body, durably, or nothing of it.
 
