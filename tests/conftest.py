@@ -73,13 +73,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Diary:
-    """Writes to a file which tests begin and end: what a run that never ends is asked for.
+    """Writes to a file how many tests there are, which begin and which end.
+
+    What a run that never ends, or that ended too early, is asked for.
 
     It lives in the process that collects what the workers report, and has one line for each.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", buffering=1)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self._file.write(f"= {len(ids)}\n")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._file.write(f"+ {nodeid}\n")

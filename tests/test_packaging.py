@@ -277,6 +277,51 @@ def test_a_diary_of_tests_tells_how_far_they_are(tmp_path: Path) -> None:
     assert check.progress(diary) == "1 tests done, at work: two"
 
 
+def test_a_run_is_whole_when_every_test_that_was_found_has_ended(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.txt"
+    diary.write_text("= 2\n= 2\n+ one\n- one\n")
+    assert not check.whole(diary)
+    diary.write_text("= 2\n= 2\n+ one\n- one\n+ two\n- two\n")
+    assert check.whole(diary)
+
+
+TRIALS = """
+from pathlib import Path
+
+def test_that_passes():
+    pass
+
+def test_that_fails_the_first_time():
+    seen = Path("seen")
+    first = not seen.exists()
+    seen.touch()
+    assert not first
+
+def test_that_is_wrong():
+    assert not Path("wrong").exists()
+"""
+
+
+def test_what_fails_among_others_runs_again_alone_and_only_what_passes_then_is_let_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "project"
+    place.mkdir()
+    (place / "conftest.py").write_text("from tests.conftest import pytest_configure\n")
+    (place / "test_trials.py").write_text(TRIALS)
+    monkeypatch.setattr(check, "ROOT", place)
+    monkeypatch.setattr(check, "WORKERS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    checks = check.Checks(tmp_path, None)
+    said = checks.run_tests()
+    assert "UNSTABLE: test_trials.test_that_fails_the_first_time" in said
+    assert "1 failed, 2 passed" in said
+    assert checks.unstable == 1
+    (place / "wrong").touch()
+    with pytest.raises(check.StepFailed, match=r"(?s)And again, alone:.*test_that_is_wrong"):
+        check.Checks(place, None).run_tests()
+
+
 def test_a_missing_system_package_is_named_where_it_cannot_be_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
