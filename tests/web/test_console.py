@@ -3,11 +3,8 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.console.model import RED, Sites
+from tests.web.described import answers_as_described
 from tests.web.doors import Loop, request
 
 from bellwire.base.errors import UsageError
@@ -401,20 +399,11 @@ def test_what_is_described_is_what_is_answered(both: Consoles, tmp_path: Path) -
     kinds["kind"] = {"type": "string", "enum": ["intercept-resend", "ghz"]}
     both.sites.world.stock = 10**6
     del described["paths"]["/peer"]  # what it takes is sealed
-    file = tmp_path / "openapi.json"
-    file.write_text(json.dumps(described))
-    command: list[str | Path] = [Path(sys.executable).parent / "schemathesis", "run", file]
-    command += ["--no-color", "--url", both.urls["a"], "--generation-database", "none"]
-    command += ["--header", f"Authorization: Bearer {both.operator}"]
-    command += ["--checks", "all", "--phases", "examples,coverage,fuzzing", "--seed", "8"]
-    command += ["--max-examples", "25", "--suppress-health-check", "all"]
-    trust = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}
-    clean = {name: value for name, value in os.environ.items() if name not in trust}
-    run = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tmp_path, env=clean, timeout=150.0
+    answers_as_described(
+        described,
+        both.urls["a"],
+        tmp_path,
+        *("--header", f"Authorization: Bearer {both.operator}"),
+        *("--seed", "8", "--max-examples", "25"),
+        least=50,
     )
-    assert run.returncode == 0, run.stdout[-6000:] + run.stderr
-    cases = re.search(r"(\d+) generated, (\d+) passed", run.stdout)
-    assert cases is not None, run.stdout
-    assert cases[1] == cases[2]
-    assert int(cases[1]) > 50

@@ -175,11 +175,11 @@ class BrowserApi:
             RequestRefused: 401, 403, 429.
         """
         program = any(name == b"authorization" for name, _ in asked.fields)
-        if operation.verb == b"POST" and not program:
-            self._signing.origin.check_page(asked)
-        else:
-            self._signing.origin.check_host(asked)
+        for_pages = operation.verb == b"POST" and not program
+        self._signing.origin.check_host(asked)
         if not operation.roles:
+            if for_pages:
+                self._signing.origin.check_page(asked)
             callers.slow_down(address)
             return None
         if program:
@@ -189,6 +189,8 @@ class BrowserApi:
         if found is None:
             callers.slow_down(address)
             raise RequestRefused(401, "expected somebody who is signed in")
+        if for_pages:
+            self._signing.origin.check_page(asked)
         if found.session is not None:
             callers.slow_account(found.account.name)
         if found.account.role.value not in operation.roles:
@@ -335,8 +337,8 @@ class BrowserApi:
         return _json(await self._parts.devices.devices(*_sought(ask)))
 
     async def _device_readings(self, ask: Ask) -> Answered:
-        device, most = ask.given.get("device", ""), ask.given["limit"]
-        return _json(await self._parts.devices.readings(device, most))
+        device = bytes.fromhex(ask.given["device"])
+        return _json(await self._parts.devices.readings(device, ask.given["limit"]))
 
     async def _device_messages(self, ask: Ask) -> Answered:
         return _json(await self._parts.devices.routes(ask.given["limit"]))
@@ -445,6 +447,8 @@ def _parameters(operation: Operation, query: bytes) -> dict[str, Any]:
     for each in operation.query:
         texts = [text for name, text in pairs if name == each.name]
         if not texts:
+            if each.pattern is not None:
+                raise RequestRefused(400, f"{each.name}: expected {each.about}, got nothing")
             if each.default is not None:
                 given[each.name] = each.default
             continue

@@ -24,7 +24,7 @@ OPERATORS: Final = frozenset({"operator"})
 
 _NUMBER: Final = {
     "integer": re.compile(r"[0-9]{1,16}"),
-    "number": re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?"),
+    "number": re.compile(r"[0-9]{1,16}(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,3})?"),
 }
 
 
@@ -39,6 +39,7 @@ class Parameter:
         most: Of a number; of a word its characters.
         default: Where it is not given; None where that means no bound.
         about: In words.
+        pattern: Of a word that must be given; None of one that need not.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Parameter:
     most: float
     default: float | None
     about: str
+    pattern: str | None = None
 
     def read(self, text: str) -> float | str:
         """The parameter in a text of a query.
@@ -57,6 +59,8 @@ class Parameter:
         if self.kind == "string":
             if len(text) > self.most:
                 raise RequestRefused(400, f"{self.name}: expected at most {self.most} characters")
+            if self.pattern is not None and re.fullmatch(self.pattern, text) is None:
+                raise RequestRefused(400, f"{self.name}: expected {self.about}, got another")
             return text
         kind = int if self.kind == "integer" else float
         if _NUMBER[self.kind].fullmatch(text) is None or not (
@@ -212,7 +216,11 @@ OPERATIONS: Final = (
         "device_readings", b"GET", b"/api/devices/readings", WATCHERS, "What a device said last",
         ReadingsView,
         query=(
-            Parameter("device", "string", 0, 64, None, "Its fingerprint."), _limit(200, 50),
+            Parameter(
+                "device", "string", 0, 64, None, "its fingerprint, 64 hexadecimal digits",
+                console_devices.FINGERPRINT,
+            ),
+            _limit(200, 50),
         ),
     ),
     Operation(

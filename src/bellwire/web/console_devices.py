@@ -4,7 +4,6 @@ Both are asked over the sockets in the site's state folder. Where none answers, 
 nothing is made up.
 """
 
-import re
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -26,9 +25,9 @@ from bellwire.iot.operator import CloudOperator, CloudView, InvitationView, Rout
 from bellwire.iot.roster import ReadingsView
 from bellwire.web.errors import RequestRefused
 
-FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+FINGERPRINT: Final = "^[0-9a-f]{64}$"
 
-Fingerprint = Annotated[str, Meta(max_length=64, pattern="^[0-9a-f]{64}$")]
+Fingerprint = Annotated[str, Meta(max_length=64, pattern=FINGERPRINT)]
 
 
 class DevicesView(msgspec.Struct, frozen=True):
@@ -81,7 +80,7 @@ class NamedDevice(msgspec.Struct, frozen=True):
 class Decided(msgspec.Struct, frozen=True):
     """What an operator decided about a name."""
 
-    handle: Annotated[str, Meta(min_length=1, max_length=64)]
+    handle: Annotated[str, Meta(max_length=33, pattern="^@?[A-Za-z][A-Za-z0-9_-]{2,31}$")]
     decision: Decision
 
 
@@ -106,15 +105,13 @@ class SiteDevices:
         except NotAnswered:
             return DevicesView(None)
 
-    async def readings(self, device: str, most: int) -> ReadingsView:
-        """What a device said last.
+    async def readings(self, device: bytes, most: int) -> ReadingsView:
+        """What a device of this fingerprint said last.
 
         Raises:
-            RequestRefused: 400, it is no fingerprint; 503, no cloud answers.
+            RequestRefused: 503, no cloud answers.
         """
-        if FINGERPRINT.fullmatch(device) is None:
-            raise RequestRefused(400, "device: expected a fingerprint of 64 hexadecimal digits")
-        return await _there(self._cloud.readings(bytes.fromhex(device), most), _CLOUD)
+        return await _there(self._cloud.readings(device, most), _CLOUD)
 
     async def routes(self, most: int) -> RoutesView:
         """Where the latest messages to devices are.

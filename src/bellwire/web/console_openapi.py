@@ -102,7 +102,16 @@ def _parameter(each: Parameter) -> dict[str, Any]:
         schema |= {"minimum": each.least, "maximum": each.most}
     if each.default is not None:
         schema["default"] = each.default
-    return {"name": each.name, "in": "query", "description": each.about, "schema": schema}
+    found: dict[str, Any] = {
+        "name": each.name,
+        "in": "query",
+        "description": each.about,
+        "schema": schema,
+    }
+    if each.pattern is not None:
+        schema["pattern"] = each.pattern
+        found["required"] = True
+    return found
 
 
 def _shapes() -> dict[str, Any]:
