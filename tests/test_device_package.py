@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pytest
 from tests.iot.test_command_line import cloud_process
+from tests.patience import PATIENCE_S
 
 from bellwire.base.local import LocalServer
 from bellwire.keys.messages import REQUEST_LIMIT, Draw, Fetch, Key, decode_request, encode
@@ -63,7 +64,7 @@ def device(tree: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         cwd=tree.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -118,7 +119,7 @@ def two_nodes(folder: Path) -> Iterator[tuple[Path, Path]]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(PATIENCE_S)
         yield paths
     finally:
         done.set()

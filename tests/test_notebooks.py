@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -25,7 +26,7 @@ def test_every_cell_of_a_notebook_runs(
     content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]  # theirs
     done = NotebookClient(
         content,
-        timeout=120,
+        timeout=int(PATIENCE_S),
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     ).execute()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 from tools import check, launch, lock, system_packages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +53,7 @@ def started(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -72,7 +73,7 @@ def pretend(version: str, path: Path) -> subprocess.CompletedProcess[str]:
         env={"PATH": str(path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -204,7 +205,7 @@ def test_check_installs_the_development_tools_and_hands_on_its_arguments(checkou
 def test_two_launchers_at_once_set_up_once(checkout: Path) -> None:
     command = [sys.executable, str(checkout / "bellwire"), "demo"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in "ab"]
-    said = [process.communicate(timeout=60)[0] for process in both]
+    said = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
     assert said == [b"program demo\n"] * 2
     assert len(asked(checkout)) == 3
 

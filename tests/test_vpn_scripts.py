@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Vendor, vendor
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "how-to" / "refresh-keys.md"
-PATIENCE_S = 60.0
 
 
 @pytest.fixture

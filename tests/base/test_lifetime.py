@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.base.clock import system_clock
 from bellwire.base.lifetime import until_stopped
@@ -133,6 +134,6 @@ def test_a_hang_up_is_a_call_to_read_again_and_the_end_where_the_terminal_is_gon
             process.send_signal(signal.SIGHUP)
             assert process.stdout.readline() == "again\n"
         os.close(ours)  # the terminal hangs up
-        assert at_terminal.communicate(timeout=60)[0] == "over\n"
+        assert at_terminal.communicate(timeout=PATIENCE_S)[0] == "over\n"
         alone.send_signal(signal.SIGTERM)
-        assert alone.communicate(timeout=60)[0] == "over\n"
+        assert alone.communicate(timeout=PATIENCE_S)[0] == "over\n"

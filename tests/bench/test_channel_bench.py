@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.bench import channel, idle, rivals
 from bellwire.bench.ends import KnownEnds
@@ -128,7 +129,7 @@ def test_both_ends_over_tcp_carry_what_they_should(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
         cwd=tmp_path,
     )
     assert done.returncode == 1

@@ -17,6 +17,7 @@ from tests.chat.tapping import Tap, found
 from tests.node.nodes import framed
 from tests.node.test_door import Doors, doors
 from tests.node.test_fresh import warm
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Side
 from bellwire.chat.messenger.engine import Messenger
@@ -121,7 +122,7 @@ def test_no_word_no_pad_and_no_key_bit_crosses_relay_or_classical_channel(tmp_pa
             assert found(words, crossed) is None
 
     async def bounded() -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     warm()

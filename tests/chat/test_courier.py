@@ -7,7 +7,6 @@ from pathlib import Path
 from tests.chat.proof import Proof
 from tests.chat.relay.running import (
     HOUR,
-    PATIENCE_S,
     account,
     mailbox,
     owner_at,
@@ -19,6 +18,7 @@ from tests.chat.relay.running import (
     token,
 )
 from tests.chat.store.people import NOW, Two
+from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.chat.courier import Book, Courier, LineState, Missing, Route, Told, Unshown

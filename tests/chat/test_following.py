@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from picows import WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 from tests.chat.proof import NAMES, Proof
-from tests.chat.relay.running import PATIENCE_S, Process
+from tests.chat.relay.running import Process
 from tests.chat.store.people import Two
+from tests.patience import PATIENCE_S
 
 from bellwire.channel import places
 from bellwire.channel.errors import NoticeExpired, NoticeForged, NoticeRefused, NoticeReplayed

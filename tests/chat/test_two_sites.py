@@ -12,6 +12,7 @@ from typing import Any
 from tests.chat.relay.running import Process
 from tests.node.test_door import doors
 from tests.node.test_fresh import ALONG, warm
+from tests.patience import PATIENCE_S
 
 from bellwire.chat.messenger.home import Home, make
 from bellwire.etsi014.profile import Profile, write_profile
@@ -194,7 +195,7 @@ def test_two_clients_talk_by_sessions_lose_nothing_with_the_relay_and_hear_of_ev
                 assert secret not in crossed
 
     async def bounded() -> None:
-        async with asyncio.timeout(170):  # five programs start, whatever else this machine does
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     warm()

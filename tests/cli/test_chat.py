@@ -13,6 +13,7 @@ import pytest
 from tests.chat.accounts.people import secret
 from tests.chat.messenger.pairs import until, user
 from tests.chat.relay.running import Process
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import UsageError
 from bellwire.chat.accounts import password
@@ -58,7 +59,7 @@ def test_a_conversation_with_nobody_says_so_and_ends_with_2(tmp_path: Path, rela
     made(tmp_path, relay, "ann")
     done = subprocess.run(
         [sys.executable, "-m", "bellwire", "chat", "--plain", "--to", "carol"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
         env=dict(os.environ),
     )  # fmt: skip
     assert done.returncode == 2
@@ -177,7 +178,7 @@ def test_commands_find_people_and_take_or_turn_away_who_waits(
                 await ACTS["decline"](dan.messenger, "1")
 
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await story()
 
     asyncio.run(bounded())

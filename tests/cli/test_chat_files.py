@@ -14,8 +14,9 @@ import pytest
 from tests.chat.messenger.pairs import User, alice_and_bob
 from tests.chat.messenger.servers import Link
 from tests.chat.messenger.test_attachments import file_of, written
-from tests.chat.relay.running import PATIENCE_S, Process, relay_at
+from tests.chat.relay.running import Process, relay_at
 from tests.chat.test_two_sites import Client, client
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import UsageError
 from bellwire.chat.attachment import MAX_FILE_BYTES

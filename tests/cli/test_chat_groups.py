@@ -9,6 +9,7 @@ import pytest
 from tests.chat.messenger.pairs import User
 from tests.chat.messenger.servers import Link
 from tests.chat.messenger.trios import people, shows, the_group
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import UsageError
 from bellwire.chat.errors import GroupUnusable
@@ -85,7 +86,7 @@ def test_a_group_is_made_written_to_and_looked_at_line_by_line(
             await asyncio.gather(listening, return_exceptions=True)
 
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await story()
 
     asyncio.run(bounded())
@@ -119,7 +120,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(tmp_path: Path) -> None
             assert not any(each.is_group for each in await alice.messenger.contacts())
 
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await story()
 
     asyncio.run(bounded())

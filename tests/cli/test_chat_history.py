@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.chat.messenger.pairs import user
+from tests.patience import PATIENCE_S
 
 from bellwire.chat.errors import ChatMisuse
 from bellwire.chat.messenger.home import Home, make, person_of
@@ -36,7 +37,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
 
 async def said(folder: Path, *words: str) -> None:
     """Notes on the phone."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         async with user(folder / "s" / "chat" / "phone", "phone", NOWHERE, None) as phone:
             for each in words:
                 await phone.messenger.send(phone.messenger.me, each)
@@ -175,7 +176,7 @@ def at_terminal(*words: str, typed: str, asked: str | None = None) -> tuple[int,
                     asked = ""
             assert child.stdout is not None
             out = child.stdout.read().decode()
-            code = child.wait(60)
+            code = child.wait(PATIENCE_S)
     finally:
         os.close(ours)
     return code, out, shown.decode()
@@ -200,7 +201,7 @@ def test_without_a_terminal_there_is_no_code_and_no_file(tmp_path: Path) -> None
     file = tmp_path / "history"
     done = subprocess.run(
         [sys.executable, "-m", "bellwire", "chat", "history", "export", file, "--as", "phone"],
-        capture_output=True, text=True, check=False, start_new_session=True, timeout=60,
+        capture_output=True, text=True, check=False, start_new_session=True, timeout=PATIENCE_S,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 2

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 from bellwire.cli import main, options, output
@@ -244,7 +245,11 @@ def test_sigterm_ends_a_command_as_an_interrupt_does() -> None:
         "main.main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
 

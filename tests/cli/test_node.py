@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tests.demo.runs import Place
 from tests.keys.stores import data_key
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import BellwireError
@@ -217,7 +218,7 @@ class Site:
 
     async def stock(self, at_least: int) -> None:
         client = OperatorClient(self.place.state / "node-a" / "operator.sock")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 with contextlib.suppress(BellwireError):
                     if (await client.accounts()).stock_bits >= at_least:
@@ -234,7 +235,7 @@ class Site:
 
 
 async def until_it_works(ask: Any) -> Any:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 return await ask()
@@ -303,7 +304,7 @@ def test_nodes_meet_by_signatures_though_one_is_killed_at_once(
 ) -> None:
     async def met(site: Site) -> list[str]:
         ends = [OperatorClient(site.place.state / f"node-{s}" / "operator.sock") for s in "ab"]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 told = [(await until_it_works(end.accounts)).first_contact for end in ends]
                 if None not in told:

@@ -17,11 +17,11 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.cli import main
 from bellwire.services.overview import overview
 
-PATIENCE_S = 240.0
 NAMES = ["link", "node-a", "node-b", "cloud", "console-a", "console-b", "relay", "admission"]
 RECORD = ["ledger", "witness-a", "witness-b"]
 SRC = Path(__file__).resolve().parents[2] / "src"
@@ -155,7 +155,7 @@ def by_curl(machine: Machine, site: str, what: str, below: str = "/api/v1/keys")
     line = ["curl", "-sS", "--fail-with-body", "--cacert", str(folder / "ca.crt")]
     line += ["--cert", str(folder / f"app-{site}.crt"), "--key", str(folder / f"app-{site}.key")]
     done = subprocess.run(
-        [*line, f"{url}{below}/{what}"], capture_output=True, timeout=60, check=False
+        [*line, f"{url}{below}/{what}"], capture_output=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, (done.stdout, done.stderr)
     return json.loads(done.stdout)
@@ -170,7 +170,7 @@ def at_console(
     line += ["-H", f"Authorization: Bearer {token}", "-X", "POST"]
     line += ["--json", json.dumps(body)] if body is not None else []
     done = subprocess.run(
-        [*line, f"{url}/{path}"], capture_output=True, text=True, timeout=60, check=False
+        [*line, f"{url}/{path}"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, (done.stdout, done.stderr)
     return int(done.stderr), json.loads(done.stdout)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.ledger.logs import ED25519, LOG, MLDSA44, WITNESSES, SmallLog, numbered
+from tests.patience import PATIENCE_S
 
 from bellwire.base.lock import held
 from bellwire.base.private import own_folder
@@ -25,7 +26,6 @@ from bellwire.ledger.witness.submission import Submission
 from bellwire.ledger.witness.witness import Witness, by_origin
 
 SOURCE = str(Path(__file__).parents[2] / "src")
-START_S = 60.0
 
 
 class Running:
@@ -34,10 +34,10 @@ class Running:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], START_S)[0], "no word from the witness"
+        assert select.select([process.stdout], [], [], PATIENCE_S)[0], "no word from the witness"
         self.said: dict[str, Any] = json.loads(process.stdout.readline())
         host, port = self.said["url"].partition("://")[2].split(":")
-        self.connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        self.connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_S)
 
     def ask(
         self, body: bytes, path: str = "/add-checkpoint", verb: str = "POST"
@@ -71,7 +71,7 @@ def running(state: Path, *words: str) -> Iterator[Running]:
                 found.connection.close()
         finally:
             process.terminate()
-            process.wait(START_S)
+            process.wait(PATIENCE_S)
 
 
 def test_a_log_is_answered_as_tlog_witness_says_and_a_kill_loses_nothing(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_log_is_answered_as_tlog_witness_says_and_a_kill_loses_nothing(tmp_pat
         for key in keys:
             verify_checkpoint(note, of_witnesses([MLDSA44.verifier], [key], 1))
         witness.process.kill()
-        witness.process.wait(START_S)
+        witness.process.wait(PATIENCE_S)
     with running(tmp_path) as witness:
         assert witness.said["keys"] == [str(key) for key in keys]
         assert witness.submit(log, 0, 300) == (409, "text/x.tlog.size", b"100\n")

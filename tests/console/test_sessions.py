@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 from tests.console.model import RED, Sites
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError
 from bellwire.console.book import WINDOW_S
@@ -31,7 +32,7 @@ def sites(tmp_path: Path) -> Sites:
 
 def run(work: Awaitable[T]) -> T:
     async def bounded() -> T:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return await work
 
     return asyncio.run(bounded())

@@ -16,9 +16,9 @@ from typing import Any, Self
 
 import psutil
 import pytest
+from tests.patience import PATIENCE_S
 
 PROGRAM = str(Path(sys.executable).parent / "bellwire")
-GONE_WITHIN_S = 15.0
 STATE_VARIABLE = "BELLWIRE_STATE__DIR"
 
 
@@ -139,7 +139,7 @@ class Running:
         code = self.process.wait()
         self._stdout.seek(0)
         left = self._children | set(survivors(self._place.state))
-        _, alive = psutil.wait_procs(left, timeout=GONE_WITHIN_S)
+        _, alive = psutil.wait_procs(left, timeout=PATIENCE_S)
         assert not alive, f"left running: {alive}"
         assert survivors(self._place.state) == []
         return code, self._stdout.read().decode(), "".join(self.said)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.base.child import ServiceStopped
 from bellwire.base.errors import RefusedError, UnreachableError, UsageError
@@ -34,7 +35,7 @@ def crew_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 def fails(crew: Crew, work: Callable[[Crew], Awaitable[object]]) -> ServiceStopped:
     async def bounded() -> None:
-        async with asyncio.timeout(30), crew:
+        async with asyncio.timeout(PATIENCE_S), crew:
             await work(crew)
 
     with pytest.raises(ServiceStopped) as caught:

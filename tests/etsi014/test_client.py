@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority, Handler, Kme, Reply, Vendor, vendor
 
 from bellwire.base.private import PathExposed
@@ -381,7 +382,7 @@ def test_a_server_that_hangs_up_without_an_alert_has_refused_us(
             writer.close()
 
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(PATIENCE_S),
             await asyncio.start_server(leave, "127.0.0.1", 0, ssl=server) as door,
         ):
             port = door.sockets[0].getsockname()[1]

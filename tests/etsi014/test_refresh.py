@@ -9,6 +9,7 @@ from random import Random
 from typing import TypeVar
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.etsi014 import refresh as module
@@ -73,7 +74,7 @@ def boxes() -> Boxes:
 
 def run(work: Awaitable[T]) -> T:
     async def bounded() -> T:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return await work
 
     return asyncio.run(bounded())

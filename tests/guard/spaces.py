@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from tests.patience import PATIENCE_S
+
 from bellwire.bench.guard import spaces as product
 from bellwire.bench.guard.spaces import ADDRESS, CLIENT, RELAY, ROUTER, V4, V6
 
@@ -101,7 +103,7 @@ def _answer(connection: socket.socket) -> None:
             connection.sendall(data)
 
 
-def until(condition: Callable[[], object], what: str, within_s: float = 20.0) -> None:
+def until(condition: Callable[[], object], what: str, within_s: float = PATIENCE_S) -> None:
     """Wait for a condition, not for a moment."""
     ends = time.monotonic() + within_s
     while not condition():

@@ -15,15 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.chat.relay.running import account, mailbox, right
 from tests.chat.store.people import Two
-from tests.guard.spaces import ADDRESS, CLIENT, PORT, RELAY, V4
-from tests.guard.spaces import until as until_within
+from tests.guard.spaces import ADDRESS, CLIENT, PORT, RELAY, V4, until
 
 from bellwire.bench.guard.site import Child, Site, site
 from bellwire.bench.guard.spaces import Spaces, enter, ip, networks
@@ -40,14 +39,7 @@ NAMES = ("alice", "bob")
 HOST, AWAY_HOST, AWAY_PORT = ADDRESS[V4][RELAY], "10.77.2.3", 9001
 URL = f"ws://{HOST}:{PORT}"
 GRACE_S = 0.5
-WITHIN_S = 60.0
-"""A line that was cut while only the relay had something to say is missed after ten seconds."""
 EVERY_S = 0.02
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition, as long as people would."""
-    until_within(condition, what, WITHIN_S)
 
 
 class Chat:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.guard.notices import KEY, OTHER, RELAY_ID, notice, signed
+from tests.patience import PATIENCE_S
 
 from bellwire.base.private import PathExposed
 from bellwire.channel.places import MAX_PLACES, Level, Notice, Place
@@ -320,7 +321,7 @@ class Server:
 
 def answered(answer: bytes | None) -> bytes | None:
     async def test() -> bytes | None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await Server(answer).ask()
 
     return asyncio.run(test())

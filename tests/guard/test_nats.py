@@ -13,6 +13,7 @@ import pytest
 from tests.guard.spaces import Spaces, until
 from tests.guard.test_service import Process
 from tests.network.conftest import NatsServer, served
+from tests.patience import PATIENCE_S
 from tests.web.test_pages import GREEN, RED
 
 from bellwire.crypto.signatures import SigningKey, fingerprint
@@ -105,7 +106,7 @@ def test_silence_of_the_node_or_of_the_server_is_said(monkeypatch: pytest.Monkey
         for url, why in ((server.address, "says nothing"), ("nats://127.0.0.1:1", "be reached")):
             words = NatsListener(url, SUBJECT, verifier(), {}).words()
             with pytest.raises(StatusAbsent, match=why):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE_S):
                     await anext(words)
 
     with tempfile.TemporaryDirectory(prefix="bw") as name, served(Path(name)) as server:
@@ -174,4 +175,4 @@ def test_packets_follow_a_node_over_nats_and_stop_at_a_forged_word_and_at_silenc
         await asyncio.to_thread(until, lambda: not net.reaches(), "silence lets pass")
 
     with tempfile.TemporaryDirectory(prefix="bw") as name, served(Path(name)) as server:
-        asyncio.run(asyncio.wait_for(test(server), 60))
+        asyncio.run(asyncio.wait_for(test(server), PATIENCE_S))

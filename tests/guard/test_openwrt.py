@@ -16,6 +16,7 @@ from tests.guard.notices import OTHER, RELAY_ID, signed
 from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, V4, V6, Spaces, echoed, until
 from tests.guard.test_service import Liar, answer
 from tests.guard.walls import run, wall
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority
 from tests.web.doors import ALICE, Pair, doors
 from tests.web.test_pages import GREEN, RED, change
@@ -146,7 +147,7 @@ class Script:
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(10.0)
+        self.process.wait(PATIENCE_S)
         with contextlib.suppress(ProcessLookupError):  # what one that was killed left behind
             os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -373,7 +374,7 @@ def test_it_follows_a_relay_as_its_node_verifies_where_that_is(
         pair[1].clear()
         script.until("packets are stopped: no level of the relay")
         script.process.send_signal(signal.SIGTERM)
-        assert script.process.wait(10.0) == 0
+        assert script.process.wait(PATIENCE_S) == 0
         if firewall == "nft":
             assert found.listed() == before
         assert "bellwire" not in run("ipset", "list", "-n")
@@ -539,7 +540,7 @@ def test_a_signal_ends_it_with_nothing_left(
         script = guard("--firewall", firewall)
         script.until("packets pass")
         script.process.send_signal(signal.SIGTERM)
-        assert script.process.wait(10.0) == 0
+        assert script.process.wait(PATIENCE_S) == 0
         until(lambda: script.is_alone, "what it started outlives it")
         assert "bellwire" not in found.listed().lower()
         assert not (script.log.parent / "kept").exists()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.web.test_console import consoles
 
 from bellwire.base.private import PathExposed
@@ -36,7 +37,7 @@ async def telling(found: Reporter, states: list[State]) -> AsyncIterator[None]:
     """It tells the last of the states."""
     task = asyncio.create_task(found.run(lambda: states[-1]))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             yield
     finally:
         task.cancel()

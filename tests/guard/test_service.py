@@ -18,6 +18,7 @@ import pytest
 from tests.guard.notices import RELAY_ID, signed
 from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, V4, V6, Spaces, echoed, until
 from tests.guard.walls import run, wall
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority
 from tests.web.doors import ALICE, STRANGER, Pair, doors
 from tests.web.scraping import scraped
@@ -303,7 +304,7 @@ class Running:
         self.guard.begin()
         task = asyncio.create_task(self.guard.run())
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 yield self
         finally:
             task.cancel()

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 HERE, THERE = "10.78.0.1", "10.78.0.2"
 TRANSPORTS = ("tcp", "udp", "mqtt")
 PORTS = {"tcp": 8470, "udp": 8471, "mqtt": 1883}
@@ -177,7 +179,7 @@ def _feed(
             number += 1
             time.sleep(every_s)
 
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + PATIENCE_S
     while len(heard.readings) < len(devices):
         assert time.monotonic() < ends, f"only {sorted(heard.readings)} came to the cloud"
         lines(every_s)

@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.iot.broker import mosquitto
 from tests.iot.doubles import Bench, readings
 from tests.iot.relay import Relay
+from tests.patience import PATIENCE_S
 
 from bellwire.iot.destination import Address, Destination
 from bellwire.iot.mqtt import MqttAddress
@@ -123,7 +124,7 @@ async def slow_tcp(to: tuple[str, int], wire: Wire) -> AsyncIterator[tuple[str, 
     finally:
         server.close()
         if running:
-            await asyncio.wait(running, timeout=10)
+            await asyncio.wait(running, timeout=PATIENCE_S)
         await server.wait_closed()
 
 

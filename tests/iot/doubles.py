@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 from bellwire.base.secret import Secret
 from bellwire.channel.handshake import Policy, QkdKey, SessionOptions, Suite
 from bellwire.crypto.kem import XWingPrivateKey
@@ -177,7 +179,7 @@ class Bench:
 
     async def turned_away(self) -> None:
         """Wait until the cloud has said that it turned a connection away."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not self.reasons:
                 await asyncio.sleep(0)
 

@@ -16,6 +16,7 @@ import pytest
 from tests.iot.broker import Mosquitto, mosquitto
 from tests.iot.doubles import CLOUD, DEVICE, DEVICE_KEY, Bench, readings
 from tests.iot.relay import Relay
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError
 from bellwire.channel.fragments import (
@@ -59,7 +60,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 90))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 @contextlib.asynccontextmanager
@@ -173,7 +174,7 @@ def test_a_session_that_falls_silent_ends_in_time(
                 policy=Policy.OFF,
                 qkd=None,
                 counter=time.time_ns,
-                within_s=20,
+                within_s=PATIENCE_S,
                 options=SessionOptions(transport=to.transport),
             )
             line = await initiate(wire, call)
@@ -200,7 +201,7 @@ async def check_bounded(cloud: Cloud, more: Callable[[int], None]) -> None:
         for number in range(4 * ROUND):
             more(number)
             if number % ROUND == ROUND - 1:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE_S):
                     while len(asyncio.all_tasks()) != others + WAITING:
                         await asyncio.sleep(0.01)
                 gc.collect()

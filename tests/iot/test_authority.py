@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.iot.doubles import CLOUD, DEVICE, DEVICE_KEY, STRANGER_KEY, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.channel.certificates import Role, Trust
 from bellwire.channel.errors import CertificateRefused, HandshakeRefused
@@ -17,7 +18,7 @@ from bellwire.iot.trust_files import TrustFiles, read_authority
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.iot.doubles import CLOUD, DEVICE, STRANGER_KEY, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.channel.certificates import Role
 from bellwire.channel.errors import CertificateRefused
@@ -152,7 +153,7 @@ def test_a_wrong_pin_is_told_with_its_fingerprint_to_compare(tmp_path: Path) -> 
     pin = PublicIdentity("cloud", "expected", STRANGER_KEY.public_bytes)
 
     async def work() -> None:
-        async with asyncio.timeout(30), bench.running():
+        async with asyncio.timeout(PATIENCE_S), bench.running():
             with pytest.raises(CloudSilent) as silent:
                 await bench.device(pin=pin).send(readings(3), bench.address)
         assert silent.value.exit_code == 4

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.cli import main
 
@@ -98,7 +99,7 @@ def test_a_cloud_killed_while_a_device_sends_has_everything_after_a_second_send(
         first = json.loads(process.stdout.readline())
         assert (first["number"], first["reading"]) == (0, "number,text\n")
         process.send_signal(signal.SIGKILL)
-        assert sender.wait(30) in (0, 4)
+        assert sender.wait(PATIENCE_S) in (0, 4)
     with cloud_process(state, *listen) as (_, ready):
         code, document, _ = run(capsys, *send, ready["listen"])
     assert code == 0
@@ -144,7 +145,7 @@ def test_readings_go_on_to_a_table_and_a_place_without_a_server_holds_up_nobody(
         send = ("device", "send", "--state", state, "--to", ready["listen"], "--qkd", "off")
         code, document, _ = run(capsys, *send, "--data", data)
         assert (code, document["complete"]) == (0, True)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         rows: list[tuple[int, str]] = []
         while len(rows) < 3 and time.monotonic() < deadline:
             with (
@@ -187,7 +188,7 @@ def test_the_cloud_ends_with_its_parent_and_leaves_a_folder_for_the_next(tmp_pat
             assert Path(ready["allowed"]).is_dir()
             assert process.stdin is not None
             process.stdin.close()
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_port_in_use_is_one_sentence_and_exit_2(
@@ -443,7 +444,7 @@ def test_a_device_that_runs_survives_its_own_death_and_the_cloud_s(
         first.stdin.flush()
         (segment,) = (state / "device" / "buffer").glob("*.segment")
         before = segment.stat().st_size
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE_S
         while segment.stat().st_size == before < 38 + 3 * 36:
             assert time.monotonic() < ends
             time.sleep(0.01)
@@ -452,7 +453,11 @@ def test_a_device_that_runs_survives_its_own_death_and_the_cloud_s(
         first.stdin.close()
     with cloud_process(state, "--listen", "127.0.0.1:0") as (_, ready):
         second = subprocess.run(
-            [*line, ready["listen"]], input=b"four\n", capture_output=True, timeout=60, check=True
+            [*line, ready["listen"]],
+            input=b"four\n",
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=True,
         )
     report = json.loads(second.stdout)
     assert (report["taken"], report["waiting"]) == (1, 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.iot.delays import TRANSPORTS, Pipe, Wire, measure
+from tests.patience import PATIENCE_S
 
 ROUND_TRIP_S = 0.05
 SEED = 21
@@ -17,7 +18,7 @@ def test_a_handshake_takes_a_round_trip_and_a_message_another(
     tmp_path: Path, transport: str
 ) -> None:
     work = measure(transport, Wire(ROUND_TRIP_S, 0.0), tmp_path, sessions=1, messages=2)
-    found = asyncio.run(asyncio.wait_for(work, 60))
+    found = asyncio.run(asyncio.wait_for(work, PATIENCE_S))
     assert len(found.handshakes_s) == 1
     assert len(found.messages_s) == 2
     # Over datagrams the knock and its cookie come before the hello, in the handshake's own time.
@@ -31,7 +32,7 @@ def test_a_wire_that_loses_a_tenth_costs_time_and_no_reading(
     tmp_path: Path, transport: str
 ) -> None:
     work = measure(transport, Wire(0.01, 0.1, seed=SEED), tmp_path, sessions=1, messages=4)
-    found = asyncio.run(asyncio.wait_for(work, 60))
+    found = asyncio.run(asyncio.wait_for(work, PATIENCE_S))
     assert len(found.messages_s) == 4
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.iot.broker import Mosquitto, mosquitto
 from tests.iot.doubles import DEVICE, Bench, readings
 from tests.iot.test_hostile import connection, enrolled
+from tests.patience import PATIENCE_S
 
 from bellwire.channel.certificates import Role
 from bellwire.channel.errors import HandshakeRefused
@@ -36,7 +37,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.crashes import Crash, mortal
 from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE, STRANGER_KEY, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.base.private import PathExposed
 from bellwire.channel.errors import HandshakeRefused
@@ -46,7 +47,7 @@ class Time:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await work
 
     asyncio.run(bounded())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.iot.doubles import Bench, readings
+from tests.patience import PATIENCE_S
 from tests.web.scraping import scraped
 
 from bellwire.iot.events import OutputDown, OutputUp
@@ -27,7 +28,7 @@ def test_figures_count_sessions_readings_and_times(tmp_path: Path) -> None:
                 assert port
                 return await asyncio.to_thread(scraped, port)
 
-    found = asyncio.run(asyncio.wait_for(work(), 60))
+    found = asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
     assert found["bellwire_cloud_sessions_total full simulated"] == 2
     assert found["bellwire_cloud_readings_total"] == 305
     assert found["bellwire_cloud_reading_bytes_total"] == len(readings(300).data) + len(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.iot import marks as marks_module
@@ -23,7 +24,7 @@ SEED = Secret(bytes([7]) * 32)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 def opened(folder: Path) -> Buffer:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.iot.doubles import CLOUD, Bench
+from tests.patience import PATIENCE_S
 
 from bellwire.channel.handshake import fingerprint
 from bellwire.cli import device_fleet
@@ -52,7 +53,7 @@ def test_devices_come_send_leave_and_come_back_and_the_cloud_has_all_they_count(
         assert all(json.loads(reading)["simulated"] for reading in bench.arrived)
         return tally
 
-    tally = asyncio.run(asyncio.wait_for(work(), 100))
+    tally = asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
     assert not tally.failures
     assert tally.connected == 0
     assert 1 <= tally.most_connected <= 20
@@ -70,7 +71,7 @@ def test_what_fails_is_counted_by_reason(tmp_path: Path) -> None:
             await fleet.run(keys, CLOUD, bench.address, BUSY, tally=tally)
         return tally
 
-    tally = asyncio.run(asyncio.wait_for(work(), 100))
+    tally = asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
     assert set(tally.failures) == {"HandshakeRefused"}
     assert (tally.sessions, tally.readings, tally.connected) == (0, 0, 0)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.iot.errors import CloudRejected, ProtocolError
 from bellwire.iot.hearing import Hearing
@@ -52,7 +53,7 @@ class Cloud:
 
 async def talk(cloud: Cloud, inbox: Inbox | None, *, listen: bool) -> FromCloud:
     hearing = Hearing(cast("Line", cloud), inbox, 20.0)
-    async with asyncio.timeout(30), hearing.running():
+    async with asyncio.timeout(PATIENCE_S), hearing.running():
         if listen:
             await hearing.listen()
         return await hearing.ask(Finish())

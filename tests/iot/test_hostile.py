@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE, DEVICE_KEY, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded
@@ -36,7 +37,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 @contextlib.asynccontextmanager
@@ -55,7 +56,7 @@ async def enrolled(stream: Stream, certificate: bytes = b"") -> StreamLine:
         policy=Policy.OFF,
         qkd=None,
         counter=time.time_ns,
-        within_s=10,
+        within_s=PATIENCE_S,
         certificate=certificate,
     )
     line = await initiate(StreamWire(*stream), call)
@@ -179,7 +180,7 @@ def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
         async with bench.running(limits=PATIENT) as cloud, connection(bench) as stream:
             line = await enrolled(stream)
             async with connection(bench), connection(bench):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while cloud.entrance.waiting < 2:
                         await asyncio.sleep(0)
                 async with connection(bench) as (reader, _):
@@ -187,7 +188,7 @@ def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
                 assert "unfinished" in bench.reasons
                 await line.send(encode(Open(b"s" * 32)), 10)
                 assert await line.receive(10) is not None
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while cloud.entrance.waiting:
                     await asyncio.sleep(0)
             await check_others_are_served(bench)
@@ -406,7 +407,7 @@ def answering(*answers: bytes | None) -> Cheat:
                 gate=Gate(CLOUD.public),
                 last_counter=lambda _: 0,
                 confirmed=lambda *_: None,
-                within_s=10,
+                within_s=PATIENCE_S,
                 tickets=TicketBox(time.monotonic),
             ),
             source="127.0.0.1",

@@ -13,6 +13,7 @@ import aiomqtt
 import pytest
 from tests.iot.broker import Mosquitto, mosquitto
 from tests.iot.doubles import Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import UsageError
 from bellwire.base.private import PathExposed
@@ -43,11 +44,11 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 90))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -69,7 +70,9 @@ def found(bench: Bench) -> list[BrokerChanged]:
 
 
 def client(broker: Broker) -> aiomqtt.Client:
-    return aiomqtt.Client(broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5, timeout=10)
+    return aiomqtt.Client(
+        broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5, timeout=PATIENCE_S
+    )
 
 
 def test_readings_arrive_and_the_broker_sees_none_of_them(bench: Bench, server: Mosquitto) -> None:

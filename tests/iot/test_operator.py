@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.iot.doubles import DEVICE, STRANGER_KEY, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import UsageError
 from bellwire.base.local import AnswerMalformed, LocalServer, NotAnswered
@@ -46,7 +47,7 @@ class Operated:
 async def running(folder: Path) -> AsyncIterator[Operated]:
     bench = Bench(folder)
     kept = Invitations(bench.folder / "invitations", bench.folder / "allowed")
-    async with asyncio.timeout(60), bench.running(invitations=kept) as cloud:
+    async with asyncio.timeout(PATIENCE_S), bench.running(invitations=kept) as cloud:
         admitted = AllowList(bench.folder / "allowed")
         roster = Roster(admitted, cloud.streams._store)
         roster.watch(cloud.reception)

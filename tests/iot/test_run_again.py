@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.iot.broker import Mosquitto, mosquitto
 from tests.iot.doubles import CLOUD, Bench
+from tests.patience import PATIENCE_S
 
 from bellwire.iot import enrolment
 from bellwire.iot.mqtt_listener import MqttListener
@@ -44,7 +45,7 @@ def device(state: Path, data: Path, to: str) -> Iterator["subprocess.Popen[bytes
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.02)
 
@@ -105,4 +106,4 @@ def test_a_device_a_broker_and_a_cloud_that_die_lose_and_double_nothing(
         assert b"".join(bench.arrived) == written
 
     with mosquitto(tmp_path) as broker, contextlib.ExitStack() as stack:
-        asyncio.run(asyncio.wait_for(work(broker, stack), 120))
+        asyncio.run(asyncio.wait_for(work(broker, stack), PATIENCE_S))

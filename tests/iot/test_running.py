@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.iot.doubles import Bench
 from tests.iot.relay import Relay
+from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.iot import segment as segment_module
@@ -28,7 +29,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 90))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 def reading(number: int) -> bytes:
@@ -48,7 +49,7 @@ def runner(bench: Bench, to: Destination, buffer: Buffer, timeout_s: float = 5.0
 
 
 async def arrived(bench: Bench, count: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while len(bench.arrived) < count:
             await asyncio.sleep(0.01)
 
@@ -66,7 +67,7 @@ def test_readings_taken_while_the_cloud_is_away_are_there_once_it_is_back(
                 )
                 await arrived(bench, 100)
             go_on.set()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while running.report.taken < 300 or not running.report.lost:
                     await asyncio.sleep(0.01)
             async with bench.running():
@@ -118,7 +119,7 @@ def test_a_wire_that_is_cut_for_seconds_loses_and_doubles_nothing(
                     await arrived(bench, 60)
                     down = True
                     go_on.set()
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(PATIENCE_S):
                         while running.report.lost < 2:
                             await asyncio.sleep(0.01)
                     down = False

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.iot.doubles import CLOUD_KEY, STRANGER_KEY, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError
 from bellwire.channel.errors import HandshakeFailed, HandshakeRefused
@@ -39,7 +40,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 def test_readings_arrive_exactly_and_the_report_says_under_which_protection(bench: Bench) -> None:
@@ -179,7 +180,7 @@ def test_a_cloud_that_stops_lets_disk_work_end_before_it_closes_files(
 
     def slow(*arguments: object) -> object:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
         return real(*arguments)
 
     async def work() -> None:

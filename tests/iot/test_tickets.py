@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.iot.doubles import CLOUD, DEVICE, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.base.private import PathExposed
 from bellwire.base.secret import Secret
@@ -25,7 +26,7 @@ TICKET = Ticket(b"h" * 16, Secret(b"p" * 32), CLOUD.fingerprint, PROTECTIONS)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 def test_a_ticket_is_kept_and_taken_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.iot.doubles import CLOUD, STRANGER_KEY, Bench, readings
 from tests.iot.relay import Relay
+from tests.patience import PATIENCE_S
 
 from bellwire.channel.errors import HandshakeRefused
 from bellwire.channel.fragments import Knock, cut, make_knock
@@ -29,12 +30,12 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 async def settled(desk: DatagramDesk) -> None:
     """Wait until the cloud has no sessions and no handshakes over datagrams."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while desk._tasks:
             await asyncio.sleep(0)
 
@@ -124,7 +125,7 @@ def test_who_has_not_shown_where_it_is_costs_no_memory_and_is_sent_less_than_it_
                     for each in (knock, *fragments, *noise):
                         relay.replay(each)
                     await asyncio.sleep(0)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while len(relay.passed) < 50:
                         relay.replay(knock)
                         await asyncio.sleep(0.01)
@@ -246,7 +247,7 @@ def test_a_cloud_that_goes_says_so(bench: Bench) -> None:
             await begun.wait()
             await cloud.close()
             with pytest.raises(CloudUnreachable, match="stopped answering"):
-                await asyncio.wait_for(sending, 5)
+                await asyncio.wait_for(sending, PATIENCE_S)
 
     run(work())
 

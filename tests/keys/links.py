@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from tests.keys.stores import PREPLACED
+from tests.patience import PATIENCE_S
 
 from bellwire.base.clock import Clock
 from bellwire.base.detections import Protocol
@@ -86,7 +87,7 @@ async def meet(
         asyncio.create_task(hear(other, sessions[1], to_other)),
     ]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while to_one._unfinished_tasks or to_other._unfinished_tasks:  # type: ignore[attr-defined]
                 await to_one.join()
                 await to_other.join()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.keys.stores import add_ready, new_store, pool_of
+from tests.patience import PATIENCE_S
 
 from bellwire.keys.committer import SLOW_SYNC_S, Committer
 from bellwire.keys.kme import Delivery
@@ -19,7 +20,7 @@ from bellwire.keys.store import KeyStore
 async def committer_of(store: KeyStore, sync_s: float = 0.0) -> AsyncIterator[Committer]:
     committer = Committer(pool_of(store), lambda: None, lambda: 0.0, sync_s=sync_s)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             yield committer
     finally:
         await committer.close()
@@ -49,7 +50,7 @@ def test_what_is_short_waits_in_a_thread_while_another_is_in_the_store(folder: P
     def stay() -> None:
         with store._database.transaction():
             inside.set()
-            leave.wait(30)
+            leave.wait(PATIENCE_S)
 
     async def run() -> None:
         async with committer_of(store) as committer:
@@ -71,7 +72,7 @@ def test_what_is_short_waits_for_what_was_to_be_done_alone(folder: Path) -> None
 
     def alone() -> None:
         begun.set()
-        go.wait(30)
+        go.wait(PATIENCE_S)
         done.append("alone")
 
     async def run() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.keys.links import BITS, MAC_KEY, Now, link_keys, meet, outcome
 from tests.keys.stores import add_pending, add_ready, new_store, pair
+from tests.patience import PATIENCE_S
 
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Side
@@ -280,7 +281,7 @@ def test_an_id_of_the_peers_under_a_grant_that_is_not_here_ends_in_a_fence(folde
         of_a_grant = KeyIds(MAC_KEY, Side.BOB, 0).make([400], 32, LOCAL + 1)
         with pytest.raises(KeyGone):
             await client.fetch(KeyId(of_a_grant))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             for unit in range(400, 600, 4):
                 try:
                     await client.fetch(of_bob(unit, 256))

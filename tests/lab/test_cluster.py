@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire import lab
 from bellwire.base.errors import UsageError
@@ -23,7 +24,6 @@ pytest.importorskip("distributed")
 # Dask leaves connections to whoever was killed to the garbage collector, which then complains.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-START_S = 90.0
 SCHEDULER = ("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
 WORKER = ("--no-nanny", "--no-dashboard", "--nthreads", "1", "--host", "127.0.0.1")
 
@@ -53,7 +53,7 @@ class Cluster:
             stderr=subprocess.PIPE,
             text=True,
         )
-        limit = threading.Timer(START_S, process.kill)
+        limit = threading.Timer(PATIENCE_S, process.kill)
         limit.start()
         try:
             assert process.stderr is not None

@@ -20,6 +20,7 @@ from tests.keys.stores import KEK, PREPLACED, new_store, record, secret
 from tests.keys.test_session_pads import BITS, ID, PAD_BITS
 from tests.keys.test_status_log import GREEN, RED
 from tests.ledger.outbox.test_delivery import deliver
+from tests.patience import PATIENCE_S
 from tests.web.test_log import Running, running
 
 from bellwire.admission.evidence import Claim
@@ -176,7 +177,7 @@ def test_nothing_that_writers_bring_to_a_log_has_key_material(tmp_path: Path) ->
         secrets += map(bytes.fromhex, tokens.values())
         transactions = (store.transaction, register.transaction, journal.transaction)
         left = [waiting(each) for each in transactions]
-        async with running(tmp_path, tokens) as log, asyncio.timeout(30):
+        async with running(tmp_path, tokens) as log, asyncio.timeout(PATIENCE_S):
             secrets.append((tmp_path / "signer" / KEY_FILE).read_bytes())
             for (name, token), transaction in zip(tokens.items(), transactions, strict=True):
                 writer = Secret(token.encode())

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.cli import main
 
@@ -78,5 +79,5 @@ def test_a_signal_ends_the_link_cleanly(tmp_path: Path, number: signal.Signals) 
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["ready"] is True
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     assert list(folder.iterdir()) == []

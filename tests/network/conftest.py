@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.keys.stores import IN_MEMORY
+from tests.patience import PATIENCE_S
 from tests.simulators.mesh import identities
 
 from bellwire.network.bus import Bus, Handler, InProcessBus
@@ -64,7 +65,7 @@ class NatsServer:
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -111,7 +112,7 @@ async def on_nats(server: NatsServer, prefix: str | None = None) -> AsyncIterato
 
 
 async def connected(server: NatsServer, prefix: str) -> NatsBus:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 return await NatsBus.connect([server.address], prefix=prefix)

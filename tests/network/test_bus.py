@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.network.conftest import NatsServer, Open, connected, on_nats, served
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority
 from tests.simulators.mesh import until
 
@@ -39,7 +40,7 @@ async def listening(bus: Bus, node: str, handler: Handler) -> AsyncIterator[None
 
 def told(story: Callable[[Bus], Awaitable[None]], open_bus: Open) -> None:
     async def run() -> None:
-        async with asyncio.timeout(60), open_bus() as bus:
+        async with asyncio.timeout(PATIENCE_S), open_bus() as bus:
             await story(bus)
 
     asyncio.run(run())
@@ -152,7 +153,7 @@ def test_a_message_for_who_never_joined_is_dropped(open_bus: Open) -> None:
 
 def test_messages_outlive_the_node_and_the_server(nats_server: NatsServer) -> None:
     async def story() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             async with on_nats(nats_server, "lives") as before:
                 await before.join("a", ("links",))
                 await before.send("a", b"kept", message_id="1")

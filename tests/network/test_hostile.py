@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.simulators.mesh import End, LinkPool, Mesh, identities, running, until
 
 from bellwire.base.secret import Secret
@@ -43,7 +44,7 @@ def story(attack: Callable[[Mesh], Awaitable[None]]) -> None:
     """Run the attack, then see that everybody still does what they should."""
 
     async def run() -> None:
-        async with asyncio.timeout(60), running(DIAMOND, InProcessBus()) as mesh:
+        async with asyncio.timeout(PATIENCE_S), running(DIAMOND, InProcessBus()) as mesh:
             await attack(mesh)
             record = await mesh.nodes["a"].make("b", 100, routes=2)
             await until(lambda: record.transfer in mesh.shelves["b"].is_ready)

@@ -9,6 +9,7 @@ import pytest
 from tests.keys.conftest import folder
 from tests.keys.links import Now, link_keys, meet, outcome
 from tests.keys.stores import add_ready, pair
+from tests.patience import PATIENCE_S
 from tests.simulators.mesh import Shelf, identities, until
 
 from bellwire.keys.errors import KeyGone, LinkRed, NotEnoughKey
@@ -94,7 +95,7 @@ def test_a_block_is_relayed_over_the_pools_of_two_real_links(folder: Path) -> No
         shelves = {name: Shelf() for name in keys}
         bus = InProcessBus()
         far = LinkStatus(now=100.0)
-        async with asyncio.timeout(60), AsyncExitStack() as stack:
+        async with asyncio.timeout(PATIENCE_S), AsyncExitStack() as stack:
             a_m, m_a = await stack.enter_async_context(
                 link(folder / "am", "a", "m", LinkStatus(now=100.0))
             )

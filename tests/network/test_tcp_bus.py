@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 from structlog.testing import capture_logs
+from tests.patience import PATIENCE_S
 from tests.simulators.mesh import identities, until
 
 from bellwire.base.frames import ConnectionEnded, read_frame, write_frame
@@ -48,7 +49,7 @@ async def two() -> AsyncIterator[tuple[TcpBus, TcpBus, Ear, dict[str, Address]]]
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await story()
 
     asyncio.run(bounded())

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from tests.patience import PATIENCE_S
 from tests.simulators import halves
 
 from bellwire.base.detections import Half, Protocol, Side
@@ -279,7 +280,7 @@ async def met(pair: Pair) -> None:
 
 async def key_at_both(pair: Pair) -> None:
     """Return once a block has put key into both pools; Bob learns of it a moment after Alice."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 await pair.alice.distil(Protocol.BB84, 60_000)

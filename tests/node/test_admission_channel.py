@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE_KEY, STRANGER_KEY, Bench, readings
+from tests.patience import PATIENCE_S
 
 from bellwire.admission.assessment import Assessment, Verdict
 from bellwire.admission.channel import (
@@ -112,7 +113,7 @@ def test_a_registered_device_talks_and_others_are_refused_by_name(site: Site) ->
             )
             assert (await device.send(readings(5), bench.address)).complete
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
 
 
 def test_a_revocation_finds_every_certificate_that_holds(site: Site) -> None:

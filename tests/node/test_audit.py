@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.node.test_door import Doors, doors, run
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError
 from bellwire.base.journal import Journal
@@ -184,7 +185,7 @@ class Stuck(Journal):
         self.fails = False
 
     def append(self, lines: bytes, *, durable: bool = False) -> None:
-        assert self.may.wait(60)
+        assert self.may.wait(PATIENCE_S)
         if self.fails:
             raise OSError(28, "No space left on device")
         super().append(lines, durable=durable)

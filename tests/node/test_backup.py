@@ -16,6 +16,7 @@ import pytest
 from tests.keys.faults import Crash
 from tests.keys.stores import add_ready, pool_of, serve, take
 from tests.node.nodes import two_nodes
+from tests.patience import PATIENCE_S
 
 from bellwire.base import private
 from bellwire.base.detections import Side
@@ -424,7 +425,7 @@ def test_a_running_node_is_backed_up_through_its_socket(tmp_path: Path) -> None:
         assert history["grants"] == [[True, 1, "app-a", ["app-b"], 0, 0]]
 
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.crypto.randomness.fifos import fifo, good
 from tests.node.nodes import Pair, two_nodes
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority, Handler, Kme, Reply, Vendor, VendorLink, vendor
 
 from bellwire.base.detections import Protocol, Side
@@ -32,7 +33,7 @@ SOON = Schedule(target_stock_bits=4_000, probe_interval_s=0.05)
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority
 
 from bellwire.base.errors import BellwireError, RefusedError, UsageError
@@ -42,7 +43,7 @@ def told(state: Path, host: str = "127.0.0.1", **console: object) -> dict[str, o
         raise ReadyError
 
     async def work() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await run_console(settings, options, ready)
 
     with pytest.raises(ReadyError):
@@ -114,7 +115,7 @@ def test_a_console_over_tls_answers_and_shows_its_certificate(state: Path) -> No
     async def work() -> None:
         ready: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(run_console(settings, options, ready.set_result))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             url = str((await ready)["url"])
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(authority.file)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests.demo.runs import Place
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError, UsageError
 from bellwire.cli.main import run
@@ -126,7 +127,7 @@ def announcing(networks: Networks, identity: str, host: str, port: int) -> Itera
         try:
             yield
         finally:
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_S)
 
 
 def line_of(process: "subprocess.Popen[str]") -> str:
@@ -141,7 +142,7 @@ def test_an_announcement_says_who_and_where_and_nothing_else_and_ends_with_its_n
         with announcing(networks, IDENTITY, "0.0.0.0", 4711):
             found, told, server, name = json.loads(line_of(listener))
         assert line_of(listener) == "gone\n"
-        listener.communicate(timeout=60)
+        listener.communicate(timeout=PATIENCE_S)
     assert found == [[IDENTITY, [[networks.addresses[1], 4711]]]]
     assert told == {"v": "1", "id": IDENTITY}
     assert re.fullmatch(r"[0-9a-f]{32}\.local\.", server)
@@ -157,7 +158,7 @@ def test_discover_lists_who_is_there_and_marks_the_peer(networks: Networks) -> N
     with announcing(networks, IDENTITY, where, 1), announcing(networks, OTHER, where, 2):
         for _ in range(10):  # a machine that has much to do answers late
             with networks.begin(0, *words, environment=environment) as process:
-                out, _ = process.communicate(timeout=60)
+                out, _ = process.communicate(timeout=PATIENCE_S)
             if len(json.loads(out)["nodes"]) == 2:
                 break
     assert json.loads(out) == {
@@ -180,7 +181,6 @@ with socket.create_server((sys.argv[1], 0)) as listening:
 """
 
 
-@pytest.mark.timeout(300)
 def test_a_node_finds_its_peer_by_what_is_pinned_though_another_claims_to_be_it(
     networks: Networks, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,12 +237,12 @@ def test_a_node_finds_its_peer_by_what_is_pinned_though_another_claims_to_be_it(
             for process in started:
                 process.send_signal(signal.SIGTERM)
             for process in started:
-                process.communicate(timeout=60)
+                process.communicate(timeout=PATIENCE_S)
 
 
 async def share_a_key(place: Place) -> None:
     alice, bob = (DeliveryClient(place.state / f"node-{site}" / "keys.sock") for site in "ab")
-    async with asyncio.timeout(200):
+    async with asyncio.timeout(PATIENCE_S):
         drawn = await until_it_works(lambda: alice.draw(256))
         fetched = await until_it_works(lambda: bob.fetch(drawn.key_id))
     assert drawn.key == fetched.key

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.node.nodes import Pair, key_at_both, two_nodes
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Protocol
 from bellwire.etsi014.credentials import Credentials
@@ -100,7 +101,7 @@ async def doors(tmp_path: Path, *, audit: Audit | None = None) -> AsyncIterator[
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.node.test_door import Doors, doors, until
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.frames import ConnectionEnded
@@ -47,7 +48,7 @@ def warm() -> None:
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     warm()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tests.node.nodes import PREPLACED, open_store
 from tests.node.rogue import PULSES, Change, Rogue, Twist, against, as_said
+from tests.patience import PATIENCE_S
 from tests.simulators.halves import Prepared
 
 from bellwire.base.detections import Half, Protocol, Side
@@ -28,7 +29,7 @@ from bellwire.node.vault import StoreVault
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 from tests.node.nodes import two_nodes
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
@@ -23,7 +24,7 @@ def asked(folder: Path, ask: Callable[[OperatorClient], Awaitable[Any]], node: A
 
     async def work() -> Any:
         path = folder / "o.sock"
-        async with asyncio.timeout(20), operator_server(path, cast("NodeService", node)):
+        async with asyncio.timeout(PATIENCE_S), operator_server(path, cast("NodeService", node)):
             return await ask(OperatorClient(path))
 
     return asyncio.run(work())
@@ -31,7 +32,7 @@ def asked(folder: Path, ask: Callable[[OperatorClient], Awaitable[Any]], node: A
 
 def test_a_block_its_report_and_the_accounts_of_both_nodes(tmp_path: Path) -> None:
     async def work() -> None:
-        async with asyncio.timeout(30), two_nodes(tmp_path) as pair:
+        async with asyncio.timeout(PATIENCE_S), two_nodes(tmp_path) as pair:
             ends = {"a": pair.alice, "b": pair.bob}
             servers = [operator_server(tmp_path / name, node) for name, node in ends.items()]
             async with servers[0], servers[1]:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.keys.stores import add_ready
 from tests.node.nodes import Pair, framed, key_at_both, open_store, ready, two_nodes
+from tests.patience import PATIENCE_S
 from tests.web.doors import Loop
 
 from bellwire.base.detections import Side
@@ -132,7 +133,7 @@ class Both:
         self.pair.wire.mangle = mangler
         begun = self.pair.wire.peerings
         self.pair.wire.cut()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while mangler.blows and self.pair.wire.peerings < begun + 6:
                 for side in Side:
                     await self.key(side)
@@ -202,7 +203,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 
 
 async def _settled(both: Both) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not both.settled():
             await asyncio.sleep(0.01)
 
@@ -238,7 +239,8 @@ def test_a_line_that_takes_whatever_comes_is_found_out(
 
 
 async def _fenced(both: Both) -> None:
-    async with asyncio.timeout(30):  # the one who noticed may have to be told of by the other
+    # The one who noticed may have to be told of by the other.
+    async with asyncio.timeout(PATIENCE_S):
         while not any(keys.fences for keys in both.keys.values()):
             await asyncio.sleep(0.01)
 
@@ -247,7 +249,7 @@ def test_a_connection_that_fails_as_the_node_stops_does_not_keep_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def test() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             async with two_nodes(tmp_path) as pair:
                 began = asyncio.Event()
                 spoilt: list[str] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.crypto.randomness.fifos import Fifo, fifo, good
 from tests.node.nodes import Pair, ready, two_nodes
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UnreachableError
@@ -36,7 +37,7 @@ def device(path: Path, **changed: float) -> RandomSettings:
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     ready()  # compiling is no part of what is bounded

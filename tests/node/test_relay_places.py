@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 from tests.guard.notices import OTHER, RELAY_ID, signed
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import UsageError
 from bellwire.base.private import write_whole
@@ -59,7 +60,7 @@ def test_a_running_node_learns_of_a_move_by_itself(tmp_path: Path) -> None:
     found = Settings(kme=settings(tmp_path, grace_s=60.0))
 
     async def test() -> None:
-        async with contextlib.AsyncExitStack() as stack, asyncio.timeout(20):
+        async with contextlib.AsyncExitStack() as stack, asyncio.timeout(PATIENCE_S):
             assert _follow_relay(Settings(), tmp_path, stack) is None
             told = _follow_relay(found, tmp_path, stack)
             assert told is not None

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.demo.runs import Place
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority as Foreign
 
 from bellwire.cli.main import run
@@ -71,7 +72,7 @@ class Running:
         return (self.place.root / "b.log").read_text()
 
     def client(self, context: ssl.SSLContext) -> httpx.Client:
-        return httpx.Client(base_url=self.url, verify=context, trust_env=False, timeout=30.0)
+        return httpx.Client(base_url=self.url, verify=context, trust_env=False, timeout=PATIENCE_S)
 
     def trusting(self, certificate: Path, key: Path) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -132,7 +133,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -201,7 +202,7 @@ def test_a_running_node_takes_over_what_changed_and_keeps_its_connections(
 
     node.process.send_signal(signal.SIGTERM)
     assert node.told() == "STOPPING=1"
-    assert node.process.wait(60) == 0
+    assert node.process.wait(PATIENCE_S) == 0
     audit = (node.place.state / "audit" / "site-b.jsonl").read_text().splitlines()
     events = [json.loads(line)["event"] for line in audit]
     assert events[0] == "node started"

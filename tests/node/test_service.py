@@ -21,6 +21,7 @@ from tests.node.nodes import (
     open_store,
     two_nodes,
 )
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import OF_PHOTONS, Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
@@ -66,7 +67,7 @@ async def reports_agree(pair: Pair, number: int) -> tuple[BlockReport, BlockRepo
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.node.test_reload import Running, node, until
+from tests.patience import PATIENCE_S
 
 __all__ = ["node"]
 
@@ -20,7 +21,7 @@ HEAD = (
 
 def connect(node: Running, context: ssl.SSLContext) -> ssl.SSLSocket:
     host, _, port = node.url.removeprefix("https://").rpartition(":")
-    plain = socket.create_connection((host, int(port)), timeout=60)
+    plain = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
     return context.wrap_socket(plain, server_hostname=host)
 
 
@@ -36,7 +37,7 @@ def answer(connection: ssl.SSLSocket) -> tuple[int, bytes, Any]:
 def refuses(node: Running) -> bool:
     host, _, port = node.url.removeprefix("https://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=60).close()
+        socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()
     except ConnectionError:
         return True
     return False
@@ -60,7 +61,7 @@ def test_a_request_that_has_begun_is_answered_with_keys_after_the_signal(node: R
     assert code == 200
     assert b"connection: close" in head
     assert len(content["keys"]) == 3
-    assert node.process.wait(60) == 0
+    assert node.process.wait(PATIENCE_S) == 0
     assert "request failed" not in node.log
 
 
@@ -72,6 +73,6 @@ def test_a_request_that_is_never_finished_holds_the_end_up_no_longer_than_its_gr
         half.sendall(HEAD + BODY[:5])
         node.process.send_signal(signal.SIGTERM)
         # The bound is the harness' patience here; 5 s by intention (`door.GRACE_S`).
-        assert node.process.wait(60) == 0
+        assert node.process.wait(PATIENCE_S) == 0
         with pytest.raises((ssl.SSLError, OSError, IndexError)):
             answer(half)

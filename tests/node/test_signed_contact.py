@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.keys.stores import IN_MEMORY, some_bytes
 from tests.node.nodes import Pair, key_at_both, open_store, two_nodes
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError
@@ -141,7 +142,7 @@ async def meet(ends: Ends, tamper: Tamper = unharmed) -> Outcome:
             outcome[side] = error
             connection.end()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(*(run(side) for side in Side))
     return outcome
 
@@ -419,7 +420,7 @@ def test_a_node_is_never_its_own_peer(folder: Path) -> None:
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -12,6 +12,7 @@ import nats
 import pytest
 from tests.keys.test_status_log import GREEN, RED
 from tests.network.conftest import NatsServer, served
+from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import UsageError
 from bellwire.crypto.signatures import SigningKey
@@ -88,7 +89,7 @@ def test_each_change_is_told_at_once_and_all_of_it_again_when_the_server_is_back
         await asyncio.gather(task, return_exceptions=True)
 
     async def bounded(server: NatsServer) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await test(server)
 
     with tempfile.TemporaryDirectory(prefix="bw") as name, served(Path(name)) as server:

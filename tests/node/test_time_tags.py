@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.node.nodes import QUIET, open_store, ready
+from tests.patience import PATIENCE_S
 from tests.simulators.recordings import recorded
 
 from bellwire.base.detections import Protocol
@@ -85,7 +86,7 @@ def blocks(
     """Run blocks of these sizes; the reports, and what made the two nodes' sources end."""
 
     async def run() -> tuple[list[BlockReport], list[str | None]]:
-        async with asyncio.timeout(90), two_nodes(state, recordings) as nodes:
+        async with asyncio.timeout(PATIENCE_S), two_nodes(state, recordings) as nodes:
             protocol = recordings["a"].about.protocol
             reports = [await distil(nodes[0], pulses, protocol) for pulses in sizes]
             return reports, [node._material.spent for node in nodes]

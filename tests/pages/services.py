@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 SRC = Path(__file__).resolve().parents[2] / "src"
-PATIENCE_S = 300.0
 DEVICE = (sys.executable, "-m", "tests.pages.device")
 """A device; its first parameter is the state folder of the services."""
 PORTS = (

@@ -12,7 +12,6 @@ from bellwire.ledger.receipt import parse_receipt, verify_receipt
 from bellwire.ledger.tree import leaf_hash
 
 
-@pytest.mark.timeout(600)
 def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node = console_build.need_node()
     console_build.build(node, all_packages=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.children import leaves_no_child
+from tests.patience import PATIENCE_S
 
 from bellwire.base import child
 from bellwire.base.errors import BellwireError, RefusedError, UsageError
@@ -50,7 +51,7 @@ def kept(keeper: Keeper, work: Callable[[Keeper], Awaitable[None]]) -> None:
     """Keep, until `work` is done or the keeper gives up."""
 
     async def both() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             keeping = asyncio.create_task(keeper.keep())
             working = asyncio.ensure_future(work(keeper))
             try:

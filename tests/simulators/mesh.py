@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.patience import PATIENCE_S
+
 from bellwire.base.secret import Secret
 from bellwire.crypto.signatures import SigningKey, fingerprint
 from bellwire.keys.errors import KeyGone, LinkRed, NotEnoughKey, StoreError
@@ -209,7 +211,7 @@ def identities(names: Collection[str]) -> tuple[dict[str, SigningKey], Roster]:
     return keys, Roster({name: fingerprint(key.public_bytes) for name, key in keys.items()})
 
 
-async def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.005)

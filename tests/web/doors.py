@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 import uvloop
 from cryptography import x509
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority
 from tests.web.model import ModelKme, World
 
@@ -117,7 +118,7 @@ class Site:
             base_url=f"https://{host}:{port}",
             verify=self.clients.context(name),
             trust_env=False,
-            timeout=20.0,
+            timeout=PATIENCE_S,
         )
 
     def keys(self, name: str) -> httpx.Client:
@@ -128,7 +129,7 @@ class Site:
     @contextlib.contextmanager
     def wire(self, name: str, context: ssl.SSLContext | None = None) -> Iterator["Wire"]:
         with (
-            socket.create_connection(self.address, timeout=20.0) as plain,
+            socket.create_connection(self.address, timeout=PATIENCE_S) as plain,
             (context or self.clients.context(name)).wrap_socket(
                 plain, server_hostname=self.address[0]
             ) as tls,

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from tests.console.model import Sites
 from tests.console.test_record import Shown
+from tests.patience import PATIENCE_S
 from tests.web.doors import Loop
 from tests.web.test_console import LIMITS, ModelLab
 
@@ -82,7 +83,7 @@ class Console:
     def client(self, **headers: str) -> httpx.Client:
         """A browser at the console's own page; `origin` and others may be another's."""
         given = {"origin": self.url, "sec-fetch-site": "same-origin", **headers}
-        return httpx.Client(base_url=self.url, headers=given, trust_env=False, timeout=20.0)
+        return httpx.Client(base_url=self.url, headers=given, trust_env=False, timeout=PATIENCE_S)
 
     @contextlib.contextmanager
     def signed_in(self, token: str) -> Iterator[httpx.Client]:

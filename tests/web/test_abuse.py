@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.web.doors import ALICE, BOB, DAVE, Pair, Site, Wire, doors, request
 
 from bellwire.keys.errors import (
@@ -256,15 +257,15 @@ def test_an_idle_connection_is_ended_without_a_word(tight: Pair) -> None:
 
 
 def test_a_handshake_that_is_not_made_is_ended(tight: Pair) -> None:
-    with socket.create_connection(tight.a.address, timeout=20.0) as plain:
+    with socket.create_connection(tight.a.address, timeout=PATIENCE_S) as plain:
         assert plain.recv(1) == b""
-    with socket.create_connection(tight.a.address, timeout=20.0) as plain:
+    with socket.create_connection(tight.a.address, timeout=PATIENCE_S) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert b"HTTP" not in plain.recv(100)
 
 
 def test_handshakes_that_are_not_made_keep_nobody_out(tight: Pair) -> None:
-    silent = [socket.create_connection(tight.a.address, timeout=20.0) for _ in range(40)]
+    silent = [socket.create_connection(tight.a.address, timeout=PATIENCE_S) for _ in range(40)]
     works(tight.a)
     for each in silent:
         each.close()
@@ -274,7 +275,7 @@ def test_an_answer_that_nobody_reads_ends_its_connection_alone(tight: Pair) -> N
     with tight.a.wire(ALICE) as wire:
         wire.tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wire.send(request(NEW, "POST", b'{"number": 1024, "size": 8192}') * 8)
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + PATIENCE_S
         ended = tight.a.server.figures.connections_ended
         while not ended["unread answer"] and time.monotonic() < deadline:
             works(tight.a)

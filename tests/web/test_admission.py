@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.admission.models import Say, judged, model
 from tests.ledger.logs import WITNESSES
 from tests.ledger.outbox.test_delivery import carrier_to
+from tests.patience import PATIENCE_S
 from tests.web.doors import Loop
 from tests.web.test_log import Running, running
 
@@ -137,7 +138,7 @@ def desk(
         host, port = loop.wait(server.start("127.0.0.1", 0, None))
         try:
             url = f"http://{host}:{port}"
-            with httpx.Client(base_url=url, trust_env=False, timeout=20.0) as http:
+            with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as http:
                 yield Desk(url, http, admission, authority)
         finally:
             loop.wait(server.stop(1.0))

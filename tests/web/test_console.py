@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.console.model import RED, Sites
+from tests.patience import PATIENCE_S
 from tests.web.described import answers_as_described
 from tests.web.doors import Loop, request
 
@@ -67,7 +68,7 @@ class Consoles:
         headers = {"Authorization": f"Bearer {token}", **more}
         site = who.partition("@")[2]
         return httpx.post(
-            self.urls[site] + path, json=body, headers=headers, trust_env=False, timeout=20.0
+            self.urls[site] + path, json=body, headers=headers, trust_env=False, timeout=PATIENCE_S
         )
 
     def get(self, who: str, path: str) -> httpx.Response:
@@ -75,7 +76,9 @@ class Consoles:
         token = self.sites.tokens.get(who, self.operator)
         headers = {"Authorization": f"Bearer {token}"}
         site = who.partition("@")[2]
-        return httpx.get(self.urls[site] + path, headers=headers, trust_env=False, timeout=20.0)
+        return httpx.get(
+            self.urls[site] + path, headers=headers, trust_env=False, timeout=PATIENCE_S
+        )
 
     def session(self, who: str, peer: str) -> httpx.Response:
         name = who.partition("@")[0]
@@ -84,7 +87,7 @@ class Consoles:
     @contextlib.contextmanager
     def wire(self) -> Iterator[socket.socket]:
         host, _, port = self.urls["a"].removeprefix("http://").rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=20.0) as found:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as found:
             yield found
 
 
@@ -147,12 +150,14 @@ def test_nobody_gets_a_session_without_his_own_token_at_his_own_site(both: Conso
     url = both.urls["a"] + "/get_session_key"
     bob, carol = both.sites.tokens["bob@b"], both.sites.tokens["carol@a"]
     for value in ("", "Bearer", "Bearer x y", f"Bearer {bob}", "Basic YTpi", f"Token {carol}"):
-        answer = httpx.post(url, json=body, headers={"Authorization": value}, trust_env=False)
+        answer = httpx.post(
+            url, json=body, headers={"Authorization": value}, trust_env=False, timeout=PATIENCE_S
+        )
         refused(answer, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
-    refused(httpx.post(url, json=body, trust_env=False), 401)
+    refused(httpx.post(url, json=body, trust_env=False, timeout=PATIENCE_S), 401)
     twice = [("Authorization", f"Bearer {carol}")] * 2
-    refused(httpx.post(url, json=body, headers=twice, trust_env=False), 401)
+    refused(httpx.post(url, json=body, headers=twice, trust_env=False, timeout=PATIENCE_S), 401)
     refused(both.post("carol@a", "/get_session_key", body), 403)
     refused(both.post("carol@a", "/get_session_key", {**body, "client_id": "carol@b"}), 403)
 
@@ -182,21 +187,26 @@ def test_what_is_asked_for_is_read_strictly(both: Consoles, body: object, code: 
 def test_bodies_that_are_no_json_are_refused(both: Consoles, content: bytes) -> None:
     headers = {"Authorization": f"Bearer {both.sites.tokens['alice@a']}"}
     url = both.urls["a"] + "/get_session_key"
-    refused(httpx.post(url, content=content, headers=headers, trust_env=False), 400)
+    refused(
+        httpx.post(url, content=content, headers=headers, trust_env=False, timeout=PATIENCE_S), 400
+    )
 
 
 def test_paths_and_verbs_that_are_not_there_are_said_so(both: Consoles) -> None:
     for path in ("/", "/docs", "/get_session_key/", "/%2e%2e", "/link_status/x"):
-        refused(httpx.get(both.urls["a"] + path, trust_env=False), 404)
-    answer = httpx.get(both.urls["a"] + "/get_session_key", trust_env=False)
+        refused(httpx.get(both.urls["a"] + path, trust_env=False, timeout=PATIENCE_S), 404)
+    answer = httpx.get(both.urls["a"] + "/get_session_key", trust_env=False, timeout=PATIENCE_S)
     refused(answer, 405)
     assert answer.headers["allow"] == "POST"
-    refused(httpx.delete(both.urls["a"] + "/link_status", trust_env=False), 405)
-    assert httpx.head(both.urls["a"] + "/link_status", trust_env=False).status_code == 405
+    refused(httpx.delete(both.urls["a"] + "/link_status", trust_env=False, timeout=PATIENCE_S), 405)
+    assert (
+        httpx.head(both.urls["a"] + "/link_status", trust_env=False, timeout=PATIENCE_S).status_code
+        == 405
+    )
 
 
 def test_anybody_may_poll_the_status_which_is_public(both: Consoles) -> None:
-    answer = httpx.get(both.urls["b"] + "/link_status?x=1", trust_env=False)
+    answer = httpx.get(both.urls["b"] + "/link_status?x=1", trust_env=False, timeout=PATIENCE_S)
     assert answer.json() == {
         "status": "GREEN", "qber": 0.02, "history": [0.02, 0.03], "reason": "all is well",
     }  # fmt: skip
@@ -210,7 +220,12 @@ def test_on_red_there_is_503_and_no_key(both: Consoles) -> None:
             answer = both.session(who, peer)
             assert "Eve is there" in refused(answer, 503)
             assert answer.json()["details"] == [{"link_status": "RED"}]
-        assert httpx.get(both.urls["a"] + "/link_status", trust_env=False).json()["status"] == "RED"
+        assert (
+            httpx.get(both.urls["a"] + "/link_status", trust_env=False, timeout=PATIENCE_S).json()[
+                "status"
+            ]
+            == "RED"
+        )
     finally:
         both.sites.world.link = green
 
@@ -228,7 +243,7 @@ def test_without_keys_there_is_503_and_when_to_ask_again(both: Consoles) -> None
 def test_only_an_operator_lets_eve_in_and_out(both: Consoles) -> None:
     for path in ("/force_attack", "/reset"):
         refused(both.post("alice@a", path), 403)
-        refused(httpx.post(both.urls["a"] + path, trust_env=False), 401)
+        refused(httpx.post(both.urls["a"] + path, trust_env=False, timeout=PATIENCE_S), 401)
     answer = both.post("boss@a", "/force_attack").json()
     assert (answer["attack"], answer["simulated"]) == (
         {"kind": "intercept-resend", "share": 1.0}, True,
@@ -252,7 +267,7 @@ def test_without_the_lab_not_even_an_operator_does(tmp_path: Path) -> None:
 def test_messages_between_consoles_are_taken_from_the_other_console_alone(both: Consoles) -> None:
     url = both.urls["a"] + "/peer"
     for body in (b"", b"{}", b'{"version":1,"key_id":"x","sealed":"AAAA"}', b"\xff" * 9):
-        refused(httpx.post(url, content=body, trust_env=False), 403)
+        refused(httpx.post(url, content=body, trust_env=False, timeout=PATIENCE_S), 403)
 
 
 def test_damaged_accounts_are_a_fault_of_ours_that_says_nothing(tmp_path: Path) -> None:
@@ -271,7 +286,10 @@ def test_who_asks_too_often_waits_and_no_other_does(tmp_path: Path) -> None:
         assert found.session("carol@a", "nobody@a").status_code == 404
         guesses = [
             httpx.post(
-                found.urls["a"] + "/reset", headers={"Authorization": "Bearer x"}, trust_env=False
+                found.urls["a"] + "/reset",
+                headers={"Authorization": "Bearer x"},
+                trust_env=False,
+                timeout=PATIENCE_S,
             ).status_code
             for _ in range(5)
         ]
@@ -308,7 +326,10 @@ def test_garbage_is_refused_in_the_same_shape(both: Consoles, sent: bytes, code:
     assert int(head.split()[1]) == code
     assert b"content-type: application/json" in head
     assert set(json.loads(body)) == {"message"}
-    assert httpx.get(both.urls["a"] + "/healthz", trust_env=False).status_code == 200
+    assert (
+        httpx.get(both.urls["a"] + "/healthz", trust_env=False, timeout=PATIENCE_S).status_code
+        == 200
+    )
 
 
 def test_pipelined_requests_are_answered_in_their_order(both: Consoles) -> None:
@@ -390,7 +411,9 @@ def test_an_address_that_is_taken_cannot_be_listened_on(both: Consoles) -> None:
 
 
 def test_what_is_described_is_what_is_answered(both: Consoles, tmp_path: Path) -> None:
-    described = httpx.get(both.urls["a"] + "/openapi.json", trust_env=False).json()
+    described = httpx.get(
+        both.urls["a"] + "/openapi.json", trust_env=False, timeout=PATIENCE_S
+    ).json()
     names = described["components"]["schemas"]["SessionRequest"]["properties"]
     # No description can say who there is.
     names["client_id"] = {"type": "string", "enum": ["boss"]}

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from tests.console.model import GREEN, RED
 from tests.console.reports import REPORT
+from tests.patience import PATIENCE_S
 from tests.web.pages import PASSWORD, Console, console
 
 from bellwire.console.browsers import IDLE_S, MOST_OF_ACCOUNT, UNTIL_S
@@ -156,6 +157,7 @@ def test_each_role_does_and_sees_its_own(site: Console) -> None:
             json=REPORT,
             headers={"authorization": f"Bearer {tokens['dog']}"},
             trust_env=False,
+            timeout=PATIENCE_S,
         )
         assert told.status_code == 200
         assert alice.get("/api/network").json()["guards"] is None
@@ -164,7 +166,9 @@ def test_each_role_does_and_sees_its_own(site: Console) -> None:
 
 def test_a_program_asks_by_its_token_and_needs_no_page(site: Console) -> None:
     headers = {"authorization": f"Bearer {site.sites.tokens['boss']}"}
-    with httpx.Client(base_url=site.url, headers=headers, trust_env=False) as program:
+    with httpx.Client(
+        base_url=site.url, headers=headers, trust_env=False, timeout=PATIENCE_S
+    ) as program:
         assert program.post("/api/reset", json={}).status_code == 200
         assert program.get("/api/me").json()["until"] is None
         body = {"current": None, "password": PASSWORD}

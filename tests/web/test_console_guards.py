@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from tests.console.reports import REPORT
+from tests.patience import PATIENCE_S
 from tests.web.test_console import Consoles, consoles, refused
 
 from bellwire.console.accounts import AccountBook, Role
@@ -31,11 +32,18 @@ def test_nobody_else_tells_or_sees_it(both: Consoles) -> None:
         assert "for guards" in refused(both.post(who, "/guard_state", REPORT), 403)
     for who in ("alice@a", "router@a"):
         assert "for operators and auditors" in refused(both.get(who, "/guards"), 403)
-    refused(httpx.get(both.urls["a"] + "/guards", trust_env=False), 401)
-    refused(httpx.post(both.urls["a"] + "/guard_state", json=REPORT, trust_env=False), 401)
+    refused(httpx.get(both.urls["a"] + "/guards", trust_env=False, timeout=PATIENCE_S), 401)
+    refused(
+        httpx.post(
+            both.urls["a"] + "/guard_state", json=REPORT, trust_env=False, timeout=PATIENCE_S
+        ),
+        401,
+    )
     stranger = {"Authorization": f"Bearer {both.sites.tokens['router@a']}"}
     url = both.urls["b"] + "/guard_state"  # another site's
-    refused(httpx.post(url, json=REPORT, headers=stranger, trust_env=False), 401)
+    refused(
+        httpx.post(url, json=REPORT, headers=stranger, trust_env=False, timeout=PATIENCE_S), 401
+    )
 
 
 def test_an_auditor_sees_what_an_operator_sees_and_does_nothing_else(both: Consoles) -> None:
@@ -75,8 +83,11 @@ def test_a_guard_whose_account_is_gone_is_not_shown(both: Consoles) -> None:
     book = AccountBook(both.folder / "console-a")
     token = {"Authorization": f"Bearer {book.add('other', Role.GUARD)}"}
     url = both.urls["a"] + "/guard_state"
-    assert httpx.post(url, json=REPORT, headers=token, trust_env=False).status_code == 200
+    assert (
+        httpx.post(url, json=REPORT, headers=token, trust_env=False, timeout=PATIENCE_S).status_code
+        == 200
+    )
     book.remove("other")
     names = [each["name"] for each in both.get("boss@a", "/guards").json()["guards"]]
     assert "other" not in names
-    refused(httpx.post(url, json=REPORT, headers=token, trust_env=False), 401)
+    refused(httpx.post(url, json=REPORT, headers=token, trust_env=False, timeout=PATIENCE_S), 401)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.web.pages import Console, console
 
 from bellwire import lab
@@ -134,7 +135,7 @@ def test_an_account_has_few_at_once_and_none_stays_when_it_ends(
     with waiting.signed_in(token) as page, ThreadPoolExecutor(MOST_OF_ACCOUNT) as pool:
         begun = [pool.submit(page.post, "/api/lab/run", json=ASKED) for _ in range(MOST_OF_ACCOUNT)]
         for _ in begun:
-            assert patient.begun.acquire(timeout=20)
+            assert patient.begun.acquire(timeout=PATIENCE_S)
         answer = page.post("/api/lab/run", json=ASKED)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
         waiting.loop.call(patient.done.set)
@@ -153,8 +154,8 @@ def test_who_goes_away_takes_his_experiment_back(waiting: Console, patient: Pati
             + b"\r\ncontent-type: application/json\r\ncontent-length: "
             + str(len(body)).encode() + b"\r\n\r\n" + body
         )  # fmt: skip
-        assert patient.begun.acquire(timeout=20)
-    assert patient.taken_back.wait(20)
+        assert patient.begun.acquire(timeout=PATIENCE_S)
+    assert patient.taken_back.wait(PATIENCE_S)
 
 
 def test_a_process_that_dies_is_an_error_of_one_experiment(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Authority as Foreign
 from tests.web.doors import ALICE, BOB, SAES, Loop, Wire, request
 from tests.web.model import ModelKme, World
@@ -46,7 +47,7 @@ class Guarded:
         return context
 
     def connect(self, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> Wire:
-        plain = socket.create_connection(self.address, timeout=20.0)
+        plain = socket.create_connection(self.address, timeout=PATIENCE_S)
         return Wire(context.wrap_socket(plain, server_hostname="127.0.0.1", session=session))
 
 
@@ -137,7 +138,7 @@ def test_what_the_authority_does_not_vouch_for_fails_in_the_handshake(
 
 
 def test_old_tls_and_none_at_all_fail(guarded: Guarded) -> None:
-    with socket.create_connection(guarded.address, timeout=20.0) as plain:
+    with socket.create_connection(guarded.address, timeout=PATIENCE_S) as plain:
         plain.sendall(STATUS)
         assert b"HTTP" not in plain.recv(1000)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.ledger.store.logs import batch, entry
+from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.ledger.checkpoint import parse_checkpoint
@@ -43,7 +44,7 @@ class Running:
 
     async def signed(self, size: int) -> bytes:
         """The checkpoint, once it has so many entries."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while (note := self.service.note) is None or parse_checkpoint(note.text).size < size:
                 await asyncio.sleep(0.005)
         return (await self.client.get("/checkpoint")).content
@@ -69,14 +70,16 @@ async def running(folder: Path, tokens: Mapping[str, str] = TOKENS) -> AsyncIter
             await asyncio.gather(signing, return_exceptions=True)
 
         stack.push_async_callback(end)
-        client = httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False, timeout=20)
+        client = httpx.AsyncClient(
+            base_url=f"http://{host}:{port}", trust_env=False, timeout=PATIENCE_S
+        )
         await stack.enter_async_context(client)
         yield Running(service, client)
 
 
 def test_what_writers_bring_is_signed_and_served_as_tiles(tmp_path: Path) -> None:
     async def story() -> None:
-        async with running(tmp_path) as log, asyncio.timeout(30):
+        async with running(tmp_path) as log, asyncio.timeout(PATIENCE_S):
             entries = list(batch(1, 300).entries)
             assert (await log.add(entries[:256])).json() == {"numbers": list(range(256))}
             assert (await log.add(entries[256:])).json() == {"numbers": list(range(256, 300))}
@@ -101,7 +104,7 @@ def test_what_writers_bring_is_signed_and_served_as_tiles(tmp_path: Path) -> Non
 
 def test_writers_that_write_at_once_share_commits_and_keep_their_order(tmp_path: Path) -> None:
     async def story() -> None:
-        async with running(tmp_path) as log, asyncio.timeout(30):
+        async with running(tmp_path) as log, asyncio.timeout(PATIENCE_S):
             brought = [
                 log.service.add(name, batch(first, 5, name).entries)
                 for first in range(1, 101, 5)
@@ -119,7 +122,7 @@ def test_writers_that_write_at_once_share_commits_and_keep_their_order(tmp_path:
 @pytest.mark.parametrize("token", ["", "c" * 64, "a" * 63, "A" * 64])
 def test_who_is_no_writer_writes_nothing(tmp_path: Path, token: str) -> None:
     async def story() -> None:
-        async with running(tmp_path) as log, asyncio.timeout(30):
+        async with running(tmp_path) as log, asyncio.timeout(PATIENCE_S):
             refused = await log.add([entry(1)], token)
             assert refused.status_code == 401
             assert "a" * 20 not in refused.text
@@ -132,7 +135,7 @@ def test_what_is_no_batch_of_the_writer_is_refused_and_nothing_of_it_is_kept(
     tmp_path: Path,
 ) -> None:
     async def story() -> None:
-        async with running(tmp_path) as log, asyncio.timeout(30):
+        async with running(tmp_path) as log, asyncio.timeout(PATIENCE_S):
             assert (await log.add([entry(1)])).status_code == 200
             other = entry(1, reason="another")
             cases: list[tuple[list[bytes], int]] = [
@@ -182,7 +185,7 @@ def test_what_is_not_there_is_refused_by_name(
     tmp_path: Path, verb: str, path: str, code: int
 ) -> None:
     async def story() -> None:
-        async with running(tmp_path) as log, asyncio.timeout(30):
+        async with running(tmp_path) as log, asyncio.timeout(PATIENCE_S):
             refused = await log.client.request(verb, path)
             assert refused.status_code == code
             assert refused.json()["message"]
@@ -194,7 +197,7 @@ def test_a_store_that_fails_is_said_and_entries_come_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        async with running(tmp_path) as log, asyncio.timeout(30):
+        async with running(tmp_path) as log, asyncio.timeout(PATIENCE_S):
 
             def full(_: object) -> None:
                 raise LogStoreError("disk full")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.patience import PATIENCE_S
 from tests.web.doors import ALICE, BOB, STRANGER, Names, Pair, Site, Wire, doors, request
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -44,7 +45,7 @@ def change(pair: Pair, to: StatusView) -> None:
 
 
 def plain(site: Site, path: str) -> tuple[int, str, bytes]:
-    with socket.create_connection(site.loopback, timeout=20.0) as found:
+    with socket.create_connection(site.loopback, timeout=PATIENCE_S) as found:
         found.sendall(request(path, "GET", b"", "Connection: close"))
         came = b""
         while data := found.recv(1 << 16):
@@ -187,7 +188,7 @@ def socket_of(pair: Pair, name: str, origin: Origin | None = None) -> ClientConn
         f"wss://{host}:{port}/status/ws",
         ssl=pair.clients.context(name),
         proxy=None,
-        open_timeout=20.0,
+        open_timeout=PATIENCE_S,
         origin=origin,
     )
     return found
@@ -285,7 +286,7 @@ def test_who_listens_late_or_slowly_is_told_the_latest() -> None:
         for each in (RED, GREEN, RED):
             views["a-b"] = each
             changes.tell()
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(PATIENCE_S):
             told += [await anext(found), await anext(found)]
         await found.aclose()  # type: ignore[attr-defined]
         changes.tell()

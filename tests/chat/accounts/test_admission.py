@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.chat.accounts.people import ALICE, BOB, secret
 from tests.chat.relay.running import Process, run
+from tests.patience import PATIENCE_S
 
 from bellwire.chat.accounts.admission import invitations_in, read_invitation
 from bellwire.chat.accounts.client import AccountClient
@@ -91,7 +92,7 @@ def test_a_switch_that_is_wrong_is_said_before_the_relay_listens(
             sys.executable, "-m", "bellwire", "relay", "--listen", "127.0.0.1:0",
             "--state", tmp_path / "relay", *options,
         ],
-        capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path,
+        capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())

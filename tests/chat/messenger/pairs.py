@@ -16,7 +16,6 @@ from bellwire.chat.messenger.views import Alert, Event, Line
 from bellwire.chat.store.person import Person
 
 T = TypeVar("T")
-PATIENCE_S = 60.0
 
 
 class User:

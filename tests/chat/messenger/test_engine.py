@@ -18,6 +18,7 @@ from tests.chat.messenger.pairs import (
 from tests.chat.messenger.proof import EngineProof
 from tests.chat.messenger.servers import Link
 from tests.chat.relay.running import relay_at, run
+from tests.patience import PATIENCE_S
 
 from bellwire.chat.card import Card, read_card
 from bellwire.chat.errors import ChatMisuse, ContentMalformed, LinkRefused, MessageUnknown
@@ -354,7 +355,7 @@ def test_messengers_lose_and_double_nothing_over_kills_restarts_and_eve(tmp_path
     proof = EngineProof(tmp_path, random.Random(5))
 
     async def bounded() -> None:
-        async with asyncio.timeout(150):  # five processes start
+        async with asyncio.timeout(PATIENCE_S):  # five processes start
             await proof.run(40, faults=1)
 
     asyncio.run(bounded())
@@ -422,7 +423,7 @@ def test_a_pad_outlives_whoever_is_cancelled_while_it_serves(
             if not (more.get("fresh") or more.get("made")):
                 return real(*arguments, **more)
             began.set()
-            go_on.wait(30.0)
+            go_on.wait(PATIENCE_S)
             try:
                 return real(*arguments, **more)
             finally:

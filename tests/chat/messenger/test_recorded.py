@@ -11,6 +11,7 @@ from tests.ledger.logs import LOG as LOG_KEYS
 from tests.ledger.logs import SmallLog
 from tests.ledger.test_monitor import files_of
 from tests.ledger.test_people import joined
+from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.chat.identity import Identity
@@ -170,7 +171,7 @@ def test_a_running_chat_is_told_once_and_whom_it_talks_with_stays(tmp_path: Path
             await asyncio.to_thread(person.close)
         return alerts
 
-    changed, away = asyncio.run(asyncio.wait_for(story(), 60))
+    changed, away = asyncio.run(asyncio.wait_for(story(), PATIENCE_S))
     assert (changed.kind, changed.contact) == (AlertKind.IDENTITY, BOB.fingerprint)
     assert "@bobby has other keys in entry 1 of the record" in changed.words
     assert "Nothing was switched" in changed.words

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 from bellwire.base.secret import Secret
 from bellwire.chat.identity import Identity
 from bellwire.chat.relay.client import RelayClient
@@ -18,7 +20,6 @@ from bellwire.chat.relay.databases import Place
 from bellwire.chat.relay.server import Relay, RelayLimits
 from bellwire.chat.relay.store import RelayStore, StoreLimits
 
-PATIENCE_S = 60.0
 HOUR = 3600
 
 

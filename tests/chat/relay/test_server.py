@@ -12,7 +12,6 @@ from tests.chat.relay.running import (
     HOUR,
     OTHER,
     OWNER,
-    PATIENCE_S,
     Process,
     mailbox,
     number_of,
@@ -23,6 +22,7 @@ from tests.chat.relay.running import (
     run,
     token,
 )
+from tests.patience import PATIENCE_S
 from tests.web.scraping import scraped
 
 from bellwire.base.secret import Secret

@@ -3,10 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from tests.chat.messenger.pairs import PATIENCE_S
 from tests.chat.messenger.servers import Link
 from tests.chat.messenger.trios import people, shows, the_group
 from tests.cli.chat_screen.windows import Seat
+from tests.patience import PATIENCE_S
 
 from bellwire.cli.chat_screen.window import ChatWindow
 

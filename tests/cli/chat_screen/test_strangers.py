@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from tests.chat.accounts.people import secret
-from tests.chat.messenger.pairs import PATIENCE_S, User, until, user
+from tests.chat.messenger.pairs import User, until, user
 from tests.chat.messenger.servers import Link
 from tests.chat.relay.running import Process
 from tests.cli.chat_screen.windows import Seat
+from tests.patience import PATIENCE_S
 
 from bellwire.chat.accounts import password
 from bellwire.cli.chat_screen.window import ChatWindow

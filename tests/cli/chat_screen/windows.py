@@ -5,9 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.chat.messenger.pairs import PATIENCE_S, User, alice_and_bob
+from tests.chat.messenger.pairs import User, alice_and_bob
 from tests.chat.messenger.servers import Link
 from tests.chat.relay.running import relay_at
+from tests.patience import PATIENCE_S
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import OptionList, Static, TextArea

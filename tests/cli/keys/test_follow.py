@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Handler, Reply, Vendor, vendor
 
-PATIENCE_S = 60.0
 SRC = Path(__file__).resolve().parents[3] / "src"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import PATIENCE_S
 from tests.simulators.kme import Kme, Reply, VendorLink
 
 from bellwire.cli import main
@@ -365,7 +366,7 @@ def test_curl_gets_a_key_and_fetches_it_at_the_other_site(sites: Sites) -> None:
         line = ["curl", "-q", "--silent", "--show-error", "--fail", "--noproxy", "*"]
         line += ["--cert", f"{folder / sae}.crt", "--key", f"{folder / sae}.key"]
         line += ["--cacert", str(folder / "ca.crt"), *more, sites.kmes[site].url + path]
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

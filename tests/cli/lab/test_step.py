@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.patience import PATIENCE_S
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -25,7 +26,7 @@ def window(
     assert isinstance(planned, Experiment)
 
     async def pressed() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             app = Walker(Walk(planned))
             async with app.run_test(size=size) as pilot:
                 await keys(pilot, app)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from tests.ledger.logs import MLDSA44, WITNESSES, SmallLog
 from tests.ledger.store.logs import batch
 from tests.ledger.test_monitor import entries, files_of
+from tests.patience import PATIENCE_S
 
 from bellwire.cli import main, output
 from bellwire.ledger.tiles import join_bundle
@@ -45,7 +47,7 @@ def ledger(folder: Path, *more: str) -> Iterator[dict[str, Any]]:
             yield said
         finally:
             program.stdin.close()
-            assert program.wait(20) == 0
+            assert program.wait(PATIENCE_S) == 0
 
 
 def bring(url: str, first: int, count: int) -> None:
@@ -54,6 +56,7 @@ def bring(url: str, first: int, count: int) -> None:
         content=join_bundle(batch(first, count).entries),
         headers={"authorization": "Bearer " + "a" * 64},
         trust_env=False,
+        timeout=PATIENCE_S,
     )
     assert answer.status_code == 200, answer.text
 
@@ -61,8 +64,9 @@ def bring(url: str, first: int, count: int) -> None:
 def wait_for(url: str, size: int) -> None:
     """Until the checkpoint has so many entries."""
     text = ""
-    for _ in range(2000):
-        text = httpx.get(f"{url}/checkpoint", trust_env=False).text
+    ends = time.monotonic() + PATIENCE_S
+    while time.monotonic() < ends:
+        text = httpx.get(f"{url}/checkpoint", trust_env=False, timeout=PATIENCE_S).text
         if text.split("\n")[1:2] == [str(size)]:
             return
     raise AssertionError(text)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.cli.log.test_ledger import bring, ledger, run, wait_for
 from tests.cli.test_witness import running
+from tests.patience import PATIENCE_S
 
 from bellwire.cli import main
 from bellwire.pki.authority import Authority, authority_folder
@@ -24,7 +25,7 @@ def shown(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
 
 
 def health(url: str) -> Any:
-    return httpx.get(f"{url}/healthz", trust_env=False).json()
+    return httpx.get(f"{url}/healthz", trust_env=False, timeout=PATIENCE_S).json()
 
 
 def policy_file(path: Path, witnesses: dict[str, tuple[str, str]], quorum: str) -> Path:
@@ -63,12 +64,12 @@ def test_two_witnesses_cosign_what_is_shown_and_writers_wait_for_none(
         assert (code, [each["name"] for each in told["witnesses"]]) == (0, [*NAMES])
 
         b.process.kill()
-        b.process.wait(20)
+        b.process.wait(PATIENCE_S)
         bring(url, 21, 20)  # who writes waits for no witness
         while (state := health(url))["witnesses"][1]["trouble"] is None:
             time.sleep(0.02)
         assert (state["entries"], state["shown"], state["quorum_met"]) == (40, 20, False)
-        metrics = httpx.get(f"{url}/metrics", trust_env=False).text
+        metrics = httpx.get(f"{url}/metrics", trust_env=False, timeout=PATIENCE_S).text
         assert 'bellwire_log_witness_cosigns{witness="b"} 0.0' in metrics
 
         receipt = tmp_path / "19.tlog-proof"

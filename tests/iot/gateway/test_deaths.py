@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.iot.broker import mosquitto
+from tests.patience import PATIENCE_S
 
 from bellwire.iot import enrolment
 from bellwire.iot.gateway.queue import MessageQueue
@@ -47,7 +48,7 @@ class Program:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 90
+    ends = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < ends, "it does not come"
         time.sleep(0.02)

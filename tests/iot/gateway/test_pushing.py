@@ -11,6 +11,7 @@ import pytest
 from tests.iot.broker import mosquitto
 from tests.iot.doubles import DEVICE, Bench, readings
 from tests.iot.relay import Relay
+from tests.patience import PATIENCE_S
 
 from bellwire.iot.destination import Destination
 from bellwire.iot.events import Delivered
@@ -41,11 +42,11 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 90))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
 

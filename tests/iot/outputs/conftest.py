@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.network.conftest import free_port
+from tests.patience import PATIENCE_S
 
 from bellwire.iot.outputs.cursors import Cursors
 from bellwire.iot.store import CloudStore
@@ -51,7 +52,7 @@ class Broker:
         """Stop, as a service is stopped."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from tests.iot.outputs.conftest import KEY, OTHER, Files
+from tests.patience import PATIENCE_S
 
 from bellwire.iot.errors import OutputFailed
 from bellwire.iot.events import Arrived, Event, OutputDown, OutputUp
@@ -62,7 +63,7 @@ async def pumping(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.001)
 

@@ -12,6 +12,7 @@ import nats
 import pytest
 from tests.iot.outputs.conftest import KEY, Files, brokering
 from tests.network.conftest import NatsServer, served
+from tests.patience import PATIENCE_S
 
 from bellwire.base.private import PathExposed
 from bellwire.iot.errors import OutputFailed
@@ -65,7 +66,7 @@ async def read_nats(server: NatsServer, count: int) -> tuple[list[dict[str, obje
     client = await nats.connect(server.address)
     jetstream = client.jetstream()
     subscription = await jetstream.subscribe("bellwire.readings.>", ordered_consumer=True)
-    messages = [await subscription.next_msg(timeout=10) for _ in range(count)]
+    messages = [await subscription.next_msg(timeout=PATIENCE_S) for _ in range(count)]
     info = await jetstream.stream_info("bellwire-readings")
     assert info.state.messages == count
     await client.close()
@@ -105,7 +106,7 @@ def test_nats_stores_each_reading_once_and_an_outage_loses_none(
         )
         running = asyncio.create_task(pump.run())
         server.start()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while pump.sent < 3:
                 await asyncio.sleep(0.01)
         running.cancel()
@@ -160,7 +161,7 @@ def test_mqtt_brings_readings_with_ids_and_an_outage_loses_none(tmp_path: Path) 
                 broker.start()
             await output.close()
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))
 
 
 def test_mqtt_logs_in_by_a_file(tmp_path: Path) -> None:
@@ -179,4 +180,4 @@ def test_mqtt_logs_in_by_a_file(tmp_path: Path) -> None:
             with pytest.raises(OutputFailed, match="broker"):
                 await parse_place(where).open().put(ITEMS)
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), PATIENCE_S))

@@ -19,6 +19,7 @@ from tests.keys.faults import Crash
 from tests.keys.ground import Fault, Held, held
 from tests.keys.postgres.server import Server
 from tests.keys.stores import KEK, PREPLACED
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Side
 from bellwire.database.place import ServerPlace
@@ -245,7 +246,7 @@ class Schemas:
         if store is not None:
             store._database.close()
         key = f"bellwire node {place.schema}"
-        give_up_at = time.monotonic() + 30
+        give_up_at = time.monotonic() + PATIENCE_S
         while True:
             row = self._connection.execute(
                 "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)

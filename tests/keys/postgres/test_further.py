@@ -16,6 +16,7 @@ from tests.keys.stores import PREPLACED, add_ready
 from tests.node import nodes
 from tests.node.nodes import Pair, key_at_both, two_nodes
 from tests.node.test_door import SAES, SITES, credentials, until
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError
@@ -222,7 +223,7 @@ def test_processes_and_their_node_share_a_pool_while_some_are_killed(
             await site.pair.alice.distil(Protocol.BB84, 60_000)
             await until(lambda: not site.pair.bob.view().keys_may_flow)
             for url in site.urls["a"][1:]:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while True:
                         try:
                             await site.get("alice", "bob", url, 1)
@@ -231,7 +232,7 @@ def test_processes_and_their_node_share_a_pool_while_some_are_killed(
                         await asyncio.sleep(0.02)
 
     async def bounded() -> None:
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(PATIENCE_S):
             await test()
 
     asyncio.run(bounded())

@@ -15,6 +15,7 @@ from tests.keys.postgres.conftest import place_of
 from tests.keys.postgres.server import Server
 from tests.keys.postgres.worker import shared_pool
 from tests.keys.stores import add_ready, add_to, each, leave, pair, pool_of, take
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Side
 from bellwire.keys.errors import KeyGone, KeyNotReady, NotEnoughKey, StoreError
@@ -54,7 +55,7 @@ class Worker:
     def wait_for(self, more: int) -> None:
         """Until it has printed so many more lines."""
         wanted = len(self.lines) + more
-        give_up_at = time.monotonic() + 60
+        give_up_at = time.monotonic() + PATIENCE_S
         while len(self.lines) < wanted:
             assert self.process.poll() is None, "the worker ended"
             assert time.monotonic() < give_up_at
@@ -70,7 +71,7 @@ class Worker:
         self._end(0)
 
     def _end(self, code: int) -> None:
-        assert self.process.wait(60) == code
+        assert self.process.wait(PATIENCE_S) == code
         self._reader.join()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
@@ -84,7 +85,7 @@ def workers(server: Server, folder: Path, known: list[bytes], count: int) -> Ite
     started = [Worker(server, folder, file) for _ in range(count)]
     try:
         for worker in started:
-            assert worker.ready.wait(60)
+            assert worker.ready.wait(PATIENCE_S)
         yield started
     finally:
         for worker in started:
@@ -144,7 +145,7 @@ def test_processes_at_once_never_get_the_same_key_and_one_that_is_killed_takes_n
 
 def take_at_last(alice: Pool, bob: Pool) -> Delivery:
     """A key at both, once both can reach the server."""
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up_at:
         with suppress(StoreError):
             taken = take(alice)

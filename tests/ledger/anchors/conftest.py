@@ -14,6 +14,7 @@ import msgspec
 import platformdirs
 import pytest
 from tests.ledger.logs import SmallLog, numbered
+from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.ledger.anchors.evm import GWEI, EvmPurse
@@ -37,7 +38,7 @@ def anvil_binary() -> Path:
         shutil.copytree(PACKAGE, draft)
         words = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(
-            words, cwd=draft, capture_output=True, text=True, timeout=150, check=False
+            words, cwd=draft, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
         assert done.returncode == 0, done.stderr[-2000:]
         try:

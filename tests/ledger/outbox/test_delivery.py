@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from tests.keys.faults import Armed, Crash, Faults
 from tests.ledger.outbox.stores import Store, fact
+from tests.patience import PATIENCE_S
 from tests.web.test_log import TOKENS, Running, running
 
 from bellwire.base.secret import Secret
@@ -35,7 +36,7 @@ def carrier_to(log: Running, token: Secret = TOKEN) -> Carrier:
 async def deliver(outbox: Outbox, carrier: Carrier) -> Delivery:
     """Bring all that waits."""
     delivery = Delivery(outbox, carrier)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             await delivery.step()
             if not delivery.state.waiting:
@@ -115,7 +116,11 @@ def test_each_entry_is_in_the_log_once_whenever_its_writer_was_killed(tmp_path: 
         store.close()
 
     async def run() -> None:
-        async with running(tmp_path) as log, carrier_to(log) as carrier, asyncio.timeout(60):
+        async with (
+            running(tmp_path) as log,
+            carrier_to(log) as carrier,
+            asyncio.timeout(PATIENCE_S),
+        ):
             await story(log, carrier)
 
     asyncio.run(run())
@@ -134,7 +139,11 @@ def test_entries_wait_for_a_log_that_is_away_and_go_in_their_order(tmp_path: Pat
         assert away.state.waiting == 300
         assert away.state.oldest_at is not None
         assert "does not answer" in away.state.problem
-        async with running(tmp_path) as log, carrier_to(log) as carrier, asyncio.timeout(20):
+        async with (
+            running(tmp_path) as log,
+            carrier_to(log) as carrier,
+            asyncio.timeout(PATIENCE_S),
+        ):
             delivery = await deliver(outbox, carrier)
             assert told(log) == list(range(1, 301))
             assert (delivery.delivered, delivery.state.problem) == (300, "")
@@ -148,7 +157,7 @@ def test_a_writer_that_the_log_does_not_know_hears_so_and_loses_nothing(tmp_path
     async def run() -> None:
         store = Store(tmp_path / "writer.db")
         store.happen(1, 2)
-        async with running(tmp_path) as log, asyncio.timeout(20):
+        async with running(tmp_path) as log, asyncio.timeout(PATIENCE_S):
             for token, name in ((b"c" * 64, "site-a"), (TOKENS["site-b"].encode(), "site-a")):
                 outbox = Outbox(store.transaction, name)
                 async with carrier_to(log, Secret(token)) as carrier:
@@ -172,7 +181,11 @@ def test_a_store_that_was_put_back_goes_on_in_a_new_epoch_without_doubles(tmp_pa
         store.happen(1, 2)
         store.close()
         shutil.copy(path, tmp_path / "earlier.db")
-        async with running(tmp_path) as log, carrier_to(log) as carrier, asyncio.timeout(20):
+        async with (
+            running(tmp_path) as log,
+            carrier_to(log) as carrier,
+            asyncio.timeout(PATIENCE_S),
+        ):
             store = Store(path)
             store.happen(3)
             await deliver(Outbox(store.transaction, "site-a"), carrier)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.keys.links import Now, link_keys, meet, outcome
 from tests.keys.stores import add_ready, pair
+from tests.patience import PATIENCE_S
 
 from bellwire.crypto.signatures import fingerprint
 from bellwire.etsi014.client import AsyncClient
@@ -252,7 +253,7 @@ async def stop_if_open(found: Sites, name: str) -> None:
         await found.stop(name)
 
 
-def run(story: Callable[[], Awaitable[None]], within_s: float = 40.0) -> None:
+def run(story: Callable[[], Awaitable[None]], within_s: float = PATIENCE_S) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(within_s):
             await story()

@@ -126,4 +126,4 @@ def test_sites_as_processes_give_equal_keys_past_a_liar_and_a_kill(folder: Path)
             codes = await asyncio.gather(*(process.stop() for process in started.values()))
             assert codes == [0, 0, 0, 0]
 
-    run(story, within_s=240.0)
+    run(story)
