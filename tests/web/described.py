@@ -11,8 +11,6 @@ from typing import Any
 
 from tests.patience import PATIENCE_S
 
-PATIENCE_S = 600.0
-
 
 def answers_as_described(
     description: dict[str, Any],
