@@ -50,7 +50,7 @@ def test_who_waits_is_shown_with_evidence_and_what_is_decided_is_recorded(
             register,
             asyncio.Lock(),
             evidence=book,
-            revoke=lambda handle, now: revoke(register, None, handle, now),
+            revoke=lambda handle, now: revoke(register, (), handle, now),
             clock=lambda: 2000.0,
         )
         ask = AdmissionOperator(tmp_path / "a")

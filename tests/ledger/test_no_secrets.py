@@ -126,7 +126,7 @@ async def admission(register: Register) -> list[bytes]:
     proofs = prove("desk", "ada", private, pending.challenge.nonce, pending.challenge.ciphertexts)
     asked = Asked("ada", public, Claim(1.0, 0.0, HERE), pending.id, proofs, token)
     await desk.enter(asked, HERE)
-    revoke(register, None, "ada", int(desk._clock()))
+    revoke(register, (), "ada", int(desk._clock()))
     return [bytes.fromhex(token), *shared, *map(private_bytes, private.values())]
 
 

@@ -105,7 +105,7 @@ def test_a_registered_device_talks_and_others_are_refused_by_name(site: Site) ->
             await refused(given.device.certificate, "expired")
             renewed = site.given("thermo-1", DEVICE_KEY)
             await send(renewed.device.certificate, 11)
-            revoke(site.register, None, "thermo-1", int(site.clock()), lambda: site.channel)
+            revoke(site.register, (), "thermo-1", int(site.clock()), lambda: site.channel)
             await refused(renewed.device.certificate, "revoked")
             again = site.given("thermo-2", STRANGER_KEY)
             device = bench.device(
@@ -128,8 +128,8 @@ def test_a_revocation_finds_every_certificate_that_holds(site: Site) -> None:
     assert set(site.register.serials("thermo-1", now)) == {
         each.device.serial for each in (second, third)
     }
-    revoke(site.register, None, "thermo-1", now, lambda: site.channel)
-    revoke(site.register, None, "thermo-1", now, lambda: site.channel)
+    revoke(site.register, (), "thermo-1", now, lambda: site.channel)
+    revoke(site.register, (), "thermo-1", now, lambda: site.channel)
     assert site.made.revoked().serials == {second.device.serial, third.device.serial}
     assert site.made.revoked().number == 2
     assert first.device.serial not in site.made.revoked().serials
@@ -154,7 +154,7 @@ def test_the_cloud_is_told_while_it_is_admitted_and_by_one_certificate(site: Sit
     later = site.given("thermo-1", DEVICE_KEY).cloud
     assert later is not None
     assert later.serial != told.cloud.serial
-    revoke(site.register, None, "cloud-b", int(site.clock()), lambda: site.channel)
+    revoke(site.register, (), "cloud-b", int(site.clock()), lambda: site.channel)
     assert {told.cloud.serial, later.serial} <= site.made.revoked().serials
     assert site.given("thermo-1", DEVICE_KEY).cloud is None
 

@@ -45,7 +45,7 @@ from bellwire.iot.identity import AllowList, load_or_create
 from bellwire.ledger.fetching import fetching
 from bellwire.ledger.outbox.delivery import Delivery
 from bellwire.ledger.outbox.outbox import Outbox
-from bellwire.pki.authority import Authority
+from bellwire.pki.authority import Authority, authorities_in
 from bellwire.pki.index import State
 from bellwire.pki.registry import Registry
 from bellwire.web.admission import ADMISSION_LIMITS, AdmissionApi
@@ -176,8 +176,8 @@ def test_a_certificate_ends_with_the_admission(tmp_path: Path) -> None:
         said = found.post("/register/", found.whole()).json()
         made = x509.load_pem_x509_certificate(said["certificate"]["certificate"].encode())
         assert 6.9 < (said["certificate"]["not_after"] - said["since"]) / 86_400 < 7.1
-        take_back(found.admission.register, found.authority, "alice", said["since"])
-        take_back(found.admission.register, found.authority, "alice", said["since"])
+        take_back(found.admission.register, [found.authority], "alice", said["since"])
+        take_back(found.admission.register, [found.authority], "alice", said["since"])
         assert Registry(found.authority.folder).identify(made.public_bytes(Encoding.DER)) is None
         assert "revoked" in refused(found.post("/register/", found.whole()), 403)
 
@@ -187,7 +187,7 @@ def test_no_name_is_that_of_another_sae(tmp_path: Path) -> None:
         console = found.authority.issue("console-a")
         said = found.post("/register/", found.whole("console-a")).json()
         assert said["certificate"]["sae_id"] == "registered:console-a"
-        take_back(found.admission.register, found.authority, "console-a", said["since"])
+        take_back(found.admission.register, [found.authority], "console-a", said["since"])
         assert console.record.state(said["since"]) is State.VALID
 
 
@@ -511,7 +511,12 @@ def test_a_name_is_registered_from_the_command_line_and_outlives_the_server(
     context.load_cert_chain(bob["files"]["certificate"], bob["files"]["key"])
     url = server_again(server, "--site", "a")
     assert said("register", "alice", "--at", url, *own)["status"] == "admitted"
-    said("admission", "revoke", "alice", "--site", "a", *state)
+    said("admission", "revoke", "alice", *state)
+    (authority,) = authorities_in(tmp_path / "state")
+    assert all(
+        (each.issued.name == "registered:alice") == (each.revoked_at is not None)
+        for each in authority.certificates()
+    )
     assert run(["register", "alice", "--at", url, *own]) == 3
     assert "revoked" in capsys.readouterr().err
     assert run(["register", "Al ice", "--at", url, *own]) == 2

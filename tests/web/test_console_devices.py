@@ -106,7 +106,7 @@ def door_at(site: Console) -> Iterator[Door]:
             admission.register,
             admission.turn,
             evidence=admission.evidence,
-            revoke=lambda handle, now: revoke(admission.register, found.authority, handle, now),
+            revoke=lambda handle, now: revoke(admission.register, [found.authority], handle, now),
         )
 
         async def open_() -> contextlib.AsyncExitStack:

@@ -89,7 +89,7 @@ def test_one_command_enrols_a_device_that_sends_until_it_is_revoked(
         data.write_text("n\n1\n2\n3\n4\n")
         assert said(0, *send)["sent"] == 5
         now = int(at.admission._clock())
-        revoke(at.admission.register, at.authority, "thermo-1", now, lambda: channel)
+        revoke(at.admission.register, [at.authority], "thermo-1", now, lambda: channel)
         assert said(3, *send)["error"]["code"] == 3
         assert "revoked" in said(3, "device", "enroll", *ours)["error"]["message"]
 

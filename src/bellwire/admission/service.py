@@ -5,7 +5,7 @@ Sans-HTTP: `web.admission` bounds and reads what comes and calls this.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -189,7 +189,7 @@ class Admission:
 
 def revoke(
     register: Register,
-    authority: Authority | None,
+    authorities: Iterable[Authority],
     handle: str,
     now: int,
     channel: Callable[[], ChannelAuthority] | None = None,
@@ -198,7 +198,7 @@ def revoke(
 
     Args:
         register: Who is registered.
-        authority: Signed certificates of TLS; None: none did.
+        authorities: May have signed certificates of TLS.
         handle: Whose.
         now: Seconds since the epoch.
         channel: Opens what signed certificates of the channel; called if there are any that hold.
@@ -211,7 +211,7 @@ def revoke(
     found = register.find(name)
     if found is None or found.standing is not Standing.REVOKED:
         found = register.decide(name, Standing.REVOKED, now)
-    if authority is not None and "p-256" in found.keys:
+    for authority in authorities if "p-256" in found.keys else ():
         issued = {each.issued.name for each in authority.certificates()}
         if sae_of(name) in issued:
             authority.revoke(name=sae_of(name))

@@ -259,7 +259,7 @@ def revoke(
     name: NameArgument,
     site: Annotated[
         str | None,
-        typer.Option(metavar="a|b", help="Whose authority signed certificates, if one did."),
+        typer.Option(metavar="a|b", help="Whose authority is told; both, if they are here."),
     ] = None,
     json: JsonFlag = False,
     state: StateOption = None,
@@ -271,17 +271,20 @@ def revoke(
     from bellwire.admission.service import revoke as take_back
     from bellwire.base.errors import UsageError
     from bellwire.node.settings import load
-    from bellwire.pki.authority import Authority, authority_folder
+    from bellwire.pki.authority import Authority, authorities_in, authority_folder
 
     if site not in {None, "a", "b"}:
         raise UsageError("expected --site a or --site b")
     settings = load(config, {"state": {"dir": state}})
     folder = settings.state.dir
-    authority = None if site is None else Authority(authority_folder(folder, site), site)
+    if site is None:
+        authorities = authorities_in(folder)
+    else:
+        authorities = [Authority(authority_folder(folder, site), site)]
     with _register(state, config) as register:
         found = take_back(
             register,
-            authority,
+            authorities,
             name,
             int(time.time()),
             lambda: _channel_authority(settings, make=False),

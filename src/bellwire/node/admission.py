@@ -24,7 +24,7 @@ from bellwire.ledger.fetching import fetching
 from bellwire.node.ledger import delivering
 from bellwire.node.serving import alone_in, require_loopback, server_tls
 from bellwire.node.settings_ledger import LedgerSettings
-from bellwire.pki.authority import Authority, authority_folder
+from bellwire.pki.authority import Authority, authorities_in, authority_folder
 from bellwire.web.admission import ADMISSION_LIMITS, AdmissionApi
 from bellwire.web.api import ApiServer
 
@@ -123,7 +123,9 @@ async def run_admission(
             register,
             admission.turn,
             evidence=admission.evidence,
-            revoke=lambda handle, now: take_back(register, authority, handle, now, options.channel),
+            revoke=lambda handle, now: take_back(
+                register, authorities_in(state), handle, now, options.channel
+            ),
         )
         await stack.enter_async_context(operated(folder, REQUESTS, desk.answer, _no_socket))
         api = AdmissionApi(admission, receipts, proxies=options.proxies)

@@ -71,6 +71,12 @@ def authority_folder(state: Path, site: str) -> Path:
     return state / f"ca-{site}"
 
 
+def authorities_in(state: Path) -> list["Authority"]:
+    """The authorities of all sites that lie in a state folder."""
+    found = sorted(state.glob(authority_folder(Path(), "*").name))
+    return [Authority(folder, folder.name.removeprefix("ca-")) for folder in found]
+
+
 class Authority:
     """The authority in a folder.
 
