@@ -1,6 +1,8 @@
 """What `deploy` has: units that systemd takes, settings that we take, and a container file.
 
-The units are examined by systemd's own tools. No image is built here, and no unit is started.
+The units are examined by systemd's own tools. No image is built here, and no unit is started. The
+compose file was held against the schema of the Compose specification when it was written; here its
+words are held against the program and the container file.
 """
 
 import json
@@ -10,8 +12,10 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mkdocs.utils.yaml import yaml_load
 
 from bellwire.cli import main
 from bellwire.node import settings
@@ -20,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 CONTAINERFILE = DEPLOY / "container" / "Containerfile"
+COMPOSE = yaml_load(DEPLOY.joinpath("container", "compose.yaml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EXPOSURE = 20
 """Most that a unit may expose, in tenths of what `systemd-analyze security` tells."""
 
@@ -127,6 +133,58 @@ def test_the_container_runs_our_program_as_nobody_s_root(
     addresses = loaded.addresses
     ports = {addresses.kme_a_port, addresses.kme_b_port, addresses.classical_port}
     assert {int(port) for port in said("EXPOSE")[0].split()} == ports
+
+
+@pytest.mark.parametrize("name", ["link", "node-a", "node-b"])
+def test_a_composed_service_starts_a_command_that_there_is(name: str) -> None:
+    takes(SERVICES[name]["command"])
+
+
+def test_the_composed_sites_are_given_one_key_by_a_script_that_a_shell_reads(
+    tmp_path: Path,
+) -> None:
+    service = SERVICES["first-contact"]
+    shell, _ = service["entrypoint"]
+    (script,) = service["command"]
+    (line,) = re.findall(rf"^{PROGRAM} (.*)$", script, re.MULTILINE)
+    takes(line.split())
+    writes = tmp_path / "writes"  # as the command does, whose own tests are elsewhere
+    writes.write_text('#!/bin/sh\numask 077\nhead -c 32 /dev/urandom >"$3"\n')
+    writes.chmod(0o700)
+    here = script.replace("/run/bellwire", str(tmp_path)).replace(PROGRAM, str(writes))
+    for site in "ab":
+        (tmp_path / site).mkdir()
+    for _ in range(2):  # it is run at each start
+        subprocess.run([shell, "-euc", here], check=True, capture_output=True)
+    keys = [tmp_path / site / "authentication.key" for site in "ab"]
+    assert keys[0].read_bytes() == keys[1].read_bytes()
+    assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+    for site in "ab":
+        words = SERVICES[f"node-{site}"]["command"]
+        given = words[words.index("--authentication-key") + 1]
+        assert given == f"/run/bellwire/{site}/authentication.key"
+        assert given in script
+
+
+def test_what_is_composed_is_there_and_nobody_s_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {"networks": set(COMPOSE["networks"]), "volumes": set(COMPOSE["volumes"])}
+    folders = shlex.split(said("RUN")[-1])
+    for name, service in SERVICES.items():
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+        assert {each.partition(":")[0] for each in service["volumes"]} <= named["volumes"]
+        # A volume is given to user 10001 where the image has the folder so.
+        assert {each.partition(":")[2] for each in service["volumes"]} <= set(folders)
+        assert set(service.get("networks", ())) <= named["networks"]
+        assert set(service.get("depends_on", ())) <= set(SERVICES)
+    ports = settings.load().addresses
+    for site, port in (("a", ports.kme_a_port), ("b", ports.kme_b_port)):
+        assert SERVICES[f"node-{site}"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+        for key, value in SERVICES[f"node-{site}"]["environment"].items():
+            monkeypatch.setenv(key, value)
+        assert settings.load().kme.hosts[-1] == f"node-{site}"
+    (check,) = (words for words in SERVICES["node-b"]["command"] if words.startswith("0.0.0.0:"))
+    assert check == f"0.0.0.0:{ports.classical_port}"
+    assert f"node-b:{ports.classical_port}" in SERVICES["node-a"]["command"]
 
 
 def shellcheck(*words: object) -> str:
