@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from tests.iot.doubles import CLOUD, DEVICE, DEVICE_KEY, STRANGER_KEY, Bench, readings
 from tests.patience import PATIENCE_S
 
-from bellwire.channel.certificates import Role, Trust
+from bellwire.channel.certificates import SERIAL_BYTES, Role, Trust
 from bellwire.channel.errors import CertificateRefused, HandshakeRefused
 from bellwire.iot import authority as module
 from bellwire.iot import enrolment
@@ -162,3 +163,13 @@ def test_certified_devices_send_without_a_place_on_the_list(
 
     run(work())
     assert DEVICE_KEY.public_bytes == DEVICE.public
+
+
+def test_what_many_revoke_at_once_is_all_in_the_list(tmp_path: Path) -> None:
+    folder = create(tmp_path / "ca", "ed25519").folder
+    serials = [bytes([n]) * SERIAL_BYTES for n in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda serial: load(folder).revoke_serials([serial]), serials))
+    kept = load(folder).revoked()
+    assert kept.serials == set(serials)
+    assert kept.number == 1 + len(serials)

@@ -6,6 +6,7 @@ never on a device or cloud.
 The list of what was taken back is a signed file that every cloud gets a copy of.
 """
 
+import contextlib
 import os
 from collections.abc import Collection
 from dataclasses import replace
@@ -17,7 +18,8 @@ from msgspec import Meta
 
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.decoding import UNDECODABLE
-from bellwire.base.private import own_folder, write_whole
+from bellwire.base.lock import held
+from bellwire.base.private import own_folder, unusable, write_whole
 from bellwire.base.secret import Secret
 from bellwire.channel.certificates import (
     SERIAL_BYTES,
@@ -42,6 +44,9 @@ FOLDER: Final = "device-ca"
 
 PUBLIC_FILE: Final = "authority.pub"
 REVOKED_FILE: Final = "revoked.list"
+
+# Two that revoke at once would each write the list without the other's.
+_LOCK_FILE: Final = "revoked.lock"
 
 Algorithms = Literal["both", "ed25519", "ml-dsa-65"]
 
@@ -145,11 +150,17 @@ class Authority:
         Raises:
             ChannelMisuse: the list would be too long.
             CertificateRefused: the kept list is not this authority's.
-            PathUnusable: the list cannot be written.
+            PathUnusable: the list cannot be read, locked or written.
         """
-        kept = self.revoked()
-        if not kept.serials.issuperset(serials):
-            self._write(kept.number + 1, kept.serials.union(serials))
+        lock = self.folder / _LOCK_FILE
+        with contextlib.ExitStack() as holding:
+            try:
+                holding.enter_context(held(lock, wait=True))
+            except OSError as error:
+                raise unusable(lock, error) from error
+            kept = self.revoked()
+            if not kept.serials.issuperset(serials):
+                self._write(kept.number + 1, kept.serials.union(serials))
 
     def revoked(self) -> RevocationList:
         """The list as it is now."""
