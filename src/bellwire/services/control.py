@@ -13,8 +13,8 @@ from bellwire.services.errors import NotStopped
 from bellwire.services.messages import ANSWER_LIMIT, Look, Services, Stop, answers
 from bellwire.services.place import Place
 
-ANSWER_WITHIN_S = 5.0
-STOP_WITHIN_S = 90.0
+ANSWER_WITHIN_S = 30.0
+STOP_WITHIN_S = 300.0
 POLL_S = 0.05
 
 

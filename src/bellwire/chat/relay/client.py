@@ -5,13 +5,23 @@ payloads are dropped; otherwise the relay could tell whose payloads they are.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
 
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSError,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSParsedURL,
+    WSTransport,
+    ws_connect,
+)
 
 from bellwire.chat.errors import RelayMisbehaved, RelayRefused, RelayUnreachable
 from bellwire.chat.identity import Identity
@@ -45,6 +55,10 @@ IDLE_PING_S: Final = 5.0
 the relay had something to say would else never end here. As long again for the answer."""
 
 
+HANG_UP_TURNS: Final = 20
+"""Of the loop, for a transport to find that its connection has ended, and to close it: a few."""
+
+
 class _Frames(WSListener):
     """Hands whole frames on, and says when the line has ended."""
 
@@ -61,6 +75,32 @@ class _Frames(WSListener):
             transport.disconnect()
         elif frame.msg_type == WSMsgType.BINARY:
             self._take(frame.get_payload_as_bytes())
+
+
+async def _dial(to: WSParsedURL) -> socket.socket:
+    """A connection to the first of a name's addresses that takes one.
+
+    Raises:
+        OSError: none does; what the last one said.
+    """
+    loop = asyncio.get_running_loop()
+    fault: OSError | None = None
+    for family, kind, protocol, _, address in await loop.getaddrinfo(
+        to.host, to.port, type=socket.SOCK_STREAM
+    ):
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setblocking(False)
+            await loop.sock_connect(made, address)
+        except OSError as error:
+            made.close()
+            fault = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise fault or OSError("no address")
 
 
 class RelayClient:
@@ -93,11 +133,18 @@ class RelayClient:
             RelayMisbehaved: what answers is no relay.
         """
         line = cls()
+        dialled: list[socket.socket] = []
+
+        async def dial(to: WSParsedURL) -> socket.socket:
+            dialled.append(await _dial(to))
+            return dialled[0]
+
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 line._transport, _ = await ws_connect(
                     lambda: _Frames(line._take, line._ended),
                     url,
+                    socket_factory=dial,
                     max_frame_size=MAX_ANSWER_BYTES,
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=IDLE_PING_S,
@@ -105,12 +152,12 @@ class RelayClient:
                 )
                 await asyncio.shield(line._challenge)
         except (OSError, WSError, ValueError) as error:
-            line.close()
+            await line._give_up(dialled)
             raise RelayUnreachable(
                 "no relay answers at that address", hint="Is it up, and is the address right?"
             ) from error
         except BaseException:
-            line.close()
+            await line._give_up(dialled)
             raise
         return line
 
@@ -130,6 +177,19 @@ class RelayClient:
         if self._transport is not None:
             self._transport.disconnect()
         self._ended()
+
+    async def _give_up(self, dialled: Iterable[socket.socket]) -> None:
+        """End what was begun: picows leaves open a connection whose handshake is cancelled."""
+        self.close()
+        for each in dialled:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            for _ in range(HANG_UP_TURNS):
+                if each.fileno() < 0:
+                    break
+                await asyncio.sleep(0)
+            else:
+                each.close()  # no transport has it
 
     async def login(self, account: Identity) -> None:
         """Say who owns the mailboxes; `account` is a key for this relay alone.
