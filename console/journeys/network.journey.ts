@@ -27,8 +27,11 @@ describe.runIf(link)('an operator', () => {
 
   afterAll(() => browser.close());
 
-  async function hasNoBarriers(name: string): Promise<void> {
-    for (const colorScheme of ['dark', 'light'] as const) {
+  async function hasNoBarriers(
+    name: string,
+    schemes: readonly ('dark' | 'light')[] = ['dark', 'light'],
+  ): Promise<void> {
+    for (const colorScheme of schemes) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
       // Run in the page's own world, which its content policy does not bind.
@@ -230,6 +233,52 @@ describe.runIf(link)('an operator', () => {
     await page.locator('input[name=password]').fill(PASSWORD);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByText('Keys flow.').waitFor(PATIENCE);
+  });
+
+  it('has an app to install, and a new build is there at once', async () => {
+    const cdp = await context.newCDPSession(page);
+    const { installabilityErrors } = await cdp.send('Page.getInstallabilityErrors');
+    const reasons = installabilityErrors.map(({ errorId }) => errorId);
+    expect(reasons).toEqual(['in-incognito']); // as every context of a test is
+    await page.evaluate(async () => {
+      const { active } = await navigator.serviceWorker.ready;
+      if (active === null) throw new Error('no worker');
+      const [name = ''] = await caches.keys();
+      for (const each of [name, 'bellwire-older'])
+        await (await caches.open(each)).put('/', new Response('an older build'));
+    });
+    await page.reload();
+    await page.getByText('Keys flow.').waitFor(PATIENCE);
+    await page.evaluate(async () => (await navigator.serviceWorker.ready).unregister());
+    await page.reload();
+    await page.waitForFunction(
+      async () => {
+        const names = await caches.keys();
+        const page = await (await caches.match('/'))?.text();
+        return names.length === 1 && page?.includes('bellwire</title>');
+      },
+      null,
+      PATIENCE,
+    );
+  });
+
+  it('opens it without the site, is told so, and sees it heal by itself', async () => {
+    const before = complaints.length;
+    const kept = await page.evaluate(async () => {
+      const [name = ''] = await caches.keys();
+      const found = await (await caches.open(name)).keys();
+      return found.map(({ url }) => new URL(url).pathname);
+    });
+    expect(kept).toContain('/');
+    // Nothing but what was built: above all, nothing of `/api`.
+    expect(kept.filter((path) => !/^\/(assets\/|icon|manifest|$)/.test(path))).toEqual([]);
+    await context.setOffline(true);
+    await page.reload();
+    await page.getByRole('heading', { name: 'The site does not answer' }).waitFor(PATIENCE);
+    await hasNoBarriers('without the site', ['dark']);
+    await context.setOffline(false);
+    await page.getByText('Keys flow.').waitFor(PATIENCE);
+    complaints.splice(before); // of a site that was away
   });
 
   it('never made the browser complain, but of what was refused', () => {

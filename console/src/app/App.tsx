@@ -15,10 +15,12 @@ import { theme } from './theme';
 const cache: QueryClient = new QueryClient({
   defaultOptions: {
     queries: {
+      networkMode: 'always', // the site may be this machine, which needs no network
       staleTime: Number.POSITIVE_INFINITY, // the stream says what changes
       refetchOnWindowFocus: false,
       retry: (count, error) => count < 2 && error instanceof ApiError && error.status >= 500,
     },
+    mutations: { networkMode: 'always' },
   },
   mutationCache: new MutationCache({
     onError: (error, _, __, mutation) => {

@@ -12,8 +12,9 @@ import { me } from '../api/queries';
 import { searchOf } from '../features/lab/settings';
 import { SignIn } from '../features/sign-in/SignIn';
 import { Welcome } from '../features/sign-in/Welcome';
-import { explain, Trouble } from '../shared/Trouble';
+import { Trouble } from '../shared/Trouble';
 import { texts } from '../shared/texts';
+import { Failed } from './Failed';
 import { Shell } from './Shell';
 
 const root = createRootRouteWithContext<{ cache: QueryClient }>()({
@@ -98,24 +99,10 @@ const lab = createRoute({
   component: lazyRouteComponent(() => import('../features/lab/LabPage'), 'LabPage'),
 });
 
-function Failed({ error, reset }: { error: unknown; reset: () => void }) {
-  return (
-    <Trouble
-      {...explain(error)}
-      action={{
-        label: texts.again,
-        run: () => {
-          reset();
-          window.location.reload();
-        },
-      }}
-    />
-  );
-}
-
 function NotFound() {
   return (
     <Trouble
+      alone
       title={texts.shell.notFound}
       what=""
       action={{ label: texts.shell.toNetwork, run: () => window.location.assign('#/network') }}

@@ -9,14 +9,17 @@ interface TroubleProps {
   title: string;
   what: string;
   action?: { label: string; run: () => void };
+  /** There is nothing else on the page. */
+  alone?: boolean;
 }
 
 /** Something is not there: what it is, and what to do. */
-export function Trouble({ title, what, action }: TroubleProps) {
-  return (
+export function Trouble({ title, what, action, alone = false }: TroubleProps) {
+  const Heading = alone ? 'h1' : 'h2';
+  const told = (
     <div className={styles.trouble} role="status">
       <IconPlugOff size={30} stroke={1.5} aria-hidden />
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       <p>
         <Words>{what}</Words>
       </p>
@@ -27,6 +30,7 @@ export function Trouble({ title, what, action }: TroubleProps) {
       )}
     </div>
   );
+  return alone ? <main>{told}</main> : told;
 }
 
 /** An error of the server, in words. */
