@@ -36,7 +36,9 @@ class Spaces(product.Spaces):
     def reaches(self, family: socket.AddressFamily = V4, port: int = PORT) -> bool:
         """Whether a new connection gets through, and an answer comes."""
         try:
+            # The kernel connects at once, or never; who answers is a thread that may have to wait.
             with self.connect(family, port, timeout=0.5) as made:
+                made.settimeout(5.0)
                 return echoed(made)
         except OSError:
             return False

@@ -57,7 +57,7 @@ E91_PAIRS = 200_000
 """Pairs of a block, or coincidences of one from recordings."""
 
 BB84_PULSES = 200_000
-DEATH_IS_KNOWN_S = 0.5
+DEATH_IS_KNOWN_S = 3.0
 LIVE_READINGS = 24
 LIVE_INTERVAL_S = 0.05
 SPARE_RECOVERY_BLOCKS = 3
