@@ -41,7 +41,7 @@ from bellwire.distill.line import Ended, Frame, Step, Sync
 from bellwire.distill.messages import Answered, Supply, decode, encode
 from bellwire.distill.verdict import Reason
 from bellwire.link.timetags import messages as timetags
-from bellwire.node.classical import MAX_WAITING
+from bellwire.node.classical import MAX_WAITING, SESSIONS_IN_FLIGHT
 from bellwire.node.material import read_opening
 
 BODIES = [
@@ -239,7 +239,8 @@ async def _flood(rng: random.Random) -> None:
             channel._sort(rng.choice([*said, Sync(1, [])]))
     except MalformedMessage:
         pass
-    assert channel._arrivals.qsize() <= (MAX_IN_FLIGHT if side is Side.BOB else 0)
+    most = MAX_IN_FLIGHT + SESSIONS_IN_FLIGHT if side is Side.BOB else 0
+    assert channel._arrivals.qsize() <= most
     assert all(block.inbox.qsize() <= MAX_WAITING for block in blocks)
 
 

@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections import Counter, deque
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import msgspec
@@ -110,8 +111,122 @@ class Kme:
         await self._client.aclose()
 
 
-class Loop:
-    """The workers, the killer, and what they saw.
+class Asked(Protocol):
+    """A KME to ask, which may be killed meanwhile.
+
+    Attributes:
+        lives: Grows with whatever happens to it.
+        up: Whether it is worth asking.
+    """
+
+    lives: int
+    up: asyncio.Event
+
+    async def ask(self, path: str, body: dict[str, object]) -> tuple[int, bytes] | None:
+        """The answer to a request; None where there was none."""
+        ...
+
+
+class Workers:
+    """Who get keys at one KME and fetch them at the other, and what they saw.
+
+    Args:
+        a: Where keys are got.
+        b: Where they are fetched.
+        rng: Which earlier key is asked for again.
+        names: Of the SAEs: who gets at `a`, who fetches at `b`.
+        pause_s: After a pair.
+    """
+
+    def __init__(
+        self,
+        a: Asked,
+        b: Asked,
+        rng: random.Random,
+        names: tuple[str, str] = (MASTER, SLAVE),
+        pause_s: float = 0.0,
+    ) -> None:
+        self._a, self._b = a, b
+        self.counts: Counter[str] = Counter()
+        self.given: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
+        """When keys were asked for at `a`, and when they came."""
+        self._master, self._slave = names
+        self._rng = rng
+        self._pause_s = pause_s
+        self._issued: set[str] = set()
+        self._fetched: deque[tuple[str, bytes]] = deque(maxlen=REMEMBERED)
+        self._until = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """Let `work` go on for so long from now on."""
+        self._until = time.monotonic() + seconds
+
+    async def work(self) -> None:
+        """Be one worker."""
+        while time.monotonic() < self._until:
+            await self._a.up.wait()
+            lives, asked_at = self._a.lives + self._b.lives, time.monotonic()
+            got = await self._a.ask(f"{self._slave}/enc_keys", {"number": 1, "size": 256})
+            if got is None or got[0] != 200:
+                self.counts["lost in flight at A" if got is None else "not now at A"] += 1
+                await asyncio.sleep(max(0.01, self._pause_s))
+                continue
+            self.given.append((asked_at, time.monotonic()))
+            key_id, key = _only(got[1])
+            self.counts["repeated ids"] += key_id in self._issued
+            self._issued.add(key_id)
+            await self._fetch(key_id, key, lives)
+            if self._fetched:
+                await self._again(*self._rng.choice(self._fetched))
+            await asyncio.sleep(self._pause_s)
+
+    async def audit(self) -> None:
+        """At the end nothing that was given may be given once more, at either side."""
+        for key_id, key in self._fetched:
+            await self._again(key_id, key)
+        for _ in range(AUDITED):
+            got = await self._a.ask(f"{self._slave}/enc_keys", {"number": 1, "size": 256})
+            if got is not None and got[0] == 200:
+                self.counts["repeated ids"] += _only(got[1])[0] in self._issued
+
+    async def _fetch(self, key_id: str, key: bytes, lives: int) -> None:
+        """Fetch until there is an answer; only a kill may be in the way of a 200."""
+        unanswered = False
+        while True:
+            await self._b.up.wait()
+            answer = await self._dec(key_id)
+            if answer is None:
+                unanswered = True
+            elif answer[0] == 200:
+                self.counts["pairs"] += 1
+                self.counts["unequal pairs"] += _only(answer[1]) != (key_id, key)
+                self._fetched.append((key_id, key))
+                await self._again(key_id, key)
+                return
+            elif answer[0] == 400:
+                blamed = unanswered or lives != self._a.lives + self._b.lives
+                self.counts["lost in flight at B" if blamed else "lost without a kill"] += 1
+                return
+            if time.monotonic() > self._until + STARTED_WITHIN_S:
+                self.counts["unanswered at the end"] += 1
+                return
+            await asyncio.sleep(0.01)
+
+    async def _again(self, key_id: str, key: bytes) -> None:
+        """Ask once more for a key that was given."""
+        await self._b.up.wait()
+        answer = await self._dec(key_id)
+        self.counts["asked again"] += 1
+        if answer is not None and answer[0] == 200:
+            self.counts["double deliveries"] += 1
+            self.counts["unequal pairs"] += _only(answer[1]) != (key_id, key)
+
+    async def _dec(self, key_id: str) -> tuple[int, bytes] | None:
+        return await self._b.ask(f"{self._master}/dec_keys", {"key_IDs": [{"key_ID": key_id}]})
+
+
+class Loop(Workers):
+    """The workers, and the killer.
 
     Args:
         state: Prepared by `bench.keys`.
@@ -121,20 +236,16 @@ class Loop:
 
     def __init__(self, state: Path, rng: random.Random, program: str = SIDE) -> None:
         self.a, self.b = Kme(state, "a", program), Kme(state, "b", program)
-        self.counts: Counter[str] = Counter()
-        self._rng = rng
-        self._issued: set[str] = set()
-        self._fetched: deque[tuple[str, bytes]] = deque(maxlen=REMEMBERED)
-        self._until = 0.0
+        super().__init__(self.a, self.b, rng)
 
     async def run(self, seconds: float) -> Counter[str]:
         """Work and kill for so long; what was counted."""
         await self.b.start(0)
         await self.a.start(self.b.classical)
-        self._until = time.monotonic() + seconds
+        self.begin(seconds)
         try:
-            await asyncio.gather(self._kill(), *(self._work() for _ in range(WORKERS)))
-            await self._audit()
+            await asyncio.gather(self._kill(), *(self.work() for _ in range(WORKERS)))
+            await self.audit()
         finally:
             await self.a.close()
             await self.b.close()
@@ -150,66 +261,6 @@ class Loop:
             self.counts["kills"] += 1
             # B keeps its port, or A would not find it again.
             await victim.start(self.b.classical)
-
-    async def _work(self) -> None:
-        while time.monotonic() < self._until:
-            await self.a.up.wait()
-            lives = self.a.lives + self.b.lives
-            got = await self.a.ask(f"{SLAVE}/enc_keys", {"number": 1, "size": 256})
-            if got is None or got[0] != 200:
-                self.counts["lost in flight at A" if got is None else "not now at A"] += 1
-                await asyncio.sleep(0.01)
-                continue
-            key_id, key = _only(got[1])
-            self.counts["repeated ids"] += key_id in self._issued
-            self._issued.add(key_id)
-            await self._fetch(key_id, key, lives)
-            if self._fetched:
-                await self._again(*self._rng.choice(self._fetched))
-
-    async def _audit(self) -> None:
-        """At the end nothing that was given may be given once more, at either side."""
-        for key_id, key in self._fetched:
-            await self._again(key_id, key)
-        for _ in range(AUDITED):
-            got = await self.a.ask(f"{SLAVE}/enc_keys", {"number": 1, "size": 256})
-            if got is not None and got[0] == 200:
-                self.counts["repeated ids"] += _only(got[1])[0] in self._issued
-
-    async def _fetch(self, key_id: str, key: bytes, lives: int) -> None:
-        """Fetch until there is an answer; only a kill may be in the way of a 200."""
-        unanswered = False
-        while True:
-            await self.b.up.wait()
-            answer = await self._dec(key_id)
-            if answer is None:
-                unanswered = True
-            elif answer[0] == 200:
-                self.counts["pairs"] += 1
-                self.counts["unequal pairs"] += _only(answer[1]) != (key_id, key)
-                self._fetched.append((key_id, key))
-                await self._again(key_id, key)
-                return
-            elif answer[0] == 400:
-                blamed = unanswered or lives != self.a.lives + self.b.lives
-                self.counts["lost in flight at B" if blamed else "lost without a kill"] += 1
-                return
-            if time.monotonic() > self._until + STARTED_WITHIN_S:
-                self.counts["unanswered at the end"] += 1
-                return
-            await asyncio.sleep(0.01)
-
-    async def _again(self, key_id: str, key: bytes) -> None:
-        """Ask once more for a key that was given."""
-        await self.b.up.wait()
-        answer = await self._dec(key_id)
-        self.counts["asked again"] += 1
-        if answer is not None and answer[0] == 200:
-            self.counts["double deliveries"] += 1
-            self.counts["unequal pairs"] += _only(answer[1]) != (key_id, key)
-
-    async def _dec(self, key_id: str) -> tuple[int, bytes] | None:
-        return await self.b.ask(f"{MASTER}/dec_keys", {"key_IDs": [{"key_ID": key_id}]})
 
 
 def _only(container: bytes) -> tuple[str, bytes]:
