@@ -105,7 +105,7 @@ def test_a_lie_ends_the_block_by_name_and_the_next_one_gives_key(tmp_path: Path,
 
     async def test() -> None:
         stalls = Reason.TIMEOUT in reasons
-        patience = 0.5 if stalls else 5.0
+        patience = 0.5 if stalls else PATIENCE_S
         async with against(tmp_path, Side.BOB, step_timeout_s=patience) as bob, bob.peer() as rogue:
             await rogue.meet()
             assert not (await rogue.block(change=change, twist=twist)).accepted

@@ -224,7 +224,7 @@ async def running(
     *,
     kinds: Kinds | None = None,
     stock_bytes: int = 100_000,
-    patience_s: float = 2.0,
+    patience_s: float = 20.0,
 ) -> AsyncIterator[Mesh]:
     """Nodes joined by `links`, each knowing all of the network."""
     names = sorted({name for link in links for name in link})

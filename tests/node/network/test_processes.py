@@ -86,7 +86,7 @@ async def processes(
         for name, each in settings.items():
             for sae in saes_of(name):
                 net.credentials(name, sae)
-            config = written(each, routes=1, patience_s=2.0)
+            config = written(each, routes=1, patience_s=10.0)
             started[name] = Process(config, programs.get(name, ["-m", "bellwire"]))
         told = await asyncio.gather(*(process.start() for process in started.values()))
         for process in started.values():
