@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
-from tests.pages.services import DEVICE, operators_link
+from tests.pages.services import DEVICE, operators_links
 from tools import console_build
 
 IMAGES = console_build.ROOT / "docs" / "images"
@@ -55,10 +55,11 @@ def main() -> int:
     console_build.build(node, all_packages=True)
     with (
         tempfile.TemporaryDirectory(prefix="bellwire-pictures-") as place,
-        operators_link(Path(place)) as link,
+        operators_links(Path(place)) as (link, other),
     ):
         os.environ |= {
             "PICTURES_OF": link,
+            "OTHER_LINK": other,
             "PICTURES": str(folder),
             "DEVICE": "\n".join([*DEVICE, str(Path(place) / "s")]),
         }

@@ -1,7 +1,9 @@
 /** Debian's Chromium, and what journeys and pictures have in common. */
 
 import { existsSync } from 'node:fs';
+import axe from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
@@ -31,4 +33,36 @@ export async function enter(page: Page, link: string): Promise<void> {
   await page.getByLabel('The same once more').fill(PASSWORD);
   await page.getByRole('button', { name: 'Set password and sign in' }).click();
   await page.waitForURL(/#\/network$/);
+}
+
+/** What axe finds on a page, in these themes: nothing. */
+export async function hasNoBarriers(
+  page: Page,
+  name: string,
+  schemes: readonly ('dark' | 'light')[] = ['dark', 'light'],
+): Promise<void> {
+  for (const colorScheme of schemes) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
+    // Run in the page's own world, which its content policy does not bind.
+    await page.evaluate(axe.source);
+    const found = await page.evaluate(async () => {
+      const { violations } = await (
+        globalThis as unknown as { axe: { run: () => Promise<axe.AxeResults> } }
+      ).axe.run();
+      return violations.map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
+      );
+    });
+    expect.soft(found, `${name}, ${colorScheme}`).toEqual([]);
+  }
+}
+
+/** Nothing of a page is wider than a phone. */
+export async function fitsPhone(page: Page): Promise<void> {
+  await page.setViewportSize({ width: 390, height: 844 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  expect(wide).toBeLessThanOrEqual(390);
+  await page.setViewportSize({ width: 1366, height: 860 });
 }

@@ -3,47 +3,19 @@
  * in between. TALKER is the command of the other side, which `tests/pages` hands over.
  */
 
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launch } from './browser';
 import type * as Chat from './chat-page';
+import { type Answer, Talker } from './talker';
 
-const [program = '', ...parameters] = (process.env.TALKER ?? '').split('\n');
+const program = process.env.TALKER ?? '';
 const HOME = 'http://localhost/';
-
-type Answer = Record<string, string>;
 
 /** Sixteen bytes, others for each word. */
 const idOf = (word: string) => Buffer.from(word.padEnd(16)).toString('hex');
-
-/** The other side: a line of JSON in, a line out. */
-class Talker {
-  private readonly process: ChildProcessWithoutNullStreams;
-  private readonly lines: AsyncIterator<string>;
-
-  constructor() {
-    this.process = spawn(program, parameters, { cwd: join(import.meta.dirname, '../..') });
-    this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
-  }
-
-  async ask(question: Answer): Promise<Answer> {
-    this.process.stdin.write(`${JSON.stringify(question)}\n`);
-    const { value, done } = await this.lines.next();
-    if (done) throw new Error('the other side has ended');
-    return JSON.parse(value);
-  }
-
-  end(): Promise<number | null> {
-    this.process.stdin.end();
-    return new Promise((resolve) => {
-      this.process.on('close', resolve);
-    });
-  }
-}
 
 /** One file of everything that the page needs. */
 async function bundle(): Promise<string> {
@@ -82,7 +54,7 @@ describe.runIf(program)('a browser and the Python side', () => {
         ? route.fulfill({ contentType: 'text/javascript', body: script })
         : route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>x</title>' }),
     );
-    talker = new Talker();
+    talker = new Talker(program);
     await page.goto(HOME);
   });
 

@@ -1,16 +1,29 @@
 /**
  * The story of the link, told by clicks alone, with the real services behind: LINK is an address
- * with a one-time link, which `tests/pages` hands over, and RECEIPT where a receipt is to be saved.
+ * with a one-time link, which `tests/pages` hands over, OTHER_LINK that of the other site, RECEIPT
+ * where a receipt is to be saved, CORRESPONDENT the command of somebody to talk to, and SAID what the
+ * services have said.
  */
 
-import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { enter, launch, openPage, PASSWORD } from './browser';
+import {
+  enter,
+  fitsPhone,
+  launch,
+  openPage,
+  PASSWORD,
+  hasNoBarriers as pageHasNoBarriers,
+} from './browser';
 import { device } from './device';
+import { Talker } from './talker';
+import { two } from './two';
 
-const { LINK: link = '', RECEIPT: receipt = '' } = process.env;
+const { LINK: link = '', OTHER_LINK: other = '', RECEIPT: receipt = '' } = process.env;
+const { CORRESPONDENT: correspondent = '', SAID: said = '' } = process.env;
 const PATIENCE = { timeout: 60_000 };
+/** Nothing fades, so a colour that is looked at is the colour that stays. */
+const QUIET = { reducedMotion: 'reduce' } as const;
 
 describe.runIf(link)('an operator', () => {
   let browser: Browser;
@@ -20,34 +33,14 @@ describe.runIf(link)('an operator', () => {
 
   beforeAll(async () => {
     browser = await launch();
-    // Reduced motion: nothing fades, so a colour that is looked at is the colour that stays.
-    context = await browser.newContext({ reducedMotion: 'reduce' });
+    context = await browser.newContext(QUIET);
     page = await openPage(context, complaints);
   });
 
   afterAll(() => browser.close());
 
-  async function hasNoBarriers(
-    name: string,
-    schemes: readonly ('dark' | 'light')[] = ['dark', 'light'],
-  ): Promise<void> {
-    for (const colorScheme of schemes) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
-      // Run in the page's own world, which its content policy does not bind.
-      await page.evaluate(axe.source);
-      const found = await page.evaluate(async () => {
-        const { violations } = await (
-          globalThis as unknown as { axe: { run: () => Promise<axe.AxeResults> } }
-        ).axe.run();
-        return violations.map(
-          ({ id, nodes }) =>
-            `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
-        );
-      });
-      expect.soft(found, `${name}, ${colorScheme}`).toEqual([]);
-    }
-  }
+  const hasNoBarriers = (name: string, schemes?: readonly ('dark' | 'light')[]) =>
+    pageHasNoBarriers(page, name, schemes);
 
   it('is asked to open the one-time link', async () => {
     await page.goto(link.replace(/#.*/, ''));
@@ -117,10 +110,7 @@ describe.runIf(link)('an operator', () => {
     await page.getByRole('region', { name: 'Table of experiments' }).waitFor();
     expect(page.url()).toMatch(/#\/lab\?hidden=true$/);
     await hasNoBarriers('lab');
-    await page.setViewportSize({ width: 390, height: 844 });
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(wide).toBeLessThanOrEqual(390);
-    await page.setViewportSize({ width: 1366, height: 860 });
+    await fitsPhone(page);
     const saved = page.waitForEvent('download');
     await page.getByRole('button', { name: 'Numbers (CSV)' }).click();
     expect((await saved).suggestedFilename()).toBe('experiments.csv');
@@ -154,10 +144,7 @@ describe.runIf(link)('an operator', () => {
     expect(await page.getByText('It is in the record', { exact: true }).count()).toBe(0);
     expect(await page.getByRole('button', { name: 'Save receipt' }).isDisabled()).toBe(true);
     await hasNoBarriers('record with a tampered entry');
-    await page.setViewportSize({ width: 390, height: 844 });
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(wide).toBeLessThanOrEqual(390);
-    await page.setViewportSize({ width: 1366, height: 860 });
+    await fitsPhone(page);
     await page.getByRole('link', { name: 'Network' }).click();
     await page.getByRole('heading', { name: 'What was measured' }).waitFor();
   });
@@ -203,6 +190,63 @@ describe.runIf(link)('an operator', () => {
     await page.getByText('It is not on the cloud’s list').waitFor(PATIENCE);
   });
 
+  it('talks with somebody who has a terminal, over the relay', async () => {
+    const pen = new Talker(correspondent);
+    await page.getByRole('link', { name: 'Chat', exact: true }).click();
+    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
+    const relay = await page.evaluate(
+      async () => (await (await fetch('/api/chat')).json()).relays[0],
+    );
+    await pen.ask({ relay });
+    const { link: theirs = '' } = await pen.ask({ do: 'invite' });
+    await page.getByRole('button', { name: 'Add by link' }).click();
+    await page.getByLabel('Their contact link').fill(theirs);
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('heading', { name: 'Pen', exact: true }).waitFor(PATIENCE);
+    const text = 'from a page: ½';
+    await page.getByLabel('Message to Pen').fill(text);
+    await page.keyboard.press('Enter');
+    expect(await pen.ask({ do: 'hears', text })).toEqual({ pads: 'pad' });
+    const log = page.getByRole('log', { name: 'Messages with Pen' });
+    await log.getByText('delivered').waitFor(PATIENCE);
+    await pen.ask({ do: 'say', text: 'from a terminal' });
+    await log.getByText('from a terminal').waitFor(PATIENCE);
+    expect(await log.getByRole('button', { name: /^pad .* B S 2\.\d+ · QBER \d/ }).count()).toBe(2);
+    await pen.ask({ do: 'state', text: 'from a terminal', state: 'read' });
+    await page.getByLabel('Pads come from').selectOption('pool');
+    await page.getByLabel('One-time pad').selectOption('require');
+    await page.getByLabel('Message to Pen').fill('under pad alone');
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    expect(await pen.ask({ do: 'hears', text: 'under pad alone' })).toEqual({ pads: 'pad' });
+    await page.getByRole('button', { name: /^Safety number/ }).click();
+    const { number = '' } = await pen.ask({ do: 'safety' });
+    await page.getByText(number.split(' ')[0] ?? '', { exact: true }).waitFor();
+    const shown = await page.getByRole('dialog', { name: 'Safety number' }).innerText();
+    expect(shown.replaceAll(/\s/g, '')).toContain(number.replaceAll(' ', ''));
+    await page.getByRole('switch', { name: /^We have compared them/ }).click();
+    await page.keyboard.press('Escape');
+    await hasNoBarriers('chat');
+    await fitsPhone(page);
+    await page.reload();
+    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
+    await page.getByRole('button', { name: /^Pen/ }).click();
+    await log.getByText('from a terminal').waitFor();
+    await page.getByRole('button', { name: 'My contact link' }).click();
+    const mine = await page.getByRole('textbox', { name: 'My contact link' }).inputValue();
+    await page.keyboard.press('Escape');
+    await pen.ask({ do: 'add', link: mine });
+    await pen.ask({ do: 'say', text: 'by your link' });
+    await log.getByText('by your link').waitFor(PATIENCE);
+    expect(await pen.end()).toBe(0);
+    await page.getByRole('link', { name: 'Network', exact: true }).click();
+  });
+
+  it('talks with somebody at the other site, whatever Eve and the relay do', async () => {
+    await page.getByRole('link', { name: 'Chat', exact: true }).click();
+    await two(page, await openPage(await browser.newContext(QUIET), complaints), other, said);
+    await page.getByRole('link', { name: 'Network', exact: true }).click();
+  }, 240_000);
+
   it('finds everything by keys, from the palette', async () => {
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: 'Search and act' }).fill('theme');
@@ -216,10 +260,7 @@ describe.runIf(link)('an operator', () => {
   });
 
   it('has no page that is wider than a phone', async () => {
-    await page.setViewportSize({ width: 390, height: 844 });
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(wide).toBeLessThanOrEqual(390);
-    await page.setViewportSize({ width: 1366, height: 860 });
+    await fitsPhone(page);
   });
 
   it('signs out, and in again with the password', async () => {

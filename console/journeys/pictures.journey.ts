@@ -7,6 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { it } from 'vitest';
 import { enter, launch } from './browser';
 import { device } from './device';
+import { letEveIn, meet, say } from './two';
 
 const WIDTHS = { phone: [390, 844], laptop: [1366, 860], wall: [2560, 1440] } as const;
 
@@ -68,6 +69,39 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByRole('button', { name: /^garden-gate/ }).click();
   await page.getByRole('img', { name: /^celsius: from/ }).waitFor();
   await picture('devices');
+  await page.goto(`${home}#/chat`);
+  await page.getByText('Connected', { exact: true }).waitFor({ timeout: 60_000 });
+  await picture('chat-empty');
+  const bob = await (await browser.newContext()).newPage();
+  await enter(bob, process.env.OTHER_LINK ?? '');
+  await meet(page, bob);
+  for (const [from, to, text] of [
+    [page, 'operator@b', 'Good morning. Is the lamp on?'],
+    [bob, 'operator@a', 'It is, since seven. I see 2.71 and rising.'],
+    [page, 'operator@b', 'Then I read the counters, and you the temperatures.'],
+    [bob, 'operator@a', 'Agreed. 21.4 °C at the source, and steady since the fan is mended.'],
+  ] as const) {
+    await say(from, to, text);
+    await (from === page ? bob : page).getByRole('log').getByText(text).waitFor();
+  }
+  await picture('chat');
+  await page.getByRole('button', { name: /^pad/ }).first().click();
+  await picture('chat-protection');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: /^Safety number/ }).click();
+  await page.getByRole('img', { name: /^Code for/ }).waitFor();
+  await picture('chat-safety');
+  await page.keyboard.press('Escape');
+  const network = await context.newPage();
+  await network.goto(page.url());
+  await letEveIn(network);
+  await say(page, 'operator@b', 'Did you hear that?');
+  await page.getByRole('alert').waitFor();
+  await picture('chat-aborted');
+  await network.getByRole('button', { name: 'Reset' }).click();
+  await bob.getByRole('log').getByText('Did you hear that?').waitFor({ timeout: 60_000 });
+  await bob.context().close();
+  await network.close();
   await page.goto(`${home}#/lab`);
   await page.getByText(/^A key of/).waitFor({ timeout: 60_000 });
   await page.getByRole('button', { name: 'Keep' }).click();

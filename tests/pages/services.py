@@ -12,6 +12,8 @@ from pathlib import Path
 from tests.patience import PATIENCE_S
 
 SRC = Path(__file__).resolve().parents[2] / "src"
+CORRESPONDENT = (sys.executable, "-m", "tests.pages.correspondent")
+"""Command of somebody to talk to."""
 DEVICE = (sys.executable, "-m", "tests.pages.device")
 """A device; its first parameter is the state folder of the services."""
 PORTS = (
@@ -21,8 +23,11 @@ PORTS = (
 
 
 @contextlib.contextmanager
-def operators_link(home: Path) -> Iterator[str]:
-    """The one-time link of site a's first operator, as `up` prints it; stops them at the end."""
+def operators_links(home: Path) -> Iterator[tuple[str, str]]:
+    """The one-time links of both sites' first operators, as `up` prints them; stops it at the end.
+
+    What it prints goes to `said` in the folder.
+    """
     environment = {
         **{key: value for key, value in os.environ.items() if "BELLWIRE_" not in key},
         **{f"BELLWIRE_ADDRESSES__{name}_PORT": "0" for name in PORTS},
@@ -41,20 +46,24 @@ def operators_link(home: Path) -> Iterator[str]:
         ) as up,
     ):
         try:
-            yield _first_link(up, said)
+            yield _first_links(up, said)
         finally:
             up.send_signal(signal.SIGINT)
             up.wait(timeout=PATIENCE_S)
 
 
-def _first_link(up: "subprocess.Popen[bytes]", said: Path) -> str:
+def _first_links(up: "subprocess.Popen[bytes]", said: Path) -> tuple[str, str]:
     for _ in range(int(PATIENCE_S * 5)):
-        found = re.search(r"site a:.*?(http://\S+/#/welcome/\S+)", said.read_text(), re.S)
-        if found:
-            return found[1]
+        text = said.read_text()
+        found = [
+            re.search(rf"operator of site {site}:.*?(http://\S+/#/welcome/\S+)", text, re.S)
+            for site in "ab"
+        ]
+        if found[0] and found[1]:
+            return found[0][1], found[1][1]
         try:
             up.wait(timeout=0.2)
         except subprocess.TimeoutExpired:
             continue
         break
-    raise AssertionError(f"no link for the first operator:\n{said.read_text()}")
+    raise AssertionError(f"no links for the first operators:\n{said.read_text()}")

@@ -58,6 +58,17 @@ def test_a_console_asks_the_key_server_of_its_own_site(tmp_path: Path) -> None:
         assert program.needs == (f"node-{site}",)
 
 
+def test_consoles_talk_over_the_relay_of_this_machine_but_for_another(tmp_path: Path) -> None:
+    name, variable = "console-a", "BELLWIRE_CONSOLE__RELAYS"
+    made = plan(tmp_path)[name]
+    assert made.environment(NOTHING_KNOWN)[variable] == '["ws://127.0.0.1:8765"]'
+    known = {"relay": {"url": "ws://0.0.0.0:9001"}}
+    assert made.environment(known)[variable] == '["ws://127.0.0.1:9001"]'
+    assert "relay" in plan(tmp_path, addresses={"relay_port": 0})[name].needs
+    other = plan(tmp_path, console={"relays": ["wss://relay.example"]})[name]
+    assert variable not in other.environment(NOTHING_KNOWN)
+
+
 def test_consoles_show_the_log_of_this_machine_but_no_other(tmp_path: Path) -> None:
     known = {"ledger": {"url": "http://0.0.0.0:7009"}}
     for name in ("console-a", "console-b"):

@@ -79,7 +79,7 @@ def test_signed_first_contact_takes_identities_in_the_place_of_a_key(place: Plac
     assert prepare(settings(first_contact={"method": "signed"}), place) == made
 
 
-@pytest.mark.parametrize("sae", ["app", "console"])
+@pytest.mark.parametrize("sae", ["app", "console", "pages"])
 def test_each_site_has_saes_that_are_made_once(place: Place, sae: str) -> None:
     prepare(settings(), place)
     before = {site: serials(place, site, sae) for site in "ab"}

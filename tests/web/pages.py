@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ from bellwire.web.browser import Origin
 from bellwire.web.console import ConsoleApi
 from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
 from bellwire.web.console_devices import SiteDevices
+from bellwire.web.console_pads import PagePads
 from bellwire.web.console_pages import packaged, read_pages
 from bellwire.web.console_relay import SiteRelay
+from bellwire.web.console_ways import Ways
 from bellwire.web.sign_in import SignIn
 
 PASSWORD = "four words are enough"
@@ -108,7 +110,12 @@ class Console:
 
 @contextlib.contextmanager
 def console(
-    folder: Path, *, lab: bool = True, laboratory: Laboratory | None = None
+    folder: Path,
+    *,
+    lab: bool = True,
+    laboratory: Laboratory | None = None,
+    relays: Sequence[str] = (),
+    pads: PagePads | None = None,
 ) -> Iterator[Console]:
     sites = Sites(folder, {"a": ["alice", "carol"], "b": ["bob"]})
     book = AccountBook(folder / "console-a")
@@ -149,6 +156,8 @@ def console(
         histories=histories,
         hand=hand if lab else None,
         record=log.record if lab else None,
+        ways=Ways(relays),
+        pads=pads,
         experiments=Experiments(laboratory),
         devices=SiteDevices(folder),
         relay=SiteRelay(folder),

@@ -30,7 +30,7 @@ export const client = createClient<paths>({
   fetch: (request) => globalThis.fetch(request),
 });
 
-interface Answer<T> {
+export interface Answer<T> {
   data?: T | undefined;
   error?: unknown;
   response: Response;

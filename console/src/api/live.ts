@@ -32,6 +32,7 @@ export const keys = {
   devices: ['devices'],
   newcomers: ['newcomers'],
   relay: ['relay'],
+  chat: ['chat'],
 } as const;
 
 /** Two lists that overlap, as one: the later of two with one identity holds. */

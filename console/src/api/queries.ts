@@ -77,6 +77,11 @@ export const events = queryOptions({
     (await body(client.GET('/api/events', { params: { query: { limit: 500 } } }))).events,
 });
 
+export const chat = queryOptions({
+  queryKey: keys.chat,
+  queryFn: () => body(client.GET('/api/chat')),
+});
+
 export const lab = queryOptions({
   queryKey: keys.lab,
   queryFn: () => body(client.GET('/api/lab')),

@@ -294,24 +294,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/relay": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Where the site's relay is */
-        get: operations["api_relay"];
-        put?: never;
-        /** Have the site's relay move; its clients follow */
-        post: operations["api_move_relay"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/record": {
         parameters: {
             query?: never;
@@ -363,15 +345,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/devices": {
+    "/api/chat": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The site's cloud and its devices */
-        get: operations["api_devices"];
+        /** Relays that this console reaches */
+        get: operations["api_chat"];
         put?: never;
         post?: never;
         delete?: never;
@@ -380,15 +362,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/devices/readings": {
+    "/api/chat/way": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** What a device said last */
-        get: operations["api_device_readings"];
+        /** Server-sent events: a way to the relays, and what they say; 404 where there are none */
+        get: operations["api_chat_way"];
         put?: never;
         post?: never;
         delete?: never;
@@ -397,24 +379,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/devices/messages": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Where messages to devices are */
-        get: operations["api_device_messages"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/devices/invite": {
+    "/api/chat/frames": {
         parameters: {
             query?: never;
             header?: never;
@@ -423,15 +388,15 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A one-time code by which a device enrols */
-        post: operations["api_invite_device"];
+        /** Frames for a relay, by a way */
+        post: operations["api_chat_send"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/devices/invite/cancel": {
+    "/api/chat/pads": {
         parameters: {
             query?: never;
             header?: never;
@@ -440,15 +405,15 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take an invitation back */
-        post: operations["api_cancel_invitation"];
+        /** A pad from stock; 404 where there never will be one */
+        post: operations["api_chat_draw"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/devices/remove": {
+    "/api/chat/pads/fresh": {
         parameters: {
             query?: never;
             header?: never;
@@ -457,26 +422,42 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take a device off the cloud's list; its sessions end */
-        post: operations["api_remove_device"];
+        /** A pad by a session of its own; 404 where there never will be one */
+        post: operations["api_chat_make"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/admission": {
+    "/api/chat/pads/keys": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The site's server of admission, and who is registered or waits */
-        get: operations["api_newcomers"];
+        get?: never;
         put?: never;
-        /** Let in or turn away who waits, or take an admission back */
-        post: operations["api_decide"];
+        /** A pad that somebody drew, once */
+        post: operations["api_chat_fetch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/pads/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The pad of a session that somebody asked for, once */
+        post: operations["api_chat_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -648,6 +629,7 @@ export interface components {
          *     lab: Whether operators may let Eve in; then everything shown is simulated.
          *     first_operator: Whether no operator has chosen a password yet: a one-time link is waiting.
          *     record: Whether this console shows a log.
+         *     chat: Whether it reaches a relay, so that people can talk.
          */
         About: {
             /** @enum {unknown} */
@@ -656,6 +638,7 @@ export interface components {
             lab: boolean;
             first_operator: boolean;
             record: boolean;
+            chat: boolean;
         };
         /**
          * Me
@@ -1072,40 +1055,6 @@ export interface components {
             peer: string;
         };
         /**
-         * RelayView
-         * @description The site's relay; null where none answers in its state folder.
-         */
-        RelayView: {
-            relay: components["schemas"]["RelayPlaces"] | null;
-        };
-        /**
-         * RelayPlaces
-         * @description Where a relay is.
-         *
-         *     Attributes:
-         *     level: How far it has moved out of an attacker's way.
-         *     places: Its addresses, none in a lockdown.
-         *     sequence: Number of its last notice; 0 while it never moved.
-         *     until: How long that counts, seconds since the epoch; null while it never moved.
-         */
-        RelayPlaces: {
-            /** @enum {unknown} */
-            level: "address" | "home" | "interface" | "lockdown" | "port";
-            places: string[];
-            sequence: number;
-            until: number | null;
-        };
-        /**
-         * MoveRelay
-         * @description How far the relay shall move, and where; without places, where it was prepared to.
-         */
-        MoveRelay: {
-            /** @enum {unknown} */
-            level: "address" | "home" | "interface" | "lockdown" | "port";
-            /** @default [] */
-            places: string[];
-        };
-        /**
          * RecordView
          * @description The site's log: its checkpoint, which the console has verified, and a page can verify again.
          *
@@ -1194,335 +1143,244 @@ export interface components {
             proof: string[];
         };
         /**
-         * DevicesView
-         * @description The site's cloud and its devices; null where no cloud answers in its state folder.
-         */
-        DevicesView: {
-            cloud: components["schemas"]["CloudView"] | null;
-        };
-        /**
-         * CloudView
-         * @description A cloud and its devices.
+         * ChatView
+         * @description What a page needs to talk.
          *
          *     Attributes:
-         *     name: What devices call it.
-         *     listens: Where, by transport: `tcp`, `udp`, `mqtt`.
-         *     total: How many devices it knows.
-         *     connected: How many of these have a session now.
-         *     found: How many are what was looked for.
-         *     devices: Those, or the first of them.
-         *     invitations: The latest last.
+         *     relays: Addresses of the relays that this console reaches, `ws://…` or `wss://…`; the first
+         *     one is where its members have their mailboxes.
+         *     sae: Who its pages are to the key servers; empty: they have no pads.
          */
-        CloudView: {
-            name: string;
-            listens: {
-                [key: string]: string;
-            };
-            total: number;
-            connected: number;
-            found: number;
-            devices: components["schemas"]["DeviceView"][];
-            invitations: components["schemas"]["InvitationView"][];
+        ChatView: {
+            relays: string[];
+            sae: string;
         };
         /**
-         * DeviceView
-         * @description A device, as its cloud knows it.
+         * ChatEvents
+         * @description The content of each event of `/api/chat/way`, by the event's name.
          *
          *     Attributes:
-         *     name: What the cloud calls it.
-         *     fingerprint: SHA-256 of its public key, 64 hexadecimal digits.
-         *     listed: Whether it is on the cloud's list; else it comes by a certificate, or came before.
-         *     connected: Whether it has a session now.
-         *     seen_at: When it was last heard, seconds since the epoch; null: never.
-         *     since: When its latest session began; null: none since the cloud started.
-         *     protection: Of that session.
-         *     transport: Of that session: `tcp`, `udp` or `mqtt`.
-         *     readings: That arrived since the cloud started.
-         *     last: The latest of these, 400 bytes at most.
-         *     waiting: Messages that wait for it.
+         *     opened: At first.
+         *     frame: Of a relay.
+         *     ended: A line has ended, or could not be had.
+         *     heartbeat: Every five seconds.
+         *     signed_out: The browser's session is over; the stream ends.
          */
-        DeviceView: {
-            name: string;
-            fingerprint: string;
-            listed: boolean;
-            connected: boolean;
-            seen_at: number | null;
-            since: number | null;
-            protection: components["schemas"]["ProtectionView"] | null;
-            transport: ("mqtt" | "tcp" | "udp") | null;
-            readings: number;
-            last: string | null;
-            waiting: number;
+        ChatEvents: {
+            opened: components["schemas"]["WayOpened"];
+            frame: components["schemas"]["CameFrame"];
+            ended: components["schemas"]["LineEnded"];
+            heartbeat: components["schemas"]["Heartbeat"];
+            signed_out: components["schemas"]["Done"];
         };
         /**
-         * ProtectionView
-         * @description What the keys of a session rest on, beside X25519 and ML-KEM-768, which are always there.
+         * WayOpened
+         * @description What is sent goes by this name, and to whoever listens here.
+         */
+        WayOpened: {
+            way: string;
+        };
+        /**
+         * CameFrame
+         * @description A frame of a relay.
          *
          *     Attributes:
-         *     qkd_source: Of the last quantum key that was mixed in; null without one.
-         *     qkd_keys: How many were mixed in.
-         *     refreshes: How often it got fresh keys.
-         *     resumed: How many sessions before it are in its keys.
-         *     cipher: That seals its records.
+         *     line: 0 leads to the first relay, for its owner's mailboxes; from 1 on, there is one to each
+         *     relay, to drop by, on which nobody logs in.
+         *     frame: As it came.
          */
-        ProtectionView: {
-            qkd_source: string | null;
-            qkd_keys: number;
-            refreshes: number;
-            resumed: number;
-            cipher: string;
+        CameFrame: {
+            line: number;
+            frame: string;
         };
         /**
-         * InvitationView
-         * @description An invitation, without its code.
+         * LineEnded
+         * @description A relay does not answer on a line; the console goes on trying, and a challenge tells.
+         */
+        LineEnded: {
+            line: number;
+        };
+        /**
+         * SentFrames
+         * @description Frames for a relay, in their order.
          *
          *     Attributes:
-         *     id: 32 hexadecimal digits.
-         *     name: What the device will be called.
-         *     state: `open`, `used`, `spent` by wrong codes, or `expired`.
-         *     expires: When it ends, seconds since the epoch.
+         *     way: As `opened` named it.
+         *     line: Of this way.
+         *     frames: As spec/relay.md has them.
          */
-        InvitationView: {
-            id: string;
-            name: string;
-            state: string;
-            expires: number;
+        SentFrames: {
+            way: string;
+            line: number;
+            frames: string[];
         };
         /**
-         * ReadingsView
-         * @description The latest readings of a device.
+         * DrawnPad
+         * @description A pad from stock. Secret.
          *
          *     Attributes:
-         *     stream: In which they came, 64 hexadecimal digits; empty where there is none.
-         *     at: When the last was stored; null where there is none.
-         *     begin: The first reading of the stream: of CSV, the header.
-         *     readings: Ascending.
+         *     source: Where its keys come from.
+         *     key_ids: Of its keys, in their order.
+         *     pad: The keys, one behind the other.
          */
-        ReadingsView: {
-            stream: string;
-            at: number | null;
-            begin: string;
-            readings: components["schemas"]["ReadingView"][];
+        DrawnPad: {
+            source: string;
+            key_ids: string[];
+            pad: string;
         };
         /**
-         * ReadingView
-         * @description A reading: its number in its stream from 0, and its text, 400 bytes at most.
-         */
-        ReadingView: {
-            number: number;
-            text: string;
-        };
-        /**
-         * RoutesView
-         * @description The newest routing records of messages to devices, the newest first.
-         */
-        RoutesView: {
-            routes: components["schemas"]["RouteView"][];
-        };
-        /**
-         * RouteView
-         * @description Where a message to a device is.
+         * AskedPad
+         * @description A pad from stock that is wanted.
          *
          *     Attributes:
-         *     id: Of the message, 32 hexadecimal digits.
-         *     device: Fingerprint, 64 hexadecimal digits.
-         *     name: What the device was called when it was queued.
-         *     number: In the device's queue, from 1.
-         *     size: Bytes.
-         *     queued: When, seconds since the epoch.
-         *     expires: When it is given up.
-         *     state: `QUEUED` until the device has it, `DELIVERED`, or `EXPIRED`.
-         *     finished: When it was delivered or given up, or null.
-         *     protections: Of the session that it last went under; empty: it never went out.
+         *     peer: SAE of who is to have it too.
+         *     least: Bytes, less than which are of no use.
          */
-        RouteView: {
-            id: string;
-            device: string;
-            name: string;
-            number: number;
-            size: number;
-            queued: number;
-            expires: number;
-            /** @enum {unknown} */
-            state: "DELIVERED" | "EXPIRED" | "QUEUED";
-            finished: number | null;
-            protections: string[];
+        AskedPad: {
+            peer: string;
+            least: number;
         };
         /**
-         * InvitedDevice
-         * @description An invitation, with its code: given this once.
+         * MadePad
+         * @description What a session made. Secret.
          *
          *     Attributes:
-         *     invitation: As everybody sees it.
-         *     code: By which one device enrols, once.
-         *     at: Where the cloud listens.
-         *     qr: The code to be scanned: rows of 0 and 1, 1 is dark, without the quiet zone.
+         *     session: Its id, and the pad's: a UUID.
+         *     record: What it measured; null where the key server does not say.
+         *     pad: Null if it was aborted.
          */
-        InvitedDevice: {
-            invitation: components["schemas"]["InvitationView"];
-            code: string;
-            at: string;
-            qr: string[];
+        MadePad: {
+            session: string;
+            record: components["schemas"]["SessionRecord"] | null;
+            pad: string | null;
         };
         /**
-         * InviteDevice
-         * @description What the cloud shall call a device, and how long its code is good.
-         */
-        InviteDevice: {
-            name: string;
-            minutes: number;
-        };
-        /**
-         * NamedInvitation
-         * @description Which invitation.
-         */
-        NamedInvitation: {
-            id: string;
-        };
-        /**
-         * NamedDevice
-         * @description Which device.
-         */
-        NamedDevice: {
-            fingerprint: string;
-        };
-        /**
-         * NewcomersView
-         * @description The site's server of admission; null where none answers in its state folder.
-         */
-        NewcomersView: {
-            admission: components["schemas"]["AdmissionView"] | null;
-        };
-        /**
-         * AdmissionView
-         * @description A server of admission, and who is registered there.
+         * SessionRecord
+         * @description A session, as one side saw it.
          *
          *     Attributes:
-         *     server: Its name, which proofs name.
-         *     gate: What opens the door, beside a good verdict: `token`, `operator`, `either`, `open`.
-         *     counts: How many names there are by their standing.
-         *     found: How many are what was looked for.
-         *     registrations: Those, or the first of them: who waits longest, then who changed last.
-         *     turned_away: Whom the verdict was against lately, the latest first.
+         *     session: Its id, which is the pad's: a UUID.
+         *     master: SAE that asked for it.
+         *     slave: SAE that it shares the pad with.
+         *     source: Where the light came from: `simulated`, `recorded` or `hardware`.
+         *     began_at: Seconds since the epoch, by this side's clock.
+         *     verdict: `accept`, or `abort`: then there is no pad, and nothing is left of its bits.
+         *     reason: Why it was aborted, in the words of the classical channel; None if it was not.
+         *     message: The same with the numbers.
+         *     pairs: Emitted.
+         *     coincidences: Detected at both sides.
+         *     sifted_bits: Of the settings that give key.
+         *     test_pairs: Coincidences whose outcomes were opened to judge.
+         *     s: CHSH value, with its standard error and its lower limit.
+         *     s_stderr: See above.
+         *     s_lower: See above.
+         *     qber: Error rate of sifted bits, with its standard error.
+         *     qber_stderr: See above.
+         *     leaked_bits: What correction announced of the key.
+         *     verification_bits: Of the hash that crossed the channel.
+         *     final_bits: Of the pad; 0 without one.
+         *     epsilon: What anything stated fails by at most; None without a pad.
+         *     public_bytes: What both sides said over the classical channel.
+         *     steps: Times of each step, in order.
+         *     total_ms: From the demand, or the peer's first message, to the end at this side.
          */
-        AdmissionView: {
-            server: string;
-            gate: string;
-            counts: {
-                [key: string]: number;
-            };
-            found: number;
-            registrations: components["schemas"]["RegistrationView"][];
-            turned_away: components["schemas"]["EvidenceView"][];
+        SessionRecord: {
+            session: string;
+            master: string;
+            slave: string;
+            source: string;
+            began_at: number;
+            verdict: string;
+            reason: string | null;
+            message: string | null;
+            pairs: number;
+            coincidences: number;
+            sifted_bits: number;
+            test_pairs: number;
+            s: number | null;
+            s_stderr: number | null;
+            s_lower: number | null;
+            qber: number | null;
+            qber_stderr: number | null;
+            leaked_bits: number;
+            verification_bits: number;
+            final_bits: number;
+            epsilon: number | null;
+            public_bytes: number;
+            steps: components["schemas"]["StepTime"][];
+            total_ms: number;
         };
         /**
-         * RegistrationView
-         * @description A name, and how it stands with it.
+         * StepTime
+         * @description How long a part of a session took at the side whose record it is, waiting included.
          *
          *     Attributes:
-         *     handle: The name.
-         *     keys: SHA-256 of its public keys by kind, hexadecimal digits.
-         *     standing: `waiting`, `admitted`, `refused` or `revoked`.
-         *     verdict: `SECURE` or `INSECURE`.
-         *     reasons: What spoke against.
-         *     assessor: Who judged.
-         *     since: When it was first asked for, seconds since the epoch.
-         *     changed: When its standing last changed.
-         *     by: What changed it: `token`, `open`, `operator`, or `assessor` while nobody decided.
-         *     entry: Number of the log's entry about its admission; null: none yet, or no log is told.
-         *     evidence: Of who waits; null where the server did not see it since it started.
+         *     step: Its name.
+         *     ms: Milliseconds.
          */
-        RegistrationView: {
-            handle: string;
-            keys: {
-                [key: string]: string;
-            };
-            standing: components["schemas"]["Standing"];
-            verdict: components["schemas"]["Verdict"];
-            reasons: string[];
-            assessor: string;
-            since: number;
-            changed: number;
-            by: string;
-            entry: number | null;
-            evidence: components["schemas"]["EvidenceView"] | null;
+        StepTime: {
+            step: string;
+            ms: number;
         };
         /**
-         * Standing
-         * @description How it stands with a registration.
-         * @enum {unknown}
-         */
-        Standing: "admitted" | "refused" | "revoked" | "waiting";
-        /**
-         * Verdict
-         * @description Nothing between the two: what is unclear is INSECURE.
-         * @enum {unknown}
-         */
-        Verdict: "INSECURE" | "SECURE";
-        /**
-         * EvidenceView
-         * @description What a verdict on a newcomer rests on.
+         * AskedSession
+         * @description A pad that a session of its own is to make.
          *
          *     Attributes:
-         *     handle: What it wants to be called.
-         *     at: When it was seen, seconds since the epoch.
-         *     verdict: `SECURE` or `INSECURE`.
-         *     reasons: What speaks against.
-         *     assessor: Who judged: `local`, or a model.
-         *     claimed: Its connection, as it says.
-         *     measured: The same, as the server saw it.
-         *     echoes: How many were timed.
-         *     distance: Between the circuit's outcomes for both, 0 to 1.
+         *     peer: SAE of who is to have it too.
+         *     bytes: Of pad.
          */
-        EvidenceView: {
-            handle: string;
-            at: number;
-            verdict: components["schemas"]["Verdict"];
-            reasons: string[];
-            assessor: string;
-            claimed: components["schemas"]["ConnectionView"];
-            measured: components["schemas"]["ConnectionView"];
-            echoes: number;
-            distance: number;
+        AskedSession: {
+            peer: string;
+            bytes: number;
         };
         /**
-         * ConnectionView
-         * @description A connection, as it is claimed or was measured.
+         * FetchedPad
+         * @description A pad. Secret.
          *
          *     Attributes:
-         *     ping_ms: Milliseconds.
-         *     jitter_ms: Milliseconds; null where fewer than two echoes were timed.
-         *     address: Of IPv4 or IPv6.
-         *     colour: Of the address, `#rrggbb`: decoration.
-         *     circuit: What it turns.
+         *     source: Where its keys come from.
+         *     pad: The keys, one behind the other.
          */
-        ConnectionView: {
-            ping_ms: number;
-            jitter_ms: number | null;
-            address: string;
-            colour: string;
-            circuit: components["schemas"]["CircuitView"];
+        FetchedPad: {
+            source: string;
+            pad: string;
         };
         /**
-         * CircuitView
-         * @description The circuit of admission for three numbers.
+         * NamedKeys
+         * @description Keys that somebody drew.
          *
          *     Attributes:
-         *     angles: By which RY turns each of four wires, radians.
-         *     probabilities: Of the 16 outcomes 0000 to 1111, wire 0 first.
+         *     peer: His SAE.
+         *     ids: Theirs, in the order in which they are a pad.
          */
-        CircuitView: {
-            angles: number[];
-            probabilities: number[];
+        NamedKeys: {
+            peer: string;
+            ids: string[];
         };
         /**
-         * Decided
-         * @description What an operator decided about a name.
+         * SessionPad
+         * @description What became of a session. Secret.
+         *
+         *     Attributes:
+         *     record: What it measured; null where the key server has forgotten it.
+         *     pad: Null if it was aborted.
          */
-        Decided: {
-            handle: string;
-            /** @enum {unknown} */
-            decision: "admit" | "refuse" | "revoke";
+        SessionPad: {
+            record: components["schemas"]["SessionRecord"] | null;
+            pad: string | null;
+        };
+        /**
+         * NamedPad
+         * @description A pad that somebody asked for by a session.
+         *
+         *     Attributes:
+         *     peer: His SAE.
+         *     session: Id of both, a UUID.
+         */
+        NamedPad: {
+            peer: string;
+            session: string;
         };
         /**
          * LabOffer
@@ -4027,266 +3885,6 @@ export interface operations {
             };
         };
     };
-    api_relay: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RelayView"];
-                };
-            };
-            /** @description Not what is asked for */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Nobody's token */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not for this account, or not here */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No such member */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Another verb */
-            405: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not whole in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Body too long */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No JSON */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Too often */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Head too long */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not now */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-        };
-    };
-    api_move_relay: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MoveRelay"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RelayPlaces"];
-                };
-            };
-            /** @description Not what is asked for */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Nobody's token */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not for this account, or not here */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No such member */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Another verb */
-            405: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not whole in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Body too long */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No JSON */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Too often */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Head too long */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not now */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-        };
-    };
     api_record: {
         parameters: {
             query?: never;
@@ -4691,14 +4289,9 @@ export interface operations {
             };
         };
     };
-    api_devices: {
+    api_chat: {
         parameters: {
-            query?: {
-                /** @description Those with this in their name. */
-                find?: string;
-                /** @description At most so many, the latest. */
-                limit?: number;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
@@ -4711,7 +4304,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DevicesView"];
+                    "application/json": components["schemas"]["ChatView"];
                 };
             };
             /** @description Not what is asked for */
@@ -4824,14 +4417,9 @@ export interface operations {
             };
         };
     };
-    api_device_readings: {
+    api_chat_way: {
         parameters: {
-            query: {
-                /** @description its fingerprint, 64 hexadecimal digits */
-                device: string;
-                /** @description At most so many, the latest. */
-                limit?: number;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
@@ -4844,7 +4432,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ReadingsView"];
+                    "text/event-stream": components["schemas"]["ChatEvents"];
                 };
             };
             /** @description Not what is asked for */
@@ -4957,138 +4545,7 @@ export interface operations {
             };
         };
     };
-    api_device_messages: {
-        parameters: {
-            query?: {
-                /** @description At most so many, the latest. */
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RoutesView"];
-                };
-            };
-            /** @description Not what is asked for */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Nobody's token */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not for this account, or not here */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No such member */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Another verb */
-            405: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not whole in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Body too long */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No JSON */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Too often */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Head too long */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not now */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-        };
-    };
-    api_invite_device: {
+    api_chat_send: {
         parameters: {
             query?: never;
             header?: never;
@@ -5097,139 +4554,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["InviteDevice"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InvitedDevice"];
-                };
-            };
-            /** @description Not what is asked for */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Nobody's token */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not for this account, or not here */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No such member */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Another verb */
-            405: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not whole in time */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Body too long */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description No JSON */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Too often */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Head too long */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description The log is not what it signed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not now */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-        };
-    };
-    api_cancel_invitation: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NamedInvitation"];
+                "application/json": components["schemas"]["SentFrames"];
             };
         };
         responses: {
@@ -5352,7 +4677,7 @@ export interface operations {
             };
         };
     };
-    api_remove_device: {
+    api_chat_draw: {
         parameters: {
             query?: never;
             header?: never;
@@ -5361,7 +4686,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NamedDevice"];
+                "application/json": components["schemas"]["AskedPad"];
             };
         };
         responses: {
@@ -5371,7 +4696,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["DrawnPad"];
                 };
             };
             /** @description Not what is asked for */
@@ -5484,19 +4809,18 @@ export interface operations {
             };
         };
     };
-    api_newcomers: {
+    api_chat_make: {
         parameters: {
-            query?: {
-                /** @description Those with this in their name. */
-                find?: string;
-                /** @description At most so many, the latest. */
-                limit?: number;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskedSession"];
+            };
+        };
         responses: {
             /** @description Done */
             200: {
@@ -5504,7 +4828,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NewcomersView"];
+                    "application/json": components["schemas"]["MadePad"];
                 };
             };
             /** @description Not what is asked for */
@@ -5617,7 +4941,7 @@ export interface operations {
             };
         };
     };
-    api_decide: {
+    api_chat_fetch: {
         parameters: {
             query?: never;
             header?: never;
@@ -5626,7 +4950,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Decided"];
+                "application/json": components["schemas"]["NamedKeys"];
             };
         };
         responses: {
@@ -5636,7 +4960,139 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RegistrationView"];
+                    "application/json": components["schemas"]["FetchedPad"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_chat_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamedPad"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionPad"];
                 };
             };
             /** @description Not what is asked for */

@@ -7,14 +7,16 @@ import IconSun from '@tabler/icons-react/dist/esm/icons/IconSun.mjs';
 import IconUser from '@tabler/icons-react/dist/esm/icons/IconUserCircle.mjs';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate } from '@tanstack/react-router';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { body, client } from '../api/client';
 import { keys } from '../api/live';
 import { about, me, network } from '../api/queries';
 import { Disclosure } from '../shared/Disclosure';
+import { count } from '../shared/format';
 import { LevelBadge, Simulated } from '../shared/status';
 import { tell } from '../shared/tell';
 import { texts } from '../shared/texts';
+import { getUnread, subscribeUnread } from '../shared/unread';
 import { Wordmark } from '../shared/Wordmark';
 import { useConnection } from './live';
 import { Palette } from './Palette';
@@ -46,6 +48,14 @@ function useSignOut() {
     },
     [leave],
   );
+}
+
+/** What came while another page is shown. */
+function Unread() {
+  const unread = useSyncExternalStore(subscribeUnread, getUnread);
+  return unread > 0 ? (
+    <span className={styles.unread}>{texts.chat.unread(count(unread))}</span>
+  ) : null;
 }
 
 /** What surrounds every page of who is signed in. */
@@ -130,6 +140,7 @@ export function Shell() {
           <Link key={to} to={to} className={styles.part} activeProps={{ 'data-here': true }}>
             <Icon size={20} stroke={1.7} aria-hidden />
             <span>{label}</span>
+            {to === '/chat' && <Unread />}
           </Link>
         ))}
       </nav>

@@ -62,6 +62,12 @@ const devices = createRoute({
   component: lazyRouteComponent(() => import('../features/devices/DevicesPage'), 'DevicesPage'),
 });
 
+const chat = createRoute({
+  getParentRoute: () => inside,
+  path: '/chat',
+  component: lazyRouteComponent(() => import('../features/chat/ChatPage'), 'ChatPage'),
+});
+
 export interface RecordSearch {
   kind?: string;
   writer?: string;
@@ -115,7 +121,7 @@ export function makeRouter(cache: QueryClient) {
     routeTree: root.addChildren([
       signIn,
       welcome,
-      inside.addChildren([index, network, devices, lab, record]),
+      inside.addChildren([index, chat, network, devices, lab, record]),
     ]),
     history: createHashHistory(),
     context: { cache },

@@ -54,6 +54,11 @@ export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** Undo `toHex`, for what has its form. */
+export function fromHex(text: string): Hash {
+  return Uint8Array.from(text.match(/../g) ?? [], (two) => Number.parseInt(two, 16));
+}
+
 /**
  * 32 bytes of their base64.
  *

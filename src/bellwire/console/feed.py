@@ -93,7 +93,7 @@ class Feed:
             while True:
                 event.clear()
                 if not alive():
-                    yield _said("signed_out", b"{}")
+                    yield said("signed_out", b"{}")
                     return
                 words = []
                 if at is None or (self._ring and self._ring[0].number > at + 1):
@@ -104,7 +104,7 @@ class Feed:
                     if sees(each):
                         words.append(self._word(at, each.name, each.content))
                 if not words:
-                    words.append(_said("heartbeat", b'{"at":%.3f}' % time.time()))
+                    words.append(said("heartbeat", b'{"at":%.3f}' % time.time()))
                 yield b"".join(words)
                 try:
                     async with asyncio.timeout(HEARTBEAT_S):
@@ -126,8 +126,9 @@ class Feed:
         return min(int(number), self._number)
 
     def _word(self, number: int, name: str, content: bytes) -> bytes:
-        return b"id: %b-%d\n" % (self._epoch.encode(), number) + _said(name, content)
+        return b"id: %b-%d\n" % (self._epoch.encode(), number) + said(name, content)
 
 
-def _said(name: str, content: bytes) -> bytes:
+def said(name: str, content: bytes) -> bytes:
+    """A server-sent event without an id."""
     return b"event: %b\ndata: %b\n\n" % (name.encode(), content)

@@ -38,6 +38,11 @@ def console_sae(site: str) -> str:
     return f"console-{site}"
 
 
+def pages_sae(site: str) -> str:
+    """The SAE that the pages of a site are, for pads of who talks in a browser."""
+    return f"pages-{site}"
+
+
 class _Extension(msgspec.Struct, frozen=True):
     """What a node of bellwire says of its link beyond table 9 of the standard."""
 

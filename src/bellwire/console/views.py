@@ -28,6 +28,7 @@ class About(msgspec.Struct, frozen=True):
         lab: Whether operators may let Eve in; then everything shown is simulated.
         first_operator: Whether no operator has chosen a password yet: a one-time link is waiting.
         record: Whether this console shows a log.
+        chat: Whether it reaches a relay, so that people can talk.
     """
 
     site: Site
@@ -35,6 +36,7 @@ class About(msgspec.Struct, frozen=True):
     lab: bool
     first_operator: bool
     record: bool
+    chat: bool
 
 
 class Me(msgspec.Struct, frozen=True):

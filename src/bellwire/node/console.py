@@ -22,13 +22,14 @@ from bellwire.console.feed import Feed
 from bellwire.console.guards import Guards
 from bellwire.console.record import Record
 from bellwire.console.sessions import Sessions
-from bellwire.console.site_keys import SiteKeys, console_sae
+from bellwire.console.site_keys import SiteKeys, console_sae, pages_sae
 from bellwire.console.status import StatusPage
 from bellwire.console.views import Thresholds
 from bellwire.console.watching import Balance, Watch
 from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
+from bellwire.etsi014.fresh import FreshClient
 from bellwire.ledger.fetching import fetching
 from bellwire.node.laboratory import LabProcesses
 from bellwire.node.operator import OperatorClient
@@ -42,8 +43,10 @@ from bellwire.web.browser import Origin
 from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi
 from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
 from bellwire.web.console_devices import SiteDevices
+from bellwire.web.console_pads import PagePads
 from bellwire.web.console_pages import packaged, read_pages
 from bellwire.web.console_relay import SiteRelay
+from bellwire.web.console_ways import Ways
 from bellwire.web.sign_in import SignIn
 
 if TYPE_CHECKING:
@@ -149,6 +152,8 @@ async def run_console(
                     histories=page.history,
                     hand=lab,
                     record=_record(settings, stack),
+                    ways=Ways(settings.console.relays),
+                    pads=await _pads(url, state, site, stack),
                     experiments=Experiments(laboratory),
                     devices=SiteDevices(state),
                     relay=SiteRelay(state),
@@ -264,6 +269,18 @@ def _record(settings: Settings, stack: contextlib.AsyncExitStack) -> Record | No
         return None
     fetch = fetching(place, settings.ledger.authority, within_s=LOG_WITHIN_S)
     return Record(stack.enter_context(fetch), policy)
+
+
+async def _pads(
+    url: str, state: Path, site: str, stack: contextlib.AsyncExitStack
+) -> PagePads | None:
+    """Pads for who talks in a browser, until the stack ends; None where the pages are no SAE."""
+    name = pages_sae(site)
+    files = sae_files(state / "saes" / name, name)
+    if not files.certificate.exists():
+        return None
+    credentials = Credentials(files.certificate, files.key, files.authorities)
+    return PagePads(await stack.enter_async_context(FreshClient(url, credentials)), name)
 
 
 async def _expire(sessions: Sessions) -> None:

@@ -28,6 +28,15 @@ def _origin(text: str) -> str:
     return found
 
 
+def _relay(text: str) -> str:
+    from bellwire.chat.card import is_relay  # noqa: PLC0415 - other settings go without
+
+    if not is_relay(text) or not text.isprintable():
+        raise ValueError("expected the address of a relay, ws://HOST:PORT or wss://HOST:PORT")
+    return text.rstrip("/")
+
+
+_Relay = Annotated[str, Field(max_length=255), AfterValidator(_relay)]
 _File = Annotated[Annotated[Path, AfterValidator(Path.expanduser)] | None, Field()]
 
 
@@ -61,6 +70,12 @@ class ConsoleSettings(BaseModel):
         default=None,
         description="Who signs that log and who witnesses it, a tlog-policy file; none: no log is "
         "shown.",
+    )
+    relays: tuple[_Relay, ...] = Field(
+        default=(),
+        max_length=4,
+        description="Relays that its members talk over, ws://HOST:PORT or wss://HOST:PORT; the "
+        "first one has their mailboxes; none: its pages have no chat.",
     )
     certificate: _File = Field(
         default=None, description="Certificate of this console, PEM; none: HTTP without TLS."

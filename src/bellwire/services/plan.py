@@ -6,6 +6,7 @@ A service that took a free port keeps it over restarts: its ready line says whic
 start asks for that one, so that whoever knows the address finds it again.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -110,9 +111,24 @@ def _console(settings: Settings, place: Place, site: str, common: list[str]) -> 
         name,
         arguments,
         ports,
-        needs=(node, *log_needed(settings)),
-        environment=lambda known: reading(settings, place, known),
+        needs=(node, *log_needed(settings), *_relay_needed(settings)),
+        environment=lambda known: reading(settings, place, known) | _relays(settings, known),
     )
+
+
+def _relay_needed(settings: Settings) -> tuple[str, ...]:
+    """The relay must run before a console where only it can say where it is."""
+    known = settings.console.relays or settings.addresses.relay_port
+    return () if known else ("relay",)
+
+
+def _relays(settings: Settings, known: Known) -> dict[str, str]:
+    """The variable by which a console reaches the relay of this machine; none for others."""
+    if settings.console.relays:
+        return {}
+    addresses = settings.addresses
+    url = said(known, "relay", "url") or f"ws://{addresses.relay_host}:{addresses.relay_port}"
+    return {"BELLWIRE_CONSOLE__RELAYS": json.dumps([reached(url)])}
 
 
 def _node(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bellwire.base.private import own_folder, write_whole
 from bellwire.console.accounts import OPERATOR, AccountBook, Role, console_folder
-from bellwire.console.site_keys import console_sae
+from bellwire.console.site_keys import console_sae, pages_sae
 from bellwire.crypto.signatures import fingerprint
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.profile import Profile, profile_folder, read_profile, write_profile
@@ -46,6 +46,7 @@ def prepare(settings: Settings, place: Place) -> dict[str, str]:
     for site in SITES:
         _certify(place, site, sae_of(site))
         _certify(place, site, console_sae(site))
+        _certify(place, site, pages_sae(site))
         _make_operator(place, site)
     prepare_record(settings, place)
     if settings.first_contact.method == "signed":

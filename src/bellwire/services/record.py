@@ -49,7 +49,7 @@ def writing(settings: Settings, place: Place, writer: str, known: Known) -> Mapp
     }
 
 
-def reading(settings: Settings, place: Place, known: Known) -> Mapping[str, str]:
+def reading(settings: Settings, place: Place, known: Known) -> dict[str, str]:
     """Variables by which a console shows the log of this machine; none for another log."""
     if settings.ledger.url or settings.console.log:
         return {}

@@ -44,13 +44,14 @@ from bellwire.web.settings import DoorLimits
 
 CONSOLE_LIMITS = DoorLimits(
     head_bytes=16 << 10,
-    body_bytes=16 << 10,
+    body_bytes=32 << 10,
     connections=400,
     connections_per_caller=256,
     requests_per_s=50.0,
     burst=100.0,
 )
-"""Of a console: requests are few and small; rates are of an account, or of an address without."""
+"""Of a console: requests are few and small, the largest a payload of 16 KiB in base64; rates are of
+an account, or of an address without."""
 
 MAX_ID = 80
 _PEERS_AT_ONCE = 8

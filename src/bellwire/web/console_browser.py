@@ -6,7 +6,7 @@ taken from our own pages alone; roles are those of the table.
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -31,12 +31,15 @@ from bellwire.console.views import (
     StatusRecordView,
     Stocks,
 )
+from bellwire.console.views_chat import ChatView
 from bellwire.console.watching import Hand, Watch
 from bellwire.web.api import SECURITY, Answered
 from bellwire.web.callers import Callers
 from bellwire.web.console_contract import OPERATIONS, WATCHERS, Operation
 from bellwire.web.console_devices import SiteDevices
+from bellwire.web.console_pads import PagePads
 from bellwire.web.console_relay import SiteRelay
+from bellwire.web.console_ways import Rider, Ways
 from bellwire.web.errors import RequestRefused
 from bellwire.web.heads import JSON
 from bellwire.web.plain import for_verb, read_body, require_pace
@@ -116,6 +119,8 @@ class Parts:
         record: The log that is shown; None where there is none.
         devices: Of the site.
         relay: Of the site.
+        ways: To the relays; without relays nobody talks.
+        pads: Of who talks; None: they talk without.
         clock: Seconds of a clock that only advances.
     """
 
@@ -129,6 +134,8 @@ class Parts:
     devices: SiteDevices
     relay: SiteRelay
     record: Record | None = None
+    ways: Ways = field(default_factory=lambda: Ways(()))
+    pads: PagePads | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -207,6 +214,7 @@ class BrowserApi:
                 lab=self._parts.hand is not None,
                 first_operator=self._parts.accounts.awaits_operator,
                 record=self._parts.record is not None,
+                chat=bool(self._parts.ways.relays),
             )
         )
 
@@ -373,6 +381,42 @@ class BrowserApi:
         log.info("an operator decides", account=who, handle=found.handle, decision=decision)
         return _json(found)
 
+    # What is said
+
+    async def _chat(self, _: Ask) -> Answered:
+        pads = self._parts.pads
+        return _json(ChatView(self._parts.ways.relays, "" if pads is None else pads.sae))
+
+    async def _chat_way(self, ask: Ask) -> Answered:
+        ways, rider = self._parts.ways, _rider(ask)
+        ways.check_room(rider)
+        stream = ways.open(rider, lambda: self._is_alive(ask.caller))
+        return Answered(kind=_STREAM, policy=API_POLICY, stream=stream)
+
+    async def _chat_send(self, ask: Ask) -> Answered:
+        self._parts.ways.send(_rider(ask), ask.body)
+        return _json(Done())
+
+    async def _chat_draw(self, ask: Ask) -> Answered:
+        return _json(await self._pads.draw(ask.caller.account.name, ask.body))
+
+    async def _chat_make(self, ask: Ask) -> Answered:
+        return _json(await self._pads.make(ask.caller.account.name, ask.body))
+
+    async def _chat_fetch(self, ask: Ask) -> Answered:
+        return _json(await self._pads.fetch(ask.caller.account.name, ask.body))
+
+    async def _chat_session(self, ask: Ask) -> Answered:
+        return _json(await self._pads.session(ask.caller.account.name, ask.body))
+
+    @property
+    def _pads(self) -> PagePads:
+        if self._parts.pads is None:
+            raise RequestRefused(404, "this console's pages are nobody to the key server")
+        return self._parts.pads
+
+    # What happens
+
     async def _live(self, ask: Ask) -> Answered:
         session = ask.caller.session
         if self._streams >= STREAMS or (session and session.streams >= STREAMS_OF_SESSION):
@@ -383,19 +427,12 @@ class BrowserApi:
 
     async def _listen(self, ask: Ask, last_id: str) -> AsyncGenerator[bytes, None]:
         """The feed as somebody may see it, counted while he listens."""
-        session, account = ask.caller.session, ask.caller.account
-
-        def alive() -> bool:
-            if session is not None:
-                return self._signing.browsers.lives(session)
-            now = self._parts.accounts.find(account.name)
-            return now is not None and now.stamp == account.stamp
-
+        session = ask.caller.session
         listening = self.watch.feed.listen(
             last_id,
             lambda: self.watch.network(watcher=ask.watcher),
             lambda each: ask.sees(each.watchers, each.names),
-            alive,
+            lambda: self._is_alive(ask.caller),
         )
         self._streams += 1
         if session is not None:
@@ -408,6 +445,17 @@ class BrowserApi:
             self._streams -= 1
             if session is not None:
                 session.streams -= 1
+
+    def _is_alive(self, who: Caller) -> bool:
+        """Whether somebody who listens may still do so."""
+        if who.session is not None:
+            return self._signing.browsers.lives(who.session)
+        now = self._parts.accounts.find(who.account.name)
+        return now is not None and now.stamp == who.account.stamp
+
+
+def _rider(ask: Ask) -> Rider:
+    return Rider(ask.caller.account.name, ask.caller.session)
 
 
 def _sought(ask: Ask) -> tuple[str, int]:

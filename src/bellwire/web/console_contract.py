@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from bellwire.admission.operator import RegistrationView
-from bellwire.console import experiments, views, views_record
+from bellwire.console import experiments, views, views_chat, views_record
 from bellwire.iot.operator import RoutesView
 from bellwire.iot.roster import ReadingsView
 from bellwire.web import console_devices, console_relay
@@ -250,6 +250,38 @@ OPERATIONS: Final = (
         "decide", b"POST", b"/api/admission", OPERATORS,
         "Let in or turn away who waits, or take an admission back", RegistrationView,
         console_devices.Decided,
+    ),
+    Operation(
+        "chat", b"GET", b"/api/chat", MEMBERS, "Relays that this console reaches",
+        views_chat.ChatView,
+    ),
+    Operation(
+        "chat_way", b"GET", b"/api/chat/way", MEMBERS,
+        "Server-sent events: a way to the relays, and what they say; 404 where there are none",
+        views_chat.ChatEvents, stream=True,
+    ),
+    Operation(
+        "chat_send", b"POST", b"/api/chat/frames", MEMBERS, "Frames for a relay, by a way",
+        views.Done, views_chat.SentFrames,
+    ),
+    Operation(
+        "chat_draw", b"POST", b"/api/chat/pads", MEMBERS,
+        "A pad from stock; 404 where there never will be one", views_chat.DrawnPad,
+        views_chat.AskedPad,
+    ),
+    Operation(
+        "chat_make", b"POST", b"/api/chat/pads/fresh", MEMBERS,
+        "A pad by a session of its own; 404 where there never will be one", views_chat.MadePad,
+        views_chat.AskedSession,
+    ),
+    Operation(
+        "chat_fetch", b"POST", b"/api/chat/pads/keys", MEMBERS, "A pad that somebody drew, once",
+        views_chat.FetchedPad, views_chat.NamedKeys,
+    ),
+    Operation(
+        "chat_session", b"POST", b"/api/chat/pads/session", MEMBERS,
+        "The pad of a session that somebody asked for, once", views_chat.SessionPad,
+        views_chat.NamedPad,
     ),
     Operation(
         "experiments", b"GET", b"/api/lab", SIGNED_IN, "What experiments there are",

@@ -1,14 +1,17 @@
-/** Base64 for addresses, without filling. Source: RFC 4648, 5. */
+/** Base64, and that for addresses, without filling. Source: RFC 4648, 4 and 5. */
 
 import type { Bytes } from './bytes';
 
-/** Of text that has only its letters; another length than it can have throws. */
+/** Of text of either kind that has only its letters; another length than it can have throws. */
 export function fromBase64Url(text: string): Bytes {
   const plain = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
   return Uint8Array.from(plain, (letter) => letter.charCodeAt(0));
 }
 
+export function toBase64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
+}
+
 export function toBase64Url(bytes: Uint8Array): string {
-  const plain = Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
-  return btoa(plain).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }

@@ -56,6 +56,20 @@ export class RelayMisbehaved extends Error {
   override name = 'RelayMisbehaved';
 }
 
+/** The relay refuses what was asked of it; `reason` is its number. */
+export class RelayRefused extends Error {
+  override name = 'RelayRefused';
+
+  constructor(readonly reason: number) {
+    super(`the relay refuses: reason ${reason}`);
+  }
+}
+
+/** The line to the relay has ended; whether it did what was asked is not known. */
+export class RelayUnreachable extends Error {
+  override name = 'RelayUnreachable';
+}
+
 /** A message is not shown, and nothing that we keep was changed by it. */
 export class MessageRefused extends ChatRefused {
   override name = 'MessageRefused';

@@ -19,7 +19,6 @@ import {
 import { type Change, Conflict, type Vault } from './vault';
 
 const IDENTITY = 'identity';
-const OWN = 'own';
 const CURVE = 'ed25519';
 const LATTICE = 'ml-dsa-65';
 export const PREKEY = 'prekey';
@@ -30,34 +29,42 @@ interface IdentityRecord {
   readonly seed: Bytes | null;
 }
 
+/** What an identity is for: to people, we are one; to a relay, another that says nothing of it. */
+type Purpose = 'own' | 'relay';
+
 /** Our identity in this vault; made the first time. */
-export async function ownIdentity(vault: Vault): Promise<Identity> {
-  return (await kept(vault)) ?? (await made(vault));
+export async function ownIdentity(vault: Vault, purpose: Purpose = 'own'): Promise<Identity> {
+  return (await kept(vault, purpose)) ?? (await made(vault, purpose));
 }
 
-async function kept(vault: Vault): Promise<Identity | null> {
-  const found = await vault.read<IdentityRecord>(IDENTITY, OWN);
+/** Under which name a key of it is kept. */
+const keyName = (name: string, purpose: Purpose) =>
+  purpose === 'own' ? name : `${name} ${purpose}`;
+
+async function kept(vault: Vault, purpose: Purpose): Promise<Identity | null> {
+  const found = await vault.read<IdentityRecord>(IDENTITY, purpose);
   if (!found) return null;
-  const curve = await vault.key(CURVE);
-  const lattice = found.value.seed ?? (await vault.key(LATTICE));
+  const curve = await vault.key(keyName(CURVE, purpose));
+  const lattice = found.value.seed ?? (await vault.key(keyName(LATTICE, purpose)));
   if (!curve || !lattice) throw new Error('expected the keys of our identity, got none');
   return identityWith(await IdentityPublic.read(found.value.bytes), { curve, lattice });
 }
 
-async function made(vault: Vault): Promise<Identity> {
+async function made(vault: Vault, purpose: Purpose): Promise<Identity> {
   const seed = crypto.getRandomValues(new Uint8Array(64));
   const { own, keys } = await keysOf(seed);
   const isNative = keys.lattice instanceof CryptoKey;
   const value: IdentityRecord = { bytes: own.bytes, seed: isNative ? null : seed.slice(32) };
   seed.fill(0);
-  const change: Change = { kind: IDENTITY, key: OWN, value, expected: 0 };
-  const lattice = keys.lattice instanceof CryptoKey ? { [LATTICE]: keys.lattice } : {};
+  const change: Change = { kind: IDENTITY, key: purpose, value, expected: 0 };
+  const lattice =
+    keys.lattice instanceof CryptoKey ? { [keyName(LATTICE, purpose)]: keys.lattice } : {};
   try {
-    await vault.commit([change], { [CURVE]: keys.curve, ...lattice });
+    await vault.commit([change], { [keyName(CURVE, purpose)]: keys.curve, ...lattice });
   } catch (error) {
     if (!(error instanceof Conflict)) throw error;
   }
-  const counts = await kept(vault); // that of another window, if it was there before
+  const counts = await kept(vault, purpose); // that of another window, if it was there before
   if (!counts) throw new Error('expected the identity that was written, got none');
   return counts;
 }

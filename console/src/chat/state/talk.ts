@@ -5,6 +5,7 @@
  * Two windows may work at once: whoever comes second reads again, and takes other bytes of pad.
  */
 
+import type { Schemas } from '../../api/client';
 import { toHex } from '../../shared/merkle';
 import type { Bytes } from '../protocol/bytes';
 import { type Content, isPadded, joinParts, Kind, split } from '../protocol/content';
@@ -21,7 +22,7 @@ import {
   sealMessage,
   sessionOf,
 } from '../protocol/session';
-import { PAD, type PadRecord, Staged } from './pads';
+import { PAD, type PadRecord, padRecord, Staged } from './pads';
 import { PREKEY } from './person';
 import { type Change, Conflict, type Found, type Vault } from './vault';
 
@@ -30,6 +31,11 @@ const OPENING = 'opening';
 const OUTBOX = 'outbox';
 const PART = 'part';
 const ATTEMPTS = 10;
+const TTL_S = 14 * 86_400;
+const TYPING_TTL_S = 10;
+
+/** What a session measured, as the key server of our site tells it. */
+export type SessionRecord = Schemas['SessionRecord'];
 
 /** A payload that the relay has not taken yet. */
 export interface Waiting {
@@ -40,6 +46,8 @@ export interface Waiting {
   readonly message: string | null;
   /** Of ours, in the order in which they were sealed. */
   readonly order: number;
+  /** Seconds for which the relay is to keep it. */
+  readonly ttlS: number;
 }
 
 export interface MessageRecord {
@@ -47,7 +55,38 @@ export interface MessageRecord {
   readonly ours: boolean;
   /** One for each part. */
   readonly protections: readonly Protection[];
-  readonly state: 'waiting' | 'sent' | 'delivered' | 'read' | 'refused' | 'heard';
+  /**
+   * Of ours: `unsent` was kept, and is not sealed. Of theirs: `heard`, then `answered` once they are
+   * told that it came, then `seen`.
+   */
+  readonly state:
+    | 'unsent'
+    | 'waiting'
+    | 'sent'
+    | 'delivered'
+    | 'read'
+    | 'refused'
+    | 'heard'
+    | 'answered'
+    | 'seen';
+  /** When it was read here, or we heard that it was read there; milliseconds since the epoch. */
+  readonly readMs?: number;
+  /** Of ours that is `unsent`: the session that was aborted, last. */
+  readonly aborted?: SessionRecord;
+  /** How often it was sealed anew, as its pad was not at the other side. */
+  readonly retries?: number;
+  readonly edited?: boolean;
+  /** Its author took it back: the words are gone. */
+  readonly deleted?: boolean;
+}
+
+/** What the session of a message measured, the last of them; null if it had none of its own. */
+export function recordOf(
+  { protections, aborted }: MessageRecord,
+  records: ReadonlyMap<string, SessionRecord>,
+): SessionRecord | null {
+  const last = protections.findLast(({ padId }) => padId && records.has(toHex(padId)));
+  return (last?.padId && records.get(toHex(last.padId))) || aborted || null;
 }
 
 interface PartRecord {
@@ -55,21 +94,21 @@ interface PartRecord {
   readonly protection: Protection;
 }
 
-const messagesOf = (peer: string) => `message ${peer}`;
-const change = <T>(kind: string, { key, version }: Found<T>, value: T | null): Change => ({
+export const messagesOf = (peer: string) => `message ${peer}`;
+export const change = <T>(kind: string, { key, version }: Found<T>, value: T | null): Change => ({
   kind,
   key,
   value,
   expected: version,
 });
-const added = (kind: string, key: string, value: unknown): Change => ({
+export const added = (kind: string, key: string, value: unknown): Change => ({
   kind,
   key,
   value,
   expected: 0,
 });
 
-async function again<T>(work: () => Promise<T>): Promise<T> {
+export async function again<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();
@@ -82,6 +121,24 @@ async function again<T>(work: () => Promise<T>): Promise<T> {
 async function padsOf(vault: Vault, peer: string): Promise<Staged> {
   const all = await vault.list<PadRecord>(PAD);
   return new Staged(all.filter(({ value }) => value.peer === peer));
+}
+
+/** A pad that a session has made for one part of one message. Secret. */
+export interface FreshPad {
+  readonly padId: Bytes;
+  readonly source: string;
+  readonly pad: Bytes;
+}
+
+/** Those alone, each for its part, in their order. */
+function freshOf(peer: string, pads: readonly FreshPad[]): Staged {
+  return new Staged(
+    pads.map(({ padId: id, source, pad }, order) => ({
+      key: toHex(id),
+      value: padRecord({ peer, ours: true, order, id, source }, pad),
+      version: 0,
+    })),
+  );
 }
 
 /** The newest session with somebody. */
@@ -110,34 +167,104 @@ export async function meet(vault: Vault, identity: Identity, bundle: Bundle): Pr
 /**
  * Seal a content for somebody, in as many parts as it takes.
  *
+ * @param besides What changes in the same commit.
+ * @param fresh Pads for this content alone, one for each part, and then no others serve it.
  * @throws PadExhausted and what else `sealMessage` throws; nothing has changed.
  */
-export function say(vault: Vault, peer: string, content: Content, policy: Policy): Promise<void> {
+export function say(
+  vault: Vault,
+  peer: string,
+  content: Content,
+  policy: Policy,
+  besides: readonly Change[] = [],
+  fresh: readonly FreshPad[] = [],
+): Promise<void> {
   return again(async () => {
     const found = await sessionWith(vault, peer);
-    const staged = await padsOf(vault, peer);
+    const staged = fresh.length > 0 ? freshOf(peer, fresh) : await padsOf(vault, peer);
     const waiting = await vault.list<Waiting>(OUTBOX);
     let order = Math.max(0, ...waiting.map(({ value }) => value.order + 1));
     let { session } = found.value;
-    const [changes, protections]: [Change[], Protection[]] = [[], []];
+    const [changes, protections]: [Change[], Protection[]] = [[...besides], []];
     const message = isPadded(content.kind) ? toHex(content.id) : null;
+    const ttlS = content.kind === Kind.typing ? TYPING_TTL_S : TTL_S;
     for (const part of split(content)) {
       const sealed = await sealMessage(session, part, staged, policy);
       const token = toHex(crypto.getRandomValues(new Uint8Array(16)));
-      const value: Waiting = { peer, payload: sealed.payload, message, order };
+      const value: Waiting = { peer, payload: sealed.payload, message, order, ttlS };
       changes.push(added(OUTBOX, token, value));
       protections.push(sealed.protection);
       session = sealed.session;
       order += 1;
     }
     if (message) {
-      const value: MessageRecord = { content, ours: true, protections, state: 'waiting' };
-      changes.push(added(messagesOf(peer), message, value));
+      const kind = messagesOf(peer);
+      const before = await vault.read<MessageRecord>(kind, message);
+      const retries = before?.value.retries ?? 0;
+      const sealed: MessageRecord = { content, ours: true, protections, state: 'waiting' };
+      const value = retries > 0 ? { ...sealed, retries } : sealed;
+      if (before && before.value.state !== 'unsent')
+        throw new ChatMisuse('expected a message that was not sealed before, got one that was');
+      changes.push(before ? change(kind, before, value) : added(kind, message, value));
+      if (content.target) changes.push(...(await retold(vault, peer, content, true)));
     }
     changes.push(change(SESSION, found, { ...found.value, session }), ...staged.changes());
     await vault.commit(changes);
   });
 }
+
+/** Keep a message of ours that cannot be sealed now; `say` of the same one sends it. */
+export function keepUnsent(vault: Vault, peer: string, content: Content): Promise<void> {
+  return again(async () => {
+    const kind = messagesOf(peer);
+    const before = await vault.read<MessageRecord>(kind, toHex(content.id));
+    if (before) return;
+    const value: MessageRecord = { content, ours: true, protections: [], state: 'unsent' };
+    await vault.commit([added(kind, toHex(content.id), value)]);
+  });
+}
+
+/** The first message of ours that waits to be sealed; null if none does. */
+export async function firstUnsent(vault: Vault, peer: string): Promise<MessageRecord | null> {
+  const all = await messages(vault, peer);
+  return all.find(({ ours, state }) => ours && state === 'unsent') ?? null;
+}
+
+/** The session of a message of ours was aborted: why it is not sent. */
+export function keepAborted(
+  vault: Vault,
+  peer: string,
+  id: Bytes,
+  aborted: SessionRecord,
+): Promise<void> {
+  return again(async () => {
+    const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(id));
+    if (found?.value.state !== 'unsent') return;
+    await vault.commit([change(messagesOf(peer), found, { ...found.value, aborted })]);
+  });
+}
+
+const MOST_RETRIES = 3;
+
+/**
+ * The other side can never have the pad that a message of ours was under: it is to be sealed anew.
+ *
+ * @returns The message; null if it is none of ours, or was sealed anew too often, and is refused.
+ */
+export function unseal(vault: Vault, peer: string, id: string): Promise<MessageRecord | null> {
+  return again(async () => {
+    const found = await vault.read<MessageRecord>(messagesOf(peer), id);
+    if (!found?.value.ours || found.value.state === 'unsent') return null;
+    const retries = (found.value.retries ?? 0) + 1;
+    const state = retries > MOST_RETRIES ? 'refused' : 'unsent';
+    const value: MessageRecord = { ...found.value, retries, state, protections: [] };
+    await vault.commit([change(messagesOf(peer), found, value)]);
+    return state === 'unsent' ? value : null;
+  });
+}
+
+/** What a message changes beside what is said; not the records of messages. */
+export type Also = (peer: string, content: Content) => Promise<Change[]>;
 
 /** What waits for the relay, oldest first; the key of each is its token. */
 export async function waiting(vault: Vault): Promise<Found<Waiting>[]> {
@@ -167,6 +294,7 @@ export function taken(vault: Vault, token: string): Promise<void> {
  * Open what came, and keep what it says; what does not open throws, and has changed nothing.
  *
  * @param now Seconds since the epoch.
+ * @param also What changes besides, in the same commit; what it throws is thrown.
  * @throws MessageRefused, OpeningRefused.
  */
 export function hear(
@@ -174,6 +302,7 @@ export function hear(
   identity: Identity,
   payload: Bytes,
   now: number,
+  also: Also = async () => [],
 ): Promise<{ peer: string; content: Content }> {
   return again(async () => {
     const { found, changes } = await sessionFor(vault, identity, payload, now);
@@ -182,6 +311,7 @@ export function hear(
     const opened = await openMessage(found.value.session, payload, staged);
     staged.erase(opened.spent);
     changes.push(...(await heard(vault, peer, opened, staged)));
+    changes.push(...(await also(peer, opened.content)));
     const value = { ...found.value, session: opened.session };
     changes.push(change(SESSION, found, value), ...staged.changes());
     await vault.commit(changes);
@@ -249,7 +379,7 @@ async function heard(
   if (kind === Kind.delivered || kind === Kind.read)
     return told(vault, peer, content, kind === Kind.read ? 'read' : 'delivered', staged);
   if (kind === Kind.refused) return told(vault, peer, content, 'refused', staged);
-  if (!isPadded(kind)) return [];
+  if (!isPadded(kind) || content.group) return []; // groups are not here
   if (await vault.read(messagesOf(peer), toHex(id))) return []; // said again, by another pad
   const others = parts > 1 ? await partsOf(vault, peer, id) : [];
   const own = { content, protection };
@@ -258,11 +388,31 @@ async function heard(
   const all = [...others.map(({ value }) => value), own];
   const whole = joinParts(all.map((each) => each.content));
   const protections = all.map((each) => each.protection);
-  const value: MessageRecord = { content: whole, ours: false, protections, state: 'heard' };
+  // An edit's words stand where they belong, and nowhere else.
+  const kept = kind === Kind.edit ? { ...whole, text: new Uint8Array() } : whole;
+  const value: MessageRecord = { content: kept, ours: false, protections, state: 'heard' };
   return [
     added(messagesOf(peer), toHex(id), value),
+    ...(whole.target ? await retold(vault, peer, whole, false) : []),
     ...others.map((each) => change(PART, each, null)),
   ];
+}
+
+/** What an edit or a deletion makes of the message that it is about, which has the same author. */
+async function retold(
+  vault: Vault,
+  peer: string,
+  { kind, text, target }: Content,
+  ours: boolean,
+): Promise<Change[]> {
+  if (!target || (kind !== Kind.edit && kind !== Kind.delete)) return [];
+  const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(target));
+  if (!found || found.value.ours !== ours || found.value.deleted) return [];
+  const before = found.value.content;
+  const words = kind === Kind.edit ? text : new Uint8Array();
+  const how = kind === Kind.edit ? { edited: true } : { deleted: true };
+  const value: MessageRecord = { ...found.value, content: { ...before, text: words }, ...how };
+  return [change(messagesOf(peer), found, value)];
 }
 
 async function partsOf(vault: Vault, peer: string, id: Bytes): Promise<Found<PartRecord>[]> {
@@ -289,7 +439,8 @@ async function told(
       for (const { padId } of found.value.protections) if (padId) staged.show(padId);
     // A late receipt does not take back what a newer one said.
     if (state !== 'refused' && ORDER.indexOf(state) <= ORDER.indexOf(found.value.state)) continue;
-    changes.push(change(messagesOf(peer), found, { ...found.value, state }));
+    const read = state === 'read' ? { readMs: Date.now() } : {};
+    changes.push(change(messagesOf(peer), found, { ...found.value, ...read, state }));
   }
   return changes;
 }

@@ -1,0 +1,124 @@
+/** Two people talk, each at the console of their own site, while Eve comes and the relay ends. */
+
+import { readFileSync } from 'node:fs';
+import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { enter, fitsPhone, hasNoBarriers } from './browser';
+
+const PATIENCE = { timeout: 60_000 };
+const [ALICE, BOB] = ['operator@a', 'operator@b'];
+const CHIP = /^pad \d+ B S 2\.\d+ · QBER \d/;
+
+const logOf = (page: Page, who: string) =>
+  page.getByRole('log', { name: `Messages with ${who}`, exact: true });
+
+async function connected(page: Page): Promise<void> {
+  await page.getByRole('link', { name: 'Chat', exact: true }).click();
+  await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
+}
+
+export async function say(page: Page, to: string, text: string): Promise<void> {
+  await page.getByLabel(`Message to ${to}`).fill(text);
+  await page.keyboard.press('Enter');
+}
+
+/** Alice gives Bob her link, and both have the conversation before them. */
+export async function meet(alice: Page, bob: Page): Promise<void> {
+  await connected(alice);
+  await connected(bob);
+  await alice.getByRole('button', { name: 'My contact link' }).click();
+  const link = await alice.getByRole('textbox', { name: 'My contact link' }).inputValue();
+  await alice.keyboard.press('Escape');
+  await bob.getByRole('button', { name: 'Add by link' }).click();
+  await bob.getByLabel('Their contact link').fill(link);
+  await bob.getByRole('button', { name: 'Add', exact: true }).click();
+  await bob.getByRole('heading', { name: ALICE, exact: true }).waitFor(PATIENCE);
+  await alice.getByRole('button', { name: new RegExp(`^${BOB}`) }).click(PATIENCE);
+}
+
+async function compare(page: Page): Promise<string> {
+  await page.getByRole('button', { name: /^Safety number/ }).click();
+  const dialog = page.getByRole('dialog', { name: 'Safety number' });
+  await dialog.getByRole('img', { name: /^Code for/ }).waitFor();
+  const digits = (await dialog.innerText()).match(/\b\d{5}\b/g) ?? [];
+  await dialog.getByRole('switch', { name: /^We have compared them/ }).click();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Safety number: compared', exact: true }).waitFor();
+  return digits.join(' ');
+}
+
+/** Eve comes, by the page of the network in another window. */
+export async function letEveIn(page: Page): Promise<void> {
+  await page.goto(page.url().replace(/#.*/, '#/network'));
+  await page.getByLabel('What she does').selectOption('intercept-resend');
+  await page.getByRole('button', { name: 'Attack', exact: true }).click();
+  await page.getByText('Eve is on the link: Intercept and resend, 100 %').waitFor(PATIENCE);
+}
+
+function relayPid(said: string): number {
+  const [, pid] = readFileSync(said, 'utf8').match(/^relay\s+process (\d+)/m) ?? [];
+  return Number(pid);
+}
+
+/**
+ * @param alice Of site a, signed in there.
+ * @param bob Of nobody yet.
+ * @param link The one-time link of site b.
+ * @param said File with what the services have said.
+ */
+export async function two(alice: Page, bob: Page, link: string, said: string): Promise<void> {
+  await enter(bob, link);
+  await meet(alice, bob);
+  const [hers, his] = [logOf(alice, BOB), logOf(bob, ALICE)];
+  const number = await compare(alice);
+  expect(number).toMatch(/^(\d{5} ){11}\d{5}$/);
+  expect(await compare(bob)).toBe(number);
+
+  await say(alice, BOB, 'from site a');
+  await his.getByText('from site a').waitFor(PATIENCE);
+  await say(bob, ALICE, 'from site b');
+  await hers.getByText('from site b').waitFor(PATIENCE);
+  await hers.getByText('read', { exact: true }).waitFor(PATIENCE);
+  for (const log of [hers, his]) {
+    await log.getByRole('button', { name: CHIP }).nth(1).waitFor(PATIENCE);
+    await log.getByRole('button', { name: CHIP }).first().click();
+    const panel = log.page().getByRole('dialog', { name: 'What protected this message' });
+    await panel.getByText('entangled pairs sent').waitFor();
+    await panel.getByText(/^2\.\d\d ± 0\.\d\d$/).waitFor();
+    await hasNoBarriers(log.page(), 'what protected a message');
+    await log.page().keyboard.press('Escape');
+  }
+
+  const network = await alice.context().newPage();
+  await network.goto(alice.url());
+  await letEveIn(network);
+  await say(alice, BOB, 'kept while Eve listens');
+  await alice
+    .getByRole('alert')
+    .getByText('Not sent: somebody may be listening.')
+    .waitFor(PATIENCE);
+  await bob
+    .getByRole('alert')
+    .getByText(`${ALICE} could not send to you: somebody may be listening.`)
+    .waitFor(PATIENCE);
+  expect(await his.getByText('kept while Eve listens').count()).toBe(0);
+  await hasNoBarriers(alice, 'chat while Eve listens');
+  await fitsPhone(alice);
+  await network.getByRole('button', { name: 'Reset' }).click();
+  await his.getByText('kept while Eve listens').waitFor(PATIENCE);
+  await bob.getByRole('alert').waitFor({ state: 'hidden' });
+  await alice.getByRole('alert').waitFor({ state: 'hidden' });
+  await network.close();
+
+  process.kill(relayPid(said), 'SIGKILL');
+  await say(alice, BOB, 'over another relay');
+  await his.getByText('over another relay').waitFor(PATIENCE);
+
+  for (const page of [alice, bob]) {
+    await page.reload();
+    const who = page === alice ? BOB : ALICE;
+    await page.getByRole('button', { name: new RegExp(`^${who}`) }).click(PATIENCE);
+    await logOf(page, who).getByText('from site b').waitFor();
+  }
+  await bob.context().close();
+}

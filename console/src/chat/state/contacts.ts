@@ -1,0 +1,179 @@
+/**
+ * Whom we know, how each of them is reached, and mailboxes of ours for each alone.
+ *
+ * A contact link has a mailbox that is nobody's yet: whoever begins a session by it gets it, and the
+ * contact, the session and the link's end are one commit. Layouts are in spec/chat.md, 7.
+ */
+
+import { toHex } from '../../shared/merkle';
+import type { Bytes } from '../protocol/bytes';
+import {
+  type Card,
+  type ContactLink,
+  encodeCard,
+  makeLink,
+  RIGHT_BYTES,
+  readCard,
+} from '../protocol/card';
+import { type Content, Kind, makeContent } from '../protocol/content';
+import { ChatMisuse, NotAuthentic } from '../protocol/errors';
+import { MAILBOX_BYTES } from '../protocol/frames';
+import type { Identity } from '../protocol/identity';
+import type { Policy } from '../protocol/pads';
+import { freshBundle } from './person';
+import { added, again, change, meet, say } from './talk';
+import type { Change, Found, Vault } from './vault';
+
+const CONTACT = 'contact';
+const INVITATION = 'invitation';
+/** How long a contact link holds. */
+export const LINK_S = 30 * 86_400;
+const SHORT = 16;
+
+/** A mailbox at our relay, and the right to drop into it, which one contact has. Secret. */
+export interface Box {
+  readonly mailbox: Bytes;
+  readonly right: Bytes;
+}
+
+export interface Contact {
+  /** As they call themselves. */
+  readonly name: string;
+  /** How they are reached; null while they have not said it. */
+  readonly card: Card | null;
+  /** Ours for them, the newest first. */
+  readonly boxes: readonly Box[];
+  readonly policy: Exclude<Policy, 'off'>;
+  /** Where pads come from that we send under: a session for each message, or the site's stock. */
+  readonly mode: 'fresh' | 'pool';
+  /** Whether the safety numbers were compared. */
+  readonly isVerified: boolean;
+  /** Seconds after which what is said disappears, once read; 0: it stays. */
+  readonly timerS: number;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
+interface Invitation extends Box {
+  /** Seconds since the epoch. */
+  readonly until: number;
+}
+
+/** How we are reached, but for the right, which is another for each. */
+export type OwnCard = Pick<Card, 'relay' | 'name' | 'sae'>;
+
+const drawn = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
+const newBox = (): Box => ({ mailbox: drawn(MAILBOX_BYTES), right: drawn(RIGHT_BYTES) });
+const cardOf = (own: OwnCard, { right }: Box): Card => ({ ...own, right });
+
+export function contacts(vault: Vault): Promise<Found<Contact>[]> {
+  return vault.list<Contact>(CONTACT);
+}
+
+/** Change what is kept of somebody. */
+export function changeContact(vault: Vault, peer: string, to: Partial<Contact>): Promise<void> {
+  return again(async () => {
+    const found = await vault.read<Contact>(CONTACT, peer);
+    if (!found) throw new ChatMisuse('expected a contact, got a stranger');
+    await vault.commit([change(CONTACT, found, { ...found.value, ...to })]);
+  });
+}
+
+/** Every mailbox of ours that somebody may drop into now. */
+export async function boxes(vault: Vault, now: number): Promise<Box[]> {
+  const known = (await contacts(vault)).flatMap(({ value }) => value.boxes);
+  const asked = await vault.list<Invitation>(INVITATION);
+  return [...known, ...asked.map(({ value }) => value).filter(({ until }) => until > now)];
+}
+
+/** A contact link for one person, and the mailbox that it needs. */
+export async function invite(
+  vault: Vault,
+  identity: Identity,
+  own: OwnCard,
+  now: number,
+): Promise<{ link: string; box: Box }> {
+  const box = newBox();
+  const value: Invitation = { ...box, until: Math.floor(now) + LINK_S };
+  await vault.commit([added(INVITATION, toHex(box.mailbox), value)]);
+  const bundle = await freshBundle(vault, identity, now, LINK_S);
+  return { link: makeLink(bundle, cardOf(own, box)), box };
+}
+
+/** What is kept of links that nobody used in time goes; their mailboxes. */
+export async function expired(vault: Vault, now: number): Promise<Bytes[]> {
+  const all = await vault.list<Invitation>(INVITATION);
+  const over = all.filter(({ value }) => value.until <= now);
+  if (over.length > 0) await vault.commit(over.map((each) => change(INVITATION, each, null)));
+  return over.map(({ value }) => value.mailbox);
+}
+
+/**
+ * Know the maker of a contact link, and tell them how we are reached.
+ *
+ * @returns Their fingerprint, and the mailbox of ours that is theirs.
+ * @throws ChatMisuse if it is our own.
+ */
+export async function add(
+  vault: Vault,
+  identity: Identity,
+  { bundle, card }: ContactLink,
+  own: OwnCard,
+): Promise<{ peer: string; box: Box }> {
+  if (bundle.identity.is(identity.public))
+    throw new ChatMisuse('this link is your own: give it to somebody else');
+  const peer = toHex(bundle.identity.fingerprint);
+  const box = newBox();
+  await again(async () => {
+    const found = await vault.read<Contact>(CONTACT, peer);
+    const value = { ...(found?.value ?? newContact(card.name)), card };
+    const kept = { ...value, boxes: [box, ...value.boxes] };
+    await vault.commit([found ? change(CONTACT, found, kept) : added(CONTACT, peer, kept)]);
+  });
+  await meet(vault, identity, bundle);
+  const text = encodeCard(cardOf(own, box));
+  const content = makeContent({ kind: Kind.card, id: drawn(16), sentMs: Date.now(), text });
+  await say(vault, peer, content, 'off');
+  return { peer, box };
+}
+
+function newContact(name: string): Contact {
+  const rest = { isVerified: false, timerS: 0, since: Date.now() };
+  return { name, card: null, boxes: [], policy: 'prefer', mode: 'fresh', ...rest };
+}
+
+/**
+ * What a content that came to a mailbox changes of contacts.
+ *
+ * @throws NotAuthentic if the mailbox is another's, or nobody's.
+ */
+export async function told(
+  vault: Vault,
+  mailbox: Bytes,
+  peer: string,
+  content: Content,
+): Promise<Change[]> {
+  const all = await contacts(vault);
+  const owns = ({ value }: Found<Contact>) =>
+    value.boxes.some((box) => toHex(box.mailbox) === toHex(mailbox));
+  const known = all.find(({ key }) => key === peer);
+  const changes: Change[] = [];
+  let value = known?.value ?? newContact(peer.slice(0, SHORT));
+  if (!(known && owns(known))) {
+    const found = await vault.read<Invitation>(INVITATION, toHex(mailbox));
+    if (!found)
+      throw new NotAuthentic('expected a message by its sender’s own mailbox, got another');
+    const { right } = found.value;
+    value = { ...value, boxes: [{ mailbox, right }, ...value.boxes] };
+    changes.push(change(INVITATION, found, null));
+  }
+  if (content.kind === Kind.card) {
+    const card = readCard(content.text);
+    const unnamed = value.name === peer.slice(0, SHORT);
+    value = { ...value, card, name: unnamed ? card.name : value.name };
+  }
+  if (content.kind === Kind.timer && !content.group)
+    value = { ...value, timerS: content.timerS ?? 0 };
+  if (!known) return [...changes, added(CONTACT, peer, value)];
+  return value === known.value ? changes : [...changes, change(CONTACT, known, value)];
+}

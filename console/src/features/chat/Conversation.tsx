@@ -1,0 +1,174 @@
+import { ActionIcon, Button } from '@mantine/core';
+import IconBack from '@tabler/icons-react/dist/esm/icons/IconArrowLeft.mjs';
+import IconVerified from '@tabler/icons-react/dist/esm/icons/IconShieldCheckFilled.mjs';
+import IconUnverified from '@tabler/icons-react/dist/esm/icons/IconShieldQuestion.mjs';
+import { useEffect, useRef, useState } from 'react';
+import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
+import { Kind } from '../../chat/protocol/content';
+import type { MessageRecord } from '../../chat/state/talk';
+import { Dialog } from '../../shared/Dialog';
+import { decimal, percent } from '../../shared/format';
+import { toHex } from '../../shared/merkle';
+import { Panel } from '../../shared/Panel';
+import { LevelIcon } from '../../shared/status';
+import { tell } from '../../shared/tell';
+import { texts } from '../../shared/texts';
+import { type About, Composer } from './Composer';
+import styles from './Conversation.module.css';
+import { Message } from './Message';
+import { Pads } from './Pads';
+import { Protection } from './Protection';
+import { Safety } from './Safety';
+
+const say = texts.chat;
+
+interface ConversationProps {
+  chat: Chat;
+  conversation: Talk;
+  /** Id of the message to show at first, in hexadecimal. */
+  sought: string | null;
+  onBack: () => void;
+}
+
+/** What two people have said, how it was protected, and a place to say more. */
+export function Conversation({ chat, conversation, sought, onBack }: ConversationProps) {
+  const { peer, contact, messages, unread, isTyping } = conversation;
+  const log = useRef<HTMLDivElement>(null);
+  const [isComparing, setComparing] = useState(false);
+  const [looked, setLooked] = useState<string | null>(null);
+  const [about, setAbout] = useState<About | null>(null);
+  const shown = messages.find(({ content }) => toHex(content.id) === looked);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each message that comes moves the view
+  useEffect(() => {
+    log.current?.scrollTo({ top: log.current.scrollHeight });
+  }, [messages.length]);
+
+  useEffect(() => {
+    const place = sought && log.current?.querySelector(`[data-message="${sought}"]`);
+    if (place) place.scrollIntoView({ block: 'center' });
+  }, [sought]);
+
+  useEffect(() => {
+    const read = () => {
+      if (unread > 0 && document.visibilityState === 'visible') chat.read(peer).catch(tell);
+    };
+    read();
+    document.addEventListener('visibilitychange', read);
+    return () => document.removeEventListener('visibilitychange', read);
+  }, [chat, peer, unread]);
+
+  const Shield = contact.isVerified ? IconVerified : IconUnverified;
+  return (
+    <Panel
+      title={contact.name}
+      aside={
+        <>
+          <Button
+            size="compact-sm"
+            variant="default"
+            leftSection={<Shield size={16} aria-hidden />}
+            onClick={() => setComparing(true)}
+          >
+            {say.safety}: {contact.isVerified ? say.verified : say.unverified}
+          </Button>
+          <ActionIcon
+            className={styles.back}
+            variant="default"
+            aria-label={say.back}
+            onClick={onBack}
+          >
+            <IconBack size={18} aria-hidden />
+          </ActionIcon>
+        </>
+      }
+    >
+      <Pads chat={chat} conversation={conversation} />
+      <div
+        className={styles.log}
+        role="log"
+        aria-label={say.log(contact.name)}
+        ref={log}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
+        tabIndex={0}
+      >
+        {messages.length === 0 && <p className={styles.none}>{say.none}</p>}
+        {messages.map((message) => (
+          <Message
+            key={toHex(message.content.id)}
+            message={message}
+            conversation={conversation}
+            isSought={toHex(message.content.id) === sought}
+            onResend={() => chat.resend(peer)}
+            onReply={() => setAbout({ kind: Kind.reply, message })}
+            onEdit={() => setAbout({ kind: Kind.edit, message })}
+            onTakeBack={() => void chat.sayOf(peer, Kind.delete, message.content.id).catch(tell)}
+            onLook={() => setLooked(toHex(message.content.id))}
+          />
+        ))}
+      </div>
+      <p className={styles.typing} role="status">
+        {isTyping && say.typing(contact.name)}
+      </p>
+      <Aborted conversation={conversation} />
+      <Composer
+        name={contact.name}
+        onType={() => void chat.typing(peer).catch(tell)}
+        about={about}
+        onLeave={() => setAbout(null)}
+        onSay={async (words) => {
+          if (about) await chat.sayOf(peer, about.kind, about.message.content.id, words);
+          else await chat.say(peer, words);
+          setAbout(null);
+        }}
+        onAttach={async (file) => {
+          const bytes = new Uint8Array(await file.arrayBuffer());
+          await chat.attach(peer, file.name, bytes);
+        }}
+      />
+      <Dialog opened={isComparing} onClose={() => setComparing(false)} title={say.safety}>
+        <Safety chat={chat} conversation={conversation} />
+      </Dialog>
+      <Dialog
+        side
+        opened={shown !== undefined}
+        onClose={() => setLooked(null)}
+        title={say.panel.title}
+      >
+        {shown && <Protection message={shown} records={conversation.records} />}
+      </Dialog>
+    </Panel>
+  );
+}
+
+/** A session was aborted, of ours or of theirs: unmistakable, and nothing is lost. */
+function Aborted({ conversation }: { conversation: Talk }) {
+  const { standing, warning, messages, contact } = conversation;
+  if (standing.halt === 'aborted') {
+    const [stuck] = messages.filter(isStuck);
+    const { s, qber } = stuck?.aborted ?? {};
+    return <Alarm title={say.abortedOurs} what={say.abortedOursWhat(decimal(s), percent(qber))} />;
+  }
+  if (!warning) return null;
+  const { record } = warning;
+  return (
+    <Alarm
+      title={say.aborted(contact.name)}
+      what={record ? say.abortedWhat(decimal(record.s), percent(record.qber)) : say.abortedUnknown}
+    />
+  );
+}
+
+const isStuck = ({ ours, state, aborted }: MessageRecord) =>
+  ours && state === 'unsent' && aborted !== undefined;
+
+function Alarm({ title, what }: { title: string; what: string }) {
+  return (
+    <div className={styles.alarm} role="alert" data-level="RED">
+      <LevelIcon level="RED" size={22} />
+      <p>
+        <strong>{title}</strong> {what}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,159 @@
+import { ActionIcon, Button } from '@mantine/core';
+import IconTakeBack from '@tabler/icons-react/dist/esm/icons/IconArrowBackUp.mjs';
+import IconReply from '@tabler/icons-react/dist/esm/icons/IconMessageReply.mjs';
+import IconEdit from '@tabler/icons-react/dist/esm/icons/IconPencil.mjs';
+import type { Conversation as Talk } from '../../chat/engine/chat';
+import { equal } from '../../chat/protocol/bytes';
+import { Kind } from '../../chat/protocol/content';
+import { type MessageRecord, recordOf } from '../../chat/state/talk';
+import { count, dateAndTime, decimal, duration, percent } from '../../shared/format';
+import { toHex } from '../../shared/merkle';
+import { saveBlob } from '../../shared/save';
+import { texts } from '../../shared/texts';
+import styles from './Message.module.css';
+import { fileOf, padBytes, padSource, wordsOf } from './words';
+
+const say = texts.chat;
+
+interface MessageProps {
+  message: MessageRecord;
+  conversation: Talk;
+  isSought: boolean;
+  onResend: () => void;
+  onReply: () => void;
+  onEdit: () => void;
+  onTakeBack: () => void;
+  /** Show what protected it. */
+  onLook: () => void;
+}
+
+/** One message: the words, how far it has come, and what it was protected by. */
+export function Message(props: MessageProps) {
+  const { message, conversation, isSought, onResend, onLook } = props;
+  const { content, ours, state, edited, deleted } = message;
+  const { contact, messages } = conversation;
+  const { target } = content;
+  const about = target && messages.find((each) => equal(each.content.id, target));
+  const isFile = content.kind === Kind.file && !deleted;
+  const isStuck = state === 'unsent' && conversation.standing.halt !== null;
+  return (
+    <article
+      className={styles.message}
+      data-message={toHex(content.id)}
+      data-sought={isSought || undefined}
+      data-ours={ours || undefined}
+      data-stuck={isStuck || state === 'refused' || undefined}
+    >
+      <h3 className={styles.who}>
+        <bdi>{ours ? say.you : contact.name}</bdi>
+        <time dateTime={new Date(content.sentMs).toISOString()}>
+          {dateAndTime(content.sentMs / 1000)}
+        </time>
+      </h3>
+      {about && <blockquote dir="auto">{wordsOf(about)}</blockquote>}
+      <p className={styles.words} dir="auto">
+        {deleted ? <em>{say.deleted}</em> : wordsOf(message)}
+      </p>
+      {isFile && (
+        <Button
+          size="compact-sm"
+          variant="default"
+          onClick={() => {
+            const file = fileOf(message);
+            saveBlob(file.name, new Blob([file.bytes]));
+          }}
+        >
+          {say.saveFile}
+        </Button>
+      )}
+      <p className={styles.meta}>
+        <Chip message={message} records={conversation.records} onLook={onLook} />
+        {edited && !deleted && <span>{say.edited}</span>}
+        {content.timerS ? <span>{say.disappears(duration(content.timerS))}</span> : null}
+        {ours && <Standing message={message} conversation={conversation} />}
+        {isStuck && (
+          <Button size="compact-xs" variant="default" onClick={onResend}>
+            {say.tryNow}
+          </Button>
+        )}
+        {!deleted && <Actions {...props} />}
+      </p>
+    </article>
+  );
+}
+
+/** What can be done about a message; seen when it is pointed at, or has the focus. */
+function Actions({ message, onReply, onEdit, onTakeBack }: MessageProps) {
+  const { ours, content } = message;
+  const isText = content.kind === Kind.text || content.kind === Kind.reply;
+  const actions = [
+    { label: say.reply, Icon: IconReply, run: onReply, isThere: true },
+    { label: say.edit, Icon: IconEdit, run: onEdit, isThere: ours && isText },
+    { label: say.takeBack, Icon: IconTakeBack, run: onTakeBack, isThere: ours },
+  ];
+  return (
+    <span className={styles.actions}>
+      {actions
+        .filter(({ isThere }) => isThere)
+        .map(({ label, Icon, run }) => (
+          <ActionIcon
+            key={label}
+            size={22}
+            variant="subtle"
+            color="gray"
+            aria-label={label}
+            title={label}
+            onClick={run}
+          >
+            <Icon size={15} aria-hidden />
+          </ActionIcon>
+        ))}
+    </span>
+  );
+}
+
+interface ChipProps {
+  message: MessageRecord;
+  records: Talk['records'];
+  onLook: () => void;
+}
+
+/** What protected it, in a few letters; the rest opens beside the conversation. */
+function Chip({ message, records, onLook }: ChipProps) {
+  const record = recordOf(message, records);
+  if (message.protections.length === 0 && !record) return null;
+  const source = padSource(message);
+  return (
+    <button
+      type="button"
+      className={styles.chip}
+      data-level={record?.verdict === 'abort' ? 'RED' : undefined}
+      title={say.chipWhat}
+      onClick={onLook}
+    >
+      {message.protections.length > 0 &&
+        (source === null ? say.postQuantum : say.chip(count(padBytes(message))))}{' '}
+      {record && <span>{say.chipSession(decimal(record.s), percent(record.qber))}</span>}
+    </button>
+  );
+}
+
+/** How far a message of ours has come. */
+function Standing({ message, conversation }: { message: MessageRecord; conversation: Talk }) {
+  const { standing, trouble } = conversation;
+  const { state, content } = message;
+  if (state === 'unsent') {
+    const isMaking = standing.making === toHex(content.id);
+    if (standing.halt)
+      return (
+        <span data-level="RED">
+          {say.halts[standing.halt]}
+          {isMaking && ` · ${say.makingAgain}`}
+        </span>
+      );
+    return <span className={styles.making}>{isMaking ? say.making : say.queued}</span>;
+  }
+  if (state === 'waiting' && trouble)
+    return <span data-level="YELLOW">{say.troubles[trouble]}</span>;
+  return <span data-level={state === 'refused' ? 'RED' : undefined}>{say.states[state]}</span>;
+}

@@ -1,0 +1,69 @@
+import { NativeSelect } from '@mantine/core';
+import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
+import type { Contact } from '../../chat/state/contacts';
+import { count, duration } from '../../shared/format';
+import { tell } from '../../shared/tell';
+import { texts } from '../../shared/texts';
+import styles from './Conversation.module.css';
+
+const say = texts.chat;
+/** Of a message of 100 letters: the letters, and what its tag takes. */
+const USUAL_BYTES = 116;
+const TIMERS_S = [0, 300, 3600, 86_400, 604_800];
+
+interface PadsProps {
+  chat: Chat;
+  conversation: Talk;
+}
+
+/** Under what pads what we say goes, and how many are left; or why there are none. */
+export function Pads({ chat, conversation }: PadsProps) {
+  const { peer, contact, padLeft } = conversation;
+  const set = (to: Partial<Pick<Contact, 'mode' | 'policy'>>) =>
+    void chat.set(peer, to).catch(tell);
+  const hasKeys = chat.hasKeys && Boolean(contact.card?.sae);
+  return (
+    <div className={styles.pads}>
+      {!hasKeys && <p>{chat.hasKeys ? say.noKeysThere : say.noKeysHere}</p>}
+      {hasKeys && (
+        <NativeSelect
+          size="xs"
+          label={say.mode}
+          value={contact.mode}
+          onChange={(event) =>
+            set({ mode: event.currentTarget.value === 'pool' ? 'pool' : 'fresh' })
+          }
+          data={Object.entries(say.modes).map(([value, label]) => ({ value, label }))}
+        />
+      )}
+      <NativeSelect
+        size="xs"
+        label={say.policy}
+        value={contact.policy}
+        onChange={(event) =>
+          set({ policy: event.currentTarget.value === 'require' ? 'require' : 'prefer' })
+        }
+        data={Object.entries(say.policies).map(([value, label]) => ({ value, label }))}
+      />
+      <NativeSelect
+        size="xs"
+        label={say.timer}
+        value={String(contact.timerS)}
+        onChange={(event) =>
+          void chat.setTimer(peer, Number(event.currentTarget.value)).catch(tell)
+        }
+        data={[...new Set([...TIMERS_S, contact.timerS])].map((seconds) => ({
+          value: String(seconds),
+          label: seconds ? say.after(duration(seconds)) : say.never,
+        }))}
+      />
+      {hasKeys && contact.mode === 'pool' && (
+        <p>
+          {padLeft > 0
+            ? say.padLeft(count(padLeft), count(Math.floor(padLeft / USUAL_BYTES)))
+            : say.padNone}
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,177 @@
+import { Button, Textarea, TextInput } from '@mantine/core';
+import { type FormEvent, useEffect, useState } from 'react';
+import type { Chat, Conversation, View } from '../../chat/engine/chat';
+import type { MessageRecord } from '../../chat/state/talk';
+import { Dialog } from '../../shared/Dialog';
+import { count } from '../../shared/format';
+import { toHex } from '../../shared/merkle';
+import { Panel } from '../../shared/Panel';
+import { texts } from '../../shared/texts';
+import { Words } from '../../shared/Words';
+import styles from './ChatPage.module.css';
+import { search } from './search';
+import { useCopied } from './useCopied';
+import { reason, wordsOf } from './words';
+
+const say = texts.chat;
+
+interface PeopleProps {
+  chat: Chat;
+  view: View;
+  chosen: string | null;
+  /** A conversation, at the message that was searched for. */
+  onChoose: (peer: string, message: string | null) => void;
+}
+
+/** Whom we know, and the ways to know others. */
+export function People({ chat, view, chosen, onChoose }: PeopleProps) {
+  const [query, setQuery] = useState('');
+  const found = search(view.conversations, query);
+  const [asked, setAsked] = useState<'add' | 'mine' | null>(null);
+  const isUp = view.connection === 'up';
+  return (
+    <Panel title={say.people}>
+      <div className={styles.ways}>
+        <Button size="compact-md" disabled={!isUp} onClick={() => setAsked('add')}>
+          {say.add}
+        </Button>
+        <Button
+          size="compact-md"
+          variant="default"
+          disabled={!isUp}
+          onClick={() => setAsked('mine')}
+        >
+          {say.mine}
+        </Button>
+      </div>
+      {view.conversations.length === 0 ? (
+        <p className={styles.none}>{say.nobody}</p>
+      ) : (
+        <TextInput
+          type="search"
+          aria-label={say.search}
+          placeholder={say.search}
+          value={query}
+          onChange={(event) => setQuery(event.currentTarget.value)}
+        />
+      )}
+      {view.conversations.length > 0 && found.length === 0 && (
+        <p className={styles.none}>{say.searchNone}</p>
+      )}
+      <ul className={styles.people}>
+        {found.map(({ conversation: each, hit }) => (
+          <li key={each.peer}>
+            <button
+              type="button"
+              aria-current={each.peer === chosen || undefined}
+              onClick={() => onChoose(each.peer, hit && toHex(hit.content.id))}
+            >
+              <strong>
+                <bdi>{each.contact.name}</bdi>
+              </strong>
+              {each.unread > 0 && (
+                <span className={styles.unread}>{say.unread(count(each.unread))}</span>
+              )}
+              <span className={styles.last}>{last(each, hit)}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+      <Dialog opened={asked === 'add'} onClose={() => setAsked(null)} title={say.add}>
+        <Add
+          chat={chat}
+          onAdded={(peer) => {
+            setAsked(null);
+            onChoose(peer, null);
+          }}
+        />
+      </Dialog>
+      <Dialog opened={asked === 'mine'} onClose={() => setAsked(null)} title={say.mine}>
+        <Mine chat={chat} />
+      </Dialog>
+    </Panel>
+  );
+}
+
+function last({ messages }: Conversation, hit: MessageRecord | null): string {
+  const message = hit ?? messages.at(-1);
+  if (!message) return say.none;
+  const words = message.deleted ? say.deleted : wordsOf(message);
+  return message.ours ? `${say.you}: ${words}` : words;
+}
+
+function Add({ chat, onAdded }: { chat: Chat; onAdded: (peer: string) => void }) {
+  const [error, setError] = useState<string | null>(null);
+  const [isBusy, setBusy] = useState(false);
+
+  const add = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const link = String(new FormData(event.currentTarget).get('link') ?? '').trim();
+    setBusy(true);
+    try {
+      onAdded(await chat.add(link));
+    } catch (refused) {
+      setError(reason(refused));
+      setBusy(false);
+    }
+  };
+  return (
+    <form className={styles.form} onSubmit={(event) => void add(event)}>
+      <p>
+        <Words>{say.addLead}</Words>
+      </p>
+      <Textarea
+        name="link"
+        label={say.addLabel}
+        rows={6}
+        required
+        maxLength={24_000}
+        error={error}
+        className={styles.link}
+      />
+      <Button type="submit" loading={isBusy}>
+        {say.addSubmit}
+      </Button>
+    </form>
+  );
+}
+
+function Mine({ chat }: { chat: Chat }) {
+  const [link, setLink] = useState<string | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const { isCopied, copy } = useCopied();
+
+  useEffect(() => {
+    let isHere = true;
+    chat
+      .invite()
+      .then((made) => isHere && setLink(made))
+      .catch((refused: unknown) => isHere && setError(reason(refused)));
+    return () => {
+      isHere = false;
+    };
+  }, [chat]);
+
+  return (
+    <div className={styles.form}>
+      <p>{say.mineLead}</p>
+      {link === null && <p role="status">{error ?? say.mineWait}</p>}
+      {link !== null && (
+        <>
+          <Textarea
+            label={say.mine}
+            rows={6}
+            readOnly
+            value={link}
+            className={styles.link}
+            onFocus={(event) => event.currentTarget.select()}
+          />
+          <p className={styles.hint}>
+            <Words>{say.mineTerminal}</Words>
+          </p>
+          <Button onClick={() => void copy(link)}>{isCopied ? texts.copied : texts.copy}</Button>
+        </>
+      )}
+    </div>
+  );
+}

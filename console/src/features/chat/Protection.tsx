@@ -1,0 +1,154 @@
+import type { ReactNode } from 'react';
+import { type MessageRecord, recordOf, type SessionRecord } from '../../chat/state/talk';
+import { count, decimal, percent } from '../../shared/format';
+import { LevelIcon, Simulated } from '../../shared/status';
+import { texts } from '../../shared/texts';
+import styles from './Protection.module.css';
+import { padBytes, padSource } from './words';
+
+const say = texts.chat.panel;
+
+interface ProtectionProps {
+  message: MessageRecord;
+  records: ReadonlyMap<string, SessionRecord>;
+}
+
+/** What protected one message, whole: its pad, the session that made it, and what Eve has of both. */
+export function Protection({ message, records }: ProtectionProps) {
+  const source = padSource(message);
+  const record = recordOf(message, records);
+  return (
+    <div className={styles.panel}>
+      {message.protections.length > 0 && (
+        <Part title={say.pad} aside={source === 'simulated' && <Simulated />}>
+          <p>
+            {source === null ? say.padNone : say.padWhat(count(padBytes(message)), source)}
+            {source !== null && !record && ` ${say.sessionNone}`}
+          </p>
+        </Part>
+      )}
+      {record && <Session record={record} />}
+      {message.protections.length > 0 && (
+        <Part title={say.around}>
+          <p>{texts.chat.postQuantumWhat}</p>
+        </Part>
+      )}
+    </div>
+  );
+}
+
+interface PartProps {
+  title: string;
+  aside?: ReactNode;
+  children: ReactNode;
+}
+
+function Part({ title, aside, children }: PartProps) {
+  return (
+    <section className={styles.part}>
+      <h3>
+        {title} {aside}
+      </h3>
+      {children}
+    </section>
+  );
+}
+
+/** What a session measured, how its light became a pad, and what could be overheard of it. */
+function Session({ record }: { record: SessionRecord }) {
+  const isAborted = record.verdict === 'abort';
+  const title = isAborted ? say.abortedSession : say.session;
+  return (
+    <>
+      <Part title={title} aside={record.source === 'simulated' && <Simulated />}>
+        <p className={styles.verdict}>
+          <LevelIcon level={isAborted ? 'RED' : 'GREEN'} />
+          <strong>{isAborted ? say.abort : say.accepted}</strong>
+          {record.reason && <span>{record.reason}</span>}
+        </p>
+        <dl className={styles.measured}>
+          <dt>{say.s}</dt>
+          <dd>
+            <strong className="number">{within(record.s, record.s_stderr)}</strong>
+            <small>{say.sWhat(decimal(record.s_lower))}</small>
+          </dd>
+          <dt>{say.qber}</dt>
+          <dd>
+            <strong className="number">{percent(record.qber)}</strong>
+            <small>{say.qberWhat}</small>
+          </dd>
+        </dl>
+      </Part>
+      <Way record={record} />
+      <Part title={say.eve}>
+        <p>
+          {isAborted && say.eveAborted}
+          {!isAborted && say.eveWhat(count(record.public_bytes))}
+          {!isAborted && (record.epsilon === null ? '.' : say.eveEpsilon(small(record.epsilon)))}
+        </p>
+      </Part>
+      <Steps record={record} />
+    </>
+  );
+}
+
+/** From the light to the pad, each number with a bar of its share. */
+function Way({ record }: { record: SessionRecord }) {
+  const rows = [
+    [say.pairs, record.pairs],
+    [say.coincidences, record.coincidences],
+    [say.test, record.test_pairs],
+    [say.sifted, record.sifted_bits],
+    [say.leaked, record.leaked_bits],
+    [say.final, record.final_bits],
+  ] as const;
+  return (
+    <Part title={say.way}>
+      <ol className={styles.way}>
+        {rows.map(([name, value]) => (
+          <li key={name}>
+            <Bar share={value / Math.max(1, record.pairs)} />
+            <strong className="number">{count(value)}</strong> <span>{name}</span>
+          </li>
+        ))}
+      </ol>
+    </Part>
+  );
+}
+
+function Steps({ record }: { record: SessionRecord }) {
+  if (record.steps.length === 0) return null;
+  return (
+    <Part title={say.steps}>
+      <ol className={styles.way}>
+        {record.steps.map(({ step, ms }) => (
+          <li key={step}>
+            <Bar share={ms / Math.max(1, record.total_ms)} />
+            <strong className="number">{say.milliseconds(ms.toFixed(1))}</strong>{' '}
+            <span>{say.step[step] ?? step}</span>
+          </li>
+        ))}
+      </ol>
+      <p className={styles.id}>
+        {say.id} <span className="mono">{record.session}</span>
+      </p>
+    </Part>
+  );
+}
+
+function Bar({ share }: { share: number }) {
+  return (
+    <svg className={styles.bar} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+      <rect width={Math.min(100, 100 * share)} height="6" />
+    </svg>
+  );
+}
+
+const within = (value: number | null, error: number | null) =>
+  error === null ? decimal(value) : `${decimal(value)} ± ${decimal(error)}`;
+
+/** A small number, as a power of ten. */
+function small(value: number): string {
+  const power = Math.ceil(Math.log10(value));
+  return `1 in 10${String(-power).replaceAll(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)] ?? '')}`;
+}

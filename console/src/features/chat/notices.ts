@@ -1,0 +1,40 @@
+/** What came while nobody looks: counted, in the window's title, and as a notice where that is permitted. */
+
+import type { Chat } from '../../chat/engine/chat';
+import { count } from '../../shared/format';
+import { texts } from '../../shared/texts';
+import { setUnread } from '../../shared/unread';
+
+const say = texts.chat;
+const TITLE = document.title;
+const told = new Map<string, number>();
+
+/** Follow a chat; ends with what is returned. */
+export function notice(chat: Chat): () => void {
+  told.clear();
+  const look = () => {
+    const { conversations } = chat.view();
+    const unread = conversations.reduce((sum, each) => sum + each.unread, 0);
+    setUnread(unread);
+    document.title = unread > 0 ? `(${count(unread)}) ${TITLE}` : TITLE;
+    for (const { peer, contact, unread: now } of conversations) {
+      const isNew = now > (told.get(peer) ?? now);
+      told.set(peer, now);
+      if (isNew && document.hidden) show(contact.name, peer);
+    }
+  };
+  look();
+  const ended = chat.subscribe(look);
+  return () => {
+    ended();
+    setUnread(0);
+    document.title = TITLE;
+  };
+}
+
+/** Words stay in the page: a notice may be seen by others, and is kept by the system. */
+function show(name: string, peer: string): void {
+  if (!('Notification' in globalThis) || Notification.permission !== 'granted') return;
+  const shown = new Notification(name, { body: say.notice, tag: peer });
+  shown.onclick = () => globalThis.focus();
+}

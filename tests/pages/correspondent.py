@@ -1,0 +1,93 @@
+"""Somebody with the library of the terminal's client, for the journey of a page that talks to him.
+
+A line of JSON in, a line of JSON out; it waits for what it is asked for. Its key server is that of
+site b, of the state folder that is its parameter.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chat.messenger.pairs import until
+from tests.chat.store.people import open_person
+
+from bellwire.chat.messenger.engine import Messenger
+from bellwire.chat.messenger.keys import Site
+from bellwire.chat.messenger.looking import Setup
+from bellwire.etsi014.fresh import FreshClient
+from bellwire.etsi014.profile import read_profile
+
+
+class Correspondent:
+    """One person, once they know a relay.
+
+    Args:
+        messenger: Theirs.
+    """
+
+    def __init__(self, messenger: Messenger) -> None:
+        self._messenger = messenger
+
+    async def answer(self, asked: dict[str, str]) -> dict[str, str]:
+        """What is so, or has been done."""
+        match asked["do"]:
+            case "invite":
+                return {"link": await self._messenger.invite()}
+            case "add":
+                await self._messenger.add(asked["link"])
+            case "say":
+                await self._messenger.send(await self._peer(), asked["text"])
+            case "hears":
+                return {"pads": await until(lambda: self._heard(asked["text"]))}
+            case "state":
+                await until(lambda: self._is(asked["text"], asked["state"]))
+            case "safety":
+                return {"number": (await self._messenger.safety(await self._peer())).number}
+        return {}
+
+    async def _peer(self) -> bytes:
+        async def known() -> bytes | None:
+            found = [each for each in await self._messenger.contacts() if not each.is_notes]
+            return found[0].contact if found else None
+
+        return await until(known)
+
+    async def _heard(self, text: str) -> str | None:
+        """Whether it was under pad, once it is here."""
+        for each in await self._messenger.history(await self._peer()):
+            if each.text == text and not each.ours:
+                return "pad" if each.protection.is_one_time else "no pad"
+        return None
+
+    async def _is(self, text: str, state: str) -> bool:
+        lines = await self._messenger.history(await self._peer())
+        return any(each.text == text and each.ours and each.state.value == state for each in lines)
+
+
+async def main() -> None:
+    """Answer until there are no more questions."""
+    first = json.loads(await asyncio.to_thread(sys.stdin.readline))
+    profile = read_profile(Path(sys.argv[1]), "app-b")
+    async with contextlib.AsyncExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="bellwire-pen-"))
+        person = open_person(Path(place) / "person")
+        stack.callback(person.close)
+        server = await stack.enter_async_context(FreshClient(profile.kme, profile.credentials))
+        setup = Setup("Pen", first["relay"], Site(server, profile.sae))
+        correspondent = Correspondent(await stack.enter_async_context(Messenger(person, setup)))
+        tell({})
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            tell(await correspondent.answer(json.loads(line)))
+
+
+def tell(answer: dict[str, str]) -> None:
+    """A line for who asked."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,200 @@
+"""Ways from pages to a real relay: who has one, what goes by it, and when it ends."""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.chat.relay.running import OWNER, mailbox, payload, relay_at, right, token
+from tests.web.doors import Loop
+from tests.web.pages import Console, console
+
+from bellwire.chat.relay.frames import (
+    MAX_FRAME_BYTES,
+    Challenge,
+    Deliver,
+    Done,
+    Drop,
+    Listen,
+    Login,
+    Open,
+    Reason,
+    Refused,
+    Request,
+    encode,
+    read_answer,
+)
+from bellwire.console.browsers import UNTIL_S
+from bellwire.console.views_chat import MAX_FRAME, MAX_FRAMES
+from bellwire.crypto.labels import CHAT_RELAY
+from bellwire.web.console_ways import WAYS_OF_ACCOUNT
+
+AWAY = "ws://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with Loop(asyncio.new_event_loop) as loop:
+        relay = relay_at(tmp_path_factory.mktemp("relay"))
+        url = loop.wait(relay.__aenter__())
+        try:
+            with console(tmp_path_factory.mktemp("ways"), relays=[url, AWAY]) as found:
+                yield found
+        finally:
+            loop.wait(relay.__aexit__(None, None, None))
+
+
+@pytest.fixture(autouse=True)
+def fresh(site: Console) -> None:
+    """Sign-ins of the tests before do not count."""
+    site.clock[0] += 1000.0
+
+
+class Way:
+    """A page's way, and what came by it."""
+
+    def __init__(self, page: httpx.Client, answer: httpx.Response) -> None:
+        assert answer.status_code == 200
+        self._page = page
+        self._lines = answer.iter_lines()
+        self._frames: dict[int, deque[Any]] = defaultdict(deque)
+        self.name = str(self.next("opened")["way"])
+
+    def next(self, name: str) -> dict[str, Any]:
+        """The next event of a name; those of others are passed over."""
+        found = ""
+        for line in self._lines:
+            field, _, value = line.partition(": ")
+            if field == "event":
+                found = value
+            elif field == "data" and found == name:
+                content: dict[str, Any] = json.loads(value)
+                return content
+        raise AssertionError(f"the stream has ended without {name}")
+
+    def frame(self, line: int) -> Any:
+        """The next frame of a line."""
+        while not self._frames[line]:
+            event = self.next("frame")
+            self._frames[event["line"]].append(read_answer(base64.b64decode(event["frame"])))
+        return self._frames[line].popleft()
+
+    def send(self, line: int, *requests: Request) -> int:
+        frames = [base64.b64encode(encode(each)).decode() for each in requests]
+        body = {"way": self.name, "line": line, "frames": frames}
+        return self._page.post("/api/chat/frames", json=body).status_code
+
+
+def test_frames_go_both_ways_and_a_payload_comes_to_its_owner(site: Console) -> None:
+    with (
+        site.signed_in(site.sites.tokens["alice@a"]) as page,
+        page.stream("GET", "/api/chat/way") as answer,
+    ):
+        way = Way(page, answer)
+        challenge = way.frame(0)
+        assert isinstance(challenge, Challenge)
+        text = challenge.nonce + challenge.relay_id
+        login = Login(1, OWNER.public.public_bytes, OWNER.sign(text, CHAT_RELAY))
+        box = Open(2, mailbox(1), hashlib.sha256(right(1)).digest())
+        assert way.send(0, login, box, Listen(3)) == 200
+        assert {way.frame(0).request for _ in range(3)} == {1, 2, 3}
+        assert isinstance(way.frame(1), Challenge)
+        assert way.send(1, Drop(1, right(1), token(1), 60, payload(5, 16_384))) == 200
+        delivered = way.frame(0)
+        assert isinstance(delivered, Deliver)
+        assert delivered.payload == payload(5, 16_384)
+        assert way.send(1, Drop(2, right(9), token(2), 60, payload(6))) == 200
+        assert [way.frame(1), way.frame(1)] == [Done(1), Refused(2, Reason.NO_MAILBOX)]
+
+
+def test_a_relay_that_is_away_is_said_so_and_takes_nothing(site: Console) -> None:
+    with (
+        site.signed_in(site.sites.tokens["alice@a"]) as page,
+        page.stream("GET", "/api/chat/way") as answer,
+    ):
+        way = Way(page, answer)
+        assert way.next("ended") == {"line": 2}
+        assert way.send(2, Listen(1)) == 503
+        assert way.send(3, Listen(1)) == 503
+
+
+def test_nobody_sends_by_the_way_of_another(site: Console) -> None:
+    with (
+        site.signed_in(site.sites.tokens["alice@a"]) as page,
+        site.signed_in(site.sites.tokens["carol@a"]) as other,
+        site.signed_in(site.sites.tokens["alice@a"]) as again,
+        page.stream("GET", "/api/chat/way") as answer,
+    ):
+        name = Way(page, answer).name
+        body = {"way": name, "line": 0, "frames": ["AA=="]}
+        assert other.post("/api/chat/frames", json=body).status_code == 404
+        assert again.post("/api/chat/frames", json=body).status_code == 404
+        evil = {"origin": "http://evil.example"}
+        assert page.post("/api/chat/frames", json=body, headers=evil).status_code == 403
+
+
+def test_ways_are_for_members_and_operators(site: Console) -> None:
+    with site.client() as nobody:
+        assert nobody.get("/api/chat/way").status_code == 401
+        assert nobody.get("/api/about").json()["chat"] is True
+    with site.signed_in(site.sites.tokens["eyes"]) as auditor:
+        assert auditor.get("/api/chat/way").status_code == 403
+        assert auditor.get("/api/chat").status_code == 403
+    with site.signed_in(site.sites.tokens["boss"]) as operator:
+        assert operator.get("/api/chat").json()["relays"][1:] == [AWAY]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"line": -1},
+        {"line": 5},
+        {"frames": []},
+        {"frames": ["AA=="] * (MAX_FRAMES + 1)},
+        {"frames": [""]},
+        {"frames": [base64.b64encode(bytes(MAX_FRAME + 1)).decode()]},
+        {"frames": ["no base64!"]},
+        {"way": "x" * 65},
+        {"way": None},
+    ],
+)
+def test_frames_that_no_relay_takes_are_not_carried(
+    site: Console, changed: dict[str, object]
+) -> None:
+    with site.signed_in(site.sites.tokens["alice@a"]) as page:
+        body = {"way": "x", "line": 0, "frames": ["AA=="], **changed}
+        assert page.post("/api/chat/frames", json=body).status_code == 400
+        assert MAX_FRAME == MAX_FRAME_BYTES
+
+
+def test_an_account_has_so_many_ways_and_no_more(site: Console) -> None:
+    with site.signed_in(site.sites.tokens["carol@a"]) as page, contextlib.ExitStack() as stack:
+        opened = [page.stream("GET", "/api/chat/way") for _ in range(WAYS_OF_ACCOUNT + 1)]
+        *most, last = [stack.enter_context(each) for each in opened]
+        ways = [Way(page, each) for each in most]  # kept: they last as long as somebody reads
+        assert len({each.name for each in ways}) == WAYS_OF_ACCOUNT
+        assert last.status_code == 429
+
+
+def test_a_way_ends_with_the_session_of_its_browser(site: Console) -> None:
+    with (
+        site.signed_in(site.sites.tokens["alice@a"]) as page,
+        page.stream("GET", "/api/chat/way") as answer,
+    ):
+        way = Way(page, answer)
+        site.clock[0] += UNTIL_S
+        assert way.next("signed_out") == {}
+
+
+def test_a_console_without_relays_has_no_ways(tmp_path: Path) -> None:
+    with console(tmp_path) as alone, alone.signed_in(alone.sites.tokens["alice@a"]) as page:
+        assert page.get("/api/about").json()["chat"] is False
+        assert page.get("/api/chat").json() == {"relays": [], "sae": ""}
+        assert page.get("/api/chat/way").status_code == 404
