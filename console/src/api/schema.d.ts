@@ -294,6 +294,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/relay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the site's relay is */
+        get: operations["api_relay"];
+        put?: never;
+        /** Have the site's relay move; its clients follow */
+        post: operations["api_move_relay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/record": {
         parameters: {
             query?: never;
@@ -339,6 +357,126 @@ export interface paths {
         get: operations["api_record_consistency"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The site's cloud and its devices */
+        get: operations["api_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/readings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a device said last */
+        get: operations["api_device_readings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where messages to devices are */
+        get: operations["api_device_messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/invite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A one-time code by which a device enrols */
+        post: operations["api_invite_device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/invite/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take an invitation back */
+        post: operations["api_cancel_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a device off the cloud's list; its sessions end */
+        post: operations["api_remove_device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admission": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The site's server of admission, and who is registered or waits */
+        get: operations["api_newcomers"];
+        put?: never;
+        /** Let in or turn away who waits, or take an admission back */
+        post: operations["api_decide"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1055,6 +1193,40 @@ export interface components {
             peer: string;
         };
         /**
+         * RelayView
+         * @description The site's relay; null where none answers in its state folder.
+         */
+        RelayView: {
+            relay: components["schemas"]["RelayPlaces"] | null;
+        };
+        /**
+         * RelayPlaces
+         * @description Where a relay is.
+         *
+         *     Attributes:
+         *     level: How far it has moved out of an attacker's way.
+         *     places: Its addresses, none in a lockdown.
+         *     sequence: Number of its last notice; 0 while it never moved.
+         *     until: How long that counts, seconds since the epoch; null while it never moved.
+         */
+        RelayPlaces: {
+            /** @enum {unknown} */
+            level: "address" | "home" | "interface" | "lockdown" | "port";
+            places: string[];
+            sequence: number;
+            until: number | null;
+        };
+        /**
+         * MoveRelay
+         * @description How far the relay shall move, and where; without places, where it was prepared to.
+         */
+        MoveRelay: {
+            /** @enum {unknown} */
+            level: "address" | "home" | "interface" | "lockdown" | "port";
+            /** @default [] */
+            places: string[];
+        };
+        /**
          * RecordView
          * @description The site's log: its checkpoint, which the console has verified, and a page can verify again.
          *
@@ -1141,6 +1313,337 @@ export interface components {
             old: number;
             size: number;
             proof: string[];
+        };
+        /**
+         * DevicesView
+         * @description The site's cloud and its devices; null where no cloud answers in its state folder.
+         */
+        DevicesView: {
+            cloud: components["schemas"]["CloudView"] | null;
+        };
+        /**
+         * CloudView
+         * @description A cloud and its devices.
+         *
+         *     Attributes:
+         *     name: What devices call it.
+         *     listens: Where, by transport: `tcp`, `udp`, `mqtt`.
+         *     total: How many devices it knows.
+         *     connected: How many of these have a session now.
+         *     found: How many are what was looked for.
+         *     devices: Those, or the first of them.
+         *     invitations: The latest last.
+         */
+        CloudView: {
+            name: string;
+            listens: {
+                [key: string]: string;
+            };
+            total: number;
+            connected: number;
+            found: number;
+            devices: components["schemas"]["DeviceView"][];
+            invitations: components["schemas"]["InvitationView"][];
+        };
+        /**
+         * DeviceView
+         * @description A device, as its cloud knows it.
+         *
+         *     Attributes:
+         *     name: What the cloud calls it.
+         *     fingerprint: SHA-256 of its public key, 64 hexadecimal digits.
+         *     listed: Whether it is on the cloud's list; else it comes by a certificate, or came before.
+         *     connected: Whether it has a session now.
+         *     seen_at: When it was last heard, seconds since the epoch; null: never.
+         *     since: When its latest session began; null: none since the cloud started.
+         *     protection: Of that session.
+         *     transport: Of that session: `tcp`, `udp` or `mqtt`.
+         *     readings: That arrived since the cloud started.
+         *     last: The latest of these, 400 bytes at most.
+         *     waiting: Messages that wait for it.
+         */
+        DeviceView: {
+            name: string;
+            fingerprint: string;
+            listed: boolean;
+            connected: boolean;
+            seen_at: number | null;
+            since: number | null;
+            protection: components["schemas"]["ProtectionView"] | null;
+            transport: ("mqtt" | "tcp" | "udp") | null;
+            readings: number;
+            last: string | null;
+            waiting: number;
+        };
+        /**
+         * ProtectionView
+         * @description What the keys of a session rest on, beside X25519 and ML-KEM-768, which are always there.
+         *
+         *     Attributes:
+         *     qkd_source: Of the last quantum key that was mixed in; null without one.
+         *     qkd_keys: How many were mixed in.
+         *     refreshes: How often it got fresh keys.
+         *     resumed: How many sessions before it are in its keys.
+         *     cipher: That seals its records.
+         */
+        ProtectionView: {
+            qkd_source: string | null;
+            qkd_keys: number;
+            refreshes: number;
+            resumed: number;
+            cipher: string;
+        };
+        /**
+         * InvitationView
+         * @description An invitation, without its code.
+         *
+         *     Attributes:
+         *     id: 32 hexadecimal digits.
+         *     name: What the device will be called.
+         *     state: `open`, `used`, `spent` by wrong codes, or `expired`.
+         *     expires: When it ends, seconds since the epoch.
+         */
+        InvitationView: {
+            id: string;
+            name: string;
+            state: string;
+            expires: number;
+        };
+        /**
+         * ReadingsView
+         * @description The latest readings of a device.
+         *
+         *     Attributes:
+         *     stream: In which they came, 64 hexadecimal digits; empty where there is none.
+         *     at: When the last was stored; null where there is none.
+         *     begin: The first reading of the stream: of CSV, the header.
+         *     readings: Ascending.
+         */
+        ReadingsView: {
+            stream: string;
+            at: number | null;
+            begin: string;
+            readings: components["schemas"]["ReadingView"][];
+        };
+        /**
+         * ReadingView
+         * @description A reading: its number in its stream from 0, and its text, 400 bytes at most.
+         */
+        ReadingView: {
+            number: number;
+            text: string;
+        };
+        /**
+         * RoutesView
+         * @description The newest routing records of messages to devices, the newest first.
+         */
+        RoutesView: {
+            routes: components["schemas"]["RouteView"][];
+        };
+        /**
+         * RouteView
+         * @description Where a message to a device is.
+         *
+         *     Attributes:
+         *     id: Of the message, 32 hexadecimal digits.
+         *     device: Fingerprint, 64 hexadecimal digits.
+         *     name: What the device was called when it was queued.
+         *     number: In the device's queue, from 1.
+         *     size: Bytes.
+         *     queued: When, seconds since the epoch.
+         *     expires: When it is given up.
+         *     state: `QUEUED` until the device has it, `DELIVERED`, or `EXPIRED`.
+         *     finished: When it was delivered or given up, or null.
+         *     protections: Of the session that it last went under; empty: it never went out.
+         */
+        RouteView: {
+            id: string;
+            device: string;
+            name: string;
+            number: number;
+            size: number;
+            queued: number;
+            expires: number;
+            /** @enum {unknown} */
+            state: "DELIVERED" | "EXPIRED" | "QUEUED";
+            finished: number | null;
+            protections: string[];
+        };
+        /**
+         * InvitedDevice
+         * @description An invitation, with its code: given this once.
+         *
+         *     Attributes:
+         *     invitation: As everybody sees it.
+         *     code: By which one device enrols, once.
+         *     at: Where the cloud listens.
+         *     qr: The code to be scanned: rows of 0 and 1, 1 is dark, without the quiet zone.
+         */
+        InvitedDevice: {
+            invitation: components["schemas"]["InvitationView"];
+            code: string;
+            at: string;
+            qr: string[];
+        };
+        /**
+         * InviteDevice
+         * @description What the cloud shall call a device, and how long its code is good.
+         */
+        InviteDevice: {
+            name: string;
+            minutes: number;
+        };
+        /**
+         * NamedInvitation
+         * @description Which invitation.
+         */
+        NamedInvitation: {
+            id: string;
+        };
+        /**
+         * NamedDevice
+         * @description Which device.
+         */
+        NamedDevice: {
+            fingerprint: string;
+        };
+        /**
+         * NewcomersView
+         * @description The site's server of admission; null where none answers in its state folder.
+         */
+        NewcomersView: {
+            admission: components["schemas"]["AdmissionView"] | null;
+        };
+        /**
+         * AdmissionView
+         * @description A server of admission, and who is registered there.
+         *
+         *     Attributes:
+         *     server: Its name, which proofs name.
+         *     gate: What opens the door, beside a good verdict: `token`, `operator`, `either`, `open`.
+         *     counts: How many names there are by their standing.
+         *     found: How many are what was looked for.
+         *     registrations: Those, or the first of them: who waits longest, then who changed last.
+         *     turned_away: Whom the verdict was against lately, the latest first.
+         */
+        AdmissionView: {
+            server: string;
+            gate: string;
+            counts: {
+                [key: string]: number;
+            };
+            found: number;
+            registrations: components["schemas"]["RegistrationView"][];
+            turned_away: components["schemas"]["EvidenceView"][];
+        };
+        /**
+         * RegistrationView
+         * @description A name, and how it stands with it.
+         *
+         *     Attributes:
+         *     handle: The name.
+         *     keys: SHA-256 of its public keys by kind, hexadecimal digits.
+         *     standing: `waiting`, `admitted`, `refused` or `revoked`.
+         *     verdict: `SECURE` or `INSECURE`.
+         *     reasons: What spoke against.
+         *     assessor: Who judged.
+         *     since: When it was first asked for, seconds since the epoch.
+         *     changed: When its standing last changed.
+         *     by: What changed it: `token`, `open`, `operator`, or `assessor` while nobody decided.
+         *     entry: Number of the log's entry about its admission; null: none yet, or no log is told.
+         *     evidence: Of who waits; null where the server did not see it since it started.
+         */
+        RegistrationView: {
+            handle: string;
+            keys: {
+                [key: string]: string;
+            };
+            standing: components["schemas"]["Standing"];
+            verdict: components["schemas"]["Verdict"];
+            reasons: string[];
+            assessor: string;
+            since: number;
+            changed: number;
+            by: string;
+            entry: number | null;
+            evidence: components["schemas"]["EvidenceView"] | null;
+        };
+        /**
+         * Standing
+         * @description How it stands with a registration.
+         * @enum {unknown}
+         */
+        Standing: "admitted" | "refused" | "revoked" | "waiting";
+        /**
+         * Verdict
+         * @description Nothing between the two: what is unclear is INSECURE.
+         * @enum {unknown}
+         */
+        Verdict: "INSECURE" | "SECURE";
+        /**
+         * EvidenceView
+         * @description What a verdict on a newcomer rests on.
+         *
+         *     Attributes:
+         *     handle: What it wants to be called.
+         *     at: When it was seen, seconds since the epoch.
+         *     verdict: `SECURE` or `INSECURE`.
+         *     reasons: What speaks against.
+         *     assessor: Who judged: `local`, or a model.
+         *     claimed: Its connection, as it says.
+         *     measured: The same, as the server saw it.
+         *     echoes: How many were timed.
+         *     distance: Between the circuit's outcomes for both, 0 to 1.
+         */
+        EvidenceView: {
+            handle: string;
+            at: number;
+            verdict: components["schemas"]["Verdict"];
+            reasons: string[];
+            assessor: string;
+            claimed: components["schemas"]["ConnectionView"];
+            measured: components["schemas"]["ConnectionView"];
+            echoes: number;
+            distance: number;
+        };
+        /**
+         * ConnectionView
+         * @description A connection, as it is claimed or was measured.
+         *
+         *     Attributes:
+         *     ping_ms: Milliseconds.
+         *     jitter_ms: Milliseconds; null where fewer than two echoes were timed.
+         *     address: Of IPv4 or IPv6.
+         *     colour: Of the address, `#rrggbb`: decoration.
+         *     circuit: What it turns.
+         */
+        ConnectionView: {
+            ping_ms: number;
+            jitter_ms: number | null;
+            address: string;
+            colour: string;
+            circuit: components["schemas"]["CircuitView"];
+        };
+        /**
+         * CircuitView
+         * @description The circuit of admission for three numbers.
+         *
+         *     Attributes:
+         *     angles: By which RY turns each of four wires, radians.
+         *     probabilities: Of the 16 outcomes 0000 to 1111, wire 0 first.
+         */
+        CircuitView: {
+            angles: number[];
+            probabilities: number[];
+        };
+        /**
+         * Decided
+         * @description What an operator decided about a name.
+         */
+        Decided: {
+            handle: string;
+            /** @enum {unknown} */
+            decision: "admit" | "refuse" | "revoke";
         };
         /**
          * ChatView
@@ -3885,6 +4388,266 @@ export interface operations {
             };
         };
     };
+    api_relay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelayView"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_move_relay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveRelay"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelayPlaces"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     api_record: {
         parameters: {
             query?: never;
@@ -4177,6 +4940,1064 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordConsistency"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_devices: {
+        parameters: {
+            query?: {
+                /** @description Those with this in their name. */
+                find?: string;
+                /** @description At most so many, the latest. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DevicesView"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_device_readings: {
+        parameters: {
+            query?: {
+                /** @description Its fingerprint. */
+                device?: string;
+                /** @description At most so many, the latest. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadingsView"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_device_messages: {
+        parameters: {
+            query?: {
+                /** @description At most so many, the latest. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutesView"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_invite_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InviteDevice"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitedDevice"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_cancel_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamedInvitation"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_remove_device: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamedDevice"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_newcomers: {
+        parameters: {
+            query?: {
+                /** @description Those with this in their name. */
+                find?: string;
+                /** @description At most so many, the latest. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewcomersView"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Decided"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationView"];
                 };
             };
             /** @description Not what is asked for */

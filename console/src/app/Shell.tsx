@@ -54,7 +54,7 @@ function useSignOut() {
 function Unread() {
   const unread = useSyncExternalStore(subscribeUnread, getUnread);
   return unread > 0 ? (
-    <span className={styles.unread}>{texts.chat.unread(count(unread))}</span>
+    <span className={styles.unread}>{texts.shell.unread(count(unread))}</span>
   ) : null;
 }
 

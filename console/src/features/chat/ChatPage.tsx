@@ -6,12 +6,11 @@ import type { Chat } from '../../chat/engine/chat';
 import { count } from '../../shared/format';
 import { explain, Trouble } from '../../shared/Trouble';
 import { texts } from '../../shared/texts';
+import { chat as say } from '../../texts/chat';
 import styles from './ChatPage.module.css';
 import { Conversation } from './Conversation';
 import { People } from './People';
 import { useChat, useView, type Whose } from './useChat';
-
-const say = texts.chat;
 
 /** Talk to people; keys, pads and what was said are in this browser alone. */
 export function ChatPage() {

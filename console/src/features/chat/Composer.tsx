@@ -4,11 +4,9 @@ import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from 
 import { Kind, MAX_TEXT_BYTES } from '../../chat/protocol/content';
 import type { MessageRecord } from '../../chat/state/talk';
 import { count } from '../../shared/format';
-import { texts } from '../../shared/texts';
+import { chat as say } from '../../texts/chat';
 import styles from './Conversation.module.css';
 import { reason, wordsOf } from './words';
-
-const say = texts.chat;
 
 /** The message that is answered or changed. */
 export interface About {

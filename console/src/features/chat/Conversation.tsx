@@ -12,15 +12,13 @@ import { toHex } from '../../shared/merkle';
 import { Panel } from '../../shared/Panel';
 import { LevelIcon } from '../../shared/status';
 import { tell } from '../../shared/tell';
-import { texts } from '../../shared/texts';
+import { chat as say } from '../../texts/chat';
 import { type About, Composer } from './Composer';
 import styles from './Conversation.module.css';
 import { Message } from './Message';
 import { Pads } from './Pads';
 import { Protection } from './Protection';
 import { Safety } from './Safety';
-
-const say = texts.chat;
 
 interface ConversationProps {
   chat: Chat;

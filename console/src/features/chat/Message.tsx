@@ -9,11 +9,9 @@ import { type MessageRecord, recordOf } from '../../chat/state/talk';
 import { count, dateAndTime, decimal, duration, percent } from '../../shared/format';
 import { toHex } from '../../shared/merkle';
 import { saveBlob } from '../../shared/save';
-import { texts } from '../../shared/texts';
+import { chat as say } from '../../texts/chat';
 import styles from './Message.module.css';
 import { fileOf, padBytes, padSource, wordsOf } from './words';
-
-const say = texts.chat;
 
 interface MessageProps {
   message: MessageRecord;

@@ -3,10 +3,9 @@ import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
 import type { Contact } from '../../chat/state/contacts';
 import { count, duration } from '../../shared/format';
 import { tell } from '../../shared/tell';
-import { texts } from '../../shared/texts';
+import { chat as say } from '../../texts/chat';
 import styles from './Conversation.module.css';
 
-const say = texts.chat;
 /** Of a message of 100 letters: the letters, and what its tag takes. */
 const USUAL_BYTES = 116;
 const TIMERS_S = [0, 300, 3600, 86_400, 604_800];

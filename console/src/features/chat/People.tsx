@@ -8,12 +8,11 @@ import { toHex } from '../../shared/merkle';
 import { Panel } from '../../shared/Panel';
 import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
+import { chat as say } from '../../texts/chat';
 import styles from './ChatPage.module.css';
 import { search } from './search';
 import { useCopied } from './useCopied';
 import { reason, wordsOf } from './words';
-
-const say = texts.chat;
 
 interface PeopleProps {
   chat: Chat;

@@ -2,11 +2,11 @@ import type { ReactNode } from 'react';
 import { type MessageRecord, recordOf, type SessionRecord } from '../../chat/state/talk';
 import { count, decimal, percent } from '../../shared/format';
 import { LevelIcon, Simulated } from '../../shared/status';
-import { texts } from '../../shared/texts';
+import { chat } from '../../texts/chat';
 import styles from './Protection.module.css';
 import { padBytes, padSource } from './words';
 
-const say = texts.chat.panel;
+const say = chat.panel;
 
 interface ProtectionProps {
   message: MessageRecord;
@@ -30,7 +30,7 @@ export function Protection({ message, records }: ProtectionProps) {
       {record && <Session record={record} />}
       {message.protections.length > 0 && (
         <Part title={say.around}>
-          <p>{texts.chat.postQuantumWhat}</p>
+          <p>{chat.postQuantumWhat}</p>
         </Part>
       )}
     </div>

@@ -2,11 +2,9 @@ import { Switch } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
 import { tell } from '../../shared/tell';
-import { texts } from '../../shared/texts';
+import { chat as say } from '../../texts/chat';
 import { Code } from './Code';
 import styles from './Conversation.module.css';
-
-const say = texts.chat;
 
 interface SafetyProps {
   chat: Chat;

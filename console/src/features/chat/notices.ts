@@ -2,10 +2,9 @@
 
 import type { Chat } from '../../chat/engine/chat';
 import { count } from '../../shared/format';
-import { texts } from '../../shared/texts';
 import { setUnread } from '../../shared/unread';
+import { chat as say } from '../../texts/chat';
 
-const say = texts.chat;
 const TITLE = document.title;
 const told = new Map<string, number>();
 

@@ -12,8 +12,8 @@ import { REASONS, type Reason } from '../../chat/protocol/frames';
 import type { MessageRecord } from '../../chat/state/talk';
 import { count } from '../../shared/format';
 import { texts } from '../../shared/texts';
+import { chat as say } from '../../texts/chat';
 
-const say = texts.chat;
 const KEY_AND_HASH = 64;
 const SIZE = 8;
 

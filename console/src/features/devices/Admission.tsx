@@ -2,14 +2,13 @@ import { SegmentedControl } from '@mantine/core';
 import { useState } from 'react';
 import { count } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
-import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
+import { devices as say } from '../../texts/devices';
 import styles from './DevicesPage.module.css';
 import { People, type Person } from './People';
 import { PersonView } from './PersonView';
 import type { Admission as Server } from './queries';
 
-const say = texts.devices;
 type Tab = keyof typeof say.tabs;
 
 /** The server of admission: who waits, who was let in, whom the verdict was against. */

@@ -1,4 +1,4 @@
-import { texts } from '../../shared/texts';
+import { devices } from '../../texts/devices';
 import styles from './Circuit.module.css';
 import { inWords } from './circuit';
 
@@ -22,7 +22,7 @@ export function Circuit({ angles }: { angles: readonly number[] }) {
         <g key={wire} transform={`translate(0 ${wireAt(wire)})`}>
           <line x1="140" x2="418" className={styles.wire} />
           <text x="130" y="4.5" className={styles.name}>
-            {texts.devices.wires[wire]}
+            {devices.wires[wire]}
           </text>
           <rect x="164" y="-15" width="98" height="30" rx="7" className={styles.gate} />
           <text x="213" y="5" className={styles.turn}>

@@ -1,7 +1,7 @@
 import { Button, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { Dialog } from '../../shared/Dialog';
-import { texts } from '../../shared/texts';
+import { devices } from '../../texts/devices';
 import styles from './Confirm.module.css';
 
 interface ConfirmProps {
@@ -57,7 +57,7 @@ function Typed({ name, what, label, action, onClose, onConfirm }: TypedProps) {
       />
       <div className={styles.buttons}>
         <Button variant="default" onClick={onClose}>
-          {texts.devices.cancel}
+          {devices.cancel}
         </Button>
         <Button type="submit" color="red" disabled={typed !== name}>
           {action}

@@ -4,13 +4,11 @@ import IconAway from '@tabler/icons-react/dist/esm/icons/IconPlugConnectedX.mjs'
 import IconShield from '@tabler/icons-react/dist/esm/icons/IconShieldLock.mjs';
 import { useId } from 'react';
 import { duration } from '../../shared/format';
-import { texts } from '../../shared/texts';
+import { devices as say } from '../../texts/devices';
 import { DeviceView } from './DeviceView';
 import styles from './Fleet.module.css';
 import type { Device } from './queries';
 import { shieldOf } from './shield';
-
-const say = texts.devices;
 
 interface DeviceRowProps {
   device: Device;

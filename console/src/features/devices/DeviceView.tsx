@@ -11,12 +11,11 @@ import { count, dateAndTime } from '../../shared/format';
 import { Simulated } from '../../shared/status';
 import { tell } from '../../shared/tell';
 import { texts } from '../../shared/texts';
+import { devices as say } from '../../texts/devices';
 import { Confirm } from './Confirm';
 import styles from './DeviceView.module.css';
 import type { Device } from './queries';
 import { ReadingsView } from './ReadingsView';
-
-const say = texts.devices;
 
 /** Everything that the cloud knows of a device. */
 export function DeviceView({ device, acts }: { device: Device; acts: boolean }) {

@@ -7,14 +7,13 @@ import { Panel } from '../../shared/Panel';
 import { explain, Trouble } from '../../shared/Trouble';
 import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
+import { devices as say } from '../../texts/devices';
 import { Admission } from './Admission';
 import styles from './DevicesPage.module.css';
 import { Fleet } from './Fleet';
 import { Invite } from './Invite';
 import { Messages } from './Messages';
 import { devices, newcomers } from './queries';
-
-const say = texts.devices;
 
 /** Who may join, on what evidence, and what the site's devices say. */
 export function DevicesPage() {

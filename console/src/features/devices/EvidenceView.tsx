@@ -1,12 +1,11 @@
 import { count, decimal, NOTHING } from '../../shared/format';
-import { texts } from '../../shared/texts';
+import { devices as say } from '../../texts/devices';
 import { Circuit } from './Circuit';
 import styles from './EvidenceView.module.css';
 import { Outcomes } from './Outcomes';
 import type { Evidence } from './queries';
 import { Swatch } from './Swatch';
 
-const say = texts.devices;
 const ms = (value: number | null) => (value === null ? NOTHING : `${decimal(value, 1)} ms`);
 
 /** What a newcomer says of its connection beside what the server measured. */

@@ -6,14 +6,12 @@ import { keys } from '../../api/live';
 import { count, duration } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
 import { tell } from '../../shared/tell';
-import { texts } from '../../shared/texts';
 import { useSeconds } from '../../shared/useSeconds';
+import { devices as say } from '../../texts/devices';
 import { DeviceRow } from './DeviceRow';
 import page from './DevicesPage.module.css';
 import styles from './Fleet.module.css';
 import type { Cloud, Invitation } from './queries';
-
-const say = texts.devices;
 
 interface FleetProps {
   cloud: Cloud;

@@ -6,10 +6,10 @@ import { keys } from '../../api/live';
 import { Dialog } from '../../shared/Dialog';
 import { tell } from '../../shared/tell';
 import { texts } from '../../shared/texts';
+import { devices as say } from '../../texts/devices';
 import styles from './Invite.module.css';
 import { pathOf } from './qr';
 
-const say = texts.devices;
 const QUIET = 4;
 
 interface InviteProps {

@@ -1,13 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { count, dateAndTime } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
-import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
+import { devices as say } from '../../texts/devices';
 import page from './DevicesPage.module.css';
 import styles from './Messages.module.css';
 import { messages } from './queries';
 
-const say = texts.devices;
 const LEVELS = { QUEUED: 'YELLOW', DELIVERED: 'GREEN', EXPIRED: 'RED' } as const;
 
 /** The gateway's routing record: where each message to a device is. */

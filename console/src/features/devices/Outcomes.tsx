@@ -1,8 +1,7 @@
-import { texts } from '../../shared/texts';
+import { devices as say } from '../../texts/devices';
 import { likeliest, outcome } from './circuit';
 import styles from './Outcomes.module.css';
 
-const say = texts.devices;
 const STEP = 28;
 const HIGH = 74;
 

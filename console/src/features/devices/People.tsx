@@ -1,11 +1,9 @@
 import { duration } from '../../shared/format';
-import { texts } from '../../shared/texts';
 import { useSeconds } from '../../shared/useSeconds';
+import { devices as say } from '../../texts/devices';
 import styles from './People.module.css';
 import type { Evidence, Registration } from './queries';
 import { Swatch } from './Swatch';
-
-const say = texts.devices;
 
 /** Somebody at the door: registered, or turned away, with what was seen of it, if that is kept. */
 export interface Person {

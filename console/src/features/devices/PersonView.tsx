@@ -8,13 +8,12 @@ import { body, client } from '../../api/client';
 import { keys } from '../../api/live';
 import { tell } from '../../shared/tell';
 import { texts } from '../../shared/texts';
+import { devices as say } from '../../texts/devices';
 import { Confirm } from './Confirm';
 import { EvidenceView } from './EvidenceView';
 import type { Person } from './People';
 import styles from './PersonView.module.css';
 import type { Decision, Registration } from './queries';
-
-const say = texts.devices;
 
 /** Somebody at the door, what the verdict rests on, and what an operator may do. */
 export function PersonView({ person, acts }: { person: Person; acts: boolean }) {

@@ -1,11 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { count, dateAndTime } from '../../shared/format';
-import { texts } from '../../shared/texts';
+import { devices as say } from '../../texts/devices';
 import { readings } from './queries';
 import styles from './ReadingsView.module.css';
 import { lineOf, type Series, seriesOf } from './series';
 
-const say = texts.devices;
 const LISTED = 8;
 const WIDTH = 320;
 const HEIGHT = 44;

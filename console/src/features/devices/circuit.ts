@@ -1,6 +1,4 @@
-import { texts } from '../../shared/texts';
-
-const say = texts.devices;
+import { devices as say } from '../../texts/devices';
 
 /** What an outcome is called: 0000 to 1111, wire 0 first. */
 export const outcome = (number: number) => number.toString(2).padStart(4, '0');

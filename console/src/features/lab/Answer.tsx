@@ -3,11 +3,10 @@ import IconPin from '@tabler/icons-react/dist/esm/icons/IconPin.mjs';
 import type { Schemas } from '../../api/client';
 import { bitRate, bits, count, decimal, percent } from '../../shared/format';
 import { LevelIcon } from '../../shared/status';
-import { texts } from '../../shared/texts';
+import { lab as say } from '../../texts/lab';
 import styles from './Answer.module.css';
 import { Scale } from './Scale';
 
-const say = texts.lab;
 const CLASSICAL = 2;
 const QUANTUM = 2 * Math.SQRT2;
 

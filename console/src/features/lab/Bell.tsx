@@ -3,11 +3,9 @@ import type { Schemas } from '../../api/client';
 import { decimal } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
 import { Simulated } from '../../shared/status';
-import { texts } from '../../shared/texts';
+import { lab as say } from '../../texts/lab';
 import styles from './Bell.module.css';
 import { Gauge } from './Gauge';
-
-const say = texts.lab;
 
 /** S is their sum with these signs. */
 const TERMS = [

@@ -3,11 +3,10 @@ import IconDice from '@tabler/icons-react/dist/esm/icons/IconDice5.mjs';
 import type { Schemas } from '../../api/client';
 import { count, percent } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
-import { texts } from '../../shared/texts';
+import { lab as say } from '../../texts/lab';
 import styles from './Controls.module.css';
 import { anySeed, type LabProtocol, type Settings, steps } from './settings';
 
-const say = texts.lab;
 const DARKS = [0, ...steps(1e-7, 1e-3)].map((each) => Number(each.toPrecision(1)));
 const LEAST_PULSES = 1000;
 

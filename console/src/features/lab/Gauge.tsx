@@ -1,5 +1,5 @@
 import { decimal } from '../../shared/format';
-import { texts } from '../../shared/texts';
+import { lab } from '../../texts/lab';
 import styles from './Gauge.module.css';
 
 const CLASSICAL = 2;
@@ -36,7 +36,7 @@ export function Gauge({ value, stderr }: GaugeProps) {
       className={styles.gauge}
       viewBox="0 0 320 206"
       role="img"
-      aria-label={texts.lab.gauge(decimal(value, 3), decimal(stderr, 3))}
+      aria-label={lab.gauge(decimal(value, 3), decimal(stderr, 3))}
     >
       <path d={arc(0, CLASSICAL)} className={styles.classical} />
       <path d={arc(CLASSICAL, QUANTUM)} className={styles.quantum} />

@@ -8,12 +8,11 @@ import { bitRate, count, decimal, percent } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
 import { saveText } from '../../shared/save';
 import { LevelIcon } from '../../shared/status';
-import { texts } from '../../shared/texts';
+import { lab as say } from '../../texts/lab';
 import { csv } from './csv';
 import styles from './Kept.module.css';
 import { type Settings, settingsOf } from './settings';
 
-const say = texts.lab;
 type Result = Schemas['ExperimentView'];
 
 /** Results that somebody keeps until he signs out or loads the page anew, whatever page he looks at. */

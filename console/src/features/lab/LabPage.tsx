@@ -4,6 +4,7 @@ import { lab } from '../../api/queries';
 import { Simulated } from '../../shared/status';
 import { explain, Trouble } from '../../shared/Trouble';
 import { texts } from '../../shared/texts';
+import { lab as say } from '../../texts/lab';
 import { Answer } from './Answer';
 import { Bell } from './Bell';
 import { Controls } from './Controls';
@@ -11,8 +12,6 @@ import { Kept, useKept } from './Kept';
 import styles from './LabPage.module.css';
 import { Repeat } from './Repeat';
 import { useExperiment, useSettings } from './useExperiment';
-
-const say = texts.lab;
 
 /** Experiments that answer while somebody moves a slider. */
 export function LabPage() {

@@ -6,9 +6,8 @@ import IconLink from '@tabler/icons-react/dist/esm/icons/IconLink.mjs';
 import type { Schemas } from '../../api/client';
 import { Panel } from '../../shared/Panel';
 import { texts } from '../../shared/texts';
+import { lab as say } from '../../texts/lab';
 import styles from './Repeat.module.css';
-
-const say = texts.lab;
 
 /** How somebody else repeats it: a link, a command, a program. */
 export function Repeat({ result }: { result: Schemas['ExperimentView'] }) {

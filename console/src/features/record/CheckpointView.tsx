@@ -2,12 +2,10 @@ import { Button } from '@mantine/core';
 import { count } from '../../shared/format';
 import { toHash, toHex } from '../../shared/merkle';
 import type { Signature } from '../../shared/note';
-import { texts } from '../../shared/texts';
+import { record as say } from '../../texts/record';
 import styles from './CheckpointView.module.css';
 import type { Checked, Found } from './queries';
 import { Verdict } from './Verdict';
-
-const say = texts.record;
 
 interface CheckpointViewProps {
   found: Found;

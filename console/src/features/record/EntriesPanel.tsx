@@ -5,13 +5,11 @@ import type { FormEvent } from 'react';
 import { count, dateAndTime } from '../../shared/format';
 import { Panel } from '../../shared/Panel';
 import { explain } from '../../shared/Trouble';
-import { texts } from '../../shared/texts';
+import { record as say } from '../../texts/record';
 import { type Entry, entries, type Filters, given, type Log, type Page } from './queries';
 import styles from './RecordPage.module.css';
 import { summary } from './summary';
 import { Verdict } from './Verdict';
-
-const say = texts.record;
 
 interface EntriesPanelProps {
   log: Log;

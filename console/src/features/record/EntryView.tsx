@@ -6,14 +6,13 @@ import { count } from '../../shared/format';
 import { toHash } from '../../shared/merkle';
 import { Panel } from '../../shared/Panel';
 import { saveText } from '../../shared/save';
-import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
+import { record as say } from '../../texts/record';
 import styles from './EntryView.module.css';
 import { Path } from './Path';
 import { type Entry, type Page, prove } from './queries';
 import { receipt, SUFFIX } from './receipt';
 
-const say = texts.record;
 const LONGEST = 240;
 
 interface EntryViewProps {

@@ -1,11 +1,10 @@
 import IconCross from '@tabler/icons-react/dist/esm/icons/IconAlertOctagonFilled.mjs';
 import IconCheck from '@tabler/icons-react/dist/esm/icons/IconCircleCheckFilled.mjs';
 import { type Hash, type Step, toHex } from '../../shared/merkle';
-import { texts } from '../../shared/texts';
+import { record as say } from '../../texts/record';
 import styles from './Path.module.css';
 import type { Outcome } from './queries';
 
-const say = texts.record;
 const STEP_S = 0.09;
 
 function Short({ hash }: { hash: Hash }) {

@@ -4,6 +4,7 @@ import { ApiError } from '../../api/client';
 import { ProofRefused } from '../../shared/merkle';
 import { explain, Trouble } from '../../shared/Trouble';
 import { texts } from '../../shared/texts';
+import { record as say } from '../../texts/record';
 import { CheckpointView } from './CheckpointView';
 import { EntriesPanel } from './EntriesPanel';
 import { EntryView } from './EntryView';
@@ -12,7 +13,6 @@ import { chosen, type Log, record } from './queries';
 import styles from './RecordPage.module.css';
 import { Verdict } from './Verdict';
 
-const say = texts.record;
 const route = getRouteApi('/inside/record');
 
 /** What the site wrote down, and the proofs, which this browser checks. */
