@@ -7,6 +7,9 @@ import { expect } from 'vitest';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
+/** For whatever a page waits for: it counts for what hangs, however slow the machine is. */
+export const PATIENCE = { timeout: 180_000 };
+
 export async function launch(): Promise<Browser> {
   const executablePath = process.env.CHROMIUM ?? PLACES.find((path) => existsSync(path));
   if (executablePath === undefined) throw new Error(`no Chromium at ${PLACES.join(', ')}`);
@@ -16,6 +19,7 @@ export async function launch(): Promise<Browser> {
 
 /** A page that fails its journey with whatever the browser complains of. */
 export async function openPage(context: BrowserContext, complaints: string[]): Promise<Page> {
+  context.setDefaultTimeout(PATIENCE.timeout);
   const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
@@ -28,6 +32,7 @@ export const PASSWORD = 'four entangled words of a test';
 
 /** By the one-time link, choosing a password. */
 export async function enter(page: Page, link: string): Promise<void> {
+  page.context().setDefaultTimeout(PATIENCE.timeout);
   await page.goto(link);
   await page.getByLabel('New password').fill(PASSWORD);
   await page.getByLabel('The same once more').fill(PASSWORD);

@@ -13,6 +13,7 @@ import {
   launch,
   openPage,
   PASSWORD,
+  PATIENCE,
   hasNoBarriers as pageHasNoBarriers,
 } from './browser';
 import { device } from './device';
@@ -21,7 +22,6 @@ import { two } from './two';
 
 const { LINK: link = '', OTHER_LINK: other = '', RECEIPT: receipt = '' } = process.env;
 const { CORRESPONDENT: correspondent = '', SAID: said = '' } = process.env;
-const PATIENCE = { timeout: 60_000 };
 /** Nothing fades, so a colour that is looked at is the colour that stays. */
 const QUIET = { reducedMotion: 'reduce' } as const;
 
@@ -245,7 +245,7 @@ describe.runIf(link)('an operator', () => {
     await page.getByRole('link', { name: 'Chat', exact: true }).click();
     await two(page, await openPage(await browser.newContext(QUIET), complaints), other, said);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
-  }, 240_000);
+  }, 600_000);
 
   it('finds everything by keys, from the palette', async () => {
     await page.keyboard.press('Control+k');

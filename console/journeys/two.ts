@@ -3,9 +3,8 @@
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { enter, fitsPhone, hasNoBarriers } from './browser';
+import { enter, fitsPhone, hasNoBarriers, PATIENCE } from './browser';
 
-const PATIENCE = { timeout: 60_000 };
 const [ALICE, BOB] = ['operator@a', 'operator@b'];
 const CHIP = /^pad \d+ B S 2\.\d+ · QBER \d/;
 

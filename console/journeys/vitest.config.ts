@@ -5,8 +5,8 @@ export default defineConfig({
     environment: 'node',
     include: ['journeys/**/*.journey.ts'],
     fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 60_000,
+    testTimeout: 400_000,
+    hookTimeout: 180_000,
     bail: 1,
   },
 });

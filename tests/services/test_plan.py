@@ -72,12 +72,13 @@ def test_consoles_talk_over_the_relay_of_this_machine_but_for_another(tmp_path: 
 def test_consoles_show_the_log_of_this_machine_but_no_other(tmp_path: Path) -> None:
     known = {"ledger": {"url": "http://0.0.0.0:7009"}}
     for name in ("console-a", "console-b"):
-        assert plan(tmp_path)[name].environment(known) == {
+        own = {
             "BELLWIRE_CONSOLE__LOG": "http://127.0.0.1:7009",
             "BELLWIRE_CONSOLE__LOG_POLICY": str(tmp_path / "ledger.policy"),
         }
+        assert plan(tmp_path)[name].environment(known).items() >= own.items()
         elsewhere = plan(tmp_path, console={"log": "https://log.example"})
-        assert elsewhere[name].environment(known) == {}
+        assert not own.keys() & elsewhere[name].environment(known).keys()
         free = plan(tmp_path, addresses={"ledger_port": 0})
         assert "ledger" in free[name].needs
 

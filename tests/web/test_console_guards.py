@@ -76,7 +76,7 @@ def test_what_is_no_state_is_refused_and_changes_nothing(both: Consoles, body: o
     (shown,) = both.get("boss@a", "/guards").json()["guards"]
     assert shown["reason"] == REPORT["reason"]
     assert "reason" in shown
-    refused(both.post("router@a", "/guard_state", {**REPORT, "more": "x" * 20_000}), 413)
+    refused(both.post("router@a", "/guard_state", {**REPORT, "more": "x" * 40_000}), 413)
 
 
 def test_a_guard_whose_account_is_gone_is_not_shown(both: Consoles) -> None:

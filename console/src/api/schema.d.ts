@@ -5187,9 +5187,9 @@ export interface operations {
     };
     api_device_readings: {
         parameters: {
-            query?: {
-                /** @description Its fingerprint. */
-                device?: string;
+            query: {
+                /** @description its fingerprint, 64 hexadecimal digits */
+                device: string;
                 /** @description At most so many, the latest. */
                 limit?: number;
             };

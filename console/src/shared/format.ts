@@ -62,3 +62,9 @@ export function timeOfDay(seconds: number): string {
 export function dateAndTime(seconds: number): string {
   return moment.format(seconds * 1000);
 }
+
+/** Time of day if it is today, else with the date. */
+export function momentOf(seconds: number): string {
+  const isToday = new Date(seconds * 1000).toDateString() === new Date().toDateString();
+  return isToday ? timeOfDay(seconds) : dateAndTime(seconds);
+}

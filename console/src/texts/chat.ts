@@ -22,6 +22,7 @@ export const chat = {
   choose: 'Choose somebody to talk to.',
   unread: (count: string) => `${count} new`,
   back: 'All people',
+  settings: 'Pads, and how long messages stay',
 
   add: 'Add by link',
   addLead: 'Paste the link that somebody gave you. It begins with `bellwire-contact:`.',
@@ -155,7 +156,7 @@ export const chat = {
     eve: 'What Eve hears',
     eveWhat: (bytes: string) =>
       `${bytes} bytes of public talk: which pairs arrived, which bases, what was opened for the test, parities. Of the pad it says nothing`,
-    eveEpsilon: (epsilon: string) => `, but for a chance of ${epsilon}.`,
+    eveEpsilon: ', but for a chance of 1 in 10',
     eveAborted:
       'She disturbed the pairs, and that is all she got: no message was sent, and nothing is left of the key.',
     id: 'Session',

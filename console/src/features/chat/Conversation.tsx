@@ -1,8 +1,9 @@
 import { ActionIcon, Button } from '@mantine/core';
-import IconBack from '@tabler/icons-react/dist/esm/icons/IconArrowLeft.mjs';
+import IconSettings from '@tabler/icons-react/dist/esm/icons/IconAdjustmentsHorizontal.mjs';
 import IconVerified from '@tabler/icons-react/dist/esm/icons/IconShieldCheckFilled.mjs';
 import IconUnverified from '@tabler/icons-react/dist/esm/icons/IconShieldQuestion.mjs';
-import { useEffect, useRef, useState } from 'react';
+import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
+import { useEffect, useId, useRef, useState } from 'react';
 import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
 import { Kind } from '../../chat/protocol/content';
 import type { MessageRecord } from '../../chat/state/talk';
@@ -32,6 +33,8 @@ interface ConversationProps {
 export function Conversation({ chat, conversation, sought, onBack }: ConversationProps) {
   const { peer, contact, messages, unread, isTyping } = conversation;
   const log = useRef<HTMLDivElement>(null);
+  const settings = useId();
+  const [isSetting, setSetting] = useState(false);
   const [isComparing, setComparing] = useState(false);
   const [looked, setLooked] = useState<string | null>(null);
   const [about, setAbout] = useState<About | null>(null);
@@ -39,7 +42,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: each message that comes moves the view
   useEffect(() => {
-    log.current?.scrollTo({ top: log.current.scrollHeight });
+    log.current?.scrollTo({ top: 0 }); // it begins at its end
   }, [messages.length]);
 
   useEffect(() => {
@@ -62,16 +65,24 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
       title={contact.name}
       aside={
         <>
-          <Button
-            size="compact-sm"
-            variant="default"
-            leftSection={<Shield size={16} aria-hidden />}
-            onClick={() => setComparing(true)}
-          >
-            {say.safety}: {contact.isVerified ? say.verified : say.unverified}
+          <Button size="compact-sm" variant="default" onClick={() => setComparing(true)}>
+            <Shield size={16} aria-hidden />
+            <span className={styles.wide}>
+              {say.safety}: {contact.isVerified ? say.verified : say.unverified}
+            </span>
           </Button>
           <ActionIcon
-            className={styles.back}
+            className={styles.narrow}
+            variant="default"
+            aria-label={say.settings}
+            aria-expanded={isSetting}
+            aria-controls={settings}
+            onClick={() => setSetting(!isSetting)}
+          >
+            <IconSettings size={18} aria-hidden />
+          </ActionIcon>
+          <ActionIcon
+            className={styles.narrow}
             variant="default"
             aria-label={say.back}
             onClick={onBack}
@@ -81,49 +92,55 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
         </>
       }
     >
-      <Pads chat={chat} conversation={conversation} />
-      <div
-        className={styles.log}
-        role="log"
-        aria-label={say.log(contact.name)}
-        ref={log}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
-        tabIndex={0}
-      >
-        {messages.length === 0 && <p className={styles.none}>{say.none}</p>}
-        {messages.map((message) => (
-          <Message
-            key={toHex(message.content.id)}
-            message={message}
-            conversation={conversation}
-            isSought={toHex(message.content.id) === sought}
-            onResend={() => chat.resend(peer)}
-            onReply={() => setAbout({ kind: Kind.reply, message })}
-            onEdit={() => setAbout({ kind: Kind.edit, message })}
-            onTakeBack={() => void chat.sayOf(peer, Kind.delete, message.content.id).catch(tell)}
-            onLook={() => setLooked(toHex(message.content.id))}
-          />
-        ))}
+      <div className={styles.talk}>
+        <Pads id={settings} isOpen={isSetting} chat={chat} conversation={conversation} />
+        <div
+          className={styles.log}
+          role="log"
+          aria-label={say.log(contact.name)}
+          ref={log}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
+          tabIndex={0}
+        >
+          <div className={styles.said}>
+            {messages.length === 0 && <p className={styles.none}>{say.none}</p>}
+            {messages.map((message) => (
+              <Message
+                key={toHex(message.content.id)}
+                message={message}
+                conversation={conversation}
+                isSought={toHex(message.content.id) === sought}
+                onResend={() => chat.resend(peer)}
+                onReply={() => setAbout({ kind: Kind.reply, message })}
+                onEdit={() => setAbout({ kind: Kind.edit, message })}
+                onTakeBack={() =>
+                  void chat.sayOf(peer, Kind.delete, message.content.id).catch(tell)
+                }
+                onLook={() => setLooked(toHex(message.content.id))}
+              />
+            ))}
+          </div>
+        </div>
+        <p className={styles.typing} role="status">
+          {isTyping && say.typing(contact.name)}
+        </p>
+        <Aborted conversation={conversation} />
+        <Composer
+          name={contact.name}
+          onType={() => void chat.typing(peer).catch(tell)}
+          about={about}
+          onLeave={() => setAbout(null)}
+          onSay={async (words) => {
+            if (about) await chat.sayOf(peer, about.kind, about.message.content.id, words);
+            else await chat.say(peer, words);
+            setAbout(null);
+          }}
+          onAttach={async (file) => {
+            const bytes = new Uint8Array(await file.arrayBuffer());
+            await chat.attach(peer, file.name, bytes);
+          }}
+        />
       </div>
-      <p className={styles.typing} role="status">
-        {isTyping && say.typing(contact.name)}
-      </p>
-      <Aborted conversation={conversation} />
-      <Composer
-        name={contact.name}
-        onType={() => void chat.typing(peer).catch(tell)}
-        about={about}
-        onLeave={() => setAbout(null)}
-        onSay={async (words) => {
-          if (about) await chat.sayOf(peer, about.kind, about.message.content.id, words);
-          else await chat.say(peer, words);
-          setAbout(null);
-        }}
-        onAttach={async (file) => {
-          const bytes = new Uint8Array(await file.arrayBuffer());
-          await chat.attach(peer, file.name, bytes);
-        }}
-      />
       <Dialog opened={isComparing} onClose={() => setComparing(false)} title={say.safety}>
         <Safety chat={chat} conversation={conversation} />
       </Dialog>

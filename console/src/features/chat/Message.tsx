@@ -6,7 +6,7 @@ import type { Conversation as Talk } from '../../chat/engine/chat';
 import { equal } from '../../chat/protocol/bytes';
 import { Kind } from '../../chat/protocol/content';
 import { type MessageRecord, recordOf } from '../../chat/state/talk';
-import { count, dateAndTime, decimal, duration, percent } from '../../shared/format';
+import { count, dateAndTime, decimal, duration, momentOf, percent } from '../../shared/format';
 import { toHex } from '../../shared/merkle';
 import { saveBlob } from '../../shared/save';
 import { chat as say } from '../../texts/chat';
@@ -44,8 +44,11 @@ export function Message(props: MessageProps) {
     >
       <h3 className={styles.who}>
         <bdi>{ours ? say.you : contact.name}</bdi>
-        <time dateTime={new Date(content.sentMs).toISOString()}>
-          {dateAndTime(content.sentMs / 1000)}
+        <time
+          dateTime={new Date(content.sentMs).toISOString()}
+          title={dateAndTime(content.sentMs / 1000)}
+        >
+          {momentOf(content.sentMs / 1000)}
         </time>
       </h3>
       {about && <blockquote dir="auto">{wordsOf(about)}</blockquote>}

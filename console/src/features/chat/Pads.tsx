@@ -11,18 +11,21 @@ const USUAL_BYTES = 116;
 const TIMERS_S = [0, 300, 3600, 86_400, 604_800];
 
 interface PadsProps {
+  id: string;
+  /** Whether they are shown where there is little room. */
+  isOpen: boolean;
   chat: Chat;
   conversation: Talk;
 }
 
 /** Under what pads what we say goes, and how many are left; or why there are none. */
-export function Pads({ chat, conversation }: PadsProps) {
+export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
   const { peer, contact, padLeft } = conversation;
   const set = (to: Partial<Pick<Contact, 'mode' | 'policy'>>) =>
     void chat.set(peer, to).catch(tell);
   const hasKeys = chat.hasKeys && Boolean(contact.card?.sae);
   return (
-    <div className={styles.pads}>
+    <div className={styles.pads} id={id} data-open={isOpen || undefined}>
       {!hasKeys && <p>{chat.hasKeys ? say.noKeysThere : say.noKeysHere}</p>}
       {hasKeys && (
         <NativeSelect

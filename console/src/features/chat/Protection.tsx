@@ -84,7 +84,13 @@ function Session({ record }: { record: SessionRecord }) {
         <p>
           {isAborted && say.eveAborted}
           {!isAborted && say.eveWhat(count(record.public_bytes))}
-          {!isAborted && (record.epsilon === null ? '.' : say.eveEpsilon(small(record.epsilon)))}
+          {!isAborted && record.epsilon !== null && (
+            <>
+              {say.eveEpsilon}
+              <sup>{-Math.ceil(Math.log10(record.epsilon))}</sup>
+            </>
+          )}
+          {!isAborted && '.'}
         </p>
       </Part>
       <Steps record={record} />
@@ -146,9 +152,3 @@ function Bar({ share }: { share: number }) {
 
 const within = (value: number | null, error: number | null) =>
   error === null ? decimal(value) : `${decimal(value)} ± ${decimal(error)}`;
-
-/** A small number, as a power of ten. */
-function small(value: number): string {
-  const power = Math.ceil(Math.log10(value));
-  return `1 in 10${String(-power).replaceAll(/\d/g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)] ?? '')}`;
-}
