@@ -32,6 +32,7 @@ WAY_S: Final = 3600.0
 
 HEARTBEAT_S: Final = 5.0
 DIAL_S: Final = 10.0
+HANDSHAKE_S: Final = 5.0
 IDLE_PING_S: Final = 5.0
 AGAIN_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """After how long a relay that did not answer is tried again; the last of them from then on."""
@@ -105,14 +106,7 @@ class _Way:
         while True:
             try:
                 async with asyncio.timeout(DIAL_S):
-                    line, _ = await ws_connect(
-                        lambda: _Frames(lambda frame: self.say("frame", CameFrame(number, frame))),
-                        url,
-                        max_frame_size=MAX_ANSWER_BYTES,
-                        enable_auto_ping=True,
-                        auto_ping_idle_timeout=IDLE_PING_S,
-                        auto_ping_reply_timeout=IDLE_PING_S,
-                    )
+                    line = await self._dial(number, url)
             except (OSError, WSError, ValueError):
                 if tries == 0:
                     self.say("ended", LineEnded(number))
@@ -122,6 +116,31 @@ class _Way:
                 self.say("ended", LineEnded(number))
             await asyncio.sleep(AGAIN_S[min(tries, len(AGAIN_S) - 1)])
             tries += 1
+
+    async def _dial(self, number: int, url: str) -> WSTransport:
+        dialling = asyncio.ensure_future(
+            ws_connect(
+                lambda: _Frames(lambda frame: self.say("frame", CameFrame(number, frame))),
+                url,
+                websocket_handshake_timeout=HANDSHAKE_S,
+                max_frame_size=MAX_ANSWER_BYTES,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=IDLE_PING_S,
+                auto_ping_reply_timeout=IDLE_PING_S,
+            )
+        )
+        try:
+            line, _ = await asyncio.shield(dialling)
+        except asyncio.CancelledError:
+            # A handshake that is cancelled leaves its connection open; one that ends does not.
+            done, _ = await asyncio.wait([dialling], timeout=HANDSHAKE_S)
+            dialling.cancel()
+            if done and dialling.exception() is None:
+                line, _ = dialling.result()
+                line.disconnect(graceful=False)
+                await line.wait_disconnected()
+            raise
+        return line
 
     async def _until_ended(self, number: int, line: WSTransport) -> None:
         self.lines[number] = line

@@ -59,7 +59,7 @@ async function side(
   return found;
 }
 
-const until = (holds: () => void) => vi.waitFor(holds, { timeout: 8000, interval: 5 });
+const until = (holds: () => void) => vi.waitFor(holds, { timeout: 300_000, interval: 5 });
 
 /** Two who know each other, by the second one's link. */
 async function two(relay: ModelRelay, link?: ModelLink): Promise<readonly [Side, Side]> {
