@@ -118,7 +118,10 @@ export const chat = {
     title: 'What protected this message',
     pad: 'One-time pad',
     padWhat: (bytes: string, source: string) =>
-      `${bytes} bytes, ${source}: each served once, and is erased. No computing power opens what is under it, now or later.`,
+      `${bytes} bytes, ${source}: each served once, and is erased.`,
+    padHolds: 'No computing power opens what is under it, now or later.',
+    padSimulated:
+      'Under real light, no computing power would open it. This light was drawn by a program: what keeps the message secret is the encryption around it.',
     padNone: 'None: there was no key for it.',
     around: 'Around it',
     session: 'The session that made the pad',

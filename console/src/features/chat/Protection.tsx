@@ -22,7 +22,9 @@ export function Protection({ message, records }: ProtectionProps) {
       {message.protections.length > 0 && (
         <Part title={say.pad} aside={source === 'simulated' && <Simulated />}>
           <p>
-            {source === null ? say.padNone : say.padWhat(count(padBytes(message)), source)}
+            {source === null
+              ? say.padNone
+              : `${say.padWhat(count(padBytes(message)), source)} ${source === 'simulated' ? say.padSimulated : say.padHolds}`}
             {source !== null && !record && ` ${say.sessionNone}`}
           </p>
         </Part>
