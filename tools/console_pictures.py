@@ -20,6 +20,7 @@ from tools import console_build
 
 IMAGES = console_build.ROOT / "docs" / "images"
 SHOWN = {
+    "chat": ("chat-aborted-dark-laptop", 860),
     "network": ("network-red-dark-laptop", 1290),
     "devices": ("devices-newcomer-light-laptop", 1276),
     "lab": ("lab-eve-dark-laptop", 1520),
