@@ -276,35 +276,9 @@ describe.runIf(link)('an operator', () => {
     await page.getByText('Keys flow.').waitFor(PATIENCE);
   });
 
-  it('has an app to install, and a new build is there at once', async () => {
-    const cdp = await context.newCDPSession(page);
-    const { installabilityErrors } = await cdp.send('Page.getInstallabilityErrors');
-    const reasons = installabilityErrors.map(({ errorId }) => errorId);
-    expect(reasons).toEqual(['in-incognito']); // as every context of a test is
-    await page.evaluate(async () => {
-      const { active } = await navigator.serviceWorker.ready;
-      if (active === null) throw new Error('no worker');
-      const [name = ''] = await caches.keys();
-      for (const each of [name, 'bellwire-older'])
-        await (await caches.open(each)).put('/', new Response('an older build'));
-    });
-    await page.reload();
-    await page.getByText('Keys flow.').waitFor(PATIENCE);
-    await page.evaluate(async () => (await navigator.serviceWorker.ready).unregister());
-    await page.reload();
-    await page.waitForFunction(
-      async () => {
-        const names = await caches.keys();
-        const page = await (await caches.match('/'))?.text();
-        return names.length === 1 && page?.includes('bellwire</title>');
-      },
-      null,
-      PATIENCE,
-    );
-  });
-
-  it('opens it without the site, is told so, and sees it heal by itself', async () => {
+  it('opens without the site, is told so, and sees it heal by itself', async () => {
     const before = complaints.length;
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null, null, PATIENCE);
     const kept = await page.evaluate(async () => {
       const [name = ''] = await caches.keys();
       const found = await (await caches.open(name)).keys();
@@ -320,6 +294,19 @@ describe.runIf(link)('an operator', () => {
     await context.setOffline(false);
     await page.getByText('Keys flow.').waitFor(PATIENCE);
     complaints.splice(before); // of a site that was away
+  });
+
+  it('has an app to install, and a new build is there at once', async () => {
+    const cdp = await context.newCDPSession(page);
+    const { installabilityErrors } = await cdp.send('Page.getInstallabilityErrors');
+    const reasons = installabilityErrors.map(({ errorId }) => errorId);
+    expect(reasons).toEqual(['in-incognito']); // as every context of a test is
+    await page.evaluate(async () => {
+      const [name = ''] = await caches.keys();
+      await (await caches.open(name)).put('/', new Response('an older build'));
+    });
+    await page.reload();
+    await page.getByText('Keys flow.').waitFor(PATIENCE);
   });
 
   it('never made the browser complain, but of what was refused', () => {
