@@ -107,7 +107,9 @@ class Connection:
         async def drain() -> None:
             await asyncio.sleep(0)
 
-        told = SimpleNamespace(write=lambda data: self._write(side, data), drain=drain)
+        told = SimpleNamespace(
+            write=lambda data: self._write(side, data), drain=drain, is_closing=lambda: False
+        )
         return cast(asyncio.StreamWriter, told)
 
     def _write(self, side: Side, data: bytes) -> None:
@@ -301,7 +303,7 @@ def test_losing_patience_never_leaves_a_key_half_taken_in(folder: Path) -> None:
             )
             for side in (Side.BOB, Side.ALICE)
         )
-        await asyncio.to_thread(slow.entered.wait)
+        assert await asyncio.to_thread(slow.entered.wait, PATIENCE_S)
         alice.cancel()
         await asyncio.sleep(0)
         assert not alice.done()
