@@ -33,6 +33,9 @@ STRANGER = "sae-of-nobody"
 ODD = "Straße/7 ?x=%41"
 SAES = {ALICE: "kme-a", DAVE: "kme-a", BOB: "kme-b", CAROL: "kme-b", ODD: "kme-b"}
 
+WAITS_S = PATIENCE_S + 30.0
+"""What is waited for has an end of its own, which tells more."""
+
 T = TypeVar("T")
 
 
@@ -58,7 +61,7 @@ class Loop:
         self.loop.run_forever()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30.0)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(WAITS_S)
 
     def call(self, what: Callable[[], T]) -> T:
         async def work() -> T:
