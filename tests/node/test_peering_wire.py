@@ -1,7 +1,6 @@
 """Whatever becomes of frames between two KMEs: no key twice, none unequal, and they meet again."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -101,12 +100,36 @@ class Mangler:
                 return b"\xff" * 4 + frame
 
 
+class Patience:
+    """How long KMEs wait for each other: short, for each struck frame costs it.
+
+    A slow disk or processor must not look like a blow: it doubles where two do not come to terms.
+    """
+
+    FIRST_S, LONGEST_S = 0.3, 10.0
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self.seconds = self.FIRST_S
+        self._set()
+
+    def grow(self) -> None:
+        self.seconds = min(2.0 * self.seconds, self.LONGEST_S)
+        self._set()
+
+    def _set(self) -> None:
+        self._patch.setattr(peering, "HELLO_TIMEOUT_S", self.seconds)
+        self._patch.setattr(service, "FIRST_FRAME_S", self.seconds)
+        self._patch.setattr(link_keys, "AGREED_WITHIN_S", self.seconds)
+
+
 class Both:
     """Two nodes that run, and every key that either ever gave."""
 
-    def __init__(self, loop: Loop, pair: Pair) -> None:
+    def __init__(self, loop: Loop, pair: Pair, patience: Patience) -> None:
         self.loop = loop
         self.pair = pair
+        self.patience = patience
         self.given: dict[bytes, bytes] = {}
         self.keys: dict[Side, LinkKeys] = {
             node.side: node.link_keys for node in (pair.alice, pair.bob)
@@ -124,7 +147,7 @@ class Both:
 
     async def calm(self) -> None:
         """Until both have heard where the other is; not for long, for one may hear nothing."""
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(4.0 * self.patience.seconds):
             while not self.settled():
                 await asyncio.sleep(0.01)
 
@@ -143,9 +166,12 @@ class Both:
             while not self.settled():
                 for side in Side:
                     await self.key(side)  # what is said of it shows a connection that is spoilt
-                with contextlib.suppress(TimeoutError):
+                try:
                     await self.calm()
-            while not await self.pair_of_saes():  # a disk may be slower than KMEs' patience is here
+                except TimeoutError:
+                    self.patience.grow()
+            while not await self.pair_of_saes():
+                self.patience.grow()
                 await asyncio.sleep(0.02)
         assert not any(keys.fences for keys in self.keys.values()), "key was voided"
 
@@ -186,14 +212,11 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         store.close()
     ready()
     with pytest.MonkeyPatch.context() as patch, Loop(asyncio.new_event_loop) as loop:
-        patch.setattr(peering, "HELLO_TIMEOUT_S", 0.3)
-        patch.setattr(service, "FIRST_FRAME_S", 0.3)
         patch.setattr(service, "RECONNECT_S", (0.02,))
-        patch.setattr(link_keys, "AGREED_WITHIN_S", 0.3)
         running = two_nodes(folder)
         pair = loop.wait(running.__aenter__())
         try:
-            found = Both(loop, pair)
+            found = Both(loop, pair, Patience(patch))
             for side, keys in found.keys.items():
                 keys._serves = lambda name, side=side: name.startswith(side.value[0])  # type: ignore[misc]
             loop.wait(key_at_both(pair))
