@@ -38,3 +38,11 @@ class UnreachableError(BellwireError):
     """A service that is needed is not there, or stopped answering."""
 
     exit_code: ClassVar[int] = 4
+
+
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group that is no group itself: what ended tasks that work together."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -13,7 +13,7 @@ import structlog
 
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Side
-from bellwire.base.errors import BellwireError
+from bellwire.base.errors import BellwireError, first_of
 from bellwire.base.frames import read_frame, write_frame
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import PeeringBroken
@@ -96,7 +96,7 @@ class Peering:
                 tasks.create_task(self._report(session, say))
                 tasks.create_task(self._read(line, reader, session, opening))
         except* (BellwireError, OSError, TimeoutError) as errors:
-            raise _first(errors) from errors
+            raise first_of(errors) from errors
         except* asyncio.QueueFull as errors:
             raise PeeringBroken("the peer's KME does not read") from errors
         finally:
@@ -141,13 +141,6 @@ class Peering:
             await asyncio.sleep(REPORT_EVERY_S)
             waited += REPORT_EVERY_S
             await self._keys.report(session)
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 async def closed(writer: asyncio.StreamWriter) -> None:

@@ -19,6 +19,8 @@ from bellwire.network.deposit import Header, kept, part_bytes, seal
 from bellwire.network.hop import ShareHeader
 from bellwire.network.node import RelayNode
 from bellwire.network.wire import Kind
+from bellwire.node.network import service
+from bellwire.node.network.assemble import open_site
 from bellwire.node.network.socket import Forget, GetRoute, Show, ask_site
 
 __all__ = ["folder", "nats_server"]
@@ -312,6 +314,22 @@ def test_each_sites_requests_are_in_its_audit_log(folder: Path) -> None:
     for site, method in (("a", "enc_keys"), ("c", "dec_keys")):
         entries = (folder / site / "audit" / f"site-{site}.jsonl").read_text()
         assert f'"method":"{method}"' in entries
+
+
+def test_a_site_whose_store_has_failed_for_good_ends_with_what_failed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "TEND_EVERY_S", 0.01)
+
+    async def story() -> None:
+        async with sites(folder, LINE) as net:
+            await net.stop("a")
+            async with open_site(net.settings["a"]) as site:
+                site.service._store.close()
+                with pytest.raises(StoreError, match=r"is closed"):
+                    await site.service.run()
+
+    run(story)
 
 
 def test_what_operators_are_told_has_no_key_and_no_sae(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 
 from bellwire.base.clock import Clock
+from bellwire.base.errors import first_of
 from bellwire.crypto.signatures import SigningKey
 from bellwire.keys.allowance import Allowance
 from bellwire.keys.delivery import DeliveryClient
@@ -72,6 +73,7 @@ class SiteService:
         self._rules = rules
         self._clock = clock
         self._time_to_live_s = time_to_live_s
+        self._store = kept.store
         self.pads = Pads(site)
         self.waiting = kept.store.waiting()
         self.node = RelayNode(
@@ -113,12 +115,20 @@ class SiteService:
         await asyncio.gather(*(link.look() for link in self.links.values()))
 
     async def run(self) -> None:
-        """Take part in the network, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for link in self.links.values():
-                tasks.create_task(link.watch())
-            tasks.create_task(self.node.run())
-            tasks.create_task(self._tend())
+        """Take part in the network, until cancelled.
+
+        Raises:
+            StoreError: the store was given up, and stays so: the site can do nothing any more.
+            BellwireError: another part failed.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for link in self.links.values():
+                    tasks.create_task(link.watch())
+                tasks.create_task(self.node.run())
+                tasks.create_task(self._tend())
+        except BaseExceptionGroup as errors:
+            raise first_of(errors) from errors
 
     async def close(self) -> None:
         """Forget all blocks, and leave no copy of what was erased."""
@@ -136,6 +146,7 @@ class SiteService:
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_EVERY_S)
+            self._store.require_open()
             self.directory.refresh()
             before = self._clock() - self._time_to_live_s
             try:
