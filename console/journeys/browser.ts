@@ -10,11 +10,11 @@ const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 /** For whatever a page waits for: it counts for what hangs, however slow the machine is. */
 export const PATIENCE = { timeout: 180_000 };
 
-export async function launch(): Promise<Browser> {
+export async function launch(...more: string[]): Promise<Browser> {
   const executablePath = process.env.CHROMIUM ?? PLACES.find((path) => existsSync(path));
   if (executablePath === undefined) throw new Error(`no Chromium at ${PLACES.join(', ')}`);
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath, args: sandbox });
+  return chromium.launch({ executablePath, args: [...sandbox, ...more] });
 }
 
 /** A page that fails its journey with whatever the browser complains of. */

@@ -1,6 +1,6 @@
 import { QueryClient } from '@tanstack/react-query';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { keys, LiveFeed, merged, SILENCE_MS, seqOf } from './live';
+import { keys, LiveFeed, MOST, merged, SILENCE_MS, seqOf } from './live';
 
 /** A stream in the hands of the test: what the browser's own would call, it calls. */
 class Stream extends EventTarget {
@@ -51,6 +51,27 @@ describe('the live feed', () => {
     stream().say('block', { seq: 2, qber: 0.25 });
     expect(cache.getQueryData(keys.network)).toEqual({ link: { status: 'RED' }, lab: null });
     expect(cache.getQueryData(keys.blocks)).toEqual([{ seq: 1 }, { seq: 2, qber: 0.25 }]);
+  });
+
+  it('keeps the latest, and looks into none of them when one more comes', () => {
+    let reads = 0;
+    const block = (seq: number) =>
+      Object.defineProperty({ seq }, 'qber', {
+        enumerable: true,
+        get: () => {
+          reads += 1;
+          return seq;
+        },
+      });
+    cache.setQueryData(
+      keys.blocks,
+      Array.from({ length: MOST }, (_, seq) => block(seq)),
+    );
+    reads = 0;
+    stream().say('block', { seq: MOST });
+    const kept = cache.getQueryData<{ seq: number }[]>(keys.blocks) ?? [];
+    expect([kept.length, kept[0]?.seq, kept.at(-1)?.seq]).toEqual([MOST, 1, MOST]);
+    expect(reads).toBe(0);
   });
 
   it('is lost after silence, begins anew, and heals', () => {

@@ -13,7 +13,8 @@ type Live = Schemas['LiveEvents'];
 
 export const SILENCE_MS = 6000;
 const AGAIN_MS = 2000;
-const MOST = 6000;
+/** Points that a list keeps. */
+export const MOST = 6000;
 
 /** What the cache holds, by its key. */
 export const keys = {
@@ -35,15 +36,17 @@ export const keys = {
   chat: ['chat'],
 } as const;
 
-/** Two lists that overlap, as one: the later of two with one identity holds. */
+/** Two ascending lists that may overlap, as one: the later of two with one identity holds. */
 export function merged<T>(
   older: readonly T[],
   newer: readonly T[],
-  identity: (item: T) => number | string,
+  identity: (item: T) => number,
 ): T[] {
   const last = older.at(-1);
   const [first] = newer;
-  if (last === undefined || first === undefined) return [...older, ...newer].slice(-MOST);
+  // What comes live stands behind the rest: nothing of that needs to be looked at.
+  if (last === undefined || first === undefined || identity(last) < identity(first))
+    return older.slice(Math.max(0, older.length + newer.length - MOST)).concat(newer.slice(-MOST));
   const known = new Map(older.map((item) => [identity(item), item]));
   for (const item of newer) known.set(identity(item), item);
   return [...known.values()].slice(-MOST);
@@ -62,7 +65,11 @@ export class LiveFeed {
   constructor(
     private readonly cache: QueryClient,
     private readonly open = () => new EventSource('/api/live'),
-  ) {}
+  ) {
+    // Else the cache compares a full list with the next one, whose items all moved by a place, deeply.
+    for (const each of [keys.blocks, keys.stock, keys.events])
+      cache.setQueryDefaults(each, { structuralSharing: false });
+  }
 
   readonly connection = (): Connection => this.#connection;
 
