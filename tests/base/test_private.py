@@ -9,6 +9,7 @@ import pytest
 from bellwire.base.private import (
     PathExposed,
     PathUnusable,
+    expanded,
     own_file,
     own_folder,
     read_own_file,
@@ -27,6 +28,15 @@ def test_folders_that_are_missing_are_made_for_their_owner(folder: Path) -> None
     assert own_folder(deep) == deep
     assert own_folder(deep) == deep
     assert {path.stat().st_mode & 0o777 for path in (deep, deep.parent)} == {0o700}
+
+
+def test_a_home_is_that_of_a_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded(Path("~/tags")) == tmp_path / "tags"
+    assert expanded(Path("tags/~")) == Path("tags/~")
+    for path in ("~nobody-of-that-name/tags", "~\0", "tags\0"):
+        with pytest.raises(PathUnusable, match="in the home of a user"):
+            expanded(Path(path))
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o701, 0o770])

@@ -24,6 +24,22 @@ class PathExposed(RefusedError):
     """Others may read a folder or file, or it is not the plain thing that we left there."""
 
 
+def expanded(path: Path) -> Path:
+    """A path with the home folder that `~` or `~NAME` at its beginning means.
+
+    Raises:
+        PathUnusable: nobody has that name, or no path could have this one.
+    """
+    try:
+        if "\0" not in str(path):
+            return path.expanduser()
+    except RuntimeError:
+        pass  # nobody
+    raise PathUnusable(
+        f"expected a path, in the home of a user if it begins with ~, got {str(path)!r:.300}"
+    )
+
+
 def own_folder(folder: Path) -> Path:
     """Make `folder`, and parents that are missing, with mode 0700; check it if it is there.
 

@@ -25,8 +25,9 @@ def parse_address(text: str) -> tuple[str, int]:
         UsageError: it is not that.
     """
     host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"expected HOST:PORT, got '{text}'")
+    is_number = port.isascii() and port.isdecimal() and len(port) <= 5
+    if not host or not is_number or int(port) > 65535:
+        raise UsageError(f"expected HOST:PORT, got '{text:.300}'")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

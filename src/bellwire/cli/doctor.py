@@ -168,6 +168,7 @@ def cpu() -> Iterator[Finding]:
 
 def randomness(settings: "Settings") -> Iterator[Finding]:
     """What random bytes come from; a device passes the start-up test, or does not."""
+    from bellwire.base.private import PathUnusable
     from bellwire.crypto.errors import DeviceUnusable, RandomnessFailed
     from bellwire.crypto.randomness.health import STARTUP_SAMPLES
     from bellwire.node.randomness import open_random
@@ -175,7 +176,7 @@ def randomness(settings: "Settings") -> Iterator[Finding]:
     name = "randomness"
     try:
         source = open_random(settings.random)
-    except (DeviceUnusable, RandomnessFailed) as error:
+    except (DeviceUnusable, PathUnusable, RandomnessFailed) as error:
         mend = error.hint or "mend or replace the device, or set random.source to os"
         yield Finding(name, Level.PROBLEM, str(error), mend)
         return

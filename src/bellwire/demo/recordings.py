@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bellwire.base.detections import Protocol
 from bellwire.base.errors import UsageError
+from bellwire.base.private import expanded
 from bellwire.link.timetags.recording import SITES, Recording
 from bellwire.link.timetags.source import PREFIX, folder_of
 
@@ -40,7 +41,7 @@ class Recordings:
                 hint="Without --source the light is simulated. 'bellwire lab tags DIR' writes "
                 "recordings to try.",
             )
-        folder = folder.expanduser().resolve()
+        folder = expanded(folder).resolve()
         both = [Recording.load(folder / site).about for site in SITES]
         for site, about in zip(SITES, both, strict=True):
             if about.site != site:

@@ -114,7 +114,7 @@ def read_profile(state: Path, name: str) -> Profile:
             if profile_names(state)
             else "There is none yet: `bellwire up` makes those of both sites of this machine.",
         ) from error
-    except (OSError, ValueError) as error:  # UnicodeDecodeError and TOMLDecodeError among them
+    except (OSError, ValueError, RecursionError) as error:  # tomllib: too many digits, too deep
         raise ProfileUnusable(f"expected a profile in TOML in {path}, got something else") from (
             error
         )

@@ -107,7 +107,7 @@ def read(path: Path) -> Configuration:
         document = tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise FileUnusable(path, "to read", error.strerror or str(error)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # tomllib: too many digits, too deep
         raise FileUnusable(path, "TOML in", str(error)) from error
     try:
         return configuration(path.name, document)

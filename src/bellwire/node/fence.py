@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
 from bellwire.base.private import read_own_file, write_whole
@@ -93,5 +94,5 @@ def read_history(content: bytes, where: object) -> History:
     """
     try:
         return msgspec.json.decode(content, type=History)
-    except (msgspec.DecodeError, ValueError) as error:
+    except UNDECODABLE as error:
         raise UsageError(f"expected the history of a store in {where}, got another") from error

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+from bellwire.base.private import expanded
 from bellwire.crypto.randomness.device import path_of
 from bellwire.crypto.randomness.source import OperatingSystem, RandomSource
 from bellwire.node.settings import RandomSettings
@@ -24,6 +25,7 @@ def open_random(
 
     Raises:
         DeviceUnusable: there is no such device.
+        PathUnusable: it is in the home of nobody.
         RandomnessFailed: it failed the start-up test, or does not give enough in time.
     """
     path = path_of(settings.source)
@@ -33,7 +35,7 @@ def open_random(
     from bellwire.crypto.randomness.hardware import HardwareSource  # noqa: PLC0415
 
     return HardwareSource.start(
-        path.expanduser(),
+        expanded(path),
         entropy_per_byte=settings.entropy_per_byte,
         false_alarm_log2=settings.false_alarm_log2,
         reseed_s=settings.reseed_s,

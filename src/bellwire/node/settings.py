@@ -624,7 +624,7 @@ def _read_file(path: Path, *, required: bool) -> Values:
         raise ConfigError((f"expected a settings file up to 1 MiB, got more in {path}",))
     try:
         document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib: too many digits, too deep
         raise ConfigError((f"expected TOML in {path}, got: {error}",)) from None
     sections = _sections()
     problems = [

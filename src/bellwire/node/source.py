@@ -8,6 +8,7 @@ import structlog
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import UsageError
+from bellwire.base.private import expanded
 from bellwire.keys.model import KeySourceKind
 from bellwire.link import weak_nodes
 from bellwire.link.client import LinkClient
@@ -49,7 +50,8 @@ def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) ->
 
     Raises:
         TagsUnreadable: a recording that is none.
-        UsageError: a recording of the other site, or of another protocol than is distilled.
+        UsageError: a recording of the other site, of another protocol than is distilled, or in the
+            home of nobody.
     """
     where = folder_of(settings.distill.source)
     if where is None:
@@ -62,7 +64,7 @@ def open_source(settings: Settings, side: Side, link_dir: Path, folder: Path) ->
         alice = Protocol(settings.distill.protocol).weak and side is Side.ALICE
         ready = weak_nodes.warm if alice else _nothing
         return Source(simulated, KeySourceKind.SIMULATED, ready, overlapping=True)
-    recording = Recording.load(where.expanduser())
+    recording = Recording.load(expanded(where))
     about = recording.about
     if about.side is not side:
         raise UsageError(f"expected a recording of {side} in {where}, got one of {about.side}")

@@ -137,7 +137,7 @@ def read(state: Path, who: str) -> Home:
     try:
         with path.open("rb") as file:
             values = tomllib.loads(file.read(MAX_FILE).decode())
-    except (OSError, ValueError) as error:  # UnicodeDecodeError and TOMLDecodeError among them
+    except (OSError, ValueError, RecursionError) as error:  # tomllib: too many digits, too deep
         raise HomeUnusable(f"expected TOML in {path}, got no file or something else") from error
     if set(values) != _FIELDS or not all(isinstance(each, str) for each in values.values()):
         raise HomeUnusable(f"expected texts named {', '.join(sorted(_FIELDS))} in {path}")

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.secret import Secret
 from bellwire.crypto.aead import KEY_BYTES, NONCE_BYTES, TAG_BYTES, open_sealed, seal
 from bellwire.crypto.errors import AuthenticationFailed
@@ -181,7 +182,7 @@ def decode(content: bytes, form: Form) -> Record:
     """
     try:
         record = msgspec.json.decode(content, type=Record)
-    except (msgspec.DecodeError, RecursionError):
+    except UNDECODABLE:
         record = None
     if record is None or encode(record) != content or record.format != form:
         raise KekRefused(

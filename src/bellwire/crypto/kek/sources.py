@@ -6,6 +6,7 @@
 import re
 from pathlib import Path
 
+from bellwire.base.private import PathUnusable, expanded
 from bellwire.crypto.kek.errors import KekUnusable
 from bellwire.crypto.kek.given import Given
 from bellwire.crypto.kek.key_file import KeyFiles
@@ -37,14 +38,21 @@ def parse_source(text: str, folder: Path, credentials: Path | None = None) -> Ke
     if text == "keyring":
         return OsKeyring()
     if kind == "file" and bool(colon) == bool(rest):
-        return KeyFiles(Path(rest).expanduser() if rest else folder, text)
+        return KeyFiles(_expanded(rest) if rest else folder, text)
     if kind == "passphrase" and bool(colon) == bool(rest):
         if rest.startswith("fd:") and not re.fullmatch(r"fd:[0-9]{1,4}", rest):
             raise KekUnusable("expected passphrase:fd:N with the number of an open file")
-        where = rest if not rest or rest.startswith("fd:") else str(Path(rest).expanduser())
+        where = rest if not rest or rest.startswith("fd:") else str(_expanded(rest))
         return Passphrase(Given("passphrase", where, PASSPHRASE_CREDENTIAL, credentials), text)
     # Not what was given: somebody may have written a passphrase or a PIN there.
     raise KekUnusable(
         "expected file, file:FOLDER, passphrase, passphrase:FILE, passphrase:fd:N, keyring or a "
         "pkcs11: URI as source of the key-encryption key, got another"
     )
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return expanded(Path(text))
+    except PathUnusable:
+        raise KekUnusable("expected a path, in the home of a user if it begins with ~") from None

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Protocol
 from bellwire.base.matching import NotMatched
 from bellwire.base.private import PathUnusable, read_own_file, write_whole
@@ -76,7 +77,7 @@ class Uses:
             )
         try:
             return {} if content is None else msgspec.json.decode(content, type=dict[str, _Use])
-        except (msgspec.DecodeError, ValueError) as error:
+        except UNDECODABLE as error:
             # To begin anew would use tags twice.
             raise PathUnusable(
                 f"expected how far recordings were used in {self._path}, got: {error}"

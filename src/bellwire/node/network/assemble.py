@@ -104,7 +104,8 @@ def parse(text: str, name: str) -> Address:
         ConfigError: the port is none.
     """
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    is_number = port.isascii() and port.isdecimal() and len(port) <= 5
+    if not host or not is_number or int(port) > 65535:
         raise ConfigError((f"{name}: expected HOST:PORT, got {text!r:.300}",))
     return host.removeprefix("[").removesuffix("]"), int(port)
 

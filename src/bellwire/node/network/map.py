@@ -132,9 +132,11 @@ def read_map(path: Path) -> NetworkMap:
     if len(content) > MAX_FILE_BYTES:
         raise ConfigError((f"expected a topology file up to 4 MiB, got more in {path}",))
     try:
-        return NetworkMap.model_validate(tomllib.loads(content.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:  # tomllib: too many digits, too deep
         raise ConfigError((f"expected TOML in {path}, got: {error}",)) from None
+    try:
+        return NetworkMap.model_validate(document)
     except ValidationError as error:
         raise ConfigError(tuple(_problems(error, path))) from None
 
