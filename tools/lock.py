@@ -21,19 +21,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.launch import ROOT, fetch_uv, find_uv, lock_file
 
 LOWEST_PYTHON = "3.11"
-GROUPS = ("dev", "extras", "runtime", "build", "console")
+GROUPS = ("dev", "extras", "runtime", "build", "console", "fuzz")
 MARK = "# made from "
 
 
 def requirements(group: str, project: dict[str, Any]) -> list[str]:
     """What pyproject.toml asks for in a group.
 
-    That is `build`, or `console`, or `runtime`, or `extras` with it and all optional dependencies,
-    or `dev` with all of these but `build`.
+    That is `build`, `console` or `fuzz`, or `runtime`, or `extras` with it and all optional
+    dependencies, or `dev` with all of these but `build` and `fuzz`.
     """
-    console: list[str] = project["dependency-groups"]["console"]
-    if group == "console":
-        return console
+    groups: dict[str, list[str]] = project["dependency-groups"]
+    if group in {"console", "fuzz"}:
+        return groups[group]
     wanted: list[str] = project["build-system"]["requires"]
     if group == "build":
         return sorted(wanted)
@@ -42,7 +42,7 @@ def requirements(group: str, project: dict[str, Any]) -> list[str]:
         for optional in project["project"]["optional-dependencies"].values():
             wanted += optional
     if group == "dev":
-        wanted += project["dependency-groups"]["dev"] + console
+        wanted += groups["dev"] + groups["console"]
     return sorted(wanted)
 
 
