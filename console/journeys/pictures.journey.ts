@@ -52,6 +52,13 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByText('Refused', { exact: true }).waitFor();
   await picture('record-refused');
   const home = link.replace(/#.*/, '');
+  await page.goto(`${home}#/register`);
+  await page.getByLabel('Name').waitFor();
+  await picture('register');
+  await page.getByLabel('Name').fill('attic-reader');
+  await page.getByRole('button', { name: 'Make keys and register' }).click();
+  await page.getByText('attic-reader waits', { exact: true }).waitFor();
+  await picture('register-waiting');
   await device(['register', 'roof-sensor']);
   await page.goto(`${home}#/devices`);
   await page.getByRole('heading', { name: 'roof-sensor' }).waitFor();

@@ -11,7 +11,7 @@ from tests.admission.test_register import BAD, GOOD, KEYS, OTHERS, enter
 from tests.iot.test_operator import no_socket
 
 from bellwire.admission.evidence import Claim, measured, read_address
-from bellwire.admission.operator import REQUESTS, AdmissionOperator, OperatorDesk
+from bellwire.admission.operator import REQUESTS, AdmissionOperator, Carried, Carry, OperatorDesk
 from bellwire.admission.register import Gate, Register, Standing
 from bellwire.admission.service import revoke
 from bellwire.admission.waiting import MOST_TURNED_AWAY, Evidence, EvidenceBook
@@ -25,6 +25,10 @@ HERE = read_address("192.0.2.7")
 
 def seen(handle: str, at: int = 1000) -> Evidence:
     return Evidence(handle, Claim(20.0, 2.0, HERE), measured([21.0, 23.0] * 4, HERE), GOOD, at)
+
+
+async def nobody(step: Carry) -> Carried:
+    raise AssertionError(f"expected no step, got one of {step.path}")
 
 
 @pytest.fixture
@@ -51,6 +55,7 @@ def test_who_waits_is_shown_with_evidence_and_what_is_decided_is_recorded(
             asyncio.Lock(),
             evidence=book,
             revoke=lambda handle, now: revoke(register, (), handle, now),
+            carry=nobody,
             clock=lambda: 2000.0,
         )
         ask = AdmissionOperator(tmp_path / "a")

@@ -9,11 +9,12 @@ import pytest
 from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE
 from tests.iot.test_operator import no_socket
 from tests.web.pages import Console, console
+from tests.web.test_admission import PUBLIC, plain
 from tests.web.test_admission import Desk as Door
 from tests.web.test_admission import desk as door
 
 from bellwire.admission import operator as at_door
-from bellwire.admission.register import Gate
+from bellwire.admission.register import Gate, Standing
 from bellwire.admission.service import revoke
 from bellwire.base.operating import operated
 from bellwire.iot import operator as at_cloud
@@ -25,6 +26,7 @@ from bellwire.iot.identity import AllowList, write_public
 from bellwire.iot.invitations import Invitations
 from bellwire.iot.roster import Roster
 from bellwire.iot.store import CloudStore
+from bellwire.web.admission import AdmissionApi
 
 FINGERPRINT = DEVICE.fingerprint.hex()
 READ = ("/api/devices", "/api/devices/messages", "/api/admission")
@@ -107,12 +109,19 @@ def door_at(site: Console) -> Iterator[Door]:
             admission.turn,
             evidence=admission.evidence,
             revoke=lambda handle, now: revoke(admission.register, [found.authority], handle, now),
+            carry=AdmissionApi(admission).carry,
         )
 
         async def open_() -> contextlib.AsyncExitStack:
             opened = contextlib.AsyncExitStack()
             await opened.enter_async_context(
-                operated(folder, at_door.REQUESTS, desk.answer, no_socket)
+                operated(
+                    folder,
+                    at_door.REQUESTS,
+                    desk.answer,
+                    no_socket,
+                    request_limit=at_door.REQUEST_LIMIT,
+                )
             )
             return opened
 
@@ -245,3 +254,39 @@ def test_a_newcomer_waits_with_its_evidence_and_is_let_in(
         revoked = boss.post("/api/admission", json={"handle": "alice", "decision": "revoke"})
         assert revoked.json()["standing"] == "revoked"
         assert there.post("/register/", there.whole("alice")).status_code == 403
+
+
+def test_a_member_registers_by_the_console_from_the_address_that_it_saw(site: Console) -> None:
+    path = "/api/register"
+    with site.signed_in(site.sites.tokens["alice@a"]) as alice:
+        assert alice.get(path).json() == {"door": None}
+        asked = {"username": "attic", "public_keys": plain(PUBLIC)}
+        assert alice.post(f"{path}/challenge", json=asked).status_code == 503
+        with door_at(site) as there:
+            assert alice.get(path).json() == {"door": {"server": "here", "gate": "either"}}
+            whole = there.whole(
+                "attic", ask=lambda step, body: alice.post(f"/api{step}", json=body)
+            )
+            assert whole["quantum_state"]["ip_address"] == "127.0.0.1"
+            stolen = {**whole, "username": "attic2"}
+            assert alice.post(path, json=stolen).status_code == 403
+            whole = there.whole(
+                "attic", ask=lambda step, body: alice.post(f"/api{step}", json=body)
+            )
+            answer = alice.post(path, json=whole)
+            assert (answer.status_code, answer.json()["status"]) == (200, "waiting")
+            echo = {"challenge": whole["challenge"], "word": whole["challenge"]}
+            assert alice.post(f"{path}/echo", json=echo).status_code == 403
+            found = there.admission.register.find("attic")
+            assert found is not None
+            assert found.standing is Standing.WAITING
+            assert (
+                alice.post(f"{path}/challenge", json={**asked, "username": "1"}).status_code == 422
+            )
+
+
+def test_nobody_registers_who_is_not_signed_in(site: Console) -> None:
+    with door_at(site), httpx.Client(base_url=site.url, trust_env=False) as nobody:
+        for path in ("/challenge", "/echo", ""):
+            assert nobody.post(f"/api/register{path}", json={}).status_code in {401, 403}
+        assert nobody.get("/api/register").status_code == 401

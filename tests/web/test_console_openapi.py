@@ -14,12 +14,15 @@ from bellwire.link.attacks import KINDS
 LEFT_OUT = (
     "/api/live",  # answers that have no end
     "/api/chat/way",
-    "/api/chat/frames",  # its longest bodies are too long for any door: 413
+    "/api/chat/frames",  # their longest bodies are too long for any door: 413
+    "/api/register",
+    "/api/register/challenge",
     "/api/lab/run",  # seconds of work each
     "/api/relay",  # ports that a search chose would be opened
 )
 NAMING = (
     *("api_cancel_invitation", "api_remove_device", "api_decide"),
+    "api_register_echo",  # a challenge that is open
     "api_record_consistency",  # two sizes, the older one first
     *("api_chat_draw", "api_chat_make", "api_chat_fetch", "api_chat_session"),  # SAEs, their keys
 )

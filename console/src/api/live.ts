@@ -32,6 +32,7 @@ export const keys = {
   kept: ['kept'],
   devices: ['devices'],
   newcomers: ['newcomers'],
+  door: ['door'],
   relay: ['relay'],
   chat: ['chat'],
 } as const;

@@ -77,6 +77,13 @@ export const events = queryOptions({
     (await body(client.GET('/api/events', { params: { query: { limit: 500 } } }))).events,
 });
 
+/** Where people register, or null where no server of admission runs. */
+export const door = queryOptions({
+  queryKey: keys.door,
+  queryFn: async () => (await body(client.GET('/api/register'))).door,
+  staleTime: 5000,
+});
+
 export const chat = queryOptions({
   queryKey: keys.chat,
   queryFn: () => body(client.GET('/api/chat')),

@@ -1,6 +1,7 @@
 import { ActionIcon, useMantineColorScheme } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import IconCommand from '@tabler/icons-react/dist/esm/icons/IconCommand.mjs';
+import IconKey from '@tabler/icons-react/dist/esm/icons/IconKey.mjs';
 import IconLogout from '@tabler/icons-react/dist/esm/icons/IconLogout.mjs';
 import IconMoon from '@tabler/icons-react/dist/esm/icons/IconMoon.mjs';
 import IconSun from '@tabler/icons-react/dist/esm/icons/IconSun.mjs';
@@ -122,6 +123,10 @@ export function Shell() {
               icon={<IconUser size={21} aria-hidden />}
             >
               <p>{texts.shell.account(who.name, who.role)}</p>
+              <button type="button" onClick={() => void navigate({ to: '/register' })}>
+                <IconKey size={16} aria-hidden />
+                {texts.shell.register}
+              </button>
               <button type="button" onClick={() => void signOut(false)}>
                 <IconLogout size={16} aria-hidden />
                 {texts.shell.signOut}
@@ -163,6 +168,11 @@ export function Shell() {
             Icon,
             run: () => void navigate({ to }),
           })),
+          {
+            label: texts.shell.register,
+            Icon: IconKey,
+            run: () => void navigate({ to: '/register' }),
+          },
           {
             label: texts.shell[otherTheme],
             Icon: dark ? IconSun : IconMoon,

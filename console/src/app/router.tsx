@@ -62,6 +62,12 @@ const devices = createRoute({
   component: lazyRouteComponent(() => import('../features/devices/DevicesPage'), 'DevicesPage'),
 });
 
+const register = createRoute({
+  getParentRoute: () => inside,
+  path: '/register',
+  component: lazyRouteComponent(() => import('../features/register/RegisterPage'), 'RegisterPage'),
+});
+
 const chat = createRoute({
   getParentRoute: () => inside,
   path: '/chat',
@@ -121,7 +127,7 @@ export function makeRouter(cache: QueryClient) {
     routeTree: root.addChildren([
       signIn,
       welcome,
-      inside.addChildren([index, chat, network, devices, lab, record]),
+      inside.addChildren([index, chat, network, devices, register, lab, record]),
     ]),
     history: createHashHistory(),
     context: { cache },

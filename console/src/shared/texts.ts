@@ -26,6 +26,7 @@ export const texts = {
     dark: 'Dark theme',
     light: 'Light theme',
     toTheme: (name: string) => `Change to the ${name} theme`,
+    register: 'Register a name',
     signOut: 'Sign out',
     signOutEverywhere: 'Sign out everywhere',
     account: (name: string, role: string) => `${name}, ${role}`,

@@ -85,7 +85,8 @@ export const devices = {
     open: 'A good verdict lets in at once: this is for the lab.',
   } as Record<string, string>,
   noneWaiting: 'Nobody waits.',
-  noneKnown: 'Nobody has registered yet: `bellwire register NAME` does.',
+  noneKnown:
+    'Nobody has registered yet: the page Register a name does it, or `bellwire register NAME`.',
   noneAway: 'Nobody was turned away since the server started.',
   waitsFor: (time: string) => `waits for ${time}`,
   standing: {

@@ -46,7 +46,9 @@ class Challenged(msgspec.Struct, frozen=True):
     colour: Annotated[str, Meta(max_length=16)]
 
 
-class _Echoed(msgspec.Struct, frozen=True):
+class Echoed(msgspec.Struct, frozen=True):
+    """The word for the next echo."""
+
     word: bytes
 
 
@@ -220,7 +222,7 @@ class AdmissionClient:
         for _ in range(ECHOES):
             began = time.perf_counter()
             said = {"challenge": challenge.challenge, "word": word}
-            word = (await self._ask("/register/echo", said, _Echoed)).word
+            word = (await self._ask("/register/echo", said, Echoed)).word
             times.append(1000.0 * (time.perf_counter() - began))
         steps = [abs(b - a) for a, b in itertools.pairwise(times)]
         return Measured(min(times), statistics.median(steps))

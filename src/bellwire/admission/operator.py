@@ -1,12 +1,14 @@
-"""What an operator on the same machine may ask a server of admission: who waits and why; to decide.
+"""What a console on the same machine may ask a server of admission: who waits; to decide; to carry.
 
 A Unix socket that only the server's owner may open (`base.operating`). What is decided goes into
-the log as everything that the server writes does.
+the log as everything that the server writes does. What is carried is a step of somebody's own
+registration, as it came to the console: it is judged as if it had come to the server itself, from
+the address that the console saw.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -25,7 +27,16 @@ from bellwire.base.operating import ask_operated
 
 MOST: Final = 1000
 
+CARRIED_BYTES: Final = 64 << 10
+"""Longest body of a step."""
+
+REQUEST_LIMIT: Final = CARRIED_BYTES + 256
+
+CARRIED_WITHIN_S: Final = 40.0
+"""A model may take 25 seconds to judge."""
+
 Decision = Literal["admit", "refuse", "revoke"]
+Step = Literal["/register/challenge", "/register/echo", "/register/"]
 Revoke = Callable[[str, int], Registration]
 """Takes an admission back, with all certificates: a handle, and the time."""
 
@@ -44,7 +55,37 @@ class Decide(msgspec.Struct, frozen=True, array_like=True, tag="decide"):
     decision: Decision
 
 
-Request = Look | Decide
+class Carry(msgspec.Struct, frozen=True, array_like=True, tag="carry"):
+    """A step of a registration, which came to the site's console.
+
+    Attributes:
+        path: Where it would have gone.
+        body: As it is sent there.
+        address: Whom the console had it from.
+    """
+
+    path: Step
+    body: Annotated[bytes, Meta(max_length=CARRIED_BYTES)]
+    address: Annotated[str, Meta(max_length=64)]
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """What the server answers to it.
+
+    Attributes:
+        code: Of HTTP.
+        body: JSON of the answer, or of an error.
+        retry_after: Seconds after which asking again may help; null where none are said.
+    """
+
+    code: int
+    body: bytes
+    retry_after: str | None = None
+
+
+Carrier = Callable[[Carry], Awaitable[Carried]]
+
+Request = Look | Decide | Carry
 REQUESTS: "Final[msgspec.msgpack.Decoder[Request]]" = msgspec.msgpack.Decoder(Request)
 
 
@@ -165,6 +206,7 @@ class OperatorDesk:
         turn: Held while what writes in the register is used.
         evidence: Of who waits.
         revoke: Takes an admission back.
+        carry: Takes steps of registrations.
         clock: Seconds since the epoch.
     """
 
@@ -177,6 +219,7 @@ class OperatorDesk:
         *,
         evidence: EvidenceBook,
         revoke: Revoke,
+        carry: Carrier,
         clock: Clock = system_clock,
     ) -> None:
         self._server = server
@@ -184,17 +227,20 @@ class OperatorDesk:
         self._register = register
         self._evidence = evidence
         self._revoke = revoke
+        self._carry = carry
         self._clock = clock
         self._turn = turn
 
     async def answer(self, request: Request) -> msgspec.Struct:
-        """What an operator asked for.
+        """What was asked for.
 
         Raises:
             HandleMalformed: the name is none.
             RegistrationUnknown: nobody of that name is where that can be decided.
             BellwireError: it cannot be read or written.
         """
+        if isinstance(request, Carry):
+            return await self._carry(request)  # it takes its turn by itself
         async with self._turn:
             if isinstance(request, Look):
                 return await asyncio.to_thread(self._look, request)
@@ -287,3 +333,7 @@ class AdmissionOperator:
     async def decide(self, handle: str, decision: Decision) -> RegistrationView:
         """Let in or turn away who waits, or take an admission back."""
         return await ask_operated(self._folder, Decide(handle, decision), RegistrationView)
+
+    async def carry(self, step: Carry) -> Carried:
+        """Take a step of somebody's registration there."""
+        return await ask_operated(self._folder, step, Carried, within_s=CARRIED_WITHIN_S)

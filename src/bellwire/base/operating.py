@@ -39,6 +39,8 @@ async def operated(
     requests: "msgspec.msgpack.Decoder[Asked]",
     answer: Callable[[Asked], Awaitable[msgspec.Struct]],
     unusable: Callable[[SocketUnusable], None],
+    *,
+    request_limit: int = REQUEST_LIMIT,
 ) -> AsyncIterator[None]:
     """Within, operators may ask the service of a folder.
 
@@ -50,6 +52,7 @@ async def operated(
         requests: Reads what is asked.
         answer: Gives the answer; BellwireError crosses to who asked.
         unusable: Told why there is no socket.
+        request_limit: Longest request in bytes.
     """
 
     async def work(body: bytes) -> bytes:
@@ -60,7 +63,7 @@ async def operated(
             refused = _Refused(error.exit_code, str(error), error.hint)
             return msgspec.msgpack.encode((refused, None))
 
-    server = LocalServer(folder / SOCKET, work, request_limit=REQUEST_LIMIT)
+    server = LocalServer(folder / SOCKET, work, request_limit=request_limit)
     try:
         await server.start()
     except SocketUnusable as error:
@@ -73,13 +76,20 @@ async def operated(
         await server.close()
 
 
-async def ask_operated(folder: Path, request: msgspec.Struct, kind: type[Kind]) -> Kind:
+async def ask_operated(
+    folder: Path,
+    request: msgspec.Struct,
+    kind: type[Kind],
+    *,
+    within_s: float = ANSWER_WITHIN_S,
+) -> Kind:
     """Ask the service of a folder.
 
     Args:
         folder: The service's own.
         request: One that it knows.
         kind: Of the answer.
+        within_s: How long it may take, seconds.
 
     Raises:
         NotAnswered: none runs there.
@@ -90,7 +100,7 @@ async def ask_operated(folder: Path, request: msgspec.Struct, kind: type[Kind]) 
         folder / SOCKET,
         msgspec.msgpack.encode(request),
         answer_limit=ANSWER_LIMIT,
-        timeout_s=ANSWER_WITHIN_S,
+        timeout_s=within_s,
     )
     try:
         refused, found = _answers.decode(body)

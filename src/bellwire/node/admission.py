@@ -10,7 +10,7 @@ import structlog
 
 from bellwire.admission import recording
 from bellwire.admission.channel import ChannelAuthority, ChannelDesk, CloudPlace
-from bellwire.admission.operator import REQUESTS, OperatorDesk
+from bellwire.admission.operator import REQUEST_LIMIT, REQUESTS, OperatorDesk
 from bellwire.admission.receipts import Receipts
 from bellwire.admission.register import Gate, Register
 from bellwire.admission.service import Admission, Assessor
@@ -117,6 +117,7 @@ async def run_admission(
             gate=options.gate,
             assessor=options.assessor,
         )
+        api = AdmissionApi(admission, receipts, proxies=options.proxies)
         desk = OperatorDesk(
             options.name,
             options.gate,
@@ -126,9 +127,11 @@ async def run_admission(
             revoke=lambda handle, now: take_back(
                 register, authorities_in(state), handle, now, options.channel
             ),
+            carry=api.carry,
         )
-        await stack.enter_async_context(operated(folder, REQUESTS, desk.answer, _no_socket))
-        api = AdmissionApi(admission, receipts, proxies=options.proxies)
+        await stack.enter_async_context(
+            operated(folder, REQUESTS, desk.answer, _no_socket, request_limit=REQUEST_LIMIT)
+        )
         server = ApiServer(api.answer, ADMISSION_LIMITS)
         stack.push_async_callback(server.stop, GRACE_S)
         host, port = await server.start(*options.listen, tls)

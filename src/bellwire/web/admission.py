@@ -30,6 +30,7 @@ from bellwire.admission.errors import (
 )
 from bellwire.admission.evidence import Address, Claim, read_address, seen_address
 from bellwire.admission.fingerprint import colour
+from bellwire.admission.operator import Carried, Carry
 from bellwire.admission.possession import MAX_PROOF_BYTES, PUBLIC_BYTES
 from bellwire.admission.receipts import Receipts
 from bellwire.admission.register import Standing
@@ -161,13 +162,26 @@ class AdmissionApi:
         Raises:
             RequestRefused: any code from 400 on.
         """
+        return await self._answer(asked, lambda: self._caller(asked, address))
+
+    async def carry(self, step: Carry) -> Carried:
+        """The answer to a step that a console of this machine carries."""
+        asked = Asked(b"POST", step.path.encode(), [], step.body, keep_alive=False)
+        try:
+            answered = await self._answer(asked, lambda: _plain_address(step.address))
+        except RequestRefused as error:
+            body = msgspec.json.encode({"message": str(error)})
+            return Carried(error.code, body, dict(error.headers).get("retry-after"))
+        return Carried(answered.code, answered.body)
+
+    async def _answer(self, asked: Asked, whom: Callable[[], Address]) -> Answered:
         path, _ = split_target(asked.target)
         verbs = self._routes.get(path)
         if path.startswith(RECEIPTS):
             verbs = {b"GET": self._receipt}
         route = for_verb(verbs, asked.verb)
         try:
-            caller = self._caller(asked, address)
+            caller = whom()
             self._slow_down(self._rates, caller)
             return await route(asked, caller)
         except RequestRefused:
@@ -248,7 +262,7 @@ class AdmissionApi:
     # Who asks
 
     def _caller(self, asked: Asked, address: str) -> Address:
-        peer = read_address(address.partition("%")[0])
+        peer = _plain_address(address)
         forwarded: list[Address] = []
         if self._proxies:
             for name, value in asked.fields:
@@ -262,6 +276,10 @@ class AdmissionApi:
         # One IPv6 network has more addresses than there are buckets.
         name = str(caller) if caller.version == 4 else caller.packed[:8].hex()
         require_pace(rates.wait_s(name, self._timer()))
+
+
+def _plain_address(address: str) -> Address:
+    return read_address(address.partition("%")[0])
 
 
 def _shown(outcome: Outcome) -> dict[str, object]:

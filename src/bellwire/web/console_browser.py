@@ -381,6 +381,21 @@ class BrowserApi:
         log.info("an operator decides", account=who, handle=found.handle, decision=decision)
         return _json(found)
 
+    async def _door(self, _: Ask) -> Answered:
+        return _json(await self._parts.devices.door())
+
+    async def _register_challenge(self, ask: Ask) -> Answered:
+        return _json(await self._parts.devices.challenge(ask.body, ask.address))
+
+    async def _register_echo(self, ask: Ask) -> Answered:
+        return _json(await self._parts.devices.echo(ask.body, ask.address))
+
+    async def _register(self, ask: Ask) -> Answered:
+        found = await self._parts.devices.register(ask.body, ask.address)
+        who, handle = ask.caller.account.name, found.username
+        log.info("a name is registered", account=who, handle=handle, standing=found.status)
+        return _json(found)
+
     # What is said
 
     async def _chat(self, _: Ask) -> Answered:

@@ -9,11 +9,13 @@ from typing import Final
 
 import msgspec
 
+from bellwire.admission.client import Challenged, Echoed, Registered
 from bellwire.admission.operator import RegistrationView
 from bellwire.console import experiments, views, views_chat, views_record
 from bellwire.iot.operator import RoutesView
 from bellwire.iot.roster import ReadingsView
 from bellwire.web import console_devices, console_relay
+from bellwire.web.admission import ChallengeRequest, EchoRequest, RegisterRequest
 from bellwire.web.errors import RequestRefused
 
 EVERYBODY: Final = frozenset[str]()
@@ -250,6 +252,23 @@ OPERATIONS: Final = (
         "decide", b"POST", b"/api/admission", OPERATORS,
         "Let in or turn away who waits, or take an admission back", RegistrationView,
         console_devices.Decided,
+    ),
+    Operation(
+        "door", b"GET", b"/api/register", SIGNED_IN, "Where people of this site register",
+        console_devices.RegisterView,
+    ),
+    Operation(
+        "register_challenge", b"POST", b"/api/register/challenge", SIGNED_IN,
+        "Begin to register a name with keys", Challenged, ChallengeRequest,
+    ),
+    Operation(
+        "register_echo", b"POST", b"/api/register/echo", SIGNED_IN,
+        "Let the server time a way there and back", Echoed, EchoRequest,
+    ),
+    Operation(
+        "register", b"POST", b"/api/register", SIGNED_IN,
+        "Register a name, its keys proven; the same again tells how it stands", Registered,
+        RegisterRequest,
     ),
     Operation(
         "chat", b"GET", b"/api/chat", MEMBERS, "Relays that this console reaches",

@@ -12,17 +12,21 @@ import msgspec
 import segno
 from msgspec import Meta
 
+from bellwire.admission.client import Challenged, Echoed, Registered
 from bellwire.admission.operator import (
     AdmissionOperator,
     AdmissionView,
+    Carry,
     Decision,
     RegistrationView,
+    Step,
 )
 from bellwire.base.errors import RefusedError
 from bellwire.base.local import NotAnswered
 from bellwire.iot.invitations import MAX_LIFE_S, MIN_LIFE_S
 from bellwire.iot.operator import CloudOperator, CloudView, InvitationView, RoutesView
 from bellwire.iot.roster import ReadingsView
+from bellwire.web.admission import ChallengeRequest, EchoRequest, RegisterRequest
 from bellwire.web.errors import RequestRefused
 
 FINGERPRINT: Final = "^[0-9a-f]{64}$"
@@ -65,6 +69,24 @@ class InvitedDevice(msgspec.Struct, frozen=True):
     qr: list[str]
 
 
+class DoorView(msgspec.Struct, frozen=True):
+    """Where people of this site register.
+
+    Attributes:
+        server: Its name, which proofs name.
+        gate: What opens the door, beside a good verdict: `token`, `operator`, `either`, `open`.
+    """
+
+    server: str
+    gate: str
+
+
+class RegisterView(msgspec.Struct, frozen=True):
+    """The site's server of admission; null where none answers in its state folder."""
+
+    door: DoorView | None
+
+
 class NamedInvitation(msgspec.Struct, frozen=True):
     """Which invitation."""
 
@@ -85,6 +107,7 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 T = TypeVar("T")
+Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 
 class SiteDevices:
@@ -157,6 +180,37 @@ class SiteDevices:
             return NewcomersView(await self._admission.look(find, most))
         except NotAnswered:
             return NewcomersView(None)
+
+    async def door(self) -> RegisterView:
+        """Where people register."""
+        try:
+            found = await self._admission.look("", 1)
+        except NotAnswered:
+            return RegisterView(None)
+        return RegisterView(DoorView(found.server, found.gate))
+
+    async def challenge(self, asked: ChallengeRequest, address: str) -> Challenged:
+        """Begin a registration; as the server of admission, 503 where none answers."""
+        return await self._carry("/register/challenge", asked, address, Challenged)
+
+    async def echo(self, asked: EchoRequest, address: str) -> Echoed:
+        """Let a way there and back be timed; as the server of admission."""
+        return await self._carry("/register/echo", asked, address, Echoed)
+
+    async def register(self, asked: RegisterRequest, address: str) -> Registered:
+        """Register, or find out how it stands; as the server of admission."""
+        return await self._carry("/register/", asked, address, Registered)
+
+    async def _carry(
+        self, path: Step, words: msgspec.Struct, address: str, kind: type[Kind]
+    ) -> Kind:
+        step = Carry(path, msgspec.json.encode(words), address)
+        found = await _there(self._admission.carry(step), _ADMISSION)
+        if found.code < 300:
+            return msgspec.json.decode(found.body, type=kind)
+        message = msgspec.json.decode(found.body)["message"]
+        after = [] if found.retry_after is None else [("retry-after", found.retry_after)]
+        raise RequestRefused(found.code, message, headers=after)
 
     async def decide(self, decided: Decided) -> RegistrationView:
         """Let in or turn away who waits, or take an admission back.

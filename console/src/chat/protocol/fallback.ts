@@ -1,10 +1,11 @@
-/** ML-KEM-768 and ML-DSA-65 of @noble/post-quantum, for browsers that have none of their own. */
+/** ML-KEM-768 and ML-DSA of @noble/post-quantum, for browsers that have none of their own. */
 
-import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js';
+import { ml_dsa44, ml_dsa65 } from '@noble/post-quantum/ml-dsa.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { ChatMisuse } from './errors';
 import type { Lattice } from './lattice';
 
+const OF = { 'ML-DSA-44': ml_dsa44, 'ML-DSA-65': ml_dsa65 };
 const SIGNATURE_BYTES = 3309;
 
 export const fallback: Lattice = {
@@ -21,15 +22,16 @@ export const fallback: Lattice = {
     return Uint8Array.from(ml_kem768.decapsulate(ciphertext, ml_kem768.keygen(seed).secretKey));
   },
 
-  signingPublic: async (seed) => Uint8Array.from(ml_dsa65.keygen(seed).publicKey),
+  signingPublic: async (seed, kind = 'ML-DSA-65') =>
+    Uint8Array.from(OF[kind].keygen(seed).publicKey),
 
   signingKey: async (seed) => seed,
 
-  async sign(key, text, context) {
+  async sign(key, text, context, kind = 'ML-DSA-65') {
     if (key instanceof CryptoKey)
       throw new ChatMisuse("expected a seed, got a key of the browser's own, which it has no more");
-    const { secretKey } = ml_dsa65.keygen(key);
-    return Uint8Array.from(ml_dsa65.sign(text, secretKey, { context }));
+    const { secretKey } = OF[kind].keygen(key);
+    return Uint8Array.from(OF[kind].sign(text, secretKey, { context }));
   },
 
   async verify(publicKey, signature, text, context) {

@@ -1,5 +1,5 @@
 /**
- * ML-KEM-768 and ML-DSA-65: the browser's own where it has them, else those of a package.
+ * ML-KEM-768 and ML-DSA: the browser's own where it has them, else those of a package.
  *
  * Source: FIPS 203; FIPS 204; the package's stand in a file of their own, which only the browsers
  * load that need it.
@@ -7,6 +7,9 @@
 
 import type { Bytes } from './bytes';
 import { native } from './native';
+
+/** Messages are signed by ML-DSA-65, which is meant where none is said. */
+export type Signing = 'ML-DSA-44' | 'ML-DSA-65';
 
 export interface Encapsulated {
   ciphertext: Bytes;
@@ -22,11 +25,11 @@ export interface Lattice {
   encapsulate(publicKey: Bytes): Promise<Encapsulated>;
   /** The secret of a ciphertext of 1088 bytes; of one that was altered, another (FIPS 203, 6.3). */
   decapsulate(seed: Bytes, ciphertext: Bytes): Promise<Bytes>;
-  /** The public key, 1952 bytes, of a seed of 32. */
-  signingPublic(seed: Bytes): Promise<Bytes>;
+  /** The public key, 1952 bytes (of ML-DSA-44 1312), of a seed of 32. */
+  signingPublic(seed: Bytes, kind?: Signing): Promise<Bytes>;
   /** What signs; the seed cannot be read back out of the browser's own. */
-  signingKey(seed: Bytes): Promise<SigningKey>;
-  sign(key: SigningKey, text: Bytes, context: Bytes): Promise<Bytes>;
+  signingKey(seed: Bytes, kind?: Signing): Promise<SigningKey>;
+  sign(key: SigningKey, text: Bytes, context: Bytes, kind?: Signing): Promise<Bytes>;
   /** Whether the signature holds; not for one of another length, or a key that is none. */
   verify(key: Bytes, signature: Bytes, text: Bytes, context: Bytes): Promise<boolean>;
 }

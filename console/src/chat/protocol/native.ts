@@ -1,5 +1,5 @@
 /**
- * ML-KEM-768 and ML-DSA-65 of the browser.
+ * ML-KEM-768 and ML-DSA of the browser.
  *
  * Source: FIPS 203; FIPS 204; WICG, "Modern Algorithms in the Web Cryptography API".
  */
@@ -72,13 +72,14 @@ export const native: Lattice & { isThere: () => Promise<boolean> } = {
     return new Uint8Array(await subtle().decapsulateBits(KEM, key, ciphertext));
   },
 
-  signingPublic: (seed) => publicOf(DSA, seed, 'sign'),
+  signingPublic: (seed, kind = DSA) => publicOf(kind, seed, 'sign'),
 
-  signingKey: (seed) => subtle().importKey('raw-seed', seed, DSA, false, ['sign']),
+  signingKey: (seed, kind = DSA) => subtle().importKey('raw-seed', seed, kind, false, ['sign']),
 
-  async sign(key, text, context) {
-    const own = key instanceof CryptoKey ? key : ((await native.signingKey(key)) as CryptoKey);
-    return new Uint8Array(await subtle().sign({ name: DSA, context }, own, text));
+  async sign(key, text, context, kind = DSA) {
+    const own =
+      key instanceof CryptoKey ? key : ((await native.signingKey(key, kind)) as CryptoKey);
+    return new Uint8Array(await subtle().sign({ name: kind, context }, own, text));
   },
 
   async verify(publicKey, signature, text, context) {

@@ -23,7 +23,7 @@ export function sha512(...parts: readonly Uint8Array[]): Promise<Bytes> {
 }
 
 /** HMAC-SHA256; no key is one of zeros, which RFC 2104 makes the same. */
-async function hmac(key: Bytes, text: Bytes): Promise<Bytes> {
+export async function hmac(key: Bytes, text: Bytes): Promise<Bytes> {
   const how = { name: 'HMAC', hash: 'SHA-256' };
   const raw = key.length ? key : zeros(32);
   const imported = await crypto.subtle.importKey('raw', raw, how, false, ['sign']);

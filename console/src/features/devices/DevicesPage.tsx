@@ -46,14 +46,21 @@ export function DevicesPage() {
           <h1 className={styles.title}>{say.title}</h1>
           <p className={styles.lead}>{say.lead}</p>
         </div>
-        {acts && fleet.data !== null && (
-          <Button
-            leftSection={<IconPlus size={17} aria-hidden />}
-            onClick={() => setInviting(true)}
-          >
-            {say.invite}
-          </Button>
-        )}
+        <div className={styles.buttons}>
+          {door.data !== null && (
+            <Button component="a" href="#/register" variant="default">
+              {texts.shell.register}
+            </Button>
+          )}
+          {acts && fleet.data !== null && (
+            <Button
+              leftSection={<IconPlus size={17} aria-hidden />}
+              onClick={() => setInviting(true)}
+            >
+              {say.invite}
+            </Button>
+          )}
+        </div>
       </header>
       {door.data === null ? (
         <Absent title={say.noAdmission}>{say.noAdmissionWhat}</Absent>
