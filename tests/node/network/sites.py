@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.keys.links import Now, link_keys, meet, outcome
 from tests.keys.stores import add_ready, pair
 from tests.patience import PATIENCE_S
@@ -22,6 +23,7 @@ from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.service import FlowCheck, KeyService
 from bellwire.keys.status import LinkStatus
+from bellwire.network import deposits
 from bellwire.node.identity import load_or_create_identity
 from bellwire.node.network.assemble import OpenSite, open_site
 from bellwire.node.network.place import network_folder
@@ -229,9 +231,11 @@ def prepare(
 async def sites(
     folder: Path, pairs: Pairs, store_url: str = "", **network: object
 ) -> AsyncIterator[Sites]:
-    """A network at work, each site knowing all of it."""
+    """A network at work, each site knowing all of it, on however slow a disk."""
     settings = prepare(folder, pairs, store_url, **network)
     async with contextlib.AsyncExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(deposits, "WITHIN_S", PATIENCE_S / 10)
         links = {
             (one, other): await stack.enter_async_context(link(folder, one, other))
             for one, other in pairs

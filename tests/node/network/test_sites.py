@@ -161,14 +161,14 @@ def test_sites_that_start_again_go_on_with_what_waits(folder: Path, who: str) ->
 def test_a_site_that_is_away_is_told_as_such_and_nothing_is_lost(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bellwire.network.deposits.WITHIN_S", 0.5)
-
     async def story() -> None:
         async with sites(folder, LINE) as net:
             await net.get("a-1", ["c-1"])
             await net.stop("c")
-            with pytest.raises(KmeUnavailable):
-                await net.get("a-1", ["c-1"])
+            with monkeypatch.context() as patch:
+                patch.setattr("bellwire.network.deposits.WITHIN_S", 0.5)
+                with pytest.raises(KmeUnavailable):
+                    await net.get("a-1", ["c-1"])
             await net.start("c")
             await net.settled()
             drawn = await net.get("a-1", ["c-1"])
