@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { it } from 'vitest';
 import { enter, launch } from './browser';
 import { device } from './device';
-import { letEveIn, meet, say } from './two';
+import { holdPad, letEveIn, meet, say, UNDER_WAY } from './two';
 
 const WIDTHS = { phone: [390, 844], laptop: [1366, 860], wall: [2560, 1440] } as const;
 
@@ -91,6 +91,16 @@ async function main(link: string, folder: string): Promise<void> {
     await say(from, to, text);
     await (from === page ? bob : page).getByRole('log').getByText(text).waitFor();
   }
+  const letGo = await holdPad(page);
+  await say(page, 'operator@b', 'And the roof?');
+  const under = page.getByRole('button', { name: UNDER_WAY });
+  await under.waitFor({ timeout: 60_000 });
+  await picture('chat-session');
+  await under.click();
+  await picture('chat-unfolding');
+  await page.keyboard.press('Escape');
+  letGo();
+  await bob.getByRole('log').getByText('And the roof?').waitFor();
   await picture('chat');
   await page.getByRole('button', { name: /^pad/ }).first().click();
   await picture('chat-protection');

@@ -8,6 +8,31 @@ import { enter, fitsPhone, hasNoBarriers, PATIENCE } from './browser';
 const [ALICE, BOB] = ['operator@a', 'operator@b'];
 const CHIP = /^pad \d+ B S 2\.\d+ · QBER \d/;
 
+export const UNDER_WAY = /^pairs [\d,]+ bases sift [\d,]+ S 2\.\d+ QBER \d.* pad$/;
+
+/**
+ * The next session goes on as ever, and the page gets its pad only once it is let go: nobody who
+ * watches misses a step.
+ *
+ * @returns What lets it go.
+ */
+export async function holdPad(page: Page): Promise<() => void> {
+  let letGo = () => {};
+  const going = new Promise<void>((done) => {
+    letGo = done;
+  });
+  await page.route(
+    '**/api/chat/pads/fresh',
+    async (route) => {
+      const response = await route.fetch();
+      await going;
+      await route.fulfill({ response });
+    },
+    { times: 1 },
+  );
+  return letGo;
+}
+
 const logOf = (page: Page, who: string) =>
   page.getByRole('log', { name: `Messages with ${who}`, exact: true });
 
@@ -73,7 +98,16 @@ export async function two(alice: Page, bob: Page, link: string, said: string): P
   expect(number).toMatch(/^(\d{5} ){11}\d{5}$/);
   expect(await compare(bob)).toBe(number);
 
+  const letGo = await holdPad(alice);
   await say(alice, BOB, 'from site a');
+  await hers.getByRole('button', { name: UNDER_WAY }).click(PATIENCE);
+  const under = alice.getByRole('dialog', { name: 'What protected this message' });
+  await under.getByRole('heading', { name: 'Its session, under way' }).waitFor();
+  await under.getByText('Storage').waitFor(PATIENCE);
+  await hasNoBarriers(alice, 'a session under way');
+  letGo();
+  await under.getByText(/^2\.\d\d ± 0\.\d\d$/).waitFor(PATIENCE);
+  await alice.keyboard.press('Escape');
   await his.getByText('from site a').waitFor(PATIENCE);
   await say(bob, ALICE, 'from site b');
   await hers.getByText('from site b').waitFor(PATIENCE);

@@ -81,6 +81,7 @@ class Console:
     clock: list[float]
     log: Shown
     folder: Path
+    ways: Ways
 
     def client(self, **headers: str) -> httpx.Client:
         """A browser at the console's own page; `origin` and others may be another's."""
@@ -148,6 +149,7 @@ def console(
     browsers = Browsers(accounts, clock=lambda: clock[0])
     origin = Origin("a", "", tls=False)
     signing = SignIn("a", accounts, book, browsers, origin, clock=lambda: clock[0])
+    ways = Ways(relays)
     parts = Parts(
         signing=signing,
         accounts=accounts,
@@ -156,7 +158,7 @@ def console(
         histories=histories,
         hand=hand if lab else None,
         record=log.record if lab else None,
-        ways=Ways(relays),
+        ways=ways,
         pads=pads,
         experiments=Experiments(laboratory),
         devices=SiteDevices(folder),
@@ -178,7 +180,9 @@ def console(
         host, port = loop.wait(server.start("127.0.0.1", 0, None))
         url = f"http://{host}:{port}"
         try:
-            yield Console(sites, book, node, hand, watch, browsers, loop, url, clock, log, folder)
+            yield Console(
+                sites, book, node, hand, watch, browsers, loop, url, clock, log, folder, ways
+            )
         finally:
             loop.wait(server.stop(1.0))
             loop.wait(laboratory.close())

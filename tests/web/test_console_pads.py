@@ -9,9 +9,11 @@ import pytest
 from tests.chat.messenger.servers import Link, Server
 from tests.web.pages import Console, console
 
+from bellwire.base.errors import UnreachableError
 from bellwire.chat.content import PART_BYTES
 from bellwire.chat.pads import OVERHEAD_BYTES, POINT_BYTES
-from bellwire.console.views_chat import MAX_LEAST
+from bellwire.console.views_chat import MAX_LEAST, AskedSession, SessionUnfolds
+from bellwire.etsi014.record import SessionNow, StepTime
 from bellwire.web.console_pads import DRAWS_BURST, PagePads
 
 
@@ -126,3 +128,33 @@ def test_pages_that_are_nobody_to_the_key_server_have_no_pads(tmp_path: Path) ->
         assert page.get("/api/chat").json()["sae"] == ""
         asked = {"peer": "app-b", "least": 33}
         assert page.post("/api/chat/pads", json=asked).status_code == 404
+
+
+def test_a_session_is_told_on_the_ways_of_who_asked_while_it_goes_on(tmp_path: Path) -> None:
+    """And the pad comes all the same where nobody says how sessions go on."""
+    now = SessionNow(
+        "00000000-0000-4000-8000-000000000001", False, "test", [StepTime("opening", 1.0)],
+        pairs=9000, coincidences=8000, sifted_bits=0, test_pairs=0, s=None, qber=None,
+        leaked_bits=0, public_bytes=70,
+    )  # fmt: skip
+    link, told = Link(), list[tuple[str, SessionUnfolds]]()
+    server = Server(link, "pages-a")
+    follows = asyncio.Event()
+
+    async def follow(mark: str, after: int) -> tuple[int, SessionNow | None]:
+        if after == 2:
+            follows.set()
+            raise UnreachableError("the node has gone")
+        return after + 1, None if after else now
+
+    async def followed(_: str) -> None:
+        await follows.wait()
+
+    server.followed = followed
+    pads = PagePads(server, "pages-a", follow=follow, tell=lambda *words: told.append(words))
+    made = asyncio.run(pads.make("alice", AskedSession("app-b", 40, "a mark")))
+    assert told == 2 * [("alice", SessionUnfolds("a mark", now))]  # the second: as it ended
+    assert made.pad is not None
+    server.followed = None
+    assert asyncio.run(pads.make("alice", AskedSession("app-b", 40))).pad is not None
+    assert len(told) == 2

@@ -32,8 +32,9 @@ from bellwire.chat.relay.frames import (
     read_answer,
 )
 from bellwire.console.browsers import UNTIL_S
-from bellwire.console.views_chat import MAX_FRAME, MAX_FRAMES
+from bellwire.console.views_chat import MAX_FRAME, MAX_FRAMES, SessionUnfolds
 from bellwire.crypto.labels import CHAT_RELAY
+from bellwire.etsi014.record import SessionNow, StepTime
 from bellwire.web.console_ways import WAYS_OF_ACCOUNT
 
 AWAY = "ws://127.0.0.1:9"
@@ -182,6 +183,31 @@ def test_an_account_has_so_many_ways_and_no_more(site: Console) -> None:
         ways = [Way(page, each) for each in most]  # kept: they last as long as somebody reads
         assert len({each.name for each in ways}) == WAYS_OF_ACCOUNT
         assert last.status_code == 429
+
+
+def test_a_session_is_told_to_the_pages_of_its_account_alone(site: Console) -> None:
+    now = SessionNow(
+        "00000000-0000-4000-8000-000000000001", False, "test", [StepTime("opening", 1.0)],
+        pairs=9000, coincidences=8000, sifted_bits=0, test_pairs=0, s=None, qber=None,
+        leaked_bits=0, public_bytes=70,
+    )  # fmt: skip
+
+    async def tell(account: str, mark: str) -> None:
+        site.ways.tell(account, SessionUnfolds(mark, now))
+
+    alices, carols = (site.signed_in(site.sites.tokens[f"{each}@a"]) for each in ("alice", "carol"))
+    with (
+        alices as one,
+        carols as other,
+        one.stream("GET", "/api/chat/way") as heard,
+        other.stream("GET", "/api/chat/way") as nothing,
+    ):
+        way, theirs = Way(one, heard), Way(other, nothing)
+        for name, mark in (("alice", "first"), ("carol", "second")):
+            site.loop.wait(tell(name, mark))
+        told = way.next("session")
+        assert (told["mark"], told["now"]["step"], told["now"]["s"]) == ("first", "test", None)
+        assert theirs.next("session")["mark"] == "second"
 
 
 def test_a_way_ends_with_the_session_of_its_browser(site: Console) -> None:

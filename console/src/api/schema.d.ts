@@ -1852,6 +1852,7 @@ export interface components {
          *     opened: At first.
          *     frame: Of a relay.
          *     ended: A line has ended, or could not be had.
+         *     session: A session is under way that a page of the same account asked for.
          *     heartbeat: Every five seconds.
          *     signed_out: The browser's session is over; the stream ends.
          */
@@ -1859,6 +1860,7 @@ export interface components {
             opened: components["schemas"]["WayOpened"];
             frame: components["schemas"]["CameFrame"];
             ended: components["schemas"]["LineEnded"];
+            session: components["schemas"]["SessionUnfolds"];
             heartbeat: components["schemas"]["Heartbeat"];
             signed_out: components["schemas"]["Done"];
         };
@@ -1888,6 +1890,65 @@ export interface components {
          */
         LineEnded: {
             line: number;
+        };
+        /**
+         * SessionUnfolds
+         * @description A session for a message is under way.
+         *
+         *     Attributes:
+         *     mark: As the page that asked for it named it.
+         *     now: What the site's node knows of it so far.
+         */
+        SessionUnfolds: {
+            mark: string;
+            now: components["schemas"]["SessionNow"];
+        };
+        /**
+         * SessionNow
+         * @description A session that is under way, as the master's side knows it so far.
+         *
+         *     What it has not come to yet is 0, or None. Nothing of it is believed before the tags of both
+         *     sides have been compared, in the step `authentication`.
+         *
+         *     Attributes:
+         *     session: Its id: a UUID. A session that was too short by chance is made again under another.
+         *     probe: Whether it only looks at a link on which no key may flow: there will be no pad.
+         *     step: Which of `SessionRecord.steps` it is in.
+         *     steps: Times of those that it has been in, and of this one so far.
+         *     pairs: As in `SessionRecord`, and so on.
+         *     coincidences: See above.
+         *     sifted_bits: See above.
+         *     test_pairs: See above.
+         *     s: See above.
+         *     qber: See above.
+         *     leaked_bits: See above.
+         *     public_bytes: See above.
+         */
+        SessionNow: {
+            session: string;
+            probe: boolean;
+            step: string;
+            steps: components["schemas"]["StepTime"][];
+            pairs: number;
+            coincidences: number;
+            sifted_bits: number;
+            test_pairs: number;
+            s: number | null;
+            qber: number | null;
+            leaked_bits: number;
+            public_bytes: number;
+        };
+        /**
+         * StepTime
+         * @description How long a part of a session took at the side whose record it is, waiting included.
+         *
+         *     Attributes:
+         *     step: Its name.
+         *     ms: Milliseconds.
+         */
+        StepTime: {
+            step: string;
+            ms: number;
         };
         /**
          * SentFrames
@@ -2000,28 +2061,20 @@ export interface components {
             total_ms: number;
         };
         /**
-         * StepTime
-         * @description How long a part of a session took at the side whose record it is, waiting included.
-         *
-         *     Attributes:
-         *     step: Its name.
-         *     ms: Milliseconds.
-         */
-        StepTime: {
-            step: string;
-            ms: number;
-        };
-        /**
          * AskedSession
          * @description A pad that a session of its own is to make.
          *
          *     Attributes:
          *     peer: SAE of who is to have it too.
          *     bytes: Of pad.
+         *     mark: By what the session is told of on the ways of the account while it goes on; empty: it
+         *     is not. Best a UUID of the page's own.
          */
         AskedSession: {
             peer: string;
             bytes: number;
+            /** @default  */
+            mark: string;
         };
         /**
          * FetchedPad

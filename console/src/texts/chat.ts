@@ -114,8 +114,23 @@ export const chat = {
     `The pairs of the session were disturbed (S ${s}, QBER ${qber}), and its key is destroyed. The message waits on the other side; it comes once the link is clear.`,
   abortedUnknown: 'A session gave no pad. The message waits on the other side.',
 
+  now: {
+    what: 'Its quantum session, step by step',
+    pairs: 'pairs',
+    bases: 'bases',
+    sift: 'sift',
+    s: 'S',
+    qber: 'QBER',
+    pad: 'pad',
+  },
+
   panel: {
     title: 'What protected this message',
+    nothing: 'It waits: nothing is made for it yet.',
+    now: 'Its session, under way',
+    nowProbe: 'Under way: a look at the link, which gives no pad',
+    eveNow: (bytes: string) =>
+      `${bytes} bytes of public talk so far. None of it is the pad, and nothing that was measured is believed before both sides have compared what they heard.`,
     pad: 'One-time pad',
     padWhat: (bytes: string, source: string) =>
       `${bytes} bytes, ${source}: each served once, and is erased.`,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from bellwire.console.views import Done, Heartbeat
-from bellwire.etsi014.record import SessionRecord
+from bellwire.etsi014.record import MAX_MARK, SessionNow, SessionRecord
 
 MAX_RELAYS = 4
 MAX_KEYS = 128
@@ -66,6 +66,18 @@ class LineEnded(msgspec.Struct, frozen=True):
     line: Line
 
 
+class SessionUnfolds(msgspec.Struct, frozen=True):
+    """A session for a message is under way.
+
+    Attributes:
+        mark: As the page that asked for it named it.
+        now: What the site's node knows of it so far.
+    """
+
+    mark: str
+    now: SessionNow
+
+
 class ChatEvents(msgspec.Struct, frozen=True):
     """The content of each event of `/api/chat/way`, by the event's name.
 
@@ -73,6 +85,7 @@ class ChatEvents(msgspec.Struct, frozen=True):
         opened: At first.
         frame: Of a relay.
         ended: A line has ended, or could not be had.
+        session: A session is under way that a page of the same account asked for.
         heartbeat: Every five seconds.
         signed_out: The browser's session is over; the stream ends.
     """
@@ -80,6 +93,7 @@ class ChatEvents(msgspec.Struct, frozen=True):
     opened: WayOpened
     frame: CameFrame
     ended: LineEnded
+    session: SessionUnfolds
     heartbeat: Heartbeat
     signed_out: Done
 
@@ -160,10 +174,13 @@ class AskedSession(msgspec.Struct, frozen=True):
     Attributes:
         peer: SAE of who is to have it too.
         bytes: Of pad.
+        mark: By what the session is told of on the ways of the account while it goes on; empty: it
+            is not. Best a UUID of the page's own.
     """
 
     peer: Sae
     bytes: Annotated[int, Meta(ge=32, le=MAX_LEAST)]
+    mark: Annotated[str, Meta(max_length=MAX_MARK)] = ""
 
 
 class MadePad(msgspec.Struct, frozen=True):

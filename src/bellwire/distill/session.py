@@ -125,6 +125,11 @@ class Session:
         return self._steps.phase
 
     @property
+    def report(self) -> BlockReport:
+        """What this side can say of the block so far."""
+        return replace(self._steps.report, transcript_bytes=self._steps.transcript_bytes)
+
+    @property
     def transcript(self) -> bytes:
         """Everything both sides have said so far, in canonical order; public."""
         return self._steps.transcript

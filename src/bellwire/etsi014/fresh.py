@@ -22,9 +22,9 @@ from bellwire.etsi014.exchange import (
     read_keys_with_ids,
 )
 from bellwire.etsi014.messages import MAX_ERROR
-from bellwire.etsi014.record import FRESH, LATEST, MAX_FRESH_BITS, SessionRecord
+from bellwire.etsi014.record import FRESH, LATEST, MARK, MAX_FRESH_BITS, SessionRecord
 
-_EXTRAS = Extras(mandatory=({FRESH: True},))
+_MANDATORY = ({FRESH: True},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,13 @@ class FreshPad:
 class FreshClient(AsyncClient):
     """`AsyncClient` that asks for sessions as well."""
 
-    async def fresh(self, slave: str, bits: int) -> FreshPad:
+    async def fresh(self, slave: str, bits: int, mark: str = "") -> FreshPad:
         """A new pad of `bits` bits, which `slave` can fetch at its own node when this returns.
+
+        Args:
+            slave: The SAE that gets the same pad.
+            bits: A multiple of 8 up to `MAX_FRESH_BITS`.
+            mark: By what the node's operator may follow the session while it goes on, if anything.
 
         Raises:
             SessionAborted: there is none; the error has the record.
@@ -56,7 +61,8 @@ class FreshClient(AsyncClient):
             raise RequestUnusable(
                 f"bits: expected a multiple of 8 from 8 to {MAX_FRESH_BITS}, got {bits}"
             )
-        answer = await self._exchange(ask_keys(slave, 1, bits, _EXTRAS))
+        extras = Extras(mandatory=_MANDATORY, optional=({MARK: mark},) if mark else ())
+        answer = await self._exchange(ask_keys(slave, 1, bits, extras))
         _raise_aborted(answer)
         (key,) = read_keys(answer, 1, bits)
         return _pad(key, answer)

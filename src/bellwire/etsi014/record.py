@@ -12,6 +12,12 @@ from msgspec import Meta
 FRESH = "bellwire_fresh_session"
 """Name of the extension, in requests and in answers."""
 
+MARK = "bellwire_session_mark"
+"""Name of an optional extension in requests: by what a session is known while it goes on."""
+
+MAX_MARK = 64
+"""Characters of a mark."""
+
 LATEST = "bellwire_fresh_sessions"
 """Name of the records of a pair's latest sessions, in a status."""
 
@@ -98,6 +104,41 @@ class SessionRecord(msgspec.Struct, frozen=True):
     def accepted(self) -> bool:
         """Whether there is a pad."""
         return self.verdict == "accept"
+
+
+class SessionNow(msgspec.Struct, frozen=True):
+    """A session that is under way, as the master's side knows it so far.
+
+    What it has not come to yet is 0, or None. Nothing of it is believed before the tags of both
+    sides have been compared, in the step `authentication`.
+
+    Attributes:
+        session: Its id: a UUID. A session that was too short by chance is made again under another.
+        probe: Whether it only looks at a link on which no key may flow: there will be no pad.
+        step: Which of `SessionRecord.steps` it is in.
+        steps: Times of those that it has been in, and of this one so far.
+        pairs: As in `SessionRecord`, and so on.
+        coincidences: See above.
+        sifted_bits: See above.
+        test_pairs: See above.
+        s: See above.
+        qber: See above.
+        leaked_bits: See above.
+        public_bytes: See above.
+    """
+
+    session: Annotated[str, Meta(min_length=36, max_length=36)]
+    probe: bool
+    step: Annotated[str, Meta(max_length=32)]
+    steps: Annotated[list[StepTime], Meta(max_length=32)]
+    pairs: _Count
+    coincidences: _Count
+    sifted_bits: _Count
+    test_pairs: _Count
+    s: float | None
+    qber: float | None
+    leaked_bits: _Count
+    public_bytes: _Count
 
 
 def shown(record: SessionRecord) -> dict[str, object]:

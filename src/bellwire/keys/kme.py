@@ -56,12 +56,14 @@ class KeyRequest(msgspec.Struct, frozen=True):
         bits: Length of each.
         fresh: Whether a session is to make the key now: one key, of up to `MAX_FRESH_BITS`, for one
             slave of another KME.
+        mark: By what the session may be followed while it goes on; empty for none.
     """
 
     slaves: tuple[str, ...]
     number: int
     bits: int
     fresh: bool = False
+    mark: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

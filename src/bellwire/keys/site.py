@@ -44,7 +44,7 @@ class Saes(Protocol):
 class SessionSource(Protocol):
     """Makes keys of a link on demand, a session for each."""
 
-    async def session(self, master: str, slave: str, bits: int) -> Delivery:
+    async def session(self, master: str, slave: str, bits: int, mark: str = "") -> Delivery:
         """A key for a master of this site and a slave of the peer's; see `KeyServer.get_keys`."""
 
     def record(self, session: bytes, caller: str) -> SessionRecord | None:
@@ -271,7 +271,7 @@ async def _session(link: SiteLink | None, master: str, request: KeyRequest) -> D
         raise SlaveUnknown("expected one slave, at another KME, for a session")
     if link.sessions is None:
         raise PeerAbsent("sessions are made by the node, and this is a further process")
-    return await link.sessions.session(master, request.slaves[0], request.bits)
+    return await link.sessions.session(master, request.slaves[0], request.bits, request.mark)
 
 
 async def _told(fetched: "asyncio.Future[Delivery]", record: SessionRecord) -> Delivery:

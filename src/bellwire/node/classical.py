@@ -132,6 +132,9 @@ class Sessions(Interface):
     def said(self, block: UnderWay, sender: Side, step: int, body: bytes) -> None:
         """A message of a session crossed the channel."""
 
+    def went_on(self, block: UnderWay) -> None:
+        """A session is a piece further, at this side."""
+
     def wanted(self, wanted: Wanted) -> None:
         """Alice: Bob asks for a session."""
 
@@ -519,6 +522,8 @@ class Classical:
             finished = next((e for e in effects if isinstance(e, Finished)), None)
             block.lap(phase)
             phase = session.phase
+            if isinstance(session.opening, Fresh):
+                self._sessions.went_on(block)
             try:
                 await self._tell(block, effects)
                 if finished is None:

@@ -30,6 +30,7 @@ from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
 from bellwire.etsi014.credentials import Credentials
 from bellwire.etsi014.fresh import FreshClient
+from bellwire.etsi014.record import SessionNow
 from bellwire.ledger.fetching import fetching
 from bellwire.node.laboratory import LabProcesses
 from bellwire.node.operator import OperatorClient
@@ -43,7 +44,7 @@ from bellwire.web.browser import Origin
 from bellwire.web.console import CONSOLE_LIMITS, ConsoleApi
 from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
 from bellwire.web.console_devices import SiteDevices
-from bellwire.web.console_pads import PagePads
+from bellwire.web.console_pads import Follow, PagePads, Tell
 from bellwire.web.console_pages import packaged, read_pages
 from bellwire.web.console_relay import SiteRelay
 from bellwire.web.console_ways import Ways
@@ -120,10 +121,12 @@ async def run_console(
         accounts = Accounts(folder, site)
         lab = None if options.control is None else _lab(options.control)
         guards = Guards(time.monotonic)
+        node = _SiteNode(state / f"node-{site}" / "operator.sock")
+        ways = Ways(settings.console.relays)
         watch = Watch(
             "a" if site == "a" else "b",
             status=page.now,
-            node=_SiteNode(state / f"node-{site}" / "operator.sock"),
+            node=node,
             hand=lab,
             guards=guards,
             known=accounts.has_guard,
@@ -152,8 +155,8 @@ async def run_console(
                     histories=page.history,
                     hand=lab,
                     record=_record(settings, stack),
-                    ways=Ways(settings.console.relays),
-                    pads=await _pads(url, state, site, stack),
+                    ways=ways,
+                    pads=await _pads(url, state, site, (node.unfolding, ways.tell), stack),
                     experiments=Experiments(laboratory),
                     devices=SiteDevices(state),
                     relay=SiteRelay(state),
@@ -239,6 +242,10 @@ class _SiteNode:
         """(running number, time, report) of blocks and probes above a number."""
         return await self._client.reports(after)
 
+    async def unfolding(self, mark: str, after: int) -> tuple[int, SessionNow | None]:
+        """What is known of a session under way."""
+        return await self._client.unfolding(mark, after)
+
     async def balance(self) -> Balance:
         """Key that it has."""
         found = await self._client.accounts()
@@ -272,7 +279,7 @@ def _record(settings: Settings, stack: contextlib.AsyncExitStack) -> Record | No
 
 
 async def _pads(
-    url: str, state: Path, site: str, stack: contextlib.AsyncExitStack
+    url: str, state: Path, site: str, follows: tuple[Follow, Tell], stack: contextlib.AsyncExitStack
 ) -> PagePads | None:
     """Pads for who talks in a browser, until the stack ends; None where the pages are no SAE."""
     name = pages_sae(site)
@@ -280,7 +287,8 @@ async def _pads(
     if not files.certificate.exists():
         return None
     credentials = Credentials(files.certificate, files.key, files.authorities)
-    return PagePads(await stack.enter_async_context(FreshClient(url, credentials)), name)
+    client = await stack.enter_async_context(FreshClient(url, credentials))
+    return PagePads(client, name, follow=follows[0], tell=follows[1])
 
 
 async def _expire(sessions: Sessions) -> None:

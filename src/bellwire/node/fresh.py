@@ -51,6 +51,7 @@ from bellwire.node.material import NoPart
 from bellwire.node.overheard import Overheard
 from bellwire.node.records import Records, record_of
 from bellwire.node.under_way import UnderWay
+from bellwire.node.unfolding import Unfolding
 
 WITHIN_S = 4.0
 """How long a master waits: less than its client does, which would not know why."""
@@ -96,6 +97,7 @@ class _Demand:
 
     pad: PadFor
     ended: "asyncio.Future[_Ended]"
+    mark: str
     since: float = field(default_factory=time.perf_counter)
     probed: BlockReport | None = None
     declined: Declined | None = None
@@ -115,6 +117,7 @@ class FreshSessions:
     Attributes:
         probes: Numbers of probes, which sessions share.
         records: Of past sessions.
+        unfolding: What is known of those under way.
         overheard: Keeps what of sessions crossed the channel, in the lab.
     """
 
@@ -136,6 +139,7 @@ class FreshSessions:
         self._rules = rules or SessionRules()
         self.probes = itertools.count(1)
         self.records = Records(clock)
+        self.unfolding = Unfolding()
         self.overheard: Overheard | None = None
         self._figures = LinkFigures()
         self._line: Classical | None = None
@@ -175,13 +179,14 @@ class FreshSessions:
 
     # SAEs
 
-    async def session(self, master: str, slave: str, bits: int) -> Delivery:
+    async def session(self, master: str, slave: str, bits: int, mark: str = "") -> Delivery:
         """A pad for a master of this site, made now; the slave's node has it when this returns.
 
         Args:
             master: SAE of this site.
             slave: SAE of the peer's.
             bits: A multiple of 8, up to `MAX_PAD_BITS`.
+            mark: By what `unfolding` tells of it while it goes on; empty: it does not.
 
         Returns:
             One key; its extension has the session's record.
@@ -200,9 +205,9 @@ class FreshSessions:
         self._in_flight[pair] += 1
         try:
             grant = await self._keys.grant(master, (slave,))
-            ended = await self._one(pair, bits, grant.number)
+            ended = await self._one(pair, bits, grant.number, mark)
             if ended.record.reason in _BAD_LUCK:
-                ended = await self._one(pair, bits, grant.number)
+                ended = await self._one(pair, bits, grant.number, mark)
         finally:
             self._in_flight[pair] -= 1
             if not self._in_flight[pair]:
@@ -234,7 +239,7 @@ class FreshSessions:
         if self._in_flight.total() >= rules.in_flight:
             raise QuotaReached(f"expected at most {rules.in_flight} sessions at once")
 
-    async def _one(self, pair: tuple[str, str], bits: int, grant: int) -> _Ended:
+    async def _one(self, pair: tuple[str, str], bits: int, grant: int, mark: str) -> _Ended:
         """One session, to its end; the record says how it ended."""
         line = self._line
         if line is None:
@@ -242,7 +247,7 @@ class FreshSessions:
         pad = PadFor(uuid.uuid4().bytes, bits, *pair, waits=False)
         wanted = Wanted(pad.key_id, pad.bits, grant)
         ended: asyncio.Future[_Ended] = asyncio.get_running_loop().create_future()
-        self._demands[pad.key_id] = _Demand(pad, ended)
+        self._demands[pad.key_id] = _Demand(pad, ended, mark)
         try:
             async with asyncio.timeout(WITHIN_S):
                 if self._side is Side.ALICE:
@@ -361,6 +366,12 @@ class FreshSessions:
         """A message of a session crossed the channel."""
         if self.overheard is not None:
             self.overheard.hear(block, sender, step, body)
+
+    def went_on(self, block: UnderWay) -> None:
+        """A session is a piece further, at this side."""
+        demand = self._demands.get(block.pad.key_id) if block.pad is not None else None
+        if demand is not None and demand.mark:
+            self.unfolding.saw(demand.mark, block)
 
     def over(self, opening: Fresh, report: BlockReport, block: UnderWay | None) -> None:
         """A session ended here."""

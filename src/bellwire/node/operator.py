@@ -16,6 +16,7 @@ from bellwire.base.detections import Protocol
 from bellwire.base.errors import BellwireError, RefusedError, UnreachableError, UsageError
 from bellwire.base.limits import MAX_PULSES
 from bellwire.base.local import AnswerMalformed, LocalServer, ask
+from bellwire.etsi014.record import MAX_MARK, SessionNow
 from bellwire.keys.history import MAX_HISTORY, History
 from bellwire.keys.status_log import StatusRecord
 from bellwire.ledger.outbox.outbox import MAX_PROBLEM
@@ -96,6 +97,20 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
     messages: list[Message]
 
 
+class GetUnfolding(msgspec.Struct, frozen=True, array_like=True, tag="unfolding"):
+    """What is known of a session under way, once that is newer than a number; a second at most."""
+
+    mark: Annotated[str, Meta(min_length=1, max_length=MAX_MARK)]
+    after: Annotated[int, Meta(ge=0, le=1 << 62)]
+
+
+class Unfolded(msgspec.Struct, frozen=True, array_like=True, tag="unfolded"):
+    """What is known, and its number; None: nothing new."""
+
+    number: int
+    session: SessionNow | None
+
+
 class Reload(msgspec.Struct, frozen=True, array_like=True, tag="reload"):
     """Read the settings and certificates again."""
 
@@ -120,8 +135,17 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     message: str
 
 
-Request = Distil | GetReports | GetAccounts | GetHistory | GetRecords | GetOverheard | Reload
-Answer = Reports | Balance | Past | Records | Heard | TakenOver | Failed
+Request = (
+    Distil
+    | GetReports
+    | GetAccounts
+    | GetHistory
+    | GetRecords
+    | GetOverheard
+    | GetUnfolding
+    | Reload
+)
+Answer = Reports | Balance | Past | Records | Heard | Unfolded | TakenOver | Failed
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
@@ -148,13 +172,16 @@ async def _answer(node: "NodeService", request: Request) -> Answer:
                 return Balance(*astuple(await node.accounts()))
             case GetRecords() | GetHistory():
                 return await _kept(node, request)
-            case Reload() | GetOverheard():
-                return _reload(node) if isinstance(request, Reload) else _heard(node, request)
+            case Reload() | GetOverheard() | GetUnfolding():
+                return _reload(node) if isinstance(request, Reload) else await _told(node, request)
     except BellwireError as error:
         return Failed(error.exit_code, str(error))
 
 
-def _heard(node: "NodeService", request: GetOverheard) -> Heard:
+async def _told(node: "NodeService", request: GetOverheard | GetUnfolding) -> Heard | Unfolded:
+    """What is known of sessions, or what of them crossed the channel."""
+    if isinstance(request, GetUnfolding):
+        return Unfolded(*await node.sessions.unfolding.after(request.mark, request.after))
     if node.sessions.overheard is None:
         raise RefusedError(
             "nothing is overheard outside the lab",
@@ -230,6 +257,21 @@ class OperatorClient:
             raise AnswerMalformed(f"expected messages overheard by the node at {self._path}")
         return answer.messages
 
+    async def unfolding(self, mark: str, after: int = 0) -> tuple[int, SessionNow | None]:
+        """What is known of a session under way that was asked for with a mark, once it is new.
+
+        Args:
+            mark: See above.
+            after: Number of what is known already.
+
+        Returns:
+            Its number, and what is known; None if nothing was new within a second.
+        """
+        answer = await self._ask(GetUnfolding(mark, after), ANSWER_WITHIN_S)
+        if not isinstance(answer, Unfolded):
+            raise AnswerMalformed(f"expected a session of the node at {self._path}")
+        return answer.number, answer.session
+
     async def reload(self) -> TakenOver:
         """Have the node read its settings and certificates again.
 
@@ -251,7 +293,7 @@ class OperatorClient:
 
     async def _ask(
         self, request: Request, timeout_s: float, answer_limit: int = ANSWER_LIMIT
-    ) -> Reports | Balance | Past | Records | Heard | TakenOver:
+    ) -> Reports | Balance | Past | Records | Heard | Unfolded | TakenOver:
         body = await ask(
             self._path,
             msgspec.msgpack.encode(request),

@@ -5,13 +5,16 @@ own, so that no page can ask for what consoles say to each other under. Whom a k
 side decides, who sends its id to one page alone, end to end; the key server gives it once.
 """
 
+import asyncio
+import itertools
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, Protocol
 
 import structlog
 
+from bellwire.base.errors import BellwireError
 from bellwire.base.secret import Secret
 from bellwire.chat.messenger.keys import KeyServer, draw, joined, source_of
 from bellwire.console.views_chat import (
@@ -23,6 +26,7 @@ from bellwire.console.views_chat import (
     NamedKeys,
     NamedPad,
     SessionPad,
+    SessionUnfolds,
 )
 from bellwire.etsi014.errors import (
     Etsi014Error,
@@ -32,6 +36,8 @@ from bellwire.etsi014.errors import (
     RequestUnusable,
     SessionAborted,
 )
+from bellwire.etsi014.fresh import FreshPad
+from bellwire.etsi014.record import SessionNow
 from bellwire.web.errors import RequestRefused
 from bellwire.web.plain import require_pace
 from bellwire.web.rates import Rates
@@ -49,20 +55,44 @@ _NEVER: Final = (KmeRejected, KmeUnauthorised, KmeMisbehaved, RequestUnusable)
 log = structlog.get_logger()
 
 
+Follow = Callable[[str, int], Awaitable[tuple[int, SessionNow | None]]]
+"""What is known of the session of a mark, once it is newer than a number; None: nothing new."""
+
+Tell = Callable[[str, SessionUnfolds], None]
+"""Tells the pages of an account."""
+
+
+class PageServer(KeyServer, Protocol):
+    """A key server whose sessions may be followed by a mark."""
+
+    async def fresh(self, slave: str, bits: int, mark: str = "") -> FreshPad:
+        """A pad by a session of its own."""
+
+
 class PagePads:
     """The key server of a site, as its pages use it.
 
     Args:
         server: Asked as the pages' SAE.
         sae: Who the pages are to it.
+        follow: Says how sessions go on; None where nobody does.
+        tell: Is told it.
         clock: Seconds of a clock that only advances.
     """
 
     def __init__(
-        self, server: KeyServer, sae: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        server: PageServer,
+        sae: str,
+        *,
+        follow: Follow | None = None,
+        tell: Tell | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sae = sae
         self._server = server
+        self._follow = follow
+        self._tell = tell
         self._clock = clock
         self._draws = Rates(DRAWS_PER_S, DRAWS_BURST)
         self._sessions = Rates(SESSIONS_PER_S, SESSIONS_BURST)
@@ -89,13 +119,38 @@ class PagePads:
         """
         require_pace(self._sessions.wait_s(account, self._clock()))
         try:
-            with _refusing():
-                made = await self._server.fresh(asked.peer, 8 * asked.bytes)
+            async with self._followed(account, asked.mark):
+                with _refusing():
+                    made = await self._server.fresh(asked.peer, 8 * asked.bytes, asked.mark)
         except SessionAborted as aborted:
             return MadePad(aborted.record.session, aborted.record, None)
         with _wiped(made.pad) as pad:
             log.info("pad made", account=account, peer=asked.peer, bytes=len(pad))
             return MadePad(made.pad_id, made.record, pad)
+
+    @asynccontextmanager
+    async def _followed(self, account: str, mark: str) -> AsyncIterator[None]:
+        """Tell the account's pages how a session goes on, to its last step if it gave a pad."""
+        following = asyncio.ensure_future(self._unfold(account, mark, None))
+        try:
+            yield
+            await self._unfold(account, mark, 1)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _unfold(self, account: str, mark: str, times: int | None) -> None:
+        """Tell what is known of a session so often, or until we are cancelled."""
+        if self._follow is None or self._tell is None or not mark:
+            return
+        number = 0
+        try:
+            for _ in itertools.count() if times is None else range(times):
+                number, now = await self._follow(mark, number)
+                if now is not None:
+                    self._tell(account, SessionUnfolds(mark, now))
+        except (BellwireError, OSError) as error:
+            log.info("a session is not followed", error=str(error))  # it goes on all the same
 
     async def fetch(self, account: str, asked: NamedKeys) -> FetchedPad:
         """The pad that somebody's SAE has drawn, once.

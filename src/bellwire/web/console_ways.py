@@ -20,7 +20,13 @@ from bellwire.chat.relay.frames import MAX_ANSWER_BYTES
 from bellwire.console.browsers import BrowserSession
 from bellwire.console.feed import said
 from bellwire.console.views import Done, Heartbeat
-from bellwire.console.views_chat import CameFrame, LineEnded, SentFrames, WayOpened
+from bellwire.console.views_chat import (
+    CameFrame,
+    LineEnded,
+    SentFrames,
+    SessionUnfolds,
+    WayOpened,
+)
 from bellwire.web.errors import RequestRefused
 
 WAYS_OF_ACCOUNT: Final = 4
@@ -216,6 +222,12 @@ class Ways:
             for each in tasks:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def tell(self, account: str, unfolds: SessionUnfolds) -> None:
+        """Tell each page of an account of a session."""
+        for way in self._ways.values():
+            if way.rider.name == account:
+                way.say("session", unfolds)
 
     def send(self, rider: Rider, sent: SentFrames) -> None:
         """Hand frames to a relay.

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from bellwire.etsi014.errors import printable
-from bellwire.etsi014.record import FRESH, MAX_FRESH_BITS
+from bellwire.etsi014.record import FRESH, MARK, MAX_FRESH_BITS, MAX_MARK
 from bellwire.keys.kme import KEY_ID_BYTES, MAX_SAE_ID, KeyRequest, Limits
 from bellwire.web.errors import RequestRefused
 from bellwire.web.plain import read_body
@@ -137,7 +137,7 @@ def key_request(wire: "WireKeyRequest", caller: str, slave: str, limits: Limits)
         )
     if fresh and len(wire.extension_mandatory) != 1:
         raise RequestRefused(400, f"{FRESH}: expected it once and alone")
-    return KeyRequest(slaves, number, size, fresh)
+    return KeyRequest(slaves, number, size, fresh, _mark(wire.extension_optional) if fresh else "")
 
 
 def _fresh(mandatory: list[dict[str, Any]]) -> bool:
@@ -150,6 +150,12 @@ def _fresh(mandatory: list[dict[str, Any]]) -> bool:
     if any(value is not True for value in asked):
         raise RequestRefused(400, f"{FRESH}: expected true, got something else")
     return bool(asked)
+
+
+def _mark(optional: list[dict[str, Any]]) -> str:
+    """By what a session may be followed; one that is none is not met, as an optional one may be."""
+    given = next((each[MARK] for each in optional if MARK in each), "")
+    return given if isinstance(given, str) and len(given) <= MAX_MARK else ""
 
 
 def read_key_ids(verb: bytes, query: bytes, body: bytes, limits: Limits) -> bytes:

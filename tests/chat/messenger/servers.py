@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from bellwire.base.secret import Secret
 from bellwire.etsi014.errors import (
@@ -63,6 +63,8 @@ class Server:
 
     def __init__(self, link: Link, sae: str) -> None:
         self.link, self.sae = link, sae
+        self.followed: Callable[[str], Awaitable[None]] | None = None
+        """Awaited with the mark of each session that has one, before it ends."""
 
     def _up(self) -> None:
         if self.link.down == self.sae:
@@ -81,8 +83,10 @@ class Server:
             found = bytes([found[0] ^ 1]) + found[1:]
         return found
 
-    async def fresh(self, slave: str, bits: int) -> FreshPad:
+    async def fresh(self, slave: str, bits: int, mark: str = "") -> FreshPad:
         self._up()
+        if mark and self.followed is not None:
+            await self.followed(mark)
         self.link.sessions += 1
         session = str(uuid.UUID(bytes=self.link.drawn.randbytes(16)))
         record = self.link.record(session, self.sae, slave, bits)

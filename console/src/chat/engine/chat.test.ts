@@ -6,7 +6,7 @@ import { ascii, zeros } from '../protocol/bytes';
 import { type Content, Kind, makeContent } from '../protocol/content';
 import { ChatMisuse, LinkRefused } from '../protocol/errors';
 import { contacts } from '../state/contacts';
-import { type MessageRecord, recordOf, say } from '../state/talk';
+import { type MessageRecord, recordOf, type SessionNow, say } from '../state/talk';
 import { Vault } from '../state/vault';
 import { Chat } from './chat';
 import type { KeySource } from './keys';
@@ -215,6 +215,21 @@ describe('under pad', () => {
   });
 });
 
+const UNDER_WAY: SessionNow = {
+  session: '00000000-0000-4000-8000-000000000001',
+  probe: false,
+  step: 'slots',
+  steps: [{ step: 'opening', ms: 1 }],
+  pairs: 150_000,
+  coincidences: 0,
+  sifted_bits: 0,
+  test_pairs: 0,
+  s: null,
+  qber: null,
+  leaked_bits: 0,
+  public_bytes: 70,
+};
+
 describe('with a session for each message', () => {
   /** What the session of each message measured, as one side knows it. */
   const measured = (one: Side) =>
@@ -231,6 +246,28 @@ describe('with a session for each message', () => {
     expect(measured(bob)).toEqual([2.72, 2.72, 2.72]);
     expect(link.sessions.size).toBe(0); // four, each fetched once
     expect(conversation(alice).padLeft).toBe(0);
+  });
+
+  it('shows how the session of a message goes on, and of no other', async () => {
+    const [relay, link] = [new ModelRelay(), new ModelLink()];
+    const [alice] = await two(relay, link);
+    const seen: unknown[] = [];
+    link.whileMaking = async (mark) => {
+      for (const now of [UNDER_WAY, { ...UNDER_WAY, step: 'test', s: 2.72 }]) {
+        relay.tell('of somebody else', { ...now, s: 1 });
+        relay.tell(mark, now);
+        const { making, session } = standing(alice);
+        seen.push([making, session?.step, session?.s]);
+      }
+    };
+    await alice.chat.say(alice.peer, 'first');
+    await until(() => expect(alice.lines()[0]?.[2]).toBe('delivered'));
+    const id = toHex(conversation(alice).messages[0]?.content.id ?? zeros(16));
+    expect(seen).toEqual([
+      [id, 'slots', null],
+      [id, 'test', 2.72],
+    ]);
+    expect(standing(alice)).toEqual({ making: null, halt: null, session: null });
   });
 
   it('Eve stops what is said, both are told, and it goes by itself once she has left', async () => {
@@ -265,7 +302,7 @@ describe('with a session for each message', () => {
       expect(alice.lines().map((each) => each[2])).toEqual(['delivered', 'delivered']),
     );
     expect(bob.lines().map(([text]) => text)).toEqual(['kept', 'behind it']);
-    expect(standing(alice)).toEqual({ making: null, halt: null });
+    expect(standing(alice)).toEqual({ making: null, halt: null, session: null });
     expect(conversation(bob).warning).toBeNull();
     expect(conversation(alice).messages[0]?.aborted).toBeUndefined();
   });

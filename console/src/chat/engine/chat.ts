@@ -182,6 +182,7 @@ export class Chat {
       vault: parts.vault,
       keys: parts.keys,
       contact: (peer) => this.of(peer)?.contact,
+      stood: (peer) => this.stood(peer),
       changed: (peer) => this.look(peer),
       sealed: () => this.later(() => this.send()),
       tell: (peer, kind, text) => this.sealed(peer, { kind, text }),
@@ -198,6 +199,7 @@ export class Chat {
         this.lines[line]?.end();
         if (line === 0) this.show({ connection: 'down' });
       },
+      session: (mark, now) => this.sending.unfolds(mark, now),
       lost: () => endAll('down'),
     });
     this.way = through;
@@ -694,6 +696,13 @@ export class Chat {
     const others = this.shown.conversations.filter((each) => each.peer !== peer);
     const conversations = [...others, now].toSorted((one, other) => latest(other) - latest(one));
     this.show({ conversations });
+  }
+
+  /** Show what becomes of what waits for its pad. */
+  private stood(peer: string): void {
+    const standing = this.sending.standing(peer);
+    const now = (each: Conversation) => (each.peer === peer ? { ...each, standing } : each);
+    this.show({ conversations: this.shown.conversations.map(now) });
   }
 
   private isTyping(peer: string): boolean {

@@ -36,8 +36,12 @@ export interface KeySource {
   readonly sae: string;
   /** A pad of at least so many bytes, whose keys the other SAE can fetch. */
   draw(peer: string, least: number): Promise<Drawn>;
-  /** A pad of so many bytes by a session of its own, which the other SAE can fetch by its id. */
-  make(peer: string, bytes: number): Promise<Made>;
+  /**
+   * A pad of so many bytes by a session of its own, which the other SAE can fetch by its id.
+   *
+   * @param mark By what our way tells of the session while it goes on.
+   */
+  make(peer: string, bytes: number, mark: string): Promise<Made>;
   /** Whether the link is RED now, so that no key leaves it. */
   isRed(): Promise<boolean>;
   /** The pad that the other SAE drew. */
@@ -54,8 +58,9 @@ export class ConsoleKeys implements KeySource {
     return { source: drawn.source, keyIds: drawn.key_ids, pad: fromBase64Url(drawn.pad) };
   }
 
-  async make(peer: string, bytes: number): Promise<Made> {
-    const made = await had(client.POST('/api/chat/pads/fresh', { body: { peer, bytes } }));
+  async make(peer: string, bytes: number, mark: string): Promise<Made> {
+    const asked = { peer, bytes, mark };
+    const made = await had(client.POST('/api/chat/pads/fresh', { body: asked }));
     return { ...made, pad: made.pad === null ? null : fromBase64Url(made.pad) };
   }
 

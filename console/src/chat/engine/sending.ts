@@ -20,6 +20,7 @@ import {
   firstUnsent,
   keepAborted,
   keepUnsent,
+  type SessionNow,
   type SessionRecord,
   say,
 } from '../state/talk';
@@ -39,12 +40,16 @@ export interface Standing {
   /** Id of the message whose session is under way, in hexadecimal. */
   readonly making: string | null;
   readonly halt: Halt | null;
+  /** What is known of that session so far; null before its first step. */
+  readonly session: SessionNow | null;
 }
 
 interface SendingParts {
   readonly vault: Vault;
   readonly keys: KeySource | null;
   contact(peer: string): Contact | undefined;
+  /** What becomes of a message is not as it was, and nothing else. */
+  stood(peer: string): void;
   /** Something of a conversation is not as it was. */
   changed(peer: string): Promise<void>;
   /** Something is to go to the relay. */
@@ -57,6 +62,8 @@ interface SendingParts {
 
 interface Line {
   standing: Standing;
+  /** By what its session under way is known. */
+  mark: string | null;
   isWorking: boolean;
   /** Whether it is to be tried at once. */
   isDue: boolean;
@@ -66,7 +73,7 @@ interface Line {
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-const NOTHING: Standing = { making: null, halt: null };
+const NOTHING: Standing = { making: null, halt: null, session: null };
 const bytesOf = (uuid: string): Bytes => fromHex(uuid.replaceAll('-', ''));
 
 export class Sending {
@@ -82,6 +89,15 @@ export class Sending {
 
   standing(peer: string): Standing {
     return this.lines.get(peer)?.standing ?? NOTHING;
+  }
+
+  /** A session under way is a piece further. */
+  unfolds(mark: string, session: SessionNow): void {
+    for (const [peer, line] of this.lines)
+      if (line.mark === mark) {
+        line.standing = { ...line.standing, session };
+        this.parts.stood(peer);
+      }
   }
 
   /** Keep a message of ours, and send it when it can go. */
@@ -111,7 +127,7 @@ export class Sending {
     const found = this.lines.get(peer);
     if (found) return found;
     const flags = { isWorking: false, isDue: false, isWarned: false };
-    const line: Line = { standing: NOTHING, ...flags, tries: 0, timer: undefined };
+    const line: Line = { standing: NOTHING, mark: null, ...flags, tries: 0, timer: undefined };
     this.lines.set(peer, line);
     return line;
   }
@@ -122,7 +138,8 @@ export class Sending {
       const next = await firstUnsent(this.parts.vault, peer);
       if (!next) break;
       const halt = await this.one(peer, line, next.content);
-      line.standing = { making: null, halt };
+      line.mark = null;
+      line.standing = { ...NOTHING, halt };
       await this.parts.changed(peer);
       if (halt === null) {
         line.tries = 0;
@@ -144,9 +161,9 @@ export class Sending {
     if (!contact) return 'no pad'; // nobody knows yet what they ask for
     const sae = contact.card?.sae;
     if (keys && sae && contact.mode === 'fresh') {
-      line.standing = { ...line.standing, making: toHex(content.id) };
+      line.standing = { ...line.standing, making: toHex(content.id), session: null };
       await this.parts.changed(peer);
-      const ended = await this.bySession(keys, sae, peer, content);
+      const ended = await this.bySession(keys, sae, peer, line, content);
       if (ended === 'sealed') return null;
       if (ended === 'red') return ended;
       if (ended !== 'no key') {
@@ -167,6 +184,7 @@ export class Sending {
     keys: KeySource,
     sae: string,
     peer: string,
+    line: Line,
     content: Content,
   ): Promise<'sealed' | 'red' | 'no key' | SessionRecord> {
     const pads: FreshPad[] = [];
@@ -174,7 +192,8 @@ export class Sending {
     try {
       for (const { text } of split(content)) {
         const length = POINT_BYTES + OVERHEAD_BYTES + text.length;
-        const { session, pad, record } = await keys.make(sae, length);
+        line.mark = crypto.randomUUID();
+        const { session, pad, record } = await keys.make(sae, length, line.mark);
         if (pad === null) return record ?? 'no key';
         const padId = bytesOf(session);
         pads.push({ padId, source: record?.source ?? 'vendor', pad });

@@ -9,6 +9,7 @@ import { body, client, type Schemas } from '../../api/client';
 import { fromBase64Url, toBase64 } from '../protocol/base64';
 import type { Bytes } from '../protocol/bytes';
 import { RelayUnreachable } from '../protocol/errors';
+import type { SessionNow } from '../state/talk';
 
 /** What comes by a way. */
 export interface Hears {
@@ -16,6 +17,8 @@ export interface Hears {
   opened(): void;
   frame(line: number, frame: Bytes): void;
   ended(line: number): void;
+  /** What is known of a session under way, by the mark with which it was asked for. */
+  session(mark: string, now: SessionNow): void;
   /** The console does not answer; it is tried again. */
   lost(): void;
 }
@@ -86,6 +89,7 @@ export class ConsoleWay implements Way {
     });
     on('frame', ({ line, frame }) => this.hears.frame(line, fromBase64Url(frame)));
     on('ended', ({ line }) => this.hears.ended(line));
+    on('session', ({ mark, now }) => this.hears.session(mark, now));
     on('signed_out', () => this.close());
   }
 

@@ -36,6 +36,8 @@ const TYPING_TTL_S = 10;
 
 /** What a session measured, as the key server of our site tells it. */
 export type SessionRecord = Schemas['SessionRecord'];
+/** A session that is under way. */
+export type SessionNow = Schemas['SessionNow'];
 
 /** A payload that the relay has not taken yet. */
 export interface Waiting {

@@ -31,7 +31,7 @@ interface ConversationProps {
 
 /** What two people have said, how it was protected, and a place to say more. */
 export function Conversation({ chat, conversation, sought, onBack }: ConversationProps) {
-  const { peer, contact, messages, unread, isTyping } = conversation;
+  const { peer, contact, messages, unread, isTyping, standing } = conversation;
   const log = useRef<HTMLDivElement>(null);
   const settings = useId();
   const [isSetting, setSetting] = useState(false);
@@ -150,7 +150,13 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
         onClose={() => setLooked(null)}
         title={say.panel.title}
       >
-        {shown && <Protection message={shown} records={conversation.records} />}
+        {shown && (
+          <Protection
+            message={shown}
+            records={conversation.records}
+            session={standing.making === looked ? standing.session : null}
+          />
+        )}
       </Dialog>
     </Panel>
   );

@@ -11,6 +11,7 @@ import { toHex } from '../../shared/merkle';
 import { saveBlob } from '../../shared/save';
 import { chat as say } from '../../texts/chat';
 import styles from './Message.module.css';
+import { Line } from './Unfolding';
 import { fileOf, padBytes, padSource, wordsOf } from './words';
 
 interface MessageProps {
@@ -71,7 +72,7 @@ export function Message(props: MessageProps) {
         <Chip message={message} records={conversation.records} onLook={onLook} />
         {edited && !deleted && <span>{say.edited}</span>}
         {content.timerS ? <span>{say.disappears(duration(content.timerS))}</span> : null}
-        {ours && <Standing message={message} conversation={conversation} />}
+        {ours && <Standing message={message} conversation={conversation} onLook={onLook} />}
         {isStuck && (
           <Button size="compact-xs" variant="default" onClick={onResend}>
             {say.tryNow}
@@ -139,20 +140,34 @@ function Chip({ message, records, onLook }: ChipProps) {
   );
 }
 
-/** How far a message of ours has come. */
-function Standing({ message, conversation }: { message: MessageRecord; conversation: Talk }) {
+interface StandingProps {
+  message: MessageRecord;
+  conversation: Talk;
+  onLook: () => void;
+}
+
+/** How far a message of ours has come; while its session is under way, that. */
+function Standing({ message, conversation, onLook }: StandingProps) {
   const { standing, trouble } = conversation;
   const { state, content } = message;
   if (state === 'unsent') {
     const isMaking = standing.making === toHex(content.id);
-    if (standing.halt)
-      return (
-        <span data-level="RED">
-          {say.halts[standing.halt]}
-          {isMaking && ` · ${say.makingAgain}`}
-        </span>
-      );
-    return <span className={styles.making}>{isMaking ? say.making : say.queued}</span>;
+    return (
+      <>
+        {standing.halt && (
+          <span data-level="RED">
+            {say.halts[standing.halt]}
+            {isMaking && ` · ${say.makingAgain}`}
+          </span>
+        )}
+        {isMaking && (
+          <button type="button" className={styles.chip} title={say.now.what} onClick={onLook}>
+            <Line session={standing.session} />
+          </button>
+        )}
+        {!standing.halt && !isMaking && <span className={styles.making}>{say.queued}</span>}
+      </>
+    );
   }
   if (state === 'waiting' && trouble)
     return <span data-level="YELLOW">{say.troubles[trouble]}</span>;

@@ -1,9 +1,15 @@
-import type { ReactNode } from 'react';
-import { type MessageRecord, recordOf, type SessionRecord } from '../../chat/state/talk';
+import {
+  type MessageRecord,
+  recordOf,
+  type SessionNow,
+  type SessionRecord,
+} from '../../chat/state/talk';
 import { count, decimal, percent } from '../../shared/format';
 import { LevelIcon, Simulated } from '../../shared/status';
 import { chat } from '../../texts/chat';
+import { Bar, Part } from './Part';
 import styles from './Protection.module.css';
+import { Unfolding } from './Unfolding';
 import { padBytes, padSource } from './words';
 
 const say = chat.panel;
@@ -11,14 +17,18 @@ const say = chat.panel;
 interface ProtectionProps {
   message: MessageRecord;
   records: ReadonlyMap<string, SessionRecord>;
+  /** Its session, while it is under way. */
+  session: SessionNow | null;
 }
 
 /** What protected one message, whole: its pad, the session that made it, and what Eve has of both. */
-export function Protection({ message, records }: ProtectionProps) {
+export function Protection({ message, records, session }: ProtectionProps) {
   const source = padSource(message);
   const record = recordOf(message, records);
   return (
     <div className={styles.panel}>
+      {session && <Unfolding session={session} />}
+      {!session && !record && message.protections.length === 0 && <p>{say.nothing}</p>}
       {message.protections.length > 0 && (
         <Part title={say.pad} aside={source === 'simulated' && <Simulated />}>
           <p>
@@ -36,23 +46,6 @@ export function Protection({ message, records }: ProtectionProps) {
         </Part>
       )}
     </div>
-  );
-}
-
-interface PartProps {
-  title: string;
-  aside?: ReactNode;
-  children: ReactNode;
-}
-
-function Part({ title, aside, children }: PartProps) {
-  return (
-    <section className={styles.part}>
-      <h3>
-        {title} {aside}
-      </h3>
-      {children}
-    </section>
   );
 }
 
@@ -141,14 +134,6 @@ function Steps({ record }: { record: SessionRecord }) {
         {say.id} <span className="mono">{record.session}</span>
       </p>
     </Part>
-  );
-}
-
-function Bar({ share }: { share: number }) {
-  return (
-    <svg className={styles.bar} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
-      <rect width={Math.min(100, 100 * share)} height="6" />
-    </svg>
   );
 }
 

@@ -22,7 +22,7 @@ function talk(name: string, ...messages: MessageRecord[]): Conversation {
     padLeft: 0,
     records: new Map(),
     warning: null,
-    standing: { making: null, halt: null },
+    standing: { making: null, halt: null, session: null },
     isTyping: false,
   };
 }

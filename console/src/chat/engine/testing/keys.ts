@@ -23,6 +23,8 @@ export class ModelLink {
   isRed = false;
   /** Whether the next pad is fetched by nobody any more. */
   losesNext = false;
+  /** Awaited with the mark of each session, before it ends. */
+  whileMaking: (mark: string) => Promise<void> = async () => {};
   private number = 0;
 
   /** The key server of a site, to one of its SAEs. */
@@ -52,7 +54,8 @@ export class ModelLink {
         });
         return { source: 'simulated', pad: join(...found) };
       },
-      make: async (peer, bytes) => {
+      make: async (peer, bytes, mark) => {
+        await this.whileMaking(mark);
         if (this.isAway) throw new KeysAbsent('it is away');
         const pad = this.isEveThere ? null : crypto.getRandomValues(new Uint8Array(bytes));
         const session = crypto.randomUUID();

@@ -5,6 +5,7 @@ import { ascii, type Bytes, big, join, Reader, zeros } from '../../protocol/byte
 import { RelayUnreachable } from '../../protocol/errors';
 import { SIGNATURE_BYTES } from '../../protocol/identity';
 import { sha256 } from '../../protocol/suite';
+import type { SessionNow } from '../../state/talk';
 import type { Hears, OpenWay, Way } from '../way';
 
 interface Box {
@@ -29,6 +30,11 @@ export class ModelRelay {
     queueMicrotask(() => page.begin());
     return page;
   };
+
+  /** Tell every page of a session. */
+  tell(mark: string, now: SessionNow): void {
+    for (const page of this.pages) page.tell(mark, now);
+  }
 
   /** All lines end, or begin anew. */
   turn(isUp: boolean): void {
@@ -68,6 +74,10 @@ class Page implements Way {
       if (this.relay.isUp) this.hears.frame(line, frame);
       else this.hears.ended(line);
     }
+  }
+
+  tell(mark: string, now: SessionNow): void {
+    this.hears.session(mark, now);
   }
 
   close(): void {
