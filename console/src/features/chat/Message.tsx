@@ -161,7 +161,12 @@ function Standing({ message, conversation, onLook }: StandingProps) {
           </span>
         )}
         {isMaking && (
-          <button type="button" className={styles.chip} title={say.now.what} onClick={onLook}>
+          <button
+            type="button"
+            className={`${styles.chip} ${styles.under}`}
+            title={say.now.what}
+            onClick={onLook}
+          >
             <Line session={standing.session} />
           </button>
         )}

@@ -10,7 +10,7 @@ const say = chat.panel;
 
 /** A session under way, in one line: what it has come to, and where it is. */
 export function Line({ session }: { session: SessionNow | null }) {
-  if (!session) return <span className={styles.waits}>{chat.making}</span>;
+  if (!session) return <span>{chat.making}</span>;
   return (
     <span className={styles.line}>
       {stations(session).map(({ name, value, reached: how }) => (

@@ -64,8 +64,8 @@ class _Counting(FreshClient):
 
     given = 0
 
-    async def fresh(self, slave: str, bits: int) -> FreshPad:
-        made = await super().fresh(slave, bits)
+    async def fresh(self, slave: str, bits: int, mark: str = "") -> FreshPad:
+        made = await super().fresh(slave, bits, mark)
         self.given += len(made.pad)
         return made
 
