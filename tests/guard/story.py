@@ -322,11 +322,14 @@ def _happens(
 
 
 def _come_to_rest(chat: Chat) -> None:
-    """What had reached the couriers is shown; when that was is told, and judged, apart."""
+    """What had reached the couriers is shown, after some syncs of a disk that may be slow.
+
+    When the last one was is told, and judged, apart.
+    """
 
     def rests() -> bool:
         before = chat.arrived
-        time.sleep(0.1)
+        time.sleep(1.5)
         return chat.arrived == before
 
     until(rests, "messages go on to pass")

@@ -331,7 +331,13 @@ def http(body: bytes, status: str = "200 OK") -> bytes:
     return b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (status.encode(), len(body), body)
 
 
-def test_a_server_hands_the_notice_out_or_has_none() -> None:
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(sources, "_HANDSHAKE_S", PATIENCE_S)
+
+
+def test_a_server_hands_the_notice_out_or_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
     data = signed(5, Level.PORT, NEAR, at=NOW)
     assert answered(http(data)) == data
     assert answered(http(b"", "404 Not Found")) is None
@@ -352,7 +358,9 @@ def test_a_server_hands_the_notice_out_or_has_none() -> None:
 def test_a_server_that_lies_or_hangs_is_told(
     monkeypatch: pytest.MonkeyPatch, answer: bytes | None, problem: str
 ) -> None:
-    monkeypatch.setattr(sources, "_HANDSHAKE_S", 0.1)
+    be_patient(monkeypatch)
+    if "in time" in problem:
+        monkeypatch.setattr(sources, "_HANDSHAKE_S", 0.1)
     with pytest.raises(PlacesAbsent, match=problem):
         answered(answer)
 

@@ -367,7 +367,8 @@ def test_account_calls_follow_a_relay_that_moves(tmp_path: Path) -> None:
                 await account.sign_up("ruth1", secret(), "laptop")
                 for _ in range(2):
                     there = await operator.move(Level.PORT)
-                    await until(lambda: is_sign(relay.url))
+                    left = last[0] if last else relay.url
+                    await until(lambda left=left: is_sign(left))  # type: ignore[misc]
                     assert relay.url not in there.places
                     await account.publish()
                     (device,) = await account.devices()
