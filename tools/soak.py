@@ -9,7 +9,7 @@ PostgreSQL server, a guard that hears node A over NATS guards the relay's port i
 second cloud is reached through a Mosquitto. SAEs get keys at one site and fetch them at the other,
 two devices send readings, and two people talk. Meanwhile, at random moments: a service is killed,
 or frozen for seconds; `up` itself is killed with all of them, and started anew; one of the three
-servers is killed; Eve comes onto the link; packets are late and lost; a service's disk is full; the
+servers is killed; Eve comes onto the link; packets are late, or lost; a service's disk is full; the
 wall clock jumps by minutes, forth or back. Then all is left in peace, and what was begun must have
 come. Counted as wrong are
 

@@ -24,7 +24,18 @@ from bellwire.link.eve import Eve, EveKind
 BETWEEN_S = (2.0, 6.0)
 DISK_MB = 96
 DISKS = ("node-a", "node-b", "cloud", "relay", "ledger")
-NETEM = ("netem", "delay", "40ms", "20ms", "loss", "2%")
+LATE = ("tbf", "rate", "1mbit", "burst", "70000", "latency", "400ms")
+"""What is more waits its turn, or is lost when it would wait longer. Not `netem`, which fewer
+kernels have; the burst has room for the largest packet of the loopback interface."""
+
+LOST = """
+table inet soak {
+  chain lost {
+    type filter hook input priority -400; policy accept;
+    iif "lo" numgen random mod 100 < 10 drop
+  }
+}
+"""
 STEP_S = 20
 """How far a wall clock is off at most: a guard over NATS takes no word of a node that was started
 again under a clock that was set back, until that has caught up."""
@@ -65,7 +76,9 @@ class Faults:
         self._may(4, "service frozen", self._freeze, without)
         self._may(3, "eve on the link", self._eavesdrop, without)
         self._may(1, "all killed", self._kill_all, without)
-        self._may(3, "packets late and lost", self._disturb, without, _lossy(), "no netem here")
+        for name, begin, end in (("packets late", delay, haste), ("packets lost", lose, keep)):
+            there = begin() and end()
+            self._may(3, name, self._disturbing(begin, end), without, there, "no means for it here")
         there = all(os.path.ismount(machine.state / name) for name in DISKS)
         self._may(2, "disk full", self._fill, without, there, "no tmpfs could be mounted")
         why = "no compiler for the clock, or it is not heeded"
@@ -152,10 +165,15 @@ class Faults:
             await asyncio.sleep(self._rng.uniform(3.0, 6.0))
         await self._leave()
 
-    async def _disturb(self) -> None:
-        netem("add")
-        await asyncio.sleep(self._rng.uniform(3.0, 8.0))
-        netem("del")
+    def _disturbing(self, begin: Callable[[], bool], end: Callable[[], bool]) -> Act:
+        async def disturb() -> None:
+            begin()
+            try:
+                await asyncio.sleep(self._rng.uniform(3.0, 8.0))
+            finally:
+                end()
+
+        return disturb
 
     async def _fill(self) -> None:
         filler = self._machine.state / self._rng.choice(DISKS) / "filler"
@@ -176,16 +194,31 @@ class Faults:
         return restart
 
 
-def netem(verb: str) -> bool:
-    """Have packets of this namespace late and lost, or no more."""
-    if shutil.which("tc") is None:
+def delay() -> bool:
+    """Have packets of this namespace wait for each other; whether that can be."""
+    return _done("tc", "qdisc", "add", "dev", "lo", "root", *LATE)
+
+
+def haste() -> bool:
+    """No more."""
+    return _done("tc", "qdisc", "del", "dev", "lo", "root")
+
+
+def lose() -> bool:
+    """Have one in ten packets of this namespace lost; whether that can be."""
+    return _done("nft", "-f", "-", said=LOST)
+
+
+def keep() -> bool:
+    """No more."""
+    return _done("nft", "delete", "table", "inet", "soak")
+
+
+def _done(*command: str, said: str = "") -> bool:
+    if shutil.which(command[0]) is None:
         return False
-    words = ["tc", "qdisc", verb, "dev", "lo", "root", *(NETEM if verb == "add" else ())]
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0
-
-
-def _lossy() -> bool:
-    return netem("add") and netem("del")
+    ran = subprocess.run(command, input=said.encode(), capture_output=True, check=False)
+    return ran.returncode == 0
 
 
 def disk(folder: Path) -> None:

@@ -161,3 +161,46 @@ def test_who_does_not_end_when_told_to_is_ended_and_found(heeds: bool, ended: bo
         assert process.returncode == -(signal.SIGTERM if heeds else signal.SIGABRT)
 
     asyncio.run(run())
+
+
+NETWORK = """
+import socket, subprocess, time
+from tests.soak.faults import delay, haste, keep, lose
+
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ours.bind(("127.0.0.1", 0))
+
+def come(within_s=0.0):
+    for _ in range(80):
+        ours.sendto(bytes(1000), ours.getsockname())
+    ours.settimeout(within_s)
+    longest_s, count = 0.0, 0
+    while count < 80:
+        began = time.monotonic()
+        try:
+            ours.recv(2000)
+        except (TimeoutError, BlockingIOError):
+            break
+        longest_s, count = max(longest_s, time.monotonic() - began), count + 1
+    return count, longest_s
+
+assert come()[0] == 80
+assert lose()
+assert sum(come()[0] for _ in range(3)) < 240
+assert keep()
+assert delay()
+count, longest_s = come(60.0)
+assert count == 80
+assert longest_s > 0.005, "beyond the burst each waits for eight milliseconds"
+assert haste()
+assert come()[0] == 80
+"""
+
+
+def test_packets_are_lost_and_late_while_they_are_meant_to_be() -> None:
+    if os.geteuid() and not os.environ.get("CI"):
+        pytest.skip("needs root, to make a network")
+    root = Path(__file__).parents[2]
+    words = ["unshare", "--net", sys.executable, "-c", NETWORK]
+    subprocess.run(words, check=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
