@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.claims import rows, unfounded
-from tools import licences, release_notes, sbom
+from tools import licences, own_lock, release_notes, sbom, vulnerabilities
 from tools.launch import ROOT
 
 CHANGELOG = """# Changelog
@@ -106,3 +106,45 @@ def test_what_is_said_of_versions_is_tested() -> None:
     assert unfounded(page) == []
     for row in rows(page.partition("## Wire formats")[2]):
         assert ".py `test_" in row[-1], row
+
+
+def test_what_is_known_of_packages_is_told_and_what_is_not_known_is_not_taken_for_good() -> None:
+    fault = {"id": "CVE-0-0", "fix_versions": ["2.0", "1.9.1"], "aliases": [], "description": "s"}
+    packages = [
+        {"name": "good", "version": "1.0", "vulns": []},
+        {"name": "bad", "version": "1.9", "vulns": [fault, {**fault, "fix_versions": []}]},
+        {"name": "strange", "skip_reason": "Dependency not found"},
+    ]
+    found = vulnerabilities.read({"dependencies": packages, "fixes": []})
+    assert found.looked_up == 2
+    assert found.known == (
+        "bad 1.9: CVE-0-0, versions without it: 2.0, 1.9.1",
+        "bad 1.9: CVE-0-0, versions without it: none",
+    )
+    assert found.unknown == ("Dependency not found",)
+
+
+def test_a_service_that_knows_nothing_or_is_not_there_does_not_clear_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers = {
+        "dev": vulnerabilities.Found(1, (), ()),
+        "build": vulnerabilities.Found(0, (), ("?",)),
+    }
+
+    def look_up(place: Path, group: str, service: str) -> vulnerabilities.Found:
+        assert (place, service) == (tmp_path, "pypi")
+        if group in answers:
+            return answers[group]
+        raise RuntimeError("no service")
+
+    monkeypatch.setattr(own_lock, "provide", lambda _: tmp_path)
+    monkeypatch.setattr(vulnerabilities, "look_up", look_up)
+    monkeypatch.setattr("sys.argv", ["vulnerabilities"])
+    for groups, code in ((("dev",), 0), (("dev", "build"), 3), (("fuzz", "dev"), 3)):
+        monkeypatch.setattr(vulnerabilities, "GROUPS", groups)
+        assert vulnerabilities.main() == code
+    answers["dev"] = vulnerabilities.Found(1, ("bad 1.9: CVE-0-0",), ())
+    for groups in (("dev",), ("dev", "build"), ("build", "dev"), ("dev", "fuzz")):
+        monkeypatch.setattr(vulnerabilities, "GROUPS", groups)
+        assert vulnerabilities.main() == 1

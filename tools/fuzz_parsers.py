@@ -12,11 +12,9 @@ Atheris is set up by itself in `.tools`, from its lock; it comes for Linux on x8
 import argparse
 import base64
 import contextlib
-import hashlib
 import io
 import os
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -26,29 +24,12 @@ from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools import launch
+from tools import launch, own_lock
 
 CORPUS = launch.ROOT / "tests" / "fuzz" / "corpus"
 MAX_LEN = 8192
 KEPT_BYTES = 2000
 _DONE = re.compile(r"Done (\d+) runs in")
-
-
-def provide() -> None:
-    """Make `atheris` importable: in a folder of its own, named for its lock and this Python."""
-    locked = launch.lock_file("fuzz")
-    made_of = locked.read_bytes() + sys.implementation.cache_tag.encode()
-    place = launch.TOOLS / f"fuzz-{hashlib.sha256(made_of).hexdigest()[:12]}"
-    with launch.only_one():
-        if not place.exists():
-            for other in launch.TOOLS.glob("fuzz-*"):  # of another lock, or left unfinished
-                shutil.rmtree(other)
-            made = place.with_suffix(".new")
-            uv = launch.find_uv() or launch.fetch_uv()
-            into = ("--python", sys.executable, "--target", str(made))
-            launch.run_uv(uv, "pip", "install", *into, "--require-hashes", "-r", str(locked))
-            made.rename(place)
-    sys.path.append(str(place))
 
 
 def stored(name: str) -> list[bytes]:
@@ -127,7 +108,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="a parser; again for more")
     parser.add_argument("--keep", action="store_true", help="extend the corpus")
     chosen = parser.parse_args()
-    provide()
+    sys.path.append(str(own_lock.provide("fuzz")))
     import atheris
 
     # Numba compiles its kernels: it does not know the calls that count coverage.

@@ -21,18 +21,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.launch import ROOT, fetch_uv, find_uv, lock_file
 
 LOWEST_PYTHON = "3.11"
-GROUPS = ("dev", "extras", "runtime", "build", "console", "fuzz")
+OWN = ("console", "fuzz", "audit")
+"""Groups of pyproject.toml with a lock of their own; the last two are for one tool each."""
+
+GROUPS = ("dev", "extras", "runtime", "build", *OWN)
 MARK = "# made from "
 
 
 def requirements(group: str, project: dict[str, Any]) -> list[str]:
     """What pyproject.toml asks for in a group.
 
-    That is `build`, `console` or `fuzz`, or `runtime`, or `extras` with it and all optional
-    dependencies, or `dev` with all of these but `build` and `fuzz`.
+    That is `build`, or one of `OWN`, or `runtime`, or `extras` with it and all optional
+    dependencies, or `dev` with all of these but `build` and those that the set-up does not install.
     """
     groups: dict[str, list[str]] = project["dependency-groups"]
-    if group in {"console", "fuzz"}:
+    if group in OWN:
         return groups[group]
     wanted: list[str] = project["build-system"]["requires"]
     if group == "build":
