@@ -1,11 +1,12 @@
 """A connection to a NATS server comes within its time or not at all, and says why not."""
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
 
-from bellwire.base.nats_once import connect_once
+from bellwire.base.nats_once import connect_once, heed_cancellation
 
 WITHIN_S = 0.3
 
@@ -47,3 +48,27 @@ def test_nobody_there() -> None:
         port = held.getsockname()[1]
     with pytest.raises(ConnectionError, match=r"(?i)refused|connect call failed|no servers"):
         asyncio.run(connect_once(f"nats://127.0.0.1:{port}", {}, within_s=WITHIN_S))
+
+
+def test_a_cancellation_that_was_lost_is_heeded_and_an_end_by_time_is_none() -> None:
+    async def loses() -> None:
+        # As `asyncio.wait_for` does where a result comes together with the cancellation.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        heed_cancellation()
+
+    async def waits() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.0):
+                await asyncio.Event().wait()
+        heed_cancellation()
+
+    async def test() -> None:
+        task = asyncio.create_task(loses())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        await waits()
+
+    asyncio.run(test())

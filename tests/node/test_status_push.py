@@ -3,13 +3,16 @@
 import asyncio
 import json
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import nats
 import pytest
+import uvloop
 from tests.keys.test_status_log import GREEN, RED
 from tests.network.conftest import NatsServer, served
 from tests.patience import PATIENCE_S
@@ -94,6 +97,31 @@ def test_each_change_is_told_at_once_and_all_of_it_again_when_the_server_is_back
 
     with tempfile.TemporaryDirectory(prefix="bw") as name, served(Path(name)) as server:
         asyncio.run(bounded(server))
+
+
+def test_who_tells_ends_when_told_to_whenever_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library loses some cancellations; a node would then never end."""
+    monkeypatch.setattr(status_push, "AGAIN_S", 0.01)
+    random = Random(1)
+
+    async def test(server: NatsServer) -> None:
+        for _ in range(100):
+            changes = Changes()
+            settings = PushSettings(nats=server.address)
+            push = StatusPush(
+                settings, "a", "kme-a", KEY, views=dict, changes=changes, clock=lambda: 5.0
+            )
+            task = asyncio.create_task(push.run())
+            until = time.monotonic() + random.uniform(0.0, 0.05)
+            while time.monotonic() < until:
+                changes.tell()
+                await asyncio.sleep(0)
+            task.cancel()
+            done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
+            assert done
+
+    with tempfile.TemporaryDirectory(prefix="bw") as name, served(Path(name)) as server:
+        uvloop.run(test(server))
 
 
 def test_without_a_server_nothing_is_told() -> None:

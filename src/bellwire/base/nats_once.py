@@ -54,9 +54,11 @@ async def connect_once(
                 closed_cb=closed,
                 **options,
             )
+        heed_cancellation()
     except BaseException as error:
         await leave(client)
         if isinstance(error, NatsError | OSError | TimeoutError):
+            heed_cancellation()
             why = next(filter(None, (*reversed(said), str(error))), "no answer")
             raise ConnectionError(f"the NATS server cannot be reached: {why}") from error
         raise
@@ -67,3 +69,16 @@ async def leave(client: Client) -> None:
     """Close a connection, whatever state it is in."""
     with contextlib.suppress(NatsError, OSError, TimeoutError):
         await client.close()
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError if this task was told to end and the library lost it.
+
+    It waits by `asyncio.wait_for`, which returns what came together with a cancellation (Python
+    3.11), and its `close` takes a cancellation of its caller for that of its own tasks. To be
+    called after it was waited for, wherever a task would go on for ever otherwise; not while
+    things are closed at a task's end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -9,7 +9,7 @@ from typing import Any
 
 from nats.errors import Error as NatsError
 
-from bellwire.base.nats_once import connect_once, leave
+from bellwire.base.nats_once import connect_once, heed_cancellation, leave
 from bellwire.guard.errors import StatusAbsent
 from bellwire.guard.listener import SILENCE_S
 from bellwire.guard.messages import MAX_MESSAGE, Told
@@ -56,8 +56,10 @@ class NatsListener:
             )
             while True:
                 message = await subscription.next_msg(timeout=SILENCE_S)
+                heed_cancellation()
                 yield self._verifier.read(message.data, message.headers)
         except (NatsError, OSError, TimeoutError) as error:
+            heed_cancellation()
             raise StatusAbsent(f"the node says nothing over NATS: {_why(error)}") from error
         finally:
             await leave(client)

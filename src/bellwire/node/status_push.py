@@ -74,7 +74,11 @@ class StatusPush:
         """Connect, tell, connect again, for ever."""
         from nats.errors import Error as NatsError  # noqa: PLC0415 - an extra
 
-        from bellwire.base.nats_once import connect_once, leave  # noqa: PLC0415
+        from bellwire.base.nats_once import (  # noqa: PLC0415
+            connect_once,
+            heed_cancellation,
+            leave,
+        )
 
         away = False
         while True:
@@ -88,12 +92,15 @@ class StatusPush:
                 away = False
                 log.info("the status is told to NATS", subject=self._subject)
                 try:
-                    await self._tell(client, NatsError)
+                    await self._tell(client, NatsError, heed_cancellation)
                 finally:
                     await leave(client)
+                heed_cancellation()
             await asyncio.sleep(AGAIN_S)
 
-    async def _tell(self, client: "Client", failed: type[Exception]) -> None:
+    async def _tell(
+        self, client: "Client", failed: type[Exception], heed_cancellation: Callable[[], None]
+    ) -> None:
         """Until the connection is over."""
         async for kind, content in events(self._views, self._changes, self._clock):
             if not client.is_connected:
@@ -104,6 +111,7 @@ class StatusPush:
                 signed = await asyncio.to_thread(sign, self._key, self._subject, word)
                 await client.publish(self._subject, word, headers=signed)
                 await client.flush(FLUSH_WITHIN_S)
+                heed_cancellation()
             except (failed, OSError, TimeoutError) as error:
                 log.warning("the status is not told to NATS", error=str(error) or "no answer")
                 return

@@ -22,7 +22,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from bellwire.base.nats_once import CONNECT_WITHIN_S, connect_once, leave
+from bellwire.base.nats_once import CONNECT_WITHIN_S, connect_once, heed_cancellation, leave
 from bellwire.base.secret import Secret
 from bellwire.chat.errors import NewsUnreachable
 from bellwire.crypto.aead import NONCE_BYTES, TAG_BYTES, AesGcm
@@ -147,6 +147,7 @@ class NatsNews:
                     pending_bytes_limit=_PENDING * _MAX_WORD,
                 )
                 await client.flush(round(CONNECT_WITHIN_S))
+                heed_cancellation()
                 away, self.is_heard = False, True
                 changed()  # what was said while nobody heard it is looked for
                 log.info("other relays are heard over NATS")
@@ -164,6 +165,7 @@ class NatsNews:
                 self._waiting, self._count = {}, 0
                 if client is not None:
                     await leave(client)
+            heed_cancellation()
             changed()
             await asyncio.sleep(AGAIN_S)
 

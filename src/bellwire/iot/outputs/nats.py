@@ -17,7 +17,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from bellwire.base.nats_once import connect_once, leave
+from bellwire.base.nats_once import connect_once, heed_cancellation, leave
 from bellwire.iot.errors import OutputFailed
 from bellwire.iot.outputs.item import Item, all_done
 
@@ -63,6 +63,7 @@ class NatsOutput:
                 await all_done(
                     _store(jetstream, self._subject, item) for item in items[at : at + IN_FLIGHT]
                 )
+            heed_cancellation()
         except (NatsError, OSError, TimeoutError) as error:
             await self.close()
             raise _failed(self._server, error) from error
