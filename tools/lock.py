@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools.launch import ROOT, fetch_uv, find_uv, lock_file
 
 LOWEST_PYTHON = "3.11"
-OWN = ("console", "fuzz", "audit")
-"""Groups of pyproject.toml with a lock of their own; the last two are for one tool each."""
+OWN = ("console", "fuzz", "audit", "profile")
+"""Groups of pyproject.toml with a lock of their own; all but the first are for one tool each."""
 
 GROUPS = ("dev", "extras", "runtime", "build", *OWN)
 MARK = "# made from "

@@ -1,0 +1,135 @@
+#!/usr/bin/env python
+"""Say where the processor time of a benchmark goes: which of our modules, and what they call.
+
+    .venv/bin/python tools/hot_paths.py keys [--top 10] [--rate 200]
+
+py-spy looks at every thread of the benchmark and its processes so many times a second, native code
+included, and counts what is at work. Two tables in Markdown: the part of each library, and of each
+module of ours (whatever it calls is its own, down to the next module of ours). What the benchmark
+itself costs, as client or preparation, is told apart. py-spy comes from a lock of its own; it needs
+the right to look into other processes (root, as a rule).
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import own_lock
+
+BENCH = "the benchmark itself"
+OTHER = "other"
+LIBRARIES = (
+    ("OpenSSL", re.compile(r"libssl|libcrypto|_rust\.abi3|\(ssl\.py")),
+    ("SQLite", re.compile(r"sqlite3")),
+    ("PostgreSQL's client", re.compile(r"libpq|psycopg")),
+    ("event loop", re.compile(r"uvloop|\((loop|core|linux|stream)\.c|asyncio/|selectors")),
+    ("WebSocket", re.compile(r"picows|aiofastnet|websockets")),
+    ("NumPy", re.compile(r"numpy")),
+    ("msgspec", re.compile(r"msgspec")),
+    ("hashes", re.compile(r"_blake2|_sha|_hashlib|hmac")),
+    ("compiled kernels", re.compile(r"/kernels/|numba")),
+    ("our Python", re.compile(r"\(bellwire/")),
+)  # fmt: skip
+_OURS = re.compile(r"\(bellwire/([\w/]+)\.py:\d+\)")
+
+
+@dataclass
+class Shares:
+    """Samples, counted.
+
+    Attributes:
+        libraries: By what was at work.
+        modules: By the module of ours that it worked for.
+        samples: All but those of the benchmark itself.
+        bench: Those.
+    """
+
+    libraries: Counter[str] = field(default_factory=Counter)
+    modules: Counter[str] = field(default_factory=Counter)
+    samples: int = 0
+    bench: int = 0
+
+
+def library(frames: list[str]) -> str:
+    """What is at work: the innermost frame that says so."""
+    for frame in reversed(frames):
+        for name, pattern in LIBRARIES:
+            if pattern.search(frame):
+                return name
+    return OTHER
+
+
+def module(frames: list[str]) -> str:
+    """The innermost module of ours."""
+    for frame in reversed(frames):
+        if found := _OURS.search(frame):
+            return found[1].replace("/", ".")
+    return OTHER
+
+
+def count(lines: Iterable[str]) -> Shares:
+    """Count py-spy's collapsed stacks: frames from the outermost on, and how often."""
+    shares = Shares()
+    for line in lines:
+        stack, _, number = line.rpartition(" ")
+        frames = stack.split(";")
+        owner = module(frames)
+        if owner.startswith("bench."):
+            shares.bench += int(number)
+            continue
+        shares.samples += int(number)
+        shares.modules[owner] += int(number)
+        shares.libraries[library(frames)] += int(number)
+    return shares
+
+
+def table(head: str, counted: Counter[str], samples: int, top: int) -> str:
+    """The largest parts, in Markdown."""
+    rows = [f"| {head} | share |", "|---|---|"]
+    for name, number in counted.most_common(top):
+        rows.append(f"| {name} | {number / samples:.0%} |")
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Look at one benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("name", help="a benchmark of `bellwire bench`")
+    parser.add_argument("--top", type=int, default=10, help="modules to name")
+    parser.add_argument("--rate", type=int, default=200, help="looks a second")
+    parser.add_argument("--whole", action="store_true", help="not its quick form")
+    asked = parser.parse_args()
+    place = own_lock.provide("profile")
+    bellwire = str(Path(sys.executable).with_name("bellwire"))
+    run = [bellwire, "bench", asked.name, "--json", *([] if asked.whole else ["--quick"])]
+    with tempfile.TemporaryDirectory() as folder:
+        stacks = Path(folder) / "stacks"
+        words = ["record", "--subprocesses", "--native", "--format", "raw", "--nonblocking"]
+        words += ["--rate", str(asked.rate), "--output", str(stacks), "--"]
+        looked = subprocess.run(
+            [str(place / "bin" / "py-spy"), *words, *run],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not stacks.exists():
+            print(looked.stderr.strip()[-500:], file=sys.stderr)
+            return 1
+        shares = count(stacks.read_text().splitlines())
+    print(f"{asked.name}: {shares.samples} samples, and {shares.bench} of {BENCH}\n")
+    print(table("what is at work", shares.libraries, shares.samples, len(LIBRARIES) + 1))
+    print()
+    print(table("for which module", shares.modules, shares.samples, asked.top))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
