@@ -6,8 +6,8 @@
 py-spy looks at every thread of the benchmark and its processes so many times a second, native code
 included, and counts what is at work. Two tables in Markdown: the part of each library, and of each
 module of ours (whatever it calls is its own, down to the next module of ours). What the benchmark
-itself costs, as client or preparation, is told apart. py-spy comes from a lock of its own; it needs
-the right to look into other processes (root, as a rule).
+itself costs, as client or preparation, is told apart, and so is the loading of programs. py-spy
+comes from a lock of its own; it needs the right to look into other processes (root, as a rule).
 """
 
 import argparse
@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools import own_lock
 
-BENCH = "the benchmark itself"
 OTHER = "other"
+_LOADING = re.compile(r"<frozen importlib|\(numba/|\(llvmlite/")
 LIBRARIES = (
     ("OpenSSL", re.compile(r"libssl|libcrypto|_rust\.abi3|\(ssl\.py")),
     ("SQLite", re.compile(r"sqlite3")),
@@ -48,14 +48,16 @@ class Shares:
     Attributes:
         libraries: By what was at work.
         modules: By the module of ours that it worked for.
-        samples: All but those of the benchmark itself.
-        bench: Those.
+        samples: All but those below.
+        bench: Of the benchmark itself: its clients, and what it prepares.
+        loading: Of programs that load their modules, and of kernels that are compiled.
     """
 
     libraries: Counter[str] = field(default_factory=Counter)
     modules: Counter[str] = field(default_factory=Counter)
     samples: int = 0
     bench: int = 0
+    loading: int = 0
 
 
 def library(frames: list[str]) -> str:
@@ -80,6 +82,9 @@ def count(lines: Iterable[str]) -> Shares:
     shares = Shares()
     for line in lines:
         stack, _, number = line.rpartition(" ")
+        if _LOADING.search(stack):
+            shares.loading += int(number)
+            continue
         frames = stack.split(";")
         owner = module(frames)
         if owner.startswith("bench."):
@@ -112,7 +117,7 @@ def main() -> int:
     run = [bellwire, "bench", asked.name, "--json", *([] if asked.whole else ["--quick"])]
     with tempfile.TemporaryDirectory() as folder:
         stacks = Path(folder) / "stacks"
-        words = ["record", "--subprocesses", "--native", "--format", "raw", "--nonblocking"]
+        words = ["record", "--subprocesses", "--native", "--format", "raw"]
         words += ["--rate", str(asked.rate), "--output", str(stacks), "--"]
         looked = subprocess.run(
             [str(place / "bin" / "py-spy"), *words, *run],
@@ -124,7 +129,8 @@ def main() -> int:
             print(looked.stderr.strip()[-500:], file=sys.stderr)
             return 1
         shares = count(stacks.read_text().splitlines())
-    print(f"{asked.name}: {shares.samples} samples, and {shares.bench} of {BENCH}\n")
+    apart = f"{shares.bench} of the benchmark itself, {shares.loading} of programs that load"
+    print(f"{asked.name}: {shares.samples} samples; apart: {apart}\n")
     print(table("what is at work", shares.libraries, shares.samples, len(LIBRARIES) + 1))
     print()
     print(table("for which module", shares.modules, shares.samples, asked.top))
