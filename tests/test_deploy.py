@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from mkdocs.utils.yaml import yaml_load
+from tools import console_build
 
 from bellwire.cli import main
 from bellwire.node import settings
@@ -106,11 +107,31 @@ def test_the_container_file_has_only_instructions_that_there_are() -> None:
         assert re.fullmatch(r"docker\.io/library/python:3\.11-slim-bookworm( AS \w+)?", image)
 
 
+def copied() -> list[str]:
+    """What of the checkout the container file copies."""
+    found = [words for words in map(shlex.split, said("COPY")) if "--from=build" not in words]
+    return [source for words in found for source in words[:-1]]
+
+
 def test_what_the_container_copies_is_in_the_checkout() -> None:
-    copied = [words for words in map(shlex.split, said("COPY")) if "--from=build" not in words]
-    sources = [source for words in copied for source in words[:-1]]
-    assert len(sources) > 4
-    assert [source for source in sources if not (ROOT / source).exists()] == []
+    assert len(copied()) > 4
+    assert [source for source in copied() if not (ROOT / source).exists()] == []
+    ignored = (ROOT / ".containerignore").read_text().splitlines()
+    tops = {source.partition("/")[0] for source in copied()}
+    assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == tops
+
+
+def test_the_container_copies_what_its_wheel_is_built_by_and_from() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    hatch = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    hook = hatch["hooks"]["custom"]["path"]
+    console = Path(console_build.SOURCES).relative_to(ROOT)
+    builds = [hook, f"tools/{Path(console_build.__file__).name}", str(console), "pyproject.toml"]
+    given = [project["project"]["readme"], *project["project"]["license-files"], "src"]
+    assert set(builds + given) <= set(copied())
+    read = {name for words in said("RUN") for name in re.findall(r"-r (\S+)", words)}
+    assert "requirements/console.txt" in read  # the hook's Node: none is in the image
+    assert read <= set(copied())
 
 
 def test_the_container_runs_our_program_as_nobody_s_root(

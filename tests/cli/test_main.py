@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -234,27 +233,70 @@ def test_completion_offers_the_commands(shell: str) -> None:
     assert all(name in done.stdout for name in main.COMMANDS)
 
 
-def test_sigterm_ends_a_command_as_an_interrupt_does() -> None:
-    code = (
-        "import os, signal, sys, types\n"
-        "from bellwire.cli import main\n"
-        "def command(): os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
-        "sys.modules['probe_module'] = types.SimpleNamespace(command=command)\n"
-        "main.COMMANDS['probe'] = main.Entry('probe_module', 'Probe.')\n"
-        "sys.argv = ['bellwire', 'probe']\n"
-        "main.main()\n"
-    )
+PROBE = """
+import asyncio, os, signal, sys, types
+from bellwire.cli import main
+{command}
+sys.modules['probe_module'] = types.SimpleNamespace(command=command)
+main.COMMANDS['probe'] = main.Entry('probe_module', 'Probe.')
+sys.argv = ['bellwire', 'probe']
+main.main()
+"""
+WAITS = """
+def command():
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+"""
+LOSES = """
+class Lost:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000): pass
+        raise SystemError('not interrupted')
+
+def command():
+    Lost()
+    signal.pause()
+"""
+CANCELLED = """
+async def told():
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        print('cancelled')
+        raise
+
+async def busy():
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)
+    asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
+    await told()
+
+def command():
+    asyncio.run(busy())
+"""
+
+
+def probe(command: str, *, deaf: bool = False) -> tuple[int, str, str]:
+    """Exit code and words of a program with this command, maybe begun with SIGINT ignored."""
+    deafly = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if deaf else []
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [*deafly, sys.executable, "-c", PROBE.format(command=command)],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_sigterm_interrupts_even_where_sigint_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
-    with pytest.raises(KeyboardInterrupt):
-        main._terminate(signal.SIGTERM, None)
+@pytest.mark.parametrize("deaf", [False, True])
+def test_sigterm_ends_a_command_as_an_interrupt_does(deaf: bool) -> None:
+    assert probe(WAITS, deaf=deaf) == (130, "", "interrupted\n")
+
+
+def test_an_interrupt_that_was_lost_comes_again() -> None:
+    assert probe(LOSES) == (130, "", "interrupted\n")
+
+
+def test_where_sigint_is_ignored_it_stays_so_and_sigterm_cancels_what_asyncio_runs() -> None:
+    assert probe(CANCELLED, deaf=True) == (130, "cancelled\n", "interrupted\n")

@@ -14,6 +14,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused for security, 4 unreachab
 130 interrupted. With `--json`, an error is also one JSON document on standard output.
 """
 
+import _thread
 import os
 import select
 import signal
@@ -33,6 +34,8 @@ from bellwire.base.errors import BellwireError
 from bellwire.cli import output
 
 INTERRUPTED = 130
+AGAIN_S = 0.05
+"""Until an interrupt that was lost comes again."""
 STDOUT = 1  # its file descriptor, whatever stands in sys.stdout
 
 
@@ -219,21 +222,39 @@ def _reader_is_gone() -> bool:
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     """SIGTERM ends a command in the way SIGINT does, also where asyncio minds SIGINT."""
-    if callable(signal.getsignal(signal.SIGINT)):
-        signal.raise_signal(signal.SIGINT)
+    _thread.interrupt_main(signal.SIGINT)
+
+
+def _mind_signals() -> None:
+    """Have SIGTERM and Ctrl-C end a command wherever they meet it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell begins what shall not hear its Ctrl-C with SIGINT ignored. asyncio cancels what it
+        # runs only where SIGINT has Python's handler, and else SIGTERM would break into the midst
+        # of any task. Blocked instead, it is as deaf to the keyboard.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGALRM, _terminate)
+    sys.unraisablehook = _not_raised
+
+
+def _not_raised(error: "sys.UnraisableHookArgs") -> None:
+    """An interrupt that was lost, as in a destructor or a callback of C, comes again."""
+    if isinstance(error.exc_value, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
     else:
-        raise KeyboardInterrupt
+        sys.__unraisablehook__(error)
 
 
 def main() -> NoReturn:
     """The entry point of the program."""
     if sys.stdout is None:  # closed by the caller: what is said goes nowhere, the work is done
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    signal.signal(signal.SIGTERM, _terminate)
+    _mind_signals()
     if "_BELLWIRE_COMPLETE" in os.environ:
         program().main(prog_name="bellwire")
     code = run(sys.argv[1:])
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         # All is said and done: from here on there is nothing to interrupt.
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
