@@ -17,6 +17,7 @@ import {
   hasNoBarriers as pageHasNoBarriers,
 } from './browser';
 import { device } from './device';
+import { large } from './large';
 import { Talker } from './talker';
 import { two } from './two';
 
@@ -250,6 +251,7 @@ describe.runIf(link)('an operator', () => {
     await log.getByText('from a terminal').waitFor(PATIENCE);
     expect(await log.getByRole('button', { name: /^pad .* B S 2\.\d+ · QBER \d/ }).count()).toBe(2);
     await pen.ask({ do: 'state', text: 'from a terminal', state: 'read' });
+    await large(page, pen);
     await page.getByLabel('Pads come from').selectOption('pool');
     await page.getByLabel('One-time pad').selectOption('require');
     await page.getByLabel('Message to Pen').fill('under pad alone');

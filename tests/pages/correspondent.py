@@ -6,6 +6,7 @@ site b, of the state folder that is its parameter.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import sys
 import tempfile
@@ -17,8 +18,12 @@ from tests.chat.store.people import open_person
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.looking import Setup
+from bellwire.chat.messenger.views import AttachmentState, Line
 from bellwire.etsi014.fresh import FreshClient
 from bellwire.etsi014.profile import read_profile
+
+MANY = 2**16
+"""How often the bytes stand in a file that they are asked for."""
 
 
 class Correspondent:
@@ -26,10 +31,12 @@ class Correspondent:
 
     Args:
         messenger: Theirs.
+        folder: For files.
     """
 
-    def __init__(self, messenger: Messenger) -> None:
+    def __init__(self, messenger: Messenger, folder: Path) -> None:
         self._messenger = messenger
+        self._folder = folder
 
     async def answer(self, asked: dict[str, str]) -> dict[str, str]:
         """What is so, or has been done."""
@@ -44,6 +51,15 @@ class Correspondent:
                 return {"pads": await until(lambda: self._heard(asked["text"]))}
             case "state":
                 await until(lambda: self._is(asked["text"], asked["state"]))
+            case "attach":
+                file = self._folder / asked["name"]
+                await asyncio.to_thread(file.write_bytes, bytes.fromhex(asked["line"]) * MANY)
+                await self._messenger.attach(await self._peer(), file)
+            case "file":
+                line = await until(lambda: self._whole(asked["name"]))
+                saved = await self._messenger.save(line.contact, line.message_id, self._folder)
+                data = await asyncio.to_thread(saved.read_bytes)
+                return {"size": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}
             case "safety":
                 return {"number": (await self._messenger.safety(await self._peer())).number}
         return {}
@@ -62,6 +78,14 @@ class Correspondent:
                 return "pad" if each.protection.is_one_time else "no pad"
         return None
 
+    async def _whole(self, name: str) -> Line | None:
+        """A file of theirs, once all of it is here."""
+        for each in await self._messenger.history(await self._peer()):
+            file = each.attachment
+            if file is not None and file.name == name and file.state is AttachmentState.HERE:
+                return each
+        return None
+
     async def _is(self, text: str, state: str) -> bool:
         lines = await self._messenger.history(await self._peer())
         return any(each.text == text and each.ours and each.state.value == state for each in lines)
@@ -77,7 +101,8 @@ async def main() -> None:
         stack.callback(person.close)
         server = await stack.enter_async_context(FreshClient(profile.kme, profile.credentials))
         setup = Setup("Pen", first["relay"], Site(server, profile.sae))
-        correspondent = Correspondent(await stack.enter_async_context(Messenger(person, setup)))
+        messenger = await stack.enter_async_context(Messenger(person, setup))
+        correspondent = Correspondent(messenger, Path(place))
         tell({})
         while line := await asyncio.to_thread(sys.stdin.readline):
             tell(await correspondent.answer(json.loads(line)))

@@ -99,6 +99,7 @@ export const chat = {
 
   making: 'Its quantum session is under way …',
   makingAgain: 'trying again …',
+  part: (number: string, all: string) => `part ${number} of ${all}`,
   queued: 'waits for the one before it',
   tryNow: 'Try now',
   halts: {
@@ -179,11 +180,6 @@ export const chat = {
       'She disturbed the pairs, and that is all she got: no message was sent, and nothing is left of the key.',
     id: 'Session',
   },
-
-  file: (name: string, size: string) => `${name}, ${size} bytes`,
-  saveFile: 'Save',
-  largeFile: (name: string, size: string) =>
-    `${name}, ${size} bytes: this page takes files up to 64 kB; it was not fetched`,
 
   safety: 'Safety number',
   safetyLead: (name: string) =>

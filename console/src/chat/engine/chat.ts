@@ -9,7 +9,7 @@
 import { fromHex, toHex } from '../../shared/merkle';
 import { ascii, type Bytes, equal, join } from '../protocol/bytes';
 import { readLink } from '../protocol/card';
-import { type Content, isPadded, Kind, makeContent } from '../protocol/content';
+import { type Content, isPadded, Kind, MAX_TEXT_BYTES, makeContent } from '../protocol/content';
 import {
   ChatRefused,
   PadMissing,
@@ -31,6 +31,7 @@ import {
   invite,
   told,
 } from '../state/contacts';
+import { carried } from '../state/files';
 import { dropPad, forget, offered, offersOf, recordsOf, takePad } from '../state/offers';
 import { PAD, type PadRecord, padLeft } from '../state/pads';
 import { ownIdentity } from '../state/person';
@@ -50,6 +51,7 @@ import {
   waiting,
 } from '../state/talk';
 import type { Vault } from '../state/vault';
+import { type FileShown, Files } from './files';
 import { type KeySource, KeysAbsent, KeysGone } from './keys';
 import { type Delivered, RelayLine } from './line';
 import { Sending, type Standing } from './sending';
@@ -91,6 +93,8 @@ export interface Conversation {
   /** What becomes of what waits for its pad. */
   readonly standing: Standing;
   readonly isTyping: boolean;
+  /** Those that come in chunks, by `placeOf` their messages. */
+  readonly files: ReadonlyMap<string, FileShown>;
 }
 
 /** Everything that a page shows; another value whenever something has changed. */
@@ -120,6 +124,8 @@ interface ChatParts {
 const uuid = (id: Bytes) =>
   toHex(id).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 const SHOWN: ReadonlySet<Kind> = new Set([Kind.text, Kind.reply, Kind.file, Kind.fileKey]);
+/** What files that come in chunks are carried by: much of it, and nothing that is said. */
+const CARRIES: ReadonlySet<Kind> = new Set([Kind.chunk, Kind.ask, Kind.stop]);
 const newId = (): Bytes => crypto.getRandomValues(new Uint8Array(16));
 const canonical = (url: string) => (URL.canParse(url) ? new URL(url).href : url);
 const REFUSALS: Readonly<Record<number, Trouble>> = { 2: 'refused', 3: 'full' };
@@ -145,6 +151,7 @@ export class Chat {
   /** The last look at each conversation that is shown. */
   private readonly looked = new Map<string, number>();
   private readonly sending: Sending;
+  readonly files: Files;
   private isSending = false;
   /** Whether something may wait that was not there when sending began. */
   private isMore = false;
@@ -188,6 +195,13 @@ export class Chat {
       tell: (peer, kind, text) => this.sealed(peer, { kind, text }),
       later: (work) => this.later(work),
     });
+    this.files = new Files({
+      vault: parts.vault,
+      keep: (peer, id, text) => this.keep(peer, Kind.fileKey, text, { id }),
+      sealed: () => this.later(() => this.send()),
+      changed: (peer) => this.filesChanged(peer),
+      later: (work) => this.later(work),
+    });
     const endAll = (connection: Connection) => {
       for (const line of this.lines) line.end();
       this.show({ connection });
@@ -213,6 +227,7 @@ export class Chat {
   static async open(parts: ChatParts): Promise<Chat> {
     const identity = await ownIdentity(parts.vault);
     const chat = new Chat(parts, identity, await ownIdentity(parts.vault, 'relay'));
+    await chat.files.open();
     for (const { key } of await contacts(parts.vault)) {
       await chat.look(key);
       chat.sending.go(key);
@@ -225,6 +240,7 @@ export class Chat {
     this.isClosed = true;
     for (const timer of this.timers) clearInterval(timer);
     this.sending.close();
+    this.files.close();
     this.way.close();
     for (const line of this.lines) line.end();
     this.listeners.clear();
@@ -274,12 +290,16 @@ export class Chat {
   }
 
   /**
-   * Send a file, whole in its message.
+   * Send a file: whole in its message, and a large one in chunks.
    *
-   * @throws ChatMisuse if it is larger than `MAX_TEXT_BYTES`.
+   * @throws ChatMisuse if it is too large, or cannot be read.
    */
-  async attach(peer: string, name: string, bytes: Bytes): Promise<void> {
-    await this.keep(peer, Kind.file, smallFile(name, bytes));
+  async attach(peer: string, name: string, file: Blob): Promise<void> {
+    if (file.size > MAX_TEXT_BYTES) await this.files.attach(peer, name, file);
+    else {
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      await this.keep(peer, Kind.file, smallFile(name, bytes));
+    }
   }
 
   /** Answer a message, or change or take back one of ours; `target` is its id. */
@@ -302,7 +322,7 @@ export class Chat {
     peer: string,
     kind: Kind,
     text: Bytes,
-    rest: Pick<Partial<Content>, 'target' | 'timerS'> = {},
+    rest: Pick<Partial<Content>, 'id' | 'target' | 'timerS'> = {},
   ): Promise<void> {
     const timerS = this.of(peer)?.contact.timerS ?? 0;
     // Later ones are later, however fast somebody types.
@@ -406,6 +426,7 @@ export class Chat {
       await this.listen(this.challenge);
     }
     await this.send();
+    await this.files.mind();
   }
 
   /** Whether it is the relay that was there at first; the first one is. */
@@ -428,7 +449,8 @@ export class Chat {
     this.inbox = this.inbox.then(async () => {
       try {
         await this.take(what);
-        if (life === this.life) await this.owner.tell(safe(what.number));
+        // Not waited for: what is told of many goes together.
+        if (life === this.life) this.later(() => this.owner.tell(safe(what.number)));
       } catch (error) {
         if (error instanceof KeysAbsent) this.isWanting = true;
         // It does not stand in the vault, or the line has ended: the relay brings it again.
@@ -449,9 +471,14 @@ export class Chat {
         async (who, said) => {
           from = who;
           const changes = await told(vault, mailbox, who, said);
-          return [...changes, ...(await offered(vault, who, said))];
+          changes.push(...(await offered(vault, who, said)));
+          return [...changes, ...(await carried(vault, who, said))];
         },
       );
+      if (CARRIES.has(content.kind)) {
+        await this.files.came(peer, content);
+        return;
+      }
       if (content.kind === Kind.typing) this.typingUntil.set(peer, Date.now() + TYPING_FOR_MS);
       if (isPadded(content.kind)) {
         this.warnings.delete(peer); // it has come after all
@@ -459,7 +486,7 @@ export class Chat {
       }
       await this.look(peer);
       if (isPadded(content.kind) && content.group) await this.refuse(peer, content);
-      if (content.kind === Kind.fileKey) await this.stop(peer, content);
+      else if (content.kind === Kind.fileKey) await this.files.came(peer, content);
       if (content.kind === Kind.padOffer) await this.takeOffers(peer);
       if (content.kind === Kind.padLost) await this.sealAnew(peer, content);
       if (content.kind === Kind.aborted) await this.warned(peer, content);
@@ -522,11 +549,6 @@ export class Chat {
   /** This page has no groups: who writes to one is told that it did not take it. */
   private async refuse(peer: string, { id }: Content): Promise<void> {
     await this.sealed(peer, { kind: Kind.refused, text: id });
-  }
-
-  /** Nor does it fetch files that come in chunks. */
-  private async stop(peer: string, { id }: Content): Promise<void> {
-    await this.sealed(peer, { kind: Kind.stop, target: id });
   }
 
   private async ownerOf(mailbox: Bytes): Promise<string | undefined> {
@@ -634,7 +656,7 @@ export class Chat {
       if (stuck.has(peer)) continue;
       const trouble = await this.drop(key, value);
       if (trouble) stuck.set(peer, trouble);
-      else await this.look(peer);
+      else if (value.message) await this.look(peer);
     }
     const before = [...this.troubles.keys()];
     this.troubles.clear();
@@ -687,6 +709,7 @@ export class Chat {
       warning: this.warnings.get(peer) ?? null,
       standing: this.sending.standing(peer),
       isTyping: this.isTyping(peer),
+      files: await this.files.shown(peer),
       padLeft: pads
         .filter((pad) => pad.ours && pad.peer === peer)
         .reduce((sum, pad) => sum + padLeft(pad), 0),
@@ -702,6 +725,12 @@ export class Chat {
   private stood(peer: string): void {
     const standing = this.sending.standing(peer);
     const now = (each: Conversation) => (each.peer === peer ? { ...each, standing } : each);
+    this.show({ conversations: this.shown.conversations.map(now) });
+  }
+
+  private async filesChanged(peer: string): Promise<void> {
+    const files = await this.files.shown(peer);
+    const now = (each: Conversation) => (each.peer === peer ? { ...each, files } : each);
     this.show({ conversations: this.shown.conversations.map(now) });
   }
 

@@ -42,6 +42,9 @@ export interface Standing {
   readonly halt: Halt | null;
   /** What is known of that session so far; null before its first step. */
   readonly session: SessionNow | null;
+  /** Of which part of the message it is, from 1, and of how many. */
+  readonly part: number;
+  readonly parts: number;
 }
 
 interface SendingParts {
@@ -73,7 +76,7 @@ interface Line {
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-const NOTHING: Standing = { making: null, halt: null, session: null };
+const NOTHING: Standing = { making: null, halt: null, session: null, part: 1, parts: 1 };
 const bytesOf = (uuid: string): Bytes => fromHex(uuid.replaceAll('-', ''));
 
 export class Sending {
@@ -190,7 +193,9 @@ export class Sending {
     const pads: FreshPad[] = [];
     const records: Change[] = [];
     try {
-      for (const { text } of split(content)) {
+      for (const { text, part, parts } of split(content)) {
+        line.standing = { ...line.standing, session: null, part: part + 1, parts };
+        this.parts.stood(peer);
         const length = POINT_BYTES + OVERHEAD_BYTES + text.length;
         line.mark = crypto.randomUUID();
         const { session, pad, record } = await keys.make(sae, length, line.mark);

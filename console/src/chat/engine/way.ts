@@ -34,6 +34,9 @@ export type OpenWay = (hears: Hears) => Way;
 /** Frames of one request, so that with base64 it stays below what the console reads. */
 const MOST_FRAMES = 64;
 const MOST_BYTES = 20_000;
+/** Requests at once, and then each second: half of what the console takes of one account. */
+const AT_ONCE = 50;
+const A_SECOND = 25;
 const SILENCE_MS = 15_000;
 const AGAIN_MS = 3000;
 
@@ -50,6 +53,8 @@ export class ConsoleWay implements Way {
   private watch: ReturnType<typeof setTimeout> | undefined;
   private going: Going[] = [];
   private isGoing = false;
+  private allowed = AT_ONCE;
+  private countedMs = performance.now();
   private isClosed = false;
 
   constructor(private readonly hears: Hears) {
@@ -117,10 +122,23 @@ export class ConsoleWay implements Way {
     if (this.isGoing) return;
     this.isGoing = true;
     try {
-      while (this.going.length > 0) await this.post(this.next());
+      while (this.going.length > 0) {
+        await this.pace();
+        await this.post(this.next());
+      }
     } finally {
       this.isGoing = false;
     }
+  }
+
+  /** A file of many chunks leaves room for what else the page asks for. */
+  private async pace(): Promise<void> {
+    const now = performance.now();
+    const more = ((now - this.countedMs) * A_SECOND) / 1000;
+    this.allowed = Math.min(AT_ONCE, this.allowed + more) - 1;
+    this.countedMs = now;
+    if (this.allowed < 0)
+      await new Promise((done) => setTimeout(done, (-this.allowed * 1000) / A_SECOND));
   }
 
   /** What goes together: frames of one line, as they were given. */

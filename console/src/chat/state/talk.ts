@@ -184,35 +184,75 @@ export function say(
   return again(async () => {
     const found = await sessionWith(vault, peer);
     const staged = fresh.length > 0 ? freshOf(peer, fresh) : await padsOf(vault, peer);
-    const waiting = await vault.list<Waiting>(OUTBOX);
-    let order = Math.max(0, ...waiting.map(({ value }) => value.order + 1));
-    let { session } = found.value;
-    const [changes, protections]: [Change[], Protection[]] = [[...besides], []];
     const message = isPadded(content.kind) ? toHex(content.id) : null;
     const ttlS = content.kind === Kind.typing ? TYPING_TTL_S : TTL_S;
-    for (const part of split(content)) {
-      const sealed = await sealMessage(session, part, staged, policy);
-      const token = toHex(crypto.getRandomValues(new Uint8Array(16)));
-      const value: Waiting = { peer, payload: sealed.payload, message, order, ttlS };
-      changes.push(added(OUTBOX, token, value));
-      protections.push(sealed.protection);
-      session = sealed.session;
-      order += 1;
-    }
+    const { session } = found.value;
+    const about = { peer, message, ttlS };
+    const sealed = await sealedAll(vault, session, split(content), staged, policy, about);
+    const { protections } = sealed;
+    const changes = [...besides, ...sealed.changes];
     if (message) {
       const kind = messagesOf(peer);
       const before = await vault.read<MessageRecord>(kind, message);
       const retries = before?.value.retries ?? 0;
-      const sealed: MessageRecord = { content, ours: true, protections, state: 'waiting' };
-      const value = retries > 0 ? { ...sealed, retries } : sealed;
+      const now: MessageRecord = { content, ours: true, protections, state: 'waiting' };
+      const value = retries > 0 ? { ...now, retries } : now;
       if (before && before.value.state !== 'unsent')
         throw new ChatMisuse('expected a message that was not sealed before, got one that was');
       changes.push(before ? change(kind, before, value) : added(kind, message, value));
       if (content.target) changes.push(...(await retold(vault, peer, content, true)));
     }
-    changes.push(change(SESSION, found, { ...found.value, session }), ...staged.changes());
+    const after = { ...found.value, session: sealed.session };
+    changes.push(change(SESSION, found, after), ...staged.changes());
     await vault.commit(changes);
   });
+}
+
+/**
+ * Seal contents that are nobody's words, all in one commit, under no pad.
+ *
+ * @param besides What changes in the same commit.
+ */
+export function sayAll(
+  vault: Vault,
+  peer: string,
+  contents: readonly Content[],
+  besides: () => Promise<readonly Change[]>,
+): Promise<void> {
+  return again(async () => {
+    const found = await sessionWith(vault, peer);
+    const more = await besides();
+    const about = { peer, message: null, ttlS: TTL_S };
+    const none = new Staged([]);
+    const sealed = await sealedAll(vault, found.value.session, contents, none, 'off', about);
+    const after = { ...found.value, session: sealed.session };
+    await vault.commit([...more, ...sealed.changes, change(SESSION, found, after)]);
+  });
+}
+
+/** Payloads of these for the relay, behind what waits for it. */
+async function sealedAll(
+  vault: Vault,
+  before: Session,
+  contents: readonly Content[],
+  staged: Staged,
+  policy: Policy,
+  about: Pick<Waiting, 'peer' | 'message' | 'ttlS'>,
+): Promise<{ session: Session; changes: Change[]; protections: Protection[] }> {
+  const [changes, protections]: [Change[], Protection[]] = [[], []];
+  const waits = await vault.list<Waiting>(OUTBOX);
+  let order = Math.max(0, ...waits.map(({ value }) => value.order + 1));
+  let session = before;
+  for (const content of contents) {
+    const sealed = await sealMessage(session, content, staged, policy);
+    const token = toHex(crypto.getRandomValues(new Uint8Array(16)));
+    const value: Waiting = { ...about, payload: sealed.payload, order };
+    changes.push(added(OUTBOX, token, value));
+    protections.push(sealed.protection);
+    session = sealed.session;
+    order += 1;
+  }
+  return { session, changes, protections };
 }
 
 /** Keep a message of ours that cannot be sealed now; `say` of the same one sends it. */
@@ -277,10 +317,10 @@ export async function waiting(vault: Vault): Promise<Found<Waiting>[]> {
 /** The relay has taken it; a message of which nothing waits any more is sent. */
 export function taken(vault: Vault, token: string): Promise<void> {
   return again(async () => {
-    const all = await waiting(vault);
-    const found = all.find(({ key }) => key === token);
+    const found = await vault.read<Waiting>(OUTBOX, token);
     if (!found) return;
     const { peer, message } = found.value;
+    const all = message ? await waiting(vault) : [];
     const rest = all.filter(({ key, value }) => key !== token && value.message === message);
     const changes = [change(OUTBOX, found, null)];
     if (message && rest.length === 0) {

@@ -5,6 +5,9 @@
  * works on what another window has changed meanwhile is told, and reads again. A commit is on the
  * disk when it returns.
  *
+ * Pieces of files lie beside the records, as they travel: under a key of their own file, which is in
+ * a record.
+ *
  * Source: W3C, "Indexed Database API 3.0", 5.1 (durability); NIST SP 800-38D (random nonces: at most
  * 2^32 records are ever written under one key).
  */
@@ -14,6 +17,9 @@ import { pack, unpack } from './codec';
 
 const RECORDS = 'records';
 const KEYS = 'keys';
+const PIECES = 'pieces';
+/** Of the database: 2 has pieces. */
+const SHAPE = 2;
 const NONCE_BYTES = 12;
 
 /** Another window has changed a record since it was read; nothing was written. */
@@ -59,6 +65,9 @@ function ended(transaction: IDBTransaction): Promise<void> {
   });
 }
 
+/** Everything whose key begins with this. */
+const all = (first: string) => IDBKeyRange.bound([first], [first, []]);
+
 export class Vault {
   private constructor(
     private readonly database: IDBDatabase,
@@ -67,10 +76,10 @@ export class Vault {
 
   /** The vault of this name, made if there is none. */
   static async open(name: string): Promise<Vault> {
-    const request = indexedDB.open(name, 1);
+    const request = indexedDB.open(name, SHAPE);
     request.onupgradeneeded = () => {
-      request.result.createObjectStore(RECORDS);
-      request.result.createObjectStore(KEYS);
+      for (const each of [RECORDS, KEYS, PIECES])
+        if (!request.result.objectStoreNames.contains(each)) request.result.createObjectStore(each);
     };
     const database = await answer(request);
     // Another window that wants the vault gone gets it.
@@ -105,10 +114,9 @@ export class Vault {
   /** All records of a kind, by their keys in order. */
   async list<T>(kind: string): Promise<Found<T>[]> {
     const store = this.database.transaction(RECORDS).objectStore(RECORDS);
-    const all = IDBKeyRange.bound([kind], [kind, []]);
     const [keys, kept] = await Promise.all([
-      answer(store.getAllKeys(all)),
-      answer<Kept[]>(store.getAll(all)),
+      answer(store.getAllKeys(all(kind))),
+      answer<Kept[]>(store.getAll(all(kind))),
     ]);
     const names = keys.map((each) => String((each as [string, string])[1]));
     return Promise.all(kept.map((each, at) => this.opened<T>(kind, names[at] ?? '', each)));
@@ -148,6 +156,42 @@ export class Vault {
   async key(name: string): Promise<CryptoKey | null> {
     const store = this.database.transaction(KEYS).objectStore(KEYS);
     return (await answer<CryptoKey | undefined>(store.get(name))) ?? null;
+  }
+
+  /** Keep pieces of a file; what a crash takes of them was not there. */
+  async putPieces(file: string, pieces: readonly (readonly [number, Bytes])[]): Promise<void> {
+    const transaction = this.database.transaction(PIECES, 'readwrite');
+    const done = ended(transaction);
+    for (const [number, sealed] of pieces)
+      transaction.objectStore(PIECES).put(sealed, [file, number]);
+    await done;
+  }
+
+  /** Those that are here of `many` pieces from a number on, in their order. */
+  pieces(file: string, first: number, many: number): Promise<Bytes[]> {
+    const range = IDBKeyRange.bound([file, first], [file, first + many - 1]);
+    return answer(this.ofPieces().getAll(range));
+  }
+
+  countPieces(file: string): Promise<number> {
+    return answer(this.ofPieces().count(all(file)));
+  }
+
+  /** The numbers of the pieces that are here, in their order. */
+  async numbersOfPieces(file: string): Promise<number[]> {
+    const keys = await answer(this.ofPieces().getAllKeys(all(file)));
+    return keys.map((each) => (each as [string, number])[1]);
+  }
+
+  async dropPieces(file: string): Promise<void> {
+    const transaction = this.database.transaction(PIECES, 'readwrite');
+    const done = ended(transaction);
+    transaction.objectStore(PIECES).delete(all(file));
+    await done;
+  }
+
+  private ofPieces(): IDBObjectStore {
+    return this.database.transaction(PIECES).objectStore(PIECES);
   }
 
   private async made(change: Change): Promise<Made> {

@@ -1,7 +1,8 @@
 import { ActionIcon, Button, Textarea } from '@mantine/core';
 import IconAttach from '@tabler/icons-react/dist/esm/icons/IconPaperclip.mjs';
 import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from 'react';
-import { Kind, MAX_TEXT_BYTES } from '../../chat/protocol/content';
+import { Kind } from '../../chat/protocol/content';
+import { MAX_FILE_BYTES } from '../../chat/protocol/file';
 import type { MessageRecord } from '../../chat/state/talk';
 import { count } from '../../shared/format';
 import { chat as say } from '../../texts/chat';
@@ -60,7 +61,7 @@ export function Composer(props: ComposerProps) {
   };
   const attach = async (file: File | undefined) => {
     if (!file) return;
-    if (file.size > MAX_TEXT_BYTES) setError(say.tooLarge(count(MAX_TEXT_BYTES), count(file.size)));
+    if (file.size > MAX_FILE_BYTES) setError(say.tooLarge(count(MAX_FILE_BYTES), count(file.size)));
     else await done(() => onAttach(file));
     if (files.current) files.current.value = ''; // the same one may be chosen again
   };

@@ -14,6 +14,7 @@ import { Panel } from '../../shared/Panel';
 import { LevelIcon } from '../../shared/status';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
+import { Preparing } from './Attachment';
 import { type About, Composer } from './Composer';
 import styles from './Conversation.module.css';
 import { Message } from './Message';
@@ -109,6 +110,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
                 key={toHex(message.content.id)}
                 message={message}
                 conversation={conversation}
+                files={chat.files}
                 isSought={toHex(message.content.id) === sought}
                 onResend={() => chat.resend(peer)}
                 onReply={() => setAbout({ kind: Kind.reply, message })}
@@ -124,6 +126,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
         <p className={styles.typing} role="status">
           {isTyping && say.typing(contact.name)}
         </p>
+        <Preparing peer={peer} all={conversation.files} files={chat.files} />
         <Aborted conversation={conversation} />
         <Composer
           name={contact.name}
@@ -135,10 +138,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
             else await chat.say(peer, words);
             setAbout(null);
           }}
-          onAttach={async (file) => {
-            const bytes = new Uint8Array(await file.arrayBuffer());
-            await chat.attach(peer, file.name, bytes);
-          }}
+          onAttach={(file) => chat.attach(peer, file.name, file)}
         />
       </div>
       <Dialog opened={isComparing} onClose={() => setComparing(false)} title={say.safety}>

@@ -3,20 +3,25 @@ import IconTakeBack from '@tabler/icons-react/dist/esm/icons/IconArrowBackUp.mjs
 import IconReply from '@tabler/icons-react/dist/esm/icons/IconMessageReply.mjs';
 import IconEdit from '@tabler/icons-react/dist/esm/icons/IconPencil.mjs';
 import type { Conversation as Talk } from '../../chat/engine/chat';
+import { type Files, placeOf } from '../../chat/engine/files';
 import { equal } from '../../chat/protocol/bytes';
 import { Kind } from '../../chat/protocol/content';
+import { readSmallFile } from '../../chat/protocol/file';
 import { type MessageRecord, recordOf } from '../../chat/state/talk';
 import { count, dateAndTime, decimal, duration, momentOf, percent } from '../../shared/format';
 import { toHex } from '../../shared/merkle';
 import { saveBlob } from '../../shared/save';
 import { chat as say } from '../../texts/chat';
+import { files as sayFile } from '../../texts/files';
+import { Attachment } from './Attachment';
 import styles from './Message.module.css';
 import { Line } from './Unfolding';
-import { fileOf, padBytes, padSource, wordsOf } from './words';
+import { padBytes, padSource, wordsOf } from './words';
 
 interface MessageProps {
   message: MessageRecord;
   conversation: Talk;
+  files: Files;
   isSought: boolean;
   onResend: () => void;
   onReply: () => void;
@@ -28,12 +33,13 @@ interface MessageProps {
 
 /** One message: the words, how far it has come, and what it was protected by. */
 export function Message(props: MessageProps) {
-  const { message, conversation, isSought, onResend, onLook } = props;
+  const { message, conversation, files, isSought, onResend, onLook } = props;
   const { content, ours, state, edited, deleted } = message;
   const { contact, messages } = conversation;
   const { target } = content;
   const about = target && messages.find((each) => equal(each.content.id, target));
   const isFile = content.kind === Kind.file && !deleted;
+  const large = deleted ? undefined : conversation.files.get(placeOf(content.id, ours));
   const isStuck = state === 'unsent' && conversation.standing.halt !== null;
   return (
     <article
@@ -61,13 +67,14 @@ export function Message(props: MessageProps) {
           size="compact-sm"
           variant="default"
           onClick={() => {
-            const file = fileOf(message);
-            saveBlob(file.name, new Blob([file.bytes]));
+            const { name, bytes } = readSmallFile(content.text);
+            saveBlob(name, new Blob([bytes]));
           }}
         >
-          {say.saveFile}
+          {sayFile.save}
         </Button>
       )}
+      {large && <Attachment peer={conversation.peer} file={large} files={files} />}
       <p className={styles.meta}>
         <Chip message={message} records={conversation.records} onLook={onLook} />
         {edited && !deleted && <span>{say.edited}</span>}
@@ -125,6 +132,9 @@ function Chip({ message, records, onLook }: ChipProps) {
   const record = recordOf(message, records);
   if (message.protections.length === 0 && !record) return null;
   const source = padSource(message);
+  const isLarge = message.content.kind === Kind.fileKey;
+  const ofFile = source === null ? sayFile.chip : sayFile.chipPad;
+  const ofWords = source === null ? say.postQuantum : say.chip(count(padBytes(message)));
   return (
     <button
       type="button"
@@ -133,8 +143,7 @@ function Chip({ message, records, onLook }: ChipProps) {
       title={say.chipWhat}
       onClick={onLook}
     >
-      {message.protections.length > 0 &&
-        (source === null ? say.postQuantum : say.chip(count(padBytes(message))))}{' '}
+      {message.protections.length > 0 && (isLarge ? ofFile : ofWords)}{' '}
       {record && <span>{say.chipSession(decimal(record.s), percent(record.qber))}</span>}
     </button>
   );
@@ -167,6 +176,9 @@ function Standing({ message, conversation, onLook }: StandingProps) {
             title={say.now.what}
             onClick={onLook}
           >
+            {standing.parts > 1 && (
+              <span>{say.part(count(standing.part), count(standing.parts))}</span>
+            )}
             <Line session={standing.session} />
           </button>
         )}

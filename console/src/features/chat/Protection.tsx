@@ -1,3 +1,4 @@
+import { Kind } from '../../chat/protocol/content';
 import {
   type MessageRecord,
   recordOf,
@@ -7,6 +8,7 @@ import {
 import { count, decimal, percent } from '../../shared/format';
 import { LevelIcon, Simulated } from '../../shared/status';
 import { chat } from '../../texts/chat';
+import { files } from '../../texts/files';
 import { Bar, Part } from './Part';
 import styles from './Protection.module.css';
 import { Unfolding } from './Unfolding';
@@ -37,6 +39,11 @@ export function Protection({ message, records, session }: ProtectionProps) {
               : `${say.padWhat(count(padBytes(message)), source)} ${source === 'simulated' ? say.padSimulated : say.padHolds}`}
             {source !== null && !record && ` ${say.sessionNone}`}
           </p>
+        </Part>
+      )}
+      {message.content.kind === Kind.fileKey && (
+        <Part title={files.title}>
+          <p>{files.what}</p>
         </Part>
       )}
       {record && <Session record={record} />}

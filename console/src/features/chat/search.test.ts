@@ -22,8 +22,9 @@ function talk(name: string, ...messages: MessageRecord[]): Conversation {
     padLeft: 0,
     records: new Map(),
     warning: null,
-    standing: { making: null, halt: null, session: null },
+    standing: { making: null, halt: null, session: null, part: 1, parts: 1 },
     isTyping: false,
+    files: new Map(),
   };
 }
 

@@ -1,54 +1,40 @@
 /** What messages say, in words. */
 
 import { ApiError } from '../../api/client';
+import type { Bytes } from '../../chat/protocol/bytes';
 import { Kind } from '../../chat/protocol/content';
 import {
   ChatMisuse,
   ChatRefused,
+  ContentMalformed,
   RelayRefused,
   RelayUnreachable,
 } from '../../chat/protocol/errors';
+import { readFileKey, readSmallFile, safeName } from '../../chat/protocol/file';
 import { REASONS, type Reason } from '../../chat/protocol/frames';
 import type { MessageRecord } from '../../chat/state/talk';
 import { count } from '../../shared/format';
 import { texts } from '../../shared/texts';
-import { chat as say } from '../../texts/chat';
+import { files as say } from '../../texts/files';
 
-const KEY_AND_HASH = 64;
-const SIZE = 8;
-
-/** A file that is whole in its message. */
-export interface NamedFile {
-  readonly name: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-}
-
-/** The last part of a name, without what steers a screen. */
-function safeName(bytes: Uint8Array): string {
-  const name = new TextDecoder().decode(bytes).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '');
-  return name.split(/[/\\]/).at(-1) || '?';
-}
-
-/** The file of a message of kind 6 (spec/chat.md, 8.1). */
-export function fileOf({ content: { text } }: MessageRecord): NamedFile {
-  const end = 1 + (text[0] ?? 0);
-  return { name: safeName(text.slice(1, end)), bytes: text.slice(end) };
-}
-
-function largeFile(text: Uint8Array<ArrayBuffer>): string {
-  const size = new DataView(text.buffer, text.byteOffset).getBigUint64(KEY_AND_HASH);
-  return say.largeFile(safeName(text.slice(KEY_AND_HASH + SIZE)), count(Number(size)));
+function largeFile(text: Bytes): string {
+  try {
+    const { name, size } = readFileKey(text);
+    return say.file(safeName(name), count(size));
+  } catch (error) {
+    if (error instanceof ContentMalformed) return say.unread;
+    throw error;
+  }
 }
 
 /** What a message says. */
 export function wordsOf(message: MessageRecord): string {
   const { kind, text } = message.content;
   if (kind === Kind.file) {
-    const { name, bytes } = fileOf(message);
+    const { name, bytes } = readSmallFile(text);
     return say.file(name, count(bytes.length));
   }
-  if (kind === Kind.fileKey)
-    return text.length >= KEY_AND_HASH + SIZE ? largeFile(text) : say.largeFile('?', '?');
+  if (kind === Kind.fileKey) return largeFile(text);
   return new TextDecoder().decode(text);
 }
 
