@@ -22,6 +22,7 @@ PACKAGES: dict[str, str] = {
     "ip": "iproute2",  # networks of their own, for guards, and for what is told by multicast
     "systemd-analyze": "systemd",  # what it says of our units
     "chromium": "chromium",  # the browser that the console's journeys are made in
+    "firefox-esr": "firefox-esr",  # the other browser of the journeys, as Debian has it
     "spin": "spin",  # explores the finite models of protocols
     "softhsm2-util": "softhsm2",  # a PKCS #11 token
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",  # a store that is not a file

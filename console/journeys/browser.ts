@@ -1,20 +1,42 @@
-/** Debian's Chromium, and what journeys and pictures have in common. */
+/** Debian's browsers, and what journeys and pictures have in common. */
 
 import { existsSync } from 'node:fs';
 import axe from 'axe-core';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, firefox, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const OF_FIREFOX = ['/usr/bin/firefox-esr', '/usr/bin/firefox'];
 
 /** For whatever a page waits for: it counts for what hangs, however slow the machine is. */
 export const PATIENCE = { timeout: 180_000 };
 
 export async function launch(...more: string[]): Promise<Browser> {
-  const executablePath = process.env.CHROMIUM ?? PLACES.find((path) => existsSync(path));
-  if (executablePath === undefined) throw new Error(`no Chromium at ${PLACES.join(', ')}`);
+  const executablePath = process.env.CHROMIUM ?? which('Chromium', PLACES);
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   return chromium.launch({ executablePath, args: [...sandbox, ...more] });
+}
+
+/**
+ * Firefox as its makers built it, over WebDriver BiDi, with nothing fading.
+ *
+ * @param home Folder of its own: as root it starts in no folder of somebody else's.
+ */
+export async function launchFirefox(home: string): Promise<Browser> {
+  const executablePath = process.env.FIREFOX ?? which('Firefox', OF_FIREFOX);
+  return firefox.launch({
+    channel: 'moz-firefox',
+    executablePath,
+    ...PATIENCE,
+    env: { ...process.env, HOME: home, XDG_CONFIG_HOME: '', XDG_CACHE_HOME: '' },
+    firefoxUserPrefs: { 'ui.prefersReducedMotion': 1 },
+  });
+}
+
+function which(name: string, places: readonly string[]): string {
+  const found = places.find((path) => existsSync(path));
+  if (found === undefined) throw new Error(`no ${name} at ${places.join(', ')}`);
+  return found;
 }
 
 /** A page that fails its journey with whatever the browser complains of. */
@@ -49,19 +71,24 @@ export async function hasNoBarriers(
   for (const colorScheme of schemes) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
-    // Run in the page's own world, which its content policy does not bind.
-    await page.evaluate(axe.source);
-    const found = await page.evaluate(async () => {
-      const { violations } = await (
-        globalThis as unknown as { axe: { run: () => Promise<axe.AxeResults> } }
-      ).axe.run();
-      return violations.map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
-      );
-    });
-    expect.soft(found, `${name}, ${colorScheme}`).toEqual([]);
+    await hasNoBarriersNow(page, `${name}, ${colorScheme}`);
   }
+}
+
+/** As `hasNoBarriers`, in the theme that the page has. */
+export async function hasNoBarriersNow(page: Page, name: string): Promise<void> {
+  // Run in the page's own world, which its content policy does not bind.
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(async () => {
+    const { violations } = await (
+      globalThis as unknown as { axe: { run: () => Promise<axe.AxeResults> } }
+    ).axe.run();
+    return violations.map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
+    );
+  });
+  expect.soft(found, name).toEqual([]);
 }
 
 /** Nothing of a page is wider than a phone. */

@@ -15,6 +15,8 @@ export class Talker {
   constructor(command: string) {
     const [program = '', ...parameters] = command.split('\n');
     this.process = spawn(program, parameters, { cwd: join(import.meta.dirname, '../..') });
+    // One that is in the middle of waiting does not see that its input has ended.
+    process.once('exit', () => this.process.kill());
     this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
   }
 

@@ -14,6 +14,8 @@ from tests.patience import PATIENCE_S
 SRC = Path(__file__).resolve().parents[2] / "src"
 CORRESPONDENT = (sys.executable, "-m", "tests.pages.correspondent")
 """Command of somebody to talk to."""
+ACCOUNT = (sys.executable, "-m", "tests.pages.account")
+"""Makes an account; its first parameter is the state folder of the services."""
 DEVICE = (sys.executable, "-m", "tests.pages.device")
 """A device; its first parameter is the state folder of the services."""
 PORTS = (

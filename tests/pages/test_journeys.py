@@ -1,4 +1,4 @@
-"""The console's pages in a real browser, all services behind them; steps: `console/journeys`."""
+"""The console's pages in real browsers, all services behind them; steps: `console/journeys`."""
 
 import sys
 import tarfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from tests.pages.services import CORRESPONDENT, DEVICE, operators_links
+from tests.pages.services import ACCOUNT, CORRESPONDENT, DEVICE, operators_links
 from tools import console_build
 
 from bellwire.admission.keys import KINDS, own_keys
@@ -27,10 +27,12 @@ def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("TALKER", "\n".join([sys.executable, "-m", "tests.pages.talker"]))
         monkeypatch.setenv("DEVICE", "\n".join([*DEVICE, str(tmp_path / "s")]))
         monkeypatch.setenv("CORRESPONDENT", "\n".join([*CORRESPONDENT, str(tmp_path / "s")]))
+        newcomer = (*ACCOUNT, str(tmp_path / "s"), "fern", "a")
+        monkeypatch.setenv("ACCOUNT", "\n".join(newcomer))
         said = console_build.run(
             node, console_build.VITEST, "run", "--config", console_build.JOURNEYS
         )
-    assert "2 passed" in said, "the journeys were not run"
+    assert "3 passed" in said, "the journeys were not run"
     receipt = parse_receipt((tmp_path / "receipt").read_bytes())
     policy = parse_policy((tmp_path / "s" / "ledger.policy").read_bytes())
     verify_receipt(receipt, leaf_hash(receipt.extra or b""), policy)

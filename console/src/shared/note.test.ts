@@ -56,10 +56,16 @@ describe('a checkpoint', () => {
 
   const policy = (...lines: string[]) => readPolicy([`log ${vkey}`, ...lines, ''].join('\n'));
 
-  it('of ML-DSA-44 holds, or this engine says that it cannot tell', async () => {
+  it('of ML-DSA-44 holds, whether or not the engine has it', async () => {
     const { log, witnesses } = await verifyNote(checkpoint ?? '', policy('quorum none'));
-    expect(log.map(({ algorithm }) => algorithm)).toEqual(['ML-DSA-44']);
+    expect(log.map(({ algorithm, held }) => [algorithm, held])).toEqual([['ML-DSA-44', true]]);
     expect(witnesses).toEqual([]);
+  });
+
+  it('of ML-DSA-44 is refused with another root', async () => {
+    const { root } = readCheckpoint(checkpoint ?? '');
+    const other = (checkpoint ?? '').replace(root, root.replace('+zo', '+zp'));
+    await expect(verifyNote(other, policy('quorum none'))).rejects.toThrow('does not hold');
   });
 
   it('is refused without the witnesses that the policy asks for, or a log that it names', async () => {
@@ -81,7 +87,7 @@ describe('a checkpoint that witnesses cosigned', () => {
     const { witnesses } = await verifyNote(witnessed.checkpoint, policy);
     expect(witnesses).toMatchObject([
       { name: 'one', algorithm: 'Ed25519', held: true },
-      { name: 'two', algorithm: 'ML-DSA-44' },
+      { name: 'two', algorithm: 'ML-DSA-44', held: true },
     ]);
   });
 

@@ -5,6 +5,7 @@
  * ("Ed25519 signed message", "ML-DSA-44 signed message"), tlog-policy.
  */
 
+import { lattice } from '../chat/protocol/lattice';
 import { fromBase64, ProofRefused, same, sha256 } from './merkle';
 
 const ED25519 = 1;
@@ -20,6 +21,8 @@ const BYTES: Record<number, number> = {
   [COSIGNATURE_ED25519]: 32,
   [ML_DSA_44]: 1312,
 };
+
+const NO_CONTEXT = new Uint8Array(0);
 
 interface VerifierKey {
   name: string;
@@ -119,19 +122,19 @@ async function holds(
   text: string,
   stamped: Uint8Array<ArrayBuffer>,
 ): Promise<boolean | null> {
-  const name = NAMES[key.kind];
-  if (name === undefined) return null;
-  const format = key.kind === ML_DSA_44 ? 'raw-public' : 'raw';
-  let imported: CryptoKey;
-  try {
-    imported = await crypto.subtle.importKey(format as 'raw', key.bytes, name, false, ['verify']);
-  } catch {
-    return null;
-  }
   const at = key.kind === ED25519 ? 0 : 8;
   if (stamped.length < at) return false;
   const signed = message(key, text, stamped.slice(0, at));
-  return crypto.subtle.verify(name, imported, stamped.slice(at), signed);
+  const signature = stamped.slice(at);
+  if (key.kind === ML_DSA_44)
+    return (await lattice()).verify(key.bytes, signature, signed, NO_CONTEXT, 'ML-DSA-44');
+  let imported: CryptoKey;
+  try {
+    imported = await crypto.subtle.importKey('raw', key.bytes, 'Ed25519', false, ['verify']);
+  } catch {
+    return null;
+  }
+  return crypto.subtle.verify('Ed25519', imported, signature, signed);
 }
 
 /**

@@ -6,7 +6,7 @@ import { ChatMisuse } from './errors';
 import type { Lattice } from './lattice';
 
 const OF = { 'ML-DSA-44': ml_dsa44, 'ML-DSA-65': ml_dsa65 };
-const SIGNATURE_BYTES = 3309;
+const SIGNATURE_BYTES = { 'ML-DSA-44': 2420, 'ML-DSA-65': 3309 };
 
 export const fallback: Lattice = {
   isNative: false,
@@ -34,9 +34,9 @@ export const fallback: Lattice = {
     return Uint8Array.from(OF[kind].sign(text, secretKey, { context }));
   },
 
-  async verify(publicKey, signature, text, context) {
+  async verify(publicKey, signature, text, context, kind = 'ML-DSA-65') {
     // Of another length the package throws, which would be no answer.
-    if (signature.length !== SIGNATURE_BYTES) return false;
-    return ml_dsa65.verify(signature, text, publicKey, { context });
+    if (signature.length !== SIGNATURE_BYTES[kind]) return false;
+    return OF[kind].verify(signature, text, publicKey, { context });
   },
 };

@@ -31,7 +31,13 @@ export interface Lattice {
   signingKey(seed: Bytes, kind?: Signing): Promise<SigningKey>;
   sign(key: SigningKey, text: Bytes, context: Bytes, kind?: Signing): Promise<Bytes>;
   /** Whether the signature holds; not for one of another length, or a key that is none. */
-  verify(key: Bytes, signature: Bytes, text: Bytes, context: Bytes): Promise<boolean>;
+  verify(
+    key: Bytes,
+    signature: Bytes,
+    text: Bytes,
+    context: Bytes,
+    kind?: Signing,
+  ): Promise<boolean>;
 }
 
 /** A key of the browser's; the package has no other form than the seed. Secret. */

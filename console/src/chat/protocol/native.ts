@@ -82,14 +82,14 @@ export const native: Lattice & { isThere: () => Promise<boolean> } = {
     return new Uint8Array(await subtle().sign({ name: kind, context }, own, text));
   },
 
-  async verify(publicKey, signature, text, context) {
+  async verify(publicKey, signature, text, context, kind = DSA) {
     let key: CryptoKey;
     try {
-      key = await subtle().importKey('raw-public', publicKey, DSA, false, ['verify']);
+      key = await subtle().importKey('raw-public', publicKey, kind, false, ['verify']);
     } catch (error) {
       if (error instanceof DOMException && error.name === 'DataError') return false;
       throw error;
     }
-    return subtle().verify({ name: DSA, context }, key, signature, text);
+    return subtle().verify({ name: kind, context }, key, signature, text);
   },
 };

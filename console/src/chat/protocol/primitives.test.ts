@@ -81,16 +81,21 @@ describe.each(sources)('ML-KEM-768 and ML-DSA-65 of the %s', (_, lattice) => {
     expect(refused).toBeGreaterThan(50);
   });
 
-  it('signs what the other verifies', async () => {
-    const seed = zeros(32).fill(3);
-    const [key, publicKey] = [await lattice.signingKey(seed), await lattice.signingPublic(seed)];
-    const [text, context] = [ascii('words'), ascii('label')];
-    const signature = await lattice.sign(key, text, context);
-    for (const [, other] of sources) {
-      expect(await other.verify(publicKey, signature, text, context)).toBe(true);
-      expect(await other.verify(publicKey, signature, text, text)).toBe(false);
-    }
-  });
+  it.each(['ML-DSA-44', 'ML-DSA-65'] as const)(
+    'signs by %s what the other verifies',
+    async (kind) => {
+      const seed = zeros(32).fill(3);
+      const key = await lattice.signingKey(seed, kind);
+      const publicKey = await lattice.signingPublic(seed, kind);
+      const [text, context] = [ascii('words'), ascii('label')];
+      const signature = await lattice.sign(key, text, context, kind);
+      for (const [, other] of sources) {
+        expect(await other.verify(publicKey, signature, text, context, kind)).toBe(true);
+        expect(await other.verify(publicKey, signature, text, text, kind)).toBe(false);
+        expect(await other.verify(publicKey, signature.slice(1), text, context, kind)).toBe(false);
+      }
+    },
+  );
 });
 
 it('X25519 agrees with Wycheproof, and refuses what gives zeros', async () => {
