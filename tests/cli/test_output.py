@@ -86,9 +86,17 @@ def test_no_color_holds_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("NO_COLOR", "1")
-    output.stdout().print("[red]RED[/]")
+    output.stdout(markup=True).print("[red]RED[/]")
     plain = terminal.getvalue()
     monkeypatch.delenv("NO_COLOR")
-    output.stdout().print("[red]RED[/]")
+    output.stdout(markup=True).print("[red]RED[/]")
     assert "\x1b[31m" not in plain
     assert "\x1b[31m" in terminal.getvalue()
+
+
+def test_what_is_printed_stands_there_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "pip install 'bellwire[bench]' of [red]eve[/red]"
+    output.stdout().print(words)
+    output.stderr().print(words)
+    output.stdout(markup=True).print("[red]abort[/red]")
+    assert capsys.readouterr() == (f"{words}\nabort\n", f"{words}\n")

@@ -99,7 +99,7 @@ def link(
     if json:
         output.emit({"site": site, "name": name, "link": found})
     else:
-        output.stdout().print(found, markup=False, soft_wrap=True)
+        output.stdout().print(found, soft_wrap=True)
 
 
 @app.command("remove")
@@ -115,7 +115,7 @@ def remove(
     if json:
         output.emit({"site": site, "removed": name})
     else:
-        output.stdout().print(f"removed {name}@{site}", markup=False)
+        output.stdout().print(f"removed {name}@{site}")
 
 
 @app.command("list")
@@ -140,9 +140,7 @@ def show(
         output.emit({"site": site, "accounts": found})
         return
     for each in found:
-        output.stdout().print(
-            f"{each['role']:<8}  token of {each['token_since']}  {each['name']}", markup=False
-        )
+        output.stdout().print(f"{each['role']:<8}  token of {each['token_since']}  {each['name']}")
 
 
 def _book(site: str, state: Path | None, config: Path | None) -> "AccountBook":
@@ -169,6 +167,6 @@ def _tell(site: str, name: str, token: str, out: Path | None, *, as_json: bool) 
         shown = {"token": token} if out is None else {"file": out}
         output.emit({"site": site, "name": name, **shown})
     elif out is None:
-        output.stdout().print(f"{name}@{site}  {token}", markup=False, soft_wrap=True)
+        output.stdout().print(f"{name}@{site}  {token}", soft_wrap=True)
     else:
-        output.stderr().print(f"The token of {name}@{site} is in {out}.", markup=False)
+        output.stderr().print(f"The token of {name}@{site} is in {out}.")

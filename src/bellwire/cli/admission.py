@@ -225,7 +225,7 @@ def list_all(
     if tokens:
         screen.print(f"\n{len(tokens)} open tokens")
     if told is not None:
-        screen.print(f"\nLog: {log_words(state_of_log(told))}.", markup=False)
+        screen.print(f"\nLog: {log_words(state_of_log(told))}.")
 
 
 @app.command()

@@ -44,7 +44,7 @@ def command(
             meter.describe(f"measuring {name}")
             figures = import_module(BENCHES[name]).run(quick=quick)
             for sentence in lagging(name, figures):
-                output.stderr().print(f"behind what is stored: {sentence}", markup=False)
+                output.stderr().print(f"behind what is stored: {sentence}")
             if json:
                 documents.append(_document(name, figures))
             else:

@@ -268,12 +268,12 @@ def relay(
         )
         return
     out = output.stdout()
-    out.print(f"The relay of {name}: {url}", markup=False, highlight=False)
-    out.print(f"  who it is: {fingerprint or 'not known yet'}", markup=False, highlight=False)
+    out.print(f"The relay of {name}: {url}", highlight=False)
+    out.print(f"  who it is: {fingerprint or 'not known yet'}", highlight=False)
     said = "nothing that counts now" if level is None else f"level {level}"
-    out.print(f"  it said: {said}", markup=False, highlight=False)
+    out.print(f"  it said: {said}", highlight=False)
     looked = ", then ".join(known.places)
-    out.print(f"  looked for at: {looked}", markup=False, highlight=False)
+    out.print(f"  looked for at: {looked}", highlight=False)
 
 
 @contextlib.contextmanager
@@ -314,12 +314,11 @@ def _notice(path: Path) -> bytes:
 
 def _tell_link(who: str, made: dict[str, Any]) -> None:
     if "handle" in made:
-        output.stderr().print(f"@{made['handle']} is a handle of {who} now", markup=False)
+        output.stderr().print(f"@{made['handle']} is a handle of {who} now")
     if made["added"] is not None:
-        output.stderr().print(f"{made['added']} is a contact of {who} now", markup=False)
+        output.stderr().print(f"{made['added']} is a contact of {who} now")
     output.stderr().print(
         f"A contact link of {who}, for one person, for 30 days; give it to nobody else:",
-        markup=False,
     )
     sys.stdout.write(made["link"] + "\n")
 

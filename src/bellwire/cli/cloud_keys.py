@@ -53,7 +53,7 @@ def invite(
         )
         return
     console = output.stdout()
-    console.print(f"{code.spell()}", markup=False)
+    console.print(f"{code.spell()}")
     if qr:
         import segno
 
@@ -94,7 +94,7 @@ def invitations(
         output.emit({"invitations": found})
         return
     for row in found:
-        output.stdout().print(f"{row['id']}  {row['state']:8} {row['name']}", markup=False)
+        output.stdout().print(f"{row['id']}  {row['state']:8} {row['name']}")
 
 
 def protect(

@@ -64,7 +64,7 @@ def send(
         output.emit({"device": found.hex(), "name": name, "messages": [_row(r) for r in posted]})
         return
     for each in posted:
-        output.stdout().print(_line(each), markup=False)
+        output.stdout().print(_line(each))
 
 
 def routes(
@@ -106,11 +106,10 @@ def routes(
         return
     console = output.stdout()
     for route in found:
-        console.print(_line(route), markup=False)
+        console.print(_line(route))
     for each in waiting:
         console.print(
             f"{each.messages:,} messages of {each.bytes:,} bytes wait for {each.name!r}.",
-            markup=False,
         )
 
 

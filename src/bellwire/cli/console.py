@@ -97,6 +97,5 @@ def tell_first_link(settings: "Settings", site: str, url: str) -> None:
     if link is not None:
         output.stderr().print(
             f"First operator of site {site}: open this within 15 minutes, once: {link}",
-            markup=False,
             soft_wrap=True,
         )

@@ -56,7 +56,7 @@ def command(
     def say(mark: str, sentence: str) -> None:
         sign, style = _MARKS[mark]
         if not told.is_terminal:
-            told.print(f"{sign} {sentence}", markup=False)
+            told.print(f"{sign} {sentence}")
             return
         line = Table.grid(padding=(0, 1))  # Long sentences wrap beside the sign, not below it.
         line.add_row(Text(sign, style), Text(sentence))

@@ -217,11 +217,10 @@ def _tell_waiting(found: "Registered", *, json: bool) -> None:
         output.emit({"username": found.username, "status": found.status})
         return
     screen = output.stdout()
-    screen.print(f"{found.username} is {found.status}", markup=False)
+    screen.print(f"{found.username} is {found.status}")
     screen.print(
         f"An operator decides: `bellwire admission admit {found.username}` at the server. Then: "
         "bellwire device enroll",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -254,7 +253,7 @@ def _tell(
     screen = output.stdout()
 
     def say(text: str) -> None:
-        screen.print(text, markup=False, highlight=False, soft_wrap=True)
+        screen.print(text, highlight=False, soft_wrap=True)
 
     until = strftime("%Y-%m-%d %H:%M", gmtime(given.not_after))
     say(f"{found.username} is {found.status}; its certificate holds until {until} UTC.")

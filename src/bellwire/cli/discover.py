@@ -43,7 +43,7 @@ def command(
     for each in found:
         places = ", ".join(f"{host} port {port}" for host, port in each.addresses)
         mark = "  the peer that is pinned here" if each.identity == pinned else ""
-        console.print(f"{each.identity}  {places}{mark}", markup=False, soft_wrap=True)
+        console.print(f"{each.identity}  {places}{mark}", soft_wrap=True)
     if not found:
         console.print("No node announces itself here.")
 

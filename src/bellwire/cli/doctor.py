@@ -379,11 +379,12 @@ def _nearest(folder: Path) -> Path:
 
 def _print(findings: list[Finding], *, usable: bool) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
     colours = {Level.OK: "green", Level.NOTE: "yellow", Level.PROBLEM: "red"}
     for each in findings:
-        table.add_row(f"[{colours[each.level]}]{each.level}[/]", each.name, each.found)
+        table.add_row(Text(each.level, colours[each.level]), each.name, each.found)
         if each.mend:
             table.add_row("", "", f"→ {each.mend}")
     console = output.stdout()

@@ -23,8 +23,8 @@ def command(json: JsonFlag = False, state: StateOption = None, config: ConfigOpt
         return
     out = output.stdout()
     if ran is None:
-        out.print(f"No `bellwire up` is at work in {folder}.", markup=False)
+        out.print(f"No `bellwire up` is at work in {folder}.")
     else:
-        out.print(f"Stopped: {', '.join(stopped) or 'nothing, as nothing ran yet'}.", markup=False)
+        out.print(f"Stopped: {', '.join(stopped) or 'nothing, as nothing ran yet'}.")
     if left:
         out.print(f"Left alone, as `bellwire up` did not start it: {', '.join(left)}.")

@@ -56,7 +56,7 @@ def override(
     if json:
         output.emit(told)
     else:
-        output.stdout().print(said, markup=False)
+        output.stdout().print(said)
 
 
 def show_log(
@@ -90,12 +90,11 @@ def show_log(
         when = datetime.fromtimestamp(each.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         output.stdout().print(
             f"{each.number:>6}  {when}  {each.who:<12} {each.what:<14} {each.why}",
-            markup=False,
             highlight=False,
             soft_wrap=True,
         )
     if told is not None:
-        output.stdout().print(f"Log: {log_words(state_of_log(told))}.", markup=False)
+        output.stdout().print(f"Log: {log_words(state_of_log(told))}.")
 
 
 def journal_of(settings: "Settings") -> "Journal":

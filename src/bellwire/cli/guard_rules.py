@@ -20,7 +20,7 @@ def show_rules(scope: "Scope", firewall: str, lease_s: float) -> None:
         ("At an orderly end, with --on-exit remove:", end),
     )
     for about, commands in parts:
-        output.stdout().print(f"# {about}\n{commands}", markup=False, highlight=False)
+        output.stdout().print(f"# {about}\n{commands}", highlight=False)
 
 
 def _written(scope: "Scope", firewall: str, lease_s: float) -> tuple[str, str, str, str]:

@@ -152,7 +152,7 @@ def key(
         output.emit({"origin": identity.origin, "keys": keys})
         return
     for each in keys:
-        output.stdout().print(each, markup=False, highlight=False, soft_wrap=True)
+        output.stdout().print(each, highlight=False, soft_wrap=True)
 
 
 @app.command()

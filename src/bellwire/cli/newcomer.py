@@ -22,7 +22,6 @@ def tell_of_name(handle: str, folder: Path) -> None:
             f"{handle} will be a public name: a log that the server tells keeps it, and its public"
             " keys, for ever.",
             soft_wrap=True,
-            markup=False,
         )
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,18 +65,24 @@ def _plain(value: object) -> object:
     raise TypeError(f"expected a value with a JSON form, got {type(value).__name__}")
 
 
-def stdout() -> "Console":
-    """A rich console on standard output, for results that people read."""
-    from rich.console import Console
+def stdout(*, markup: bool = False) -> "Console":
+    """A rich console on standard output, for results that people read.
 
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    Args:
+        markup: Whether square brackets are marks: only where all that is printed is our own words.
+    """
+    return _console(sys.stdout, markup=markup)
 
 
 def stderr() -> "Console":
     """A rich console on standard error, for notes beside the result."""
+    return _console(sys.stderr, markup=False)
+
+
+def _console(file: TextIO, *, markup: bool) -> "Console":
     from rich.console import Console
 
-    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(file=file, markup=markup, highlight=False, soft_wrap=not file.isatty())
 
 
 class Meter:

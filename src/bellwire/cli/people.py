@@ -106,7 +106,7 @@ def find(
     else:
         _tell(known, shown)
         for path in pinned:
-            output.stdout().print(f"pinned in {path}", markup=False, soft_wrap=True)
+            output.stdout().print(f"pinned in {path}", soft_wrap=True)
 
 
 def _expect(settings: "Settings", who: str, known: "Known", *, accept: bool) -> None:
@@ -195,7 +195,7 @@ def _tell(known: "Known", shown: "TrustedCheckpoint") -> None:
     from bellwire.cli.record import channel_of
 
     def say(text: str) -> None:
-        output.stdout().print(text, markup=False, highlight=False, soft_wrap=True)
+        output.stdout().print(text, highlight=False, soft_wrap=True)
 
     names = ", ".join(each.name for each in shown.witnesses) or "no witness"
     checkpoint = shown.checkpoint

@@ -88,20 +88,18 @@ def protect(
     out = output.stdout()
     out.print(f"the {wrapped.what} is wrapped under a new key-encryption key")
     if destroyed is not None:
-        out.print(f"destroyed: source {destroyed.source}, key {destroyed.key}", markup=False)
+        out.print(f"destroyed: source {destroyed.source}, key {destroyed.key}")
     if new.setting != settings.identity.protection:
-        out.print(f"from now on, set {keeping.SETTING} to:", new.setting, markup=False)
+        out.print(f"from now on, set {keeping.SETTING} to:", new.setting)
 
 
 def _show(shown: dict[str, object], what: str) -> None:
     out = output.stdout()
     key = f", key {shown['key']}" if shown["key"] else ""
-    out.print(f"{what}: {shown['source']}{key}", markup=False)
+    out.print(f"{what}: {shown['source']}{key}")
     if isinstance(shown["argon2id"], dict):
         words = ", ".join(f"{name} {value}" for name, value in shown["argon2id"].items())
-        out.print(f"Argon2id: {words}", markup=False)
+        out.print(f"Argon2id: {words}")
     if isinstance(shown["replaces"], dict):
         left = shown["replaces"]
-        out.print(
-            f"replaced, not yet destroyed: source {left['source']}, key {left['key']}", markup=False
-        )
+        out.print(f"replaced, not yet destroyed: source {left['source']}, key {left['key']}")

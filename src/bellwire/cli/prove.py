@@ -57,7 +57,7 @@ def command(
             meter.advance()
             meter.describe(f"proved {result.name}")
             if not told.is_terminal:
-                told.print(f"{_MARKS[result.outcome.value][0]} {result.name}", markup=False)
+                told.print(f"{_MARKS[result.outcome.value][0]} {result.name}")
 
         evidence, seen = run(
             claims,
@@ -111,6 +111,6 @@ def _tell(evidence: "Evidence", page: Path | None) -> None:
             told = Text.assemble(result.says, "\n", (result.figure, "dim"))
             table.add_row(Text(sign, style), result.name, told)
     out.print(table)
-    out.print(f"{headline(evidence)}; {evidence.wall_s:.0f} s", markup=False)
+    out.print(f"{headline(evidence)}; {evidence.wall_s:.0f} s")
     if page is not None:
-        out.print(f"report: {page}", markup=False)
+        out.print(f"report: {page}")

@@ -64,4 +64,4 @@ async def served(inbox: "Inbox | None", work: "Coroutine[Any, Any, _Result]") ->
 
 
 def _tell(error: "BellwireError") -> None:
-    output.stderr().print(f"{error}; messages of the cloud wait there", markup=False)
+    output.stderr().print(f"{error}; messages of the cloud wait there")

@@ -142,11 +142,9 @@ def command(
             }
         )
     elif receipt is not None:
-        output.stdout().print(f"receipt      {receipt}", soft_wrap=True, markup=False)
+        output.stdout().print(f"receipt      {receipt}", soft_wrap=True)
     elif why is not None:
-        output.stdout().print(
-            f"receipt      not yet: {why}. Run this again for it", soft_wrap=True, markup=False
-        )
+        output.stdout().print(f"receipt      not yet: {why}. Run this again for it", soft_wrap=True)
     elif found.receipt is not None:
         output.stdout().print("receipt      there is one: name a --log-policy to check and keep it")
 

@@ -331,7 +331,6 @@ def status(json: JsonFlag = False, state: StateOption = None, config: ConfigOpti
         f"{found.connections} connections, {found.listeners} of them listen; "
         f"{found.waiting} requests wait for the store\n"
         f"Store: {found.store}, {works}{news[found.news]}",
-        markup=False,
         highlight=False,
     )
 
@@ -357,7 +356,7 @@ def _tell(there: "Whereabouts", *, as_json: bool) -> None:
         return
     where = ", ".join(there.places) or "nowhere: all is shut"
     notice = f" (notice {there.sequence})" if there.sequence else ""
-    output.stdout().print(f"Level {level}: {where}{notice}", markup=False, highlight=False)
+    output.stdout().print(f"Level {level}: {where}{notice}", highlight=False)
 
 
 def _range(text: str) -> tuple[int, int]:

@@ -58,13 +58,13 @@ def command(
             made = node["first_contact"] or "not made yet"
             out.print(f"  First contact of node {node['site']}: {made}.")
             if node["ledger_waiting"] is not None:
-                out.print(f"  Log of node {node['site']}: {log_words(node)}.", markup=False)
+                out.print(f"  Log of node {node['site']}: {log_words(node)}.")
     relay = found["relay"]
     if relay is not None:
         where = ", ".join(relay["places"]) or "nowhere: all is shut"
-        out.print(f"  Relay of messages, level {relay['level']}: {where}.", markup=False)
+        out.print(f"  Relay of messages, level {relay['level']}: {where}.")
     if found["log"] is not None:
-        out.print(f"  {record_words(found['log'])}", markup=False, highlight=False)
+        out.print(f"  {record_words(found['log'])}", highlight=False)
     for node in nodes:
         if node.get("history"):
             out.print(history_table(node["site"], node["history"]))

@@ -13,7 +13,7 @@ COLOURS = {"running": "green", "failing": "red", "stopped": "red"}
 
 def service_table(services: list[dict[str, Any]]) -> "Table":
     """What runs: one row for each service."""
-    from rich.markup import escape
+    from rich.text import Text
 
     table = new_table("service", "state", "process", "up for", "restarts", "where")
     for each in services:
@@ -23,11 +23,11 @@ def service_table(services: list[dict[str, Any]]) -> "Table":
         last = [] if running or each["trouble"] is None else [each["trouble"]]
         table.add_row(
             each["name"],
-            f"[{COLOURS.get(state, 'yellow')}]{state}[/]",
+            Text(state, COLOURS.get(state, "yellow")),
             "" if each["pid"] is None else str(each["pid"]),
             "" if each["uptime_s"] is None else duration(each["uptime_s"]),
             "" if each["restarts"] is None else str(each["restarts"]),
-            escape(", ".join(last or places)),
+            ", ".join(last or places),
         )
     return table
 
@@ -68,14 +68,12 @@ def history_table(site: str, records: list[dict[str, Any]]) -> "Table":
     """How the link of a node was: one row for each record."""
     from datetime import UTC, datetime
 
-    from rich.markup import escape
-
     table = new_table(f"node {site} from", "status", "mean QBER", "why")
     for each in records:
         at = datetime.fromtimestamp(each["at"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         qber = each["qber"]
         status = f"{each['status']}, stale" if each["stale"] else each["status"]
-        table.add_row(at, status, "–" if qber is None else f"{qber:.1%}", escape(each["reason"]))
+        table.add_row(at, status, "–" if qber is None else f"{qber:.1%}", each["reason"])
     return table
 
 

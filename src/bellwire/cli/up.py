@@ -71,7 +71,7 @@ def _run(options: "UpOptions", *, as_json: bool) -> None:
 
 
 def _say(sentence: str) -> None:
-    output.stderr().print(sentence, markup=False)
+    output.stderr().print(sentence)
 
 
 def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> None:
@@ -80,10 +80,8 @@ def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> N
         return
     for each in document["services"]:
         places = ", ".join(f"{what} {where}" for what, where in each["addresses"].items())
-        output.stdout().print(
-            f"{each['name']:<10}process {each['pid']:<8} {places}".rstrip(), markup=False
-        )
-    output.stdout().print(_next_words(settings), markup=False)
+        output.stdout().print(f"{each['name']:<10}process {each['pid']:<8} {places}".rstrip())
+    output.stdout().print(_next_words(settings))
     _tell_first_links(document["services"], settings)
 
 
@@ -123,10 +121,10 @@ async def _live(options: "UpOptions") -> None:
     with Live(console=output.stdout(), auto_refresh=False) as live:
 
         def say(sentence: str) -> None:
-            live.console.print(sentence, markup=False)
+            live.console.print(sentence)
 
         def ready(services: "Services") -> None:
-            live.console.print(_next_words(options.settings), markup=False)
+            live.console.print(_next_words(options.settings))
             _tell_first_links(of_supervisor(services), options.settings)
 
         async def watch(services: "Callable[[], Services]") -> None:

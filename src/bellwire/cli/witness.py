@@ -125,7 +125,7 @@ def key(
         output.emit({"name": signers[0].verifier.name, "keys": keys})
         return
     for each in keys:
-        output.stdout().print(each, markup=False, highlight=False, soft_wrap=True)
+        output.stdout().print(each, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -30,5 +30,5 @@ def command(
         output.emit(done)
         return
     console = output.stdout()
-    console.print(f"{out}: {done.bytes} bytes, no key bits among them", markup=False)
+    console.print(f"{out}: {done.bytes} bytes, no key bits among them")
     console.print("It has private keys of authorities and identities: keep it as you keep them.")

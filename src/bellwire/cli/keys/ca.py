@@ -164,7 +164,7 @@ def revoke(
         output.emit({"site": site, "revoked": [_document(each) for each in revoked]})
         return
     for each in revoked:
-        output.stdout().print(f"revoked {each.issued.serial} of {each.issued.name}", markup=False)
+        output.stdout().print(f"revoked {each.issued.serial} of {each.issued.name}")
     if not revoked:
         output.stdout().print("All of these were revoked before.")
 
@@ -188,7 +188,6 @@ def show(
         output.stdout().print(
             f"{each['serial']:<40}  {each['kind']}  {each['state']:<10}  until {each['not_after']}"
             f"  {each['name']}",
-            markup=False,
             soft_wrap=True,
         )
 
@@ -244,7 +243,7 @@ def _tell(site: str, written: "Written", more: dict[str, Any], *, as_json: bool)
         lines.append(f"profile      {more['profile']}")
     lines += [f"revoked      {each}" for each in more.get("revoked", [])]
     for line in lines:
-        output.stdout().print(line, markup=False, soft_wrap=True)
+        output.stdout().print(line, soft_wrap=True)
 
 
 def _moment(seconds: int) -> str:

@@ -71,10 +71,10 @@ def deliver(
         console = output.stdout()
         for each in whole["keys"]:
             shown = each["key_ID"] if out is not None else f"{each['key_ID']}  {each['key']}"
-            console.print(shown, markup=False, soft_wrap=True)
+            console.print(shown, soft_wrap=True)
         if out is not None:
             output.stderr().print(
-                f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} in {out}.", markup=False
+                f"{len(keys)} {'key is' if len(keys) == 1 else 'keys are'} in {out}."
             )
 
 

@@ -126,7 +126,7 @@ class _Shown:
         """Say once that there is no key for now."""
         if str(error) != self._said:
             self._said = str(error)
-            output.stderr().print(f"no key yet, asking again: {error}", markup=False)
+            output.stderr().print(f"no key yet, asking again: {error}")
 
 
 async def _run(asked: Asked, rules: "RefreshRules | None", bits: int, shown: _Shown) -> None:
@@ -190,7 +190,7 @@ async def _fetch(client: "AsyncClient", master: str, shown: _Shown) -> None:
                 key = await slave.key(line)
             except (KmeRejected, KmeUnreachable) as error:
                 # It is lost, and the next one need not be.
-                output.stderr().print(f"{line[:80]}: {error}", markup=False)
+                output.stderr().print(f"{line[:80]}: {error}")
             else:
                 if not shown(key):
                     return

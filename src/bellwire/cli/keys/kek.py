@@ -38,12 +38,12 @@ def show(
     if shown["source"] is None:
         out.print("data key: bare, as an earlier version left it; the next start wraps it")
         return
-    out.print(f"data key: wrapped by {shown['source']}", _words(shown["key"]), markup=False)
+    out.print(f"data key: wrapped by {shown['source']}", _words(shown["key"]))
     if shown["argon2id"] is not None:
-        out.print("Argon2id:", _words(shown["argon2id"]), markup=False)
+        out.print("Argon2id:", _words(shown["argon2id"]))
     if shown["replaces"] is not None:
-        out.print("replaced, not yet destroyed:", _words(shown["replaces"]), markup=False)
-    out.print("kek.source:", settings.kek.source, markup=False)
+        out.print("replaced, not yet destroyed:", _words(shown["replaces"]))
+    out.print("kek.source:", settings.kek.source)
 
 
 @app.command()
@@ -79,9 +79,9 @@ def rotate(
     out = output.stdout()
     out.print("the key of the store is wrapped under a new key-encryption key")
     if done["destroyed"] is not None:
-        out.print("destroyed:", _words(done["destroyed"]), markup=False)
+        out.print("destroyed:", _words(done["destroyed"]))
     if done["source"] != settings.kek.source:
-        out.print("from now on, set kek.source to:", done["source"], markup=False)
+        out.print("from now on, set kek.source to:", done["source"])
 
 
 def _words(value: object) -> str:

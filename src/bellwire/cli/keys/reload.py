@@ -32,6 +32,6 @@ def command(
         output.emit({"site": site, "taken": done.taken, "waiting": done.waiting})
         return
     console = output.stdout()
-    console.print("taken over:", ", ".join(done.taken) or "no setting has changed", markup=False)
+    console.print("taken over:", ", ".join(done.taken) or "no setting has changed")
     if done.waiting:
-        console.print("from the next start:", ", ".join(done.waiting), markup=False)
+        console.print("from the next start:", ", ".join(done.waiting))

@@ -28,7 +28,7 @@ def command(
         output.emit(done)
         return
     console = output.stdout()
-    console.print(f"{done.state} is as of {done.made_at}, without any key", markup=False)
+    console.print(f"{done.state} is as of {done.made_at}, without any key")
     console.print(
         "Next: bellwire keys fence at the other site; a new authentication key at both, or a "
         "signed first contact; and revoke again what was revoked since."

@@ -71,7 +71,7 @@ def _show(record: "SessionRecord") -> None:
     """The session as it went, step by step, on standard error."""
     console = output.stderr()
     for line in _lines(record):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _lines(record: "SessionRecord") -> list[str]:

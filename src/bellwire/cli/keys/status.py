@@ -46,4 +46,4 @@ def command(
         return
     for name, value in found.items():
         shown = printable(value if isinstance(value, str) else dumps(value, ensure_ascii=False))
-        output.stdout().print(f"{name:<20} {shown}", markup=False, soft_wrap=True)
+        output.stdout().print(f"{name:<20} {shown}", soft_wrap=True)

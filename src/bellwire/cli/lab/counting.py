@@ -26,7 +26,7 @@ def tell(result: "Statistics", km: float) -> None:
     table.add_column()
     for name, story in _story(result, unit):
         table.add_row(name, story)
-    output.stdout().print(table)
+    output.stdout(markup=True).print(table)
 
 
 def _story(result: "Statistics", unit: str) -> list[tuple[str, str]]:

@@ -59,7 +59,7 @@ def _tell(section: "Section") -> None:
     console.print(Text(section.title, style="bold"))
     for each in section.text:
         if isinstance(each, str):
-            console.print(each.translate(_PLAIN), markup=False)
+            console.print(each.translate(_PLAIN))
         else:
             console.print(_table(each))
     console.print()

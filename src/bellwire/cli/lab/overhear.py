@@ -57,7 +57,6 @@ async def _tell(client: "OperatorClient", after: int, *, follow: bool) -> None:
             console.print(
                 f"{each.number:>6}  {each.session[:8]}  {each.sender:<5}  {each.step:>3}  "
                 f"{each.phase:<14}  {each.size:>7} bytes  {each.beginning[:16].hex()}",
-                markup=False,
                 highlight=False,
                 soft_wrap=True,
             )

@@ -151,7 +151,7 @@ def _tell(result: "RepeaterResult", out: Path | None) -> None:
         bound = "–" if row.bound_bps is None else f"{row.bound_bps:.3g}"
         which = f"{row.links}, {row.purify}×" if purified else str(row.links)
         table.add_row(which, f"{row.km:.6g}", *_found(row), bound)
-    output.stdout().print(table)
+    output.stdout(markup=True).print(table)
     for row in result.rows:
         if row.reason is not None:
             output.stdout().print(f"{row.links} links over {row.km:g} km: {row.reason}")

@@ -61,7 +61,7 @@ def _tell(result: "Result", km: float) -> None:
     table.add_column()
     for name, story in _story(result):
         table.add_row(name, story)
-    output.stdout().print(table)
+    output.stdout(markup=True).print(table)
 
 
 def _error_rate(result: "Result") -> str:

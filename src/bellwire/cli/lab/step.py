@@ -52,7 +52,7 @@ def _tell(walk: "Walk", show: int) -> None:
     from bellwire.lab import narration
 
     def say(text: str) -> None:
-        output.stdout().print(text, markup=False, soft_wrap=True)
+        output.stdout().print(text, soft_wrap=True)
 
     eve, seed = narration.eve_is(walk.eve), walk.experiment.seed
     say(f"{walk.protocol.upper()}, Eve: {eve}, seed {seed}")

@@ -130,6 +130,7 @@ def _tell_sweep(result: "SweepResult", out: Path) -> None:
     """The places of a sweep as a table, unless it is a long one, and where the rest is."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     from bellwire.lab.quantities import Quantity
 
@@ -164,7 +165,7 @@ def _tell_sweep(result: "SweepResult", out: Path) -> None:
                     cells.append(measured(quantity, getattr(expected, quantity), None))
             kept = round(point.accepted * point.runs)
             style = "green" if kept == point.runs else "red" if kept == 0 else "yellow"
-            table.add_row(*cells, f"[{style}]{kept} of {point.runs}[/{style}]")
+            table.add_row(*cells, Text(f"{kept} of {point.runs}", style))
         output.stdout().print(table)
     ending = "were accepted" if Quantity.GAIN_SIGNAL in result.quantities else "gave a key"
     accepted = sum(row.verdict == "accept" for row in result.rows)

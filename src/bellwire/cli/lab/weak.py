@@ -30,9 +30,9 @@ def tell(result: "Estimate", km: float) -> None:
             f"{each.sifted:,}",
             qber,
         )
-    output.stdout().print(table)
+    output.stdout(markup=True).print(table)
     for line in _story(result):
-        output.stdout().print(line)
+        output.stdout(markup=True).print(line)
 
 
 def _story(result: "Estimate") -> list[str]:

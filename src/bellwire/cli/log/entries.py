@@ -92,7 +92,6 @@ def command(
         output.stderr().print(
             f"Looked at entries {chosen.first:,} to {chosen.end - 1:,}. For others: --from N, or "
             "more with --among N.",
-            markup=False,
         )
 
 
@@ -114,7 +113,6 @@ def _tell(found: "TrustedCheckpoint", shown: "Sequence[tuple[int, Entry]]") -> N
     names = ", ".join(each.name for each in found.witnesses) or "no witness"
     told.print(
         f"{found.checkpoint.origin}: {found.checkpoint.size:,} entries, cosigned by {names}",
-        markup=False,
         highlight=False,
     )
     common = {"v", "kind", "at", "writer", "epoch", "sequence"}
@@ -126,7 +124,6 @@ def _tell(found: "TrustedCheckpoint", shown: "Sequence[tuple[int, Entry]]") -> N
         about = f"{fields['kind']:<14}  {fields['writer']}  {rest}"
         told.print(
             f"{number:>8}  {when(fields['at'])}  {about}",
-            markup=False,
             highlight=False,
             soft_wrap=True,
         )

@@ -59,7 +59,7 @@ def command(
     if json:
         output.emit({"folder": str(folder), "entries": size, "files": written, "removed": removed})
     else:
-        output.stdout().print(f"{size:,} entries are in {folder}", markup=False, highlight=False)
+        output.stdout().print(f"{size:,} entries are in {folder}", highlight=False)
 
 
 def _copy(fetch: "Fetch", path: str, target: Path) -> int:

@@ -46,4 +46,4 @@ def command(
     if json:
         output.emit({"file": str(path), "number": number, "size": checkpoint.size})
     else:
-        output.stdout().print(f"Wrote {path}", markup=False, highlight=False)
+        output.stdout().print(f"Wrote {path}", highlight=False)

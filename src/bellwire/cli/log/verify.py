@@ -178,7 +178,7 @@ def _hash(text: str) -> bytes:
 
 def _tell(found: dict[str, object]) -> None:
     def say(text: str) -> None:
-        output.stdout().print(text, markup=False, highlight=False)
+        output.stdout().print(text, highlight=False)
 
     when = f" at {found['signed_at']}" if found["signed_at"] else ""
     say(f"✓ log {_plain(found['log'])}: {found['size']:,} entries, root {found['root']}")

@@ -105,7 +105,7 @@ def command(
         answered = time.monotonic()
         while not once and not monitor.findings:
             size = shown.checkpoint.size
-            output.stderr().print(f"{size:,} entries are as signed", markup=False)
+            output.stderr().print(f"{size:,} entries are as signed")
             time.sleep(every)
             try:
                 shown = look(patience=PATIENCE)
@@ -115,7 +115,7 @@ def command(
             except UnreachableError as error:  # it may come back; what it shows then is compared
                 if time.monotonic() - answered >= silent:
                     raise
-                output.stderr().print(str(error), markup=False)
+                output.stderr().print(str(error))
     _tell(shown, monitor.findings, as_json=json)
     require_none(shown.checkpoint, monitor.findings)
 
@@ -150,7 +150,7 @@ def _look(
         if len(monitor.findings) > before:
             evidence = path.with_suffix(".split")
             write_whole(evidence, note.encode() + b"\n" + other.encode(), replace=True)
-            output.stderr().print(f"{place}: both checkpoints are in {evidence}", markup=False)
+            output.stderr().print(f"{place}: both checkpoints are in {evidence}")
     monitor.overdue(shown.checkpoint, patience)
     if not monitor.findings:
         write_whole(path, note.encode(), replace=True)
@@ -169,7 +169,7 @@ def _elsewhere(place: str, ca: Path | None) -> "Note | None":
         with fetching(place, ca) as fetch:
             return LogReader(fetch).note()
     except UnreachableError as error:
-        output.stderr().print(f"not compared: {error}", markup=False)
+        output.stderr().print(f"not compared: {error}")
         return None
 
 
@@ -225,11 +225,10 @@ def _tell(shown: "TrustedCheckpoint", findings: "list[Finding]", *, as_json: boo
         said = each.said.removeprefix(f"{each.what}: ")
         at = f"entry {each.number}"
         where = "" if each.number is None or at in said else f" ({at})"
-        told.print(f"{each.what}: {said}{where}", markup=False, highlight=False, soft_wrap=True)
+        told.print(f"{each.what}: {said}{where}", highlight=False, soft_wrap=True)
     if not findings:
         names = ", ".join(each.name for each in shown.witnesses) or "no witness"
         told.print(
             f"{checkpoint.origin}: {checkpoint.size:,} entries are as signed, cosigned by {names}",
-            markup=False,
             highlight=False,
         )

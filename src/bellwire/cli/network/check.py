@@ -30,10 +30,9 @@ def command(
     out = output.stdout()
     out.print(
         f"Site {planned.site} of {document['sites']} sites and {document['links']} links.",
-        markup=False,
     )
     for each in document["others"]:
-        out.print(f"  {_line(each)}", markup=False, soft_wrap=True)
+        out.print(f"  {_line(each)}", soft_wrap=True)
 
 
 def _line(each: dict[str, Any]) -> str:

@@ -27,4 +27,4 @@ def command(
     if json:
         output.emit(found)
     else:
-        output.stdout().print(f"Site {peer} is met anew, by its identity alone.", markup=False)
+        output.stdout().print(f"Site {peer} is met anew, by its identity alone.")

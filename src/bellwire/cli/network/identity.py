@@ -28,4 +28,4 @@ def command(
     if json:
         output.emit(document)
     else:
-        output.stdout().print(document["identity"], markup=False, soft_wrap=True)
+        output.stdout().print(document["identity"], soft_wrap=True)

@@ -30,13 +30,10 @@ def command(
     out = output.stdout()
     for route in found["routes"]:
         links = [f"{hop['status']}, {hop['stock_bits']:,} bits" for hop in route["links"]]
-        out.print(
-            f"{' → '.join(route['sites'])}   ({'; '.join(links)})", markup=False, soft_wrap=True
-        )
+        out.print(f"{' → '.join(route['sites'])}   ({'; '.join(links)})", soft_wrap=True)
     relays = found["relays_that_could_know"]
     out.print(
         f"{', '.join(relays)} could know the keys: each of them carries the whole."
         if relays
         else "No relay alone could know the keys.",
-        markup=False,
     )

@@ -30,7 +30,7 @@ def command(
     out.print(_links(found))
     for each in found["own_links"]:
         if each["trouble"] is not None:
-            out.print(f"Link to {each['to']}: {each['trouble']}", markup=False, soft_wrap=True)
+            out.print(f"Link to {each['to']}: {each['trouble']}", soft_wrap=True)
     out.print(
         f"Keys: {keys['waiting']:,} wait for SAEs of this site, {keys['taken_in']:,} came from "
         f"other sites, {keys['deposited']:,} went to them."
@@ -61,6 +61,8 @@ def _suspicion(charge: float) -> str:
 
 
 def _links(found: dict[str, Any]) -> "Table":
+    from rich.text import Text
+
     from bellwire.cli.tables import new_table
 
     made = new_table("link", "status", "key in stock", "cost", "source")
@@ -70,7 +72,7 @@ def _links(found: dict[str, Any]) -> "Table":
         stale = ", stale" if each["stale"] else ""
         made.add_row(
             f"{each['from']} → {each['to']}",
-            f"[{colour}]{status}{stale}[/]",
+            Text(status + stale, colour),
             f"{each['stock_bits']:,} bits",
             str(each["cost"]),
             each["source"] or "not known",

@@ -43,4 +43,4 @@ def command(
     if json:
         output.emit({"chain": name, "public": shown})
     else:
-        output.stdout().print(shown, markup=False, highlight=False)
+        output.stdout().print(shown, highlight=False)

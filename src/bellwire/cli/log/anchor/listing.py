@@ -23,7 +23,7 @@ def command(json: JsonFlag = False, state: StateOption = None, config: ConfigOpt
         output.stdout().print("nothing was anchored from here")
         return
     for each in found:
-        output.stdout().print(words(each), markup=False, highlight=False, soft_wrap=True)
+        output.stdout().print(words(each), highlight=False, soft_wrap=True)
 
 
 def words(record: "Record") -> str:

@@ -139,7 +139,7 @@ def _tell(found: "Found", checkpoint: "Checkpoint", chain: str) -> None:
     from datetime import UTC, datetime
 
     def say(text: str) -> None:
-        output.stdout().print(text, markup=False, highlight=False, soft_wrap=True)
+        output.stdout().print(text, highlight=False, soft_wrap=True)
 
     place = found.place
     at = datetime.fromtimestamp(min(place.time, 253_402_300_799), UTC)

@@ -89,7 +89,7 @@ def command(
             try:
                 _tell(*anchor_once(options, reader, trust, _under_way))
             except (UnreachableError, AnchorTooDear, ChainRefused) as error:
-                output.stderr().print(str(error), markup=False)
+                output.stderr().print(str(error))
             time.sleep(every)
         with output.progress("waiting for the chain"):
             record, new = anchor_once(options, reader, trust, _under_way)
@@ -108,11 +108,10 @@ def command(
 def _under_way(record: "Record") -> None:
     output.stderr().print(
         f"the anchor of {record.size:,} entries was under way, and is {record.stage}",
-        markup=False,
         highlight=False,
     )
 
 
 def _tell(record: "Record", new: bool) -> None:
     begun = "" if new else "was anchored already: "
-    output.stdout().print(begun + words(record), markup=False, highlight=False, soft_wrap=True)
+    output.stdout().print(begun + words(record), highlight=False, soft_wrap=True)
