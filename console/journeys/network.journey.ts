@@ -17,6 +17,7 @@ import {
   hasNoBarriers as pageHasNoBarriers,
 } from './browser';
 import { device } from './device';
+import { talkInGroup } from './group';
 import { large } from './large';
 import { Talker } from './talker';
 import { two } from './two';
@@ -276,6 +277,7 @@ describe.runIf(link)('an operator', () => {
     await pen.ask({ do: 'add', link: mine });
     await pen.ask({ do: 'say', text: 'by your link' });
     await log.getByText('by your link').waitFor(PATIENCE);
+    await talkInGroup(page, pen);
     expect(await pen.end()).toBe(0);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
   });

@@ -46,11 +46,15 @@ class Correspondent:
             case "add":
                 await self._messenger.add(asked["link"])
             case "say":
-                await self._messenger.send(await self._peer(), asked["text"])
+                await self._messenger.send(await self._place(asked), asked["text"])
             case "hears":
-                return {"pads": await until(lambda: self._heard(asked["text"]))}
+                place = await self._place(asked)
+                return {"pads": await until(lambda: self._heard(place, asked["text"]))}
             case "state":
-                await until(lambda: self._is(asked["text"], asked["state"]))
+                place = await self._place(asked)
+                await until(lambda: self._is(place, asked["text"], asked["state"]))
+            case "out":
+                await until(lambda: self._group(asked["group"], is_in=False))
             case "attach":
                 file = self._folder / asked["name"]
                 await asyncio.to_thread(file.write_bytes, bytes.fromhex(asked["line"]) * MANY)
@@ -64,16 +68,31 @@ class Correspondent:
                 return {"number": (await self._messenger.safety(await self._peer())).number}
         return {}
 
+    async def _place(self, asked: dict[str, str]) -> bytes:
+        """The group that is named, once we are in it, or the one contact."""
+        if "group" not in asked:
+            return await self._peer()
+        return await until(lambda: self._group(asked["group"], is_in=True))
+
+    async def _group(self, name: str, *, is_in: bool) -> bytes | None:
+        found = [each for each in await self._messenger.contacts() if each.is_group]
+        named = (each.contact for each in found if each.name == name and each.is_in is is_in)
+        return next(named, None)
+
     async def _peer(self) -> bytes:
         async def known() -> bytes | None:
-            found = [each for each in await self._messenger.contacts() if not each.is_notes]
+            found = [
+                each
+                for each in await self._messenger.contacts()
+                if not each.is_notes and not each.is_group
+            ]
             return found[0].contact if found else None
 
         return await until(known)
 
-    async def _heard(self, text: str) -> str | None:
+    async def _heard(self, place: bytes, text: str) -> str | None:
         """Whether it was under pad, once it is here."""
-        for each in await self._messenger.history(await self._peer()):
+        for each in await self._messenger.history(place):
             if each.text == text and not each.ours:
                 return "pad" if each.protection.is_one_time else "no pad"
         return None
@@ -86,8 +105,8 @@ class Correspondent:
                 return each
         return None
 
-    async def _is(self, text: str, state: str) -> bool:
-        lines = await self._messenger.history(await self._peer())
+    async def _is(self, place: bytes, text: str, state: str) -> bool:
+        lines = await self._messenger.history(place)
         return any(each.text == text and each.ours and each.state.value == state for each in lines)
 
 

@@ -2,19 +2,16 @@
 import 'fake-indexeddb/auto';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../shared/merkle';
-import { ascii, zeros } from '../protocol/bytes';
-import { type Content, Kind, makeContent } from '../protocol/content';
+import { zeros } from '../protocol/bytes';
+import { type Content, Kind } from '../protocol/content';
 import { ChatMisuse, LinkRefused } from '../protocol/errors';
 import { contacts } from '../state/contacts';
-import { recordOf, type SessionNow, say } from '../state/talk';
+import { recordOf, type SessionNow } from '../state/talk';
 import { ModelLink } from './testing/keys';
 import { holds, ModelRelay } from './testing/relay';
 import { conversation, type Side, side, two, until } from './testing/sides';
 
 const standing = (one: Side) => conversation(one).standing;
-
-const content = (given: Pick<Content, 'kind'> & Partial<Content>) =>
-  makeContent({ id: crypto.getRandomValues(new Uint8Array(16)), sentMs: Date.now(), ...given });
 
 describe('two people', () => {
   it('talk by a link, and see how far it came', async () => {
@@ -97,16 +94,6 @@ describe('two people', () => {
     await bob.chat.read(bob.peer);
     await until(() => expect(heard()).not.toContain('gone at once'));
     expect(heard()).toContain('stays');
-  });
-
-  it('are told that this page takes nothing of groups', async () => {
-    const [alice, bob] = await two(new ModelRelay());
-    const group = { group: zeros(16).fill(3), view: zeros(36) };
-    const said = content({ kind: Kind.text, text: ascii('to all'), ...group });
-    await say(alice.vault, alice.peer, said, 'prefer');
-    await alice.chat.say(alice.peer, 'to you');
-    await until(() => expect(bob.lines()).toEqual([['to you', false, 'answered']]));
-    await until(() => expect(alice.lines()[0]).toEqual(['to all', true, 'refused']));
   });
 });
 

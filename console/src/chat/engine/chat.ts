@@ -12,6 +12,7 @@ import { readLink } from '../protocol/card';
 import { type Content, isPadded, Kind, MAX_TEXT_BYTES, makeContent } from '../protocol/content';
 import {
   ChatRefused,
+  GroupRefused,
   PadMissing,
   RelayRefused,
   RelayUnreachable,
@@ -52,6 +53,7 @@ import {
 } from '../state/talk';
 import type { Vault } from '../state/vault';
 import { type FileShown, Files } from './files';
+import { Groups, type GroupTalk } from './groups';
 import { type KeySource, KeysAbsent, KeysGone } from './keys';
 import { type Delivered, RelayLine } from './line';
 import { Sending, type Standing } from './sending';
@@ -102,6 +104,8 @@ export interface View {
   readonly connection: Connection;
   /** The latest first. */
   readonly conversations: readonly Conversation[];
+  /** The latest first. */
+  readonly groups: readonly GroupTalk[];
   /** What came and could not be shown. */
   readonly unshown: number;
   /** Whether the relay is another one than it was at first: nothing is told to it. */
@@ -152,6 +156,7 @@ export class Chat {
   private readonly looked = new Map<string, number>();
   private readonly sending: Sending;
   readonly files: Files;
+  readonly groups: Groups;
   private isSending = false;
   /** Whether something may wait that was not there when sending began. */
   private isMore = false;
@@ -160,6 +165,7 @@ export class Chat {
   private shown: View = {
     connection: 'connecting',
     conversations: [],
+    groups: [],
     unshown: 0,
     isOtherRelay: false,
   };
@@ -202,6 +208,23 @@ export class Chat {
       changed: (peer) => this.filesChanged(peer),
       later: (work) => this.later(work),
     });
+    this.groups = new Groups({
+      vault: parts.vault,
+      identity,
+      name: parts.name,
+      conversation: (peer) => this.of(peer),
+      card: () => this.ownCard(),
+      openBox: (box) =>
+        this.later(() => this.owner.ask((request) => open(request, box.mailbox, box.right))),
+      go: (peer) => this.sending.go(peer),
+      look: (peer) => this.look(peer),
+      tell: (peer, given) => this.sealed(peer, given),
+      answer: (peer) => this.answer(peer),
+      saw: (peer, some) => this.saw(peer, some),
+      show: (groups) => this.show({ groups }),
+      wake: () => this.later(() => this.send()),
+      now: () => this.now(),
+    });
     const endAll = (connection: Connection) => {
       for (const line of this.lines) line.end();
       this.show({ connection });
@@ -232,6 +255,7 @@ export class Chat {
       await chat.look(key);
       chat.sending.go(key);
     }
+    await chat.groups.open();
     return chat;
   }
 
@@ -368,7 +392,10 @@ export class Chat {
   /** What is there was seen; they are told. */
   async read(peer: string): Promise<void> {
     const unseen = this.of(peer)?.messages.filter(isUnread) ?? [];
-    if (unseen.length === 0) return;
+    if (unseen.length > 0) await this.saw(peer, unseen);
+  }
+
+  private async saw(peer: string, unseen: readonly MessageRecord[]): Promise<void> {
     await this.receipt(peer, Kind.read, unseen);
     await this.mark(peer, unseen, (value) => ({ ...value, state: 'seen', readMs: Date.now() }));
     await this.look(peer);
@@ -463,7 +490,7 @@ export class Chat {
     const { vault } = this.parts;
     let from = '';
     try {
-      const { peer, content } = await hear(
+      const { peer, content, whole } = await hear(
         vault,
         this.identity,
         payload,
@@ -474,19 +501,22 @@ export class Chat {
           changes.push(...(await offered(vault, who, said)));
           return [...changes, ...(await carried(vault, who, said))];
         },
+        this.groups.told,
       );
       if (CARRIES.has(content.kind)) {
         await this.files.came(peer, content);
         return;
       }
-      if (content.kind === Kind.typing) this.typingUntil.set(peer, Date.now() + TYPING_FOR_MS);
+      if (content.kind === Kind.typing && !content.group)
+        this.typingUntil.set(peer, Date.now() + TYPING_FOR_MS);
       if (isPadded(content.kind)) {
         this.warnings.delete(peer); // it has come after all
         this.typingUntil.delete(peer);
       }
       await this.look(peer);
-      if (isPadded(content.kind) && content.group) await this.refuse(peer, content);
-      else if (content.kind === Kind.fileKey) await this.files.came(peer, content);
+      if (content.kind === Kind.card) this.sending.go(peer); // what waited for a way to them
+      if (whole) await this.groups.came(peer, whole);
+      if (content.kind === Kind.fileKey) await this.files.came(peer, content);
       if (content.kind === Kind.padOffer) await this.takeOffers(peer);
       if (content.kind === Kind.padLost) await this.sealAnew(peer, content);
       if (content.kind === Kind.aborted) await this.warned(peer, content);
@@ -495,6 +525,10 @@ export class Chat {
     } catch (error) {
       if (!(error instanceof ChatRefused)) throw error;
       if (error instanceof Replayed) return;
+      if (error instanceof GroupRefused && error.contentId) {
+        const author = await this.ownerOf(mailbox);
+        if (author) await this.sealed(author, { kind: Kind.refused, text: error.contentId });
+      }
       if (error instanceof PadMissing) {
         const peer = await this.ownerOf(mailbox);
         if (peer && (await this.fetched(peer, error.padId))) {
@@ -544,11 +578,6 @@ export class Chat {
       const changes = there.map((each) => change(messagesOf(peer), each, how(each.value)));
       if (changes.length > 0) await vault.commit(changes);
     });
-  }
-
-  /** This page has no groups: who writes to one is told that it did not take it. */
-  private async refuse(peer: string, { id }: Content): Promise<void> {
-    await this.sealed(peer, { kind: Kind.refused, text: id });
   }
 
   private async ownerOf(mailbox: Bytes): Promise<string | undefined> {
@@ -627,7 +656,7 @@ export class Chat {
     peer: string,
     given: Pick<Content, 'kind'> & Partial<Content>,
   ): Promise<void> {
-    const content = makeContent({ ...given, id: newId(), sentMs: Date.now() });
+    const content = makeContent({ id: newId(), sentMs: Date.now(), ...given });
     await say(this.parts.vault, peer, content, 'off');
     this.later(() => this.send());
   }
@@ -696,7 +725,8 @@ export class Chat {
     const number = this.looks;
     const found = (await contacts(vault)).find(({ key }) => key === peer);
     if (!found) return;
-    const all = await messages(vault, peer);
+    const said = await messages(vault, peer);
+    const all = said.filter(({ content }) => !content.group);
     const pads = (await vault.list<PadRecord>(PAD)).map(({ value }) => value);
     const shown = all.filter(({ content }) => SHOWN.has(content.kind));
     const now: Conversation = {
@@ -719,6 +749,7 @@ export class Chat {
     const others = this.shown.conversations.filter((each) => each.peer !== peer);
     const conversations = [...others, now].toSorted((one, other) => latest(other) - latest(one));
     this.show({ conversations });
+    this.groups.heard(peer, said);
   }
 
   /** Show what becomes of what waits for its pad. */
@@ -751,6 +782,7 @@ export class Chat {
         });
       if (over.length > 0 || hasStopped) await this.look(peer);
     }
+    await this.groups.sweep();
   }
 
   private show(some: Partial<View>): void {

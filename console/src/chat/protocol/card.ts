@@ -20,7 +20,7 @@ const SCHEME = 'bellwire-contact:';
 const MAX_LINK_CHARACTERS = 24_000;
 const MAGIC = join(ascii('bwcl'), Uint8Array.of(1));
 /** What is shown of a card: letters, digits, signs, and the space; nothing that steers a screen. */
-const PRINTS = /^(?: |[^\p{C}\p{Z}])*$/u;
+export const PRINTS = /^(?: |[^\p{C}\p{Z}])*$/u;
 
 export interface Card {
   /** To drop into their mailbox for us, 32 bytes. Secret. */

@@ -11,6 +11,11 @@ export class ChatMisuse extends Error {
   override name = 'ChatMisuse';
 }
 
+/** A group cannot be made, changed or written to so. */
+export class GroupUnusable extends ChatMisuse {
+  override name = 'GroupUnusable';
+}
+
 export class ChatRefused extends Error {
   override name = 'ChatRefused';
 }
@@ -132,4 +137,17 @@ export class PadSpent extends MessageRefused {
 /** The message is authentic, and says nothing that this version understands. */
 export class ContentMalformed extends MessageRefused {
   override name = 'ContentMalformed';
+}
+
+/** It is of somebody who is not in the group, or a roster that is not its admin's. */
+export class GroupRefused extends MessageRefused {
+  override name = 'GroupRefused';
+
+  constructor(
+    message: string,
+    /** Of what was said; null where it is no message. */
+    readonly contentId: Bytes | null = null,
+  ) {
+    super(message);
+  }
 }

@@ -16,7 +16,7 @@ import {
   readCard,
 } from '../protocol/card';
 import { type Content, Kind, makeContent } from '../protocol/content';
-import { ChatMisuse, NotAuthentic } from '../protocol/errors';
+import { ChatMisuse, NotAuthentic, OpeningRefused } from '../protocol/errors';
 import { MAILBOX_BYTES } from '../protocol/frames';
 import type { Identity } from '../protocol/identity';
 import type { Policy } from '../protocol/pads';
@@ -57,6 +57,8 @@ export interface Contact {
 interface Invitation extends Box {
   /** Seconds since the epoch. */
   readonly until: number;
+  /** Fingerprint of whom alone it is for, in hexadecimal; else of whoever has the link. */
+  readonly meant?: string;
 }
 
 /** How we are reached, but for the right, which is another for each. */
@@ -86,15 +88,21 @@ export async function boxes(vault: Vault, now: number): Promise<Box[]> {
   return [...known, ...asked.map(({ value }) => value).filter(({ until }) => until > now)];
 }
 
-/** A contact link for one person, and the mailbox that it needs. */
+/**
+ * A contact link for one person, and the mailbox that it needs.
+ *
+ * @param meant Fingerprint of whom alone it is for, in hexadecimal.
+ */
 export async function invite(
   vault: Vault,
   identity: Identity,
   own: OwnCard,
   now: number,
+  meant?: string,
 ): Promise<{ link: string; box: Box }> {
   const box = newBox();
-  const value: Invitation = { ...box, until: Math.floor(now) + LINK_S };
+  const until = Math.floor(now) + LINK_S;
+  const value: Invitation = { ...box, until, ...(meant ? { meant } : {}) };
   await vault.commit([added(INVITATION, toHex(box.mailbox), value)]);
   const bundle = await freshBundle(vault, identity, now, LINK_S);
   return { link: makeLink(bundle, cardOf(own, box)), box };
@@ -163,7 +171,9 @@ export async function told(
     const found = await vault.read<Invitation>(INVITATION, toHex(mailbox));
     if (!found)
       throw new NotAuthentic('expected a message by its sender’s own mailbox, got another');
-    const { right } = found.value;
+    const { right, meant } = found.value;
+    if (meant && meant !== peer)
+      throw new OpeningRefused('expected who the link was made for, got somebody else');
     value = { ...value, boxes: [{ mailbox, right }, ...value.boxes] };
     changes.push(change(INVITATION, found, null));
   }

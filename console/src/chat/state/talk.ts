@@ -10,7 +10,7 @@ import { toHex } from '../../shared/merkle';
 import type { Bytes } from '../protocol/bytes';
 import { type Content, isPadded, joinParts, Kind, split } from '../protocol/content';
 import { ChatMisuse, NotAuthentic, OpeningRefused, Replayed } from '../protocol/errors';
-import type { Identity } from '../protocol/identity';
+import { type Identity, IdentityPublic } from '../protocol/identity';
 import { accept, begin, openingId } from '../protocol/opening';
 import type { Policy } from '../protocol/pads';
 import type { Bundle, PrekeySecret } from '../protocol/prekeys';
@@ -27,8 +27,9 @@ import { PREKEY } from './person';
 import { type Change, Conflict, type Found, type Vault } from './vault';
 
 const SESSION = 'session';
+const WHOSE = 'identity of';
 const OPENING = 'opening';
-const OUTBOX = 'outbox';
+export const OUTBOX = 'outbox';
 const PART = 'part';
 const ATTEMPTS = 10;
 const TTL_S = 14 * 86_400;
@@ -163,7 +164,20 @@ interface Kept {
 export async function meet(vault: Vault, identity: Identity, bundle: Bundle): Promise<void> {
   const session = await begin(identity, bundle);
   const value: Kept = { session, begun: Date.now() };
-  await vault.commit([added(SESSION, toHex(session.id), value)]);
+  const whose = await isOf(vault, bundle.identity);
+  await vault.commit([added(SESSION, toHex(session.id), value), ...whose]);
+}
+
+/** Keep the keys of an identity that somebody has proved. */
+async function isOf(vault: Vault, { bytes, fingerprint }: IdentityPublic): Promise<Change[]> {
+  const key = toHex(fingerprint);
+  return (await vault.read(WHOSE, key)) ? [] : [added(WHOSE, key, bytes)];
+}
+
+/** The keys of somebody whom we have met; null: those that we keep no longer than their session. */
+export async function identityOf(vault: Vault, peer: string): Promise<IdentityPublic | null> {
+  const found = await vault.read<Bytes>(WHOSE, peer);
+  return found && IdentityPublic.read(found.value);
 }
 
 /**
@@ -194,6 +208,8 @@ export function say(
     if (message) {
       const kind = messagesOf(peer);
       const before = await vault.read<MessageRecord>(kind, message);
+      // A copy for a member that was taken back meanwhile goes to nobody.
+      if (content.group && !before) return;
       const retries = before?.value.retries ?? 0;
       const now: MessageRecord = { content, ours: true, protections, state: 'waiting' };
       const value = retries > 0 ? { ...now, retries } : now;
@@ -308,6 +324,13 @@ export function unseal(vault: Vault, peer: string, id: string): Promise<MessageR
 /** What a message changes beside what is said; not the records of messages. */
 export type Also = (peer: string, content: Content) => Promise<Change[]>;
 
+/** What is said in or about a group changes; what it throws is thrown, and nothing has changed. */
+export type InGroup = (
+  peer: string,
+  content: Content,
+  protections: readonly Protection[],
+) => Promise<Change[]>;
+
 /** What waits for the relay, oldest first; the key of each is its token. */
 export async function waiting(vault: Vault): Promise<Found<Waiting>[]> {
   const all = await vault.list<Waiting>(OUTBOX);
@@ -337,6 +360,7 @@ export function taken(vault: Vault, token: string): Promise<void> {
  *
  * @param now Seconds since the epoch.
  * @param also What changes besides, in the same commit; what it throws is thrown.
+ * @returns Who said it, what came, and that whole; null while parts of it are missing.
  * @throws MessageRefused, OpeningRefused.
  */
 export function hear(
@@ -345,19 +369,20 @@ export function hear(
   payload: Bytes,
   now: number,
   also: Also = async () => [],
-): Promise<{ peer: string; content: Content }> {
+  inGroup: InGroup = async () => [],
+): Promise<{ peer: string; content: Content; whole: Content | null }> {
   return again(async () => {
     const { found, changes } = await sessionFor(vault, identity, payload, now);
     const peer = toHex(found.value.session.peer);
     const staged = await padsOf(vault, peer);
     const opened = await openMessage(found.value.session, payload, staged);
     staged.erase(opened.spent);
-    changes.push(...(await heard(vault, peer, opened, staged)));
-    changes.push(...(await also(peer, opened.content)));
+    const { whole, changes: said } = await heard(vault, peer, opened, staged, inGroup);
+    changes.push(...said, ...(await also(peer, opened.content)));
     const value = { ...found.value, session: opened.session };
     changes.push(change(SESSION, found, value), ...staged.changes());
     await vault.commit(changes);
-    return { peer, content: opened.content };
+    return { peer, content: opened.content, whole };
   });
 }
 
@@ -399,8 +424,8 @@ async function begun(
     const found = await prekey(id);
     return found && found.value.prekey.notAfter > now ? found.value : null;
   };
-  const { session, oneTime } = await accept(identity, payload, lookup);
-  const changes = [added(OPENING, name, true)];
+  const { session, oneTime, peer } = await accept(identity, payload, lookup);
+  const changes = [added(OPENING, name, true), ...(await isOf(vault, peer))];
   if (oneTime) {
     const used = await prekey(oneTime);
     if (!used) throw new OpeningRefused('expected a prekey that is not used, got a used one');
@@ -414,43 +439,71 @@ async function begun(
 async function heard(
   vault: Vault,
   peer: string,
-  { content, protection }: Opened,
+  opened: Opened,
   staged: Staged,
-): Promise<Change[]> {
-  const { kind, id, parts } = content;
-  if (kind === Kind.delivered || kind === Kind.read)
-    return told(vault, peer, content, kind === Kind.read ? 'read' : 'delivered', staged);
-  if (kind === Kind.refused) return told(vault, peer, content, 'refused', staged);
-  if (!isPadded(kind) || content.group) return []; // groups are not here
-  if (await vault.read(messagesOf(peer), toHex(id))) return []; // said again, by another pad
-  const others = parts > 1 ? await partsOf(vault, peer, id) : [];
-  const own = { content, protection };
-  if (others.some(({ value }) => value.content.part === content.part)) return [];
-  if (others.length + 1 < parts) return [added(PART, `${peer} ${toHex(id)} ${content.part}`, own)];
-  const all = [...others.map(({ value }) => value), own];
+  inGroup: InGroup,
+): Promise<{ whole: Content | null; changes: Change[] }> {
+  const { content } = opened;
+  const { kind, id } = content;
+  if (kind === Kind.delivered || kind === Kind.read || kind === Kind.refused) {
+    const state = kind === Kind.delivered ? 'delivered' : kind === Kind.read ? 'read' : 'refused';
+    return { whole: content, changes: await told(vault, peer, content, state, staged) };
+  }
+  if (isPadded(kind) && (await vault.read(messagesOf(peer), toHex(id))))
+    return { whole: null, changes: [] }; // said again, by another pad
+  const { all, changes } = await gathered(vault, peer, opened);
+  if (!all) return { whole: null, changes };
   const whole = joinParts(all.map((each) => each.content));
   const protections = all.map((each) => each.protection);
+  if (whole.group) changes.push(...(await inGroup(peer, whole, protections)));
+  else if (isPadded(kind)) changes.push(...(await saidBy(vault, peer, whole, protections)));
+  return { whole, changes };
+}
+
+/** All parts of a content, once this one is here; null, and it is kept, while others are missing. */
+async function gathered(
+  vault: Vault,
+  peer: string,
+  { content, protection }: Opened,
+): Promise<{ all: PartRecord[] | null; changes: Change[] }> {
+  const { id, part, parts } = content;
+  const own = { content, protection };
+  const others = parts > 1 ? await partsOf(vault, peer, id) : [];
+  if (others.some(({ value }) => value.content.part === part)) return { all: null, changes: [] };
+  if (others.length + 1 < parts)
+    return { all: null, changes: [added(PART, `${peer} ${toHex(id)} ${part}`, own)] };
+  const changes = others.map((each) => change(PART, each, null));
+  return { all: [...others.map(({ value }) => value), own], changes };
+}
+
+/** What a whole message of somebody changes, where it counts. */
+export async function saidBy(
+  vault: Vault,
+  peer: string,
+  whole: Content,
+  protections: readonly Protection[],
+): Promise<Change[]> {
   // An edit's words stand where they belong, and nowhere else.
-  const kept = kind === Kind.edit ? { ...whole, text: new Uint8Array() } : whole;
-  const value: MessageRecord = { content: kept, ours: false, protections, state: 'heard' };
+  const content = whole.kind === Kind.edit ? { ...whole, text: new Uint8Array() } : whole;
+  const value: MessageRecord = { content, ours: false, protections, state: 'heard' };
   return [
-    added(messagesOf(peer), toHex(id), value),
-    ...(whole.target ? await retold(vault, peer, whole, false) : []),
-    ...others.map((each) => change(PART, each, null)),
+    added(messagesOf(peer), toHex(whole.id), value),
+    ...(await retold(vault, peer, whole, false)),
   ];
 }
 
-/** What an edit or a deletion makes of the message that it is about, which has the same author. */
-async function retold(
+/** What an edit or a deletion makes of what the same author said in the same conversation. */
+export async function retold(
   vault: Vault,
   peer: string,
-  { kind, text, target }: Content,
+  { kind, text, target, group }: Content,
   ours: boolean,
 ): Promise<Change[]> {
   if (!target || (kind !== Kind.edit && kind !== Kind.delete)) return [];
   const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(target));
   if (!found || found.value.ours !== ours || found.value.deleted) return [];
   const before = found.value.content;
+  if (hexOf(before.group) !== hexOf(group)) return [];
   const words = kind === Kind.edit ? text : new Uint8Array();
   const how = kind === Kind.edit ? { edited: true } : { deleted: true };
   const value: MessageRecord = { ...found.value, content: { ...before, text: words }, ...how };
@@ -492,3 +545,6 @@ export async function messages(vault: Vault, peer: string): Promise<MessageRecor
   const all = (await vault.list<MessageRecord>(messagesOf(peer))).map(({ value }) => value);
   return all.toSorted((one, other) => one.content.sentMs - other.content.sentMs);
 }
+
+/** Id of a group; of a conversation of two, nothing. */
+export const hexOf = (group: Bytes | undefined): string => (group ? toHex(group) : '');

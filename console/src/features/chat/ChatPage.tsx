@@ -9,6 +9,7 @@ import { texts } from '../../shared/texts';
 import { chat as say } from '../../texts/chat';
 import styles from './ChatPage.module.css';
 import { Conversation } from './Conversation';
+import { GroupConversation } from './GroupConversation';
 import { People } from './People';
 import { useChat, useView, type Whose } from './useChat';
 
@@ -68,6 +69,7 @@ function Talk({ chat }: { chat: Chat }) {
   /** Id of the message that was searched for, in hexadecimal. */
   const [sought, setSought] = useState<string | null>(null);
   const chosen = view.conversations.find((each) => each.peer === peer);
+  const group = view.groups.find((each) => each.group === peer);
   return (
     <>
       <p className={styles.connection} role="status" data-connection={view.connection}>
@@ -75,7 +77,7 @@ function Talk({ chat }: { chat: Chat }) {
         {view.unshown > 0 && <span>{say.unshown(count(view.unshown))}</span>}
         <Notify />
       </p>
-      <div className={styles.columns} data-chosen={chosen ? true : undefined}>
+      <div className={styles.columns} data-chosen={chosen || group ? true : undefined}>
         <People
           chat={chat}
           view={view}
@@ -85,7 +87,18 @@ function Talk({ chat }: { chat: Chat }) {
             setSought(message);
           }}
         />
-        {chosen ? (
+        {group && (
+          <GroupConversation
+            key={group.group}
+            chat={chat}
+            view={view}
+            group={group}
+            sought={sought}
+            onBack={() => setPeer(null)}
+            onChoose={setPeer}
+          />
+        )}
+        {chosen && (
           <Conversation
             key={chosen.peer}
             chat={chat}
@@ -93,9 +106,8 @@ function Talk({ chat }: { chat: Chat }) {
             sought={sought}
             onBack={() => setPeer(null)}
           />
-        ) : (
-          <p className={styles.choose}>{say.choose}</p>
         )}
+        {!chosen && !group && <p className={styles.choose}>{say.choose}</p>}
       </div>
     </>
   );

@@ -22,6 +22,9 @@ interface MessageProps {
   message: MessageRecord;
   conversation: Talk;
   files: Files;
+  /** Of a group: whose words these are, and what is told of the copies. */
+  who?: string;
+  note?: string | null;
   isSought: boolean;
   onResend: () => void;
   onReply: () => void;
@@ -33,7 +36,7 @@ interface MessageProps {
 
 /** One message: the words, how far it has come, and what it was protected by. */
 export function Message(props: MessageProps) {
-  const { message, conversation, files, isSought, onResend, onLook } = props;
+  const { message, conversation, files, who, note, isSought, onResend, onLook } = props;
   const { content, ours, state, edited, deleted } = message;
   const { contact, messages } = conversation;
   const { target } = content;
@@ -50,7 +53,7 @@ export function Message(props: MessageProps) {
       data-stuck={isStuck || state === 'refused' || undefined}
     >
       <h3 className={styles.who}>
-        <bdi>{ours ? say.you : contact.name}</bdi>
+        <bdi>{ours ? say.you : (who ?? contact.name)}</bdi>
         <time
           dateTime={new Date(content.sentMs).toISOString()}
           title={dateAndTime(content.sentMs / 1000)}
@@ -80,6 +83,7 @@ export function Message(props: MessageProps) {
         {edited && !deleted && <span>{say.edited}</span>}
         {content.timerS ? <span>{say.disappears(duration(content.timerS))}</span> : null}
         {ours && <Standing message={message} conversation={conversation} onLook={onLook} />}
+        {note && <span>{note}</span>}
         {isStuck && (
           <Button size="compact-xs" variant="default" onClick={onResend}>
             {say.tryNow}

@@ -8,7 +8,7 @@ import styles from './Conversation.module.css';
 
 /** Of a message of 100 letters: the letters, and what its tag takes. */
 const USUAL_BYTES = 116;
-const TIMERS_S = [0, 300, 3600, 86_400, 604_800];
+export const TIMERS_S = [0, 300, 3600, 86_400, 604_800];
 
 interface PadsProps {
   id: string;

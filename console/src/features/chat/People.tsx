@@ -10,6 +10,7 @@ import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
 import { chat as say } from '../../texts/chat';
 import styles from './ChatPage.module.css';
+import { GroupList } from './GroupList';
 import { search } from './search';
 import { useCopied } from './useCopied';
 import { reason, wordsOf } from './words';
@@ -53,6 +54,9 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
           value={query}
           onChange={(event) => setQuery(event.currentTarget.value)}
         />
+      )}
+      {view.conversations.length > 0 && (
+        <GroupList chat={chat} view={view} chosen={chosen} query={query} onChoose={onChoose} />
       )}
       {view.conversations.length > 0 && found.length === 0 && (
         <p className={styles.none}>{say.searchNone}</p>

@@ -12,14 +12,18 @@ const told = new Map<string, number>();
 export function notice(chat: Chat): () => void {
   told.clear();
   const look = () => {
-    const { conversations } = chat.view();
-    const unread = conversations.reduce((sum, each) => sum + each.unread, 0);
+    const { conversations, groups } = chat.view();
+    const places = [
+      ...conversations.map(({ peer, contact, unread: now }) => [peer, contact.name, now] as const),
+      ...groups.map(({ group, name, unread: now }) => [group, name, now] as const),
+    ];
+    const unread = places.reduce((sum, [, , now]) => sum + now, 0);
     setUnread(unread);
     document.title = unread > 0 ? `(${count(unread)}) ${TITLE}` : TITLE;
-    for (const { peer, contact, unread: now } of conversations) {
-      const isNew = now > (told.get(peer) ?? now);
-      told.set(peer, now);
-      if (isNew && document.hidden) show(contact.name, peer);
+    for (const [place, name, now] of places) {
+      const isNew = now > (told.get(place) ?? now);
+      told.set(place, now);
+      if (isNew && document.hidden) show(name, place);
     }
   };
   look();
@@ -32,8 +36,8 @@ export function notice(chat: Chat): () => void {
 }
 
 /** Words stay in the page: a notice may be seen by others, and is kept by the system. */
-function show(name: string, peer: string): void {
+function show(name: string, place: string): void {
   if (!('Notification' in globalThis) || Notification.permission !== 'granted') return;
-  const shown = new Notification(name, { body: say.notice, tag: peer });
+  const shown = new Notification(name, { body: say.notice, tag: place });
   shown.onclick = () => globalThis.focus();
 }

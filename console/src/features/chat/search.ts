@@ -1,6 +1,7 @@
 /** People by their names, and by what was said with them. */
 
 import type { Conversation } from '../../chat/engine/chat';
+import type { GroupMessage, GroupTalk } from '../../chat/engine/groups';
 import type { MessageRecord } from '../../chat/state/talk';
 import { wordsOf } from './words';
 
@@ -18,5 +19,22 @@ export function search(conversations: readonly Conversation[], query: string): F
   return conversations.flatMap((conversation) => {
     const hit = conversation.messages.findLast((each) => !each.deleted && has(wordsOf(each)));
     return hit || has(conversation.contact.name) ? [{ conversation, hit: hit ?? null }] : [];
+  });
+}
+
+export interface FoundGroup {
+  group: GroupTalk;
+  /** The latest message that has the words. */
+  hit: GroupMessage | null;
+}
+
+/** Groups whose name has the words, or in which they were said. */
+export function searchGroups(groups: readonly GroupTalk[], query: string): FoundGroup[] {
+  const words = query.trim().toLowerCase();
+  const has = (text: string) => text.toLowerCase().includes(words);
+  if (words === '') return groups.map((group) => ({ group, hit: null }));
+  return groups.flatMap((group) => {
+    const hit = group.messages.findLast((each) => !each.deleted && has(wordsOf(each)));
+    return hit || has(group.name) ? [{ group, hit: hit ?? null }] : [];
   });
 }

@@ -1,0 +1,286 @@
+import { ActionIcon, Button, NativeSelect } from '@mantine/core';
+import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
+import { useEffect, useRef, useState } from 'react';
+import type { Chat, Conversation as Talk, View } from '../../chat/engine/chat';
+import { type GroupMessage, type GroupTalk, recordsIn } from '../../chat/engine/groups';
+import { Kind } from '../../chat/protocol/content';
+import { Dialog } from '../../shared/Dialog';
+import { count, duration } from '../../shared/format';
+import { toHex } from '../../shared/merkle';
+import { Panel } from '../../shared/Panel';
+import { LevelIcon } from '../../shared/status';
+import { tell } from '../../shared/tell';
+import { chat as say } from '../../texts/chat';
+import { groups as words } from '../../texts/groups';
+import { type About, Composer } from './Composer';
+import styles from './Conversation.module.css';
+import own from './Group.module.css';
+import { GroupMembers } from './GroupMembers';
+import { Message } from './Message';
+import { TIMERS_S } from './Pads';
+import { Protection } from './Protection';
+
+interface GroupConversationProps {
+  chat: Chat;
+  view: View;
+  group: GroupTalk;
+  /** Id of the message to show at first, in hexadecimal. */
+  sought: string | null;
+  onBack: () => void;
+  onChoose: (who: string) => void;
+}
+
+/** What was said in a group, how far each copy has come, and a place to say more. */
+export function GroupConversation(props: GroupConversationProps) {
+  const { chat, view, group, sought, onBack, onChoose } = props;
+  const { group: id, messages, unread, typing } = group;
+  const log = useRef<HTMLDivElement>(null);
+  const [isListing, setListing] = useState(false);
+  const [looked, setLooked] = useState<string | null>(null);
+  const [about, setAbout] = useState<About | null>(null);
+  const shown = messages.find(({ content }) => toHex(content.id) === looked);
+  const records = recordsIn(group, view.conversations);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each message that comes moves the view
+  useEffect(() => {
+    log.current?.scrollTo({ top: 0 }); // it begins at its end
+  }, [messages.length]);
+
+  useEffect(() => {
+    const place = sought && log.current?.querySelector(`[data-message="${sought}"]`);
+    if (place) place.scrollIntoView({ block: 'center' });
+  }, [sought]);
+
+  useEffect(() => {
+    const read = () => {
+      if (unread > 0 && document.visibilityState === 'visible') chat.groups.read(id).catch(tell);
+    };
+    read();
+    document.addEventListener('visibilitychange', read);
+    return () => document.removeEventListener('visibilitychange', read);
+  }, [chat, id, unread]);
+
+  return (
+    <Panel
+      title={group.name}
+      aside={
+        <>
+          <Button size="compact-sm" variant="default" onClick={() => setListing(true)}>
+            {words.settings}: {words.count(count(group.members.length))}
+          </Button>
+          <ActionIcon
+            className={styles.narrow}
+            variant="default"
+            aria-label={words.back}
+            onClick={onBack}
+          >
+            <IconBack size={18} aria-hidden />
+          </ActionIcon>
+        </>
+      }
+    >
+      <div className={styles.talk}>
+        {group.isIn && <Timer chat={chat} group={group} />}
+        <div
+          className={styles.log}
+          role="log"
+          aria-label={words.log(group.name)}
+          ref={log}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
+          tabIndex={0}
+        >
+          <div className={styles.said}>
+            {messages.length === 0 && <p className={styles.none}>{say.none}</p>}
+            {messages.map((message) => (
+              <Message
+                key={toHex(message.content.id)}
+                message={message}
+                files={chat.files}
+                who={message.name}
+                note={noteOf(message)}
+                conversation={talkOf(group, message, view, records)}
+                isSought={toHex(message.content.id) === sought}
+                onResend={() => chat.groups.resend(id)}
+                onReply={() => setAbout({ kind: Kind.reply, message })}
+                onEdit={() => setAbout({ kind: Kind.edit, message })}
+                onTakeBack={() =>
+                  void chat.groups.sayOf(id, Kind.delete, message.content.id).catch(tell)
+                }
+                onLook={() => setLooked(toHex(message.content.id))}
+              />
+            ))}
+          </div>
+        </div>
+        <p className={styles.typing} role="status">
+          {typing.length > 0 && words.typing(typing.join(', '))}
+        </p>
+        <Halted group={group} view={view} />
+        {group.isIn ? (
+          <Composer
+            name={group.name}
+            onType={() => void chat.groups.typing(id).catch(tell)}
+            about={about}
+            onLeave={() => setAbout(null)}
+            onSay={async (text) => {
+              const target = about?.message.content.id;
+              if (about && target) await chat.groups.sayOf(id, about.kind, target, text);
+              else await chat.groups.say(id, text);
+              setAbout(null);
+            }}
+            onAttach={(file) => chat.groups.attach(id, file.name, file)}
+          />
+        ) : (
+          <p className={styles.typing}>{words.out}</p>
+        )}
+      </div>
+      <Dialog opened={isListing} onClose={() => setListing(false)} title={words.settings}>
+        <GroupMembers
+          chat={chat}
+          view={view}
+          group={group}
+          onTalk={onChoose}
+          onRenewed={onChoose}
+        />
+      </Dialog>
+      <Dialog
+        side
+        opened={shown !== undefined}
+        onClose={() => setLooked(null)}
+        title={say.panel.title}
+      >
+        {shown && <Protected message={shown} view={view} records={records} />}
+      </Dialog>
+    </Panel>
+  );
+}
+
+function Timer({ chat, group }: { chat: Chat; group: GroupTalk }) {
+  const { timerS } = group;
+  return (
+    <div className={styles.pads}>
+      <NativeSelect
+        size="xs"
+        label={say.timer}
+        value={String(timerS)}
+        onChange={(event) =>
+          void chat.groups.setTimer(group.group, Number(event.currentTarget.value)).catch(tell)
+        }
+        data={[...new Set([...TIMERS_S, timerS])].map((seconds) => ({
+          value: String(seconds),
+          label: seconds ? say.after(duration(seconds)) : say.never,
+        }))}
+      />
+    </div>
+  );
+}
+
+/** What protected a message: of ours, each of its copies. */
+function Protected({
+  message,
+  view,
+  records,
+}: {
+  message: GroupMessage;
+  view: View;
+  records: Talk['records'];
+}) {
+  const id = toHex(message.content.id);
+  if (!message.ours) return <Protection message={message} records={records} session={null} />;
+  return message.copies.map((copy) => {
+    const standing = view.conversations.find(({ peer }) => peer === copy.peer)?.standing;
+    const session = standing?.making === id ? standing.session : null;
+    return (
+      <section key={copy.peer} className={own.copy}>
+        <h3>
+          <bdi>{words.copyTo(copy.name)}</bdi>
+          <small>{words.states[copy.message.state]}</small>
+        </h3>
+        <Protection message={copy.message} records={records} session={session} />
+      </section>
+    );
+  });
+}
+
+/** The session of a copy was aborted: unmistakable, and nothing is lost. */
+function Halted({ group, view }: { group: GroupTalk; view: View }) {
+  const stuck = new Set(
+    group.messages.flatMap(({ copies }) =>
+      copies.filter(({ message }) => message.state === 'unsent').map(({ peer }) => peer),
+    ),
+  );
+  const halted = view.conversations.filter(
+    ({ peer, standing }) => standing.halt === 'aborted' && stuck.has(peer),
+  );
+  if (halted.length === 0) return null;
+  const names = halted.map(({ contact }) => contact.name).join(', ');
+  return (
+    <div className={styles.alarm} role="alert" data-level="RED">
+      <LevelIcon level="RED" size={22} />
+      <p>
+        <strong>{words.halted}</strong> {words.haltedWhat(names)}
+      </p>
+    </div>
+  );
+}
+
+/** How far the copies of a message of ours have come, in words. */
+function noteOf({ ours, copies, deleted }: GroupMessage): string | null {
+  if (!ours || deleted || copies.length === 0) return null;
+  const namesOf = (...states: GroupMessage['state'][]) =>
+    copies.filter(({ message }) => states.includes(message.state)).map(({ name }) => name);
+  const came = namesOf('delivered', 'read');
+  const lists = [
+    [words.readBy, namesOf('read')],
+    [words.refusedBy, namesOf('refused')],
+    [words.waitsFor, namesOf('unsent', 'waiting')],
+  ] as const;
+  const told = lists.filter(([, names]) => names.length > 0);
+  return [
+    words.delivered(count(came.length), count(copies.length)),
+    ...told.map(([how, names]) => how(names.join(', '))),
+  ].join(' · ');
+}
+
+/** What a message of a group is shown with, as those of two are with their conversation. */
+function talkOf(
+  { messages, since }: GroupTalk,
+  { content, author, name, copies }: GroupMessage,
+  view: View,
+  records: Talk['records'],
+): Talk {
+  const id = toHex(content.id);
+  const waits = new Set(
+    copies.filter(({ message }) => message.state === 'unsent').map(({ peer }) => peer),
+  );
+  const theirs = view.conversations.filter(({ peer }) => waits.has(peer));
+  const making = theirs.find(({ standing }) => standing.making === id)?.standing;
+  const halt = theirs.find(({ standing }) => standing.halt)?.standing.halt ?? null;
+  return {
+    peer: author ?? '',
+    contact: {
+      name,
+      card: null,
+      boxes: [],
+      policy: 'prefer',
+      mode: 'fresh',
+      isVerified: false,
+      timerS: 0,
+      since,
+    },
+    messages,
+    unread: 0,
+    trouble: theirs.find(({ trouble }) => trouble)?.trouble ?? null,
+    padLeft: 0,
+    records,
+    warning: null,
+    standing: {
+      making: making ? id : null,
+      halt,
+      session: making?.session ?? null,
+      part: making?.part ?? 1,
+      parts: making?.parts ?? 1,
+    },
+    files: view.conversations.find(({ peer }) => peer === author)?.files ?? new Map(),
+    isTyping: false,
+  };
+}
