@@ -1,7 +1,7 @@
 /** Two people talk, each at the console of their own site, while Eve comes and the relay ends. */
 
 import { readFileSync } from 'node:fs';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { enter, fitsPhone, hasNoBarriers, PATIENCE } from './browser';
 
@@ -79,6 +79,15 @@ export async function letEveIn(page: Page): Promise<void> {
   await page.getByText('Eve is on the link: Intercept and resend, 100 %').waitFor(PATIENCE);
 }
 
+/** What crossed the public channel is there, at either site, marked as of the lab. */
+async function eavesdrop(panel: Locator): Promise<void> {
+  const part = panel.locator('section').filter({ hasText: 'Eve listens, in the lab' });
+  await part.getByText('simulated', { exact: true }).waitFor();
+  await part.getByText(/^[\d,]+ messages, [\d,]+ bytes$/).waitFor(PATIENCE);
+  const heard = part.getByRole('list', { name: 'What Eve hears' });
+  await heard.getByText('Bases', { exact: true }).first().waitFor(PATIENCE);
+}
+
 function relayPid(said: string): number {
   const [, pid] = readFileSync(said, 'utf8').match(/^relay\s+process (\d+)/m) ?? [];
   return Number(pid);
@@ -103,7 +112,8 @@ export async function two(alice: Page, bob: Page, link: string, said: string): P
   await hers.getByRole('button', { name: UNDER_WAY }).click(PATIENCE);
   const under = alice.getByRole('dialog', { name: 'What protected this message' });
   await under.getByRole('heading', { name: 'Its session, under way' }).waitFor();
-  await under.getByText('Storage').waitFor(PATIENCE);
+  await under.getByText('Storage').first().waitFor(PATIENCE);
+  await eavesdrop(under);
   await hasNoBarriers(alice, 'a session under way');
   letGo();
   await under.getByText(/^2\.\d\d ± 0\.\d\d$/).waitFor(PATIENCE);
@@ -118,6 +128,7 @@ export async function two(alice: Page, bob: Page, link: string, said: string): P
     const panel = log.page().getByRole('dialog', { name: 'What protected this message' });
     await panel.getByText('entangled pairs sent').waitFor();
     await panel.getByText(/^2\.\d\d ± 0\.\d\d$/).waitFor();
+    await eavesdrop(panel);
     await hasNoBarriers(log.page(), 'what protected a message');
     await log.page().keyboard.press('Escape');
   }

@@ -1,6 +1,7 @@
 """What a passive Eve hears of sessions: every message, in the lab alone, and no bit of a pad."""
 
 import asyncio
+import uuid
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ def test_the_lab_overhears_every_message_and_nothing_of_the_pad(tmp_path: Path) 
                 pad = made.pad.reveal()
                 assert not any(pad[:16] in each.beginning for each in heard)
                 assert await client.overheard(heard[-3].number) == heard[-2:]
+                assert await client.overheard(heard[-3].number, made.pad_id) == heard[-2:]
+                assert await client.overheard(session=str(uuid.UUID(int=0))) == []
 
     run(test)
 

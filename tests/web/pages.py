@@ -28,7 +28,7 @@ from bellwire.node.laboratory import LabProcesses
 from bellwire.web.api import ApiServer
 from bellwire.web.browser import Origin
 from bellwire.web.console import ConsoleApi
-from bellwire.web.console_browser import FLEETING, BrowserApi, Parts
+from bellwire.web.console_browser import FLEETING, BrowserApi, Overhear, Parts
 from bellwire.web.console_devices import SiteDevices
 from bellwire.web.console_pads import PagePads
 from bellwire.web.console_pages import packaged, read_pages
@@ -117,6 +117,7 @@ def console(
     laboratory: Laboratory | None = None,
     relays: Sequence[str] = (),
     pads: PagePads | None = None,
+    overhear: Overhear | None = None,
 ) -> Iterator[Console]:
     sites = Sites(folder, {"a": ["alice", "carol"], "b": ["bob"]})
     book = AccountBook(folder / "console-a")
@@ -160,6 +161,7 @@ def console(
         record=log.record if lab else None,
         ways=ways,
         pads=pads,
+        overhear=overhear,
         experiments=Experiments(laboratory),
         devices=SiteDevices(folder),
         relay=SiteRelay(folder),

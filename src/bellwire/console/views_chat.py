@@ -197,6 +197,30 @@ class MadePad(msgspec.Struct, frozen=True):
     pad: bytes | None
 
 
+class OverheardMessage(msgspec.Struct, frozen=True):
+    """A message of a session, as it crossed the public channel.
+
+    Attributes:
+        number: Grows with each message that the site's node overhears.
+        sender: `alice`, of site a, or `bob`, of site b.
+        phase: What it was about.
+        size: Its length in bytes.
+        beginning: Its first bytes, 256 at most.
+    """
+
+    number: int
+    sender: str
+    phase: str
+    size: int
+    beginning: bytes
+
+
+class OverheardMessages(msgspec.Struct, frozen=True):
+    """What a passive Eve hears of a session in the lab, oldest first."""
+
+    messages: list[OverheardMessage]
+
+
 class NamedPad(msgspec.Struct, frozen=True):
     """A pad that somebody asked for by a session.
 

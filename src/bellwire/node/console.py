@@ -25,6 +25,7 @@ from bellwire.console.sessions import Sessions
 from bellwire.console.site_keys import SiteKeys, console_sae, pages_sae
 from bellwire.console.status import StatusPage
 from bellwire.console.views import Thresholds
+from bellwire.console.views_chat import OverheardMessage
 from bellwire.console.watching import Balance, Watch
 from bellwire.etsi014.client import AsyncClient
 from bellwire.etsi014.client import check_url as check_kme
@@ -154,6 +155,7 @@ async def run_console(
                     watch=watch,
                     histories=page.history,
                     hand=lab,
+                    overhear=None if lab is None else node.overheard,
                     record=_record(settings, stack),
                     ways=ways,
                     pads=await _pads(url, state, site, (node.unfolding, ways.tell), stack),
@@ -245,6 +247,13 @@ class _SiteNode:
     async def unfolding(self, mark: str, after: int) -> tuple[int, SessionNow | None]:
         """What is known of a session under way."""
         return await self._client.unfolding(mark, after)
+
+    async def overheard(self, session: str, after: int) -> list[OverheardMessage]:
+        """What crossed the public channel of a session (`console_browser.Overhear`)."""
+        return [
+            OverheardMessage(each.number, each.sender.value, each.phase, each.size, each.beginning)
+            for each in await self._client.overheard(after, session)
+        ]
 
     async def balance(self) -> Balance:
         """Key that it has."""

@@ -86,9 +86,10 @@ class Records(msgspec.Struct, frozen=True, array_like=True, tag="recorded"):
 
 
 class GetOverheard(msgspec.Struct, frozen=True, array_like=True, tag="overheard"):
-    """What crossed the public channel of sessions, after the message of that running number."""
+    """What crossed the public channel of sessions, or of one, after that running number."""
 
     after: Annotated[int, Meta(ge=0, le=1 << 62)]
+    session: Annotated[str, Meta(max_length=36)] = ""
 
 
 class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
@@ -187,7 +188,7 @@ async def _told(node: "NodeService", request: GetOverheard | GetUnfolding) -> He
             "nothing is overheard outside the lab",
             hint="Start the node with --lab, or all services with: bellwire up --lab",
         )
-    return Heard(node.sessions.overheard.after(request.after))
+    return Heard(node.sessions.overheard.after(request.after, request.session))
 
 
 def _reload(node: "NodeService") -> TakenOver:
@@ -246,13 +247,17 @@ class OperatorClient:
             raise AnswerMalformed(f"expected a history of the node at {self._path}")
         return answer.history
 
-    async def overheard(self, after: int = 0) -> list[Message]:
+    async def overheard(self, after: int = 0, session: str = "") -> list[Message]:
         """What crossed the public channel of sessions after a message, oldest first.
+
+        Args:
+            after: Running number of the message.
+            session: Id of the only session to tell of; empty: of all.
 
         Raises:
             RefusedError: the node is not in the lab.
         """
-        answer = await self._ask(GetOverheard(after), ANSWER_WITHIN_S)
+        answer = await self._ask(GetOverheard(after, session), ANSWER_WITHIN_S)
         if not isinstance(answer, Heard):
             raise AnswerMalformed(f"expected messages overheard by the node at {self._path}")
         return answer.messages

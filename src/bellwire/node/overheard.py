@@ -66,6 +66,8 @@ class Overheard:
             )
         )
 
-    def after(self, number: int) -> list[Message]:
-        """Messages behind that of a running number, oldest first."""
-        return [each for each in self._kept if each.number > number]
+    def after(self, number: int, session: str = "") -> list[Message]:
+        """Messages behind that of a running number, oldest first; `session` names the only one."""
+        return [
+            each for each in self._kept if each.number > number and session in {"", each.session}
+        ]

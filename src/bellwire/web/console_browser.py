@@ -31,7 +31,7 @@ from bellwire.console.views import (
     StatusRecordView,
     Stocks,
 )
-from bellwire.console.views_chat import ChatView
+from bellwire.console.views_chat import ChatView, OverheardMessage, OverheardMessages
 from bellwire.console.watching import Hand, Watch
 from bellwire.web.api import SECURITY, Answered
 from bellwire.web.callers import Callers
@@ -63,6 +63,9 @@ FLEETING = frozenset({b"/api/lab/run"})
 """What is of no use any more when who asked is gone."""
 
 Histories = Callable[[float, int], Awaitable[list[StatusRecordView]]]
+
+Overhear = Callable[[str, int], Awaitable[list[OverheardMessage]]]
+"""What crossed the public channel of a session, above a running number."""
 
 log = structlog.get_logger()
 
@@ -121,6 +124,7 @@ class Parts:
         relay: Of the site.
         ways: To the relays; without relays nobody talks.
         pads: Of who talks; None: they talk without.
+        overhear: What crossed the public channel of sessions; None outside the lab.
         clock: Seconds of a clock that only advances.
     """
 
@@ -136,6 +140,7 @@ class Parts:
     record: Record | None = None
     ways: Ways = field(default_factory=lambda: Ways(()))
     pads: PagePads | None = None
+    overhear: Overhear | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -423,6 +428,13 @@ class BrowserApi:
 
     async def _chat_session(self, ask: Ask) -> Answered:
         return _json(await self._pads.session(ask.caller.account.name, ask.body))
+
+    async def _chat_overheard(self, ask: Ask) -> Answered:
+        overhear = self._parts.overhear
+        if overhear is None:
+            raise RequestRefused(403, "the lab is not enabled: nothing is overheard")
+        found = await overhear(ask.given["session"], ask.given.get("after", 0))
+        return _json(OverheardMessages(found))
 
     @property
     def _pads(self) -> PagePads:

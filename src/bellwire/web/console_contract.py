@@ -303,6 +303,17 @@ OPERATIONS: Final = (
         views_chat.NamedPad,
     ),
     Operation(
+        "chat_overheard", b"GET", b"/api/chat/overheard", MEMBERS,
+        "In the lab: what crossed the public channel of a session", views_chat.OverheardMessages,
+        query=(
+            Parameter(
+                "session", "string", 0, 36, None, "the id of a session, a UUID",
+                r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+            ),
+            _AFTER,
+        ),
+    ),
+    Operation(
         "experiments", b"GET", b"/api/lab", SIGNED_IN, "What experiments there are",
         experiments.LabOffer,
     ),

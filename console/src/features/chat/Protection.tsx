@@ -9,6 +9,7 @@ import { count, decimal, percent } from '../../shared/format';
 import { LevelIcon, Simulated } from '../../shared/status';
 import { chat } from '../../texts/chat';
 import { files } from '../../texts/files';
+import { Overheard } from './Overheard';
 import { Bar, Part } from './Part';
 import styles from './Protection.module.css';
 import { Unfolding } from './Unfolding';
@@ -95,6 +96,7 @@ function Session({ record }: { record: SessionRecord }) {
           {!isAborted && '.'}
         </p>
       </Part>
+      <Overheard session={record.session} isUnderWay={false} />
       <Steps record={record} />
     </>
   );

@@ -1,6 +1,7 @@
 import type { SessionNow } from '../../chat/state/talk';
 import { count, decimal, percent } from '../../shared/format';
 import { chat } from '../../texts/chat';
+import { Overheard } from './Overheard';
 import { Part } from './Part';
 import protection from './Protection.module.css';
 import { reached, STEPS, stations } from './stations';
@@ -76,6 +77,7 @@ export function Unfolding({ session }: { session: SessionNow }) {
       <Part title={say.eve}>
         <p>{say.eveNow(count(session.public_bytes))}</p>
       </Part>
+      <Overheard session={session.session} isUnderWay />
     </>
   );
 }
