@@ -100,6 +100,14 @@ def command(
             "--log-ca", metavar="FILE", help="Authorities that may vouch for its TLS, PEM."
         ),
     ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="In a window: run this, with from whom as its last word, when something comes "
+            "that you do not see.",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Line by line; each line printed is a JSON document.")
     ] = False,
@@ -115,13 +123,15 @@ def command(
 
     settings = _settings(state, config)
     record = _record(log, log_policy, log_ca)
-    choices = Choices(to, link_of(add), mode, policy, stay, wait, json, record)
+    choices = Choices(to, link_of(add), mode, policy, stay, wait, json, record, notify)
     check(choices)
     if not (plain or json) and sys.stdin.isatty() and sys.stdout.isatty():
         from bellwire.cli.chat_screen.opening import run_window
 
         asyncio.run(run_window(settings, who, choices))
         return
+    if notify is not None:
+        raise UsageError("--notify: expected a window, got lines, which a program reads itself")
     code = asyncio.run(run_plain(settings, who, choices))
     if code:
         raise typer.Exit(code)

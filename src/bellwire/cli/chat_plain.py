@@ -43,6 +43,7 @@ class Choices:
     wait_s: float
     json: bool
     record: "LogPlace | None" = None
+    notify: str | None = None
 
 
 class Plain:

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static, TextArea
 
 from bellwire.cli.chat_screen.acts import Laboratory
+from bellwire.cli.chat_screen.calling import Caller
 from bellwire.cli.chat_screen.window import ChatWindow
 
 
@@ -97,6 +98,7 @@ def at_window(
     link: Link | None = None,
     lab: Laboratory | None = None,
     meet: bool = True,
+    caller: Caller | None = None,
 ) -> None:
     link = link or Link()
 
@@ -106,7 +108,7 @@ def at_window(
             relay_at(folder / "relay", now=time.time()) as url,
             alice_and_bob(folder, url, link, meet=meet) as (alice, bob),
         ):
-            window = ChatWindow(alice.messenger, lab)
+            window = ChatWindow(alice.messenger, lab, caller=caller)
             async with window.run_test(size=size) as pilot:
                 await story(Seat(pilot, window, alice, bob, link))
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from textual import on
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.events import AppFocus
 
 from bellwire.chat.messenger.engine import Messenger
@@ -27,6 +28,7 @@ from bellwire.chat.messenger.views import (
     TypingChanged,
 )
 from bellwire.cli.chat_screen import words
+from bellwire.cli.chat_screen.calling import Caller
 from bellwire.cli.chat_screen.composer import Composer
 from bellwire.cli.chat_screen.groups import Groups
 from bellwire.cli.chat_screen.lists import Messages, name_of
@@ -41,9 +43,12 @@ _LASTING: Final = frozenset({AlertKind.EVE, AlertKind.NO_PAD})
 class Listening(View):
     """The window while things happen; it begins with the conversation `to`, if there is one."""
 
-    def __init__(self, messenger: Messenger, theme: str, to: bytes | None) -> None:
+    def __init__(
+        self, messenger: Messenger, theme: str, to: bytes | None, caller: Caller | None
+    ) -> None:
         super().__init__(messenger, theme)
         self._wanted = to
+        self._caller = caller
         self._aborted: list[tuple[str, SessionRecord]] = []
 
     async def on_mount(self) -> None:
@@ -82,6 +87,9 @@ class Listening(View):
                     self.refresh_bindings()  # there is F3 now, or none any more
                 if stale and isinstance(self.screen, Groups):
                     await self.screen.look()
+        except NoMatches:
+            if self.is_running:
+                raise  # else somebody leaves just now: nothing is shown any more
         finally:
             self._messenger.unsubscribe(events)
 
@@ -120,6 +128,9 @@ class Listening(View):
                 self._draw_alert()
             if line.contact != self._open or not self.app_focus:
                 self.bell()
+                if self._caller is not None:
+                    entry = self._entries.get(line.contact)
+                    self._caller.call("somebody" if entry is None else entry.name)
         if line.contact == self._open:
             name = name_of(line)
             self._lines[name] = line

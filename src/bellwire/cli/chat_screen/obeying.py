@@ -17,6 +17,7 @@ from bellwire.cli.chat_files import path_of, to_save
 from bellwire.cli.chat_history import given_words
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.acts import Acts, Laboratory, named
+from bellwire.cli.chat_screen.calling import Caller
 from bellwire.cli.chat_screen.commands import parse
 from bellwire.cli.chat_screen.completion import complete, complete_path
 from bellwire.cli.chat_screen.composer import Composer
@@ -41,8 +42,9 @@ class Obeying(Listening):
         theme: str = "dark",
         *,
         to: bytes | None = None,
+        caller: Caller | None = None,
     ) -> None:
-        super().__init__(messenger, theme, to)
+        super().__init__(messenger, theme, to, caller)
         self._acts = Acts(messenger, lab)
 
     @on(Composer.Said)

@@ -10,6 +10,7 @@ from bellwire.chat.messenger.views import Mode
 from bellwire.chat.pads import Policy
 from bellwire.cli.chat_place import Lab, recorded, relay_of
 from bellwire.cli.chat_screen.acts import named
+from bellwire.cli.chat_screen.calling import Caller
 from bellwire.cli.chat_screen.window import ChatWindow
 from bellwire.node.settings import credentials_folder
 
@@ -45,6 +46,7 @@ async def run_window(settings: "Settings", who: str | None, choices: "Choices") 
     """
     state = settings.state.dir
     name = find(state, who)
+    caller = None if choices.notify is None else Caller(choices.notify)
     site = "b" if read(state, name).profile.endswith("-b") else "a"
     relay = await relay_of(settings)
     async with contextlib.AsyncExitStack() as stack:
@@ -53,7 +55,9 @@ async def run_window(settings: "Settings", who: str | None, choices: "Choices") 
         messenger = await stack.enter_async_context(opening)
         to = await _choose(messenger, choices)
         theme = theme_of(os.environ.get("COLORFGBG", ""))
-        window = ChatWindow(messenger, LabHere(state, site), theme, to=to)
+        window = ChatWindow(messenger, LabHere(state, site), theme, to=to, caller=caller)
+        if caller is not None:
+            stack.push_async_callback(caller.close)
         await window.run_async()
     if window.failure is not None:
         raise window.failure

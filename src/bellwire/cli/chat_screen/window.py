@@ -17,6 +17,7 @@ from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.views import Line, LineState
 from bellwire.cli.chat_screen import words
 from bellwire.cli.chat_screen.acts import Laboratory
+from bellwire.cli.chat_screen.calling import Caller
 from bellwire.cli.chat_screen.composer import Composer
 from bellwire.cli.chat_screen.lists import Contacts, Messages, name_of
 from bellwire.cli.chat_screen.obeying import Obeying
@@ -33,6 +34,7 @@ class ChatWindow(Obeying):
         lab: Where Eve can be let in; None: nowhere.
         theme: `dark` or `light`.
         to: Fingerprint of whom to begin with; None: whoever has written.
+        caller: Tells somebody who does not look; None: the terminal's bell alone.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,8 +57,9 @@ class ChatWindow(Obeying):
         theme: str = "dark",
         *,
         to: bytes | None = None,
+        caller: Caller | None = None,
     ) -> None:
-        super().__init__(messenger, lab, theme, to=to)
+        super().__init__(messenger, lab, theme, to=to, caller=caller)
         self._doomed: str | None = None
 
     def _chosen(self) -> Line | None:
