@@ -1,8 +1,9 @@
 """What `deploy` has: units that systemd takes, settings that we take, and a container file.
 
-The units are examined by systemd's own tools. No image is built here, and no unit is started. The
-compose file was held against the schema of the Compose specification when it was written; here its
-words are held against the program and the container file.
+The units are examined by systemd's own tools. No image is built here, and no unit is started; what
+was tried by hand is in docs/how-to/deploy.md. The compose file was held against the schema of the
+Compose specification when it was written; here its words are held against the program and the
+container file.
 """
 
 import json
