@@ -82,6 +82,8 @@ def count(lines: Iterable[str]) -> Shares:
     shares = Shares()
     for line in lines:
         stack, _, number = line.rpartition(" ")
+        if not number.isdigit():
+            continue  # a frame's name had a line break: what follows it is counted
         if _LOADING.search(stack):
             shares.loading += int(number)
             continue

@@ -52,13 +52,6 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByText('Refused', { exact: true }).waitFor();
   await picture('record-refused');
   const home = link.replace(/#.*/, '');
-  await page.goto(`${home}#/register`);
-  await page.getByLabel('Name').waitFor();
-  await picture('register');
-  await page.getByLabel('Name').fill('attic-reader');
-  await page.getByRole('button', { name: 'Make keys and register' }).click();
-  await page.getByText('attic-reader waits', { exact: true }).waitFor();
-  await picture('register-waiting');
   await device(['register', 'roof-sensor']);
   await page.goto(`${home}#/devices`);
   await page.getByRole('heading', { name: 'roof-sensor' }).waitFor();
@@ -76,6 +69,13 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByRole('button', { name: /^garden-gate/ }).click();
   await page.getByRole('img', { name: /^celsius: from/ }).waitFor();
   await picture('devices');
+  await page.goto(`${home}#/register`);
+  await page.getByLabel('Name').waitFor();
+  await picture('register');
+  await page.getByLabel('Name').fill('attic-reader');
+  await page.getByRole('button', { name: 'Make keys and register' }).click();
+  await page.getByText('attic-reader waits', { exact: true }).waitFor();
+  await picture('register-waiting');
   await page.goto(`${home}#/chat`);
   await page.getByText('Connected', { exact: true }).waitFor({ timeout: 60_000 });
   await picture('chat-empty');

@@ -25,6 +25,8 @@ async def until_stopped(*, with_parent: bool, reload: Callable[[], None] | None 
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    # A service heeds SIGINT also where a shell began it with that ignored, which is blocked by now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if reload is not None:
         at_terminal = _is_terminal()
         loop.add_signal_handler(
