@@ -1,13 +1,15 @@
 #!/usr/bin/env python
 """Say where the processor time of a benchmark goes: which of our modules, and what they call.
 
-    .venv/bin/python tools/hot_paths.py keys [--top 10] [--rate 200]
+    .venv/bin/python tools/hot_paths.py keys [--whole] [--top 10] [--rate 200]
 
-py-spy looks at every thread of the benchmark and its processes so many times a second, native code
-included, and counts what is at work. Two tables in Markdown: the part of each library, and of each
-module of ours (whatever it calls is its own, down to the next module of ours). What the benchmark
-itself costs, as client or preparation, is told apart, and so is the loading of programs. py-spy
-comes from a lock of its own; it needs the right to look into other processes (root, as a rule).
+py-spy looks at every thread of the benchmark and its processes so many times a second, and counts
+what is at work. Two tables in Markdown: the part of each library, and of each module of ours
+(whatever it calls is its own, down to the next module of ours). Compiled code counts for the line
+of Python that called it; what a loop in C does between two calls, TLS and the kernel among it, for
+the loop. What the benchmark itself costs, as client, preparation or alternative, is told apart,
+and so is the loading of programs. py-spy comes from a lock of its own; it needs the right to look
+into other processes (root, as a rule).
 """
 
 import argparse
@@ -25,20 +27,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import own_lock
 
 OTHER = "other"
+_RIVAL = re.compile(r"plain_kme\.py|bellwire[./]bench[./]rivals|websockets_json")
+LOOP = "none: the loop between two calls"
 _LOADING = re.compile(r"<frozen importlib|\(numba/|\(llvmlite/")
 LIBRARIES = (
-    ("OpenSSL", re.compile(r"libssl|libcrypto|_rust\.abi3|\(ssl\.py")),
-    ("SQLite", re.compile(r"sqlite3")),
-    ("PostgreSQL's client", re.compile(r"libpq|psycopg")),
-    ("event loop", re.compile(r"uvloop|\((loop|core|linux|stream)\.c|asyncio/|selectors")),
-    ("WebSocket", re.compile(r"picows|aiofastnet|websockets")),
-    ("NumPy", re.compile(r"numpy")),
-    ("msgspec", re.compile(r"msgspec")),
-    ("hashes", re.compile(r"_blake2|_sha|_hashlib|hmac")),
-    ("compiled kernels", re.compile(r"/kernels/|numba")),
+    ("TLS handshakes and records", re.compile(r"\(ssl\.py")),
+    ("SQLite", re.compile(r"\(bellwire/database/sqlite")),
+    ("PostgreSQL's client", re.compile(r"\(psycopg")),
+    ("event loop", re.compile(r"\((uvloop|asyncio|selectors)\b")),
+    ("NumPy", re.compile(r"\(numpy/")),
+    ("cryptography", re.compile(r"\(cryptography/|\(bellwire/crypto/")),
     ("our Python", re.compile(r"\(bellwire/")),
 )  # fmt: skip
 _OURS = re.compile(r"\(bellwire/([\w/]+)\.py:\d+\)")
+_SERVES = re.compile(r"bench\.(?:\w+\.)*(?:side|site|cloud|idle\.cloud)$")
+"""Modules of benchmarks that only run what is measured in a process of its own."""
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Shares:
         libraries: By what was at work.
         modules: By the module of ours that it worked for.
         samples: All but those below.
-        bench: Of the benchmark itself: its clients, and what it prepares.
+        bench: Of the benchmark itself: its clients, what it prepares, and its alternatives.
         loading: Of programs that load their modules, and of kernels that are compiled.
     """
 
@@ -89,11 +92,12 @@ def count(lines: Iterable[str]) -> Shares:
             continue
         frames = stack.split(";")
         owner = module(frames)
-        if owner.startswith("bench."):
+        is_bench = owner.startswith("bench.") and not _SERVES.match(owner)
+        if is_bench or _RIVAL.search(stack):
             shares.bench += int(number)
             continue
         shares.samples += int(number)
-        shares.modules[owner] += int(number)
+        shares.modules[LOOP if _SERVES.match(owner) else owner] += int(number)
         shares.libraries[library(frames)] += int(number)
     return shares
 
@@ -119,7 +123,7 @@ def main() -> int:
     run = [bellwire, "bench", asked.name, "--json", *([] if asked.whole else ["--quick"])]
     with tempfile.TemporaryDirectory() as folder:
         stacks = Path(folder) / "stacks"
-        words = ["record", "--subprocesses", "--native", "--format", "raw"]
+        words = ["record", "--subprocesses", "--nonblocking", "--format", "raw"]
         words += ["--rate", str(asked.rate), "--output", str(stacks), "--"]
         looked = subprocess.run(
             [str(place / "bin" / "py-spy"), *words, *run],
