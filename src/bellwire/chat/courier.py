@@ -68,10 +68,6 @@ took it from each other at once would get nothing done."""
 PAGE: Final = 64
 """Payloads of the outbox that are read at once."""
 
-SAY_SAFE_S: Final = 0.01
-"""How long the relay waits for the word that we have what came, while more of it is taken: what it
-has not heard of, it stores, and delivers again on the next line."""
-
 LIVED_S: Final = 1.0
 """A line that ended earlier did not help: the next one is made after a longer wait."""
 
@@ -182,7 +178,6 @@ class Courier:
         self._read_book = book
         self._tell = tell
         self._now = now
-        self._clock = time.monotonic
         self.following = Following(person, now)
         self._reaching = Reaching(self.following)
         self._failures = Failures()
@@ -378,16 +373,10 @@ class Courier:
         opening.add_done_callback(lambda _: line.close())
         try:
             while True:
-                came = await line.next_ones()
                 taken: list[int] = []
-                began = self._clock()
                 try:
-                    for each in came:
+                    for each in await line.next_ones():
                         await _whole(self._take(each, taken))
-                        if self._clock() - began > SAY_SAFE_S:
-                            line.safe(*taken)
-                            taken.clear()
-                            began = self._clock()
                 finally:
                     line.safe(*taken)
         finally:

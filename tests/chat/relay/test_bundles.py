@@ -362,17 +362,10 @@ def test_over_listeners_that_come_and_go_nothing_is_lost_and_bundles_keep_their_
                 owner = await owner_at(url, account(31), boxes=3)
             async with owner:
                 await owner.listen()
-                kept_back = 0  # fewer than half of what may be under way: the rest must go on
                 for _ in range(drawn.randrange(1, 30)):
                     some = await owner.next_ones()
                     came.extend(number_of(each.payload) for each in some)
-                    safe: list[int] = []
-                    for each in some:
-                        if kept_back < 20 and drawn.random() < 0.05:
-                            kept_back += 1
-                        else:
-                            safe.append(each.number)
-                    owner.safe(*safe)
+                    owner.safe(*(each.number for each in some if drawn.random() < 0.95))
                     if set(came) == wanted:
                         break
 
