@@ -11,8 +11,6 @@ from bellwire.chat.relay.frames import Op
 WITHHELD_S = 0.02
 """How long a frame waits for another to overtake it, and a line lives of which one was lost."""
 
-_DELIVERED = {bytes([Op.DELIVER]), bytes([Op.DELIVER_BUNDLE])}
-
 
 class Wire:
     """Use as an asynchronous context manager.
@@ -112,7 +110,7 @@ class Wire:
 
     def _fate(self, data: bytes, *, busy: bool) -> str:
         at = {126: 4, 127: 10}.get(data[1] & 127, 2)
-        if busy or data[at : at + 1] not in _DELIVERED or self._drawn.random() >= self._rate:
+        if busy or data[at : at + 1] != bytes([Op.DELIVER]) or self._drawn.random() >= self._rate:
             return ""
         return self._drawn.choice(("swapped", "lost", "repeated"))
 

@@ -22,11 +22,11 @@ class Bucket:
         self._level = min(self._burst, self._level + (now - self._since) * self._per_s)
         self._since = now
 
-    def take(self, count: int = 1) -> bool:
-        """Whether the source may ask so often more, as of the time of the last `refill`."""
-        if self._level < count:
+    def take(self) -> bool:
+        """Whether the source may ask once more, as of the time of the last `refill`."""
+        if self._level < 1:
             return False
-        self._level -= count
+        self._level -= 1
         return True
 
     def admit(self, now: float) -> bool:
