@@ -29,6 +29,7 @@ from bellwire.etsi014.errors import (
     RequestUnusable,
 )
 from bellwire.etsi014.messages import MAX_ANSWER
+from bellwire.etsi014.refusal import hangs_up
 
 
 @pytest.fixture
@@ -394,6 +395,18 @@ def test_a_server_that_hangs_up_without_an_alert_has_refused_us(
         asyncio.run(ask(strangers.issue("sae-alice")))
     with pytest.raises(KmeUnreachable, match="broke off"):
         asyncio.run(ask(boxes.sae["sae-alice"]))
+
+
+def test_a_server_that_says_nothing_to_a_handshake_has_not_hung_up(boxes: Vendor) -> None:
+    """As one that was killed, and is busy when it is looked for again."""
+
+    async def ask(port: int) -> bool:
+        tls = credentials(boxes, "sae-alice").context()
+        async with asyncio.timeout(PATIENCE_S):
+            return await hangs_up(f"https://127.0.0.1:{port}", tls, timeout_s=0.2)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert asyncio.run(ask(silent.getsockname()[1])) is False
 
 
 def test_what_a_server_adds_to_a_key_or_a_status_is_handed_on(boxes: Vendor) -> None:
