@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bellwire.bench.chat.figures import PAIRS, child
 from bellwire.bench.chat.load import Pair, drive
-from bellwire.bench.chat.wire import Ours
+from bellwire.bench.chat.wire import Bundled, Ours
 
 SEGMENT_S = 5.0
 ABSENT = 1000
@@ -68,7 +68,8 @@ def soak(seconds: float, share: float) -> tuple[list[Pair], int, list[float]]:
         child("bellwire.bench.chat.side", str(Path(folder, "relay"))) as relay,
         contextlib.ExitStack() as open_lines,
     ):
-        lines = [Ours(relay.port, number, listen=True) for number in range(PAIRS)]
+        kinds = (Ours, Bundled)
+        lines = [kinds[number % 2](relay.port, number, listen=True) for number in range(PAIRS)]
         for each in lines:
             open_lines.callback(each.close)
         pairs = [Pair(each) for each in lines]

@@ -250,6 +250,7 @@ PARSERS: dict[str, Parser] = {
     "node.topology": filed(network_map.read_map, "topology.toml"),
     "pki.entries": Parser(lambda data: index.decode(data, HERE)),
     "relay.answer": Parser(frames.read_answer),
+    "relay.bundle": Parser(frames.read_bundle),
     "relay.drop": Parser(frames.read_drop),
     "relay.request": Parser(frames.read_request),
     "relay.safe": Parser(frames.read_safe),

@@ -34,6 +34,8 @@ ENDS_WITHIN_S = 120.0
 LINE_EVERY_S = 0.1
 WORD_EVERY_S = 0.5
 SRC = Path(__file__).resolve().parents[2] / "src"
+ASKED = Path(__file__).resolve().parent / "asked"
+SAYS_WITHIN_S = 5.0
 
 
 class Unsound(Exception):
@@ -49,7 +51,7 @@ def environment(state: Path, settings: Mapping[str, str]) -> dict[str, str]:
         "BELLWIRE_STATE__DIR": str(state),
         "BELLWIRE_LOG__LEVEL": "warning",
         "BELLWIRE_DISTILL__TARGET_STOCK_BITS": "200000",
-        "PYTHONPATH": str(SRC),
+        "PYTHONPATH": f"{SRC}{os.pathsep}{ASKED}",
         "PYTHONFAULTHANDLER": "1",
     }
 
@@ -87,7 +89,10 @@ async def ends(process: asyncio.subprocess.Process, within_s: float) -> bool:
         async with asyncio.timeout(within_s):
             await process.wait()
     except TimeoutError:
-        process.send_signal(signal.SIGABRT)
+        with contextlib.suppress(ProcessLookupError):  # it ends at last
+            process.send_signal(signal.SIGUSR2)  # its tasks
+            await asyncio.sleep(SAYS_WITHIN_S)
+            process.send_signal(signal.SIGABRT)  # its threads
         await process.wait()
         return False
     return True

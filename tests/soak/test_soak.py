@@ -14,8 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.soak import parts
 from tests.soak.clock import movable, move
-from tests.soak.parts import Chat, Device, Machine, ends
+from tests.soak.parts import Chat, Device, Machine, ends, environment
 from tests.soak.watch import Watch
 from tools.kill_kmes import Workers
 
@@ -143,24 +144,61 @@ def test_a_clock_jumps_for_programs_that_heed_it_and_for_no_other(tmp_path: Path
     assert asked(dict(os.environ))[0] == pytest.approx(time.time(), abs=600)
 
 
+STUBBORN = """
+import asyncio, signal, sys
+
+async def never_comes():
+    await asyncio.Event().wait()
+
+async def main():
+    waiting = asyncio.create_task(never_comes())
+    print("on", flush=True)
+    await waiting
+
+if "ignore" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+asyncio.run(main())
+"""
+
+
+async def begun(state: Path, *words: str) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STUBBORN, *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(state, {}),
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    return process
+
+
 @pytest.mark.parametrize(("heeds", "ended"), [(True, True), (False, False)])
-def test_who_does_not_end_when_told_to_is_ended_and_found(heeds: bool, ended: bool) -> None:
-    ignore = "" if heeds else "signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    program = f"import signal, sys; {ignore}print('on', flush=True); sys.stdin.read()"
+def test_who_does_not_end_when_told_to_is_ended_and_found(
+    heeds: bool, ended: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "SAYS_WITHIN_S", 0.0)
 
     async def run() -> None:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-S", "-c", program),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        await process.stdout.readline()
+        process = await begun(tmp_path, *([] if heeds else ["ignore"]))
         process.terminate()
         assert await ends(process, 300.0 if heeds else 0.0) is ended
         assert process.returncode == -(signal.SIGTERM if heeds else signal.SIGABRT)
 
     asyncio.run(run())
+
+
+def test_a_program_of_a_soak_says_of_its_tasks_what_they_await(tmp_path: Path) -> None:
+    async def run() -> str:
+        process = await begun(tmp_path)
+        process.send_signal(signal.SIGUSR2)
+        assert process.stderr is not None
+        said = await process.stderr.readuntil(b"awaits <coroutine object never_comes")
+        process.kill()
+        await process.communicate()
+        return said.decode()
+
+    assert "asked to end 0 times" in asyncio.run(run())
 
 
 NETWORK = """

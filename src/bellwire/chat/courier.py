@@ -15,8 +15,9 @@ event loop never waits for the disk.
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -39,12 +40,18 @@ from bellwire.chat.following import Following, Known
 from bellwire.chat.identity import Identity
 from bellwire.chat.reaching import LOCKED, Reaching
 from bellwire.chat.relay.client import RelayClient
-from bellwire.chat.relay.frames import MAX_TTL_S, Deliver, Reason
+from bellwire.chat.relay.frames import (
+    MAX_BUNDLE,
+    MAX_BUNDLE_BYTES,
+    MAX_TTL_S,
+    Deliver,
+    Reason,
+)
 from bellwire.chat.store.pads import NewPad
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.receiving import Received
 from bellwire.chat.store.strangers import MAX_HELD as MAX_HELD_OF_STRANGER
-from bellwire.chat.store.work import TTL_S, receipt
+from bellwire.chat.store.work import TTL_S, Outgoing, receipt
 
 assert TTL_S <= MAX_TTL_S
 
@@ -60,6 +67,10 @@ took it from each other at once would get nothing done."""
 
 PAGE: Final = 64
 """Payloads of the outbox that are read at once."""
+
+SAY_SAFE_S: Final = 0.01
+"""How long the relay waits for the word that we have what came, while more of it is taken: what it
+has not heard of, it stores, and delivers again on the next line."""
 
 LIVED_S: Final = 1.0
 """A line that ended earlier did not help: the next one is made after a longer wait."""
@@ -171,6 +182,7 @@ class Courier:
         self._read_book = book
         self._tell = tell
         self._now = now
+        self._clock = time.monotonic
         self.following = Following(person, now)
         self._reaching = Reaching(self.following)
         self._failures = Failures()
@@ -310,25 +322,51 @@ class Courier:
         after = 0
         while True:
             page = await asyncio.to_thread(self._person.outbox, after=after, limit=PAGE)
+            mine: dict[bytes, tuple[bytes, list[Outgoing]]] = {}
             for each in page:
                 route = self._book.routes.get(each.contact)
                 if each.contact in refused or route is None or not route.right_out:
                     continue  # what one contact gets stays in order, and others need not wait
-                if (route.relay or self._url) != url:
-                    continue
-                try:
-                    await line.drop(route.right_out, each.token, each.ttl_s, each.payload)
-                except RelayRefused:
-                    refused.add(each.contact)
-                else:
-                    await _whole(self._handed_over(each.number))
+                if (route.relay or self._url) == url:
+                    mine.setdefault(each.contact, (route.right_out, []))[1].append(each)
+            # Each contact waits for its own answers alone.
+            told = await asyncio.gather(
+                *(self._drop(line, right, waits) for right, waits in mine.values()),
+                return_exceptions=True,
+            )
+            for contact, fault in zip(mine, told, strict=True):
+                if isinstance(fault, RelayRefused):
+                    refused.add(contact)
+                elif fault is not None:
+                    raise fault
             if len(page) < PAGE:
                 return bool(refused)
             after = page[-1].number
 
-    async def _handed_over(self, number: int) -> None:
-        sent = await asyncio.to_thread(self._person.handed_over, number)
-        if sent is not None:
+    async def _drop(self, line: RelayClient, right: bytes, waits: list[Outgoing]) -> None:
+        """Drop what waits for one contact, in order, and as much at once as goes.
+
+        Raises:
+            RelayRefused: the relay does not take the next one.
+            RelayUnreachable, RelayMisbehaved: the line has ended.
+        """
+        for some in _alike(waits) if line.bundles else ([each] for each in waits):
+            if len(some) > 1:
+                tokens, payloads = zip(*((each.token, each.payload) for each in some), strict=True)
+                try:
+                    await line.drop_bundle(right, some[0].ttl_s, tokens, payloads)
+                except RelayRefused:
+                    pass  # there may be room for some of them
+                else:
+                    await _whole(self._handed_over(*some))
+                    continue
+            for each in some:
+                await line.drop(right, each.token, each.ttl_s, each.payload)
+                await _whole(self._handed_over(each))
+
+    async def _handed_over(self, *some: Outgoing) -> None:
+        numbers = [each.number for each in some]
+        for sent in await asyncio.to_thread(self._person.handed_over, *numbers):
             self._tell(HandedOver(*sent))
 
     async def _receive(self, url: str, line: RelayClient) -> None:
@@ -340,8 +378,18 @@ class Courier:
         opening.add_done_callback(lambda _: line.close())
         try:
             while True:
-                delivered = await line.next()
-                await _whole(self._take(line, delivered))
+                came = await line.next_ones()
+                taken: list[int] = []
+                began = self._clock()
+                try:
+                    for each in came:
+                        await _whole(self._take(each, taken))
+                        if self._clock() - began > SAY_SAFE_S:
+                            line.safe(*taken)
+                            taken.clear()
+                            began = self._clock()
+                finally:
+                    line.safe(*taken)
         finally:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
@@ -386,7 +434,8 @@ class Courier:
             # The others are heard all the same.
             self._tell(LineState(sends=False, up=True, trouble=str(error)))
 
-    async def _take(self, line: RelayClient, came: Deliver) -> None:
+    async def _take(self, came: Deliver, taken: list[int]) -> None:
+        """Take a payload; its number is then with those that are safe here."""
         known = came.mailbox in self._contacts
         if not known:
             await self.reroute()
@@ -398,7 +447,7 @@ class Courier:
                 told = []  # of a contact to whom there is no route any more
         if told is None:
             return  # too much waits; it stays at the relay
-        line.safe(came.number)
+        taken.append(came.number)
         if came.mailbox in self._book.invitations:
             await self.reroute()
         for each in told:
@@ -526,6 +575,14 @@ class Courier:
             return True
         failed = (error.content_id or b"") + error.pad_id
         return self._failures.may_tell(contact, failed, self._now())
+
+
+def _alike(waits: list[Outgoing]) -> Iterator[list[Outgoing]]:
+    """In order, those behind each other together that one bundle may have."""
+    for (size, _), same in itertools.groupby(waits, lambda each: (len(each.payload), each.ttl_s)):
+        every, most = list(same), min(MAX_BUNDLE, MAX_BUNDLE_BYTES // size)
+        for at in range(0, len(every), most):
+            yield every[at : at + most]
 
 
 async def _whole(work: Coroutine[None, None, None]) -> None:

@@ -1,17 +1,18 @@
-"""A person follows relays that move, by what the relays have signed.
+"""Relays that move are followed, by what they have signed: by a person, or by a console.
 
 What always holds: only a notice that counts (`channel.places`) changes where a relay is looked for,
-and it is in the person's store before it is followed. Where its places do not answer, or none
-counts any more, the relay is looked for at the address under which the person has it; where it
-never was met there, its notice is asked for where contacts' cards say that it was.
+and it is stored before it is followed. Where its places do not answer, or none counts any more, the
+relay is looked for at the address under which it is known; where a person never met it there, its
+notice is asked for where contacts' cards say that it was.
 
 Source: spec/places.md, 3.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from secrets import SystemRandom
-from typing import Final
+from typing import Final, Protocol
 
 from bellwire.channel import places
 from bellwire.channel.errors import NoticeRefused
@@ -51,16 +52,31 @@ class Known:
         return self.notice is not None and self.notice.level is Level.LOCKDOWN
 
 
-class Following:
-    """All relays of one person, by the addresses under which the person has them.
+class Shelf(Protocol):
+    """What is kept of relays, by the addresses under which they are known."""
+
+    def get(self, url: str) -> KeptRelay | None:
+        """What is known of one."""
+
+    def put(self, url: str, relay: KeptRelay) -> None:
+        """Keep it, in the place of what was known."""
+
+    def forget(self, url: str) -> bool:
+        """Know nothing of it; whether there was something."""
+
+
+class KnownRelays:
+    """All relays that somebody knows, by the addresses under which they are known.
 
     Args:
-        person: In whose store it is kept.
+        shelf: What is kept of them, durable when it closes, and for one caller at a time.
         now: Seconds since the epoch.
     """
 
-    def __init__(self, person: Person, now: Callable[[], float]) -> None:
-        self._person, self._now = person, now
+    def __init__(
+        self, shelf: Callable[[], AbstractContextManager[Shelf]], now: Callable[[], float]
+    ) -> None:
+        self._shelf, self._now = shelf, now
         self._last: dict[str, Known] = {}
 
     def known(self, url: str) -> Known:
@@ -86,7 +102,7 @@ class Following:
 
     def _look(self, url: str) -> Known:
         home, _ = home_of(url)
-        with self._person.relays() as relays:
+        with self._shelf() as relays:
             kept = relays.get(url) or _named(url)
         if kept is None:
             return Known(None, 0, None, (home,))
@@ -99,16 +115,9 @@ class Following:
         return Known(kept.relay_id, kept.sequence, notice, tuple(dict.fromkeys((*found, home))))
 
     def _hints(self, home: str, relay_id: bytes) -> tuple[str, ...]:
-        """Some of what cards say of where the relay of this home and id was."""
-        with self._person.working() as work:
-            cards = [
-                route.card
-                for contact, route in work.routes.all().items()
-                if route.card is not None and not work.strangers.has(contact)
-            ]
-        meant = [each for each in cards if (each.relay, each.relay_id) == (home, relay_id)]
-        hints = sorted({place for each in meant for place in each.hints} - {home})
-        return tuple(SystemRandom().sample(hints, min(MAX_ASKED, len(hints))))
+        """Where else the relay of this home and id may have been."""
+        del home, relay_id
+        return ()
 
     def meet(self, url: str, relay_id: bytes) -> None:
         """A relay answered: keep who it is, the first time.
@@ -117,7 +126,7 @@ class Following:
             RelayChanged: another relay was known there, or was meant.
         """
         named = _named(url)
-        with self._person.relays() as relays:
+        with self._shelf() as relays:
             kept = relays.get(url)
             expected = kept or named
             if expected is not None and expected.relay_id != relay_id:
@@ -138,7 +147,7 @@ class Following:
         Raises:
             NoticeRefused: it does not count; nothing has changed.
         """
-        with self._person.relays() as relays:
+        with self._shelf() as relays:
             kept = relays.get(url) or _named(url)
             if kept is None:
                 raise NoticeRefused("expected a relay that is known, got a notice of another")
@@ -152,12 +161,12 @@ class Following:
 
     def trust(self, url: str, relay_id: bytes) -> None:
         """Who the relay at an address is, by its operator's word; what it said before is gone."""
-        with self._person.relays() as relays:
+        with self._shelf() as relays:
             relays.put(url, KeptRelay(relay_id))
 
     def forget(self, url: str) -> bool:
         """Take whoever answers the next time; whether anybody was known."""
-        with self._person.relays() as relays:
+        with self._shelf() as relays:
             return relays.forget(url)
 
     def _counting(self, kept: KeptRelay) -> Notice | None:
@@ -167,6 +176,31 @@ class Following:
             return places.read(kept.notice, kept.relay_id, now=self._now(), after=kept.sequence)
         except NoticeRefused:  # its time has passed
             return None
+
+
+class Following(KnownRelays):
+    """All relays of one person.
+
+    Args:
+        person: In whose store it is kept.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(self, person: Person, now: Callable[[], float]) -> None:
+        super().__init__(person.relays, now)
+        self._person = person
+
+    def _hints(self, home: str, relay_id: bytes) -> tuple[str, ...]:
+        """Some of what cards say of where the relay of this home and id was."""
+        with self._person.working() as work:
+            cards = [
+                route.card
+                for contact, route in work.routes.all().items()
+                if route.card is not None and not work.strangers.has(contact)
+            ]
+        meant = [each for each in cards if (each.relay, each.relay_id) == (home, relay_id)]
+        hints = sorted({place for each in meant for place in each.hints} - {home})
+        return tuple(SystemRandom().sample(hints, min(MAX_ASKED, len(hints))))
 
 
 def _named(url: str) -> KeptRelay | None:

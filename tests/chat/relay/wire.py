@@ -11,6 +11,8 @@ from bellwire.chat.relay.frames import Op
 WITHHELD_S = 0.02
 """How long a frame waits for another to overtake it, and a line lives of which one was lost."""
 
+_DELIVERED = {bytes([Op.DELIVER]), bytes([Op.DELIVER_BUNDLE])}
+
 
 class Wire:
     """Use as an asynchronous context manager.
@@ -110,7 +112,7 @@ class Wire:
 
     def _fate(self, data: bytes, *, busy: bool) -> str:
         at = {126: 4, 127: 10}.get(data[1] & 127, 2)
-        if busy or data[at : at + 1] != bytes([Op.DELIVER]) or self._drawn.random() >= self._rate:
+        if busy or data[at : at + 1] not in _DELIVERED or self._drawn.random() >= self._rate:
             return ""
         return self._drawn.choice(("swapped", "lost", "repeated"))
 
@@ -120,12 +122,22 @@ class _Ended(Exception):
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:
-    """One frame of the relay's, which masks none (RFC 6455, 5.2)."""
+    return (await frame_of(reader))[0]
+
+
+async def frame_of(reader: asyncio.StreamReader) -> tuple[bytes, int]:
+    """One frame of either side, as it crossed the line, and the first byte of what is in it.
+
+    What a client sends is masked (RFC 6455, 5.2 and 5.3).
+    """
     head = await reader.readexactly(2)
     more = {126: 2, 127: 8}.get(head[1] & 127, 0)
     head += await reader.readexactly(more)
     length = int.from_bytes(head[2:], "big") if more else head[1] & 127
-    return head + await reader.readexactly(length)
+    mask = await reader.readexactly(4) if head[1] & 128 else bytes(4)
+    body = await reader.readexactly(length)
+    first = body[0] ^ mask[0] if body else 0
+    return head + (mask if head[1] & 128 else b"") + body, first
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

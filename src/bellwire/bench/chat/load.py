@@ -12,15 +12,18 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from bellwire.base.descriptors import raise_limit
-from bellwire.bench.chat.wire import Dialect, Json, Nats, Ours
+from bellwire.bench.chat.wire import Bundled, Dialect, Json, Nats, Ours
 
 WINDOW: Final = 64
-CHUNK: Final = 32
+CHUNK: Final = 64
 """Messages of one write."""
+
+READ: Final = 1 << 16
+"""Bytes of one read: for many more, memory is had from the system each time."""
 
 PACE_S: Final = 0.005
 """How often a load that is bounded looks whether it may go on."""
@@ -29,8 +32,9 @@ QUIET_S: Final = 30.0
 """After which a server that says nothing has failed."""
 
 DIALECTS: Final[dict[str, Callable[[int, int], Dialect]]] = {
-    "bellwire": lambda port, number: Ours(port, number, listen=True),
-    "bellwire-absent": lambda port, number: Ours(port, number, listen=False),
+    "bellwire": lambda port, number: Bundled(port, number, listen=True),
+    "bellwire-single": lambda port, number: Ours(port, number, listen=True),
+    "bellwire-absent": lambda port, number: Bundled(port, number, listen=False),
     "json": Json,
     "nats": lambda port, number: Nats(port, number, stream=False),
     "jetstream": lambda port, number: Nats(port, number, stream=True),
@@ -65,22 +69,24 @@ class Pair:
             self.dialect.sender.sendall(self.dialect.batch(CHUNK))
             self.sent += CHUNK
 
-    def from_receiver(self) -> None:
-        """Something came."""
+    def from_receiver(self) -> "Pair":
+        """Something came; itself."""
         receiver = self.dialect.receiver
         assert receiver is not None
         count, answer = self.dialect.received(_read(receiver))
         self.came += count
         if answer:
             receiver.sendall(answer)
+        return self
 
-    def from_sender(self) -> None:
-        """Something was confirmed."""
+    def from_sender(self) -> "Pair":
+        """Something was confirmed; itself."""
         self.done += self.dialect.confirmed(_read(self.dialect.sender))
+        return self
 
 
 def _read(line: socket.socket) -> bytes:
-    data = line.recv(1 << 18)
+    data = line.recv(READ)
     if not data:
         raise ConnectionError("expected the server to go on, got the end of the line")
     return data
@@ -117,23 +123,26 @@ def drive(every: list[Pair], seconds: float, per_s: float | None = None) -> dict
                 chosen.register(pair.dialect.sender, selectors.EVENT_READ, pair.from_sender)
         began, processor = time.perf_counter(), time.process_time()
         quiet_since = began
+        may_go_on: Iterable[Pair] = every
         while True:
             now = time.perf_counter()
-            if now < began + seconds:
-                # Who is first changes: a load that is bounded would else leave the last ones idle.
+            if now >= began + seconds:
+                if all(pair.over == pair.sent for pair in every):
+                    break
+            elif per_s is None:
+                for pair in may_go_on:
+                    pair.fill()
+            else:
+                # Who is first changes: the last ones would else be idle.
                 every = [*every[1:], every[0]]
                 for pair in every:
-                    sent = sum(each.sent for each in every) - before
-                    if per_s is None or sent < per_s * (now - began):
-                        pair.fill(1 if per_s else None)
-            elif all(pair.over == pair.sent for pair in every):
-                break
+                    if sum(each.sent for each in every) - before < per_s * (now - began):
+                        pair.fill(1)
             ready = chosen.select(PACE_S if per_s else QUIET_S)
             quiet_since = now if ready else quiet_since
             if now - quiet_since > QUIET_S:
                 raise TimeoutError(f"expected that all comes, got nothing more for {QUIET_S} s")
-            for key, _ in ready:
-                key.data()
+            may_go_on = [key.data() for key, _ in ready]
         took = time.perf_counter() - began
         spent = time.process_time() - processor
     sent = sum(pair.sent for pair in every) - before

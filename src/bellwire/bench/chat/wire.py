@@ -10,6 +10,8 @@ import json
 import re
 import secrets
 import socket
+import struct
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 import numpy as np
@@ -17,13 +19,18 @@ import numpy as np
 from bellwire.base.secret import Secret
 from bellwire.chat.identity import SEED_BYTES, Identity
 from bellwire.chat.relay.frames import (
+    BUNDLES,
+    MAX_BUNDLE,
     Challenge,
     Done,
     Drop,
+    DropBundle,
     Listen,
     Login,
+    Op,
     Open,
     Request,
+    SafeUpTo,
     encode,
     read_answer,
 )
@@ -35,6 +42,8 @@ PAYLOAD_BYTES: Final = 512
 
 TTL_S: Final = 86_400
 _MESSAGE: Final = bytes(65 + number % 26 for number in range(MESSAGE_BYTES))
+_PAYLOAD: Final = _MESSAGE.ljust(PAYLOAD_BYTES)
+_BUNDLE, _DONE = int(Op.DELIVER_BUNDLE), int(Op.DONE)
 _CONNECT_S: Final = 20.0
 
 
@@ -49,7 +58,7 @@ class Dialect(Protocol):
     def receiver(self) -> socket.socket | None:
         """On which it comes; None if nobody is there."""
 
-    def batch(self, count: int) -> bytes:
+    def batch(self, count: int) -> bytes | bytearray:
         """So many messages, as the sender writes them."""
 
     def received(self, data: bytes) -> tuple[int, bytes]:
@@ -66,20 +75,25 @@ class Dialect(Protocol):
 class WebSocket:
     """A client's line, blocking: for what comes before the measurement."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, protocol: str = "") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         key = base64.b64encode(bytes(16)).decode()
-        self.socket.sendall(
+        asked = (
             f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
+            "Sec-WebSocket-Version: 13\r\n"
+            + (f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else "")
+            + "\r\n"
+        ).encode()
+        self.socket.sendall(asked)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += self._exactly(1)
         if b" 101 " not in head.partition(b"\r\n")[0]:
             raise ConnectionError("expected a WebSocket server, got another")
+        if protocol.encode() not in head:
+            raise ConnectionError(f"expected a server that speaks {protocol}, got another")
 
     def send(self, data: bytes, *, text: bool = False) -> None:
         """One message."""
@@ -113,12 +127,13 @@ class Owner:
         port: The relay's.
         number: Of the account.
         listen: Whether what comes is delivered.
+        protocol: The WebSocket subprotocol.
     """
 
-    def __init__(self, port: int, number: int, *, listen: bool) -> None:
+    def __init__(self, port: int, number: int, *, listen: bool, protocol: str = "") -> None:
         seed = hashlib.sha512(_RUN + number.to_bytes(8, "big")).digest()
         self.right = seed[:32]
-        self.line = WebSocket(port)
+        self.line = WebSocket(port, protocol)
         _log_in(self.line, Identity(Secret(seed[:SEED_BYTES])))
         _ask(self.line, Open(2, seed[32:48], hashlib.sha256(self.right).digest()))
         if listen:
@@ -126,7 +141,7 @@ class Owner:
 
 
 class Ours:
-    """A pair at a relay of bellwire.
+    """A pair at a relay of bellwire, each message in a frame of its own.
 
     Args:
         port: The relay's.
@@ -135,19 +150,18 @@ class Ours:
     """
 
     confirms = True
+    protocol = ""
 
     def __init__(self, port: int, number: int, *, listen: bool) -> None:
         self._number = number
-        self._owner = Owner(port, number, listen=listen)
+        self._owner = Owner(port, number, listen=listen, protocol=self.protocol)
         self.receiver = self._owner.line.socket if listen else None
-        line = WebSocket(port)
+        line = WebSocket(port, self.protocol)
         line.read()
         self.sender = line.socket
         self._rest_in = self._rest_out = b""
         self._sent = self._came = 0
-        example = encode(
-            Drop(0, self._owner.right, bytes(16), TTL_S, _MESSAGE.ljust(PAYLOAD_BYTES))
-        )
+        example = encode(Drop(0, self._owner.right, bytes(16), TTL_S, _PAYLOAD))
         self._drop = np.frombuffer(frame_of_client(example), np.uint8)
         self._head = len(self._drop) - len(example)
         self._safe = np.frombuffer(frame_of_client(b"\x06" + bytes(8)), np.uint8)
@@ -160,10 +174,10 @@ class Ours:
     def come_back(self, port: int) -> None:
         """The owner listens now."""
         self._owner.line.socket.close()
-        self._owner = Owner(port, self._number, listen=True)
+        self._owner = Owner(port, self._number, listen=True, protocol=self.protocol)
         self.receiver = self._owner.line.socket
 
-    def batch(self, count: int) -> bytes:
+    def batch(self, count: int) -> bytes | bytearray:
         """Each with its own number and token."""
         frames = np.tile(self._drop, (count, 1))
         numbers = np.arange(self._sent + 1, self._sent + count + 1).astype(">u8")
@@ -192,6 +206,88 @@ class Ours:
         if not (whole[:, 2] == 0x82).all():
             raise ConnectionError(f"expected that all is done, got {bytes(data).hex()}")
         return len(whole)
+
+
+class Bundled(Ours):
+    """A pair at a relay of bellwire; messages that are sent at once go in one bundle."""
+
+    protocol = BUNDLES
+
+    def __init__(self, port: int, number: int, *, listen: bool) -> None:
+        super().__init__(port, number, listen=listen)
+        self._bundles: dict[int, _Template] = {}
+        self._asked: dict[int, int] = {}
+        self._requests = 0
+
+    def batch(self, count: int) -> bytearray:
+        """One request; each message has its own number and token."""
+        template = self._bundles.get(count)
+        if template is None:
+            template = self._bundles[count] = _Template(self._owner.right, count)
+        self._requests += 1
+        self._asked[self._requests] = count
+        template.set(self._requests, self._sent + 1)
+        self._sent += count
+        return template.frame
+
+    def received(self, data: bytes) -> tuple[int, bytes]:
+        """As of all; the last one is said to be safe, and so are those before it."""
+        if self._rest_in:
+            data = self._rest_in + data
+        at = count = last = 0
+        for op, start, end in _frames(data):
+            many = data[start + 25] if op == _BUNDLE else 1
+            last = int.from_bytes(data[start + 17 : start + 25], "big") + many - 1
+            numbers = _NUMBERS[many].unpack_from(data, end - many * PAYLOAD_BYTES)
+            if numbers != tuple(range(self._came + 1, self._came + many + 1)):
+                raise ConnectionError("expected each message once and in order, got another")
+            self._came += many
+            count, at = count + many, end
+        self._rest_in = data[at:]
+        return count, frame_of_client(encode(SafeUpTo(last))) if count else b""
+
+    def confirmed(self, data: bytes) -> int:
+        """Each request must be done."""
+        data = self._rest_out + data
+        end = len(data) - len(data) % 7
+        self._rest_out = data[end:]
+        count = 0
+        for at in range(2, end, 7):
+            if data[at] != _DONE:
+                raise ConnectionError(f"expected that all is done, got {data.hex()}")
+            count += self._asked.pop(int.from_bytes(data[at + 1 : at + 5], "big"))
+        return count
+
+
+_NUMBERED: Final = np.dtype([("words", f"V{PAYLOAD_BYTES - 8}"), ("number", "<u8")])
+"""A payload that has its number at the end."""
+
+_NUMBERS: Final = [
+    struct.Struct("<" + f"{PAYLOAD_BYTES - 8}xQ" * many) for many in range(MAX_BUNDLE + 1)
+]
+"""The numbers of so many payloads behind each other."""
+
+_COUNT: Final = np.arange(MAX_BUNDLE, dtype="<u8")
+
+
+class _Template:
+    """A bundle of so many messages, in which only the numbers change."""
+
+    def __init__(self, right: bytes, count: int) -> None:
+        drop = DropBundle(0, right, TTL_S, (bytes(16),) * count, (_PAYLOAD,) * count)
+        self.frame = bytearray(frame_of_client(encode(drop)))
+        self._request = memoryview(self.frame)[9:13]
+        at = len(self.frame) - count * PAYLOAD_BYTES
+        self._payloads = np.frombuffer(self.frame, _NUMBERED, count, at)["number"]
+        at -= count * 16
+        self._tokens = np.frombuffer(self.frame, "<u8", 2 * count, at)[::2]
+        self._count = _COUNT[:count]
+
+    def set(self, request: int, first: int) -> None:
+        """The numbers of the request and of its first message."""
+        self._request[:] = request.to_bytes(4, "big")
+        np.add(self._count, first, out=self._tokens)
+        self._payloads[:] = self._tokens
 
 
 class Json:
@@ -370,6 +466,20 @@ def _until(line: socket.socket, end: bytes) -> bytes:
             raise ConnectionError("expected an answer, got the end of the line")
         data += more
     return data
+
+
+def _frames(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Whole frames of a server's: the first byte of what is in them, where that begins and ends."""
+    at = 0
+    while len(data) - at >= 4:
+        length = data[at + 1]
+        start = at + 2
+        if length == 126:
+            length, start = int.from_bytes(data[start : start + 2], "big"), start + 2
+        at = start + length
+        if at > len(data):
+            return
+        yield data[start], start, at
 
 
 def _whole(data: bytes, size: int) -> tuple[np.ndarray, bytes]:

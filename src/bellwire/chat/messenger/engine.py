@@ -5,7 +5,6 @@ is durable when the call returns; it is sealed and sent by itself, in order, ove
 everything. The store is used on other threads, so that no call blocks the event loop.
 """
 
-import asyncio
 import contextlib
 import os
 import time
@@ -69,17 +68,20 @@ class Messenger(Minding):
     async def __aenter__(self) -> Self:
         await self._do(self._begin)
         await self.groups.begin()
-        self._spawn(self._courier.run())
-        self._spawn(self._tell_of())
-        self._spawn(self.account.run())
-        self._spawn(self._mind())
+        waiting, held = await self._do(self._waiting), await self._do(self._held)
+        await self._tasks.__aenter__()
+        spawn = self._tasks.spawn
+        spawn(self._courier.run())
+        spawn(self._tell_of())
+        spawn(self.account.run())
+        spawn(self._mind())
         if self._watching is not None:
-            self._spawn(self._watching.run())
-        for contact in await self._do(self._waiting):
+            spawn(self._watching.run())
+        for contact in waiting:
             self._sending.go(contact)
-        for contact in await self._do(self._held):
+        for contact in held:
             self._fetching.want(contact)
-            self._spawn(self._courier.retry(contact))
+            spawn(self._courier.retry(contact))
         return self
 
     async def __aexit__(
@@ -88,12 +90,8 @@ class Messenger(Minding):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._sending.close()
-        await self._fetching.close()
         self.account.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.__aexit__(kind, error, trace)
 
     # Saying
 

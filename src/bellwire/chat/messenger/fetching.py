@@ -14,6 +14,7 @@ from typing import Final
 from bellwire.chat.courier import Courier
 from bellwire.chat.errors import ChatMisuse
 from bellwire.chat.messenger.supply import GONE, Supply
+from bellwire.chat.messenger.tasks import Spawn
 from bellwire.chat.store.person import Person
 from bellwire.etsi014.errors import Etsi014Error, SessionAborted
 
@@ -35,39 +36,36 @@ class Fetching:
         person: Whose.
         supply: Of pads.
         courier: Is told that a pad is here.
+        spawn: Begins a task.
         trouble: Is told why a pad is not here yet, in words.
     """
 
     def __init__(
-        self, person: Person, supply: Supply, courier: Courier, trouble: Callable[[str], None]
+        self,
+        person: Person,
+        supply: Supply,
+        courier: Courier,
+        spawn: Spawn,
+        trouble: Callable[[str], None],
     ) -> None:
         self._person = person
         self._supply = supply
         self._courier = courier
+        self._spawn = spawn
         self._trouble = trouble
         self._wanted: dict[bytes, _Wanted] = {}
-        self._closed = False
 
     def want(self, contact: bytes, pad_id: bytes | None = None) -> None:
         """What a contact has offered is wanted, and maybe the pad of a session."""
         wanted = self._wanted.get(contact)
-        if self._closed:
-            return  # what the courier still says while all ends waits in the store
         if wanted is None or wanted.task.done():
-            kick = asyncio.Event()
-            wanted = _Wanted(asyncio.create_task(self._work(contact)), kick)
-            self._wanted[contact] = wanted
+            task = self._spawn(self._work(contact))
+            if task is None:
+                return  # what the courier still says while all ends waits in the store
+            wanted = self._wanted[contact] = _Wanted(task, asyncio.Event())
         if pad_id is not None:
             wanted.pads.add(pad_id)
         wanted.kick.set()
-
-    async def close(self) -> None:
-        """Stop; what waits stays in the store."""
-        self._closed = True
-        tasks = [each.task for each in self._wanted.values()]
-        for each in tasks:
-            each.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self, contact: bytes) -> None:
         tries = 0

@@ -70,12 +70,15 @@ class Hearing(Looking):
         self._sending = Sending(
             person,
             self._supply,
+            spawn=self._tasks.spawn,
             tell=self._tell,
             changed=self._changed,
             wake=self._courier.wake,
             now=now,
         )
-        self._fetching = Fetching(person, self._supply, self._courier, self._no_keys)
+        self._fetching = Fetching(
+            person, self._supply, self._courier, self._tasks.spawn, self._no_keys
+        )
         self.requests = Requests(
             person,
             Ties(
@@ -129,7 +132,7 @@ class Hearing(Looking):
             case Unshown(StepPadGone(), bytes() as contact):
                 if contact not in self._unheard:
                     self._unheard.add(contact)
-                    self._spawn(self._unheard_of(contact))
+                    self._tasks.spawn(self._unheard_of(contact))
             case Unshown(OpeningRefused() as reason, contact):
                 words = (
                     f"somebody could not begin with you: {reason}; a contact link is for one "
@@ -196,7 +199,7 @@ class Hearing(Looking):
             case ContentKind.PAD_OFFER:
                 self._fetching.want(contact)
             case ContentKind.ABORTED:
-                self._spawn(self._warned(contact, text[:ID_BYTES]))
+                self._tasks.spawn(self._warned(contact, text[:ID_BYTES]))
         self._tell(ConversationChanged(content.group or contact))
 
     async def _is_refused(self, contact: bytes, message_id: bytes) -> bool:

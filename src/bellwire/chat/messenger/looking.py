@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from bellwire.chat.errors import MessageUnknown
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.recorded import Record
 from bellwire.chat.messenger.shown import conversation, group_conversation, line_of
+from bellwire.chat.messenger.tasks import Tasks
 from bellwire.chat.messenger.views import (
     Conversation,
     ConversationChanged,
@@ -68,7 +69,7 @@ class Looking:
         self._events: set[asyncio.Queue[Event]] = set()
         self._status = LinkStatus()
         self._typing: dict[tuple[bytes, bytes], float] = {}  # where, and who; until when
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def me(self) -> bytes:
@@ -177,11 +178,6 @@ class Looking:
         return await self._do(look)
 
     # Inside
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     @staticmethod
     async def _do(work: Callable[..., T], *arguments: object) -> T:

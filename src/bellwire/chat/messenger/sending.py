@@ -17,6 +17,7 @@ from bellwire.chat.content import Content, ContentKind, split
 from bellwire.chat.errors import ContactUnknown, PadExhausted
 from bellwire.chat.messenger.keys import AHEAD_BYTES, pad_id_of
 from bellwire.chat.messenger.supply import Supply
+from bellwire.chat.messenger.tasks import Spawn
 from bellwire.chat.messenger.views import (
     Alert,
     AlertKind,
@@ -61,6 +62,7 @@ class Sending:
     Args:
         person: Whose.
         supply: Of pads.
+        spawn: Begins a task.
         tell: What happened.
         changed: A message of ours, by contact and id, is not as it was.
         wake: There is something in the outbox.
@@ -72,6 +74,7 @@ class Sending:
         person: Person,
         supply: Supply,
         *,
+        spawn: Spawn,
         tell: Tell,
         changed: Changed,
         wake: Callable[[], None],
@@ -79,6 +82,7 @@ class Sending:
     ) -> None:
         self._person = person
         self._supply = supply
+        self._spawn = spawn
         self._tell = tell
         self._changed = changed
         self._wake = wake
@@ -92,18 +96,13 @@ class Sending:
             line.kick.set()
             return
         kick = asyncio.Event()
-        before = None if line is None else line
-        line = _Line(asyncio.create_task(self._work(contact, kick)), kick)
+        task = self._spawn(self._work(contact, kick))
+        if task is None:
+            return  # it waits in the store
+        before, line = line, _Line(task, kick)
         if before is not None:
             line.alerted, line.degraded = before.alerted, before.degraded
         self._lines[contact] = line
-
-    async def close(self) -> None:
-        """Stop; what waits stays in the store."""
-        tasks = [each.task for each in self._lines.values()]
-        for each in tasks:
-            each.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self, contact: bytes, kick: asyncio.Event) -> None:
         tries = dry = 0

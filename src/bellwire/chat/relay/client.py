@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import itertools
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -20,19 +20,25 @@ from picows import (
     WSMsgType,
     WSParsedURL,
     WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
     ws_connect,
 )
 
 from bellwire.chat.errors import RelayMisbehaved, RelayRefused, RelayUnreachable
 from bellwire.chat.identity import Identity
 from bellwire.chat.relay.frames import (
+    BUNDLES,
     MAX_ANSWER_BYTES,
+    PROTOCOL_HEADER,
     Answer,
     Challenge,
     Close,
     Deliver,
+    DeliverBundle,
     Done,
     Drop,
+    DropBundle,
     FromAccounts,
     Listen,
     Login,
@@ -42,6 +48,7 @@ from bellwire.chat.relay.frames import (
     Refused,
     Request,
     Safe,
+    SafeUpTo,
     ToAccounts,
     encode,
     read_answer,
@@ -110,6 +117,7 @@ class RelayClient:
     not: connect again, and ask again with the same token.
 
     Attributes:
+        bundles: Whether the relay takes and gives several payloads at once.
         notice: The last one of where the relay is, as it came; empty: none.
         noticed: Set whenever one has come.
     """
@@ -120,7 +128,11 @@ class RelayClient:
         self._asked: dict[int, asyncio.Future[bytes]] = {}
         self._challenge: asyncio.Future[Challenge] = asyncio.get_running_loop().create_future()
         self._came: asyncio.Queue[Deliver | None] = asyncio.Queue()
+        self._last = 0  # of the numbers of what was delivered
+        self._in_a_row = True  # whether none was left out, or came again
+        self._not_safe: set[int] = set()
         self._fault: Exception | None = None
+        self.bundles = False
         self.notice = b""
         self.noticed = asyncio.Event()
 
@@ -142,8 +154,9 @@ class RelayClient:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 line._transport, _ = await ws_connect(
-                    lambda: _Frames(line._take, line._ended),
+                    line._agree,
                     url,
+                    extra_headers={PROTOCOL_HEADER: BUNDLES},
                     socket_factory=dial,
                     max_frame_size=MAX_ANSWER_BYTES,
                     enable_auto_ping=True,
@@ -160,6 +173,17 @@ class RelayClient:
             await line._give_up(dialled)
             raise
         return line
+
+    def _agree(self, _: WSUpgradeRequest, response: WSUpgradeResponse) -> _Frames:
+        """The server has chosen what we speak."""
+        chosen = response.headers.get(PROTOCOL_HEADER, "")
+        self.bundles = chosen == BUNDLES
+        if chosen not in {"", BUNDLES}:
+            self._fault = RelayMisbehaved(
+                "expected a relay, got a server that speaks another protocol"
+            )
+            self._ended()
+        return _Frames(self._take, self._ended)
 
     async def __aenter__(self) -> Self:
         return self
@@ -214,6 +238,20 @@ class RelayClient:
         """Leave a payload; on return it is durable at the relay."""
         await self._ask(lambda n: Drop(n, right, token, ttl_s, payload))
 
+    async def drop_bundle(
+        self, right: bytes, ttl_s: int, tokens: Sequence[bytes], payloads: Sequence[bytes]
+    ) -> None:
+        """Leave payloads of one size, in this order; on return all are durable at the relay.
+
+        For relays with `bundles` alone; at most `MAX_BUNDLE`, of `MAX_BUNDLE_BYTES` together.
+
+        Raises:
+            RelayRefused: none after one that was not taken was.
+            RelayUnreachable, RelayMisbehaved: see `errors`.
+        """
+        kept = tuple(tokens), tuple(payloads)
+        await self._ask(lambda n: DropBundle(n, right, ttl_s, *kept))
+
     async def challenge(self) -> Challenge:
         """What the relay began the line with."""
         return await asyncio.shield(self._challenge)
@@ -223,7 +261,7 @@ class RelayClient:
         return await self._ask(lambda n: ToAccounts(n, body))
 
     async def listen(self) -> None:
-        """Have what comes delivered, from now on."""
+        """Have what comes delivered, from now on; once on a line."""
         await self._ask(Listen)
 
     async def next(self) -> Deliver:
@@ -238,9 +276,27 @@ class RelayClient:
             raise self._fault or self._gone()
         return delivered
 
-    def safe(self, number: int) -> None:
-        """The relay may forget this one."""
-        self._send(Safe(number))
+    async def next_ones(self) -> list[Deliver]:
+        """The next payload, and those behind it that have come by now; as `next`."""
+        found = [await self.next()]
+        while not self._came.empty():
+            each = self._came.get_nowait()
+            if each is None:
+                self._came.put_nowait(None)
+                break
+            found.append(each)
+        return found
+
+    def safe(self, *numbers: int) -> None:
+        """The relay may forget these."""
+        self._not_safe.difference_update(numbers)
+        if self.bundles and self._in_a_row and len(numbers) > 1:
+            last = max(numbers)
+            if last < min(self._not_safe, default=last + 1):
+                self._send(SafeUpTo(last))
+                return
+        for each in numbers:
+            self._send(Safe(each))
 
     async def _ask(self, make: Callable[[int], Request]) -> bytes:
         if self._fault is not None:
@@ -270,8 +326,13 @@ class RelayClient:
 
     def _heard(self, answer: Answer) -> None:
         match answer:
-            case Deliver():
+            case Deliver(_, number, _):
+                self._count(number, 1)
                 self._came.put_nowait(answer)
+            case DeliverBundle(mailbox, first, payloads):
+                self._count(first, len(payloads))
+                for number, payload in enumerate(payloads, first):
+                    self._came.put_nowait(Deliver(mailbox, number, payload))
             case Done(request):
                 self._settle(request, b"")
             case FromAccounts(request, body):
@@ -286,6 +347,12 @@ class RelayClient:
                 self.noticed.set()
             case Challenge() if not self._challenge.done():
                 self._challenge.set_result(answer)
+
+    def _count(self, first: int, count: int) -> None:
+        """So many came; what did not is not said to be safe with what did."""
+        self._in_a_row = self._in_a_row and first == self._last + 1
+        self._last = first + count - 1
+        self._not_safe.update(range(first, first + count))
 
     def _settle(self, request: int, outcome: bytes | Exception) -> None:
         asked = self._asked.get(request)

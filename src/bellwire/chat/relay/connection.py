@@ -7,6 +7,7 @@ over; so what costs the same for one message as for many (clocks, limits, writes
 import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -14,6 +15,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport
 from bellwire.chat.accounts.service import Visit
 from bellwire.chat.errors import BundleRefused, RelayMisbehaved
 from bellwire.chat.identity import IdentityPublic
+from bellwire.chat.relay.bundles import Bundle, alike
 from bellwire.chat.relay.frames import (
     DROP_BYTES,
     NONCE_BYTES,
@@ -31,9 +33,11 @@ from bellwire.chat.relay.frames import (
     Request,
     ToAccounts,
     binary_header,
+    deliver_bundle_head,
     deliver_head,
     done,
     encode,
+    read_bundle,
     read_drop,
     read_request,
     read_safe,
@@ -56,7 +60,6 @@ if TYPE_CHECKING:
     from bellwire.chat.relay.server import Relay
 
 _BINARY: Final = WSMsgType.BINARY
-_DROP, _SAFE = int(Op.DROP), int(Op.SAFE)
 
 MAX_UNREAD_BYTES: Final = 4 << 20
 """Answers that a client may leave unread: more than all that may be under way to a listener."""
@@ -66,15 +69,21 @@ MAX_RIGHTS: Final = 256
 
 
 class Connection(WSListener):
-    """One client, which came in by one door."""
+    """One client, which came in by one door.
 
-    def __init__(self, relay: "Relay", door: "Door") -> None:
+    Attributes:
+        bundles: Whether it understands them.
+        listening: What is delivered to it; None: nothing.
+    """
+
+    def __init__(self, relay: "Relay", door: "Door", *, bundles: bool) -> None:
         super().__init__()
         self._relay = relay
         self.door = door
+        self.bundles = bundles
         self._transport: WSTransport | None = None
         self._in: list[bytes] = []
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self._hashes: dict[bytes, bytes] = {}
         self._over = False
         self._source = ""
@@ -124,22 +133,9 @@ class Connection(WSListener):
         self._drops.refill(clock)
         for data in frames:
             op = data[0] if data else 0
-            if op == _DROP:
-                drop = read_drop(data)
-                if drop is not None:
-                    request, right, token, ttl_s = drop
-                    right_hash = self._hashes.get(right) or self._hash(right)
-                    payload = data[DROP_BYTES:]
-                    parcel = Parcel(right_hash, token, now + ttl_s, payload, self, request, clock)
-                    if not (self._drops.take() and relay.put(parcel)):
-                        relay.counted.refused[Reason.TOO_FAST] += 1
-                        self.send(Refused(request, Reason.TOO_FAST))
-                    continue
-            elif op == _SAFE:
-                number = read_safe(data)
-                if number is not None:
-                    self._safe(number)
-                    continue
+            take = self._OFTEN.get(op)
+            if take is not None and take(self, data, clock, now):
+                continue
             try:
                 request_read = read_request(data)
             except RelayMisbehaved:
@@ -148,6 +144,72 @@ class Connection(WSListener):
             self._take(request_read)
             if self._is_over():
                 return
+
+    def _drop(self, data: bytes, clock: float, now: int) -> bool:
+        """Take a payload; whether it is one."""
+        drop = read_drop(data)
+        if drop is None:
+            return False
+        request, right, token, ttl_s = drop
+        right_hash = self._hashes.get(right) or self._hash(right)
+        payload = data[DROP_BYTES:]
+        parcel = Parcel(right_hash, token, now + ttl_s, payload, self, request, clock)
+        if not (self._drops.take() and self._relay.put(parcel)):
+            self._relay.counted.refused[Reason.TOO_FAST] += 1
+            self.refused(request, Reason.TOO_FAST)
+        return True
+
+    def _drop_bundle(self, data: bytes, clock: float, now: int) -> bool:
+        """Take payloads that are together; whether they are such."""
+        drop = read_bundle(data)
+        if drop is None:
+            return False
+        request, right, ttl_s, tokens, payloads, size = drop
+        right_hash = self._hashes.get(right) or self._hash(right)
+        bundle = Bundle(right_hash, tokens, now + ttl_s, payloads, size, self, request, clock)
+        if not (self._drops.take(len(tokens)) and self._relay.put_bundle(bundle)):
+            self._relay.counted.refused[Reason.TOO_FAST] += len(tokens)
+            self.refused(request, Reason.TOO_FAST)
+        return True
+
+    def _safe(self, data: bytes, clock: float, now: int) -> bool:
+        """The owner has a payload; whether it says so."""
+        number = read_safe(data)
+        if number is None:
+            return False
+        listening = self.listening
+        if listening is not None:
+            self._take_safe(listening, number)
+            if not listening.caught_up:
+                self._catch_up(listening)
+        return True
+
+    def _safe_up_to(self, data: bytes, clock: float, now: int) -> bool:
+        """The owner has all payloads up to one; whether it says so."""
+        number = read_safe(data)
+        if number is None:
+            return False
+        listening = self.listening
+        if listening is not None:
+            while (bundle := listening.take_bundle(number)) is not None:
+                self._relay.safe_bundle(bundle)
+            for each in [one for one in listening.flying if one <= number]:
+                self._take_safe(listening, each)
+            if not listening.caught_up:
+                self._catch_up(listening)
+        return True
+
+    def _take_safe(self, listening: Listening, number: int) -> None:
+        parcel = listening.take(number)
+        if parcel is not None:
+            self._relay.safe(parcel)
+
+    _OFTEN: Final = {
+        int(Op.DROP): _drop,
+        int(Op.DROP_BUNDLE): _drop_bundle,
+        int(Op.SAFE): _safe,
+        int(Op.SAFE_UP_TO): _safe_up_to,
+    }
 
     def _is_over(self) -> bool:
         return self._over
@@ -184,7 +246,11 @@ class Connection(WSListener):
         """Say that it was done."""
         self._write(done(request))
 
-    def _write(self, *parts: bytes) -> None:
+    def refused(self, request: int, reason: Reason) -> None:
+        """Say that it was not."""
+        self.send(Refused(request, reason))
+
+    def _write(self, *parts: bytes | memoryview) -> None:
         if self._transport is not None:
             if not self._out:
                 self._relay.write_soon(self)
@@ -215,6 +281,23 @@ class Connection(WSListener):
         """Send it, whether it is stored yet or not."""
         payload = parcel.payload
         self._write(deliver_head(parcel.mailbox, listening.add(parcel), len(payload)), payload)
+
+    def deliver_bundle(self, number: int, bundle: Bundle) -> None:
+        """Send what is under way from this number on."""
+        payloads = bundle.payloads
+        head = deliver_bundle_head(bundle.mailbox, number, len(bundle.tokens), len(payloads))
+        self._write(head, payloads)
+
+    def _deliver_all(self, listening: Listening, parcels: Sequence[Parcel]) -> None:
+        """Send what was stored, as much of it together as goes."""
+        for some in alike(parcels) if self.bundles else [[each] for each in parcels]:
+            if len(some) == 1:
+                self.deliver(listening, some[0])
+                continue
+            first, *_ = [listening.add(each) for each in some]
+            size = len(some) * len(some[0].payload)
+            head = deliver_bundle_head(some[0].mailbox, first, len(some), size)
+            self._write(head, *(each.payload for each in some))
 
     def fetch(self) -> None:
         """There may be more in the store than the listener got, or a claim that is newer."""
@@ -365,21 +448,13 @@ class Connection(WSListener):
             self.hang_up()  # the store failed: the client comes again
             return
         assert isinstance(outcome, list)
-        for each in outcome:
-            assert isinstance(each, Parcel)
+        parcels = [each for each in outcome if isinstance(each, Parcel)]
+        for each in parcels:
             listening.highest = max(listening.highest, each.number)
-            self.deliver(listening, each)
+        self._deliver_all(listening, parcels)
         listening.caught_up = len(outcome) < room and not listening.again
         listening.again = False
         self._catch_up(listening)
-
-    def _safe(self, number: int) -> None:
-        listening = self.listening
-        parcel = None if listening is None else listening.take(number)
-        if listening is not None and parcel is not None:
-            self._relay.safe(parcel)
-            if not listening.caught_up:
-                self._catch_up(listening)
 
     def _catch_up(self, listening: Listening) -> None:
         behind = not listening.caught_up and not listening.fetching

@@ -8,9 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from picows import WSListener, WSUpgradeRequest, ws_create_server
+from picows import (
+    WSListener,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
 
-from bellwire.chat.relay.frames import MAX_FRAME_BYTES
+from bellwire.chat.relay.frames import BUNDLES, MAX_FRAME_BYTES, PROTOCOL_HEADER
 
 IDLE_PING_S: Final = 30.0
 BACKLOG: Final = 1024
@@ -43,7 +49,7 @@ class Door:
 
 
 async def open_door(
-    admit: Callable[[Door], WSListener],
+    admit: Callable[[Door, bool], WSListener],
     host: str,
     port: int,
     *,
@@ -53,7 +59,7 @@ async def open_door(
     """Listen.
 
     Args:
-        admit: Makes what serves somebody who comes.
+        admit: Makes what serves somebody who comes, and may understand bundles.
         host: An address or a name.
         port: 0 takes a free one.
         tls: Without, the line is plain.
@@ -64,8 +70,12 @@ async def open_door(
     """
     door = Door()
 
-    def admitted(_: WSUpgradeRequest) -> WSListener:
-        return admit(door)
+    def admitted(asked: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
+        offers = ",".join(asked.headers.getall(PROTOCOL_HEADER, [])).split(",")
+        if BUNDLES not in (each.strip() for each in offers):
+            return admit(door, False)
+        agreed = WSUpgradeResponse.create_101_response(extra_headers={PROTOCOL_HEADER: BUNDLES})
+        return WSUpgradeResponseWithListener(agreed, admit(door, True))
 
     listening = None if not interface else _bound(host, port, interface)
     try:

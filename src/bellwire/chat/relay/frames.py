@@ -35,11 +35,26 @@ _SAFE: Final = struct.Struct(">BQ")
 _DONE: Final = struct.Struct(">BI")
 _REFUSED: Final = struct.Struct(">BIB")
 _DELIVER: Final = struct.Struct(f">B{MAILBOX_BYTES}sQ")
+_BUNDLE: Final = struct.Struct(f">BI{RIGHT_BYTES}sIB")
+_DELIVER_BUNDLE: Final = struct.Struct(f">B{MAILBOX_BYTES}sQB")
 DROP_BYTES: Final = _DROP.size
 """Of a drop, before its payload."""
 
-MAX_FRAME_BYTES: Final = DROP_BYTES + PAYLOAD_SIZES[-1]
-MAX_ANSWER_BYTES: Final = _ACCOUNT.size + ANSWER_SIZES[-1]
+BUNDLES: Final = "bellwire-bundles"
+"""The WebSocket subprotocol of both sides that understand bundles (RFC 6455, 1.9)."""
+
+PROTOCOL_HEADER: Final = "Sec-WebSocket-Protocol"
+
+MAX_BUNDLE: Final = 64
+"""Payloads of one bundle."""
+
+MAX_BUNDLE_BYTES: Final = 65_536
+"""Of all payloads of one bundle."""
+
+MAX_FRAME_BYTES: Final = _BUNDLE.size + MAX_BUNDLE * TOKEN_BYTES + MAX_BUNDLE_BYTES
+MAX_ANSWER_BYTES: Final = max(
+    _ACCOUNT.size + ANSWER_SIZES[-1], _DELIVER_BUNDLE.size + MAX_BUNDLE_BYTES
+)
 
 
 class Op(IntEnum):
@@ -52,12 +67,15 @@ class Op(IntEnum):
     LISTEN = 0x05
     SAFE = 0x06
     ACCOUNT = 0x07
+    DROP_BUNDLE = 0x08
+    SAFE_UP_TO = 0x09
     CHALLENGE = 0x81
     DONE = 0x82
     REFUSED = 0x83
     DELIVER = 0x84
     ACCOUNT_ANSWER = 0x85
     NOTICE = 0x86
+    DELIVER_BUNDLE = 0x87
 
 
 class Reason(IntEnum):
@@ -119,6 +137,17 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class DropBundle:
+    """Leave payloads of one size in the mailbox of a right, in this order; one answer for all."""
+
+    request: int
+    right: bytes
+    ttl_s: int
+    tokens: tuple[bytes, ...]
+    payloads: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Deliver what is in the account's mailboxes, now and from now on."""
 
@@ -128,6 +157,13 @@ class Listen:
 @dataclass(frozen=True, slots=True)
 class Safe:
     """What was delivered under this number is durable here; the relay may forget it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SafeUpTo:
+    """So is all that was delivered until then, and this."""
 
     number: int
 
@@ -165,6 +201,15 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliverBundle:
+    """Payloads of one size and mailbox; `number` is the first one's, the next ones follow."""
+
+    mailbox: bytes
+    number: int
+    payloads: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FromAccounts:
     """What the relay's accounts answer."""
 
@@ -179,8 +224,8 @@ class Placed:
     notice: bytes
 
 
-Request = Login | Open | Close | Drop | Listen | Safe | ToAccounts
-Answer = Challenge | Done | Refused | Deliver | FromAccounts | Placed
+Request = Login | Open | Close | Drop | DropBundle | Listen | Safe | SafeUpTo | ToAccounts
+Answer = Challenge | Done | Refused | Deliver | DeliverBundle | FromAccounts | Placed
 
 
 def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911, PLR0912 - a line for each
@@ -192,6 +237,14 @@ def encode(frame: Request | Answer) -> bytes:  # noqa: PLR0911, PLR0912 - a line
             return _DELIVER.pack(Op.DELIVER, mailbox, number) + payload
         case Safe(number):
             return _SAFE.pack(Op.SAFE, number)
+        case DropBundle(request, right, ttl_s, tokens, payloads):
+            head = _BUNDLE.pack(Op.DROP_BUNDLE, request, right, ttl_s, len(payloads))
+            return b"".join((head, *tokens, *payloads))
+        case DeliverBundle(mailbox, number, payloads):
+            head = _DELIVER_BUNDLE.pack(Op.DELIVER_BUNDLE, mailbox, number, len(payloads))
+            return b"".join((head, *payloads))
+        case SafeUpTo(number):
+            return _SAFE.pack(Op.SAFE_UP_TO, number)
         case Done(request):
             return _DONE.pack(Op.DONE, request)
         case Refused(request, reason):
@@ -233,6 +286,33 @@ def read_drop(data: bytes) -> tuple[int, bytes, bytes, int] | None:
     return None
 
 
+_READ_BUNDLE: Final = struct.Struct(f">xI{RIGHT_BYTES}sIB").unpack_from
+_TOKENS: Final = [struct.Struct(f"{TOKEN_BYTES}s" * count) for count in range(MAX_BUNDLE + 1)]
+_BUNDLE_SIZES: Final = {
+    _BUNDLE.size + count * (TOKEN_BYTES + size): (count, size)
+    for size in PAYLOAD_SIZES
+    for count in range(1, min(MAX_BUNDLE, MAX_BUNDLE_BYTES // size) + 1)
+}
+"""How many payloads of which size a frame of so many bytes has: no two are alike."""
+
+
+def read_bundle(data: bytes) -> tuple[int, bytes, int, tuple[bytes, ...], memoryview, int] | None:
+    """Request, right, time to live, tokens, payloads and the size of each; None if it is none.
+
+    The payloads are behind each other, in the memory of `data`.
+    """
+    found = _BUNDLE_SIZES.get(len(data))
+    if found is None:
+        return None
+    request, right, ttl_s, count = _READ_BUNDLE(data)
+    if count != found[0] or not 1 <= ttl_s <= MAX_TTL_S:
+        return None
+    reader = _TOKENS[count]
+    tokens: tuple[bytes, ...] = reader.unpack_from(data, _BUNDLE.size)
+    payloads = memoryview(data)[_BUNDLE.size + reader.size :]
+    return request, right, ttl_s, tokens, payloads, found[1]
+
+
 def read_safe(data: bytes) -> int | None:
     """The number in a word that a payload is safe; None if it is none."""
     if len(data) != _SAFE.size:
@@ -268,6 +348,21 @@ def deliver_head(mailbox: bytes, number: int, size: int) -> bytes:
     return _FRAMED_DELIVER.pack(_DELIVER_HEADERS[size], _DELIVER_OP, mailbox, number)
 
 
+_DELIVER_BUNDLE_OP: Final = int(Op.DELIVER_BUNDLE)
+
+
+def deliver_bundle_head(mailbox: bytes, number: int, count: int, size: int) -> bytes:
+    """The frame as it is written, up to its payloads of so many bytes together."""
+    return binary_header(_DELIVER_BUNDLE.size + size) + _DELIVER_BUNDLE.pack(
+        _DELIVER_BUNDLE_OP, mailbox, number, count
+    )
+
+
+def pieces(payloads: bytes | memoryview, size: int) -> tuple[bytes, ...]:
+    """Payloads that are behind each other, each by itself."""
+    return tuple(bytes(payloads[at : at + size]) for at in range(0, len(payloads), size))
+
+
 def read_request(data: bytes) -> Request:  # noqa: PLR0911 - a line for each
     """A frame of a client's.
 
@@ -280,8 +375,15 @@ def read_request(data: bytes) -> Request:  # noqa: PLR0911 - a line for each
             drop = read_drop(data)
             if drop is not None:
                 return Drop(*drop, data[DROP_BYTES:])
+        elif op == Op.DROP_BUNDLE:
+            bundle = read_bundle(data)
+            if bundle is not None:
+                request, right, ttl_s, tokens, payloads, size = bundle
+                return DropBundle(request, right, ttl_s, tokens, pieces(payloads, size))
         elif op == Op.SAFE:
             return Safe(*_SAFE.unpack(data)[1:])
+        elif op == Op.SAFE_UP_TO:
+            return SafeUpTo(*_SAFE.unpack(data)[1:])
         elif op == Op.LOGIN:
             return Login(*_LOGIN.unpack(data)[1:])
         elif op == Op.OPEN:
@@ -297,7 +399,7 @@ def read_request(data: bytes) -> Request:  # noqa: PLR0911 - a line for each
     raise RelayMisbehaved(f"expected a frame of a client, got {len(data)} other bytes")
 
 
-def read_answer(data: bytes) -> Answer:
+def read_answer(data: bytes) -> Answer:  # noqa: PLR0911 - a line for each
     """A frame of a relay's.
 
     Raises:
@@ -308,6 +410,12 @@ def read_answer(data: bytes) -> Answer:
         if op == Op.DELIVER and len(data) - _DELIVER.size in PAYLOAD_SIZES:
             _, mailbox, number = _DELIVER.unpack_from(data)
             return Deliver(mailbox, number, data[_DELIVER.size :])
+        if op == Op.DELIVER_BUNDLE:
+            _, mailbox, number, count = _DELIVER_BUNDLE.unpack_from(data)
+            payloads = data[_DELIVER_BUNDLE.size :]
+            size = len(payloads) // count if 1 <= count <= MAX_BUNDLE else 0
+            if size in PAYLOAD_SIZES and size * count == len(payloads) <= MAX_BUNDLE_BYTES:
+                return DeliverBundle(mailbox, number, pieces(payloads, size))
         if op == Op.DONE:
             return Done(*_DONE.unpack(data)[1:])
         if op == Op.REFUSED:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bellwire.chat.relay.frames import Reason
 
 if TYPE_CHECKING:
-    from bellwire.chat.relay.connection import Connection
+    from bellwire.chat.relay.bundles import Sender
     from bellwire.chat.relay.listening import Listening
 
 
@@ -56,10 +56,10 @@ class Parcel:
     token: bytes
     gone_at: int
     payload: bytes
-    sender: "Connection | None" = None
+    sender: "Sender | None" = None
     request: int = 0
     since: float = 0.0
-    others: "tuple[tuple[Connection, int], ...]" = field(default=(), init=False)
+    others: "tuple[tuple[Sender, int], ...]" = field(default=(), init=False)
     mailbox: bytes = field(default=b"", init=False)
     account: bytes = field(default=b"", init=False)
     key: bytes = field(default=b"", init=False)
@@ -78,7 +78,7 @@ class Parcel:
             other.done(request)
         self.others = ()
 
-    def waiting(self) -> "list[tuple[Connection, int]]":
+    def waiting(self) -> "list[tuple[Sender, int]]":
         """Who waits to hear what became of it, with the number of the request."""
         first = [] if self.sender is None else [(self.sender, self.request)]
         return [*first, *self.others]

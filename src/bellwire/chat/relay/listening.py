@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from bellwire.chat.relay.bundles import Bundle
 from bellwire.chat.relay.jobs import Parcel, State
 
 WINDOW: Final = 64
@@ -19,6 +20,8 @@ class Listening:
         account: Whose mailboxes.
         flying: What was delivered and not said to be safe, by its number.
         tokens: The same, as far as it is stored or may be, by mailbox and token together.
+        bundles: What was delivered in bundles that still are such, by the number of the first.
+        bundled: Their tokens, whatever the mailbox.
         caught_up: Whether the store has nothing that the listener did not get.
         behind: Parcels of the account that wait for the store undelivered.
         fetching: Whether the store was asked for more.
@@ -33,6 +36,8 @@ class Listening:
         "account",
         "again",
         "behind",
+        "bundled",
+        "bundles",
         "caught_up",
         "claim",
         "fetching",
@@ -46,6 +51,8 @@ class Listening:
         self.account = account
         self.flying: dict[int, Parcel] = {}
         self.tokens: dict[bytes, Parcel] = {}
+        self.bundles: dict[int, Bundle] = {}
+        self.bundled: set[bytes] = set()
         self._last = 0
         self.caught_up = False
         self.behind = 0
@@ -58,12 +65,12 @@ class Listening:
     @property
     def room(self) -> int:
         """How many more may be under way."""
-        return WINDOW - len(self.flying)
+        return WINDOW - len(self.flying) - len(self.bundled)
 
     @property
     def open(self) -> bool:
         """Whether a new payload may be delivered before it is stored."""
-        return self.caught_up and not self.behind and len(self.flying) < WINDOW
+        return self.caught_up and not self.behind and self.room > 0
 
     def add(self, parcel: Parcel) -> int:
         """One more is under way; its number."""
@@ -79,6 +86,9 @@ class Listening:
     def take(self, number: int) -> Parcel | None:
         """The listener has it; None if nothing of that number is under way."""
         parcel = self.flying.pop(number, None)
+        if parcel is None and self.bundles:
+            self.unpack()
+            parcel = self.flying.pop(number, None)
         if parcel is not None:
             self.lose(parcel)
         return parcel
@@ -89,5 +99,62 @@ class Listening:
             del self.tokens[parcel.key]
 
     def lingering(self) -> list[Parcel]:
-        """What is neither stored, nor on its way there, nor said to be safe, oldest first."""
+        """What is neither stored, nor on its way there, nor said to be safe, oldest first.
+
+        Not counting what is still in bundles.
+        """
         return [each for each in self.flying.values() if each.state is State.LINGERING]
+
+    def add_bundle(self, bundle: Bundle) -> int | None:
+        """As many more are under way; the number of the first.
+
+        None, and nothing is: a token of it is under way already, there are two alike, or it is too
+        much at once.
+        """
+        tokens = bundle.tokens
+        if len(tokens) > self.room or not self.bundled.isdisjoint(tokens):
+            return None
+        if self.tokens and not self.tokens.keys().isdisjoint(
+            bundle.mailbox + token for token in tokens
+        ):
+            return None
+        before = len(self.bundled)
+        self.bundled.update(tokens)
+        if len(self.bundled) != before + len(tokens):
+            self.bundled.difference_update(tokens)
+            return None
+        number = self._last + 1
+        self._last += len(tokens)
+        self.bundles[number] = bundle
+        return number
+
+    def take_bundle(self, number: int) -> Bundle | None:
+        """The first bundle, if the listener has all up to this number, and that is in it or behind.
+
+        One of which it has a part is no bundle any more.
+        """
+        for first, bundle in self.bundles.items():
+            if first + bundle.count - 1 <= number:
+                del self.bundles[first]
+                self.bundled.difference_update(bundle.tokens)
+                return bundle
+            if first <= number:
+                self.unpack()
+            break
+        return None
+
+    def unpack(self, before: float = float("inf")) -> None:
+        """What came in bundles until then, in s of the relay's clock, is under way by itself."""
+        if not self.bundles:
+            return
+        for first, bundle in list(self.bundles.items()):
+            if bundle.since > before:
+                break
+            del self.bundles[first]
+            self.bundled.difference_update(bundle.tokens)
+            for number, parcel in enumerate(bundle.parcels(), first):
+                parcel.state = State.LINGERING
+                parcel.delivered = True
+                parcel.key = parcel.mailbox + parcel.token
+                self.flying[number] = self.tokens[parcel.key] = parcel
+        self.flying = dict(sorted(self.flying.items()))

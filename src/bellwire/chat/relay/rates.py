@@ -22,11 +22,11 @@ class Bucket:
         self._level = min(self._burst, self._level + (now - self._since) * self._per_s)
         self._since = now
 
-    def take(self) -> bool:
-        """Whether the source may ask once more, as of the time of the last `refill`."""
-        if self._level < 1:
+    def take(self, count: int = 1) -> bool:
+        """Whether the source may ask so often more, as of the time of the last `refill`."""
+        if self._level < count:
             return False
-        self._level -= 1
+        self._level -= count
         return True
 
     def admit(self, now: float) -> bool:

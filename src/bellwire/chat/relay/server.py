@@ -20,11 +20,12 @@ import structlog
 
 from bellwire.chat.accounts.desk import AccountDesk
 from bellwire.chat.errors import StoreUnusable
+from bellwire.chat.relay.bundles import Bundle, Parts
 from bellwire.chat.relay.company import Company, News
 from bellwire.chat.relay.connection import Connection
 from bellwire.chat.relay.counted import Counted
 from bellwire.chat.relay.doors import Door, open_door
-from bellwire.chat.relay.frames import Placed, Reason, Refused
+from bellwire.chat.relay.frames import Placed, Reason
 from bellwire.chat.relay.jobs import (
     Claim,
     Expire,
@@ -167,7 +168,11 @@ class Relay:
             OSError: it cannot be listened on.
         """
         door = await open_door(
-            lambda door: Connection(self, door), host, port, tls=tls, interface=interface
+            lambda door, bundles: Connection(self, door, bundles=bundles),
+            host,
+            port,
+            tls=tls,
+            interface=interface,
         )
         self._doors.append(door)
         return door
@@ -256,9 +261,48 @@ class Relay:
         A listener gets it at once; whoever dropped it hears that it is done when it is stored, or
         when the listener has said that it is safe, whichever is first.
         """
-        waiting = len(self._queue) + self._lingering
-        if waiting >= MAX_QUEUED or self._waiting_bytes >= MAX_QUEUED_BYTES:
+        if self._is_full(1):
             return False
+        self._put(parcel)
+        return True
+
+    def put_bundle(self, bundle: Bundle) -> bool:
+        """As `put`, of payloads that were dropped together."""
+        if self._is_full(len(bundle.tokens)):
+            return False
+        route = self._routes.get(bundle.right_hash)
+        if route is not None:
+            bundle.mailbox, bundle.account = route
+            connection = self.listeners[bundle.account]
+            listening = connection.listening
+            assert listening is not None
+            if connection.bundles and listening.open:
+                number = listening.add_bundle(bundle)
+                if number is not None:
+                    self._linger_at(listening, len(bundle.tokens))
+                    connection.deliver_bundle(number, bundle)
+                    self._count_taken(len(bundle.tokens), len(bundle.payloads))
+                    return True
+        for each in bundle.parcels():
+            self._put(each)
+        return True
+
+    def _is_full(self, more: int) -> bool:
+        waiting = len(self._queue) + self._lingering + more
+        return waiting > MAX_QUEUED or self._waiting_bytes >= MAX_QUEUED_BYTES
+
+    def _count_taken(self, count: int, size: int) -> None:
+        self._waiting_bytes += size
+        self.counted.taken += count
+        self.counted.taken_bytes += size
+
+    def _linger_at(self, listening: Listening, count: int) -> None:
+        self._lingering += count
+        if not self._restless:
+            self._wake.set()
+        self._restless.add(listening)
+
+    def _put(self, parcel: Parcel) -> None:
         route = self._routes.get(parcel.right_hash)
         if route is None:
             self._queue_for_store(parcel)
@@ -268,29 +312,24 @@ class Relay:
             listening = connection.listening
             assert listening is not None
             parcel.key = parcel.mailbox + parcel.token
+            if parcel.token in listening.bundled:
+                listening.unpack()
             same = listening.tokens.get(parcel.key)
             if same is not None:
                 same.others += tuple(parcel.waiting())
                 if same.state is State.STORED:
                     same.tell_done()
-                return True
+                return
             if listening.open:
                 parcel.state = State.LINGERING
-                self._lingering += 1
-                if not self._restless:
-                    self._wake.set()
-                self._restless.add(listening)
+                self._linger_at(listening, 1)
                 connection.deliver(listening, parcel)
             else:
                 self.store_lingering(listening)
                 listening.behind += 1
                 parcel.holds_up = listening
                 self._queue_for_store(parcel)
-        size = len(parcel.payload)
-        self._waiting_bytes += size
-        self.counted.taken += 1
-        self.counted.taken_bytes += size
-        return True
+        self._count_taken(1, len(parcel.payload))
 
     def ask(self, job: Job, finish: Finish) -> bool:
         """Have a job done with the next batch; False if too many wait."""
@@ -318,6 +357,14 @@ class Relay:
         parcel.state = State.SAFE
         parcel.tell_done()
 
+    def safe_bundle(self, bundle: Bundle) -> None:
+        """The owner has all of it, before it was stored."""
+        count = len(bundle.tokens)
+        self.counted.delivered += count
+        self._lingering -= count
+        self._waiting_bytes -= len(bundle.payloads)
+        bundle.sender.done(bundle.request)
+
     def store_lingering(self, listening: Listening) -> None:
         """Store now what this listener has not said to be safe: it leaves, or more must follow.
 
@@ -325,6 +372,7 @@ class Relay:
         """
         if listening in self._restless:
             self._restless.discard(listening)
+            listening.unpack()
             for each in listening.lingering():
                 self._lingering -= 1
                 self._queue_for_store(each)
@@ -398,12 +446,13 @@ class Relay:
         """Queue what has lingered for long enough."""
         due = self.clock() - LINGER_S
         for listening in list(self._restless):
+            listening.unpack(due)
             waits = listening.lingering()
             aged = [each for each in waits if each.since <= due]
             for each in aged:
                 self._lingering -= 1
                 self._queue_for_store(each)
-            if len(aged) == len(waits):
+            if len(aged) == len(waits) and not listening.bundles:
                 self._restless.discard(listening)
 
     async def _batch(self) -> None:
@@ -415,6 +464,9 @@ class Relay:
             if isinstance(job, Parcel):
                 self._waiting_bytes -= len(job.payload)
                 if job.state is State.SAFE:
+                    continue
+                if isinstance(job.sender, Parts) and job.sender.why_refused is not None:
+                    self._settle(job, job.sender.why_refused)  # nothing behind what was not taken
                     continue
                 job.state = State.WRITING
             asked.append((job, finish))
@@ -479,8 +531,8 @@ class Relay:
         listener = self.listeners.get(parcel.account)
         if parcel.delivered and listener is not None and listener.listening is not None:
             listener.listening.lose(parcel)
-        for connection, request in parcel.waiting():
-            connection.send(Refused(request, reason))
+        for sender, request in parcel.waiting():
+            sender.refused(request, reason)
 
     async def _expire(self) -> None:
         while True:

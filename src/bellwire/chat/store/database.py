@@ -91,6 +91,7 @@ class Database:
         self.folder = own_folder(folder)
         self._one_at_a_time = threading.RLock()
         self._keys: dict[str, bytes] = {}  # of tables, secret
+        self._fault: sqlite3.Error | None = None  # of a commit; whatever is asked after it fails
         with contextlib.ExitStack() as undo:
             try:
                 undo.enter_context(held(folder / "lock"))
@@ -183,7 +184,8 @@ class Database:
                 raise
             try:
                 self._connection.execute("COMMIT")
-            except sqlite3.Error:
+            except sqlite3.Error as error:
+                self._fault = error
                 self._connection.close()
                 raise
 
@@ -195,7 +197,10 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
                 raise StoreCorrupt("the file of the store is damaged, or none of ours") from error
-            raise StoreUnusable(f"the store cannot be used: {error}") from error
+            raise StoreUnusable(
+                f"the store cannot be used: {self._fault or error}",
+                hint="Nothing was lost that it had taken. Open it again once that is mended.",
+            ) from error
 
     def key_of(self, purpose: bytes) -> bytes:
         """A key of 32 bytes for one purpose. Secret."""

@@ -303,25 +303,27 @@ class Person:
             ).fetchall()
         return [Outgoing(*row) for row in rows]
 
-    def handed_over(self, number: int) -> tuple[bytes, bytes] | None:
-        """A payload is safe with who carries it; again is harmless.
+    def handed_over(self, *numbers: int) -> list[tuple[bytes, bytes]]:
+        """Payloads are safe with who carries them; again is harmless.
 
         Returns:
-            With whom, and the id of what has now been sent whole; None if it has not.
+            With whom, and the id, of each content that has now been sent whole.
         """
+        found: list[tuple[bytes, bytes]] = []
         with self.working() as work:
-            row: tuple[bytes, bytes] | None = work.cursor.execute(
-                "DELETE FROM outbox WHERE number = ? RETURNING contact, content_id", (number,)
-            ).fetchone()
-            if row is None:
-                return None
-            left = work.cursor.execute(
-                "SELECT 1 FROM outbox WHERE contact = ? AND content_id = ?", row
-            ).fetchone()
-            if left is not None:
-                return None
-            work.history.mark(row[0], row[1], State.SENT, ours=True)
-        return row
+            for number in numbers:
+                row: tuple[bytes, bytes] | None = work.cursor.execute(
+                    "DELETE FROM outbox WHERE number = ? RETURNING contact, content_id", (number,)
+                ).fetchone()
+                if row is None:
+                    continue
+                left = work.cursor.execute(
+                    "SELECT 1 FROM outbox WHERE contact = ? AND content_id = ?", row
+                ).fetchone()
+                if left is None:
+                    work.history.mark(row[0], row[1], State.SENT, ours=True)
+                    found.append(row)
+        return found
 
     # Receiving.
 
