@@ -3,6 +3,7 @@
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { hasNoBarriers, PATIENCE } from './browser';
+import { give, save, take } from './large';
 import type { Talker } from './talker';
 
 const NAME = 'Night shift';
@@ -28,6 +29,10 @@ export async function talkInGroup(page: Page, pen: Talker): Promise<void> {
   await pen.ask({ do: 'say', group: NAME, text: 'to all from a terminal' });
   await log.getByText('to all from a terminal').waitFor(PATIENCE);
   await pen.ask({ do: 'state', group: NAME, text: 'to all from a terminal', state: 'read' });
+
+  await give(page, pen, 'for-all.bin', { group: NAME });
+  await log.getByText('nobody waits for any of it').waitFor(PATIENCE);
+  await save(page, await take(log, pen, { group: NAME }));
   await hasNoBarriers(page, 'a group');
 
   await page.getByRole('button', { name: 'Members: 2 people' }).click();

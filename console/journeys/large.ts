@@ -2,16 +2,47 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { hasNoBarriers, PATIENCE } from './browser';
-import type { Talker } from './talker';
+import type { Answer, Talker } from './talker';
 
 const SIXTEEN = '00112233445566778899aabbccddeeff';
 /** So often in a file of the other side. */
 const MANY = 2 ** 16;
+const THEIRS = 'from-a-terminal.bin';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/**
+ * Send a file from the page, where a conversation or a group is open.
+ *
+ * @param place The group, for the other side.
+ */
+export async function give(page: Page, pen: Talker, name: string, place: Answer = {}) {
+  const buffer = Buffer.from(Uint32Array.from({ length: 2 ** 18 }, (_, at) => at * 7).buffer);
+  const file = { name, mimeType: 'application/octet-stream', buffer };
+  await page.getByLabel('Send a file').and(page.locator('input')).setInputFiles(file);
+  const found = await pen.ask({ do: 'file', name, ...place });
+  expect(found).toEqual({ size: String(buffer.length), sha256: sha256(buffer) });
+}
+
+/** Have the other side send a file; its message in the page. */
+export async function take(log: Locator, pen: Talker, place: Answer = {}): Promise<Locator> {
+  await pen.ask({ do: 'attach', name: THEIRS, line: SIXTEEN, ...place });
+  return log.getByRole('article').filter({ hasText: THEIRS });
+}
+
+/** Save a file of the other side, of which all is here. */
+export async function save(page: Page, message: Locator): Promise<void> {
+  await message.getByText('all of it is here').waitFor(PATIENCE);
+  const saving = page.waitForEvent('download');
+  await message.getByRole('button', { name: 'Save', exact: true }).click();
+  const saved = await saving;
+  expect(saved.suggestedFilename()).toBe(THEIRS);
+  const bytes = readFileSync(await saved.path());
+  expect(sha256(bytes)).toBe(sha256(Buffer.from(SIXTEEN.repeat(MANY), 'hex')));
+}
 
 /**
  * @param page With the conversation open.
@@ -19,17 +50,10 @@ const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
  */
 export async function large(page: Page, pen: Talker): Promise<void> {
   const log = page.getByRole('log', { name: 'Messages with Pen' });
-  const buffer = Buffer.from(Uint32Array.from({ length: 2 ** 18 }, (_, at) => at * 7).buffer);
-  const mimeType = 'application/octet-stream';
-  const file = { name: 'from-a-page.bin', mimeType, buffer };
-  await page.getByLabel('Send a file').and(page.locator('input')).setInputFiles(file);
-  const size = String(buffer.length);
-  const found = await pen.ask({ do: 'file', name: file.name });
-  expect(found).toEqual({ size, sha256: sha256(buffer) });
+  await give(page, pen, 'from-a-page.bin');
   await log.getByText('all of it is there').waitFor(PATIENCE);
 
-  await pen.ask({ do: 'attach', name: 'from-a-terminal.bin', line: SIXTEEN });
-  const message = log.getByRole('article').filter({ hasText: 'from-a-terminal.bin' });
+  const message = await take(log, pen);
   await message.getByRole('progressbar').waitFor(PATIENCE);
   await page.reload(); // what comes goes on
   await page.getByRole('button', { name: /^Pen/ }).click(PATIENCE);
@@ -39,12 +63,7 @@ export async function large(page: Page, pen: Talker): Promise<void> {
   await panel.getByText(/^It is larger than one message may be/).waitFor();
   await hasNoBarriers(page, 'what protected a large file');
   await page.keyboard.press('Escape');
-  const saving = page.waitForEvent('download');
-  await message.getByRole('button', { name: 'Save', exact: true }).click();
-  const saved = await saving;
-  expect(saved.suggestedFilename()).toBe('from-a-terminal.bin');
-  const bytes = readFileSync(await saved.path());
-  expect(sha256(bytes)).toBe(sha256(Buffer.from(SIXTEEN.repeat(MANY), 'hex')));
+  await save(page, message);
   await message.getByRole('button', { name: 'Remove from this browser' }).click();
   await message.getByText('removed from this browser').waitFor(PATIENCE);
 }

@@ -18,7 +18,9 @@ import {
 } from './browser';
 import { device } from './device';
 import { talkInGroup } from './group';
+import { findTerminal } from './handles';
 import { large } from './large';
+import { renew } from './renewal';
 import { Talker } from './talker';
 import { two } from './two';
 
@@ -237,14 +239,8 @@ describe.runIf(link)('an operator', () => {
       async () => (await (await fetch('/api/chat')).json()).relays[0],
     );
     await pen.ask({ relay });
-    const { link: theirs = '' } = await pen.ask({ do: 'invite' });
-    await page.getByRole('button', { name: 'Add by link' }).click();
-    await page.getByLabel('Their contact link').fill(theirs);
-    await page.getByRole('button', { name: 'Add', exact: true }).click();
-    await page.getByRole('heading', { name: 'Pen', exact: true }).waitFor(PATIENCE);
     const text = 'from a page: ½';
-    await page.getByLabel('Message to Pen').fill(text);
-    await page.keyboard.press('Enter');
+    await findTerminal(page, pen, text);
     expect(await pen.ask({ do: 'hears', text })).toEqual({ pads: 'pad' });
     const log = page.getByRole('log', { name: 'Messages with Pen' });
     await log.getByText('delivered').waitFor(PATIENCE);
@@ -253,6 +249,7 @@ describe.runIf(link)('an operator', () => {
     expect(await log.getByRole('button', { name: /^pad .* B S 2\.\d+ · QBER \d/ }).count()).toBe(2);
     await pen.ask({ do: 'state', text: 'from a terminal', state: 'read' });
     await large(page, pen);
+    await renew(page, pen);
     await page.getByLabel('Pads come from').selectOption('pool');
     await page.getByLabel('One-time pad').selectOption('require');
     await page.getByLabel('Message to Pen').fill('under pad alone');
@@ -295,7 +292,7 @@ describe.runIf(link)('an operator', () => {
     await page.getByRole('combobox', { name: 'Search and act' }).waitFor({ state: 'hidden' });
     expect(await page.locator('html').getAttribute('data-mantine-color-scheme')).toBe('dark');
     await page.keyboard.press('Control+k');
-    await page.keyboard.type('no such thing');
+    await page.getByRole('combobox', { name: 'Search and act' }).fill('no such thing');
     await page.getByText('Nothing of that name').waitFor();
     await page.keyboard.press('Escape');
   });

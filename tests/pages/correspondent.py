@@ -15,12 +15,16 @@ from pathlib import Path
 from tests.chat.messenger.pairs import until
 from tests.chat.store.people import open_person
 
+from bellwire.base.secret import Secret
+from bellwire.chat.accounts.fields import Visibility
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.views import AttachmentState, Line
 from bellwire.etsi014.fresh import FreshClient
 from bellwire.etsi014.profile import read_profile
+
+PASSWORD = Secret(b"words that nobody else would draw")
 
 MANY = 2**16
 """How often the bytes stand in a file that they are asked for."""
@@ -45,6 +49,12 @@ class Correspondent:
                 return {"link": await self._messenger.invite()}
             case "add":
                 await self._messenger.add(asked["link"])
+            case "sign up":
+                await self._messenger.account.sign_up(asked["handle"], PASSWORD, "a terminal")
+                await self._messenger.account.set_visibility(Visibility.LISTED)
+            case "accept":
+                waits = await until(lambda: self._asks(asked["text"]))
+                await self._messenger.requests.accept(waits)
             case "say":
                 await self._messenger.send(await self._place(asked), asked["text"])
             case "hears":
@@ -58,15 +68,25 @@ class Correspondent:
             case "attach":
                 file = self._folder / asked["name"]
                 await asyncio.to_thread(file.write_bytes, bytes.fromhex(asked["line"]) * MANY)
-                await self._messenger.attach(await self._peer(), file)
+                await self._messenger.attach(await self._place(asked), file)
             case "file":
-                line = await until(lambda: self._whole(asked["name"]))
+                place = await self._place(asked)
+                line = await until(lambda: self._whole(place, asked["name"]))
                 saved = await self._messenger.save(line.contact, line.message_id, self._folder)
                 data = await asyncio.to_thread(saved.read_bytes)
                 return {"size": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}
+            case "renew":
+                await self._messenger.renew_session(await self._peer())
             case "safety":
                 return {"number": (await self._messenger.safety(await self._peer())).number}
         return {}
+
+    async def _asks(self, text: str) -> bytes | None:
+        """Whoever waits to be accepted, once they have said this."""
+        for each in await self._messenger.requests.waiting():
+            if any(line.text == text for line in each.lines):
+                return each.contact
+        return None
 
     async def _place(self, asked: dict[str, str]) -> bytes:
         """The group that is named, once we are in it, or the one contact."""
@@ -97,9 +117,9 @@ class Correspondent:
                 return "pad" if each.protection.is_one_time else "no pad"
         return None
 
-    async def _whole(self, name: str) -> Line | None:
+    async def _whole(self, place: bytes, name: str) -> Line | None:
         """A file of theirs, once all of it is here."""
-        for each in await self._messenger.history(await self._peer()):
+        for each in await self._messenger.history(place):
             file = each.attachment
             if file is not None and file.name == name and file.state is AttachmentState.HERE:
                 return each

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.patience import PATIENCE_S
 from tests.web.doors import Loop
 from tests.web.test_console import LIMITS, ModelLab
 
+from bellwire.chat.following import KnownRelays
 from bellwire.console.accounts import AccountBook, Role
 from bellwire.console.browsers import Browsers
 from bellwire.console.errors import KeysAbsent
@@ -34,6 +36,7 @@ from bellwire.web.console_pads import PagePads
 from bellwire.web.console_pages import packaged, read_pages
 from bellwire.web.console_relay import SiteRelay
 from bellwire.web.console_ways import Ways
+from bellwire.web.relay_lines import RelayBook, RelayLines
 from bellwire.web.sign_in import SignIn
 
 PASSWORD = "four words are enough"
@@ -150,7 +153,8 @@ def console(
     browsers = Browsers(accounts, clock=lambda: clock[0])
     origin = Origin("a", "", tls=False)
     signing = SignIn("a", accounts, book, browsers, origin, clock=lambda: clock[0])
-    ways = Ways(relays)
+    known = KnownRelays(RelayBook(folder / "relays").shelf, time.time)
+    ways = Ways(relays, RelayLines(known), clock=lambda: clock[0])
     parts = Parts(
         signing=signing,
         accounts=accounts,

@@ -12,31 +12,35 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.chat.relay.running import OWNER, mailbox, payload, relay_at, right, token
+from tests.chat.accounts.people import house_at
+from tests.chat.relay.running import OWNER, mailbox, payload, right, token
 from tests.web.doors import Loop
 from tests.web.pages import Console, console
 
+from bellwire.chat.accounts.line import OFFER_BYTES
 from bellwire.chat.relay.frames import (
     DROP_BYTES,
     Challenge,
     Deliver,
     Done,
     Drop,
+    FromAccounts,
     Listen,
     Login,
     Open,
     Reason,
     Refused,
     Request,
+    ToAccounts,
     encode,
     read_answer,
 )
 from bellwire.chat.session import PAYLOAD_SIZES
 from bellwire.console.browsers import UNTIL_S
-from bellwire.console.views_chat import MAX_FRAME, MAX_FRAMES, SessionUnfolds
+from bellwire.console.views_chat import MAX_FRAME, MAX_FRAMES, OWN, OWN_LINES, SessionUnfolds
 from bellwire.crypto.labels import CHAT_RELAY
 from bellwire.etsi014.record import SessionNow, StepTime
-from bellwire.web.console_ways import WAYS_OF_ACCOUNT
+from bellwire.web.console_ways import OWN_LINES_BURST, WAYS_OF_ACCOUNT
 
 AWAY = "ws://127.0.0.1:9"
 
@@ -44,8 +48,8 @@ AWAY = "ws://127.0.0.1:9"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     with Loop(asyncio.new_event_loop) as loop:
-        relay = relay_at(tmp_path_factory.mktemp("relay"))
-        url = loop.wait(relay.__aenter__())
+        relay = house_at(tmp_path_factory.mktemp("relay"))
+        url = loop.wait(relay.__aenter__()).url
         try:
             with console(tmp_path_factory.mktemp("ways"), relays=[url, AWAY]) as found:
                 yield found
@@ -128,6 +132,62 @@ def test_a_relay_that_is_away_is_said_so_and_takes_nothing(site: Console) -> Non
         assert way.send(3, Listen(1)) == 503
 
 
+def ask_for(page: httpx.Client, way: str, line: int, *, wanted: bool) -> int:
+    body = {"way": way, "line": line, "open": wanted}
+    return page.post("/api/chat/line", json=body).status_code
+
+
+def test_a_page_has_lines_of_its_own_for_as_long_as_it_wants_them(site: Console) -> None:
+    with (
+        site.signed_in(site.sites.tokens["alice@a"]) as page,
+        page.stream("GET", "/api/chat/way") as answer,
+    ):
+        way = Way(page, answer)
+        assert way.send(OWN, ToAccounts(1, b"")) == 503  # nobody asked for it
+        assert ask_for(page, way.name, OWN, wanted=True) == 200
+        first = way.frame(OWN)
+        assert isinstance(first, Challenge)
+        assert ask_for(page, way.name, OWN, wanted=True) == 409
+        assert ask_for(page, way.name, OWN + 1, wanted=True) == 200
+        other = way.frame(OWN + 1)
+        assert isinstance(other, Challenge)
+        assert other.nonce != first.nonce  # another connection
+        assert way.send(OWN, ToAccounts(1, b"")) == 200
+        offer = way.frame(OWN)
+        assert isinstance(offer, FromAccounts)
+        assert len(offer.body) == OFFER_BYTES
+        assert ask_for(page, way.name, OWN, wanted=False) == 200
+        while way.next("ended") != {"line": OWN}:
+            pass
+        assert way.send(OWN, ToAccounts(2, b"")) == 503
+        assert ask_for(page, way.name, OWN, wanted=True) == 200
+        assert isinstance(way.frame(OWN), Challenge)
+
+
+def test_a_pages_own_lines_and_what_goes_by_them_are_bounded(site: Console) -> None:
+    with (
+        site.signed_in(site.sites.tokens["carol@a"]) as page,
+        site.signed_in(site.sites.tokens["alice@a"]) as other,
+        page.stream("GET", "/api/chat/way") as answer,
+    ):
+        way = Way(page, answer)
+        assert ask_for(page, way.name, OWN - 1, wanted=True) == 400
+        assert ask_for(page, way.name, OWN + OWN_LINES, wanted=True) == 400
+        assert ask_for(other, way.name, OWN, wanted=True) == 404
+        for _ in range(int(OWN_LINES_BURST)):
+            assert ask_for(page, way.name, OWN, wanted=True) == 200
+            way.frame(OWN)
+            assert ask_for(page, way.name, OWN, wanted=False) == 200
+            while way.next("ended") != {"line": OWN}:
+                pass
+        assert ask_for(page, way.name, OWN, wanted=True) == 429
+        site.clock[0] += 10.0
+        assert ask_for(page, way.name, OWN, wanted=True) == 200
+        way.frame(OWN)
+        assert way.send(OWN, *[ToAccounts(1, b"")] * MAX_FRAMES) == 200
+        assert way.send(OWN, *[ToAccounts(1, b"")] * MAX_FRAMES) == 429
+
+
 def test_nobody_sends_by_the_way_of_another(site: Console) -> None:
     with (
         site.signed_in(site.sites.tokens["alice@a"]) as page,
@@ -158,7 +218,7 @@ def test_ways_are_for_members_and_operators(site: Console) -> None:
     "changed",
     [
         {"line": -1},
-        {"line": 5},
+        {"line": 9},
         {"frames": []},
         {"frames": ["AA=="] * (MAX_FRAMES + 1)},
         {"frames": [""]},

@@ -586,6 +586,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/line": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A line of the page's own to the first relay, or its end */
+        post: operations["api_chat_line"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/pads": {
         parameters: {
             query?: never;
@@ -1894,7 +1911,8 @@ export interface components {
          *
          *     Attributes:
          *     line: 0 leads to the first relay, for its owner's mailboxes; from 1 on, there is one to each
-         *     relay, to drop by, on which nobody logs in.
+         *     relay, to drop by, on which nobody logs in; 5 to 8 are lines of the page's own to the
+         *     first relay.
          *     frame: As it came.
          */
         CameFrame: {
@@ -1904,6 +1922,8 @@ export interface components {
         /**
          * LineEnded
          * @description A relay does not answer on a line; the console goes on trying, and a challenge tells.
+         *
+         *     A line of the page's own is not tried again: its number is free now.
          */
         LineEnded: {
             line: number;
@@ -1980,6 +2000,20 @@ export interface components {
             way: string;
             line: number;
             frames: string[];
+        };
+        /**
+         * AskedLine
+         * @description A line of the page's own to the first relay, that nothing else goes by.
+         *
+         *     Attributes:
+         *     way: As `opened` named it.
+         *     line: Its number, which the page chooses; it ends by `ended`.
+         *     open: Whether it is to begin; else it is to end.
+         */
+        AskedLine: {
+            way: string;
+            line: number;
+            open: boolean;
         };
         /**
          * DrawnPad
@@ -7847,6 +7881,156 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SentFrames"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Not what is asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Nobody's token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not for this account, or not here */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another verb */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not whole in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The name is another's */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Body too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not a name or keys */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too often */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Head too long */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The log is not what it signed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    api_chat_line: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskedLine"];
             };
         };
         responses: {

@@ -1,7 +1,7 @@
 /** Every sentence of the page Chat, which are loaded with it. */
 export const chat = {
   title: 'Chat',
-  lead: 'Messages that only the two of you can read. The keys are in this browser, and nowhere else.',
+  lead: 'Messages that nobody but you and those you write to can read. The keys are in this browser, and nowhere else.',
   connection: {
     connecting: 'Connecting to the relay …',
     up: 'Connected',
@@ -89,7 +89,7 @@ export const chat = {
   mode: 'Pads come from',
   modes: { fresh: 'a session for each message', pool: 'the site’s stock' },
   policy: 'One-time pad',
-  policies: { prefer: 'where there is some', require: 'required' },
+  policies: { prefer: 'where there is some', require: 'required', off: 'never' },
   timer: 'Messages disappear',
   never: 'never',
   after: (time: string) => `${time} after they were read`,

@@ -14,6 +14,13 @@ export const files = {
     stopped: 'called off, or not taken by the other side',
     removed: '',
   },
+  group: {
+    preparing: 'is being sealed',
+    coming: (done: string, size: string) => `everybody has ${done} of ${size} bytes`,
+    whole: 'nobody waits for any of it',
+    stopped: 'called off, or taken by nobody',
+    removed: '',
+  },
   theirs: {
     preparing: '',
     coming: (done: string, size: string) => `${done} of ${size} bytes have come`,

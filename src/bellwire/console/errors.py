@@ -12,6 +12,7 @@ BellwireError
 ├── KeysAbsent         (UnreachableError) the key server gives no key now
 ├── PeerConsoleAbsent  (UnreachableError) the other site's console is needed, and gave no answer
 ├── PeerRefused        (RefusedError) what came is not from the other site's console
+├── RelaysDamaged      (UsageError) the file of relays is not what this program wrote
 ├── RecordAbsent       (UnreachableError) the site's log cannot be shown now
 └── RecordRefused      (RefusedError) the site's log is not what it signed, or not signed
 """
@@ -25,6 +26,10 @@ class AccountUnusable(UsageError):
 
 class AccountsDamaged(UsageError):
     """The file of accounts is not what this program wrote; nobody is believed."""
+
+
+class RelaysDamaged(UsageError):
+    """The file of what a console knows of its relays is not what this program wrote."""
 
 
 class PasswordUnusable(UsageError):

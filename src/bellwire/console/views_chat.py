@@ -25,7 +25,15 @@ MAX_FRAME = 16_441
 MAX_FRAMES = 64
 """Frames that come in one request; what they are together, the door bounds."""
 
-Line = Annotated[int, Meta(ge=0, le=MAX_RELAYS)]
+OWN_LINES = 4
+"""Lines to the first relay that a page has for as long as it needs them."""
+
+OWN = MAX_RELAYS + 1
+"""The number of the first of these."""
+
+Line = Annotated[int, Meta(ge=0, le=MAX_RELAYS + OWN_LINES)]
+OwnLine = Annotated[int, Meta(ge=OWN, le=MAX_RELAYS + OWN_LINES)]
+WayName = Annotated[str, Meta(max_length=64)]
 
 
 class ChatView(msgspec.Struct, frozen=True):
@@ -52,7 +60,8 @@ class CameFrame(msgspec.Struct, frozen=True):
 
     Attributes:
         line: 0 leads to the first relay, for its owner's mailboxes; from 1 on, there is one to each
-            relay, to drop by, on which nobody logs in.
+            relay, to drop by, on which nobody logs in; 5 to 8 are lines of the page's own to the
+            first relay.
         frame: As it came.
     """
 
@@ -61,7 +70,10 @@ class CameFrame(msgspec.Struct, frozen=True):
 
 
 class LineEnded(msgspec.Struct, frozen=True):
-    """A relay does not answer on a line; the console goes on trying, and a challenge tells."""
+    """A relay does not answer on a line; the console goes on trying, and a challenge tells.
+
+    A line of the page's own is not tried again: its number is free now.
+    """
 
     line: Line
 
@@ -107,12 +119,26 @@ class SentFrames(msgspec.Struct, frozen=True):
         frames: As spec/relay.md has them.
     """
 
-    way: Annotated[str, Meta(max_length=64)]
+    way: WayName
     line: Line
     frames: Annotated[
         tuple[Annotated[bytes, Meta(min_length=1, max_length=MAX_FRAME)], ...],
         Meta(min_length=1, max_length=MAX_FRAMES),
     ]
+
+
+class AskedLine(msgspec.Struct, frozen=True):
+    """A line of the page's own to the first relay, that nothing else goes by.
+
+    Attributes:
+        way: As `opened` named it.
+        line: Its number, which the page chooses; it ends by `ended`.
+        open: Whether it is to begin; else it is to end.
+    """
+
+    way: WayName
+    line: OwnLine
+    open: bool
 
 
 class AskedPad(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from bellwire.base.errors import UsageError
 from bellwire.base.lifetime import until_stopped
 from bellwire.base.manager import READY, STOPPING, tell_manager
 from bellwire.base.private import own_folder, read_own_file, write_whole
+from bellwire.chat.following import KnownRelays
 from bellwire.console.accounts import AccountBook, Accounts, console_folder, other_site
 from bellwire.console.browsers import Browsers
 from bellwire.console.carrier import Carrier, check_url
@@ -49,6 +50,7 @@ from bellwire.web.console_pads import Follow, PagePads, Tell
 from bellwire.web.console_pages import packaged, read_pages
 from bellwire.web.console_relay import SiteRelay
 from bellwire.web.console_ways import Ways
+from bellwire.web.relay_lines import RelayBook, RelayLines
 from bellwire.web.sign_in import SignIn
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ GRACE_S = 5.0
 LOG_WITHIN_S = 5.0
 EXPIRE_EVERY_S = 1.0
 URL_FILE = "url"
+RELAYS_FILE = "relays"
 _MAX_URL = 2048
 
 
@@ -123,7 +126,7 @@ async def run_console(
         lab = None if options.control is None else _lab(options.control)
         guards = Guards(time.monotonic)
         node = _SiteNode(state / f"node-{site}" / "operator.sock")
-        ways = Ways(settings.console.relays)
+        ways = await _ways(settings, folder)
         watch = Watch(
             "a" if site == "a" else "b",
             status=page.now,
@@ -197,6 +200,12 @@ async def run_console(
             for each in tasks:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ways(settings: Settings, folder: Path) -> Ways:
+    """From pages to the relays of the settings, wherever these are."""
+    book = await asyncio.to_thread(RelayBook, folder / RELAYS_FILE)
+    return Ways(settings.console.relays, RelayLines(KnownRelays(book.shelf, time.time)))
 
 
 def first_link(settings: Settings, site: str, url: str) -> str | None:

@@ -6,7 +6,7 @@ taken from our own pages alone; roles are those of the table.
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -137,8 +137,8 @@ class Parts:
     experiments: Experiments
     devices: SiteDevices
     relay: SiteRelay
+    ways: Ways
     record: Record | None = None
-    ways: Ways = field(default_factory=lambda: Ways(()))
     pads: PagePads | None = None
     overhear: Overhear | None = None
     clock: Callable[[], float] = time.monotonic
@@ -415,6 +415,10 @@ class BrowserApi:
 
     async def _chat_send(self, ask: Ask) -> Answered:
         self._parts.ways.send(_rider(ask), ask.body)
+        return _json(Done())
+
+    async def _chat_line(self, ask: Ask) -> Answered:
+        self._parts.ways.line(_rider(ask), ask.body)
         return _json(Done())
 
     async def _chat_draw(self, ask: Ask) -> Answered:

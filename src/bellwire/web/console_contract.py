@@ -284,6 +284,11 @@ OPERATIONS: Final = (
         views.Done, views_chat.SentFrames,
     ),
     Operation(
+        "chat_line", b"POST", b"/api/chat/line", MEMBERS,
+        "A line of the page's own to the first relay, or its end", views.Done,
+        views_chat.AskedLine,
+    ),
+    Operation(
         "chat_draw", b"POST", b"/api/chat/pads", MEMBERS,
         "A pad from stock; 404 where there never will be one", views_chat.DrawnPad,
         views_chat.AskedPad,

@@ -1,11 +1,15 @@
-"""Ways from pages to relays, through their console: it carries frames, and looks into none.
+"""Ways from pages to relays, through their console: it hands on all frames as they are.
 
 A way has a line of its own to each relay of the console's settings, and one more to the first,
-where its owner logs in. No page says which address is dialled. A line that ends is had again by
-itself; the relay's challenge tells the page that it is there. The way ends with the page's stream.
+where its owner logs in. No page says which address is dialled: a relay that moves is followed
+(`web.relay_lines`). A line that ends is had again by itself; the relay's challenge tells the page
+that it is there. Besides, a page has lines of its own to the first relay, for as long as it asks
+the relay's accounts for something: so that what it asks for on one has nothing to do with what goes
+by another. The way ends with the page's stream.
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -14,13 +18,14 @@ from typing import Final
 
 import msgspec
 import structlog
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSMsgType, WSTransport
 
-from bellwire.chat.relay.frames import MAX_ANSWER_BYTES
 from bellwire.console.browsers import BrowserSession
 from bellwire.console.feed import said
 from bellwire.console.views import Done, Heartbeat
 from bellwire.console.views_chat import (
+    OWN,
+    AskedLine,
     CameFrame,
     LineEnded,
     SentFrames,
@@ -28,6 +33,9 @@ from bellwire.console.views_chat import (
     WayOpened,
 )
 from bellwire.web.errors import RequestRefused
+from bellwire.web.plain import require_pace
+from bellwire.web.rates import Rates
+from bellwire.web.relay_lines import RelayLine, RelayLines, hang_up
 
 WAYS_OF_ACCOUNT: Final = 4
 WAYS: Final = 64
@@ -37,11 +45,19 @@ WAY_S: Final = 3600.0
 """After that long a way ends; the page has another at once."""
 
 HEARTBEAT_S: Final = 5.0
-DIAL_S: Final = 10.0
-HANDSHAKE_S: Final = 5.0
-IDLE_PING_S: Final = 5.0
 AGAIN_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """After how long a relay that did not answer is tried again; the last of them from then on."""
+
+OWN_LINE_S: Final = 300.0
+"""After that long a line of a page's own ends."""
+
+OWN_LINES_PER_S: Final = 0.5
+OWN_LINES_BURST: Final = 30.0
+"""Of an account: lines of its pages' own."""
+
+OWN_FRAMES_PER_S: Final = 2.0
+OWN_FRAMES_BURST: Final = 120.0
+"""Of an account, on lines of its pages' own: the relay counts all of a console as one source."""
 
 MAX_UNREAD: Final = 4 << 20
 """Bytes of events that a page did not take yet; a relay has 64 payloads under way at most."""
@@ -65,26 +81,13 @@ class Rider:
     session: BrowserSession | None
 
 
-class _Frames(WSListener):
-    """Hands whole frames on."""
-
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        super().__init__()
-        self._take = take
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.CLOSE:
-            transport.disconnect()
-        elif frame.msg_type == WSMsgType.BINARY:
-            self._take(frame.get_payload_as_bytes())
-
-
 class _Way:
     """One way, while its page listens."""
 
     def __init__(self, rider: Rider) -> None:
         self.rider = rider
         self.lines: dict[int, WSTransport] = {}
+        self.own: dict[int, asyncio.Task[None]] = {}
         self.changed = asyncio.Event()
         self.is_full = False
         self._words: list[bytes] = []
@@ -106,76 +109,77 @@ class _Way:
         self._size = 0
         return words
 
-    async def keep(self, number: int, url: str) -> None:
-        """Have a line, and again whenever it ends."""
+    async def keep(self, number: int, url: str, lines: RelayLines) -> None:
+        """Have a line, and again whenever it ends, wherever the relay is then."""
         tries = 0
         while True:
-            try:
-                async with asyncio.timeout(DIAL_S):
-                    line = await self._dial(number, url)
-            except (OSError, WSError, ValueError):
-                if tries == 0:
-                    self.say("ended", LineEnded(number))
-            else:
+            line = await lines.reach(url)
+            if line is not None:
                 tries = 0
-                await self._until_ended(number, line)
+                await self._until_ended(number, line, lines)
+            if tries == 0:
                 self.say("ended", LineEnded(number))
             await asyncio.sleep(AGAIN_S[min(tries, len(AGAIN_S) - 1)])
             tries += 1
 
-    async def _dial(self, number: int, url: str) -> WSTransport:
-        dialling = asyncio.ensure_future(
-            ws_connect(
-                lambda: _Frames(lambda frame: self.say("frame", CameFrame(number, frame))),
-                url,
-                websocket_handshake_timeout=HANDSHAKE_S,
-                max_frame_size=MAX_ANSWER_BYTES,
-                enable_auto_ping=True,
-                auto_ping_idle_timeout=IDLE_PING_S,
-                auto_ping_reply_timeout=IDLE_PING_S,
-            )
-        )
-        try:
-            line, _ = await asyncio.shield(dialling)
-        except asyncio.CancelledError:
-            # A handshake that is cancelled leaves its connection open; one that ends does not.
-            done, _ = await asyncio.wait([dialling], timeout=HANDSHAKE_S)
-            dialling.cancel()
-            if done and dialling.exception() is None:
-                line, _ = dialling.result()
-                line.disconnect(graceful=False)
-                await line.wait_disconnected()
-            raise
-        return line
+    def begin(self, number: int, url: str, lines: RelayLines) -> None:
+        """Have a line of the page's own, which is not had again once it ends."""
+        task = asyncio.create_task(self._once(number, url, lines))
+        self.own[number] = task
 
-    async def _until_ended(self, number: int, line: WSTransport) -> None:
-        self.lines[number] = line
+        def ended(_: object) -> None:
+            del self.own[number]
+            self.say("ended", LineEnded(number))
+
+        task.add_done_callback(ended)
+
+    async def _once(self, number: int, url: str, lines: RelayLines) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OWN_LINE_S):
+                line = await lines.reach(url)
+                if line is not None:
+                    await self._until_ended(number, line, lines)
+
+    async def _until_ended(self, number: int, line: RelayLine, lines: RelayLines) -> None:
+        self.lines[number] = line.transport
+        learning = asyncio.create_task(lines.learn(line))
+        line.hand_on(lambda frame: self.say("frame", CameFrame(number, frame)))
         try:
-            await line.wait_disconnected()
+            await line.transport.wait_disconnected()
+            await line.notices.join()  # its last word may be where it is now
         except WSError:
             pass  # it said what is no WebSocket: the line has ended
         except asyncio.CancelledError:
-            line.disconnect(graceful=False)
-            await line.wait_disconnected()
+            await hang_up(line.transport)
             raise
         finally:
-            del self.lines[number]
+            self.lines.pop(number, None)
+            learning.cancel()
+            await asyncio.gather(learning, return_exceptions=True)
 
 
 class Ways:
     """All ways of a console; in the event loop's thread alone.
 
     Args:
-        relays: Their addresses.
+        relays: Their addresses, where they are at home.
+        lines: To where they are.
         clock: Seconds of a clock that only advances.
     """
 
     def __init__(
-        self, relays: Sequence[str], *, clock: Callable[[], float] = time.monotonic
+        self,
+        relays: Sequence[str],
+        lines: RelayLines,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.relays = tuple(relays)
+        self._lines = lines
         self._clock = clock
         self._ways: dict[str, _Way] = {}
+        self._own_lines = Rates(OWN_LINES_PER_S, OWN_LINES_BURST)
+        self._own_frames = Rates(OWN_FRAMES_PER_S, OWN_FRAMES_BURST)
 
     def check_room(self, rider: Rider) -> None:
         """Return only if there is room for another way.
@@ -199,15 +203,18 @@ class Ways:
         name, way = secrets.token_urlsafe(32), _Way(rider)
         self._ways[name] = way
         urls = (self.relays[0], *self.relays)
-        tasks = [asyncio.create_task(way.keep(number, url)) for number, url in enumerate(urls)]
+        kept = [way.keep(number, url, self._lines) for number, url in enumerate(urls)]
+        tasks = [asyncio.create_task(each) for each in kept]
         way.say("opened", WayOpened(name))
         until = self._clock() + WAY_S
         try:
-            while not way.is_full and self._clock() < until:
+            while not way.is_full:
                 way.changed.clear()
                 if not alive():
                     yield said("signed_out", msgspec.json.encode(Done()))
                     return
+                if self._clock() >= until:
+                    break
                 beat = Heartbeat(time.time())
                 yield way.take() or said("heartbeat", msgspec.json.encode(beat))
                 try:
@@ -219,9 +226,28 @@ class Ways:
                 log.warning("a page does not take what its relay says", account=rider.name)
         finally:
             del self._ways[name]
+            tasks.extend(way.own.values())
             for each in tasks:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def line(self, rider: Rider, asked: AskedLine) -> None:
+        """Begin or end a line of a page's own.
+
+        Raises:
+            RequestRefused: 404, it is no way of his; 409, a line of that number has not ended yet;
+                429, there were too many.
+        """
+        way = self._of(rider, asked.way)
+        there = way.own.get(asked.line)
+        if not asked.open:
+            if there is not None:
+                there.cancel()
+            return
+        if there is not None:
+            raise RequestRefused(409, "a line of this number has not ended yet")
+        require_pace(self._own_lines.wait_s(rider.name, self._clock()))
+        way.begin(asked.line, self.relays[0], self._lines)
 
     def tell(self, account: str, unfolds: SessionUnfolds) -> None:
         """Tell each page of an account of a session."""
@@ -233,11 +259,13 @@ class Ways:
         """Hand frames to a relay.
 
         Raises:
-            RequestRefused: 404, it is no way of his; 503, the relay does not answer, or not read.
+            RequestRefused: 404, it is no way of his; 429, there were too many on lines of pages'
+                own; 503, the relay does not answer, or not read.
         """
-        way = self._ways.get(sent.way)
-        if way is None or way.rider != rider:
-            raise RequestRefused(404, "there is no such way: it has ended")
+        way = self._of(rider, sent.way)
+        if sent.line >= OWN:
+            for _ in sent.frames:
+                require_pace(self._own_frames.wait_s(rider.name, self._clock()))
         line = way.lines.get(sent.line)
         if line is None or line.underlying_transport.get_write_buffer_size() > MAX_UNSENT:
             raise RequestRefused(
@@ -245,3 +273,9 @@ class Ways:
             )
         for each in sent.frames:
             line.send(WSMsgType.BINARY, each)
+
+    def _of(self, rider: Rider, name: str) -> _Way:
+        way = self._ways.get(name)
+        if way is None or way.rider != rider:
+            raise RequestRefused(404, "there is no such way: it has ended")
+        return way

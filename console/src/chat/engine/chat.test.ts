@@ -65,6 +65,18 @@ describe('two people', () => {
     await until(() => expect(bob.lines()).toEqual([['under pad alone', false, 'answered']]));
   });
 
+  it('do not take without pad what they want under pad alone', async () => {
+    const [alice, bob] = await two(new ModelRelay());
+    await bob.chat.set(bob.peer, { policy: 'require' });
+    await alice.chat.say(alice.peer, 'without pad');
+    await until(() => expect(alice.lines()).toEqual([['without pad', true, 'refused']]));
+    expect(bob.lines()).toEqual([]);
+    expect(bob.chat.view().unshown).toBe(1);
+    await bob.chat.set(bob.peer, { policy: 'prefer' });
+    await alice.chat.say(alice.peer, 'once more');
+    await until(() => expect(bob.lines()).toEqual([['once more', false, 'answered']]));
+  });
+
   it('say why it waits where the console reaches another relay', async () => {
     const relay = new ModelRelay();
     const bob = await side(relay, 'bob');

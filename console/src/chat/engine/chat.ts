@@ -8,7 +8,7 @@
 
 import { fromHex, toHex } from '../../shared/merkle';
 import { ascii, type Bytes, equal, join } from '../protocol/bytes';
-import { readLink } from '../protocol/card';
+import { type ContactLink, readLink } from '../protocol/card';
 import { type Content, isPadded, Kind, MAX_TEXT_BYTES, makeContent } from '../protocol/content';
 import {
   ChatRefused,
@@ -19,23 +19,26 @@ import {
   Replayed,
 } from '../protocol/errors';
 import { smallFile } from '../protocol/file';
-import { type Challenge, close, drop, listen, login, open, safe } from '../protocol/frames';
+import { type Challenge, close, listen, login, open, safe } from '../protocol/frames';
 import type { Identity } from '../protocol/identity';
 import { safetyCode, safetyNumber } from '../protocol/safety';
 import {
   add,
+  type Box,
   boxes,
   type Contact,
   changeContact,
   contacts,
   expired,
   invite,
+  policyOf,
   told,
 } from '../state/contacts';
 import { carried } from '../state/files';
-import { dropPad, forget, offered, offersOf, recordsOf, takePad } from '../state/offers';
+import { offered, recordsOf } from '../state/offers';
 import { PAD, type PadRecord, padLeft } from '../state/pads';
 import { ownIdentity } from '../state/person';
+import { ask as askRenewal, goOn, isAsked, type Renewed, unfinished } from '../state/renewing';
 import {
   added,
   again,
@@ -44,73 +47,25 @@ import {
   type MessageRecord,
   messages,
   messagesOf,
-  type SessionRecord,
   say,
-  taken,
-  unseal,
-  type Waiting,
-  waiting,
 } from '../state/talk';
 import type { Vault } from '../state/vault';
-import { type FileShown, Files } from './files';
-import { Groups, type GroupTalk } from './groups';
-import { type KeySource, KeysAbsent, KeysGone } from './keys';
+import { Directory } from './directory';
+import { Files } from './files';
+import { Groups } from './groups';
+import { type KeySource, KeysAbsent } from './keys';
 import { type Delivered, RelayLine } from './line';
-import { Sending, type Standing } from './sending';
+import { OwnLines } from './own';
+import { Posting } from './posting';
+import { Sending } from './sending';
+import { TheirPads } from './theirPads';
+import { Typing } from './typing';
+import { type Connection, type Conversation, isUnread, SHOWN, type View } from './view';
 import type { OpenWay, Way } from './way';
 
 const AGAIN_MS = 5000;
 const SWEEP_MS = 1000;
-/** How often we say that we type, and for how long that counts. */
-const TYPING_EVERY_MS = 3000;
-const TYPING_FOR_MS = 6000;
 const RELAY = 'relay';
-
-export type Connection = 'connecting' | 'up' | 'down';
-
-/** Why something that waits does not go. */
-export type Trouble = 'no relay' | 'other relay' | 'no card' | 'refused' | 'full';
-
-/** A session of theirs gave no pad, so that they could not send. */
-export interface Warning {
-  readonly atMs: number;
-  /** What our own node measured; null if it does not say. */
-  readonly record: SessionRecord | null;
-}
-
-/** One conversation as a page shows it. */
-export interface Conversation {
-  /** Fingerprint, in hexadecimal. */
-  readonly peer: string;
-  readonly contact: Contact;
-  /** Oldest first; edits and deletions are done. */
-  readonly messages: readonly MessageRecord[];
-  readonly unread: number;
-  readonly trouble: Trouble | null;
-  /** Bytes of pad that are left for us to send under. */
-  readonly padLeft: number;
-  /** What sessions measured, by the id of their pad. */
-  readonly records: ReadonlyMap<string, SessionRecord>;
-  readonly warning: Warning | null;
-  /** What becomes of what waits for its pad. */
-  readonly standing: Standing;
-  readonly isTyping: boolean;
-  /** Those that come in chunks, by `placeOf` their messages. */
-  readonly files: ReadonlyMap<string, FileShown>;
-}
-
-/** Everything that a page shows; another value whenever something has changed. */
-export interface View {
-  readonly connection: Connection;
-  /** The latest first. */
-  readonly conversations: readonly Conversation[];
-  /** The latest first. */
-  readonly groups: readonly GroupTalk[];
-  /** What came and could not be shown. */
-  readonly unshown: number;
-  /** Whether the relay is another one than it was at first: nothing is told to it. */
-  readonly isOtherRelay: boolean;
-}
 
 interface ChatParts {
   readonly vault: Vault;
@@ -125,21 +80,15 @@ interface ChatParts {
   readonly now?: () => number;
 }
 
-const uuid = (id: Bytes) =>
-  toHex(id).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-const SHOWN: ReadonlySet<Kind> = new Set([Kind.text, Kind.reply, Kind.file, Kind.fileKey]);
 /** What files that come in chunks are carried by: much of it, and nothing that is said. */
 const CARRIES: ReadonlySet<Kind> = new Set([Kind.chunk, Kind.ask, Kind.stop]);
 const newId = (): Bytes => crypto.getRandomValues(new Uint8Array(16));
-const canonical = (url: string) => (URL.canParse(url) ? new URL(url).href : url);
-const REFUSALS: Readonly<Record<number, Trouble>> = { 2: 'refused', 3: 'full' };
 
 export class Chat {
   private readonly lines: RelayLine[];
   private readonly way: Way;
   private readonly listeners = new Set<() => void>();
   private readonly timers: ReturnType<typeof setInterval>[];
-  private readonly troubles = new Map<string, Trouble>();
   /** One thing at a time that came, in its order. */
   private inbox: Promise<void> = Promise.resolve();
   /** Which life of the owner's line it is: numbers of another one mean nothing. */
@@ -147,19 +96,19 @@ export class Chat {
   private challenge: Challenge | null = null;
   /** Whether something at the relay waits for its pad. */
   private isWanting = false;
-  private readonly warnings = new Map<string, Warning>();
-  /** When we said last that we type, and until when they do. */
-  private readonly typed = new Map<string, number>();
-  private readonly typingUntil = new Map<string, number>();
+  private readonly typists = new Typing();
+  /** By whose wish there is a new session, since this page was opened. */
+  private readonly renewals = new Map<string, Renewed>();
   private looks = 0;
   /** The last look at each conversation that is shown. */
   private readonly looked = new Map<string, number>();
   private readonly sending: Sending;
+  private readonly theirPads: TheirPads;
+  private readonly posting: Posting;
+  private readonly own: OwnLines;
+  readonly directory: Directory;
   readonly files: Files;
   readonly groups: Groups;
-  private isSending = false;
-  /** Whether something may wait that was not there when sending began. */
-  private isMore = false;
   private isClosed = false;
   private saidMs = 0;
   private shown: View = {
@@ -179,6 +128,8 @@ export class Chat {
     const through: Way = {
       send: (line, frame) =>
         way.now?.send(line, frame) ?? Promise.reject(new RelayUnreachable('no way')),
+      own: (line, open) =>
+        way.now?.own(line, open) ?? Promise.reject(new RelayUnreachable('no way')),
       close: () => way.now?.close(),
     };
     this.lines = [0, ...parts.relays.map((_, at) => at + 1)].map(
@@ -191,49 +142,58 @@ export class Chat {
           ended: () => this.ended(number),
         }),
     );
+    const { vault, keys, relays } = parts;
+    const contact = (peer: string) => this.of(peer)?.contact;
+    const look = (peer: string) => this.look(peer);
+    this.posting = new Posting({ vault, relays, lines: this.lines, contact, look });
+    this.theirPads = new TheirPads({ vault, keys, contact, go: (peer) => this.sending.go(peer) });
     this.sending = new Sending({
-      vault: parts.vault,
-      keys: parts.keys,
-      contact: (peer) => this.of(peer)?.contact,
+      vault,
+      keys,
+      contact,
       stood: (peer) => this.stood(peer),
-      changed: (peer) => this.look(peer),
-      sealed: () => this.later(() => this.send()),
+      changed: look,
+      sealed: () => this.later(() => this.posting.send()),
       tell: (peer, kind, text) => this.sealed(peer, { kind, text }),
       later: (work) => this.later(work),
     });
     this.files = new Files({
-      vault: parts.vault,
+      vault,
       keep: (peer, id, text) => this.keep(peer, Kind.fileKey, text, { id }),
-      sealed: () => this.later(() => this.send()),
+      sealed: () => this.later(() => this.posting.send()),
       changed: (peer) => this.filesChanged(peer),
       later: (work) => this.later(work),
     });
     this.groups = new Groups({
-      vault: parts.vault,
+      vault,
       identity,
       name: parts.name,
+      files: this.files,
       conversation: (peer) => this.of(peer),
       card: () => this.ownCard(),
-      openBox: (box) =>
-        this.later(() => this.owner.ask((request) => open(request, box.mailbox, box.right))),
+      openBox: (box) => this.later(() => this.openBox(box)),
       go: (peer) => this.sending.go(peer),
-      look: (peer) => this.look(peer),
+      look,
       tell: (peer, given) => this.sealed(peer, given),
       answer: (peer) => this.answer(peer),
       saw: (peer, some) => this.saw(peer, some),
       show: (groups) => this.show({ groups }),
-      wake: () => this.later(() => this.send()),
+      wake: () => this.later(() => this.posting.send()),
       now: () => this.now(),
     });
+    this.own = new OwnLines(through, ({ relayId }) => this.isKnown(relays[0] ?? '', relayId));
+    this.directory = new Directory({ vault, own: this.own, now: () => this.now() });
     const endAll = (connection: Connection) => {
       for (const line of this.lines) line.end();
+      this.own.endAll();
       this.show({ connection });
     };
     way.now = parts.openWay({
       opened: () => endAll('connecting'),
-      frame: (line, frame) => this.lines[line]?.take(frame),
+      frame: (line, frame) => this.lines[line]?.take(frame) ?? this.own.take(line, frame),
       ended: (line) => {
         this.lines[line]?.end();
+        this.own.ended(line);
         if (line === 0) this.show({ connection: 'down' });
       },
       session: (mark, now) => this.sending.unfolds(mark, now),
@@ -256,6 +216,7 @@ export class Chat {
       chat.sending.go(key);
     }
     await chat.groups.open();
+    for (const peer of await unfinished(parts.vault)) chat.later(() => chat.renewed(peer));
     return chat;
   }
 
@@ -267,6 +228,7 @@ export class Chat {
     this.files.close();
     this.way.close();
     for (const line of this.lines) line.end();
+    this.own.endAll();
     this.listeners.clear();
   }
 
@@ -288,7 +250,7 @@ export class Chat {
   async invite(): Promise<string> {
     const own = this.ownCard();
     const { link, box } = await invite(this.parts.vault, this.identity, own, this.now());
-    await this.owner.ask((request) => open(request, box.mailbox, box.right));
+    await this.openBox(box);
     return link;
   }
 
@@ -299,12 +261,25 @@ export class Chat {
    * @throws LinkRefused, ChatMisuse, or RelayRefused and RelayUnreachable of our own relay.
    */
   async add(link: string): Promise<string> {
-    const read = await readLink(link, this.now());
+    return this.know(await readLink(link, this.now()));
+  }
+
+  /**
+   * Know whoever has a handle at our relay.
+   *
+   * @returns Their fingerprint, in hexadecimal.
+   * @throws As `Directory.lookUp`, and `add`.
+   */
+  async addHandle(typed: string): Promise<string> {
+    return this.know(await this.directory.lookUp(typed));
+  }
+
+  private async know(read: ContactLink): Promise<string> {
     if (!this.owner.isUp) throw new RelayUnreachable('your relay does not answer now');
     const { peer, box } = await add(this.parts.vault, this.identity, read, this.ownCard());
     await this.look(peer);
-    await this.owner.ask((request) => open(request, box.mailbox, box.right));
-    this.later(() => this.send());
+    await this.openBox(box);
+    this.later(() => this.posting.send());
     return peer;
   }
 
@@ -358,9 +333,7 @@ export class Chat {
 
   /** Say that we type; only while the relay answers. */
   async typing(peer: string): Promise<void> {
-    const isSoon = Date.now() - (this.typed.get(peer) ?? 0) < TYPING_EVERY_MS;
-    if (this.shown.connection !== 'up' || isSoon) return;
-    this.typed.set(peer, Date.now());
+    if (this.shown.connection !== 'up' || !this.typists.isDue(peer)) return;
     await this.sealed(peer, { kind: Kind.typing });
   }
 
@@ -377,6 +350,28 @@ export class Chat {
     await changeContact(this.parts.vault, peer, to);
     await this.look(peer);
     this.sending.go(peer);
+  }
+
+  /**
+   * Have somebody begin a new session with us: what they say cannot be opened here any more.
+   *
+   * @throws ChatMisuse if there is no session with them.
+   */
+  async renewSession(peer: string): Promise<void> {
+    await askRenewal(this.parts.vault, this.identity, peer, this.now());
+    await this.look(peer);
+    this.later(() => this.posting.send());
+  }
+
+  /** Go on in a new session, if there is one by the wish of either. */
+  private async renewed(peer: string): Promise<void> {
+    const by = await goOn(this.parts.vault, this.identity, peer, this.now());
+    if (by === null) return;
+    this.renewals.set(peer, by);
+    await this.groups.askAfter(peer);
+    await this.look(peer);
+    this.sending.go(peer);
+    this.later(() => this.posting.send());
   }
 
   /** Sixty digits that both compare. */
@@ -399,13 +394,17 @@ export class Chat {
     await this.receipt(peer, Kind.read, unseen);
     await this.mark(peer, unseen, (value) => ({ ...value, state: 'seen', readMs: Date.now() }));
     await this.look(peer);
-    this.later(() => this.send());
+    this.later(() => this.posting.send());
   }
 
   // What comes
 
   private get owner(): RelayLine {
     return this.lines[0] as RelayLine;
+  }
+
+  private async openBox({ mailbox, right }: Box): Promise<void> {
+    await this.owner.ask((request) => open(request, mailbox, right));
   }
 
   private async began(number: number, challenge: Challenge): Promise<void> {
@@ -419,7 +418,7 @@ export class Chat {
       this.challenge = challenge;
       await this.listen(challenge);
     }
-    await this.send();
+    await this.posting.send();
   }
 
   /** Have everything delivered that is ours. */
@@ -436,9 +435,7 @@ export class Chat {
       await this.owner.ask((request) => close(request, mailbox));
     const all = await boxes(this.parts.vault, this.now());
     // One that the relay refuses keeps no other from being heard.
-    await Promise.allSettled(
-      all.map((box) => this.owner.ask((request) => open(request, box.mailbox, box.right))),
-    );
+    await Promise.allSettled(all.map((box) => this.openBox(box)));
     await this.owner.ask(listen);
     if (life !== this.life) return;
     this.show({ connection: 'up' });
@@ -452,7 +449,7 @@ export class Chat {
       this.isWanting = false;
       await this.listen(this.challenge);
     }
-    await this.send();
+    await this.posting.send();
     await this.files.mind();
   }
 
@@ -490,7 +487,7 @@ export class Chat {
     const { vault } = this.parts;
     let from = '';
     try {
-      const { peer, content, whole } = await hear(
+      const { peer, content, whole, isRefused } = await hear(
         vault,
         this.identity,
         payload,
@@ -502,24 +499,31 @@ export class Chat {
           return [...changes, ...(await carried(vault, who, said))];
         },
         this.groups.told,
+        (who) => policyOf(vault, who),
       );
+      if (isRefused) {
+        this.show({ unshown: this.shown.unshown + 1 });
+        await this.sealed(peer, { kind: Kind.refused, text: content.id });
+        await this.look(peer);
+        return;
+      }
       if (CARRIES.has(content.kind)) {
         await this.files.came(peer, content);
         return;
       }
-      if (content.kind === Kind.typing && !content.group)
-        this.typingUntil.set(peer, Date.now() + TYPING_FOR_MS);
+      if (content.kind === Kind.typing && !content.group) this.typists.heard(peer);
       if (isPadded(content.kind)) {
-        this.warnings.delete(peer); // it has come after all
-        this.typingUntil.delete(peer);
+        this.theirPads.calm(peer);
+        this.typists.ended(peer);
       }
       await this.look(peer);
+      await this.renewed(peer);
       if (content.kind === Kind.card) this.sending.go(peer); // what waited for a way to them
       if (whole) await this.groups.came(peer, whole);
       if (content.kind === Kind.fileKey) await this.files.came(peer, content);
-      if (content.kind === Kind.padOffer) await this.takeOffers(peer);
-      if (content.kind === Kind.padLost) await this.sealAnew(peer, content);
-      if (content.kind === Kind.aborted) await this.warned(peer, content);
+      if (content.kind === Kind.padOffer) await this.theirPads.takeOffers(peer);
+      if (content.kind === Kind.padLost) await this.theirPads.sealAnew(peer, content);
+      if (content.kind === Kind.aborted) await this.theirPads.warned(peer, content);
       await this.answer(peer);
       await this.look(peer);
     } catch (error) {
@@ -531,7 +535,7 @@ export class Chat {
       }
       if (error instanceof PadMissing) {
         const peer = await this.ownerOf(mailbox);
-        if (peer && (await this.fetched(peer, error.padId))) {
+        if (peer && (await this.theirPads.fetched(peer, error.padId))) {
           await this.take({ mailbox, payload });
           return;
         }
@@ -552,7 +556,7 @@ export class Chat {
     if (due.length === 0) return;
     await this.receipt(peer, Kind.delivered, due);
     await this.mark(peer, due, (value) => ({ ...value, state: 'answered' }));
-    this.later(() => this.send());
+    this.later(() => this.posting.send());
   }
 
   private async receipt(
@@ -585,131 +589,13 @@ export class Chat {
     return all.find(({ value }) => value.boxes.some((box) => equal(box.mailbox, mailbox)))?.key;
   }
 
-  // Pads of theirs
-
-  /**
-   * Have the pad of a message that came before it.
-   *
-   * @returns Whether it is here now; if not, it can never be had.
-   * @throws KeysAbsent if it cannot be had now: what came stays at the relay.
-   */
-  private async fetched(peer: string, padId: Bytes): Promise<boolean> {
-    const { vault, keys } = this.parts;
-    const sae = this.of(peer)?.contact.card?.sae;
-    if (!keys || !sae) return false;
-    const isOffered = (await offersOf(vault, peer)).some(({ value }) => equal(value.padId, padId));
-    if (isOffered) {
-      await this.takeOffers(peer);
-      if ((await offersOf(vault, peer)).some(({ value }) => equal(value.padId, padId)))
-        throw new KeysAbsent('its keys are not to be had now');
-      return (await vault.read(PAD, toHex(padId))) !== null;
-    }
-    try {
-      const { pad, record } = await keys.session(sae, uuid(padId));
-      if (pad === null) return false;
-      const source = record?.source ?? 'vendor';
-      await takePad(vault, peer, { padId, source, pad, record });
-      return true;
-    } catch (error) {
-      if (error instanceof KeysGone) return false;
-      throw error;
-    }
-  }
-
-  /** Fetch every pad that somebody has offered; what cannot be had now stays offered. */
-  private async takeOffers(peer: string): Promise<void> {
-    const { vault, keys } = this.parts;
-    const sae = this.of(peer)?.contact.card?.sae;
-    for (const offer of await offersOf(vault, peer)) {
-      const { padId, keyIds } = offer.value;
-      try {
-        if (!keys || !sae) throw new KeysGone('there is no key server');
-        await takePad(vault, peer, { padId, ...(await keys.fetch(sae, keyIds)) }, offer);
-      } catch (error) {
-        if (error instanceof KeysGone) await forget(vault, offer);
-        else if (!(error instanceof KeysAbsent)) throw error;
-      }
-    }
-  }
-
-  /** They can never have the pad that a message of ours was under. */
-  private async sealAnew(peer: string, { text }: Content): Promise<void> {
-    const { vault } = this.parts;
-    await dropPad(vault, text.slice(16));
-    if (await unseal(vault, peer, toHex(text.slice(0, 16)))) this.sending.go(peer);
-  }
-
-  /** A session of theirs gave no pad: what our own node measured says why. */
-  private async warned(peer: string, { text }: Content): Promise<void> {
-    const { keys } = this.parts;
-    const sae = this.of(peer)?.contact.card?.sae;
-    let record: SessionRecord | null = null;
-    try {
-      if (keys && sae) record = (await keys.session(sae, uuid(text.slice(0, 16)))).record;
-    } catch (error) {
-      if (!(error instanceof KeysGone || error instanceof KeysAbsent)) throw error;
-    }
-    this.warnings.set(peer, { atMs: Date.now(), record });
-  }
-
   private async sealed(
     peer: string,
     given: Pick<Content, 'kind'> & Partial<Content>,
   ): Promise<void> {
     const content = makeContent({ id: newId(), sentMs: Date.now(), ...given });
     await say(this.parts.vault, peer, content, 'off');
-    this.later(() => this.send());
-  }
-
-  // What goes
-
-  /** Everything that waits goes, each person's in their order. */
-  private async send(): Promise<void> {
-    this.isMore = true;
-    if (this.isSending) return;
-    this.isSending = true;
-    try {
-      while (this.isMore) {
-        this.isMore = false;
-        await this.sendAll();
-      }
-    } finally {
-      this.isSending = false;
-    }
-  }
-
-  private async sendAll(): Promise<void> {
-    const stuck = new Map<string, Trouble>();
-    for (const { key, value } of await waiting(this.parts.vault)) {
-      const { peer } = value;
-      if (stuck.has(peer)) continue;
-      const trouble = await this.drop(key, value);
-      if (trouble) stuck.set(peer, trouble);
-      else if (value.message) await this.look(peer);
-    }
-    const before = [...this.troubles.keys()];
-    this.troubles.clear();
-    for (const [peer, trouble] of stuck) this.troubles.set(peer, trouble);
-    for (const peer of new Set([...before, ...stuck.keys()])) await this.look(peer);
-  }
-
-  /** Leave one payload at its relay; why it stays here. */
-  private async drop(token: string, { peer, payload, ttlS }: Waiting): Promise<Trouble | null> {
-    const card = this.of(peer)?.contact.card;
-    if (!card) return 'no card';
-    const at = this.parts.relays.findIndex((url) => canonical(url) === canonical(card.relay));
-    const line = this.lines[at + 1];
-    if (at < 0 || !line) return 'other relay';
-    const name = fromHex(token);
-    try {
-      await line.ask((request) => drop(request, card.right, name, ttlS, payload));
-    } catch (error) {
-      if (error instanceof RelayRefused) return REFUSALS[error.reason] ?? 'no relay';
-      if (error instanceof RelayUnreachable) return 'no relay';
-      throw error;
-    }
-    await taken(this.parts.vault, token);
-    return null;
+    this.later(() => this.posting.send());
   }
 
   // What is shown
@@ -734,11 +620,12 @@ export class Chat {
       contact: found.value,
       messages: shown,
       unread: shown.filter(isUnread).length,
-      trouble: this.troubles.get(peer) ?? null,
+      trouble: this.posting.trouble(peer),
       records: await recordsOf(vault, peer),
-      warning: this.warnings.get(peer) ?? null,
+      warning: this.theirPads.warning(peer),
       standing: this.sending.standing(peer),
-      isTyping: this.isTyping(peer),
+      isTyping: this.typists.has(peer),
+      renewal: (await isAsked(vault, peer)) ? 'asked' : (this.renewals.get(peer) ?? null),
       files: await this.files.shown(peer),
       padLeft: pads
         .filter((pad) => pad.ours && pad.peer === peer)
@@ -760,13 +647,13 @@ export class Chat {
   }
 
   private async filesChanged(peer: string): Promise<void> {
+    if (peer === this.groups.me) {
+      await this.groups.filesChanged();
+      return;
+    }
     const files = await this.files.shown(peer);
     const now = (each: Conversation) => (each.peer === peer ? { ...each, files } : each);
     this.show({ conversations: this.shown.conversations.map(now) });
-  }
-
-  private isTyping(peer: string): boolean {
-    return (this.typingUntil.get(peer) ?? 0) > Date.now();
   }
 
   /** What disappears once it was read does so when its time has come. */
@@ -774,7 +661,7 @@ export class Chat {
     const { vault } = this.parts;
     for (const { peer, messages: shown, isTyping } of this.shown.conversations) {
       const over = shown.filter(isOver);
-      const hasStopped = isTyping && !this.isTyping(peer);
+      const hasStopped = isTyping && !this.typists.has(peer);
       for (const { content } of over)
         await again(async () => {
           const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(content.id));
@@ -807,8 +694,6 @@ export class Chat {
     });
   }
 }
-
-const isUnread = ({ ours, state }: MessageRecord) => !ours && state !== 'seen';
 
 function isOver({ content, readMs }: MessageRecord): boolean {
   return Boolean(content.timerS && readMs && readMs + 1000 * content.timerS <= Date.now());

@@ -36,10 +36,12 @@ async function bytesAt(one: Side): Promise<Bytes> {
 /** Alice sends, and Bob's window is closed with some of it there. */
 async function halfway(relay: ModelRelay) {
   const [alice, bob] = await two(relay);
+  relay.largestAtOnce = CHUNKS - 2;
   await alice.chat.attach(alice.peer, 'counts.bin', new Blob([made()]));
   await until(() => expect(stateOf(bob)).toBe('coming'));
   await vi.waitUntil(async () => (await pieces(bob, false)) > 0, { timeout: 300_000 });
   bob.close();
+  relay.largestAtOnce = Number.POSITIVE_INFINITY;
   return [alice, bob] as const;
 }
 

@@ -16,6 +16,7 @@ import {
   chunksOf,
   chunkText,
   encodeFileKey,
+  type FileKey,
   MAX_ASKED,
   MAX_FILE_BYTES,
   type Range,
@@ -27,6 +28,7 @@ import {
   BATCH,
   bytesDone,
   changed,
+  copiesOf,
   type FileRecord,
   type FileState,
   fileKey,
@@ -36,11 +38,13 @@ import {
   missing,
   opened,
   prepare,
+  saidToAll,
   settle,
+  settleSource,
   unsaid,
 } from '../state/files';
-import { again, sayAll, waiting } from '../state/talk';
-import type { Vault } from '../state/vault';
+import { again, type MessageRecord, messagesOf, sayAll, waiting } from '../state/talk';
+import type { Change, Vault } from '../state/vault';
 
 /** More is asked for when so many chunks, or fewer, are on their way; and so many. */
 const ASK_NEXT = 32;
@@ -60,8 +64,10 @@ export interface FileShown {
   readonly name: string;
   readonly size: number;
   readonly state: FileState;
-  /** Bytes that the receiver has; of one that is being prepared, that are sealed. */
+  /** Bytes that the receiver has, and in a group all of them; of one in preparation, that are sealed. */
   readonly done: number;
+  /** Of ours in a group, which, in hexadecimal. */
+  readonly group: string | null;
 }
 
 interface FilesParts {
@@ -97,7 +103,7 @@ export class Files {
     const gone = new Set(await unsaid(vault, begun));
     for (const each of begun)
       if (gone.has(each)) await forget(vault, each);
-      else await settle(vault, each.value, 'coming');
+      else await settleSaid(vault, each.value);
   }
 
   close(): void {
@@ -109,9 +115,10 @@ export class Files {
     const { vault } = this.parts;
     const all = await filesOf(vault, peer);
     const shown = all.map(async ({ value }): Promise<[string, FileShown]> => {
-      const { id, ours, state, about } = value;
+      const { id, ours, state, about, group = null } = value;
+      const { name, size } = about;
       const done = await bytesDone(vault, value);
-      return [placeOf(id, ours), { id, ours, name: about.name, size: about.size, state, done }];
+      return [placeOf(id, ours), { id, ours, name, size, state, done, group }];
     });
     return new Map(await Promise.all(shown));
   }
@@ -123,12 +130,52 @@ export class Files {
    */
   async attach(peer: string, name: string, file: Blob): Promise<void> {
     const { vault } = this.parts;
+    const id = crypto.getRandomValues(new Uint8Array(16));
+    await this.prepared({ peer, id }, name, file, async (record, made) => {
+      await again(async () => {
+        await vault.commit(await changed(vault, record, () => ({ about: made })));
+      });
+      await this.parts.keep(peer, id, encodeFileKey(made));
+      await settleSaid(vault, record);
+    });
+  }
+
+  /**
+   * Send a file to all of a group, sealed once.
+   *
+   * @param me Our fingerprint, under which it is kept here.
+   * @param id Of its message.
+   * @param keep Keeps that message, and in the same commit what the others are to have.
+   * @throws ChatMisuse as `attach` does, and what `keep` throws.
+   */
+  attachToAll(
+    me: string,
+    group: string,
+    id: Bytes,
+    name: string,
+    file: Blob,
+    keep: (text: Bytes, also: (others: readonly string[]) => Promise<Change[]>) => Promise<void>,
+  ): Promise<void> {
+    const { vault } = this.parts;
+    return this.prepared({ peer: me, id, group }, name, file, (record, made) =>
+      keep(encodeFileKey(made), (others) => saidToAll(vault, record, made, others)),
+    );
+  }
+
+  /** Seal a file of ours into the vault, then have it said; where that fails, nothing is left. */
+  private async prepared(
+    of: Pick<FileRecord, 'peer' | 'id' | 'group'>,
+    name: string,
+    file: Blob,
+    said: (record: FileRecord, made: FileKey) => Promise<void>,
+  ): Promise<void> {
+    const { vault } = this.parts;
+    const { peer, id } = of;
     if (file.size > MAX_FILE_BYTES)
       throw new ChatMisuse(`expected a file of at most ${MAX_FILE_BYTES} bytes, got ${file.size}`);
-    const id = crypto.getRandomValues(new Uint8Array(16));
     const key = crypto.getRandomValues(new Uint8Array(32));
     const about = { key, sha256: zeros(32), size: file.size, name };
-    const record = { peer, ours: true, id, state: 'preparing', about, asked: 0, came: 0 } as const;
+    const record = { ...of, ours: true, state: 'preparing', about, asked: 0, came: 0 } as const;
     const place = fileKey(peer, id, true);
     const controller = new AbortController();
     this.preparing.set(place, controller);
@@ -138,12 +185,7 @@ export class Files {
       const hash = await this.seal(record, file, controller.signal);
       if (controller.signal.aborted) return;
       this.preparing.delete(place); // from here on it is called off as one that goes
-      const made = { ...about, sha256: hash };
-      await again(async () => {
-        await vault.commit(await changed(vault, record, () => ({ about: made })));
-      });
-      await this.parts.keep(peer, id, encodeFileKey(made));
-      await settleSaid(vault, record);
+      await said(record, { ...about, sha256: hash });
     } catch (error) {
       controller.abort();
       if (error instanceof DOMException) throw unusable(error);
@@ -176,9 +218,22 @@ export class Files {
     }
     const found = await fileOf(vault, peer, id, ours);
     if (!found || !UNDER_WAY.has(found.value.state)) return;
-    await this.say(peer, Kind.stop, id);
+    if (found.value.group && !found.value.source) await this.cancelCopies(peer, id);
+    else await this.say(peer, Kind.stop, id);
     await settle(vault, found.value, 'stopped');
     await this.parts.changed(peer);
+  }
+
+  private async cancelCopies(me: string, id: Bytes): Promise<void> {
+    const { vault } = this.parts;
+    for (const copy of await copiesOf(vault, me, id)) {
+      if (copy.state !== 'coming') continue;
+      await again(async () => {
+        await vault.commit(await changed(vault, copy, () => ({ state: 'stopped' })));
+      });
+      // Who has not heard of it asks for it once they have, and is told then.
+      if (copy.came > 0 || (await isSaid(vault, copy))) await this.say(copy.peer, Kind.stop, id);
+    }
   }
 
   /** Keep a file of theirs no longer. */
@@ -212,6 +267,9 @@ export class Files {
       await forget(vault, each);
       await this.parts.changed(each.value.peer);
     }
+    for (const { value } of all)
+      if (value.group && !value.source && (await settleSource(vault, value.peer, value.id)))
+        await this.parts.changed(value.peer);
     for (const { key, value } of all)
       if (!value.ours && value.state === 'coming') await this.askAgain(key, value);
   }
@@ -311,7 +369,12 @@ export class Files {
     const numbers = readAskText(text, chunksOf(file.about.size));
     if (numbers.length === 0) await settle(vault, file, 'whole');
     else if (await this.isFree(peer)) await this.giveChunks(file, numbers);
+    await this.copyChanged(file);
+  }
+
+  private async copyChanged({ peer, source }: FileRecord): Promise<void> {
     await this.parts.changed(peer);
+    if (source) await this.parts.changed(source);
   }
 
   private async isFree(peer: string): Promise<boolean> {
@@ -321,10 +384,10 @@ export class Files {
 
   private async giveChunks(file: FileRecord, numbers: readonly number[]): Promise<void> {
     const { vault } = this.parts;
-    const { peer, id } = file;
+    const { peer, id, source } = file;
     const contents: Content[] = [];
     for (const number of numbers) {
-      const [sealed] = await vault.pieces(fileKey(peer, id, true), number, 1);
+      const [sealed] = await vault.pieces(fileKey(source ?? peer, id, true), number, 1);
       if (sealed) contents.push(aboutFile(Kind.chunk, id, chunkText(number, sealed)));
     }
     // What is asked for next says that all but a window is there.
@@ -337,9 +400,10 @@ export class Files {
   private async stopped(peer: string, id: Bytes): Promise<void> {
     for (const ours of [true, false]) {
       const found = await fileOf(this.parts.vault, peer, id, ours);
-      if (found?.value.state === 'coming') await settle(this.parts.vault, found.value, 'stopped');
+      if (found?.value.state !== 'coming') continue;
+      await settle(this.parts.vault, found.value, 'stopped');
+      await this.copyChanged(found.value);
     }
-    await this.parts.changed(peer);
   }
 
   private async say(peer: string, kind: Kind, id: Bytes): Promise<void> {
@@ -358,6 +422,12 @@ async function settleSaid(vault: Vault, record: FileRecord): Promise<void> {
       now.state === 'preparing' ? { state: 'coming' as const } : {};
     await vault.commit(await changed(vault, record, said));
   });
+}
+
+/** Whether the message of a member's copy has left this side. */
+async function isSaid(vault: Vault, { peer, id }: FileRecord): Promise<boolean> {
+  const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(id));
+  return found !== null && found.value.state !== 'unsent';
 }
 
 function unusable({ name }: DOMException): ChatMisuse {

@@ -2,14 +2,17 @@
 import 'fake-indexeddb/auto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fromHex, toHex } from '../../shared/merkle';
-import { ascii, zeros } from '../protocol/bytes';
+import { ascii, type Bytes, zeros } from '../protocol/bytes';
 import { Kind, makeContent } from '../protocol/content';
 import { GroupUnusable } from '../protocol/errors';
+import { CHUNK_BYTES } from '../protocol/file';
 import { drawId, nextRoster, viewOf } from '../protocol/roster';
+import { fileKey } from '../state/files';
 import { about, groupOf } from '../state/groups';
 import { say } from '../state/talk';
 import { Vault } from '../state/vault';
 import { Chat } from './chat';
+import { type FileShown, placeOf } from './files';
 import type { GroupMessage, GroupTalk } from './groups';
 import { ModelLink } from './testing/keys';
 import { holds, ModelRelay } from './testing/relay';
@@ -65,6 +68,14 @@ class Side {
       name,
       deleted ? '' : new TextDecoder().decode(content.text),
     ]);
+  }
+
+  /** The last file of ours in the group, or of somebody. */
+  file(of?: string): FileShown | undefined {
+    const talk = this.chat.view().conversations.find(({ peer }) => peer === of);
+    const id = this.group.messages.findLast(({ author }) => author === (of ?? null))?.content.id;
+    const files = of ? talk?.files : this.group.files;
+    return id && files?.get(placeOf(id, of === undefined));
   }
 
   /** How far each copy has come of the last that we said. */
@@ -191,6 +202,53 @@ describe('a group', () => {
     expect(bob.group.messages.at(-1)?.content.timerS).toBe(300);
   });
 
+  it('has large files, sealed once, until no member lacks them', async () => {
+    const { sides } = await lab('alice', 'bob', 'carol');
+    const [alice, bob, carol] = sides as [Side, Side, Side];
+    const { group } = alice.group;
+    const data = Uint8Array.from({ length: 7 * CHUNK_BYTES + 5 }, (_, at) => (at * at) % 251);
+    const kept = (id: Bytes) => alice.vault.countPieces(fileKey(alice.me, id, true));
+    const last = (one: Side) => one.group.messages.at(-1)?.content.id ?? zeros(16);
+    await alice.chat.groups.attach(group, '../counts.bin', new Blob([data]));
+    for (const each of [bob, carol]) {
+      await until(() => expect(each.file(alice.me)).toMatchObject({ state: 'whole' }));
+      const blob = await each.chat.files.blob(alice.me, last(each));
+      expect(new Uint8Array(await blob.arrayBuffer())).toEqual(data);
+      expect(each.group.messages.at(-1)?.name).toBe('alice');
+    }
+    await until(() => expect(alice.file()).toMatchObject({ state: 'whole', done: data.length }));
+    expect(await kept(last(alice))).toBe(0);
+
+    // Who is away keeps it here; who is removed gets no more of it; then it is nobody's to have.
+    carol.close();
+    await alice.chat.groups.attach(group, 'more.bin', new Blob([data]));
+    await until(() => expect(bob.file(alice.me)).toMatchObject({ name: 'more.bin' }));
+    await until(() => expect(bob.file(alice.me)).toMatchObject({ state: 'whole' }));
+    const id = last(alice);
+    expect([alice.file()?.state, alice.file()?.done, await kept(id)]).toEqual(['coming', 0, 8]);
+    await alice.chat.groups.remove(group, carol.me);
+    await alice.chat.files.mind();
+    expect([alice.file()?.state, await kept(id)]).toEqual(['whole', 0]);
+
+    await bob.chat.groups.leave(group);
+    await until(() => expect(alice.names).toEqual(['alice']));
+    const attach = () => alice.chat.groups.attach(group, 'x', new Blob([data]));
+    await expect(attach()).rejects.toThrow(GroupUnusable);
+    expect(alice.group.files.size).toBe(2);
+  });
+
+  it('calls off a large file for all of them', async () => {
+    const { relay, link, sides } = await lab('alice', 'bob');
+    const [alice, bob] = sides as [Side, Side];
+    const data = new Blob([new Uint8Array(7 * CHUNK_BYTES)]);
+    bob.close();
+    await alice.chat.groups.attach(alice.group.group, 'zeros', data);
+    await alice.chat.files.cancel(alice.me, alice.file()?.id ?? zeros(16), true);
+    expect(alice.file()?.state).toBe('stopped');
+    const again = await Side.open(relay, 'bob', link, bob.place);
+    await until(() => expect(again.file(alice.me)?.state).toBe('stopped'));
+  });
+
   it('sends nothing to who is removed, and takes who left in anew', async () => {
     const { link, sides } = await lab('alice', 'bob', 'carol');
     const [alice, bob, carol] = sides as [Side, Side, Side];
@@ -204,7 +262,7 @@ describe('a group', () => {
     await until(() => expect(carol.told).toEqual([['alice', 'kept']]));
     await until(() => expect(bob.group.isIn).toBe(false));
     expect(bob.told).toEqual([]);
-    expect(alice.find('kept').copies.map(({ name }) => name)).toEqual(['carol']);
+    await until(() => expect(alice.find('kept').copies.map(({ name }) => name)).toEqual(['carol']));
     await expect(bob.say('in vain')).rejects.toThrow(GroupUnusable);
 
     await carol.chat.groups.leave(group);

@@ -10,7 +10,7 @@ import { toHex } from '../../shared/merkle';
 import { ascii, type Bytes, big, Reader } from '../protocol/bytes';
 import { readLink } from '../protocol/card';
 import { type Content, isPadded, Kind, MAX_TEXT_BYTES, makeContent } from '../protocol/content';
-import { ChatMisuse, GroupUnusable, LinkRefused } from '../protocol/errors';
+import { GroupUnusable, LinkRefused } from '../protocol/errors';
 import { smallFile } from '../protocol/file';
 import type { Identity } from '../protocol/identity';
 import {
@@ -63,7 +63,9 @@ import {
   waiting,
 } from '../state/talk';
 import type { Change, Found, Vault } from '../state/vault';
-import type { Conversation } from './chat';
+import type { FileShown, Files } from './files';
+import { Typing } from './typing';
+import { type Conversation, isUnread, SHOWN } from './view';
 
 /** A link that a member has not used for so long is made anew. */
 const OFFER_AGAIN_S = 86_400;
@@ -71,10 +73,7 @@ const OFFER_AGAIN_S = 86_400;
 const MAX_ROSTERS = 16;
 /** With so many payloads for a member in the outbox, nothing is passed on to them. */
 const MAX_WAITING = 128;
-const TYPING_EVERY_MS = 3000;
-const TYPING_FOR_MS = 6000;
 const SHORT = 16;
-const SHOWN: ReadonlySet<Kind> = new Set([Kind.text, Kind.reply, Kind.file, Kind.fileKey]);
 /** How far copies have come: a message in a group is where the least of its copies is. */
 const LEAST_FIRST: readonly MessageRecord['state'][] = [
   'unsent',
@@ -134,6 +133,8 @@ export interface GroupTalk {
   readonly timerS: number;
   /** Milliseconds since the epoch. */
   readonly since: number;
+  /** Of ours that come in chunks, by `placeOf` their messages. */
+  readonly files: ReadonlyMap<string, FileShown>;
 }
 
 /** What groups need of the rest of a chat. */
@@ -142,6 +143,7 @@ interface Ties {
   readonly identity: Identity;
   /** What we call ourselves. */
   readonly name: string;
+  readonly files: Files;
   conversation(peer: string): Conversation | undefined;
   card(): OwnCard;
   /** A mailbox of ours is to be opened at the relay. */
@@ -167,8 +169,8 @@ export class Groups {
   private kept: readonly Group[] = [];
   /** What was said in groups, by whom or to whom. */
   private readonly said = new Map<string, readonly MessageRecord[]>();
-  private readonly typingUntil = new Map<string, number>();
-  private readonly typed = new Map<string, number>();
+  private files: ReadonlyMap<string, FileShown> = new Map();
+  private readonly typists = new Typing();
   /** One thing at a time. */
   private line: Promise<unknown> = Promise.resolve();
   private saidMs = 0;
@@ -255,14 +257,22 @@ export class Groups {
     await this.put(group, Kind.text, ascii(words));
   }
 
-  /** Send a file, whole in its message. @throws ChatMisuse if it is too large. */
+  /**
+   * Send a file: whole in its message, and a large one in chunks, sealed once for all.
+   *
+   * @throws ChatMisuse if it is too large, or cannot be read.
+   */
   async attach(group: string, name: string, file: Blob): Promise<void> {
-    if (file.size > MAX_TEXT_BYTES)
-      throw new ChatMisuse(
-        `expected a file of at most ${MAX_TEXT_BYTES} bytes for a group, got ${file.size}`,
-      );
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    await this.put(group, Kind.file, smallFile(name, bytes));
+    if (file.size <= MAX_TEXT_BYTES) {
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      await this.put(group, Kind.file, smallFile(name, bytes));
+      return;
+    }
+    await memberOf(this.ties.vault, this.me, group);
+    const id = await drawId(group, this.me);
+    await this.ties.files.attachToAll(this.me, group, id, name, file, (text, also) =>
+      this.put(group, Kind.fileKey, text, { id }, also),
+    );
   }
 
   /** Answer a message, or change or take back one of ours; `target` is its id. */
@@ -285,15 +295,17 @@ export class Groups {
     group: string,
     kind: Kind,
     text: Bytes,
-    rest: Pick<Partial<Content>, 'target' | 'timerS'> = {},
+    rest: Pick<Partial<Content>, 'id' | 'target' | 'timerS'> = {},
+    also: (others: readonly string[]) => Promise<Change[]> = async () => [],
   ): Promise<void> {
     this.saidMs = Math.max(Date.now(), this.saidMs + 1);
     const sentMs = this.saidMs;
     const id = await drawId(group, this.me);
-    const others = await saidIn(this.ties.vault, this.me, group, async ({ timerS, ...by }) => {
+    const make = async ({ timerS, ...by }: Pick<Content, 'group' | 'view' | 'timerS'>) => {
       const timer = timerS && kind !== Kind.delete ? { timerS } : {};
       return makeContent({ kind, id, sentMs, text, ...by, ...timer, ...rest });
-    });
+    };
+    const others = await saidIn(this.ties.vault, this.me, group, make, also);
     await this.load();
     for (const peer of others) {
       await this.ties.look(peer);
@@ -303,8 +315,7 @@ export class Groups {
 
   /** Say that we type, to whom nothing else waits for; it takes no pad. */
   async typing(group: string): Promise<void> {
-    if (Date.now() - (this.typed.get(group) ?? 0) < TYPING_EVERY_MS) return;
-    this.typed.set(group, Date.now());
+    if (!this.typists.isDue(group)) return;
     const kept = await memberOf(this.ties.vault, this.me, group);
     const busy = new Set((await waiting(this.ties.vault)).map(({ value }) => value.peer));
     for (const peer of activeIn(kept)) {
@@ -336,7 +347,7 @@ export class Groups {
     content: Content,
     protections: readonly Protection[],
   ): Promise<Change[]> => {
-    if (isPadded(content.kind)) this.typingUntil.delete(`${hexOf(content.group)} ${peer}`);
+    if (isPadded(content.kind)) this.typists.ended(`${hexOf(content.group)} ${peer}`);
     return told(this.ties.vault, this.me, peer, content, protections, this.ties.now());
   };
 
@@ -364,10 +375,23 @@ export class Groups {
     if (before + some.length > 0 || this.kept.length > 0) this.show();
   }
 
+  /** Files of ours in groups are not as they were. */
+  async filesChanged(): Promise<void> {
+    this.files = await this.ties.files.shown(this.me);
+    this.show();
+  }
+
+  /** Ask a member whose words we may have missed for newer rosters of all groups that we share. */
+  async askAfter(peer: string): Promise<void> {
+    for (const kept of this.kept)
+      if (isIn(kept, this.me) && isIn(kept, peer))
+        await this.ties.tell(peer, about(Kind.rosterAsk, kept.roster.group, big(kept.number, 4)));
+  }
+
   private async types(peer: string, group: string): Promise<void> {
     const kept = await groupOf(this.ties.vault, group);
     if (!kept || !isIn(kept, this.me) || !isIn(kept, peer)) return;
-    this.typingUntil.set(`${group} ${peer}`, Date.now() + TYPING_FOR_MS);
+    this.typists.heard(`${group} ${peer}`);
   }
 
   private async askIfEarly(peer: string, { id, group }: Content): Promise<void> {
@@ -392,7 +416,10 @@ export class Groups {
     if (kept && roster.number > kept.number) await this.ask(peer, roster.group);
     for (const each of await release(this.ties.vault, this.me, roster.group)) {
       if (each.refused) await this.ties.tell(each.peer, { kind: Kind.refused, text: each.refused });
-      else await this.ties.answer(each.peer);
+      else {
+        await this.ties.answer(each.peer);
+        if (each.content.kind === Kind.fileKey) await this.ties.files.came(each.peer, each.content);
+      }
       await this.ties.look(each.peer);
     }
   }
@@ -542,6 +569,7 @@ export class Groups {
   private async load(): Promise<void> {
     const { vault } = this.ties;
     this.kept = await groups(vault);
+    if (this.kept.length > 0) this.files = await this.ties.files.shown(this.me);
     const members = this.kept.flatMap(({ roster }) => roster.members.map(({ peer }) => peer));
     for (const peer of new Set([this.me, ...members]))
       if (!this.ties.conversation(peer)) this.said.set(peer, await ofGroups(vault, peer));
@@ -557,12 +585,13 @@ export class Groups {
     const { roster, timerS, since } = kept;
     const { group, name } = roster;
     const shown = this.messages(group);
-    const types = (peer: string) => (this.typingUntil.get(`${group} ${peer}`) ?? 0) > Date.now();
+    const types = (peer: string) => this.typists.has(`${group} ${peer}`);
     return {
       group,
       name,
       timerS,
       since,
+      files: new Map([...this.files].filter(([, file]) => file.group === group)),
       isAdmin: adminOf(kept) === this.me,
       isIn: isIn(kept, this.me),
       members: this.members(kept),
@@ -634,9 +663,7 @@ export class Groups {
   /** What disappears does so when its time has come; who types no more is shown no more. */
   async sweep(): Promise<void> {
     const { vault } = this.ties;
-    let isOther = false;
-    for (const [key, until] of this.typingUntil)
-      if (until <= Date.now()) isOther = this.typingUntil.delete(key);
+    let isOther = this.typists.sweep();
     for (const [peer, all] of this.said)
       for (const { content } of all.filter(isOver)) {
         await again(async () => {
@@ -663,7 +690,6 @@ export function recordsIn(
 }
 
 const adminOf = ({ roster }: Group): string => toHex(roster.admin.fingerprint);
-const isUnread = ({ ours, state }: MessageRecord) => !ours && state !== 'seen';
 const isUnsent = ({ ours, state }: MessageRecord) => ours && state === 'unsent';
 
 /** Of ours, time runs from when it was said; of theirs, from when it was read. */

@@ -1,11 +1,11 @@
 /** One line to a relay: what is asked on it, each answered once, and what comes unasked. */
 
-import type { Bytes } from '../protocol/bytes';
+import { type Bytes, zeros } from '../protocol/bytes';
 import { RelayMisbehaved, RelayRefused, RelayUnreachable } from '../protocol/errors';
 import { type Answer, type Challenge, readAnswer } from '../protocol/frames';
 import type { Way } from './way';
 
-const ANSWER_WITHIN_MS = 20_000;
+export const ANSWER_WITHIN_MS = 20_000;
 
 export type Delivered = Extract<Answer, { is: 'deliver' }>;
 
@@ -18,7 +18,7 @@ export interface LineHears {
 }
 
 interface Asked {
-  readonly done: () => void;
+  readonly done: (body: Bytes) => void;
   readonly failed: (error: Error) => void;
 }
 
@@ -37,16 +37,17 @@ export class RelayLine {
   /**
    * Ask, and wait for the answer.
    *
+   * @returns What the relay's accounts say; nothing from anybody else.
    * @throws RelayRefused, RelayUnreachable.
    */
-  async ask(make: (request: number) => Bytes | Promise<Bytes>): Promise<void> {
+  async ask(make: (request: number) => Bytes | Promise<Bytes>): Promise<Bytes> {
     if (!this.isUp) throw new RelayUnreachable('the relay does not answer');
     this.requests = (this.requests % 0xffff_ffff) + 1;
     const request = this.requests;
     const frame = await make(request);
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      await new Promise<void>((done, failed) => {
+      return await new Promise<Bytes>((done, failed) => {
         this.asked.set(request, { done, failed });
         timer = setTimeout(
           () => failed(new RelayUnreachable('the relay did not answer in time')),
@@ -81,7 +82,10 @@ export class RelayLine {
         this.hears.began(answer);
         break;
       case 'done':
-        this.asked.get(answer.request)?.done();
+        this.asked.get(answer.request)?.done(zeros(0));
+        break;
+      case 'accounts':
+        this.asked.get(answer.request)?.done(answer.body);
         break;
       case 'refused':
         if (answer.request === 0) this.end();

@@ -5,7 +5,7 @@
  * In `fresh` mode each message has a session of its own. One that is aborted sends nothing, whatever
  * the policy: the message stays, both sides are told, and it is tried again at growing distances
  * until a session succeeds; so it goes by itself once Eve has left. Where there is merely no key, the
- * policy decides: `require` keeps the message, `prefer` sends it without pad.
+ * policy decides: `require` keeps the message, `prefer` sends it without pad. `off` asks for neither.
  */
 
 import { fromHex, toHex } from '../../shared/merkle';
@@ -162,6 +162,10 @@ export class Sending {
     const { vault, keys } = this.parts;
     const contact = this.parts.contact(peer);
     if (!contact) return 'no pad'; // nobody knows yet what they ask for
+    if (contact.policy === 'off') {
+      await say(vault, peer, content, 'off');
+      return null;
+    }
     const sae = contact.card?.sae;
     if (keys && sae && contact.mode === 'fresh') {
       line.standing = { ...line.standing, making: toHex(content.id), session: null };

@@ -1,6 +1,6 @@
 /**
  * The way from this page to relays, through the console: one stream for what comes, requests for what
- * goes. The console carries frames and looks into none.
+ * goes. The console hands frames on as they are, and follows relays that move.
  *
  * Source: docs/reference/console.md; HTML, 9.2 (server-sent events).
  */
@@ -26,6 +26,8 @@ export interface Hears {
 export interface Way {
   /** @throws RelayUnreachable if the console or the relay does not take them. */
   send(line: number, frame: Bytes): Promise<void>;
+  /** Have a line of our own begin, or end; `ended` tells that its number is free again. */
+  own(line: number, open: boolean): Promise<void>;
   close(): void;
 }
 
@@ -66,6 +68,15 @@ export class ConsoleWay implements Way {
       this.going.push({ line, frame, done, failed });
       void this.go();
     });
+  }
+
+  async own(line: number, open: boolean): Promise<void> {
+    try {
+      if (this.name === null) throw new RelayUnreachable('the console does not answer');
+      await body(client.POST('/api/chat/line', { body: { way: this.name, line, open } }));
+    } catch (error) {
+      throw unreachable(error);
+    }
   }
 
   close(): void {
@@ -161,8 +172,10 @@ export class ConsoleWay implements Way {
       await body(client.POST('/api/chat/frames', { body: sent }));
       for (const { done } of some) done();
     } catch (error) {
-      const why = error instanceof Error ? error.message : '';
-      for (const { failed } of some) failed(new RelayUnreachable(why));
+      for (const { failed } of some) failed(unreachable(error));
     }
   }
 }
+
+const unreachable = (error: unknown) =>
+  new RelayUnreachable(error instanceof Error ? error.message : '');

@@ -70,6 +70,24 @@ export class RelayRefused extends Error {
   }
 }
 
+/** The relay's accounts did not do what they were asked for; `reason` is their number. */
+export class AccountRefused extends Error {
+  override name = 'AccountRefused';
+
+  constructor(readonly reason: number) {
+    super(`the relay's accounts refuse: reason ${reason}`);
+  }
+}
+
+/** A handle names another identity than before: somebody may be in between. */
+export class IdentityChanged extends ChatRefused {
+  override name = 'IdentityChanged';
+
+  constructor(readonly handle: string) {
+    super(`expected @${handle} to be who it was, got another identity from the relay`);
+  }
+}
+
 /** The line to the relay has ended; whether it did what was asked is not known. */
 export class RelayUnreachable extends Error {
   override name = 'RelayUnreachable';

@@ -1,10 +1,10 @@
 /**
  * What crosses the line to a relay: one binary frame a message, as spec/relay.md has it.
  *
- * Lengths are exact: whatever is longer, shorter or of another kind is no frame. What a page does not
- * ask for, the accounts of a relay, is not here.
+ * Lengths are exact: whatever is longer, shorter or of another kind is no frame.
  */
 
+import { ANSWER_SIZES, OFFER_BYTES } from './accounts';
 import { ascii, type Bytes, big, join, Reader, Short } from './bytes';
 import { RIGHT_BYTES } from './card';
 import { ChatMisuse, RelayMisbehaved } from './errors';
@@ -51,6 +51,8 @@ export type Answer =
       readonly number: number;
       readonly payload: Bytes;
     }
+  /** What the relay's accounts answer (`accounts`). */
+  | { readonly is: 'accounts'; readonly request: number; readonly body: Bytes }
   /** Where the relay is: a notice that it signed, not looked into. */
   | { readonly is: 'notice'; readonly notice: Bytes };
 
@@ -110,6 +112,11 @@ export function safe(number: number): Bytes {
   return join(op(6), big(number, 8));
 }
 
+/** Hand something to the relay's accounts (`accounts`). */
+export function toAccounts(request: number, body: Bytes): Bytes {
+  return join(op(7), big(request, 4), body);
+}
+
 const isPayload = (length: number) => PAYLOAD_SIZES.some((size) => size === length);
 
 /** @throws RelayMisbehaved if it is no frame of a relay, or of another version. */
@@ -142,6 +149,11 @@ function answerOf(kind: number, reader: Reader): Answer | null {
       const [mailbox, number] = [reader.take(MAILBOX_BYTES), reader.number(8)];
       if (!isPayload(reader.left) || !Number.isSafeInteger(number)) return null;
       return { is: 'deliver', mailbox, number, payload: reader.rest() };
+    }
+    case 0x85: {
+      const request = reader.number(4);
+      const isSized = [OFFER_BYTES, ...ANSWER_SIZES].includes(reader.left);
+      return isSized ? { is: 'accounts', request, body: reader.rest() } : null;
     }
     case 0x86: {
       if (reader.left < MIN_NOTICE_BYTES || reader.left > MAX_NOTICE_BYTES) return null;

@@ -25,6 +25,7 @@ import { added, again, change, meet, say } from './talk';
 import type { Change, Found, Vault } from './vault';
 
 const CONTACT = 'contact';
+const FIRST_POLICY: Policy = 'prefer';
 const INVITATION = 'invitation';
 /** How long a contact link holds. */
 export const LINK_S = 30 * 86_400;
@@ -43,7 +44,7 @@ export interface Contact {
   readonly card: Card | null;
   /** Ours for them, the newest first. */
   readonly boxes: readonly Box[];
-  readonly policy: Exclude<Policy, 'off'>;
+  readonly policy: Policy;
   /** Where pads come from that we send under: a session for each message, or the site's stock. */
   readonly mode: 'fresh' | 'pool';
   /** Whether the safety numbers were compared. */
@@ -70,6 +71,11 @@ const cardOf = (own: OwnCard, { right }: Box): Card => ({ ...own, right });
 
 export function contacts(vault: Vault): Promise<Found<Contact>[]> {
   return vault.list<Contact>(CONTACT);
+}
+
+/** What we do without pad, for what we say to somebody and what we take of them. */
+export async function policyOf(vault: Vault, peer: string): Promise<Policy> {
+  return (await vault.read<Contact>(CONTACT, peer))?.value.policy ?? FIRST_POLICY;
 }
 
 /** Change what is kept of somebody. */
@@ -147,7 +153,7 @@ export async function add(
 
 function newContact(name: string): Contact {
   const rest = { isVerified: false, timerS: 0, since: Date.now() };
-  return { name, card: null, boxes: [], policy: 'prefer', mode: 'fresh', ...rest };
+  return { name, card: null, boxes: [], policy: FIRST_POLICY, mode: 'fresh', ...rest };
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import { toHex } from '../../shared/merkle';
-import { type Bytes, zeros } from '../protocol/bytes';
+import { type Bytes, equal, zeros } from '../protocol/bytes';
 import { type Content, Kind, makeContent } from '../protocol/content';
 import {
   CHUNK_BYTES,
@@ -52,6 +52,10 @@ export interface FileRecord {
   readonly asked: number;
   /** Of ours, chunks that they have, as far as we know. */
   readonly came: number;
+  /** Of ours in a group, which group; its chunks lie once, with the file that we keep ourselves. */
+  readonly group?: string;
+  /** Of a member's copy: with whom its chunks lie, which is us. */
+  readonly source?: string;
 }
 
 export const fileKey = (peer: string, id: Bytes, ours: boolean) =>
@@ -82,14 +86,57 @@ export async function changed(
   return found ? [change(FILE, found, { ...found.value, ...how(found.value) })] : [];
 }
 
-/** It has come so far; its chunks go, unless it is to be kept. */
-export async function settle(vault: Vault, file: FileRecord, state: FileState): Promise<void> {
+/** It has come so far, and to its end; its chunks go, unless it is to be kept. */
+export async function settle(
+  vault: Vault,
+  file: FileRecord,
+  state: Exclude<FileState, 'preparing' | 'coming'>,
+): Promise<void> {
   await again(async () => {
     const changes = await changed(vault, file, () => ({ state }));
     if (changes.length > 0) await vault.commit(changes);
   });
   if (file.ours || state !== 'whole')
     await vault.dropPieces(fileKey(file.peer, file.id, file.ours));
+  if (file.source) await settleSource(vault, file.source, file.id);
+}
+
+/** A group's file goes once no member lacks it any more; whether it did. */
+export async function settleSource(vault: Vault, me: string, id: Bytes): Promise<boolean> {
+  const source = (await fileOf(vault, me, id, true))?.value;
+  const copies = await copiesOf(vault, me, id);
+  if (source?.state !== 'coming' || copies.some(({ state }) => state === 'coming')) return false;
+  await settle(vault, source, copies.some(({ state }) => state === 'whole') ? 'whole' : 'stopped');
+  return true;
+}
+
+/** The members' copies of a file of ours in a group. */
+export async function copiesOf(vault: Vault, me: string, id: Bytes): Promise<FileRecord[]> {
+  const all = (await filesOf(vault)).map(({ value }) => value);
+  return all.filter((each) => each.source === me && equal(each.id, id));
+}
+
+/** A file that is said in a group counts as said, and each other member is to have it. */
+export async function saidToAll(
+  vault: Vault,
+  { peer: source, id, group }: FileRecord,
+  about: FileKey,
+  others: readonly string[],
+): Promise<Change[]> {
+  const bare = { ours: true, id, state: 'coming', about, asked: 0, came: 0, source } as const;
+  const copies = others.map((peer): FileRecord => ({ ...bare, peer, ...(group ? { group } : {}) }));
+  return [
+    ...(await changed(vault, { peer: source, id, ours: true }, () => ({ about, state: 'coming' }))),
+    ...copies.map((each) => added(FILE, fileKey(each.peer, id, true), each)),
+  ];
+}
+
+/** Somebody gets nothing more of the files of a group. */
+export async function stopCopies(vault: Vault, group: string, peer: string): Promise<Change[]> {
+  const copies = (await filesOf(vault, peer)).filter(
+    ({ value }) => value.group === group && value.state === 'coming',
+  );
+  return copies.map((each) => change(FILE, each, { ...each.value, state: 'stopped' }));
 }
 
 /** Nothing is known of it any more. */
@@ -113,7 +160,8 @@ export async function carried(vault: Vault, peer: string, content: Content): Pro
   return [];
 }
 
-async function begun(vault: Vault, peer: string, id: Bytes, text: Bytes): Promise<Change[]> {
+/** What the message of a file changes that somebody sends; of a group, once it counts. */
+export async function begun(vault: Vault, peer: string, id: Bytes, text: Bytes): Promise<Change[]> {
   const read = readFileKey(text);
   if (await fileOf(vault, peer, id, false)) return [];
   const about = { ...read, name: safeName(read.name) };
@@ -175,8 +223,14 @@ export async function* opened(vault: Vault, file: FileRecord): AsyncGenerator<By
 
 /** How many bytes of it the receiver has, as far as this side knows. */
 export async function bytesDone(vault: Vault, file: FileRecord): Promise<number> {
-  const { peer, id, ours, state, about, came } = file;
+  const { peer, id, ours, state, about, came, group, source } = file;
   if (state === 'whole') return about.size;
+  if (group && !source && state !== 'preparing') {
+    const copies = await copiesOf(vault, peer, id);
+    const some = copies.filter((each) => each.state !== 'stopped');
+    const done = await Promise.all(some.map((each) => bytesDone(vault, each)));
+    return Math.min(about.size, ...(done.length > 0 ? done : [0]));
+  }
   const isHere = state === 'preparing' || (state === 'coming' && !ours);
   const chunks = isHere ? await vault.countPieces(fileKey(peer, id, ours)) : came;
   return Math.min(about.size, chunks * CHUNK_BYTES);

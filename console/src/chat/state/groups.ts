@@ -10,6 +10,7 @@ import { fromHex, toHex } from '../../shared/merkle';
 import { type Bytes, equal, join, Reader } from '../protocol/bytes';
 import { type Content, ID_BYTES, isPadded, Kind, makeContent } from '../protocol/content';
 import { ContentMalformed, GroupRefused, GroupUnusable } from '../protocol/errors';
+import { readFileKey } from '../protocol/file';
 import { FINGERPRINT_BYTES } from '../protocol/identity';
 import {
   checkFirst,
@@ -25,6 +26,7 @@ import {
   viewOf,
 } from '../protocol/roster';
 import type { Protection } from '../protocol/session';
+import { begun, stopCopies } from './files';
 import {
   added,
   again,
@@ -190,6 +192,7 @@ export async function withhold(vault: Vault, group: string, peer: string): Promi
   return [
     ...copies.map((each) => change(kind, each, null)),
     ...sealed.map((each) => change(OUTBOX, each, null)),
+    ...(await stopCopies(vault, group, peer)),
   ];
 }
 
@@ -207,6 +210,7 @@ export function setTimer(vault: Vault, group: string, timerS: number): Promise<v
 /**
  * Keep what we say in a group, and a copy for each other member, which goes when it can.
  *
+ * @param also What changes in the same commit.
  * @returns The others.
  * @throws GroupUnusable if we are not in it, or nobody else is.
  */
@@ -215,6 +219,7 @@ export function saidIn(
   me: string,
   group: string,
   make: (roster: { group: Bytes; view: Bytes; timerS: number }) => Promise<Content>,
+  also: (others: readonly string[]) => Promise<Change[]> = async () => [],
 ): Promise<string[]> {
   return again(async () => {
     const kept = await memberOf(vault, me, group);
@@ -233,6 +238,7 @@ export function saidIn(
       const dropped = content.kind === Kind.delete ? await unsaid(vault, peer, content) : null;
       changes.push(...(dropped ?? [added(messagesOf(peer), key, unsent)]));
     }
+    changes.push(...(await also(others)));
     await vault.commit(changes);
     return others;
   });
@@ -262,6 +268,7 @@ export async function told(
   now: number,
 ): Promise<Change[]> {
   if (isPadded(content.kind)) {
+    if (content.kind === Kind.fileKey) readFileKey(content.text); // also of what is to wait
     if (await isEarly(vault, me, peer, content))
       return hold(vault, peer, content, protections, now);
     return counted(vault, peer, content, protections);
@@ -315,6 +322,8 @@ async function counted(
   protections: readonly Protection[],
 ): Promise<Change[]> {
   const changes = await saidBy(vault, peer, content, protections);
+  if (content.kind === Kind.fileKey)
+    changes.push(...(await begun(vault, peer, content.id, content.text)));
   if (content.kind !== Kind.timer) return changes;
   const found = await vault.read<GroupRecord>(GROUP, groupIn(content));
   if (found) changes.push(change(GROUP, found, { ...found.value, timerS: content.timerS ?? 0 }));
@@ -344,15 +353,15 @@ async function hold(
 /**
  * Let count what waited for a roster.
  *
- * @returns Whose words were let out, and the id of what is refused, of each.
+ * @returns What was let out, by whom, and the id of what is refused, of each.
  */
 export async function release(
   vault: Vault,
   me: string,
   group: string,
-): Promise<{ peer: string; refused: Bytes | null }[]> {
+): Promise<{ peer: string; content: Content; refused: Bytes | null }[]> {
   const waiting = (await vault.list<Held>(HELD)).filter(({ value }) => isOf(value.content, group));
-  const found: { peer: string; refused: Bytes | null }[] = [];
+  const found: { peer: string; content: Content; refused: Bytes | null }[] = [];
   for (const each of waiting.toSorted((one, other) => one.value.came - other.value.came)) {
     const { peer, content, protections } = each.value;
     let refused: Bytes | null = null;
@@ -366,7 +375,7 @@ export async function release(
         refused = content.id;
       }
       await vault.commit(changes);
-      found.push({ peer, refused });
+      found.push({ peer, content, refused });
     });
   }
   return found;

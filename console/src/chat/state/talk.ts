@@ -7,7 +7,7 @@
 
 import type { Schemas } from '../../api/client';
 import { toHex } from '../../shared/merkle';
-import type { Bytes } from '../protocol/bytes';
+import { type Bytes, equal } from '../protocol/bytes';
 import { type Content, isPadded, joinParts, Kind, split } from '../protocol/content';
 import { ChatMisuse, NotAuthentic, OpeningRefused, Replayed } from '../protocol/errors';
 import { type Identity, IdentityPublic } from '../protocol/identity';
@@ -31,6 +31,12 @@ const WHOSE = 'identity of';
 const OPENING = 'opening';
 export const OUTBOX = 'outbox';
 const PART = 'part';
+/** Of who was asked for a new session: the id of the one-time prekey that it is begun by. */
+export const ASKED = 'session asked for';
+/** Of who asks for one. */
+export const WISH = 'session wished for';
+/** Of who has begun the one that we asked for. */
+export const BEGUN = 'session begun anew';
 const ATTEMPTS = 10;
 const TTL_S = 14 * 86_400;
 const TYPING_TTL_S = 10;
@@ -163,9 +169,26 @@ interface Kept {
 /** Begin a session with the owner of a bundle; it is theirs to answer. */
 export async function meet(vault: Vault, identity: Identity, bundle: Bundle): Promise<void> {
   const session = await begin(identity, bundle);
-  const value: Kept = { session, begun: Date.now() };
   const whose = await isOf(vault, bundle.identity);
-  await vault.commit([added(SESSION, toHex(session.id), value), ...whose]);
+  await vault.commit([await sessionAdded(vault, session), ...whose]);
+}
+
+/** A new session, which is sent on from now on, whatever the clock says. */
+export async function sessionAdded(vault: Vault, session: Session): Promise<Change> {
+  const value = keptNow(await vault.list<Kept>(SESSION), session);
+  return added(SESSION, toHex(session.id), value);
+}
+
+function keptNow(all: readonly Found<Kept>[], session: Session): Kept {
+  return { session, begun: Math.max(Date.now(), ...all.map(({ value }) => value.begun + 1)) };
+}
+
+/** Somebody's wish for a new session. */
+export interface Wish {
+  /** Of the message. */
+  readonly id: Bytes;
+  /** Their keys, as they came. */
+  readonly text: Bytes;
 }
 
 /** Keep the keys of an identity that somebody has proved. */
@@ -355,12 +378,23 @@ export function taken(vault: Vault, token: string): Promise<void> {
   });
 }
 
+interface Came {
+  /** Who said it. */
+  readonly peer: string;
+  readonly content: Content;
+  /** All of it; null while parts of it are missing, or where it does not count. */
+  readonly whole: Content | null;
+  /** Whether it came without pad, which we do not take; nothing of it is kept. */
+  readonly isRefused: boolean;
+}
+
 /**
  * Open what came, and keep what it says; what does not open throws, and has changed nothing.
  *
  * @param now Seconds since the epoch.
  * @param also What changes besides, in the same commit; what it throws is thrown.
- * @returns Who said it, what came, and that whole; null while parts of it are missing.
+ * @param inGroup What a content in a group changes.
+ * @param policyOf What is taken of somebody without pad: nothing under `require`.
  * @throws MessageRefused, OpeningRefused.
  */
 export function hear(
@@ -370,19 +404,27 @@ export function hear(
   now: number,
   also: Also = async () => [],
   inGroup: InGroup = async () => [],
-): Promise<{ peer: string; content: Content; whole: Content | null }> {
+  policyOf: (peer: string) => Promise<Policy> = async () => 'prefer',
+): Promise<Came> {
   return again(async () => {
     const { found, changes } = await sessionFor(vault, identity, payload, now);
     const peer = toHex(found.value.session.peer);
     const staged = await padsOf(vault, peer);
     const opened = await openMessage(found.value.session, payload, staged);
     staged.erase(opened.spent);
-    const { whole, changes: said } = await heard(vault, peer, opened, staged, inGroup);
-    changes.push(...said, ...(await also(peer, opened.content)));
+    const { content, protection } = opened;
+    const isBare = isPadded(content.kind) && !protection.padId;
+    const isRefused = isBare && (await policyOf(peer)) === 'require';
+    let whole: Content | null = null;
+    if (!isRefused) {
+      const said = await heard(vault, peer, opened, staged, inGroup);
+      changes.push(...said.changes, ...(await also(peer, content)));
+      whole = said.whole;
+    }
     const value = { ...found.value, session: opened.session };
     changes.push(change(SESSION, found, value), ...staged.changes());
     await vault.commit(changes);
-    return { peer, content: opened.content, whole };
+    return { peer, content, whole, isRefused };
   });
 }
 
@@ -409,7 +451,7 @@ async function sessionFor(
   const name = toHex(named);
   if (await vault.read(OPENING, name))
     throw new Replayed('expected an opening that has not come before, got one again');
-  return begun(vault, identity, payload, name, now);
+  return begun(vault, identity, payload, name, now, all);
 }
 
 async function begun(
@@ -418,6 +460,7 @@ async function begun(
   payload: Bytes,
   name: string,
   now: number,
+  all: readonly Found<Kept>[],
 ): Promise<{ found: Found<Kept>; changes: Change[] }> {
   const prekey = (id: Bytes) => vault.read<PrekeySecret>(PREKEY, toHex(id));
   const lookup = async (id: Bytes) => {
@@ -430,9 +473,13 @@ async function begun(
     const used = await prekey(oneTime);
     if (!used) throw new OpeningRefused('expected a prekey that is not used, got a used one');
     changes.push(change(PREKEY, used, null));
+    const who = toHex(peer.fingerprint);
+    const asked = await vault.read<Bytes>(ASKED, who);
+    if (asked && equal(asked.value, oneTime))
+      changes.push(change(ASKED, asked, null), added(BEGUN, who, true));
   }
-  const value: Kept = { session, begun: Date.now() };
-  return { found: { key: toHex(session.id), value, version: 0 }, changes };
+  const found = { key: toHex(session.id), value: keptNow(all, session), version: 0 };
+  return { found, changes };
 }
 
 /** What an opened content changes: a message, a part of one, or what became of ours. */
@@ -455,6 +502,11 @@ async function heard(
   if (!all) return { whole: null, changes };
   const whole = joinParts(all.map((each) => each.content));
   const protections = all.map((each) => each.protection);
+  if (kind === Kind.renew) {
+    const before = await vault.read<Wish>(WISH, peer);
+    const wish: Wish = { id, text: whole.text };
+    changes.push(before ? change(WISH, before, wish) : added(WISH, peer, wish));
+  }
   if (whole.group) changes.push(...(await inGroup(peer, whole, protections)));
   else if (isPadded(kind)) changes.push(...(await saidBy(vault, peer, whole, protections)));
   return { whole, changes };

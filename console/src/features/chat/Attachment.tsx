@@ -15,8 +15,8 @@ interface AttachmentProps {
 
 /** A file that comes in chunks: how far it has come, and what can be done about it. */
 export function Attachment({ peer, file, files }: AttachmentProps) {
-  const { id, ours, name, size, state, done } = file;
-  const words = say[ours ? 'ours' : 'theirs'][state];
+  const { id, ours, name, size, state, done, group } = file;
+  const words = say[group ? 'group' : ours ? 'ours' : 'theirs'][state];
   const isUnderWay = state === 'preparing' || state === 'coming';
   const isHere = !ours && state === 'whole';
   const act = (work: Promise<unknown>) => void work.catch(tell);

@@ -3,8 +3,9 @@ import IconSettings from '@tabler/icons-react/dist/esm/icons/IconAdjustmentsHori
 import IconVerified from '@tabler/icons-react/dist/esm/icons/IconShieldCheckFilled.mjs';
 import IconUnverified from '@tabler/icons-react/dist/esm/icons/IconShieldQuestion.mjs';
 import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
-import { useEffect, useId, useRef, useState } from 'react';
-import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
+import { useId, useState } from 'react';
+import type { Chat } from '../../chat/engine/chat';
+import type { Conversation as Talk } from '../../chat/engine/view';
 import { Kind } from '../../chat/protocol/content';
 import type { MessageRecord } from '../../chat/state/talk';
 import { Dialog } from '../../shared/Dialog';
@@ -17,9 +18,11 @@ import { chat as say } from '../../texts/chat';
 import { Preparing } from './Attachment';
 import { type About, Composer } from './Composer';
 import styles from './Conversation.module.css';
+import { Log } from './Log';
 import { Message } from './Message';
 import { Pads } from './Pads';
 import { Protection } from './Protection';
+import { renewalOf } from './Renewal';
 import { Safety } from './Safety';
 
 interface ConversationProps {
@@ -33,32 +36,12 @@ interface ConversationProps {
 /** What two people have said, how it was protected, and a place to say more. */
 export function Conversation({ chat, conversation, sought, onBack }: ConversationProps) {
   const { peer, contact, messages, unread, isTyping, standing } = conversation;
-  const log = useRef<HTMLDivElement>(null);
   const settings = useId();
   const [isSetting, setSetting] = useState(false);
   const [isComparing, setComparing] = useState(false);
   const [looked, setLooked] = useState<string | null>(null);
   const [about, setAbout] = useState<About | null>(null);
   const shown = messages.find(({ content }) => toHex(content.id) === looked);
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each message that comes moves the view
-  useEffect(() => {
-    log.current?.scrollTo({ top: 0 }); // it begins at its end
-  }, [messages.length]);
-
-  useEffect(() => {
-    const place = sought && log.current?.querySelector(`[data-message="${sought}"]`);
-    if (place) place.scrollIntoView({ block: 'center' });
-  }, [sought]);
-
-  useEffect(() => {
-    const read = () => {
-      if (unread > 0 && document.visibilityState === 'visible') chat.read(peer).catch(tell);
-    };
-    read();
-    document.addEventListener('visibilitychange', read);
-    return () => document.removeEventListener('visibilitychange', read);
-  }, [chat, peer, unread]);
 
   const Shield = contact.isVerified ? IconVerified : IconUnverified;
   return (
@@ -95,36 +78,30 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
     >
       <div className={styles.talk}>
         <Pads id={settings} isOpen={isSetting} chat={chat} conversation={conversation} />
-        <div
-          className={styles.log}
-          role="log"
-          aria-label={say.log(contact.name)}
-          ref={log}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
-          tabIndex={0}
+        <Log
+          label={say.log(contact.name)}
+          many={messages.length}
+          unread={unread}
+          sought={sought}
+          onRead={() => chat.read(peer)}
         >
-          <div className={styles.said}>
-            {messages.length === 0 && <p className={styles.none}>{say.none}</p>}
-            {messages.map((message) => (
-              <Message
-                key={toHex(message.content.id)}
-                message={message}
-                conversation={conversation}
-                files={chat.files}
-                isSought={toHex(message.content.id) === sought}
-                onResend={() => chat.resend(peer)}
-                onReply={() => setAbout({ kind: Kind.reply, message })}
-                onEdit={() => setAbout({ kind: Kind.edit, message })}
-                onTakeBack={() =>
-                  void chat.sayOf(peer, Kind.delete, message.content.id).catch(tell)
-                }
-                onLook={() => setLooked(toHex(message.content.id))}
-              />
-            ))}
-          </div>
-        </div>
+          {messages.map((message) => (
+            <Message
+              key={toHex(message.content.id)}
+              message={message}
+              conversation={conversation}
+              files={chat.files}
+              isSought={toHex(message.content.id) === sought}
+              onResend={() => chat.resend(peer)}
+              onReply={() => setAbout({ kind: Kind.reply, message })}
+              onEdit={() => setAbout({ kind: Kind.edit, message })}
+              onTakeBack={() => void chat.sayOf(peer, Kind.delete, message.content.id).catch(tell)}
+              onLook={() => setLooked(toHex(message.content.id))}
+            />
+          ))}
+        </Log>
         <p className={styles.typing} role="status">
-          {isTyping && say.typing(contact.name)}
+          {isTyping ? say.typing(contact.name) : renewalOf(conversation)}
         </p>
         <Preparing peer={peer} all={conversation.files} files={chat.files} />
         <Aborted conversation={conversation} />

@@ -1,8 +1,9 @@
 import { ActionIcon, Button, NativeSelect } from '@mantine/core';
 import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
-import { useEffect, useRef, useState } from 'react';
-import type { Chat, Conversation as Talk, View } from '../../chat/engine/chat';
+import { useState } from 'react';
+import type { Chat } from '../../chat/engine/chat';
 import { type GroupMessage, type GroupTalk, recordsIn } from '../../chat/engine/groups';
+import type { Conversation as Talk, View } from '../../chat/engine/view';
 import { Kind } from '../../chat/protocol/content';
 import { Dialog } from '../../shared/Dialog';
 import { count, duration } from '../../shared/format';
@@ -12,10 +13,12 @@ import { LevelIcon } from '../../shared/status';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import { groups as words } from '../../texts/groups';
+import { Preparing } from './Attachment';
 import { type About, Composer } from './Composer';
 import styles from './Conversation.module.css';
 import own from './Group.module.css';
 import { GroupMembers } from './GroupMembers';
+import { Log } from './Log';
 import { Message } from './Message';
 import { TIMERS_S } from './Pads';
 import { Protection } from './Protection';
@@ -34,31 +37,11 @@ interface GroupConversationProps {
 export function GroupConversation(props: GroupConversationProps) {
   const { chat, view, group, sought, onBack, onChoose } = props;
   const { group: id, messages, unread, typing } = group;
-  const log = useRef<HTMLDivElement>(null);
   const [isListing, setListing] = useState(false);
   const [looked, setLooked] = useState<string | null>(null);
   const [about, setAbout] = useState<About | null>(null);
   const shown = messages.find(({ content }) => toHex(content.id) === looked);
   const records = recordsIn(group, view.conversations);
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each message that comes moves the view
-  useEffect(() => {
-    log.current?.scrollTo({ top: 0 }); // it begins at its end
-  }, [messages.length]);
-
-  useEffect(() => {
-    const place = sought && log.current?.querySelector(`[data-message="${sought}"]`);
-    if (place) place.scrollIntoView({ block: 'center' });
-  }, [sought]);
-
-  useEffect(() => {
-    const read = () => {
-      if (unread > 0 && document.visibilityState === 'visible') chat.groups.read(id).catch(tell);
-    };
-    read();
-    document.addEventListener('visibilitychange', read);
-    return () => document.removeEventListener('visibilitychange', read);
-  }, [chat, id, unread]);
 
   return (
     <Panel
@@ -81,39 +64,36 @@ export function GroupConversation(props: GroupConversationProps) {
     >
       <div className={styles.talk}>
         {group.isIn && <Timer chat={chat} group={group} />}
-        <div
-          className={styles.log}
-          role="log"
-          aria-label={words.log(group.name)}
-          ref={log}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
-          tabIndex={0}
+        <Log
+          label={words.log(group.name)}
+          many={messages.length}
+          unread={unread}
+          sought={sought}
+          onRead={() => chat.groups.read(id)}
         >
-          <div className={styles.said}>
-            {messages.length === 0 && <p className={styles.none}>{say.none}</p>}
-            {messages.map((message) => (
-              <Message
-                key={toHex(message.content.id)}
-                message={message}
-                files={chat.files}
-                who={message.name}
-                note={noteOf(message)}
-                conversation={talkOf(group, message, view, records)}
-                isSought={toHex(message.content.id) === sought}
-                onResend={() => chat.groups.resend(id)}
-                onReply={() => setAbout({ kind: Kind.reply, message })}
-                onEdit={() => setAbout({ kind: Kind.edit, message })}
-                onTakeBack={() =>
-                  void chat.groups.sayOf(id, Kind.delete, message.content.id).catch(tell)
-                }
-                onLook={() => setLooked(toHex(message.content.id))}
-              />
-            ))}
-          </div>
-        </div>
+          {messages.map((message) => (
+            <Message
+              key={toHex(message.content.id)}
+              message={message}
+              files={chat.files}
+              who={message.name}
+              note={noteOf(message)}
+              conversation={talkOf(chat.groups.me, group, message, view, records)}
+              isSought={toHex(message.content.id) === sought}
+              onResend={() => chat.groups.resend(id)}
+              onReply={() => setAbout({ kind: Kind.reply, message })}
+              onEdit={() => setAbout({ kind: Kind.edit, message })}
+              onTakeBack={() =>
+                void chat.groups.sayOf(id, Kind.delete, message.content.id).catch(tell)
+              }
+              onLook={() => setLooked(toHex(message.content.id))}
+            />
+          ))}
+        </Log>
         <p className={styles.typing} role="status">
           {typing.length > 0 && words.typing(typing.join(', '))}
         </p>
+        <Preparing peer={chat.groups.me} all={group.files} files={chat.files} />
         <Halted group={group} view={view} />
         {group.isIn ? (
           <Composer
@@ -243,7 +223,8 @@ function noteOf({ ours, copies, deleted }: GroupMessage): string | null {
 
 /** What a message of a group is shown with, as those of two are with their conversation. */
 function talkOf(
-  { messages, since }: GroupTalk,
+  me: string,
+  { messages, since, files }: GroupTalk,
   { content, author, name, copies }: GroupMessage,
   view: View,
   records: Talk['records'],
@@ -256,7 +237,7 @@ function talkOf(
   const making = theirs.find(({ standing }) => standing.making === id)?.standing;
   const halt = theirs.find(({ standing }) => standing.halt)?.standing.halt ?? null;
   return {
-    peer: author ?? '',
+    peer: author ?? me,
     contact: {
       name,
       card: null,
@@ -280,7 +261,10 @@ function talkOf(
       part: making?.part ?? 1,
       parts: making?.parts ?? 1,
     },
-    files: view.conversations.find(({ peer }) => peer === author)?.files ?? new Map(),
+    files: author
+      ? (view.conversations.find(({ peer }) => peer === author)?.files ?? new Map())
+      : files,
     isTyping: false,
+    renewal: null,
   };
 }

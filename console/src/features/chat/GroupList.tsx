@@ -1,15 +1,13 @@
 import { Button, Checkbox, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
-import type { Chat, View } from '../../chat/engine/chat';
-import type { GroupTalk } from '../../chat/engine/groups';
+import type { Chat } from '../../chat/engine/chat';
+import type { View } from '../../chat/engine/view';
 import { Dialog } from '../../shared/Dialog';
-import { count } from '../../shared/format';
-import { toHex } from '../../shared/merkle';
-import { chat as say } from '../../texts/chat';
 import { groups as words } from '../../texts/groups';
 import styles from './ChatPage.module.css';
+import { Entry, place } from './Entry';
 import { searchGroups } from './search';
-import { reason, wordsOf } from './words';
+import { reason } from './words';
 
 interface GroupListProps {
   chat: Chat;
@@ -35,21 +33,15 @@ export function GroupList({ chat, view, chosen, query, onChoose }: GroupListProp
       </div>
       <ul className={styles.people}>
         {found.map(({ group: each, hit }) => (
-          <li key={each.group}>
-            <button
-              type="button"
-              aria-current={each.group === chosen || undefined}
-              onClick={() => onChoose(each.group, hit && toHex(hit.content.id))}
-            >
-              <strong>
-                <bdi>{each.name}</bdi>
-              </strong>
-              {each.unread > 0 && (
-                <span className={styles.unread}>{say.unread(count(each.unread))}</span>
-              )}
-              <span className={styles.last}>{last(each, hit)}</span>
-            </button>
-          </li>
+          <Entry
+            key={each.group}
+            name={each.name}
+            unread={each.unread}
+            message={hit ?? each.messages.at(-1)}
+            author={(hit ?? each.messages.at(-1))?.name}
+            isChosen={each.group === chosen}
+            onChoose={() => onChoose(each.group, place(hit))}
+          />
         ))}
       </ul>
       <Dialog opened={isMaking} onClose={() => setMaking(false)} title={words.make}>
@@ -64,13 +56,6 @@ export function GroupList({ chat, view, chosen, query, onChoose }: GroupListProp
       </Dialog>
     </section>
   );
-}
-
-function last({ messages }: GroupTalk, hit: GroupTalk['messages'][number] | null): string {
-  const message = hit ?? messages.at(-1);
-  if (!message) return say.none;
-  const said = message.deleted ? say.deleted : wordsOf(message);
-  return `${message.ours ? say.you : message.name}: ${said}`;
 }
 
 interface MakeProps {

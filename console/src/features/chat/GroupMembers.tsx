@@ -1,7 +1,8 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
-import type { Chat, View } from '../../chat/engine/chat';
+import type { Chat } from '../../chat/engine/chat';
 import type { GroupMember, GroupTalk } from '../../chat/engine/groups';
+import type { View } from '../../chat/engine/view';
 import { groups as words } from '../../texts/groups';
 import styles from './Group.module.css';
 import { reason } from './words';

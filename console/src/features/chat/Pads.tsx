@@ -1,14 +1,18 @@
 import { NativeSelect } from '@mantine/core';
-import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
+import type { Chat } from '../../chat/engine/chat';
+import type { Conversation as Talk } from '../../chat/engine/view';
 import type { Contact } from '../../chat/state/contacts';
 import { count, duration } from '../../shared/format';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import styles from './Conversation.module.css';
+import { Renewal } from './Renewal';
 
 /** Of a message of 100 letters: the letters, and what its tag takes. */
 const USUAL_BYTES = 116;
 export const TIMERS_S = [0, 300, 3600, 86_400, 604_800];
+
+const POLICIES = ['prefer', 'require', 'off'] as const;
 
 interface PadsProps {
   id: string;
@@ -27,7 +31,7 @@ export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
   return (
     <div className={styles.pads} id={id} data-open={isOpen || undefined}>
       {!hasKeys && <p>{chat.hasKeys ? say.noKeysThere : say.noKeysHere}</p>}
-      {hasKeys && (
+      {hasKeys && contact.policy !== 'off' && (
         <NativeSelect
           size="xs"
           label={say.mode}
@@ -43,7 +47,7 @@ export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
         label={say.policy}
         value={contact.policy}
         onChange={(event) =>
-          set({ policy: event.currentTarget.value === 'require' ? 'require' : 'prefer' })
+          set({ policy: POLICIES.find((each) => each === event.currentTarget.value) ?? 'prefer' })
         }
         data={Object.entries(say.policies).map(([value, label]) => ({ value, label }))}
       />
@@ -59,7 +63,8 @@ export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
           label: seconds ? say.after(duration(seconds)) : say.never,
         }))}
       />
-      {hasKeys && contact.mode === 'pool' && (
+      <Renewal chat={chat} conversation={conversation} />
+      {hasKeys && contact.mode === 'pool' && contact.policy !== 'off' && (
         <p>
           {padLeft > 0
             ? say.padLeft(count(padLeft), count(Math.floor(padLeft / USUAL_BYTES)))

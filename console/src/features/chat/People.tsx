@@ -1,19 +1,20 @@
 import { Button, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useEffect, useState } from 'react';
-import type { Chat, Conversation, View } from '../../chat/engine/chat';
-import type { MessageRecord } from '../../chat/state/talk';
+import type { Chat } from '../../chat/engine/chat';
+import type { View } from '../../chat/engine/view';
 import { Dialog } from '../../shared/Dialog';
-import { count } from '../../shared/format';
-import { toHex } from '../../shared/merkle';
 import { Panel } from '../../shared/Panel';
 import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
 import { chat as say } from '../../texts/chat';
+import { people } from '../../texts/people';
 import styles from './ChatPage.module.css';
+import { Entry, place } from './Entry';
+import { Find } from './Find';
 import { GroupList } from './GroupList';
 import { search } from './search';
 import { useCopied } from './useCopied';
-import { reason, wordsOf } from './words';
+import { reason } from './words';
 
 interface PeopleProps {
   chat: Chat;
@@ -23,26 +24,32 @@ interface PeopleProps {
   onChoose: (peer: string, message: string | null) => void;
 }
 
+const WAYS = { find: people.find, add: say.add, mine: say.mine } as const;
+
 /** Whom we know, and the ways to know others. */
 export function People({ chat, view, chosen, onChoose }: PeopleProps) {
   const [query, setQuery] = useState('');
   const found = search(view.conversations, query);
-  const [asked, setAsked] = useState<'add' | 'mine' | null>(null);
+  const [asked, setAsked] = useState<'find' | 'add' | 'mine' | null>(null);
   const isUp = view.connection === 'up';
+  const added = (peer: string) => {
+    setAsked(null);
+    onChoose(peer, null);
+  };
   return (
     <Panel title={say.people}>
       <div className={styles.ways}>
-        <Button size="compact-md" disabled={!isUp} onClick={() => setAsked('add')}>
-          {say.add}
-        </Button>
-        <Button
-          size="compact-md"
-          variant="default"
-          disabled={!isUp}
-          onClick={() => setAsked('mine')}
-        >
-          {say.mine}
-        </Button>
+        {(['find', 'add', 'mine'] as const).map((way) => (
+          <Button
+            key={way}
+            size="compact-md"
+            variant={way === 'find' ? 'filled' : 'default'}
+            disabled={!isUp}
+            onClick={() => setAsked(way)}
+          >
+            {WAYS[way]}
+          </Button>
+        ))}
       </div>
       {view.conversations.length === 0 ? (
         <p className={styles.none}>{say.nobody}</p>
@@ -55,52 +62,35 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
           onChange={(event) => setQuery(event.currentTarget.value)}
         />
       )}
-      {view.conversations.length > 0 && (
-        <GroupList chat={chat} view={view} chosen={chosen} query={query} onChoose={onChoose} />
-      )}
+      <ul className={styles.people}>
+        {found.map(({ conversation: each, hit }) => (
+          <Entry
+            key={each.peer}
+            name={each.contact.name}
+            unread={each.unread}
+            message={hit ?? each.messages.at(-1)}
+            isChosen={each.peer === chosen}
+            onChoose={() => onChoose(each.peer, place(hit))}
+          />
+        ))}
+      </ul>
       {view.conversations.length > 0 && found.length === 0 && (
         <p className={styles.none}>{say.searchNone}</p>
       )}
-      <ul className={styles.people}>
-        {found.map(({ conversation: each, hit }) => (
-          <li key={each.peer}>
-            <button
-              type="button"
-              aria-current={each.peer === chosen || undefined}
-              onClick={() => onChoose(each.peer, hit && toHex(hit.content.id))}
-            >
-              <strong>
-                <bdi>{each.contact.name}</bdi>
-              </strong>
-              {each.unread > 0 && (
-                <span className={styles.unread}>{say.unread(count(each.unread))}</span>
-              )}
-              <span className={styles.last}>{last(each, hit)}</span>
-            </button>
-          </li>
-        ))}
-      </ul>
+      {view.conversations.length > 0 && (
+        <GroupList chat={chat} view={view} chosen={chosen} query={query} onChoose={onChoose} />
+      )}
+      <Dialog opened={asked === 'find'} onClose={() => setAsked(null)} title={WAYS.find}>
+        <Find chat={chat} onAdded={added} />
+      </Dialog>
       <Dialog opened={asked === 'add'} onClose={() => setAsked(null)} title={say.add}>
-        <Add
-          chat={chat}
-          onAdded={(peer) => {
-            setAsked(null);
-            onChoose(peer, null);
-          }}
-        />
+        <Add chat={chat} onAdded={added} />
       </Dialog>
       <Dialog opened={asked === 'mine'} onClose={() => setAsked(null)} title={say.mine}>
         <Mine chat={chat} />
       </Dialog>
     </Panel>
   );
-}
-
-function last({ messages }: Conversation, hit: MessageRecord | null): string {
-  const message = hit ?? messages.at(-1);
-  if (!message) return say.none;
-  const words = message.deleted ? say.deleted : wordsOf(message);
-  return message.ours ? `${say.you}: ${words}` : words;
 }
 
 function Add({ chat, onAdded }: { chat: Chat; onAdded: (peer: string) => void }) {

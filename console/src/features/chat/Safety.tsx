@@ -1,6 +1,7 @@
 import { Switch } from '@mantine/core';
 import { useEffect, useState } from 'react';
-import type { Chat, Conversation as Talk } from '../../chat/engine/chat';
+import type { Chat } from '../../chat/engine/chat';
+import type { Conversation as Talk } from '../../chat/engine/view';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import { Code } from './Code';

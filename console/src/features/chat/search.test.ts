@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Conversation } from '../../chat/engine/chat';
+import type { Conversation } from '../../chat/engine/view';
 import { ascii } from '../../chat/protocol/bytes';
 import { Kind, makeContent } from '../../chat/protocol/content';
 import type { MessageRecord } from '../../chat/state/talk';
@@ -24,6 +24,7 @@ function talk(name: string, ...messages: MessageRecord[]): Conversation {
     warning: null,
     standing: { making: null, halt: null, session: null, part: 1, parts: 1 },
     isTyping: false,
+    renewal: null,
     files: new Map(),
   };
 }

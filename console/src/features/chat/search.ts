@@ -1,7 +1,7 @@
 /** People by their names, and by what was said with them. */
 
-import type { Conversation } from '../../chat/engine/chat';
 import type { GroupMessage, GroupTalk } from '../../chat/engine/groups';
+import type { Conversation } from '../../chat/engine/view';
 import type { MessageRecord } from '../../chat/state/talk';
 import { wordsOf } from './words';
 

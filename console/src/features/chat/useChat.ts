@@ -6,8 +6,9 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useSyncExternalStore } from 'react';
 import { me } from '../../api/queries';
-import { Chat, type View } from '../../chat/engine/chat';
+import { Chat } from '../../chat/engine/chat';
 import { ConsoleKeys } from '../../chat/engine/keys';
+import type { View } from '../../chat/engine/view';
 import { ConsoleWay, type Hears } from '../../chat/engine/way';
 import { Vault } from '../../chat/state/vault';
 import { notice } from './notices';

@@ -4,18 +4,23 @@ import { ApiError } from '../../api/client';
 import type { Bytes } from '../../chat/protocol/bytes';
 import { Kind } from '../../chat/protocol/content';
 import {
+  AccountRefused,
   ChatMisuse,
   ChatRefused,
   ContentMalformed,
+  IdentityChanged,
+  RelayMisbehaved,
   RelayRefused,
   RelayUnreachable,
 } from '../../chat/protocol/errors';
 import { readFileKey, readSmallFile, safeName } from '../../chat/protocol/file';
 import { REASONS, type Reason } from '../../chat/protocol/frames';
+import { HandleMalformed } from '../../chat/protocol/handles';
 import type { MessageRecord } from '../../chat/state/talk';
 import { count } from '../../shared/format';
 import { texts } from '../../shared/texts';
 import { files as say } from '../../texts/files';
+import { people } from '../../texts/people';
 
 function largeFile(text: Bytes): string {
   try {
@@ -51,6 +56,10 @@ export function padBytes({ protections }: MessageRecord): number {
 
 /** Why something did not go. */
 export function reason(error: unknown): string {
+  if (error instanceof AccountRefused) return people.reasons[error.reason] ?? error.message;
+  if (error instanceof HandleMalformed) return people.malformed;
+  if (error instanceof IdentityChanged) return people.changed(error.handle);
+  if (error instanceof RelayMisbehaved) return people.noRelay;
   if (error instanceof RelayRefused) return REASONS[error.reason as Reason] ?? error.message;
   const kinds = [ChatRefused, ChatMisuse, RelayUnreachable, ApiError];
   if (kinds.some((kind) => error instanceof kind)) return (error as Error).message;

@@ -4,6 +4,7 @@ import { fromHex, toHex } from '../../../shared/merkle';
 import { ascii, type Bytes, big, join, Reader, zeros } from '../../protocol/bytes';
 import { RelayUnreachable } from '../../protocol/errors';
 import { SIGNATURE_BYTES } from '../../protocol/identity';
+import { PAYLOAD_SIZES } from '../../protocol/session';
 import { sha256 } from '../../protocol/suite';
 import type { SessionNow } from '../../state/talk';
 import type { Hears, OpenWay, Way } from '../way';
@@ -14,6 +15,8 @@ interface Box {
   readonly kept: Map<string, Bytes>;
 }
 
+const LARGEST = Math.max(...PAYLOAD_SIZES);
+
 const answer = (kind: number, ...rest: Bytes[]) => join(Uint8Array.of(kind), ...rest);
 
 export class ModelRelay {
@@ -23,6 +26,8 @@ export class ModelRelay {
   isUp = true;
   /** Whether it forgets nothing that it is told is safe. */
   isForgetful = true;
+  /** How many payloads of the largest size are delivered as they come; the others on a new line. */
+  largestAtOnce = Number.POSITIVE_INFINITY;
 
   readonly openWay: OpenWay = (hears) => {
     const page = new Page(this, hears);
@@ -49,6 +54,7 @@ export class ModelRelay {
     const [mailbox, box] = found;
     if (!box.kept.has(token)) {
       box.kept.set(token, payload);
+      if (payload.length === LARGEST && this.largestAtOnce-- <= 0) return true;
       for (const page of this.pages) page.deliver(mailbox, box.account, token, payload);
     }
     return true;
@@ -82,6 +88,11 @@ class Page implements Way {
 
   close(): void {
     this.relay.pages.delete(this);
+  }
+
+  /** It keeps no accounts. */
+  async own(): Promise<void> {
+    throw new RelayUnreachable('it keeps no accounts');
   }
 
   async send(line: number, frame: Bytes): Promise<void> {

@@ -1,0 +1,43 @@
+import type { MessageRecord } from '../../chat/state/talk';
+import { count } from '../../shared/format';
+import { toHex } from '../../shared/merkle';
+import { chat as say } from '../../texts/chat';
+import styles from './ChatPage.module.css';
+import { wordsOf } from './words';
+
+interface EntryProps {
+  name: string;
+  unread: number;
+  /** What is shown of what was said: what was searched for, or the last. */
+  message: MessageRecord | undefined;
+  /** Who said it, in a group. */
+  author?: string | undefined;
+  isChosen: boolean;
+  /** Show it, at this message where it was searched for. */
+  onChoose: () => void;
+}
+
+/** A conversation in the list: of two, or of a group. */
+export function Entry({ name, unread, message, author, isChosen, onChoose }: EntryProps) {
+  return (
+    <li>
+      <button type="button" aria-current={isChosen || undefined} onClick={onChoose}>
+        <strong>
+          <bdi>{name}</bdi>
+        </strong>
+        {unread > 0 && <span className={styles.unread}>{say.unread(count(unread))}</span>}
+        <span className={styles.last}>{last(message, author)}</span>
+      </button>
+    </li>
+  );
+}
+
+function last(message: MessageRecord | undefined, author: string | undefined): string {
+  if (!message) return say.none;
+  const words = message.deleted ? say.deleted : wordsOf(message);
+  const who = message.ours ? say.you : author;
+  return who ? `${who}: ${words}` : words;
+}
+
+/** Where a search leads: the id of the message that it found, in hexadecimal. */
+export const place = (hit: MessageRecord | null): string | null => hit && toHex(hit.content.id);
