@@ -203,6 +203,9 @@ def test_on_iptables_it_cuts_puts_its_rules_back_and_closes_when_it_is_killed(
                 process.process.kill()
                 until(lambda: not net.reaches(), "a guard that was killed lets pass for ever")
                 assert echoed(other)
+        # One that lives puts its rules back while the wall takes them away.
+        process.process.kill()
+        process.process.wait()
 
 
 def test_a_guard_that_starts_again_takes_over_without_a_gap(
