@@ -319,8 +319,54 @@ def test_what_fails_among_others_runs_again_alone_and_only_what_passes_then_is_l
     assert "1 failed, 2 passed" in said
     assert checks.unstable == 1
     (place / "wrong").touch()
+    checks = check.Checks(place, None)
     with pytest.raises(check.StepFailed, match=r"(?s)And again, alone:.*test_that_is_wrong"):
-        check.Checks(place, None).run_tests()
+        checks.run_tests()
+    assert checks.verdicts == ["FAILED twice: test_trials.test_that_is_wrong"]
+
+
+FRAGILE = """
+from pathlib import Path
+import pytest
+
+def once(name):
+    first = not Path(name).exists()
+    Path(name).touch()
+    assert not first
+
+@pytest.fixture(scope="module")
+def ground():
+    once("ground")
+
+@pytest.mark.parametrize("each", ["a b", "x::y", "[z]", b"\\n", "é"])
+def test_that_waits_for_what_could_not_begin(ground, each):
+    pass
+
+@pytest.fixture
+def place():
+    yield
+    once("left")
+
+def test_that_fails_and_leaves_something(place):
+    once("failed")
+"""
+
+
+def test_a_fixture_of_many_tests_is_one_failure_and_a_test_that_fails_twice_over_one_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "project"
+    place.mkdir()
+    (place / "conftest.py").write_text("from tests.conftest import pytest_configure\n")
+    (place / "test_fragile.py").write_text(FRAGILE)
+    monkeypatch.setattr(check, "ROOT", place)
+    monkeypatch.setattr(check, "WORKERS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    checks = check.Checks(tmp_path, None)
+    said = checks.run_tests()
+    assert "UNSTABLE: test_fragile.test_that_fails_and_leaves_something" in checks.verdicts
+    assert "UNSTABLE: test_fragile.test_that_waits_for_what_could_not_begin[x::y]" in said
+    assert checks.unstable == 6
 
 
 def test_a_missing_system_package_is_named_where_it_cannot_be_installed(

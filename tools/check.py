@@ -64,6 +64,7 @@ class Checks:
         self.console_tests = self.place / "console.xml"
         self.cache = f"cache_dir={self.place / 'cache'}"
         self.unstable = 0
+        self.verdicts: list[str] = []
 
     def steps(self, *, fast: bool, coverage: bool) -> list[tuple[str, Callable[[], str]]]:
         """Names and functions, in order."""
@@ -145,19 +146,26 @@ class Checks:
         the step holds, and its output says which tests these are and how they failed.
         """
         names = failures(self.tests)
-        if not 0 < len(names) <= AGAIN_AT_MOST:
+        if not 0 < causes(self.tests) <= AGAIN_AT_MOST:
+            self.verdicts = [f"FAILED, not run again: {name}" for name in names]
             raise StepFailed(first)
         arguments = ["--last-failed", "--last-failed-no-failures=none", "-o", self.cache]
         arguments += ["--junitxml", str(self.tests_again)]
         try:
             run((str(BIN / "pytest"), *arguments), cwd=ROOT, env={}, limit=TESTS_AGAIN_LIMIT_S)
         except StepFailed as error:
+            still = failures(self.tests_again)
+            self.verdicts = [
+                f"{'FAILED twice' if name in still else 'FAILED'}: {name}" for name in names
+            ]
             raise StepFailed(f"{first}\nAnd again, alone:\n{error}") from error
         again = count(self.tests_again)
         if again != (len(names), 0):
+            self.verdicts = [f"FAILED: {name}" for name in names]
             raise StepFailed(f"{first}\nThe second run had {again[0]} of {len(names)} tests pass.")
         self.unstable = len(names)
-        listed = "\n".join(f"UNSTABLE: {name}" for name in names)
+        self.verdicts = [f"UNSTABLE: {name}" for name in names]
+        listed = "\n".join(self.verdicts)
         return f"{first}\n{listed}\nfailed among the others and passed alone"
 
     def coverage(self) -> str:
@@ -311,11 +319,32 @@ def told_of(diary: Path) -> Iterator[None]:
 
 
 def failures(report: Path) -> list[str]:
-    """Names of the tests that failed, of a JUnit report."""
+    """Names of the tests that failed, of a JUnit report; each once.
+
+    One that fails, and whose fixture then cannot end, is told there twice.
+    """
+    return list(
+        dict.fromkeys(f"{case.get('classname')}.{case.get('name')}" for case in bad(report))
+    )
+
+
+def causes(report: Path) -> int:
+    """How many things failed: a fixture that many tests of a file wait for is one of them."""
+    found = set()
+    for case in bad(report):
+        error = case.find("error")
+        said = "" if error is None else error.get("message", "")
+        what = said if said.startswith("failed on setup") else case.get("name")
+        found.add((case.get("classname"), what))
+    return len(found)
+
+
+def bad(report: Path) -> list[ElementTree.Element]:
+    """The cases of a JUnit report that say no."""
     if not report.exists():
         return []
     return [
-        f"{case.get('classname')}.{case.get('name')}"
+        case
         for case in ElementTree.parse(report).getroot().iter("testcase")
         if case.find("failure") is not None or case.find("error") is not None
     ]
@@ -360,11 +389,14 @@ def main() -> int:
             shown = ("tests", "coverage", "console", "docs", "wheel")
             if said and (verdict != "ok" or name in shown):
                 say("\n".join(f"    {line}" for line in said.splitlines()))
-        counts = [count(report) for report in (checks.tests, checks.console_tests)]
-        passed, broken = (sum(numbers) for numbers in zip(*counts, strict=True))
+        passed, broken = count(checks.tests)
         if checks.unstable:
-            passed, broken = passed + checks.unstable, broken - checks.unstable
+            passed, broken = passed + checks.unstable, 0
             say(f"{checks.unstable} passed only in a second run, alone; their first is told above")
+        further = count(checks.console_tests)
+        passed, broken = passed + further[0], broken + further[1]
+        for verdict in checks.verdicts:
+            say(verdict)
     say(f"failed: {', '.join(failed)}" if failed else "everything holds")
     say(f"{passed} passed, {broken} failed")
     return 1 if failed else 0
