@@ -20,6 +20,7 @@ import { device } from './device';
 import { talkInGroup } from './group';
 import { findTerminal } from './handles';
 import { large } from './large';
+import { keepNotes } from './notes';
 import { renew } from './renewal';
 import { Talker } from './talker';
 import { two } from './two';
@@ -276,6 +277,12 @@ describe.runIf(link)('an operator', () => {
     await log.getByText('by your link').waitFor(PATIENCE);
     await talkInGroup(page, pen);
     expect(await pen.end()).toBe(0);
+    await page.getByRole('link', { name: 'Network', exact: true }).click();
+  });
+
+  it('keeps notes to self in the browser', async () => {
+    await page.getByRole('link', { name: 'Chat', exact: true }).click();
+    await keepNotes(page);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
   });
 

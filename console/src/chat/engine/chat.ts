@@ -55,12 +55,13 @@ import { Files } from './files';
 import { Groups } from './groups';
 import { type KeySource, KeysAbsent } from './keys';
 import { type Delivered, RelayLine } from './line';
+import { NO_NOTES, Notes } from './notes';
 import { OwnLines } from './own';
 import { Posting } from './posting';
 import { Sending } from './sending';
 import { TheirPads } from './theirPads';
 import { Typing } from './typing';
-import { type Connection, type Conversation, isUnread, SHOWN, type View } from './view';
+import { type Connection, type Conversation, isOver, isUnread, SHOWN, type View } from './view';
 import type { OpenWay, Way } from './way';
 
 const AGAIN_MS = 5000;
@@ -109,12 +110,14 @@ export class Chat {
   readonly directory: Directory;
   readonly files: Files;
   readonly groups: Groups;
+  readonly notes: Notes;
   private isClosed = false;
   private saidMs = 0;
   private shown: View = {
     connection: 'connecting',
     conversations: [],
     groups: [],
+    notes: NO_NOTES,
     unshown: 0,
     isOtherRelay: false,
   };
@@ -181,6 +184,12 @@ export class Chat {
       wake: () => this.later(() => this.posting.send()),
       now: () => this.now(),
     });
+    this.notes = new Notes({
+      vault,
+      me: this.groups.me,
+      files: this.files,
+      show: (notes) => this.show({ notes }),
+    });
     this.own = new OwnLines(through, ({ relayId }) => this.isKnown(relays[0] ?? '', relayId));
     this.directory = new Directory({ vault, own: this.own, now: () => this.now() });
     const endAll = (connection: Connection) => {
@@ -216,6 +225,7 @@ export class Chat {
       chat.sending.go(key);
     }
     await chat.groups.open();
+    await chat.notes.look();
     for (const peer of await unfinished(parts.vault)) chat.later(() => chat.renewed(peer));
     return chat;
   }
@@ -649,6 +659,7 @@ export class Chat {
   private async filesChanged(peer: string): Promise<void> {
     if (peer === this.groups.me) {
       await this.groups.filesChanged();
+      await this.notes.look();
       return;
     }
     const files = await this.files.shown(peer);
@@ -670,6 +681,7 @@ export class Chat {
       if (over.length > 0 || hasStopped) await this.look(peer);
     }
     await this.groups.sweep();
+    await this.notes.sweep();
   }
 
   private show(some: Partial<View>): void {
@@ -693,10 +705,6 @@ export class Chat {
       if (!isLine && !this.isClosed) throw error;
     });
   }
-}
-
-function isOver({ content, readMs }: MessageRecord): boolean {
-  return Boolean(content.timerS && readMs && readMs + 1000 * content.timerS <= Date.now());
 }
 
 function latest({ contact, messages: shown }: Conversation): number {

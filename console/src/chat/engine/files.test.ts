@@ -29,7 +29,7 @@ const pieces = (one: Side, ours: boolean) =>
   one.vault.countPieces(fileKey(one.peer, idOf(one), ours));
 
 async function bytesAt(one: Side): Promise<Bytes> {
-  const blob = await one.chat.files.blob(one.peer, idOf(one));
+  const blob = await one.chat.files.blob(one.peer, idOf(one), false);
   return new Uint8Array(await blob.arrayBuffer());
 }
 
@@ -56,7 +56,7 @@ describe('a file that is larger than a message', () => {
     expect(fileOf(bob)).toMatchObject({ name: 'counts.bin', size: SIZE, done: SIZE });
     expect(conversation(bob).files.has(placeOf(said?.content.id ?? zeros(16), false))).toBe(true);
     expect([await pieces(alice, true), await pieces(bob, false)]).toEqual([0, CHUNKS]);
-    await bob.chat.files.remove(bob.peer, idOf(bob));
+    await bob.chat.files.remove(bob.peer, idOf(bob), false);
     expect([stateOf(bob), await pieces(bob, false)]).toEqual(['removed', 0]);
     await expect(bytesAt(bob)).rejects.toThrow(ChatMisuse);
   });

@@ -162,6 +162,28 @@ export class Files {
     );
   }
 
+  /**
+   * Keep a file of a note, which goes to nobody.
+   *
+   * @param me Our fingerprint, under which it is kept here.
+   * @param keep Keeps the note, and in the same commit that the file is there.
+   * @throws ChatMisuse as `attach` does, and what `keep` throws.
+   */
+  attachToNotes(
+    me: string,
+    name: string,
+    file: Blob,
+    keep: (id: Bytes, text: Bytes, besides: () => Promise<Change[]>) => Promise<void>,
+  ): Promise<void> {
+    const { vault } = this.parts;
+    const id = crypto.getRandomValues(new Uint8Array(16));
+    return this.prepared({ peer: me, id }, name, file, (record, about) =>
+      keep(id, encodeFileKey(about), () =>
+        changed(vault, record, () => ({ about, state: 'kept' })),
+      ),
+    );
+  }
+
   /** Seal a file of ours into the vault, then have it said; where that fails, nothing is left. */
   private async prepared(
     of: Pick<FileRecord, 'peer' | 'id' | 'group'>,
@@ -236,21 +258,22 @@ export class Files {
     }
   }
 
-  /** Keep a file of theirs no longer. */
-  async remove(peer: string, id: Bytes): Promise<void> {
-    const found = await fileOf(this.parts.vault, peer, id, false);
+  /** Keep a file of theirs, or of a note, no longer. */
+  async remove(peer: string, id: Bytes, ours: boolean): Promise<void> {
+    const found = await fileOf(this.parts.vault, peer, id, ours);
     if (found) await settle(this.parts.vault, found.value, 'removed');
     await this.parts.changed(peer);
   }
 
   /**
-   * A file of theirs that is here, opened. The browser has it where it likes, not in our memory.
+   * A file of theirs, or of a note, that is here, opened. The browser has it where it likes, not in our memory.
    *
    * @throws ChatMisuse if it is not here.
    */
-  async blob(peer: string, id: Bytes): Promise<Blob> {
-    const found = await fileOf(this.parts.vault, peer, id, false);
-    if (found?.value.state !== 'whole') throw new ChatMisuse('expected a file that is here');
+  async blob(peer: string, id: Bytes, ours: boolean): Promise<Blob> {
+    const found = await fileOf(this.parts.vault, peer, id, ours);
+    if (found?.value.state !== (ours ? 'kept' : 'whole'))
+      throw new ChatMisuse('expected a file that is here');
     const batches: Blob[] = [];
     for await (const batch of opened(this.parts.vault, found.value)) batches.push(new Blob(batch));
     const whole = new Blob(batches);

@@ -212,7 +212,7 @@ describe('a group', () => {
     await alice.chat.groups.attach(group, '../counts.bin', new Blob([data]));
     for (const each of [bob, carol]) {
       await until(() => expect(each.file(alice.me)).toMatchObject({ state: 'whole' }));
-      const blob = await each.chat.files.blob(alice.me, last(each));
+      const blob = await each.chat.files.blob(alice.me, last(each), false);
       expect(new Uint8Array(await blob.arrayBuffer())).toEqual(data);
       expect(each.group.messages.at(-1)?.name).toBe('alice');
     }

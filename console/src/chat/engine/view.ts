@@ -6,6 +6,7 @@ import type { Renewed } from '../state/renewing';
 import type { MessageRecord, SessionRecord } from '../state/talk';
 import type { FileShown } from './files';
 import type { GroupTalk } from './groups';
+import type { NotesTalk } from './notes';
 import type { Standing } from './sending';
 
 export type Connection = 'connecting' | 'up' | 'down';
@@ -50,6 +51,7 @@ export interface View {
   readonly conversations: readonly Conversation[];
   /** The latest first. */
   readonly groups: readonly GroupTalk[];
+  readonly notes: NotesTalk;
   /** What came and could not be shown. */
   readonly unshown: number;
   /** Whether the relay is another one than it was at first: nothing is told to it. */
@@ -58,5 +60,10 @@ export interface View {
 
 /** Kinds that are shown as messages. */
 export const SHOWN: ReadonlySet<Kind> = new Set([Kind.text, Kind.reply, Kind.file, Kind.fileKey]);
+
+/** Whether it was to disappear, and its time has come. */
+export function isOver({ content, readMs }: MessageRecord): boolean {
+  return Boolean(content.timerS && readMs && readMs + 1000 * content.timerS <= Date.now());
+}
 
 export const isUnread = ({ ours, state }: MessageRecord): boolean => !ours && state !== 'seen';

@@ -35,9 +35,10 @@ export const BATCH = 64;
  * How far a file has come. `preparing`: of ours, it is being sealed, and not said yet. `coming`: of
  * ours, the other side has not all of it; of theirs, we have not. `whole`: of ours, they have it, and
  * its chunks are gone here; of theirs, it is here, and its hash was checked. `stopped`: it was too
- * much, was called off, or is gone. `removed`: theirs, not kept any longer.
+ * much, was called off, or is gone. `kept`: of a note, it is here, and goes to nobody. `removed`:
+ * theirs or of a note, not kept any longer.
  */
-export type FileState = 'preparing' | 'coming' | 'whole' | 'stopped' | 'removed';
+export type FileState = 'preparing' | 'coming' | 'whole' | 'kept' | 'stopped' | 'removed';
 
 export interface FileRecord {
   /** Fingerprint of with whom, in hexadecimal. */
@@ -224,7 +225,7 @@ export async function* opened(vault: Vault, file: FileRecord): AsyncGenerator<By
 /** How many bytes of it the receiver has, as far as this side knows. */
 export async function bytesDone(vault: Vault, file: FileRecord): Promise<number> {
   const { peer, id, ours, state, about, came, group, source } = file;
-  if (state === 'whole') return about.size;
+  if (state === 'whole' || state === 'kept') return about.size;
   if (group && !source && state !== 'preparing') {
     const copies = await copiesOf(vault, peer, id);
     const some = copies.filter((each) => each.state !== 'stopped');

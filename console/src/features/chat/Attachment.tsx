@@ -18,7 +18,7 @@ export function Attachment({ peer, file, files }: AttachmentProps) {
   const { id, ours, name, size, state, done, group } = file;
   const words = say[group ? 'group' : ours ? 'ours' : 'theirs'][state];
   const isUnderWay = state === 'preparing' || state === 'coming';
-  const isHere = !ours && state === 'whole';
+  const isHere = state === 'kept' || (!ours && state === 'whole');
   const act = (work: Promise<unknown>) => void work.catch(tell);
   return (
     <div className={styles.attachment}>
@@ -28,13 +28,17 @@ export function Attachment({ peer, file, files }: AttachmentProps) {
         <Button
           size="compact-sm"
           variant="default"
-          onClick={() => act(files.blob(peer, id).then((blob) => saveBlob(name, blob)))}
+          onClick={() => act(files.blob(peer, id, ours).then((blob) => saveBlob(name, blob)))}
         >
           {say.save}
         </Button>
       )}
       {isHere && (
-        <Button size="compact-sm" variant="subtle" onClick={() => act(files.remove(peer, id))}>
+        <Button
+          size="compact-sm"
+          variant="subtle"
+          onClick={() => act(files.remove(peer, id, ours))}
+        >
           {say.remove}
         </Button>
       )}

@@ -10,6 +10,7 @@ import { chat as say } from '../../texts/chat';
 import styles from './ChatPage.module.css';
 import { Conversation } from './Conversation';
 import { GroupConversation } from './GroupConversation';
+import { NotesConversation } from './NotesConversation';
 import { People } from './People';
 import { useChat, useView, type Whose } from './useChat';
 
@@ -70,6 +71,7 @@ function Talk({ chat }: { chat: Chat }) {
   const [sought, setSought] = useState<string | null>(null);
   const chosen = view.conversations.find((each) => each.peer === peer);
   const group = view.groups.find((each) => each.group === peer);
+  const isNotes = peer === chat.notes.me;
   return (
     <>
       <p className={styles.connection} role="status" data-connection={view.connection}>
@@ -77,7 +79,7 @@ function Talk({ chat }: { chat: Chat }) {
         {view.unshown > 0 && <span>{say.unshown(count(view.unshown))}</span>}
         <Notify />
       </p>
-      <div className={styles.columns} data-chosen={chosen || group ? true : undefined}>
+      <div className={styles.columns} data-chosen={chosen || group || isNotes ? true : undefined}>
         <People
           chat={chat}
           view={view}
@@ -107,7 +109,15 @@ function Talk({ chat }: { chat: Chat }) {
             onBack={() => setPeer(null)}
           />
         )}
-        {!chosen && !group && <p className={styles.choose}>{say.choose}</p>}
+        {isNotes && (
+          <NotesConversation
+            chat={chat}
+            notes={view.notes}
+            sought={sought}
+            onBack={() => setPeer(null)}
+          />
+        )}
+        {!chosen && !group && !isNotes && <p className={styles.choose}>{say.choose}</p>}
       </div>
     </>
   );

@@ -16,17 +16,24 @@ export interface About {
 }
 
 interface ComposerProps {
-  name: string;
+  words: { write: string; send: string; attach: string };
   about: About | null;
   onLeave: () => void;
-  onType: () => void;
+  onType?: () => void;
   onSay: (words: string) => Promise<void>;
   onAttach: (file: File) => Promise<void>;
 }
 
+/** What it says where others are to read it. */
+export const toOthers = (name: string) => ({
+  write: say.write(name),
+  send: say.send,
+  attach: say.attach,
+});
+
 /** A place to say something; Enter sends it, Shift and Enter make a new line. */
 export function Composer(props: ComposerProps) {
-  const { name, about, onLeave, onType, onSay, onAttach } = props;
+  const { words: labels, about, onLeave, onType, onSay, onAttach } = props;
   const [words, setWords] = useState('');
   const [error, setError] = useState<string | null>(null);
 
@@ -91,22 +98,22 @@ export function Composer(props: ComposerProps) {
         ref={files}
         type="file"
         hidden
-        aria-label={say.attach}
+        aria-label={labels.attach}
         onChange={(event) => void attach(event.currentTarget.files?.[0])}
       />
       <ActionIcon
         variant="default"
         size={36}
-        aria-label={say.attach}
-        title={say.attach}
+        aria-label={labels.attach}
+        title={labels.attach}
         onClick={() => files.current?.click()}
       >
         <IconAttach size={18} aria-hidden />
       </ActionIcon>
       <Textarea
         ref={field}
-        aria-label={say.write(name)}
-        placeholder={say.write(name)}
+        aria-label={labels.write}
+        placeholder={labels.write}
         autosize
         minRows={1}
         maxRows={6}
@@ -114,12 +121,12 @@ export function Composer(props: ComposerProps) {
         error={error}
         onChange={(event) => {
           setWords(event.currentTarget.value);
-          onType();
+          onType?.();
         }}
         onKeyDown={onKeyDown}
       />
       <Button type="submit" disabled={words.trim() === ''}>
-        {about?.kind === Kind.edit ? say.save : say.send}
+        {about?.kind === Kind.edit ? say.save : labels.send}
       </Button>
     </form>
   );

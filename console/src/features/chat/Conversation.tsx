@@ -16,7 +16,7 @@ import { LevelIcon } from '../../shared/status';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import { Preparing } from './Attachment';
-import { type About, Composer } from './Composer';
+import { type About, Composer, toOthers } from './Composer';
 import styles from './Conversation.module.css';
 import { Log } from './Log';
 import { Message } from './Message';
@@ -106,7 +106,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
         <Preparing peer={peer} all={conversation.files} files={chat.files} />
         <Aborted conversation={conversation} />
         <Composer
-          name={contact.name}
+          words={toOthers(contact.name)}
           onType={() => void chat.typing(peer).catch(tell)}
           about={about}
           onLeave={() => setAbout(null)}

@@ -2,6 +2,7 @@ import type { MessageRecord } from '../../chat/state/talk';
 import { count } from '../../shared/format';
 import { toHex } from '../../shared/merkle';
 import { chat as say } from '../../texts/chat';
+import { notes } from '../../texts/notes';
 import styles from './ChatPage.module.css';
 import { wordsOf } from './words';
 
@@ -10,15 +11,18 @@ interface EntryProps {
   unread: number;
   /** What is shown of what was said: what was searched for, or the last. */
   message: MessageRecord | undefined;
-  /** Who said it, in a group. */
-  author?: string | undefined;
+  /** Who said it, in a group; in notes nobody is named. */
+  author?: string | null | undefined;
+  /** What stands there while nothing was said. */
+  none?: string;
   isChosen: boolean;
   /** Show it, at this message where it was searched for. */
   onChoose: () => void;
 }
 
 /** A conversation in the list: of two, or of a group. */
-export function Entry({ name, unread, message, author, isChosen, onChoose }: EntryProps) {
+export function Entry(props: EntryProps) {
+  const { name, unread, message, author, none = say.none, isChosen, onChoose } = props;
   return (
     <li>
       <button type="button" aria-current={isChosen || undefined} onClick={onChoose}>
@@ -26,15 +30,15 @@ export function Entry({ name, unread, message, author, isChosen, onChoose }: Ent
           <bdi>{name}</bdi>
         </strong>
         {unread > 0 && <span className={styles.unread}>{say.unread(count(unread))}</span>}
-        <span className={styles.last}>{last(message, author)}</span>
+        <span className={styles.last}>{message ? last(message, author) : none}</span>
       </button>
     </li>
   );
 }
 
-function last(message: MessageRecord | undefined, author: string | undefined): string {
-  if (!message) return say.none;
+function last(message: MessageRecord, author: string | null | undefined): string {
   const words = message.deleted ? say.deleted : wordsOf(message);
+  if (author === null) return message.deleted ? notes.deleted : words;
   const who = message.ours ? say.you : author;
   return who ? `${who}: ${words}` : words;
 }

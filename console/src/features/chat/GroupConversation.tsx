@@ -1,4 +1,4 @@
-import { ActionIcon, Button, NativeSelect } from '@mantine/core';
+import { ActionIcon, Button } from '@mantine/core';
 import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
 import { useState } from 'react';
 import type { Chat } from '../../chat/engine/chat';
@@ -6,7 +6,7 @@ import { type GroupMessage, type GroupTalk, recordsIn } from '../../chat/engine/
 import type { Conversation as Talk, View } from '../../chat/engine/view';
 import { Kind } from '../../chat/protocol/content';
 import { Dialog } from '../../shared/Dialog';
-import { count, duration } from '../../shared/format';
+import { count } from '../../shared/format';
 import { toHex } from '../../shared/merkle';
 import { Panel } from '../../shared/Panel';
 import { LevelIcon } from '../../shared/status';
@@ -14,14 +14,15 @@ import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import { groups as words } from '../../texts/groups';
 import { Preparing } from './Attachment';
-import { type About, Composer } from './Composer';
+import { type About, Composer, toOthers } from './Composer';
 import styles from './Conversation.module.css';
 import own from './Group.module.css';
 import { GroupMembers } from './GroupMembers';
 import { Log } from './Log';
 import { Message } from './Message';
-import { TIMERS_S } from './Pads';
 import { Protection } from './Protection';
+import { quiet } from './quiet';
+import { Timer } from './Timer';
 
 interface GroupConversationProps {
   chat: Chat;
@@ -63,7 +64,11 @@ export function GroupConversation(props: GroupConversationProps) {
       }
     >
       <div className={styles.talk}>
-        {group.isIn && <Timer chat={chat} group={group} />}
+        {group.isIn && (
+          <div className={styles.pads}>
+            <Timer timerS={group.timerS} onChoose={(timerS) => chat.groups.setTimer(id, timerS)} />
+          </div>
+        )}
         <Log
           label={words.log(group.name)}
           many={messages.length}
@@ -97,7 +102,7 @@ export function GroupConversation(props: GroupConversationProps) {
         <Halted group={group} view={view} />
         {group.isIn ? (
           <Composer
-            name={group.name}
+            words={toOthers(group.name)}
             onType={() => void chat.groups.typing(id).catch(tell)}
             about={about}
             onLeave={() => setAbout(null)}
@@ -131,26 +136,6 @@ export function GroupConversation(props: GroupConversationProps) {
         {shown && <Protected message={shown} view={view} records={records} />}
       </Dialog>
     </Panel>
-  );
-}
-
-function Timer({ chat, group }: { chat: Chat; group: GroupTalk }) {
-  const { timerS } = group;
-  return (
-    <div className={styles.pads}>
-      <NativeSelect
-        size="xs"
-        label={say.timer}
-        value={String(timerS)}
-        onChange={(event) =>
-          void chat.groups.setTimer(group.group, Number(event.currentTarget.value)).catch(tell)
-        }
-        data={[...new Set([...TIMERS_S, timerS])].map((seconds) => ({
-          value: String(seconds),
-          label: seconds ? say.after(duration(seconds)) : say.never,
-        }))}
-      />
-    </div>
   );
 }
 
@@ -224,7 +209,7 @@ function noteOf({ ours, copies, deleted }: GroupMessage): string | null {
 /** What a message of a group is shown with, as those of two are with their conversation. */
 function talkOf(
   me: string,
-  { messages, since, files }: GroupTalk,
+  { messages, files }: GroupTalk,
   { content, author, name, copies }: GroupMessage,
   view: View,
   records: Talk['records'],
@@ -237,23 +222,10 @@ function talkOf(
   const making = theirs.find(({ standing }) => standing.making === id)?.standing;
   const halt = theirs.find(({ standing }) => standing.halt)?.standing.halt ?? null;
   return {
-    peer: author ?? me,
-    contact: {
-      name,
-      card: null,
-      boxes: [],
-      policy: 'prefer',
-      mode: 'fresh',
-      isVerified: false,
-      timerS: 0,
-      since,
-    },
+    ...quiet(author ?? me, name),
     messages,
-    unread: 0,
     trouble: theirs.find(({ trouble }) => trouble)?.trouble ?? null,
-    padLeft: 0,
     records,
-    warning: null,
     standing: {
       making: making ? id : null,
       halt,
@@ -264,7 +236,5 @@ function talkOf(
     files: author
       ? (view.conversations.find(({ peer }) => peer === author)?.files ?? new Map())
       : files,
-    isTyping: false,
-    renewal: null,
   };
 }

@@ -13,6 +13,7 @@ import { toHex } from '../../shared/merkle';
 import { saveBlob } from '../../shared/save';
 import { chat as say } from '../../texts/chat';
 import { files as sayFile } from '../../texts/files';
+import { notes } from '../../texts/notes';
 import { Attachment } from './Attachment';
 import styles from './Message.module.css';
 import { Line } from './Unfolding';
@@ -25,18 +26,21 @@ interface MessageProps {
   /** Of a group: whose words these are, and what is told of the copies. */
   who?: string;
   note?: string | null;
+  /** Whether it is a note to ourselves, which went nowhere. */
+  isNote?: boolean;
   isSought: boolean;
-  onResend: () => void;
+  onResend?: () => void;
   onReply: () => void;
   onEdit: () => void;
   onTakeBack: () => void;
   /** Show what protected it. */
-  onLook: () => void;
+  onLook?: () => void;
 }
 
 /** One message: the words, how far it has come, and what it was protected by. */
 export function Message(props: MessageProps) {
-  const { message, conversation, files, who, note, isSought, onResend, onLook } = props;
+  const { message, conversation, files, who, note, isNote, isSought, onResend, onLook } = props;
+  const words = isNote ? notes : say;
   const { content, ours, state, edited, deleted } = message;
   const { contact, messages } = conversation;
   const { target } = content;
@@ -53,7 +57,7 @@ export function Message(props: MessageProps) {
       data-stuck={isStuck || state === 'refused' || undefined}
     >
       <h3 className={styles.who}>
-        <bdi>{ours ? say.you : (who ?? contact.name)}</bdi>
+        {!isNote && <bdi>{ours ? say.you : (who ?? contact.name)}</bdi>}
         <time
           dateTime={new Date(content.sentMs).toISOString()}
           title={dateAndTime(content.sentMs / 1000)}
@@ -63,7 +67,7 @@ export function Message(props: MessageProps) {
       </h3>
       {about && <blockquote dir="auto">{wordsOf(about)}</blockquote>}
       <p className={styles.words} dir="auto">
-        {deleted ? <em>{say.deleted}</em> : wordsOf(message)}
+        {deleted ? <em>{words.deleted}</em> : wordsOf(message)}
       </p>
       {isFile && (
         <Button
@@ -81,8 +85,10 @@ export function Message(props: MessageProps) {
       <p className={styles.meta}>
         <Chip message={message} records={conversation.records} onLook={onLook} />
         {edited && !deleted && <span>{say.edited}</span>}
-        {content.timerS ? <span>{say.disappears(duration(content.timerS))}</span> : null}
-        {ours && <Standing message={message} conversation={conversation} onLook={onLook} />}
+        {content.timerS ? <span>{words.disappears(duration(content.timerS))}</span> : null}
+        {ours && !isNote && (
+          <Standing message={message} conversation={conversation} onLook={onLook} />
+        )}
         {note && <span>{note}</span>}
         {isStuck && (
           <Button size="compact-xs" variant="default" onClick={onResend}>
@@ -96,13 +102,13 @@ export function Message(props: MessageProps) {
 }
 
 /** What can be done about a message; seen when it is pointed at, or has the focus. */
-function Actions({ message, onReply, onEdit, onTakeBack }: MessageProps) {
+function Actions({ message, isNote, onReply, onEdit, onTakeBack }: MessageProps) {
   const { ours, content } = message;
   const isText = content.kind === Kind.text || content.kind === Kind.reply;
   const actions = [
     { label: say.reply, Icon: IconReply, run: onReply, isThere: true },
     { label: say.edit, Icon: IconEdit, run: onEdit, isThere: ours && isText },
-    { label: say.takeBack, Icon: IconTakeBack, run: onTakeBack, isThere: ours },
+    { label: (isNote ? notes : say).takeBack, Icon: IconTakeBack, run: onTakeBack, isThere: ours },
   ];
   return (
     <span className={styles.actions}>
@@ -128,7 +134,7 @@ function Actions({ message, onReply, onEdit, onTakeBack }: MessageProps) {
 interface ChipProps {
   message: MessageRecord;
   records: Talk['records'];
-  onLook: () => void;
+  onLook: (() => void) | undefined;
 }
 
 /** What protected it, in a few letters; the rest opens beside the conversation. */
@@ -156,7 +162,7 @@ function Chip({ message, records, onLook }: ChipProps) {
 interface StandingProps {
   message: MessageRecord;
   conversation: Talk;
-  onLook: () => void;
+  onLook: (() => void) | undefined;
 }
 
 /** How far a message of ours has come; while its session is under way, that. */

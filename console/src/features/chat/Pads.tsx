@@ -2,15 +2,15 @@ import { NativeSelect } from '@mantine/core';
 import type { Chat } from '../../chat/engine/chat';
 import type { Conversation as Talk } from '../../chat/engine/view';
 import type { Contact } from '../../chat/state/contacts';
-import { count, duration } from '../../shared/format';
+import { count } from '../../shared/format';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import styles from './Conversation.module.css';
 import { Renewal } from './Renewal';
+import { Timer } from './Timer';
 
 /** Of a message of 100 letters: the letters, and what its tag takes. */
 const USUAL_BYTES = 116;
-export const TIMERS_S = [0, 300, 3600, 86_400, 604_800];
 
 const POLICIES = ['prefer', 'require', 'off'] as const;
 
@@ -51,18 +51,7 @@ export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
         }
         data={Object.entries(say.policies).map(([value, label]) => ({ value, label }))}
       />
-      <NativeSelect
-        size="xs"
-        label={say.timer}
-        value={String(contact.timerS)}
-        onChange={(event) =>
-          void chat.setTimer(peer, Number(event.currentTarget.value)).catch(tell)
-        }
-        data={[...new Set([...TIMERS_S, contact.timerS])].map((seconds) => ({
-          value: String(seconds),
-          label: seconds ? say.after(duration(seconds)) : say.never,
-        }))}
-      />
+      <Timer timerS={contact.timerS} onChoose={(timerS) => chat.setTimer(peer, timerS)} />
       <Renewal chat={chat} conversation={conversation} />
       {hasKeys && contact.mode === 'pool' && contact.policy !== 'off' && (
         <p>

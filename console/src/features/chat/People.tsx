@@ -7,12 +7,13 @@ import { Panel } from '../../shared/Panel';
 import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
 import { chat as say } from '../../texts/chat';
+import { notes } from '../../texts/notes';
 import { people } from '../../texts/people';
 import styles from './ChatPage.module.css';
 import { Entry, place } from './Entry';
 import { Find } from './Find';
 import { GroupList } from './GroupList';
-import { search } from './search';
+import { search, searchNotes } from './search';
 import { useCopied } from './useCopied';
 import { reason } from './words';
 
@@ -30,6 +31,8 @@ const WAYS = { find: people.find, add: say.add, mine: say.mine } as const;
 export function People({ chat, view, chosen, onChoose }: PeopleProps) {
   const [query, setQuery] = useState('');
   const found = search(view.conversations, query);
+  const own = searchNotes(view.notes, query);
+  const isAnybody = view.conversations.length > 0;
   const [asked, setAsked] = useState<'find' | 'add' | 'mine' | null>(null);
   const isUp = view.connection === 'up';
   const added = (peer: string) => {
@@ -51,9 +54,8 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
           </Button>
         ))}
       </div>
-      {view.conversations.length === 0 ? (
-        <p className={styles.none}>{say.nobody}</p>
-      ) : (
+      {!isAnybody && <p className={styles.none}>{say.nobody}</p>}
+      {(isAnybody || view.notes.messages.length > 0) && (
         <TextInput
           type="search"
           aria-label={say.search}
@@ -63,6 +65,17 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
         />
       )}
       <ul className={styles.people}>
+        {own && (
+          <Entry
+            name={notes.title}
+            unread={0}
+            message={own.hit ?? view.notes.messages.at(-1)}
+            author={null}
+            none={notes.none}
+            isChosen={chosen === chat.notes.me}
+            onChoose={() => onChoose(chat.notes.me, place(own.hit))}
+          />
+        )}
         {found.map(({ conversation: each, hit }) => (
           <Entry
             key={each.peer}
@@ -74,10 +87,8 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
           />
         ))}
       </ul>
-      {view.conversations.length > 0 && found.length === 0 && (
-        <p className={styles.none}>{say.searchNone}</p>
-      )}
-      {view.conversations.length > 0 && (
+      {isAnybody && found.length === 0 && !own && <p className={styles.none}>{say.searchNone}</p>}
+      {isAnybody && (
         <GroupList chat={chat} view={view} chosen={chosen} query={query} onChoose={onChoose} />
       )}
       <Dialog opened={asked === 'find'} onClose={() => setAsked(null)} title={WAYS.find}>

@@ -3,7 +3,7 @@ import type { Conversation } from '../../chat/engine/view';
 import { ascii } from '../../chat/protocol/bytes';
 import { Kind, makeContent } from '../../chat/protocol/content';
 import type { MessageRecord } from '../../chat/state/talk';
-import { search } from './search';
+import { search, searchNotes } from './search';
 
 function said(text: string, deleted = false): MessageRecord {
   const id = crypto.getRandomValues(new Uint8Array(16));
@@ -51,5 +51,25 @@ describe('search', () => {
 
   it('shows everybody where nothing is asked for', () => {
     expect(found(' ').map(([peer]) => peer)).toEqual(['Ada', 'Berta', 'Lampros']);
+  });
+});
+
+describe('a search in notes', () => {
+  const notes = {
+    messages: [said('the lamp is on'), said('Lamp: 40 W'), said('lamp, deleted', true)],
+    timerS: 0,
+    files: new Map(),
+  };
+  const found = (query: string) => {
+    const own = searchNotes(notes, query);
+    return own?.hit && new TextDecoder().decode(own.hit.content.text);
+  };
+
+  it('finds the latest that has the words, and the notes by what they are called', () => {
+    expect(found(' lamp ')).toBe('Lamp: 40 W');
+    expect(searchNotes(notes, 'SELF')).toEqual({ hit: null });
+    expect(searchNotes(notes, 'me')).toEqual({ hit: null });
+    expect(searchNotes(notes, '')).toEqual({ hit: null });
+    expect(searchNotes(notes, 'deleted')).toBeNull();
   });
 });

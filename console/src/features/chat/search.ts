@@ -1,8 +1,10 @@
 /** People by their names, and by what was said with them. */
 
 import type { GroupMessage, GroupTalk } from '../../chat/engine/groups';
+import type { NotesTalk } from '../../chat/engine/notes';
 import type { Conversation } from '../../chat/engine/view';
 import type { MessageRecord } from '../../chat/state/talk';
+import { notes as say } from '../../texts/notes';
 import { wordsOf } from './words';
 
 export interface Found {
@@ -37,4 +39,18 @@ export function searchGroups(groups: readonly GroupTalk[], query: string): Found
     const hit = group.messages.findLast((each) => !each.deleted && has(wordsOf(each)));
     return hit || has(group.name) ? [{ group, hit: hit ?? null }] : [];
   });
+}
+
+export interface FoundNotes {
+  /** The latest note that has the words. */
+  hit: MessageRecord | null;
+}
+
+/** The notes, if they are called so, or have the words; else null. */
+export function searchNotes({ messages }: NotesTalk, query: string): FoundNotes | null {
+  const words = query.trim().toLowerCase();
+  if (words === '') return { hit: null };
+  const has = (text: string) => text.toLowerCase().includes(words);
+  const hit = messages.findLast((each) => !each.deleted && has(wordsOf(each)));
+  return hit || has(say.title) || words === say.also ? { hit: hit ?? null } : null;
 }
