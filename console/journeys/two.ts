@@ -122,6 +122,8 @@ export async function two(alice: Page, bob: Page, link: string, said: string): P
   await say(bob, ALICE, 'from site b');
   await hers.getByText('from site b').waitFor(PATIENCE);
   await hers.getByText('read', { exact: true }).waitFor(PATIENCE);
+  for (const page of [alice, bob])
+    await page.getByRole('img', { name: 'heard from in the last minute' }).first().waitFor();
   for (const log of [hers, his]) {
     await log.getByRole('button', { name: CHIP }).nth(1).waitFor(PATIENCE);
     await log.getByRole('button', { name: CHIP }).first().click();

@@ -38,6 +38,7 @@ export const chat = {
   searchNone: 'Nobody, and nothing that was said.',
   notify: 'Notify me',
   notice: 'New message',
+  isHere: 'heard from in the last minute',
   typing: (name: string) => `${name} is typing …`,
   attach: 'Send a file',
   tooLarge: (most: string, size: string) =>

@@ -42,6 +42,21 @@ def test_what_is_said_is_sent_delivered_and_read_and_shows_its_protection(tmp_pa
     at_window(tmp_path, story)
 
 
+def test_what_was_said_long_ago_is_no_sign_that_somebody_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(seat: Seat) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(seat.bob.messenger, "_now", lambda: time.time() - 300)
+            await seat.bob.messenger.send(await seat.bob.peer(), "I was here")
+        await seat.message("I was here")
+        assert "○ Bob" in seat.contacts()[0]
+        await seat.bob.messenger.send(await seat.bob.peer(), "and am again")
+        await seat.sees(lambda: "● Bob" in seat.contacts()[0])
+
+    at_window(tmp_path, story)
+
+
 def test_unread_messages_are_counted_until_their_conversation_is_open(tmp_path: Path) -> None:
     async def story(seat: Seat) -> None:
         await seat.press("ctrl+p")

@@ -1,6 +1,6 @@
 // @vitest-environment node
 import 'fake-indexeddb/auto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { toHex } from '../../shared/merkle';
 import { zeros } from '../protocol/bytes';
 import { type Content, Kind } from '../protocol/content';
@@ -270,6 +270,21 @@ describe('with a session for each message', () => {
     await alice.chat.say(alice.peer, 'so');
     await until(() => expect(bob.lines()).toHaveLength(1));
     expect(conversation(bob).isTyping).toBe(false);
+  });
+
+  it('one sees who was heard from, by what they say and by their receipts', async () => {
+    const [alice, bob] = await two(new ModelRelay());
+    await alice.chat.say(alice.peer, 'hello');
+    await until(() => expect(conversation(alice).isHere).toBe(true));
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 });
+    try {
+      await until(() => expect(conversation(alice).isHere).toBe(false));
+      await alice.chat.say(alice.peer, 'are you there?');
+      await until(() => expect(conversation(bob).isHere).toBe(true));
+      await until(() => expect(conversation(alice).isHere).toBe(true));
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

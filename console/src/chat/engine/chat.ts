@@ -54,6 +54,7 @@ import { Directory } from './directory';
 import { Files } from './files';
 import { Groups } from './groups';
 import { type KeySource, KeysAbsent } from './keys';
+import { Lately } from './lately';
 import { type Delivered, RelayLine } from './line';
 import { NO_NOTES, Notes } from './notes';
 import { OwnLines } from './own';
@@ -66,6 +67,8 @@ import type { OpenWay, Way } from './way';
 
 const AGAIN_MS = 5000;
 const SWEEP_MS = 1000;
+/** A sign of life counts that long, as at the terminal. */
+const HERE_MS = 60_000;
 const RELAY = 'relay';
 
 interface ChatParts {
@@ -98,6 +101,7 @@ export class Chat {
   /** Whether something at the relay waits for its pad. */
   private isWanting = false;
   private readonly typists = new Typing();
+  private readonly signs = new Lately(HERE_MS);
   /** By whose wish there is a new session, since this page was opened. */
   private readonly renewals = new Map<string, Renewed>();
   private looks = 0;
@@ -511,6 +515,7 @@ export class Chat {
         this.groups.told,
         (who) => policyOf(vault, who),
       );
+      this.signs.heard(peer, content.sentMs);
       if (isRefused) {
         this.show({ unshown: this.shown.unshown + 1 });
         await this.sealed(peer, { kind: Kind.refused, text: content.id });
@@ -635,6 +640,7 @@ export class Chat {
       warning: this.theirPads.warning(peer),
       standing: this.sending.standing(peer),
       isTyping: this.typists.has(peer),
+      isHere: this.signs.has(peer),
       renewal: (await isAsked(vault, peer)) ? 'asked' : (this.renewals.get(peer) ?? null),
       files: await this.files.shown(peer),
       padLeft: pads
@@ -670,15 +676,16 @@ export class Chat {
   /** What disappears once it was read does so when its time has come. */
   private async sweep(): Promise<void> {
     const { vault } = this.parts;
-    for (const { peer, messages: shown, isTyping } of this.shown.conversations) {
+    for (const { peer, messages: shown, isTyping, isHere } of this.shown.conversations) {
       const over = shown.filter(isOver);
       const hasStopped = isTyping && !this.typists.has(peer);
+      const hasLeft = isHere && !this.signs.has(peer);
       for (const { content } of over)
         await again(async () => {
           const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(content.id));
           if (found) await vault.commit([change(messagesOf(peer), found, null)]);
         });
-      if (over.length > 0 || hasStopped) await this.look(peer);
+      if (over.length > 0 || hasStopped || hasLeft) await this.look(peer);
     }
     await this.groups.sweep();
     await this.notes.sweep();

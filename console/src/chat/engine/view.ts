@@ -38,6 +38,8 @@ export interface Conversation {
   /** What becomes of what waits for its pad. */
   readonly standing: Standing;
   readonly isTyping: boolean;
+  /** Heard from in the last minute. */
+  readonly isHere: boolean;
   /** Of a new session: we asked for it, or it is there by our wish or theirs. */
   readonly renewal: 'asked' | Renewed | null;
   /** Those that come in chunks, by `placeOf` their messages. */

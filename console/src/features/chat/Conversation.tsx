@@ -18,6 +18,7 @@ import { chat as say } from '../../texts/chat';
 import { Preparing } from './Attachment';
 import { type About, Composer, toOthers } from './Composer';
 import styles from './Conversation.module.css';
+import { Here } from './Here';
 import { Log } from './Log';
 import { Message } from './Message';
 import { Pads } from './Pads';
@@ -35,7 +36,7 @@ interface ConversationProps {
 
 /** What two people have said, how it was protected, and a place to say more. */
 export function Conversation({ chat, conversation, sought, onBack }: ConversationProps) {
-  const { peer, contact, messages, unread, isTyping, standing } = conversation;
+  const { peer, contact, messages, unread, isTyping, isHere, standing } = conversation;
   const settings = useId();
   const [isSetting, setSetting] = useState(false);
   const [isComparing, setComparing] = useState(false);
@@ -49,6 +50,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
       title={contact.name}
       aside={
         <>
+          {isHere && <Here />}
           <Button size="compact-sm" variant="default" onClick={() => setComparing(true)}>
             <Shield size={16} aria-hidden />
             <span className={styles.wide}>

@@ -4,10 +4,13 @@ import { toHex } from '../../shared/merkle';
 import { chat as say } from '../../texts/chat';
 import { notes } from '../../texts/notes';
 import styles from './ChatPage.module.css';
+import { Here } from './Here';
 import { wordsOf } from './words';
 
 interface EntryProps {
   name: string;
+  /** Heard from in the last minute. */
+  isHere?: boolean;
   unread: number;
   /** What is shown of what was said: what was searched for, or the last. */
   message: MessageRecord | undefined;
@@ -22,12 +25,22 @@ interface EntryProps {
 
 /** A conversation in the list: of two, or of a group. */
 export function Entry(props: EntryProps) {
-  const { name, unread, message, author, none = say.none, isChosen, onChoose } = props;
+  const {
+    name,
+    isHere = false,
+    unread,
+    message,
+    author,
+    none = say.none,
+    isChosen,
+    onChoose,
+  } = props;
   return (
     <li>
       <button type="button" aria-current={isChosen || undefined} onClick={onChoose}>
         <strong>
           <bdi>{name}</bdi>
+          {isHere && <Here />}
         </strong>
         {unread > 0 && <span className={styles.unread}>{say.unread(count(unread))}</span>}
         <span className={styles.last}>{message ? last(message, author) : none}</span>

@@ -80,6 +80,7 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
           <Entry
             key={each.peer}
             name={each.contact.name}
+            isHere={each.isHere}
             unread={each.unread}
             message={hit ?? each.messages.at(-1)}
             isChosen={each.peer === chosen}

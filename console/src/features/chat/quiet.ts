@@ -23,6 +23,7 @@ export function quiet(peer: string, name: string): Conversation {
     standing: { making: null, halt: null, session: null, part: 1, parts: 1 },
     files: new Map(),
     isTyping: false,
+    isHere: false,
     renewal: null,
   };
 }

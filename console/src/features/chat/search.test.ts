@@ -24,6 +24,7 @@ function talk(name: string, ...messages: MessageRecord[]): Conversation {
     warning: null,
     standing: { making: null, halt: null, session: null, part: 1, parts: 1 },
     isTyping: false,
+    isHere: false,
     renewal: null,
     files: new Map(),
   };

@@ -119,7 +119,9 @@ class Listening(View):
                 await self._alerted(event)
 
     async def _changed(self, line: Line, is_new: bool) -> None:
-        if (is_new and not line.ours) or (line.ours and line.state in _BY_THEM):
+        # What waited at the relay is no sign that somebody is there now.
+        is_fresh = is_new and not line.ours and time.time() - line.sent_ms / 1000 < HERE_S
+        if is_fresh or (line.ours and line.state in _BY_THEM):
             self._sign(line.contact)
         if is_new and not line.ours:
             shown, _ = self._alerts.get(line.contact, (None, 0))
