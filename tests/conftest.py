@@ -1,5 +1,6 @@
 """What all tests need: a process that heeds Ctrl-C, whatever started it, and no clock over it."""
 
+import logging
 import os
 import signal
 import sys
@@ -108,10 +109,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def process_as_it_was() -> Iterator[None]:
     """No test sets up the logs of those after it; a logger that keeps its set-up would for ever.
 
+    A command that is run in this process sends its logs to what stands for standard error in its
+    test: whatever a library logs later, in threads that other tests share, went to a closed file.
+
     Nor the limit of recursion: JSON of many brackets would then end the process.
     """
     limit = sys.getrecursionlimit()
+    root = logging.getLogger()
+    level, handlers = root.level, set(root.handlers)
     yield
+    root.setLevel(level)
+    for each in set(root.handlers) - handlers:
+        if type(each) is logging.StreamHandler:  # pytest's own, of each of a test's parts, is more
+            root.removeHandler(each)
     after = sys.getrecursionlimit()
     sys.setrecursionlimit(limit)
     assert after <= limit, "something that this test imports or calls raises the recursion limit"
