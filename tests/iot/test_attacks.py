@@ -141,7 +141,7 @@ async def _drip(wire: Wire, initiator: Initiator) -> None:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_hello_that_drips_ends_in_time(transport: str, bench: Bench, broker: Mosquitto) -> None:
     async def work() -> None:
-        limits = Limits(handshake_s=0.5, idle_s=20)
+        limits = Limits(handshake_s=0.5, idle_s=PATIENCE_S)
         async with (
             serving(bench, transport, broker, limits) as to,
             to.reach(CLOUD.public, Suite.AES_256_GCM) as wire,
@@ -163,7 +163,7 @@ def test_a_session_that_falls_silent_ends_in_time(
     transport: str, bench: Bench, broker: Mosquitto
 ) -> None:
     async def work() -> None:
-        limits = Limits(handshake_s=20, idle_s=0.2)
+        limits = Limits(handshake_s=PATIENCE_S, idle_s=0.2)
         async with (
             serving(bench, transport, broker, limits) as to,
             to.reach(CLOUD.public, Suite.AES_256_GCM) as wire,
@@ -238,7 +238,7 @@ def test_ten_thousand_half_open_handshakes_over_tcp_keep_bounded_memory(
 
     async def work() -> None:
         bench.notify = lambda event: None
-        async with bench.running(limits=Limits(handshake_s=80, idle_s=80)) as cloud:
+        async with bench.running(limits=Limits(handshake_s=PATIENCE_S, idle_s=PATIENCE_S)) as cloud:
             tasks: set[asyncio.Task[None]] = set()
 
             def more(number: int) -> None:
@@ -268,7 +268,7 @@ def test_ten_thousand_half_open_handshakes_in_datagrams_keep_bounded_memory(
 
     async def work() -> None:
         bench.notify = lambda event: None
-        async with bench.running(limits=Limits(handshake_s=80, idle_s=80)) as cloud:
+        async with bench.running(limits=Limits(handshake_s=PATIENCE_S, idle_s=PATIENCE_S)) as cloud:
             desk = DatagramDesk(
                 cloud.door, cloud.reception, transport=Transport.UDP, datagram_bytes=MIN_DATAGRAM
             )

@@ -28,7 +28,7 @@ from bellwire.iot.rates import Rate
 from bellwire.iot.trust_files import TrustFiles
 from bellwire.iot.udp import UdpAddress
 
-OFTEN = Limits(handshake_s=20, idle_s=20, recheck_s=0.01)
+OFTEN = Limits(handshake_s=PATIENCE_S, idle_s=PATIENCE_S, recheck_s=0.01)
 
 
 @pytest.fixture
@@ -49,22 +49,22 @@ def test_a_drained_cloud_answers_the_batch_that_came_and_says_that_it_closes(ben
     async def work() -> None:
         async with bench.running(limits=OFTEN) as cloud, connection(bench) as stream:
             line = await enrolled(stream)
-            await line.send(encode(Open(b"s" * 32)), 10)
-            assert await line.receive(10) == encode(Holding(0, readings(5).sha256(0)))
+            await line.send(encode(Open(b"s" * 32)), PATIENCE_S)
+            assert await line.receive(PATIENCE_S) == encode(Holding(0, readings(5).sha256(0)))
             draining: list[asyncio.Task[int]] = []
 
             def drain(event: Event) -> None:
                 bench.events.append(event)
                 if isinstance(event, Arrived):
-                    draining.append(asyncio.create_task(cloud.drain(20)))
+                    draining.append(asyncio.create_task(cloud.drain(PATIENCE_S)))
 
             bench.notify = drain
-            await line.send(encode(Batch(0, (b"a",))), 10)
-            stored = await line.receive(10)
+            await line.send(encode(Batch(0, (b"a",))), PATIENCE_S)
+            stored = await line.receive(PATIENCE_S)
             assert stored is not None
             assert decode_from_cloud(stored).count == 1  # type: ignore[union-attr] # Stored
-            assert await line.receive(10) is None, "a close, not the end of the connection"
-            await line.finish(10)
+            assert await line.receive(PATIENCE_S) is None, "a close, not the end of the connection"
+            await line.finish(PATIENCE_S)
             assert await draining[0] == 0
         assert bench.reasons == ""
 
@@ -89,7 +89,7 @@ def test_over_every_transport_a_drained_cloud_ends_sessions_and_takes_no_new_one
                 bench.device().follow(b"s" * 32, lambda: readings(5), _for_ever, to)
             )
             await until(lambda: len(bench.arrived) == 5)
-            assert await cloud.drain(20) == 0
+            assert await cloud.drain(PATIENCE_S) == 0
             with pytest.raises(CloudUnreachable):
                 await follows
             with pytest.raises(CloudUnreachable):
@@ -111,12 +111,12 @@ def test_a_drained_cloud_ends_idle_sessions_and_takes_no_new_ones(bench: Bench) 
         async with bench.running(limits=OFTEN) as cloud, connection(bench) as stream:
             line = await enrolled(stream)
             await until(lambda: len(bench.sessions) == 1)
-            draining = asyncio.create_task(cloud.drain(20))
-            assert await line.receive(10) is None
-            await line.finish(10)
+            draining = asyncio.create_task(cloud.drain(PATIENCE_S))
+            assert await line.receive(PATIENCE_S) is None
+            await line.finish(PATIENCE_S)
             assert await draining == 0
             with pytest.raises(CloudUnreachable):
-                await bench.device(timeout_s=5).send(readings(5), bench.address)
+                await bench.device().send(readings(5), bench.address)
 
     run(work())
 
@@ -136,7 +136,7 @@ def test_a_device_whose_key_file_is_removed_loses_its_session(bench: Bench) -> N
             line = await enrolled(stream)
             await until(lambda: len(bench.sessions) == 1)
             (bench.folder / "allowed" / "one.pub").unlink()
-            assert await line.receive(20) is None
+            assert await line.receive(PATIENCE_S) is None
             with pytest.raises(HandshakeRefused):
                 await bench.device().send(readings(5), bench.address)
 
@@ -153,10 +153,10 @@ def test_a_device_whose_certificate_is_revoked_loses_its_session(
         running = bench.running(limits=OFTEN, admit=False, trust=trust)
         async with running, connection(bench) as stream:
             line = await enrolled(stream, certificate)
-            await line.send(encode(Open(b"s" * 32)), 10)
-            assert await line.receive(10) is not None
+            await line.send(encode(Open(b"s" * 32)), PATIENCE_S)
+            assert await line.receive(PATIENCE_S) is not None
             authority.revoke(certificate, Role.DEVICE)
-            assert await line.receive(20) is None
+            assert await line.receive(PATIENCE_S) is None
 
     run(work())
 
@@ -172,10 +172,10 @@ def test_a_device_with_many_sessions_keeps_the_newest(bench: Bench) -> None:
         ):
             oldest, other = await enrolled(first), await enrolled(second)
             newest = await enrolled(third)
-            assert await oldest.receive(10) is None
+            assert await oldest.receive(PATIENCE_S) is None
             for line in (other, newest):
-                await line.send(encode(Open(b"s" * 32)), 10)
-                assert await line.receive(10) is not None
+                await line.send(encode(Open(b"s" * 32)), PATIENCE_S)
+                assert await line.receive(PATIENCE_S) is not None
 
     run(work())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE, DEVICE_KEY, Bench, readings
+from tests.iot.doubles import CLOUD, CLOUD_KEY, DEVICE, DEVICE_KEY, PATIENT, Bench, readings
 from tests.patience import PATIENCE_S
 
 from bellwire.base.errors import BellwireError
@@ -27,7 +27,6 @@ from bellwire.iot.limits import Limits, Places
 from bellwire.iot.line import StreamLine, StreamWire, read_message, write_message
 from bellwire.iot.messages import Batch, Finish, Holding, Open, Stored, encode
 
-PATIENT = Limits(handshake_s=20, idle_s=20)
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -123,9 +122,9 @@ async def _silence_in_session(stream: Stream) -> None:
 @pytest.mark.parametrize(
     ("stop", "limits"),
     [
-        (_half_a_frame, Limits(handshake_s=0.05, idle_s=20)),
-        (_half_a_handshake, Limits(handshake_s=0.5, idle_s=20)),
-        (_silence_in_session, Limits(handshake_s=20, idle_s=0.05)),
+        (_half_a_frame, Limits(handshake_s=0.05, idle_s=PATIENCE_S)),
+        (_half_a_handshake, Limits(handshake_s=0.5, idle_s=PATIENCE_S)),
+        (_silence_in_session, Limits(handshake_s=PATIENCE_S, idle_s=0.05)),
     ],
 )
 def test_slow_clients_are_turned_away(
@@ -186,8 +185,8 @@ def test_unfinished_handshakes_are_bounded_and_sessions_go_on(
                 async with connection(bench) as (reader, _):
                     assert await reader.read() == b"", "half of all is the most for one address"
                 assert "unfinished" in bench.reasons
-                await line.send(encode(Open(b"s" * 32)), 10)
-                assert await line.receive(10) is not None
+                await line.send(encode(Open(b"s" * 32)), PATIENCE_S)
+                assert await line.receive(PATIENCE_S) is not None
             async with asyncio.timeout(PATIENCE_S):
                 while cloud.entrance.waiting:
                     await asyncio.sleep(0)
@@ -218,7 +217,7 @@ def test_too_many_handshakes_are_asked_for_a_cookie_and_then_turned_away(bench: 
     few = GateLimits(network_per_s=1e-9, network_burst=2, total_per_s=1e-9, total_burst=1)
 
     async def work() -> None:
-        async with bench.running(limits=Limits(20, 20, few)):
+        async with bench.running(limits=Limits(PATIENCE_S, PATIENCE_S, few)):
             for _ in range(3):
                 await check_others_are_served(bench)
             with pytest.raises(CloudUnreachable):
@@ -242,8 +241,8 @@ def test_a_recorded_hello_is_turned_away_once_its_handshake_was_confirmed(bench:
 
                 stream[1].write = record  # type: ignore[method-assign, assignment] # listens in
                 line = await enrolled(stream)
-                await line.send(encode(Open(b"s" * 32)), 10)
-                await line.receive(10)
+                await line.send(encode(Open(b"s" * 32)), PATIENCE_S)
+                await line.receive(PATIENCE_S)
             async with connection(bench) as (reader, writer):
                 await write_message(writer, recorded)
                 answer = await read_message(reader, MAX_HANDSHAKE_BODY)
@@ -288,7 +287,7 @@ def test_enrolled_devices_that_break_the_protocol_are_turned_away(
             async with connection(bench) as stream:
                 line = await enrolled(stream)
                 for message in messages:
-                    await line.send(message, 10)
+                    await line.send(message, PATIENCE_S)
                 await bench.turned_away()
             assert reason in bench.reasons
             await check_others_are_served(bench)
@@ -336,9 +335,9 @@ def test_a_session_that_only_closes_is_no_failure(bench: Bench) -> None:
         async with bench.running(limits=PATIENT):
             async with connection(bench) as stream:
                 line = await enrolled(stream)
-                await line.send(encode(Open(b"s" * 32)), 10)
-                await line.receive(10)
-                await line.finish(10)
+                await line.send(encode(Open(b"s" * 32)), PATIENCE_S)
+                await line.receive(PATIENCE_S)
+                await line.finish(PATIENCE_S)
                 assert await stream[0].read() == b""
             assert bench.reasons == ""
 
@@ -348,7 +347,7 @@ def test_a_session_that_only_closes_is_no_failure(bench: Bench) -> None:
 Cheat = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def send_to(bench: Bench, cheat: Cheat, timeout_s: float = 10.0) -> BellwireError:
+async def send_to(bench: Bench, cheat: Cheat, timeout_s: float = PATIENCE_S) -> BellwireError:
     """What the device raises when `cheat` stands where the cloud should."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -416,13 +415,13 @@ def answering(*answers: bytes | None) -> Cheat:
         assert opened is not None
         line, _ = opened
         for answer in answers:
-            await line.receive(10)
+            await line.receive(PATIENCE_S)
             if answer is None:
-                await line.finish(10)
+                await line.finish(PATIENCE_S)
                 return
-            await line.send(answer, 10)
+            await line.send(answer, PATIENCE_S)
         with contextlib.suppress(SessionEnded):
-            await line.receive(10)
+            await line.receive(PATIENCE_S)
 
     return cheat
 
@@ -447,7 +446,7 @@ def test_a_cloud_that_lies_is_not_believed(
     bench: Bench, answers: list[bytes | None], error: type[BellwireError]
 ) -> None:
     async def work() -> None:
-        found = await send_to(bench, answering(*answers), timeout_s=5.0)
+        found = await send_to(bench, answering(*answers))
         assert isinstance(found, error)
 
     run(work())

@@ -44,7 +44,7 @@ async def source(*parts: range, between: asyncio.Event) -> AsyncGenerator[Group,
             yield Group([reading(number)])
 
 
-def runner(bench: Bench, to: Destination, buffer: Buffer, timeout_s: float = 5.0) -> Runner:
+def runner(bench: Bench, to: Destination, buffer: Buffer, timeout_s: float = PATIENCE_S) -> Runner:
     return Runner(bench.device(timeout_s=timeout_s), to, buffer, pause_s=0.05)
 
 

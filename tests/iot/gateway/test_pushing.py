@@ -76,11 +76,11 @@ async def session(bench: Bench) -> AsyncIterator[Line]:
 
 
 async def say(line: Line, message: FromDevice) -> None:
-    await line.send(encode(message), 20)
+    await line.send(encode(message), PATIENCE_S)
 
 
 async def hear(line: Line) -> FromCloud | None:
-    data = await line.receive(20)
+    data = await line.receive(PATIENCE_S)
     return None if data is None else decode_from_cloud(data)
 
 
