@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.chat.relay.running import account, mailbox, right
 from tests.chat.store.people import Two
-from tests.guard.spaces import ADDRESS, CLIENT, PORT, RELAY, V4, until
+from tests.guard.spaces import ADDRESS, CLIENT, PORT, RELAY, V4, passed_until, until
 
 from bellwire.bench.guard.site import Child, Site, site
 from bellwire.bench.guard.spaces import Spaces, enter, ip, networks
@@ -79,6 +79,21 @@ class Chat:
     @property
     def is_complete(self) -> bool:
         return self.arrived == sum(map(len, self.said.values()))
+
+    def now(self) -> dict[str, int]:
+        """How much each has said: what they say next has a higher number."""
+        return {name: len(self.said[name]) for name in NAMES}
+
+    def passed_since(self, then: dict[str, int]) -> int:
+        """Messages that were said later than then, and shown.
+
+        What was said before may be on its way through somebody's disk, however slow that is.
+        """
+        return sum(
+            int(text.split()[1]) >= then[name]
+            for name, other in (NAMES, NAMES[::-1])
+            for text in self.shown[other]
+        )
 
     @property
     def lost(self) -> int:
@@ -153,7 +168,7 @@ class Told:
         attack_to_event_s: From her start to the node's word.
         event_to_rules_ms: From that word to the rules in the kernel.
         event_to_last_ms: From that word to the last message that was shown; 0 if that was before.
-        passed_while_red: Messages that were shown later than that, until the link was well again.
+        passed_while_red: Messages that were said and shown while nothing may pass.
         held_back: Messages that were said meanwhile.
         resumed_s: From when packets may pass again to the first message.
         said: Messages in all.
@@ -161,10 +176,10 @@ class Told:
         doubled: Of them.
         in_order: Whether they came as they were said.
         moved_s: From each move of the relay to the first message that came at its new place.
-        passed_away_while_red: Messages that were shown while the link was RED, at another port.
+        passed_away_while_red: Messages that were said and shown while RED, at another port.
         old_places_heard: Old places at which the relay could still be reached after the grace.
-        passed_while_locked: Messages that were shown while the relay was in lockdown.
-        node_killed_s: From `kill -9` of the node to the end of the lease.
+        passed_while_locked: Messages that were said and shown while the relay was in lockdown.
+        node_killed_s: From `kill -9` of the node to the last that passed on its lease.
     """
 
     green_qber: float
@@ -248,20 +263,18 @@ def _moves(nodes: Site, guard: Child, chat: Chat, relay: _Relay) -> dict[str, An
 
     settled(relay.move(Level.PORT, str(AWAY_PORT)), places[:1])
     nodes.attack(distil=True)
-    guard.until(packets="stop")
+    _stops(guard, "is RED")
+    then = chat.now()
     _come_to_rest(chat)
-    before = chat.arrived
-    time.sleep(0.3)
-    while_red = chat.arrived - before + relay.is_heard(*places[1])
+    while_red = chat.passed_since(then) + relay.is_heard(*places[1])
     nodes.reset()
     guard.until(packets="pass")
     settled(relay.move(Level.ADDRESS, f"{AWAY_HOST}:{PORT}"), places[:2])
     relay.move(Level.LOCKDOWN)
-    assert guard.until(packets="stop")["reason"] == "the relay is in lockdown"
+    _stops(guard, "the relay is in lockdown")
+    then = chat.now()
     _come_to_rest(chat)
-    before = chat.arrived
-    time.sleep(0.3)
-    while_locked = chat.arrived - before + sum(relay.is_heard(*each) for each in places)
+    while_locked = chat.passed_since(then) + sum(relay.is_heard(*each) for each in places)
     settled(relay.move(Level.HOME), places[1:])
     guard.until(packets="pass")  # whatever it says from now on is of what comes next
     return {
@@ -280,14 +293,14 @@ def _happens(
     assert green.status == "GREEN", green
     eve_at = time.time()
     nodes.attack()
-    stopped = guard.until(packets="stop")
+    stopped, then = _stops(guard, "is RED"), chat.now()
     red = _view(nodes)
     assert red.status == "RED", red
     _come_to_rest(chat)
-    last_at, passed, waiting = chat.last_shown_at, chat.arrived, sum(map(len, chat.said.values()))
+    last_at = chat.last_shown_at
     time.sleep(red_s)
-    passed_while_red = chat.arrived - passed
-    held_back = sum(map(len, chat.said.values())) - waiting
+    passed_while_red = chat.passed_since(then)
+    held_back = sum(chat.now().values()) - sum(then.values())
     nodes.leave()
     if not patient:
         nodes.recover()
@@ -299,8 +312,8 @@ def _happens(
     moves = _moves(nodes, guard, chat, relay)
     chat.end()
     nodes.alice.process.kill()
-    killed_at = time.time()
-    guard.until(packets="stop")
+    killed_at = time.monotonic()
+    last = passed_until(lambda: relay.is_heard(HOST, PORT), "what is killed lets pass for ever")
     assert green.last_qber is not None
     assert red.last_qber is not None
     return Told(
@@ -317,14 +330,21 @@ def _happens(
         doubled=chat.doubled,
         in_order=chat.in_order,
         **moves,
-        node_killed_s=time.time() - killed_at,
+        node_killed_s=last - killed_at,
     )
+
+
+def _stops(guard: Child, why: str) -> dict[str, Any]:
+    """What the guard says when it stops packets for this reason."""
+    while why not in (said := guard.until(packets="stop"))["reason"]:
+        pass
+    return said
 
 
 def _come_to_rest(chat: Chat) -> None:
     """What had reached the couriers is shown, after some syncs of a disk that may be slow.
 
-    When the last one was is told, and judged, apart.
+    When the last one was is told apart.
     """
 
     def rests() -> bool:

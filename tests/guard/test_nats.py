@@ -143,7 +143,7 @@ def test_packets_follow_a_node_over_nats_and_stop_at_a_forged_word_and_at_silenc
 
     async def test(server: NatsServer) -> None:
         line = ("--nats", server.address, "--node-identity", pinned, "--site", "a")
-        process = Process((*line, "--lease", "1.5"), tmp_path / "state")
+        process = Process((*line, "--lease", "6"), tmp_path / "state")
         try:
             await story(server, process)
         finally:

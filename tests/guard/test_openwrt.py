@@ -13,7 +13,18 @@ from pathlib import Path
 
 import pytest
 from tests.guard.notices import OTHER, RELAY_ID, signed
-from tests.guard.spaces import ADDRESS, OTHER_PORT, PORT, RELAY, V4, V6, Spaces, echoed, until
+from tests.guard.spaces import (
+    ADDRESS,
+    OTHER_PORT,
+    PORT,
+    RELAY,
+    V4,
+    V6,
+    Spaces,
+    echoed,
+    passed_until,
+    until,
+)
 from tests.guard.test_service import Liar, answer
 from tests.guard.walls import run, wall
 from tests.patience import PATIENCE_S
@@ -49,7 +60,8 @@ APPLETS = [
     "tr",
     "wc",
 ]
-LEASE_S = 2
+LEASE_S = 6
+"""A round starts a dozen programs, which may take a busy machine more than the shortest lease."""
 HURRIED = """#!/bin/busybox ash
 case $1 in 1) set -- 0.1 ;; esac
 exec busybox sleep "$@"
@@ -206,8 +218,8 @@ def test_packets_follow_the_link_and_stop_when_it_is_killed(
             until(net.reaches, "its lease did not go on")
             script.process.kill()
             struck = time.monotonic()
-            until(lambda: not net.reaches(), "a guard that was killed lets pass for ever")
-            assert time.monotonic() - struck < LEASE_S + 5.0  # and the time to see it
+            last = passed_until(net.reaches, "a guard that was killed lets pass for ever")
+            assert last - struck < LEASE_S + 1.0  # which is counted in whole seconds
             until(lambda: script.is_alone, "what it started outlives it")
             later = guard("--firewall", firewall)
             later.until("were taken over")
@@ -290,7 +302,7 @@ def test_a_foreign_certificate_gives_no_leave(
     other = Authority(tmp_path / "other", "site-of-others")
     tls = node.clients.server("not-believed")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20.0)
+        server.settimeout(PATIENCE_S)
         url = f"https://127.0.0.1:{server.getsockname()[1]}/status"
         script = guard("--ca", str(other.file), url=url)
         for _ in range(2):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.guard.spaces import OTHER_PORT, Spaces
 from tests.guard.walls import Wall, run
+from tests.patience import PATIENCE_S
 
 LOOK_EVERY = 10
 """Cycles between two tries whether packets pass as they should."""
@@ -56,7 +57,7 @@ def files_open() -> int:
 
 def files_more_than(before: int) -> int:
     """How many more files than before stay open; connections' other ends close a moment later."""
-    ends = time.monotonic() + 5.0
+    ends = time.monotonic() + PATIENCE_S
     while (more := files_open() - before) > 0 and time.monotonic() < ends:
         time.sleep(0.01)
     return max(0, more)

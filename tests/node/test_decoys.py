@@ -56,7 +56,7 @@ async def over_the_link(folder: Path, bobs: Policy | None = None) -> AsyncIterat
     (folder / "nodes").mkdir()
     async with (
         LinkService(folder / "run", FIBRE, lab=True, seed=1),
-        two_nodes(folder / "nodes", materials=materials, step_timeout_s=30.0) as pair,
+        two_nodes(folder / "nodes", materials=materials, step_timeout_s=PATIENCE_S) as pair,
     ):
         await connected(pair)
         yield pair

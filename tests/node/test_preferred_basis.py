@@ -35,7 +35,7 @@ async def over_the_link(
     (folder / "nodes").mkdir()
     async with (
         LinkService(folder / "run", LinkConfig(), lab=True, seed=1),
-        two_nodes(folder / "nodes", materials=materials, step_timeout_s=30.0) as pair,
+        two_nodes(folder / "nodes", materials=materials, step_timeout_s=PATIENCE_S) as pair,
     ):
         await connected(pair)
         yield pair
