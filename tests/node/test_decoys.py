@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.node.nodes import Pair, two_nodes
 from tests.node.test_service import connected, reports_agree, run
+from tests.patience import PATIENCE_S
 
 from bellwire.base.decoys import Decoys
 from bellwire.base.detections import Protocol, Side

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.node.nodes import Pair, two_nodes
 from tests.node.test_service import connected, reports_agree, run
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Protocol, Side
 from bellwire.distill.report import BlockReport
