@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.keys.stores import IN_MEMORY
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 from tests.simulators.mesh import identities
 
 from bellwire.network.bus import Bus, Handler, InProcessBus
@@ -88,13 +89,6 @@ def nats_server() -> Iterator[NatsServer]:
         served(Path(name)) as server,
     ):
         yield server
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 from tests.chat.relay.running import owner_at, run
+from tests.ports import free_port
 
 from bellwire.base.private import PathUnusable
 from bellwire.base.secret import Secret
@@ -65,12 +65,6 @@ async def notice_at(url: str) -> places.Notice:
     async with await RelayClient.connect(url) as line:
         await line.noticed.wait()
         return places.read(line.notice, RELAY_ID, now=NOW, after=0)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_relay_that_never_moved_says_nothing_of_places(tmp_path: Path) -> None:

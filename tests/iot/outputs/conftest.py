@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.network.conftest import free_port
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 from bellwire.iot.outputs.cursors import Cursors
 from bellwire.iot.store import CloudStore

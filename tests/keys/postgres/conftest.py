@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.keys import stores
-from tests.keys.postgres.server import Server, running
+from tests.keys.postgres.server import Server, be_patient, running
 
 from bellwire.base.detections import Side
 from bellwire.database.place import ServerPlace
@@ -27,6 +27,7 @@ def open_it(
 
     A store that is opened again was given up before, though not always closed.
     """
+    be_patient(monkeypatch)
     opened: dict[ServerPlace, PostgresDatabase] = {}
     others: list[PostgresDatabase] = []
     open_it: Callable[..., PostgresDatabase] = PostgresDatabase.open

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,11 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 from tests.keys.stores import IN_MEMORY
+from tests.patience import PATIENCE_S
+from tests.ports import free_port
+
+from bellwire.database import postgres
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 ROOM = 1 << 30
 """Bytes, for the database and its log."""
+
+WAITING = ("-w", "-t", f"{PATIENCE_S:.0f}")
 
 USER = "postgres"
 """PostgreSQL refuses to run as root; the Debian package makes this user."""
@@ -50,11 +56,11 @@ class Server:
             # What nobody waits for is not written soon either, so that tests notice it.
             "-c wal_writer_delay=10s"
         )
-        self._control("start", "-w", "-t", "60", "-o", options, "-l", str(self.data / "log"))
+        self._control("start", *WAITING, "-o", options, "-l", str(self.data / "log"))
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: `immediate` is a crash, from which it recovers at its next start."""
-        self._control("stop", "-w", "-t", "60", "-m", mode)
+        self._control("stop", *WAITING, "-m", mode)
 
     def kill(self) -> None:
         """Kill all its processes at once, as the end of its machine would."""
@@ -89,6 +95,12 @@ class Server:
 PASSWORD = "not a secret, of a server in a test"
 
 
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that waits for its turn, in a transaction, is none that was stopped in one."""
+    for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        monkeypatch.setitem(postgres._SESSION, name, f"{1000 * PATIENCE_S:.0f}")
+
+
 @contextmanager
 def running() -> Iterator[Server]:
     """A server with an empty database `keys` of a user `keys`."""
@@ -98,7 +110,7 @@ def running() -> Iterator[Server]:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, USER, USER)
-        server = Server(folder / "data", folder, _free_port())
+        server = Server(folder / "data", folder, free_port())
         _run(
             [
                 PROGRAMS / "initdb",
@@ -125,11 +137,6 @@ def _roomy_memory() -> str | None:
     if IN_MEMORY is None or shutil.disk_usage(IN_MEMORY).free < ROOM:
         return None
     return IN_MEMORY
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _run(command: list[object]) -> str:

@@ -3,7 +3,6 @@ real TCP or NATS between sites, real doors and clients of ETSI 014."""
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.keys.links import Now, link_keys, meet, outcome
 from tests.keys.stores import add_ready, pair
 from tests.patience import PATIENCE_S
+from tests.ports import free_port
 
 from bellwire.crypto.signatures import fingerprint
 from bellwire.etsi014.client import AsyncClient
@@ -143,14 +143,6 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        free = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in free:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in free]
-
-
 @contextlib.asynccontextmanager
 async def link(folder: Path, one: str, other: str) -> AsyncIterator[Link]:
     """A link with key at both ends, each behind a delivery socket as a node's."""
@@ -188,7 +180,7 @@ def prepare(
 ) -> dict[str, Settings]:
     """Identities, certificates, topology file and settings of all sites."""
     names = sorted({name for each in pairs for name in each})
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    ports = {name: free_port() for name in names}
     lines = []
     for name in names:
         state = folder / name

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.chat.relay import running as relays
-from tests.keys.postgres.server import Server, running
+from tests.keys.postgres.server import Server, be_patient, running
 from tests.keys.stores import IN_MEMORY
 from tests.network.conftest import NatsServer, served
 
@@ -50,6 +50,8 @@ def places(server: Server) -> tuple[ServerPlace, ServerPlace]:
 
 @pytest.fixture(autouse=True)
 def on_the_server(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
+
     def places(folder: Path) -> tuple[Place, Place]:
         name = f"test_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
         return ServerPlace(server.url, name), ServerPlace(server.url, f"{name}_accounts")

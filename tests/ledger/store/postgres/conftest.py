@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.keys.postgres.server import Server, running
+from tests.keys.postgres.server import Server, be_patient, running
 
 from bellwire.database.place import ServerPlace
 
@@ -15,6 +15,11 @@ _numbers = itertools.count()
 def server() -> Iterator[Server]:
     with running() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 @pytest.fixture
