@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 from tests.network.conftest import Open
+from tests.patience import PATIENCE_S
 from tests.simulators.mesh import Mesh, identities, random_links, running, until
 
 from bellwire.base.secret import Secret
@@ -235,7 +236,7 @@ def test_a_bus_that_repeats_and_reorders_costs_nothing() -> None:
     draw = random.Random(11)
 
     async def story() -> None:
-        async with running(random_links(10, 8, 5), InProcessBus(), patience_s=10.0) as mesh:
+        async with running(random_links(10, 8, 5), InProcessBus(), patience_s=PATIENCE_S) as mesh:
             mesh.bus.misbehave = lambda node, body: [body] * draw.randint(1, 3)
             mesh.bus.delay = lambda: draw.choice((0.0, 0.001, 0.01))
             for _ in range(8):
@@ -277,7 +278,7 @@ def test_a_bus_that_loses_and_garbles_makes_no_unequal_block() -> None:
 @pytest.mark.parametrize("lost", [1, 3])
 def test_a_last_word_that_is_lost_is_asked_for_again(lost: int) -> None:
     async def story() -> None:
-        async with running(DIAMOND, InProcessBus(), patience_s=0.2) as mesh:
+        async with running(DIAMOND, InProcessBus(), patience_s=1.0) as mesh:
             _, roster = identities(mesh.nodes)
             dones: list[Control] = []
 
@@ -355,7 +356,7 @@ def test_stock_that_runs_out_is_said_and_every_byte_of_it_was_used_once() -> Non
 
 def test_many_blocks_at_once_between_many_pairs_all_come_about() -> None:
     async def story() -> None:
-        async with running(random_links(10, 8, 9), InProcessBus(), patience_s=10.0) as mesh:
+        async with running(random_links(10, 8, 9), InProcessBus(), patience_s=PATIENCE_S) as mesh:
             draw = random.Random(3)
             pairs = [draw.sample(sorted(mesh.nodes), 2) for _ in range(20)]
             records = await asyncio.gather(
@@ -369,7 +370,7 @@ def test_many_blocks_at_once_between_many_pairs_all_come_about() -> None:
 
 def test_a_store_that_fails_is_not_said_to_hold_the_block() -> None:
     async def story() -> None:
-        async with running(DIAMOND, InProcessBus(), patience_s=0.2) as mesh:
+        async with running(DIAMOND, InProcessBus(), patience_s=1.0) as mesh:
             ours, theirs = mesh.shelves["a"], mesh.shelves["b"]
             theirs.failing = 1
             record = await mesh.nodes["a"].make("b", BLOCK, routes=1)

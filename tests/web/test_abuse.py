@@ -209,12 +209,13 @@ def test_a_client_that_asks_may_send_its_body(pair: Pair) -> None:
 
 @pytest.fixture(scope="module")
 def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Where clients have no time for what they say, and what they take."""
     limits = DoorLimits(
         head_s=0.3,
         body_s=0.3,
-        idle_s=2.0,
+        idle_s=PATIENCE_S,
         stalled_s=0.5,
-        handshake_s=2.0,
+        handshake_s=PATIENCE_S,
         linger_s=0.2,
         connections=12,
         connections_per_caller=4,
@@ -222,6 +223,14 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         waiting=4,
     )
     with doors(tmp_path_factory.mktemp("tight"), limits=limits) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Where they have none to begin with anything either."""
+    limits = DoorLimits(idle_s=4.0, handshake_s=4.0)
+    with doors(tmp_path_factory.mktemp("hasty"), limits=limits) as found:
         yield found
 
 
@@ -245,21 +254,21 @@ def test_a_client_that_drips_is_ended_all_the_same(tight: Pair) -> None:
             except TimeoutError:
                 continue
             break
-        wire.tls.settimeout(20.0)
+        wire.tls.settimeout(PATIENCE_S)
         refused(wire.answer(), 408)
 
 
-def test_an_idle_connection_is_ended_without_a_word(tight: Pair) -> None:
-    with tight.a.wire(ALICE) as wire:
+def test_an_idle_connection_is_ended_without_a_word(hasty: Pair) -> None:
+    with hasty.a.wire(ALICE) as wire:
         wire.send(request(STATUS))
         assert wire.answer()[0] == 200
         assert wire.ended()
 
 
-def test_a_handshake_that_is_not_made_is_ended(tight: Pair) -> None:
-    with socket.create_connection(tight.a.address, timeout=PATIENCE_S) as plain:
+def test_a_handshake_that_is_not_made_is_ended(hasty: Pair) -> None:
+    with socket.create_connection(hasty.a.address, timeout=PATIENCE_S) as plain:
         assert plain.recv(1) == b""
-    with socket.create_connection(tight.a.address, timeout=PATIENCE_S) as plain:
+    with socket.create_connection(hasty.a.address, timeout=PATIENCE_S) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert b"HTTP" not in plain.recv(100)
 
@@ -418,7 +427,7 @@ def test_a_door_that_closes_answers_what_was_asked_and_takes_nothing_new(tmp_pat
         wire.send(request(NEW, "POST", b'{"number": 5}') * 2)
         while not pair.world.held:
             time.sleep(0.005)
-        ended = stopping(pair, 20.0)
+        ended = stopping(pair, PATIENCE_S)
         assert idle.ended()
         with pytest.raises(OSError):  # noqa: PT011 # refused, or reset
             socket.create_connection(pair.a.address, timeout=1.0).recv(1)
@@ -428,7 +437,7 @@ def test_a_door_that_closes_answers_what_was_asked_and_takes_nothing_new(tmp_pat
         assert [len(json.loads(body)["keys"]) for _, _, body in answers] == [5, 5]
         assert [fields.get("connection") for _, fields, _ in answers] == [None, "close"]
         assert wire.ended()
-        ended.result(20.0)  # type: ignore[call-arg]
+        ended.result(PATIENCE_S)  # type: ignore[call-arg]
 
 
 def test_a_door_does_not_wait_longer_than_its_grace(tmp_path: Path) -> None:
@@ -437,7 +446,7 @@ def test_a_door_does_not_wait_longer_than_its_grace(tmp_path: Path) -> None:
         wire.send(request(NEW))
         while not pair.world.held:
             time.sleep(0.005)
-        stopping(pair, 0.1).result(20.0)  # type: ignore[call-arg]
+        stopping(pair, 0.1).result(PATIENCE_S)  # type: ignore[call-arg]
         assert wire.ended()
 
 
