@@ -1,7 +1,8 @@
 /** People who find each other by handles at the relay, at a page and with a terminal. */
 
-import type { Page } from 'playwright-core';
-import { hasNoBarriers, PATIENCE } from './browser';
+import type { Locator, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { fitsPhone, hasNoBarriers, PATIENCE } from './browser';
 import type { Talker } from './talker';
 
 /** Whoever is at the page finds the terminal's, and writes first; the terminal's accepts. */
@@ -26,4 +27,68 @@ export async function findTerminal(page: Page, pen: Talker, text: string): Promi
   await page.getByLabel('Message to Pen').fill(text);
   await page.keyboard.press('Enter');
   await pen.ask({ do: 'accept', text });
+}
+
+const HANDLE = 'page-keeper';
+const WORDS = 'found by your handle';
+
+async function signUp(dialog: Locator): Promise<void> {
+  const fill = (label: string, value: string) =>
+    dialog.getByLabel(label, { exact: true }).fill(value);
+  await fill('Handle *', `@${HANDLE}`);
+  await fill('Password *', 'too short');
+  await fill('Password again *', 'and another');
+  const submit = dialog.getByRole('button', { name: 'Sign up' });
+  await submit.click();
+  await dialog.getByRole('alert').getByText('The two passwords differ.').waitFor(PATIENCE);
+  await fill('Password again *', 'too short');
+  await submit.click();
+  await dialog.getByText(/^A password has at least 12 characters/).waitFor(PATIENCE);
+  await hasNoBarriers(dialog.page(), 'a new handle');
+  for (const label of ['Password *', 'Password again *'])
+    await fill(label, 'words that only a page would draw');
+  await submit.click();
+  await dialog.getByText(`Who looks for @${HANDLE} finds this browser.`).waitFor(PATIENCE);
+  await hasNoBarriers(dialog.page(), 'a handle');
+}
+
+/** Whoever is at the page has a handle, by which somebody with a terminal finds them. */
+export async function beFound(page: Page, pen: Talker): Promise<void> {
+  const find = () => pen.ask({ do: 'find', handle: HANDLE });
+  expect(await find()).toEqual({ refused: 'nobody' });
+  await page.getByRole('button', { name: 'My handle', exact: true }).click();
+  const dialog = page.getByRole('dialog', { name: 'My handle' });
+  await signUp(dialog);
+  await page.keyboard.press('Escape');
+
+  expect(await find()).toEqual({});
+  await pen.ask({ do: 'say', text: WORDS });
+  const requests = page.getByRole('region', { name: 'Want to write to you' });
+  await requests.getByRole('button', { name: /^“Pen”.*found by your handle/s }).click(PATIENCE);
+  await page.getByRole('heading', { name: '“Pen” wants to write to you' }).waitFor();
+  await page.getByText(/^You have a contact of this name: this is somebody else/).waitFor();
+  await hasNoBarriers(page, 'a request');
+  await fitsPhone(page);
+  await page.getByText('Safety number', { exact: true }).click();
+  const { number = '' } = await pen.ask({ do: 'safety' });
+  await page.getByText(number.split(' ')[0] ?? '', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Accept', exact: true }).click();
+  await page.getByRole('heading', { name: /^Pen \([0-9a-f]{8}\)$/ }).waitFor(PATIENCE);
+  await requests.waitFor({ state: 'hidden' });
+  await pen.ask({ do: 'state', text: WORDS, state: 'read' });
+  await page.getByLabel(/^Message to Pen \(/).fill('heard');
+  await page.keyboard.press('Enter');
+  expect(await pen.ask({ do: 'hears', text: 'heard' })).toEqual({ pads: 'pad' });
+
+  await page.getByRole('button', { name: 'My handle', exact: true }).click();
+  await dialog.getByLabel('Who finds you').selectOption('0');
+  await dialog.locator('select:enabled').waitFor(PATIENCE);
+  expect(await find()).toEqual({ refused: 'nobody' });
+  await dialog.getByText('Log out', { exact: true }).first().click();
+  await dialog.getByRole('button', { name: 'Log out', exact: true }).click();
+  await dialog.getByText(`You are logged out of @${HANDLE}`).waitFor(PATIENCE);
+  await dialog.getByLabel('Password *', { exact: true }).fill('not the password of it');
+  await dialog.getByRole('button', { name: 'Log in', exact: true }).click();
+  await dialog.getByText('The handle or the password is wrong.').waitFor(PATIENCE);
+  await page.keyboard.press('Escape');
 }

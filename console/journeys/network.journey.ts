@@ -18,7 +18,7 @@ import {
 } from './browser';
 import { device } from './device';
 import { talkInGroup } from './group';
-import { findTerminal } from './handles';
+import { beFound, findTerminal } from './handles';
 import { large } from './large';
 import { keepNotes } from './notes';
 import { renew } from './renewal';
@@ -285,6 +285,19 @@ describe.runIf(link)('an operator', () => {
     await keepNotes(page);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
   });
+
+  it('has a handle by which somebody with a terminal finds it, and is asked first', async () => {
+    const pen = new Talker(correspondent);
+    await page.getByRole('link', { name: 'Chat', exact: true }).click();
+    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
+    const relay = await page.evaluate(
+      async () => (await (await fetch('/api/chat')).json()).relays[0],
+    );
+    await pen.ask({ relay });
+    await beFound(page, pen);
+    expect(await pen.end()).toBe(0);
+    await page.getByRole('link', { name: 'Network', exact: true }).click();
+  }, 600_000);
 
   it('talks with somebody at the other site, whatever Eve and the relay do', async () => {
     await page.getByRole('link', { name: 'Chat', exact: true }).click();

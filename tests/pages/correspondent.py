@@ -16,7 +16,8 @@ from tests.chat.messenger.pairs import until
 from tests.chat.store.people import open_person
 
 from bellwire.base.secret import Secret
-from bellwire.chat.accounts.fields import Visibility
+from bellwire.chat.accounts.fields import AccountReason, Visibility
+from bellwire.chat.errors import AccountRefused
 from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.looking import Setup
@@ -52,6 +53,12 @@ class Correspondent:
             case "sign up":
                 await self._messenger.account.sign_up(asked["handle"], PASSWORD, "a terminal")
                 await self._messenger.account.set_visibility(Visibility.LISTED)
+            case "find":
+                try:
+                    found = await self._messenger.account.look_up(asked["handle"])
+                except AccountRefused as error:
+                    return {"refused": AccountReason(error.reason).name.lower()}
+                await self._messenger.add(found.link())
             case "accept":
                 waits = await until(lambda: self._asks(asked["text"]))
                 await self._messenger.requests.accept(waits)

@@ -32,13 +32,14 @@ import {
   expired,
   invite,
   policyOf,
-  told,
 } from '../state/contacts';
 import { carried } from '../state/files';
 import { offered, recordsOf } from '../state/offers';
 import { PAD, type PadRecord, padLeft } from '../state/pads';
 import { ownIdentity } from '../state/person';
 import { ask as askRenewal, goOn, isAsked, type Renewed, unfinished } from '../state/renewing';
+import { forgetBox, overBoxes, standingBoxes } from '../state/standing';
+import { toldBy } from '../state/strangers';
 import {
   added,
   again,
@@ -50,6 +51,7 @@ import {
   say,
 } from '../state/talk';
 import type { Vault } from '../state/vault';
+import { Account } from './account';
 import { Directory } from './directory';
 import { Files } from './files';
 import { Groups } from './groups';
@@ -59,6 +61,7 @@ import { type Delivered, RelayLine } from './line';
 import { NO_NOTES, Notes } from './notes';
 import { OwnLines } from './own';
 import { Posting } from './posting';
+import { Requests } from './requests';
 import { Sending } from './sending';
 import { TheirPads } from './theirPads';
 import { Typing } from './typing';
@@ -70,6 +73,8 @@ const SWEEP_MS = 1000;
 /** A sign of life counts that long, as at the terminal. */
 const HERE_MS = 60_000;
 const RELAY = 'relay';
+/** What we are in the list of devices of a handle. */
+const DEVICE = 'a browser';
 
 interface ChatParts {
   readonly vault: Vault;
@@ -112,6 +117,10 @@ export class Chat {
   private readonly posting: Posting;
   private readonly own: OwnLines;
   readonly directory: Directory;
+  /** Our handle. */
+  readonly handle: Account;
+  /** Who waits to be accepted. */
+  readonly requests: Requests;
   readonly files: Files;
   readonly groups: Groups;
   readonly notes: Notes;
@@ -122,6 +131,8 @@ export class Chat {
     conversations: [],
     groups: [],
     notes: NO_NOTES,
+    strange: { requests: [], blocked: [], rubbish: 0 },
+    handle: null,
     unshown: 0,
     isOtherRelay: false,
   };
@@ -153,7 +164,12 @@ export class Chat {
     const contact = (peer: string) => this.of(peer)?.contact;
     const look = (peer: string) => this.look(peer);
     this.posting = new Posting({ vault, relays, lines: this.lines, contact, look });
-    this.theirPads = new TheirPads({ vault, keys, contact, go: (peer) => this.sending.go(peer) });
+    this.theirPads = new TheirPads({
+      vault,
+      keys,
+      contact: (peer) => contact(peer) ?? this.requests.of(peer),
+      go: (peer) => this.sending.go(peer),
+    });
     this.sending = new Sending({
       vault,
       keys,
@@ -196,6 +212,27 @@ export class Chat {
     });
     this.own = new OwnLines(through, ({ relayId }) => this.isKnown(relays[0] ?? '', relayId));
     this.directory = new Directory({ vault, own: this.own, now: () => this.now() });
+    this.handle = new Account({
+      vault,
+      identity,
+      own: this.own,
+      device: DEVICE,
+      card: () => this.ownCard(),
+      openBox: (box) => this.openBox(box),
+      closeBoxes: () => this.closeBoxes(),
+      isUp: () => this.shown.connection === 'up',
+      show: (handle) => this.show({ handle }),
+      later: (work) => this.later(work),
+      now: () => this.now(),
+    });
+    this.requests = new Requests({
+      vault,
+      card: () => this.ownCard(),
+      openBox: (box) => this.later(() => this.openBox(box)),
+      accepted: (peer) => this.accepted(peer),
+      wake: () => this.later(() => this.posting.send()),
+      show: (strange) => this.show({ strange }),
+    });
     const endAll = (connection: Connection) => {
       for (const line of this.lines) line.end();
       this.own.endAll();
@@ -230,6 +267,8 @@ export class Chat {
     }
     await chat.groups.open();
     await chat.notes.look();
+    await chat.handle.look();
+    await chat.requests.look();
     for (const peer of await unfinished(parts.vault)) chat.later(() => chat.renewed(peer));
     return chat;
   }
@@ -291,6 +330,7 @@ export class Chat {
   private async know(read: ContactLink): Promise<string> {
     if (!this.owner.isUp) throw new RelayUnreachable('your relay does not answer now');
     const { peer, box } = await add(this.parts.vault, this.identity, read, this.ownCard());
+    await this.requests.met(peer);
     await this.look(peer);
     await this.openBox(box);
     this.later(() => this.posting.send());
@@ -388,6 +428,15 @@ export class Chat {
     this.later(() => this.posting.send());
   }
 
+  /** Somebody who waited is a contact: what they said is answered, and what they offered fetched. */
+  private async accepted(peer: string): Promise<void> {
+    await this.look(peer);
+    await this.answer(peer);
+    await this.look(peer);
+    await this.theirPads.takeOffers(peer);
+    this.later(() => this.posting.send());
+  }
+
   /** Sixty digits that both compare. */
   safety(peer: string): Promise<string> {
     return safetyNumber(this.identity.public.fingerprint, fromHex(peer));
@@ -447,13 +496,28 @@ export class Chat {
     }
     for (const mailbox of await expired(this.parts.vault, this.now()))
       await this.owner.ask((request) => close(request, mailbox));
+    await this.closeBoxes();
     const all = await boxes(this.parts.vault, this.now());
+    all.push(...(await standingBoxes(this.parts.vault, this.now())));
     // One that the relay refuses keeps no other from being heard.
     await Promise.allSettled(all.map((box) => this.openBox(box)));
     await this.owner.ask(listen);
     if (life !== this.life) return;
     this.show({ connection: 'up' });
     for (const { peer } of this.shown.conversations) await this.answer(peer);
+    this.later(() => this.handle.mind());
+  }
+
+  /** Boxes for whoever writes first that are not ours any more are closed. */
+  private async closeBoxes(): Promise<void> {
+    for (const over of await overBoxes(this.parts.vault, this.now())) {
+      try {
+        await this.owner.ask((request) => close(request, over.value.mailbox));
+      } catch (error) {
+        if (!(error instanceof RelayRefused)) throw error; // the relay has it no more
+      }
+      await forgetBox(this.parts.vault, over);
+    }
   }
 
   /** What did not go is tried again; so is what the relay refused for the moment. */
@@ -465,6 +529,7 @@ export class Chat {
     }
     await this.posting.send();
     await this.files.mind();
+    await this.handle.mind();
   }
 
   /** Whether it is the relay that was there at first; the first one is. */
@@ -508,13 +573,14 @@ export class Chat {
         this.now(),
         async (who, said) => {
           from = who;
-          const changes = await told(vault, mailbox, who, said);
+          const changes = await toldBy(vault, mailbox, who, said);
           changes.push(...(await offered(vault, who, said)));
           return [...changes, ...(await carried(vault, who, said))];
         },
         this.groups.told,
         (who) => policyOf(vault, who),
       );
+      if (await this.requests.came(peer)) return;
       this.signs.heard(peer, content.sentMs);
       if (isRefused) {
         this.show({ unshown: this.shown.unshown + 1 });
@@ -540,6 +606,7 @@ export class Chat {
       if (content.kind === Kind.padLost) await this.theirPads.sealAnew(peer, content);
       if (content.kind === Kind.aborted) await this.theirPads.warned(peer, content);
       await this.answer(peer);
+      await this.requests.remind(mailbox, peer, this.of(peer)?.contact.boxes ?? []);
       await this.look(peer);
     } catch (error) {
       if (!(error instanceof ChatRefused)) throw error;
@@ -549,16 +616,19 @@ export class Chat {
         if (author) await this.sealed(author, { kind: Kind.refused, text: error.contentId });
       }
       if (error instanceof PadMissing) {
-        const peer = await this.ownerOf(mailbox);
+        const owner = await this.ownerOf(mailbox);
+        const peer = owner ?? (await this.requests.writer(mailbox, payload));
         if (peer && (await this.theirPads.fetched(peer, error.padId))) {
           await this.take({ mailbox, payload });
           return;
         }
-        if (peer && error.contentId) {
+        // A stranger is not told that we are there.
+        if (peer && this.of(peer) && error.contentId) {
           await this.sealed(peer, { kind: Kind.padLost, text: join(error.contentId, error.padId) });
           return;
         }
       }
+      if (await this.requests.refused(mailbox)) return;
       this.show({ unshown: this.shown.unshown + 1 });
       if (from) await this.look(from);
     }

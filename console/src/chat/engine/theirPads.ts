@@ -14,7 +14,7 @@ import type { Warning } from './view';
 interface Ties {
   readonly vault: Vault;
   readonly keys: KeySource | null;
-  contact(peer: string): Contact | undefined;
+  contact(peer: string): Pick<Contact, 'card'> | undefined;
   /** Something may be sent to a contact now. */
   go(peer: string): void;
 }

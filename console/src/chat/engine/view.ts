@@ -4,9 +4,11 @@ import { Kind } from '../protocol/content';
 import type { Contact } from '../state/contacts';
 import type { Renewed } from '../state/renewing';
 import type { MessageRecord, SessionRecord } from '../state/talk';
+import type { OwnHandle } from './account';
 import type { FileShown } from './files';
 import type { GroupTalk } from './groups';
 import type { NotesTalk } from './notes';
+import type { Strange } from './requests';
 import type { Standing } from './sending';
 
 export type Connection = 'connecting' | 'up' | 'down';
@@ -54,6 +56,10 @@ export interface View {
   /** The latest first. */
   readonly groups: readonly GroupTalk[];
   readonly notes: NotesTalk;
+  /** Those whom we do not know: who waits to be accepted, and who is not heard. */
+  readonly strange: Strange;
+  /** Our name at the relay; null: none. */
+  readonly handle: OwnHandle | null;
   /** What came and could not be shown. */
   readonly unshown: number;
   /** Whether the relay is another one than it was at first: nothing is told to it. */

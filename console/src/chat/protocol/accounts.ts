@@ -72,6 +72,9 @@ export interface AccountSession {
   readonly expires: number;
 }
 
+/** What a request of a session needs of it. */
+export type InSession = Pick<AccountSession, 'token'>;
+
 /** What others can take of ours. */
 export interface Stock {
   /** Whether this browser published it. */
@@ -223,17 +226,51 @@ export class AccountLine {
     return join(ascii(`${what}\0${handle}\0`), this.binding, verifier);
   }
 
-  async logOut({ token }: AccountSession): Promise<void> {
+  /**
+   * Have a new password, by the old one or by the identity; all sessions end.
+   *
+   * @param provenBy The old password, or the identity of the account.
+   */
+  async setPassword(handle: string, password: Bytes, provenBy: Bytes | Identity): Promise<void> {
+    const key = await passwordKey(password, handle, this.relayId);
+    const isOld = provenBy instanceof Uint8Array;
+    const prover = isOld ? await passwordKey(provenBy, handle, this.relayId) : provenBy;
+    const verifier = key.public.bytes;
+    const text = this.proofText('set password', handle, verifier);
+    const asked = {
+      do: 'set password',
+      handle,
+      verifier,
+      password_proof: await key.sign(text, PROOF),
+      by_identity: !isOld,
+      proof: await prover.sign(text, PROOF),
+    };
+    await this.ask(asked, 'done');
+  }
+
+  /** Have the account forgotten, by the password; nobody can have its handle again. */
+  async delete({ token }: InSession, handle: string, password: Bytes): Promise<void> {
+    const key = await passwordKey(password, handle, this.relayId);
+    const proof = await key.sign(this.proofText('delete', handle), PROOF);
+    await this.ask({ do: 'delete', token, proof }, 'done');
+  }
+
+  async logOut({ token }: InSession): Promise<void> {
     await this.ask({ do: 'log out', token, device: null }, 'done');
   }
 
-  async setVisibility({ token }: AccountSession, visibility: Visibility): Promise<void> {
+  /** End all sessions of the account, this one too. */
+  async logOutEverywhere({ token }: InSession): Promise<void> {
+    await this.ask({ do: 'log out everywhere', token }, 'done');
+  }
+
+  async setVisibility({ token }: InSession, visibility: Visibility): Promise<void> {
     await this.ask({ do: 'set visibility', token, visibility }, 'done');
   }
 
   /** Be found: how we are reached by who writes first, and the prekey of the last resort. */
   async publishCard(
-    { token }: AccountSession,
+    { token }: InSession,
     handle: string,
     encodedCard: Bytes,
     identity: Identity,
@@ -250,7 +287,7 @@ export class AccountLine {
   }
 
   /** Have up to three one-time prekeys handed out, once each. */
-  publishPrekeys({ token }: AccountSession, some: readonly PrekeySecret[]): Promise<Stock> {
+  publishPrekeys({ token }: InSession, some: readonly PrekeySecret[]): Promise<Stock> {
     const oneTime = some.map(({ prekey }) => prekey.encoded);
     return this.publish({ token, lasting: null, one_time: oneTime, card: null, claim: null });
   }

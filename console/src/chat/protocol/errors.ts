@@ -169,3 +169,8 @@ export class GroupRefused extends MessageRefused {
     super(message);
   }
 }
+
+/** Somebody who was not accepted yet says more than is kept of them, or something else than words. */
+export class StrangerRefused extends MessageRefused {
+  override name = 'StrangerRefused';
+}

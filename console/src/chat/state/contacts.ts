@@ -24,12 +24,14 @@ import { freshBundle } from './person';
 import { added, again, change, meet, say } from './talk';
 import type { Change, Found, Vault } from './vault';
 
-const CONTACT = 'contact';
+export const CONTACT = 'contact';
 const FIRST_POLICY: Policy = 'prefer';
 const INVITATION = 'invitation';
 /** How long a contact link holds. */
 export const LINK_S = 30 * 86_400;
+/** Letters of a fingerprint that stand for whoever has not said a name. */
 const SHORT = 16;
+export const shortOf = (peer: string) => peer.slice(0, SHORT);
 
 /** A mailbox at our relay, and the right to drop into it, which one contact has. Secret. */
 export interface Box {
@@ -66,8 +68,8 @@ interface Invitation extends Box {
 export type OwnCard = Pick<Card, 'relay' | 'name' | 'sae'>;
 
 const drawn = (length: number): Bytes => crypto.getRandomValues(new Uint8Array(length));
-const newBox = (): Box => ({ mailbox: drawn(MAILBOX_BYTES), right: drawn(RIGHT_BYTES) });
-const cardOf = (own: OwnCard, { right }: Box): Card => ({ ...own, right });
+export const newBox = (): Box => ({ mailbox: drawn(MAILBOX_BYTES), right: drawn(RIGHT_BYTES) });
+export const cardOf = (own: OwnCard, { right }: Box): Card => ({ ...own, right });
 
 export function contacts(vault: Vault): Promise<Found<Contact>[]> {
   return vault.list<Contact>(CONTACT);
@@ -151,7 +153,7 @@ export async function add(
   return { peer, box };
 }
 
-function newContact(name: string): Contact {
+export function newContact(name: string): Contact {
   const rest = { isVerified: false, timerS: 0, since: Date.now() };
   return { name, card: null, boxes: [], policy: FIRST_POLICY, mode: 'fresh', ...rest };
 }
@@ -159,6 +161,8 @@ function newContact(name: string): Contact {
 /**
  * What a content that came to a mailbox changes of contacts.
  *
+ * @param isForAll Whether it is a mailbox for whoever writes first.
+ * @param before What they have said of themselves as a stranger.
  * @throws NotAuthentic if the mailbox is another's, or nobody's.
  */
 export async function told(
@@ -166,14 +170,16 @@ export async function told(
   mailbox: Bytes,
   peer: string,
   content: Content,
+  isForAll = false,
+  before: Pick<Contact, 'name' | 'card' | 'timerS'> | null = null,
 ): Promise<Change[]> {
   const all = await contacts(vault);
   const owns = ({ value }: Found<Contact>) =>
     value.boxes.some((box) => toHex(box.mailbox) === toHex(mailbox));
   const known = all.find(({ key }) => key === peer);
   const changes: Change[] = [];
-  let value = known?.value ?? newContact(peer.slice(0, SHORT));
-  if (!(known && owns(known))) {
+  let value = known?.value ?? { ...newContact(shortOf(peer)), ...before };
+  if (!isForAll && !(known && owns(known))) {
     const found = await vault.read<Invitation>(INVITATION, toHex(mailbox));
     if (!found)
       throw new NotAuthentic('expected a message by its sender’s own mailbox, got another');
@@ -185,7 +191,7 @@ export async function told(
   }
   if (content.kind === Kind.card) {
     const card = readCard(content.text);
-    const unnamed = value.name === peer.slice(0, SHORT);
+    const unnamed = value.name === shortOf(peer);
     value = { ...value, card, name: unnamed ? card.name : value.name };
   }
   if (content.kind === Kind.timer && !content.group)

@@ -62,6 +62,19 @@ export async function offersOf(vault: Vault, peer: string): Promise<Found<Offer>
   return (await vault.list<Offer>(OFFER)).filter(({ value }) => value.peer === peer);
 }
 
+/** What somebody has offered, the pads that came of it, and what their sessions measured, go. */
+export async function unoffered(vault: Vault, peer: string): Promise<Change[]> {
+  const pads = await vault.list<PadRecord>(PAD);
+  const measured = await vault.list<SessionRecord>(RECORD);
+  return [
+    ...(await offersOf(vault, peer)).map((each) => change(OFFER, each, null)),
+    ...pads.filter(({ value }) => value.peer === peer).map((each) => change(PAD, each, null)),
+    ...measured
+      .filter(({ key }) => key.startsWith(`${peer} `))
+      .map((each) => change(RECORD, each, null)),
+  ];
+}
+
 /** What can never be had is wanted no more. */
 export async function forget(vault: Vault, offer: Found<Offer>): Promise<void> {
   await vault.commit([change(OFFER, offer, null)]);

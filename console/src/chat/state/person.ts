@@ -69,17 +69,61 @@ async function made(vault: Vault, purpose: Purpose): Promise<Identity> {
   return counts;
 }
 
-/** A new prekey of ours, on the disk before anybody is given it. */
+/** New prekeys of ours, on the disk before anybody is given them. */
+export async function keepPrekeys(
+  vault: Vault,
+  identity: Identity,
+  kind: PrekeyKind,
+  notAfter: number,
+  many: number,
+): Promise<readonly PrekeySecret[]> {
+  const made: PrekeySecret[] = [];
+  while (made.length < many) made.push(await makePrekey(identity, kind, notAfter));
+  const change = (value: PrekeySecret): Change => {
+    return { kind: PREKEY, key: toHex(value.prekey.id), value, expected: 0 };
+  };
+  await vault.commit(made.map(change));
+  return made;
+}
+
+/** One of them. */
 export async function keepPrekey(
   vault: Vault,
   identity: Identity,
   kind: PrekeyKind,
   notAfter: number,
 ): Promise<PrekeySecret> {
-  const secret = await makePrekey(identity, kind, notAfter);
-  const key = toHex(secret.prekey.id);
-  await vault.commit([{ kind: PREKEY, key, value: secret, expected: 0 }]);
-  return secret;
+  const [made] = await keepPrekeys(vault, identity, kind, notAfter, 1);
+  if (!made) throw new Error('expected the prekey that was made, got none');
+  return made;
+}
+
+/**
+ * The lasting prekey that counts for a while yet: another, once half of its time has gone.
+ *
+ * @param now Seconds since the epoch.
+ */
+export async function lastingPrekey(
+  vault: Vault,
+  identity: Identity,
+  now: number,
+  lifeS: number,
+): Promise<PrekeySecret> {
+  const all = (await vault.list<PrekeySecret>(PREKEY)).map(({ value }) => value);
+  const counts = ({ kind, notAfter }: PrekeySecret['prekey']) =>
+    kind === LASTING && notAfter > now + lifeS / 2;
+  const found = all.find(({ prekey }) => counts(prekey));
+  return found ?? (await keepPrekey(vault, identity, LASTING, Math.floor(now) + lifeS));
+}
+
+/** What begins no session any more is destroyed. */
+export async function dropExpired(vault: Vault, now: number): Promise<void> {
+  const all = await vault.list<PrekeySecret>(PREKEY);
+  const over = all.filter(({ value }) => value.prekey.notAfter <= now);
+  const gone = ({ key, version }: (typeof over)[number]): Change => {
+    return { kind: PREKEY, key, value: null, expected: version };
+  };
+  if (over.length > 0) await vault.commit(over.map(gone));
 }
 
 /**
@@ -94,12 +138,7 @@ export async function freshBundle(
   now: number,
   lifeS: number,
 ): Promise<Bundle> {
-  const notAfter = Math.floor(now) + lifeS;
-  const all = (await vault.list<PrekeySecret>(PREKEY)).map(({ value }) => value);
-  const counts = all.filter(({ prekey }) => prekey.notAfter > now + lifeS / 2);
-  const lasting =
-    counts.find(({ prekey }) => prekey.kind === LASTING) ??
-    (await keepPrekey(vault, identity, LASTING, notAfter));
-  const oneTime = await keepPrekey(vault, identity, ONE_TIME, notAfter);
+  const lasting = await lastingPrekey(vault, identity, now, lifeS);
+  const oneTime = await keepPrekey(vault, identity, ONE_TIME, Math.floor(now) + lifeS);
   return { identity: identity.public, lasting: lasting.prekey, oneTime: oneTime.prekey };
 }

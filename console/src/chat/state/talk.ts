@@ -37,6 +37,8 @@ export const ASKED = 'session asked for';
 export const WISH = 'session wished for';
 /** Of who has begun the one that we asked for. */
 export const BEGUN = 'session begun anew';
+/** Whom we do not hear: no session of theirs begins. */
+export const BLOCKED = 'blocked';
 const ATTEMPTS = 10;
 const TTL_S = 14 * 86_400;
 const TYPING_TTL_S = 10;
@@ -152,10 +154,8 @@ function freshOf(peer: string, pads: readonly FreshPad[]): Staged {
 
 /** The newest session with somebody. */
 async function sessionWith(vault: Vault, peer: string): Promise<Found<Kept>> {
-  const all = await vault.list<Kept>(SESSION);
-  const [newest] = all
-    .filter(({ value }) => toHex(value.session.peer) === peer)
-    .toSorted((one, other) => other.value.begun - one.value.begun);
+  const all = await sessionsWith(vault, peer);
+  const [newest] = all.toSorted((one, other) => other.value.begun - one.value.begun);
   if (!newest) throw new ChatMisuse('expected a session with them, got none');
   return newest;
 }
@@ -468,6 +468,8 @@ async function begun(
     return found && found.value.prekey.notAfter > now ? found.value : null;
   };
   const { session, oneTime, peer } = await accept(identity, payload, lookup);
+  if (await vault.read(BLOCKED, toHex(peer.fingerprint)))
+    throw new OpeningRefused('expected an opening of somebody who is heard, got a blocked one');
   const changes = [added(OPENING, name, true), ...(await isOf(vault, peer))];
   if (oneTime) {
     const used = await prekey(oneTime);
@@ -562,9 +564,51 @@ export async function retold(
   return [change(messagesOf(peer), found, value)];
 }
 
-async function partsOf(vault: Vault, peer: string, id: Bytes): Promise<Found<PartRecord>[]> {
+async function partsOf(vault: Vault, peer: string, id?: Bytes): Promise<Found<PartRecord>[]> {
   const all = await vault.list<PartRecord>(PART);
-  return all.filter(({ key }) => key.startsWith(`${peer} ${toHex(id)} `));
+  const first = id ? `${peer} ${toHex(id)} ` : `${peer} `;
+  return all.filter(({ key }) => key.startsWith(first));
+}
+
+async function sessionsWith(vault: Vault, peer: string): Promise<Found<Kept>[]> {
+  const all = await vault.list<Kept>(SESSION);
+  return all.filter(({ value }) => toHex(value.session.peer) === peer);
+}
+
+/** How many there are of somebody: sessions, messages, and parts of some that are not whole. */
+export async function keptOf(
+  vault: Vault,
+  peer: string,
+): Promise<{ sessions: number; messages: number; parts: number }> {
+  return {
+    sessions: (await sessionsWith(vault, peer)).length,
+    messages: (await vault.list(messagesOf(peer))).length,
+    parts: (await partsOf(vault, peer)).length,
+  };
+}
+
+/** Who has sealed a payload of a session that we have, in hexadecimal; null: of none. */
+export async function writerOf(vault: Vault, payload: Bytes): Promise<string | null> {
+  const all = (await vault.list<Kept>(SESSION)).map(({ value }) => value.session);
+  try {
+    return toHex((await sessionOf(payload, all)).peer);
+  } catch (error) {
+    if (!(error instanceof NotAuthentic)) throw error;
+    return null;
+  }
+}
+
+/** Sessions with somebody go, their keys, and what was said. */
+export async function unheard(vault: Vault, peer: string): Promise<Change[]> {
+  const sessions = await sessionsWith(vault, peer);
+  const said = await vault.list<MessageRecord>(messagesOf(peer));
+  const whose = await vault.read<Bytes>(WHOSE, peer);
+  return [
+    ...sessions.map((each) => change(SESSION, each, null)),
+    ...said.map((each) => change(messagesOf(peer), each, null)),
+    ...(await partsOf(vault, peer)).map((each) => change(PART, each, null)),
+    ...(whose ? [change(WHOSE, whose, null)] : []),
+  ];
 }
 
 const ORDER: readonly MessageRecord['state'][] = ['waiting', 'sent', 'delivered', 'read'];

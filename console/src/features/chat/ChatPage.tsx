@@ -7,6 +7,7 @@ import { count } from '../../shared/format';
 import { explain, Trouble } from '../../shared/Trouble';
 import { texts } from '../../shared/texts';
 import { chat as say } from '../../texts/chat';
+import { Asked } from './Asking';
 import styles from './ChatPage.module.css';
 import { Conversation } from './Conversation';
 import { GroupConversation } from './GroupConversation';
@@ -72,6 +73,8 @@ function Talk({ chat }: { chat: Chat }) {
   const chosen = view.conversations.find((each) => each.peer === peer);
   const group = view.groups.find((each) => each.group === peer);
   const isNotes = peer === chat.notes.me;
+  const request = view.strange.requests.find((each) => each.peer === peer);
+  const isChosen = Boolean(chosen || group || isNotes || request);
   return (
     <>
       <p className={styles.connection} role="status" data-connection={view.connection}>
@@ -79,7 +82,7 @@ function Talk({ chat }: { chat: Chat }) {
         {view.unshown > 0 && <span>{say.unshown(count(view.unshown))}</span>}
         <Notify />
       </p>
-      <div className={styles.columns} data-chosen={chosen || group || isNotes ? true : undefined}>
+      <div className={styles.columns} data-chosen={isChosen || undefined}>
         <People
           chat={chat}
           view={view}
@@ -117,7 +120,10 @@ function Talk({ chat }: { chat: Chat }) {
             onBack={() => setPeer(null)}
           />
         )}
-        {!chosen && !group && !isNotes && <p className={styles.choose}>{say.choose}</p>}
+        {request && (
+          <Asked key={request.peer} chat={chat} request={request} onBack={() => setPeer(null)} />
+        )}
+        {!isChosen && <p className={styles.choose}>{say.choose}</p>}
       </div>
     </>
   );

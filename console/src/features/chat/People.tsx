@@ -1,5 +1,5 @@
 import { Button, Textarea, TextInput } from '@mantine/core';
-import { type FormEvent, useEffect, useState } from 'react';
+import { type FormEvent, lazy, Suspense, useEffect, useState } from 'react';
 import type { Chat } from '../../chat/engine/chat';
 import type { View } from '../../chat/engine/view';
 import { Dialog } from '../../shared/Dialog';
@@ -7,8 +7,10 @@ import { Panel } from '../../shared/Panel';
 import { texts } from '../../shared/texts';
 import { Words } from '../../shared/Words';
 import { chat as say } from '../../texts/chat';
+import { handle } from '../../texts/handle';
 import { notes } from '../../texts/notes';
 import { people } from '../../texts/people';
+import { Asking } from './Asking';
 import styles from './ChatPage.module.css';
 import { Entry, place } from './Entry';
 import { Find } from './Find';
@@ -16,6 +18,8 @@ import { GroupList } from './GroupList';
 import { search, searchNotes } from './search';
 import { useCopied } from './useCopied';
 import { reason } from './words';
+
+const Handle = lazy(async () => ({ default: (await import('./Handle')).Handle }));
 
 interface PeopleProps {
   chat: Chat;
@@ -25,7 +29,14 @@ interface PeopleProps {
   onChoose: (peer: string, message: string | null) => void;
 }
 
-const WAYS = { find: people.find, add: say.add, mine: say.mine } as const;
+const WAYS = {
+  find: people.find,
+  add: say.add,
+  mine: say.mine,
+  handle: handle.mine,
+} as const;
+type Way = keyof typeof WAYS;
+const EVERY_WAY: readonly Way[] = ['find', 'add', 'mine', 'handle'];
 
 /** Whom we know, and the ways to know others. */
 export function People({ chat, view, chosen, onChoose }: PeopleProps) {
@@ -33,7 +44,7 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
   const found = search(view.conversations, query);
   const own = searchNotes(view.notes, query);
   const isAnybody = view.conversations.length > 0;
-  const [asked, setAsked] = useState<'find' | 'add' | 'mine' | null>(null);
+  const [asked, setAsked] = useState<Way | null>(null);
   const isUp = view.connection === 'up';
   const added = (peer: string) => {
     setAsked(null);
@@ -42,7 +53,7 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
   return (
     <Panel title={say.people}>
       <div className={styles.ways}>
-        {(['find', 'add', 'mine'] as const).map((way) => (
+        {EVERY_WAY.map((way) => (
           <Button
             key={way}
             size="compact-md"
@@ -54,6 +65,11 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
           </Button>
         ))}
       </div>
+      <Asking
+        requests={view.strange.requests}
+        chosen={chosen}
+        onChoose={(peer) => onChoose(peer, null)}
+      />
       {!isAnybody && <p className={styles.none}>{say.nobody}</p>}
       {(isAnybody || view.notes.messages.length > 0) && (
         <TextInput
@@ -100,6 +116,11 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
       </Dialog>
       <Dialog opened={asked === 'mine'} onClose={() => setAsked(null)} title={say.mine}>
         <Mine chat={chat} />
+      </Dialog>
+      <Dialog opened={asked === 'handle'} onClose={() => setAsked(null)} title={handle.mine}>
+        <Suspense>
+          <Handle chat={chat} handle={view.handle} strange={view.strange} />
+        </Suspense>
       </Dialog>
     </Panel>
   );

@@ -4,18 +4,22 @@ import type { Chat } from '../../chat/engine/chat';
 import { count } from '../../shared/format';
 import { setUnread } from '../../shared/unread';
 import { chat as say } from '../../texts/chat';
+import { handle } from '../../texts/handle';
 
 const TITLE = document.title;
+const { request } = handle;
 const told = new Map<string, number>();
 
 /** Follow a chat; ends with what is returned. */
 export function notice(chat: Chat): () => void {
   told.clear();
   const look = () => {
-    const { conversations, groups } = chat.view();
+    const { conversations, groups, strange } = chat.view();
     const places = [
       ...conversations.map(({ peer, contact, unread: now }) => [peer, contact.name, now] as const),
       ...groups.map(({ group, name, unread: now }) => [group, name, now] as const),
+      // What strangers call themselves is not for the system's notices.
+      ...strange.requests.map(({ peer, messages }) => [peer, request, messages.length] as const),
     ];
     const unread = places.reduce((sum, [, , now]) => sum + now, 0);
     setUnread(unread);

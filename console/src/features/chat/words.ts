@@ -1,6 +1,7 @@
 /** What messages say, in words. */
 
 import { ApiError } from '../../api/client';
+import { InvitationMalformed, PasswordsDiffer, PasswordUnfit } from '../../chat/engine/account';
 import type { Bytes } from '../../chat/protocol/bytes';
 import { Kind } from '../../chat/protocol/content';
 import {
@@ -20,6 +21,7 @@ import type { MessageRecord } from '../../chat/state/talk';
 import { count } from '../../shared/format';
 import { texts } from '../../shared/texts';
 import { files as say } from '../../texts/files';
+import { handle } from '../../texts/handle';
 import { people } from '../../texts/people';
 
 function largeFile(text: Bytes): string {
@@ -58,6 +60,9 @@ export function padBytes({ protections }: MessageRecord): number {
 export function reason(error: unknown): string {
   if (error instanceof AccountRefused) return people.reasons[error.reason] ?? error.message;
   if (error instanceof HandleMalformed) return people.malformed;
+  if (error instanceof PasswordUnfit) return handle.unfit;
+  if (error instanceof PasswordsDiffer) return handle.differs;
+  if (error instanceof InvitationMalformed) return handle.invitationMalformed;
   if (error instanceof IdentityChanged) return people.changed(error.handle);
   if (error instanceof RelayMisbehaved) return people.noRelay;
   if (error instanceof RelayRefused) return REASONS[error.reason as Reason] ?? error.message;

@@ -8,6 +8,7 @@ import { PAYLOAD_SIZES } from '../../protocol/session';
 import { sha256 } from '../../protocol/suite';
 import type { SessionNow } from '../../state/talk';
 import type { Hears, OpenWay, Way } from '../way';
+import type { ModelAccounts } from './accounts';
 
 interface Box {
   readonly hash: string;
@@ -22,7 +23,8 @@ const answer = (kind: number, ...rest: Bytes[]) => join(Uint8Array.of(kind), ...
 export class ModelRelay {
   readonly boxes = new Map<string, Box>();
   readonly pages = new Set<Page>();
-  id = zeros(32).fill(7);
+  id: Bytes = zeros(32).fill(7);
+  accounts: ModelAccounts | null = null;
   isUp = true;
   /** Whether it forgets nothing that it is told is safe. */
   isForgetful = true;
@@ -63,6 +65,7 @@ export class ModelRelay {
 
 class Page implements Way {
   private account = '';
+  private readonly sealed = new Map<number, (body: Bytes) => Promise<Bytes>>();
   private isListening = false;
   private under = new Map<number, [Box, string]>();
   private number = 0;
@@ -90,9 +93,13 @@ class Page implements Way {
     this.relay.pages.delete(this);
   }
 
-  /** It keeps no accounts. */
-  async own(): Promise<void> {
-    throw new RelayUnreachable('it keeps no accounts');
+  async own(line: number, open: boolean): Promise<void> {
+    const { accounts } = this.relay;
+    if (!accounts || !this.relay.isUp) throw new RelayUnreachable('it keeps no accounts');
+    if (open) {
+      this.sealed.set(line, accounts.line(zeros(32)));
+      this.hears.frame(line, answer(0x81, Uint8Array.of(1), zeros(32), this.relay.id));
+    } else if (this.sealed.delete(line)) this.hears.ended(line);
   }
 
   async send(line: number, frame: Bytes): Promise<void> {
@@ -104,6 +111,11 @@ class Page implements Way {
       return;
     }
     const request = reader.take(4);
+    const sealed = this.sealed.get(line);
+    if (kind === 7 && sealed) {
+      this.hears.frame(line, answer(0x85, request, await sealed(reader.rest())));
+      return;
+    }
     const done = await this.done(kind, reader);
     this.hears.frame(line, done ? answer(0x82, request) : answer(0x83, request, Uint8Array.of(2)));
     if (kind === 5) this.listen();
