@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.base.private import PathUnusable
 from bellwire.iot import received as received_module
@@ -151,7 +152,7 @@ def test_who_does_not_read_holds_up_no_end(tmp_path: Path) -> None:
         taking = threading.Thread(target=lambda: taken.append(inbox.take(many)))
         taking.start()
         lines.stop()
-        taking.join(30)
+        taking.join(PATIENCE_S)
     assert taken == [False]
     assert inbox.listen().last == 0
 

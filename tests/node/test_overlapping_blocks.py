@@ -91,7 +91,7 @@ def test_a_peer_that_answers_one_block_at_a_time_makes_the_others_wait(tmp_path:
 
 def test_a_block_that_stalls_ends_alone(tmp_path: Path) -> None:
     async def test() -> None:
-        async with two_nodes(tmp_path, step_timeout_s=4.0) as pair:
+        async with two_nodes(tmp_path, step_timeout_s=10.0) as pair:
             await connected(pair)
             pair.link.holds[Side.BOB] = hold = asyncio.Event()
             first = asyncio.create_task(pair.alice.distil(Protocol.BB84, PULSES))

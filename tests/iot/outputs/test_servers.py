@@ -78,7 +78,7 @@ def test_nats_stores_each_reading_once_and_an_outage_loses_none(
 ) -> None:
     async def work(server: NatsServer) -> None:
         await NatsOutput(server.address, "bellwire.readings").put(ITEMS[:1])
-        output = NatsOutput(server.address, "bellwire.readings", within_s=3)
+        output = NatsOutput(server.address, "bellwire.readings", within_s=10)
         await output.put(ITEMS)
         documents, subjects = await read_nats(server, 2)
         assert [each["id"] for each in documents] == idents(ITEMS)
@@ -144,7 +144,7 @@ async def collect(port: int, count: int, ready: asyncio.Event) -> list[dict[str,
 def test_mqtt_brings_readings_with_ids_and_an_outage_loses_none(tmp_path: Path) -> None:
     async def work() -> None:
         with brokering(tmp_path) as broker:
-            output = MqttOutput("127.0.0.1", broker.port, "bellwire/readings", within_s=3)
+            output = MqttOutput("127.0.0.1", broker.port, "bellwire/readings", within_s=10)
             for last in (False, True):
                 ready = asyncio.Event()
                 collecting = asyncio.create_task(collect(broker.port, 2, ready))

@@ -10,6 +10,7 @@ import pytest
 from tests.keys.postgres.conftest import place_of
 from tests.keys.postgres.server import PASSWORD, Server
 from tests.keys.stores import KEK, add_ready, leave, new_store, pair, pool_of, take
+from tests.patience import PATIENCE_S
 
 from bellwire.base.detections import Side
 from bellwire.base.errors import UsageError
@@ -191,7 +192,7 @@ class Proxy:
         for sock in self._sockets:
             _end(sock)
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
         for sock in self._sockets:
             sock.close()
