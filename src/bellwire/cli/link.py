@@ -66,6 +66,7 @@ def command(
     import asyncio
 
     from bellwire.base.lifetime import until_stopped
+    from bellwire.base.memory import keep_freed_memory
     from bellwire.link.attacks import parse_any_eve
     from bellwire.link.eve import parse_axes
     from bellwire.link.service import LinkService
@@ -87,6 +88,7 @@ def command(
     settings = load(config, {"state": {"dir": state}, "link": physics})
     folder = run_dir or settings.state.dir / "link"
     light = link_config(settings.link)
+    keep_freed_memory()
 
     async def serve() -> None:
         async with LinkService(folder, light, lab=lab, eve=attack, seed=seed) as service:
