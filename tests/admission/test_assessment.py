@@ -42,6 +42,14 @@ def test_one_reason_is_enough(claim: Claim, seen: Measured, word: str) -> None:
     assert not any(str(each.address) in " ".join(found.reasons) for each in (claim, seen))
 
 
+@given(st.floats(0, 200), st.floats(0, 200), st.floats(-24, 24), st.floats(-24, 24))
+def test_two_who_measure_on_busy_machines_are_not_held_apart(
+    ping: float, jitter: float, later: float, more: float
+) -> None:
+    claim = Claim(max(0.0, ping + later), max(0.0, jitter + more), HERE)
+    assert assess(claim, Measured(ping, jitter, 24, HERE)).reasons == ()
+
+
 @given(st.floats(0, 60_000), st.floats(0, 60_000), st.integers(0, 256))
 def test_the_same_evidence_gives_the_same_verdict(ping: float, jitter: float, echoes: int) -> None:
     seen = Measured(ping, jitter, echoes, HERE)
