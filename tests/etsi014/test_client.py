@@ -42,7 +42,9 @@ def credentials(boxes: Vendor, sae: str) -> Credentials:
     return Credentials(*boxes.sae[sae], boxes.authority.file)
 
 
-def client(boxes: Vendor, sae: str, kme: Kme | None = None, *, timeout_s: float = 5.0) -> Client:
+def client(
+    boxes: Vendor, sae: str, kme: Kme | None = None, *, timeout_s: float = PATIENCE_S
+) -> Client:
     place = kme or (boxes.alice if sae == "sae-alice" else boxes.bob)
     return Client(place.url, credentials(boxes, sae), timeout_s=timeout_s)
 

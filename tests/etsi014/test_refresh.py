@@ -148,7 +148,7 @@ def test_without_a_new_key_a_message_waits_and_is_not_sent_under_the_old_one(
             for result in await asyncio.gather(*calls, return_exceptions=True):
                 assert isinstance(result, KmeUnavailable)
         boxes.fail = [KmeUnavailable("the link is RED")] * 3
-        async with Master(boxes, "bob", rules, patience_s=20.0) as master:
+        async with Master(boxes, "bob", rules, patience_s=PATIENCE_S) as master:
             waited = await asyncio.gather(master.key(), master.key())
             assert [each.key_id for each in waited] == boxes.drawn[:2]
 
