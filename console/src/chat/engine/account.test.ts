@@ -1,19 +1,27 @@
 // @vitest-environment node
 import 'fake-indexeddb/auto';
 import { expect, it } from 'vitest';
+import { toHex } from '../../shared/merkle';
 import { Visibility } from '../protocol/accounts';
 import { AccountRefused } from '../protocol/errors';
-import { PasswordUnfit, STOCK } from './account';
+import { Vault } from '../state/vault';
+import { PasswordUnfit, PUBLISH_EVERY_S, STOCK } from './account';
 import type { Request } from './requests';
 import { ModelAccounts } from './testing/accounts';
 import { ModelRelay } from './testing/relay';
 import { conversation, type Side, side, until } from './testing/sides';
 
+const DAY_S = 86_400;
 const PASSWORD = 'seven words that nobody would draw';
 const refused = (reason: number) => new AccountRefused(reason);
 
-async function named(relay: ModelRelay, name: string, handle: string): Promise<Side> {
-  const one = await side(relay, name);
+async function named(
+  relay: ModelRelay,
+  name: string,
+  handle: string,
+  now?: () => number,
+): Promise<Side> {
+  const one = await side(relay, name, now && { now });
   await one.chat.handle.signUp(handle, PASSWORD, '');
   await until(() => expect(one.chat.view().handle?.published).toBe('there'));
   return one;
@@ -169,4 +177,83 @@ it('rubbish in the box for everybody ends with the box', async () => {
   const alice = await side(relay, 'alice');
   await alice.chat.say(await alice.chat.addHandle('bobby'), 'to the new one');
   expect((await asks(bob)).name).toBe('alice');
+});
+
+it('what others take is refilled, and renewed before it is over', async () => {
+  const relay = new ModelRelay();
+  const accounts = await ModelAccounts.at(relay);
+  let now = Date.now() / 1000;
+  const bob = await named(relay, 'bob', 'bobby', () => now);
+  const kept = accounts.kept.get('bobby');
+  const isFull = () => until(() => expect(kept?.oneTime).toHaveLength(STOCK));
+  await isFull();
+  kept?.oneTime.splice(0, 7);
+  await bob.chat.handle.mind();
+  expect(kept?.oneTime).toHaveLength(STOCK - 7);
+  now += PUBLISH_EVERY_S;
+  await bob.chat.handle.mind();
+  await isFull();
+
+  const { card, lasting } = { ...kept };
+  const [first] = [...relay.boxes.keys()];
+  now += 8 * DAY_S;
+  await bob.chat.handle.mind();
+  expect(kept?.card).not.toEqual(card);
+  expect([kept?.lasting, relay.boxes.size]).toEqual([lasting, 2]);
+  now += 15 * DAY_S;
+  await bob.chat.handle.mind();
+  expect(kept?.lasting).not.toEqual(lasting);
+  expect(relay.boxes.has(first ?? '')).toBe(false);
+
+  accounts.endAll('bobby');
+  now += PUBLISH_EVERY_S;
+  await bob.chat.handle.mind();
+  expect(bob.chat.view().handle).toMatchObject({ isLoggedIn: false, published: refused(8) });
+  // What begins no session any more is gone, with its secrets.
+  const ofFirst = (await bob.vault.list('prekey')).length;
+  await bob.chat.handle.logIn('bobby', PASSWORD);
+  await until(() => expect(bob.chat.view().handle?.published).toBe('there'));
+  now += 31 * DAY_S;
+  await bob.chat.handle.mind();
+  expect((await bob.vault.list('prekey')).length).toBeLessThan(ofFirst);
+});
+
+it('who is blocked is not met by way of a group either', async () => {
+  const relay = new ModelRelay();
+  await ModelAccounts.at(relay);
+  const bob = await named(relay, 'bob', 'bobby');
+  const alice = await side(relay, 'alice');
+  const name = ({ chat }: Side) => toHex(chat.identity.public.fingerprint);
+  let carol = await side(relay, 'carol');
+  // Of two whom a group introduces, the first by the name makes a link.
+  while (name(carol) > name(bob)) carol = await side(relay, 'carol');
+  await carol.chat.say(await carol.chat.addHandle('bobby'), 'hello');
+  await bob.chat.requests.block((await asks(bob)).peer);
+  // She forgets that she knows him, and has the group introduce her.
+  carol.close();
+  const vault = await Vault.open(carol.place);
+  const found = await vault.read('contact', name(bob));
+  const version = found?.version ?? 0;
+  await vault.commit([{ kind: 'contact', key: name(bob), value: null, expected: version }]);
+  vault.close();
+  carol = await side(relay, 'carol', { place: carol.place });
+  const members: string[] = [];
+  for (const one of [bob, carol]) {
+    members.push(await alice.chat.add(await one.chat.invite()));
+    await until(() =>
+      expect(one.chat.view().conversations.some(({ contact }) => contact.name === 'alice')).toBe(
+        true,
+      ),
+    );
+  }
+  const group = await alice.chat.groups.new('three', members);
+  for (const words of ['one', 'two', 'three']) {
+    await alice.chat.groups.say(group, words);
+    for (const { chat } of [bob, carol])
+      await until(() => {
+        const said = chat.view().groups[0]?.messages.map(({ content }) => content.text) ?? [];
+        expect(said.map((text) => new TextDecoder().decode(text))).toContain(words);
+      });
+  }
+  expect(bob.chat.view().conversations.map(({ contact }) => contact.name)).toEqual(['alice']);
 });

@@ -247,7 +247,6 @@ export class Account {
     await this.there();
     await giveUpBoxes(this.ties.vault);
     await this.publish();
-    await this.ties.closeBoxes();
   }
 
   /** Publish what is due, if the relay answers; what stands in the way is shown. */
@@ -301,6 +300,7 @@ export class Account {
       await this.look();
       await this.refill(line, session, stock);
     });
+    await this.ties.closeBoxes();
   }
 
   private async refill(line: AccountLine, session: AccountSession, first: Stock): Promise<void> {

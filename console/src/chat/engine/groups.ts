@@ -51,6 +51,7 @@ import {
   told,
   withhold,
 } from '../state/groups';
+import { isBlocked } from '../state/strangers';
 import {
   again,
   change,
@@ -503,6 +504,7 @@ export class Groups {
   private async offer(kept: Group, member: string): Promise<void> {
     const { vault, identity } = this.ties;
     if (member <= this.me || this.reaches(member)) return;
+    if (await isBlocked(vault, member)) return;
     const others = [adminOf(kept), ...activeIn(kept)];
     const between = others.find(
       (peer) => peer !== this.me && peer !== member && this.reaches(peer),
@@ -526,7 +528,8 @@ export class Groups {
     if (!kept || !all.every((peer) => isIn(kept, peer))) {
       await vault.commit([introduced(found)]);
     } else if (reader === this.me) {
-      if (!this.reaches(maker)) await this.meet(found.value);
+      const isMet = this.reaches(maker) || (await isBlocked(vault, maker));
+      if (!isMet) await this.meet(found.value);
       await vault.commit([introduced(found)]);
     } else if (await this.canPass(reader)) {
       await say(vault, reader, about(Kind.introduction, group, text), 'off', [introduced(found)]);

@@ -199,6 +199,10 @@ export function blocked(vault: Vault): Promise<Found<Blocked>[]> {
   return vault.list<Blocked>(BLOCKED);
 }
 
+export async function isBlocked(vault: Vault, peer: string): Promise<boolean> {
+  return (await vault.read(BLOCKED, peer)) !== null;
+}
+
 /** Somebody is a contact by another way: they wait no more. */
 export function met(vault: Vault, peer: string): Promise<void> {
   return again(async () => {

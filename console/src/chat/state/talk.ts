@@ -598,10 +598,11 @@ export async function writerOf(vault: Vault, payload: Bytes): Promise<string | n
   }
 }
 
-/** Sessions with somebody go, their keys, and what was said. */
+/** Sessions with somebody go, their keys, and what was said between the two. */
 export async function unheard(vault: Vault, peer: string): Promise<Change[]> {
   const sessions = await sessionsWith(vault, peer);
-  const said = await vault.list<MessageRecord>(messagesOf(peer));
+  const all = await vault.list<MessageRecord>(messagesOf(peer));
+  const said = all.filter(({ value }) => !value.content.group);
   const whose = await vault.read<Bytes>(WHOSE, peer);
   return [
     ...sessions.map((each) => change(SESSION, each, null)),

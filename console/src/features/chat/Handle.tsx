@@ -73,7 +73,7 @@ function Finds({ chat, handle: { visibility } }: { chat: Chat; handle: OwnHandle
 
 function Part({ title, children }: { title: string; children: ReactNode }) {
   return (
-    <details className={styles.part}>
+    <details className={styles.part} name="handle">
       <summary>{title}</summary>
       {children}
     </details>
@@ -107,8 +107,8 @@ function Box({ chat, strange: { rubbish, blocked } }: { chat: Chat; strange: Str
             {say.boxDraw}
           </Button>
         </div>
-        <p role="status" className={styles.hint}>
-          {isDrawn && say.boxDrawn}
+        <p role="status" className={styles.hint} hidden={!isDrawn}>
+          {say.boxDrawn}
         </p>
         {blocked.length > 0 && (
           <ul className={styles.blocked} aria-label={say.blocked}>
@@ -190,8 +190,8 @@ function NewPassword({ chat, isForgotten = false }: { chat: Chat; isForgotten?: 
             </Button>
           )}
         </div>
-        <p role="status" className={styles.hint}>
-          {busy ? say.works : isSet && say.isSet}
+        <p role="status" className={styles.hint} hidden={!(busy || isSet)}>
+          {busy ? say.works : say.isSet}
         </p>
       </form>
     </Part>

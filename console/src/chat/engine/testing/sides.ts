@@ -29,10 +29,15 @@ export interface Side {
 export async function side(
   relay: ModelRelay,
   name: string,
-  { place = `engine ${made++}`, relays = [HOME], keys = null as KeySource | null } = {},
+  {
+    place = `engine ${made++}`,
+    relays = [HOME],
+    keys = null as KeySource | null,
+    now = () => Date.now() / 1000,
+  } = {},
 ): Promise<Side> {
   const vault = await Vault.open(place);
-  const chat = await Chat.open({ vault, name, relays, openWay: relay.openWay, keys });
+  const chat = await Chat.open({ vault, name, relays, openWay: relay.openWay, keys, now });
   const close = () => {
     chat.close();
     vault.close();
