@@ -130,6 +130,7 @@ export async function two(alice: Page, bob: Page, link: string, said: string): P
     const panel = log.page().getByRole('dialog', { name: 'What protected this message' });
     await panel.getByText('entangled pairs sent').waitFor();
     await panel.getByText(/^2\.\d\d ± 0\.\d\d$/).waitFor();
+    await panel.getByText(/^[A-Za-z0-9+/]{96} …$/).waitFor();
     await eavesdrop(panel);
     await hasNoBarriers(log.page(), 'what protected a message');
     await log.page().keyboard.press('Escape');

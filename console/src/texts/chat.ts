@@ -141,6 +141,9 @@ export const chat = {
       'Under real light, no computing power would open it. This light was drawn by a program: what keeps the message secret is the encryption around it.',
     padNone: 'None: there was no key for it.',
     around: 'Around it',
+    wire: 'On the wire',
+    wireWhat: (bytes: string, payloads: number) =>
+      `The relay carried ${bytes} bytes${payloads === 1 ? '' : ` in ${payloads} payloads`}, filled up so that their length says little. What was said begins, as ciphertext in base64:`,
     session: 'The session that made the pad',
     sessionNone:
       'Its pad came from the site’s stock: many messages share the blocks it was made in.',

@@ -1,5 +1,6 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest';
+import { toHex } from '../../shared/merkle';
 import { type Bytes, zeros } from './bytes';
 import { Kind, makeContent, PART_BYTES } from './content';
 import {
@@ -33,6 +34,9 @@ describe('pad', () => {
       expect(opened.protection).toEqual(sealed.protection);
       const length = new TextEncoder().encode(text).length + 16;
       expect(opened.protection).toMatchObject({ padSource: 'simulated', padBytes: length });
+      const { crossed } = sealed.protection;
+      expect(crossed?.bytes).toBe(sealed.payload.length);
+      expect(toHex(sealed.payload)).toContain(toHex(crossed?.start ?? sealed.payload));
       expect((alice.pads.reached.get(id ?? '') ?? 0) - before).toBe(length);
     }
   });

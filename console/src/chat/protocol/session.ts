@@ -78,14 +78,28 @@ export interface Protection {
   readonly padId: Bytes | null;
   /** Where the pad came from that this message's step mixed in; null: none. */
   readonly mixedSource: string | null;
+  /** What the relay carried; of a message that is older than this, nothing. */
+  readonly crossed?: Crossed;
 }
 
-function protectionOf(part: Slice | null, mix: Slice | null): Protection {
+/** A payload as it crossed the relay. */
+export interface Crossed {
+  /** Its length. */
+  readonly bytes: number;
+  /** Where what was said begins, as ciphertext. */
+  readonly start: Bytes;
+}
+
+const SHOWN_BYTES = 72;
+
+function protectionOf(part: Slice | null, mix: Slice | null, payload: Bytes): Protection {
+  const { end } = layout(payload);
   return {
     padSource: part?.source ?? null,
     padBytes: part?.key.length ?? 0,
     padId: part?.padId ?? null,
     mixedSource: mix?.source ?? null,
+    crossed: { bytes: payload.length, start: payload.slice(end, end + SHOWN_BYTES) },
   };
 }
 
@@ -137,7 +151,7 @@ export async function sealMessage(
   const body = encodeBody(session.id, place, content, part);
   const payload = await assemble(session, place, state.step, key, body, draws);
   const after = withStep({ ...session, ratchet: state });
-  return { session: after, payload, protection: protectionOf(part, mix) };
+  return { session: after, payload, protection: protectionOf(part, mix, payload) };
 }
 
 /**
@@ -168,7 +182,7 @@ export async function openMessage(
   return {
     session: withStep({ ...session, ratchet: state, opening: NONE }),
     content,
-    protection: protectionOf(used, mix),
+    protection: protectionOf(used, mix, payload),
     spent: [mix, used].filter((each) => each !== null),
   };
 }

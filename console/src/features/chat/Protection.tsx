@@ -1,3 +1,4 @@
+import { toBase64 } from '../../chat/protocol/base64';
 import { Kind } from '../../chat/protocol/content';
 import {
   type MessageRecord,
@@ -53,7 +54,22 @@ export function Protection({ message, records, session }: ProtectionProps) {
           <p>{chat.postQuantumWhat}</p>
         </Part>
       )}
+      <OnTheWire message={message} />
     </div>
+  );
+}
+
+/** What everybody on the way had of it. */
+function OnTheWire({ message }: { message: MessageRecord }) {
+  const crossed = message.protections.flatMap((each) => each.crossed ?? []);
+  const [first] = crossed;
+  if (!first) return null;
+  const bytes = crossed.reduce((sum, each) => sum + each.bytes, 0);
+  return (
+    <Part title={say.wire}>
+      <p>{say.wireWhat(count(bytes), crossed.length)}</p>
+      <p className={`mono ${styles.wire}`}>{toBase64(first.start)} …</p>
+    </Part>
   );
 }
 
