@@ -13,6 +13,7 @@ import {
   makeContent,
   PART_BYTES,
   split,
+  whenOf,
 } from './content';
 import { ChatMisuse, ContentMalformed } from './errors';
 
@@ -67,6 +68,12 @@ describe('a content', () => {
     { text: Uint8Array.of(0xff) },
   ])('is not made out of its bounds: %j', (more) => {
     expect(() => makeContent({ ...base, ...more })).toThrow(ChatMisuse);
+  });
+
+  it('was said when a calendar has it, whatever the clock of its sender says', () => {
+    const late = makeContent({ ...base, sentMs: Number.MAX_SAFE_INTEGER });
+    expect(new Date(whenOf(late)).toISOString()).toBe('+275760-09-13T00:00:00.000Z');
+    expect(whenOf(makeContent(base))).toBe(base.sentMs);
   });
 
   it('has one way to be written', () => {

@@ -18,6 +18,8 @@ const MAX_NAME_BYTES = 255;
 /** Number, chunk of a file, and its tag. */
 export const CHUNK_TEXT_BYTES = 4 + 12_288 + 16;
 export const MAX_TIMER_S = 365 * 86_400;
+/** The last moment that a calendar has, in milliseconds since the epoch. */
+export const LAST_MS = 8_640_000_000_000_000;
 
 export const Kind = {
   text: 1,
@@ -85,6 +87,11 @@ const LIMITS: Partial<Record<Kind, number>> = {
   [fileKey]: 72 + MAX_NAME_BYTES,
   [Kind.chunk]: CHUNK_TEXT_BYTES,
 };
+
+/** When it was said, for people: whatever its sender's clock said, a calendar has it. */
+export function whenOf({ sentMs }: Content): number {
+  return Math.min(sentMs, LAST_MS);
+}
 
 /** Whether it is one of those that one-time pad is for: words, and what changes them. */
 export function isPadded(kind: Kind): boolean {

@@ -5,7 +5,7 @@ import IconEdit from '@tabler/icons-react/dist/esm/icons/IconPencil.mjs';
 import { type Files, placeOf } from '../../chat/engine/files';
 import type { Conversation as Talk } from '../../chat/engine/view';
 import { equal } from '../../chat/protocol/bytes';
-import { Kind } from '../../chat/protocol/content';
+import { Kind, whenOf } from '../../chat/protocol/content';
 import { readSmallFile } from '../../chat/protocol/file';
 import { type MessageRecord, recordOf } from '../../chat/state/talk';
 import { count, dateAndTime, decimal, duration, momentOf, percent } from '../../shared/format';
@@ -59,10 +59,10 @@ export function Message(props: MessageProps) {
       <h3 className={styles.who}>
         {!isNote && <bdi>{ours ? say.you : (who ?? contact.name)}</bdi>}
         <time
-          dateTime={new Date(content.sentMs).toISOString()}
-          title={dateAndTime(content.sentMs / 1000)}
+          dateTime={new Date(whenOf(content)).toISOString()}
+          title={dateAndTime(whenOf(content) / 1000)}
         >
-          {momentOf(content.sentMs / 1000)}
+          {momentOf(whenOf(content) / 1000)}
         </time>
       </h3>
       {about && <blockquote dir="auto">{wordsOf(about)}</blockquote>}
