@@ -19,6 +19,7 @@ import {
 import { device } from './device';
 import { talkInGroup } from './group';
 import { beFound, findTerminal } from './handles';
+import { carryHistory } from './history';
 import { large } from './large';
 import { keepNotes } from './notes';
 import { renew } from './renewal';
@@ -276,6 +277,7 @@ describe.runIf(link)('an operator', () => {
     await pen.ask({ do: 'say', text: 'by your link' });
     await log.getByText('by your link').waitFor(PATIENCE);
     await talkInGroup(page, pen);
+    await carryHistory(page, pen, browser, QUIET, complaints);
     expect(await pen.end()).toBe(0);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
   });

@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.chat.messenger.pairs import until
@@ -22,6 +23,9 @@ from bellwire.chat.messenger.engine import Messenger
 from bellwire.chat.messenger.keys import Site
 from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.views import AttachmentState, Line
+from bellwire.chat.transfer.code import read_code, spelt
+from bellwire.chat.transfer.giving import give
+from bellwire.chat.transfer.taking import take
 from bellwire.etsi014.fresh import FreshClient
 from bellwire.etsi014.profile import read_profile
 
@@ -82,11 +86,30 @@ class Correspondent:
                 saved = await self._messenger.save(line.contact, line.message_id, self._folder)
                 data = await asyncio.to_thread(saved.read_bytes)
                 return {"size": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}
+            case "carry":
+                return await asyncio.to_thread(self._carry, Path(asked["file"]), asked["code"])
             case "renew":
                 await self._messenger.renew_session(await self._peer())
             case "safety":
                 return {"number": (await self._messenger.safety(await self._peer())).number}
         return {}
+
+    def _carry(self, file: Path, code: str) -> dict[str, str]:
+        """A terminal of the page's owner takes a file of history, and makes one of its own."""
+        with contextlib.closing(open_person(self._folder / "another")) as person:
+            taken = take(person, file, read_code(code), time.time())
+            entries = person.entries()
+            onward = self._folder / "onward.history"
+            given = give(person, onward, time.time())
+        padded = [each for each in entries if each.protection.is_one_time]
+        return {
+            "people": str(taken.people),
+            "messages": str(taken.messages),
+            "texts": "\n".join(each.text for each in entries),
+            "padded": str(len(padded)),
+            "file": str(onward),
+            "code": spelt(given.code),
+        }
 
     async def _asks(self, text: str) -> bytes | None:
         """Whoever waits to be accepted, once they have said this."""

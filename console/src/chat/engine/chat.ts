@@ -11,6 +11,7 @@ import { ascii, type Bytes, equal, join } from '../protocol/bytes';
 import { type ContactLink, readLink } from '../protocol/card';
 import { type Content, isPadded, Kind, MAX_TEXT_BYTES, makeContent } from '../protocol/content';
 import {
+  ChatMisuse,
   ChatRefused,
   GroupRefused,
   PadMissing,
@@ -20,6 +21,7 @@ import {
 } from '../protocol/errors';
 import { smallFile } from '../protocol/file';
 import { type Challenge, close, listen, login, open, safe } from '../protocol/frames';
+import { readCode } from '../protocol/historyCode';
 import type { Identity } from '../protocol/identity';
 import { safetyCode, safetyNumber } from '../protocol/safety';
 import {
@@ -34,6 +36,7 @@ import {
   policyOf,
 } from '../state/contacts';
 import { carried } from '../state/files';
+import { type Given, give, readHistory, type Taken, take } from '../state/history';
 import { offered, recordsOf } from '../state/offers';
 import { PAD, type PadRecord, padLeft } from '../state/pads';
 import { ownIdentity } from '../state/person';
@@ -44,7 +47,10 @@ import {
   added,
   again,
   change,
+  disappear,
+  hasSession,
   hear,
+  isOver,
   type MessageRecord,
   messages,
   messagesOf,
@@ -65,7 +71,7 @@ import { Requests } from './requests';
 import { Sending } from './sending';
 import { TheirPads } from './theirPads';
 import { Typing } from './typing';
-import { type Connection, type Conversation, isOver, isUnread, SHOWN, type View } from './view';
+import { type Connection, type Conversation, isUnread, SHOWN, type View } from './view';
 import type { OpenWay, Way } from './way';
 
 const AGAIN_MS = 5000;
@@ -362,6 +368,14 @@ export class Chat {
     target: Bytes,
     words = '',
   ): Promise<void> {
+    const said = this.of(peer)?.messages.find(({ content }) => equal(content.id, target));
+    if (said?.brought && kind === Kind.delete) {
+      await disappear(this.parts.vault, peer, target);
+      await this.look(peer);
+      return;
+    }
+    if (said?.brought && kind === Kind.edit)
+      throw new ChatMisuse('only the device that said it can change it for both');
     await this.keep(peer, kind, ascii(words), { target });
   }
 
@@ -377,6 +391,7 @@ export class Chat {
     text: Bytes,
     rest: Pick<Partial<Content>, 'id' | 'target' | 'timerS'> = {},
   ): Promise<void> {
+    if (!this.of(peer)?.isMet) throw new ChatMisuse('exchange contact links with them first');
     const timerS = this.of(peer)?.contact.timerS ?? 0;
     // Later ones are later, however fast somebody types.
     this.saidMs = Math.max(Date.now(), this.saidMs + 1);
@@ -454,10 +469,32 @@ export class Chat {
   }
 
   private async saw(peer: string, unseen: readonly MessageRecord[]): Promise<void> {
-    await this.receipt(peer, Kind.read, unseen);
+    const heard = unseen.filter(({ brought }) => !brought);
+    if (heard.length > 0) await this.receipt(peer, Kind.read, heard);
     await this.mark(peer, unseen, (value) => ({ ...value, state: 'seen', readMs: Date.now() }));
     await this.look(peer);
     this.later(() => this.posting.send());
+  }
+
+  /** What was said, and whom we know, for another device of ours. */
+  giveHistory(): Promise<Given> {
+    return give(this.parts.vault, this.identity, Math.floor(1000 * this.now()));
+  }
+
+  /**
+   * Take what another device of ours has said: all of it, or nothing.
+   *
+   * @param code As somebody typed it.
+   * @throws CodeMalformed, HistoryRefused; nothing was taken.
+   */
+  async takeHistory(file: Blob, code: string): Promise<Taken> {
+    const { vault } = this.parts;
+    const came = await readHistory(file, await readCode(code));
+    const taken = await take(vault, this.notes.me, came, Math.floor(1000 * this.now()));
+    for (const { key } of await contacts(vault)) await this.look(key);
+    await this.notes.look();
+    await this.requests.look();
+    return taken;
   }
 
   // What comes
@@ -712,6 +749,7 @@ export class Chat {
       isTyping: this.typists.has(peer),
       isHere: this.signs.has(peer),
       renewal: (await isAsked(vault, peer)) ? 'asked' : (this.renewals.get(peer) ?? null),
+      isMet: await hasSession(vault, peer),
       files: await this.files.shown(peer),
       padLeft: pads
         .filter((pad) => pad.ours && pad.peer === peer)
@@ -747,14 +785,10 @@ export class Chat {
   private async sweep(): Promise<void> {
     const { vault } = this.parts;
     for (const { peer, messages: shown, isTyping, isHere } of this.shown.conversations) {
-      const over = shown.filter(isOver);
+      const over = shown.filter((each) => isOver(each));
       const hasStopped = isTyping && !this.typists.has(peer);
       const hasLeft = isHere && !this.signs.has(peer);
-      for (const { content } of over)
-        await again(async () => {
-          const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(content.id));
-          if (found) await vault.commit([change(messagesOf(peer), found, null)]);
-        });
+      for (const { content } of over) await disappear(vault, peer, content.id);
       if (over.length > 0 || hasStopped || hasLeft) await this.look(peer);
     }
     await this.groups.sweep();

@@ -1,14 +1,13 @@
 /** Notes to ourselves, as a chat has them: nothing of them leaves this browser. */
 
-import { toHex } from '../../shared/merkle';
 import { ascii, type Bytes } from '../protocol/bytes';
 import { type Content, Kind, MAX_TEXT_BYTES, makeContent } from '../protocol/content';
 import { smallFile } from '../protocol/file';
 import { note, notesOf, setTimerOfNotes, timerOfNotes } from '../state/notes';
-import { again, change, type MessageRecord, messagesOf } from '../state/talk';
+import { disappear, isOver, type MessageRecord } from '../state/talk';
 import type { Vault } from '../state/vault';
 import type { FileShown, Files } from './files';
-import { isOver, SHOWN } from './view';
+import { SHOWN } from './view';
 
 /** Notes as a page shows them. */
 export interface NotesTalk {
@@ -114,12 +113,8 @@ export class Notes {
   /** What disappears does so when its time has come. */
   async sweep(): Promise<void> {
     const { vault, me } = this.parts;
-    const over = this.shown.messages.filter(isOver);
-    for (const { content } of over)
-      await again(async () => {
-        const found = await vault.read<MessageRecord>(messagesOf(me), toHex(content.id));
-        if (found) await vault.commit([change(messagesOf(me), found, null)]);
-      });
+    const over = this.shown.messages.filter((each) => isOver(each));
+    for (const { content } of over) await disappear(vault, me, content.id);
     if (over.length > 0) await this.look();
   }
 }

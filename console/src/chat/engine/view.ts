@@ -44,6 +44,8 @@ export interface Conversation {
   readonly isHere: boolean;
   /** Of a new session: we asked for it, or it is there by our wish or theirs. */
   readonly renewal: 'asked' | Renewed | null;
+  /** Whether there is a session with them; else they are known from another device alone. */
+  readonly isMet: boolean;
   /** Those that come in chunks, by `placeOf` their messages. */
   readonly files: ReadonlyMap<string, FileShown>;
 }
@@ -68,10 +70,5 @@ export interface View {
 
 /** Kinds that are shown as messages. */
 export const SHOWN: ReadonlySet<Kind> = new Set([Kind.text, Kind.reply, Kind.file, Kind.fileKey]);
-
-/** Whether it was to disappear, and its time has come. */
-export function isOver({ content, readMs }: MessageRecord): boolean {
-  return Boolean(content.timerS && readMs && readMs + 1000 * content.timerS <= Date.now());
-}
 
 export const isUnread = ({ ours, state }: MessageRecord): boolean => !ours && state !== 'seen';

@@ -184,7 +184,10 @@ it('handles are written in one way', () => {
 });
 
 it('what is packed is read again, and nothing else is', async () => {
-  const most = { a: [null, true, false, 0, 127, 128, 65_536, 2 ** 40], b: ascii('x'.repeat(300)) };
+  const most = {
+    a: [null, true, false, 0, 127, 128, 65_536, 2 ** 40, 0.5, -7],
+    b: ascii('x'.repeat(300)),
+  };
   const value = { ...most, c: 'ä'.repeat(40), d: { e: Array(20).fill(1) } };
   expect(unpacked(packed(value))).toEqual(value);
   const whole = packed(value);

@@ -40,6 +40,16 @@ export class LinkRefused extends ChatRefused {
   override name = 'LinkRefused';
 }
 
+/** The code of a file of history is none, or has a slip. */
+export class CodeMalformed extends ChatMisuse {
+  override name = 'CodeMalformed';
+}
+
+/** A file of history is none, was cut or changed, or is not of this code; nothing was taken. */
+export class HistoryRefused extends ChatRefused {
+  override name = 'HistoryRefused';
+}
+
 /** A scanned safety code is not that of these two: somebody may be in between. */
 export class SafetyMismatch extends ChatRefused {
   override name = 'SafetyMismatch';

@@ -1,8 +1,8 @@
 /**
- * MessagePack, as far as accounts at a relay are said in it: nil, truth, whole numbers, text, bytes,
- * lists, and maps by text.
+ * MessagePack, as far as accounts at a relay and files of history are said in it: nil, truth, numbers,
+ * text, bytes, lists, and maps by text.
  *
- * Source: the specification of MessagePack, "Formats"; spec/accounts.md, 4.
+ * Source: the specification of MessagePack, "Formats"; spec/accounts.md, 4; spec/history.md, 3.
  */
 
 import { ascii, type Bytes, big, join, Reader, Short } from './bytes';
@@ -16,7 +16,7 @@ export type Packed =
   | readonly Packed[]
   | { readonly [name: string]: Packed };
 
-/** Deeper than anything that is said. */
+/** Deeper than anything that accounts say. */
 const MAX_DEPTH = 4;
 
 /** What cannot be read. */
@@ -44,7 +44,13 @@ export function packed(value: Packed): Bytes {
 
 const isList = (value: Packed): value is readonly Packed[] => Array.isArray(value);
 
+/** As few bytes as a whole number takes; any other is a float of 64 bits. */
 function packedNumber(value: number): Bytes {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setFloat64(0, value);
+    return join(op(0xcb), bytes);
+  }
   if (value >= 0 && value < 128) return op(value);
   const sizes = [1, 2, 4, 8] as const;
   const at = sizes.findIndex((size) => value < 2 ** (8 * size));
@@ -63,11 +69,24 @@ function head(
   return join(op(long[at] ?? 0), big(length, sizes[at] ?? 4));
 }
 
-/** @throws Unpackable if it is none of these, or more follows. */
-export function unpacked(bytes: Bytes): Packed {
+/** What a reader of values goes by. */
+interface Source {
+  readonly reader: Reader;
+  /** Whether a number over 2^53 is taken for one that is near it. */
+  readonly isRounding: boolean;
+}
+
+/**
+ * Undo `packed`.
+ *
+ * @param depth How many lists and maps may be in each other.
+ * @param isRounding Whether a number over 2^53 is taken for one that is near it, and not refused.
+ * @throws Unpackable if it is none of these, or more follows.
+ */
+export function unpacked(bytes: Bytes, depth = MAX_DEPTH, isRounding = false): Packed {
   const reader = new Reader(bytes);
   try {
-    const value = read(reader, MAX_DEPTH);
+    const value = read({ reader, isRounding }, depth);
     if (reader.left === 0) return value;
   } catch (error) {
     // Cut, or no UTF-8.
@@ -76,11 +95,12 @@ export function unpacked(bytes: Bytes): Packed {
   throw new Unpackable('expected one whole value of MessagePack, got other bytes');
 }
 
-function read(reader: Reader, depth: number): Packed {
+function read(source: Source, depth: number): Packed {
+  const { reader } = source;
   const kind = reader.number(1);
   if (kind < 0x80) return kind;
-  if (kind < 0x90) return map(reader, kind & 15, depth);
-  if (kind < 0xa0) return list(reader, kind & 15, depth);
+  if (kind < 0x90) return map(source, kind & 15, depth);
+  if (kind < 0xa0) return list(source, kind & 15, depth);
   if (kind < 0xc0) return text(reader, kind & 31);
   switch (kind) {
     case 0xc0:
@@ -91,30 +111,33 @@ function read(reader: Reader, depth: number): Packed {
     case 0xc4:
     case 0xc5:
     case 0xc6:
-      return reader.take(number(reader, kind - 0xc4));
+      return reader.take(number(source, kind - 0xc4));
+    case 0xcb:
+      return new DataView(reader.take(8).buffer).getFloat64(0);
     case 0xcc:
     case 0xcd:
     case 0xce:
     case 0xcf:
-      return number(reader, kind - 0xcc);
+      return number(source, kind - 0xcc);
     case 0xd9:
     case 0xda:
     case 0xdb:
-      return text(reader, number(reader, kind - 0xd9));
+      return text(reader, number(source, kind - 0xd9));
     case 0xdc:
     case 0xdd:
-      return list(reader, number(reader, kind - 0xdb), depth);
+      return list(source, number(source, kind - 0xdb), depth);
     case 0xde:
     case 0xdf:
-      return map(reader, number(reader, kind - 0xdd), depth);
+      return map(source, number(source, kind - 0xdd), depth);
     default:
-      throw new Unpackable(`expected a value that accounts say, got the kind ${kind}`);
+      throw new Unpackable(`expected a value of those that are said, got the kind ${kind}`);
   }
 }
 
-function number(reader: Reader, at: number): number {
+function number({ reader, isRounding }: Source, at: number): number {
   const found = reader.number(([1, 2, 4, 8] as const)[at] ?? 8);
-  if (!Number.isSafeInteger(found)) throw new Unpackable('expected a number below 2^53');
+  if (!(isRounding || Number.isSafeInteger(found)))
+    throw new Unpackable('expected a number below 2^53');
   return found;
 }
 
@@ -129,19 +152,19 @@ function checkRoom(reader: Reader, values: number, depth: number): void {
     throw new Unpackable('expected as many values as are there, got more, or too deep');
 }
 
-function list(reader: Reader, length: number, depth: number): Packed[] {
-  checkRoom(reader, length, depth);
-  return Array.from({ length }, () => read(reader, depth - 1));
+function list(source: Source, length: number, depth: number): Packed[] {
+  checkRoom(source.reader, length, depth);
+  return Array.from({ length }, () => read(source, depth - 1));
 }
 
-function map(reader: Reader, length: number, depth: number): Packed {
-  checkRoom(reader, 2 * length, depth);
+function map(source: Source, length: number, depth: number): Packed {
+  checkRoom(source.reader, 2 * length, depth);
   const found = new Map<string, Packed>();
   for (let at = 0; at < length; at += 1) {
-    const name = read(reader, 0);
+    const name = read(source, 0);
     if (typeof name !== 'string' || found.has(name))
       throw new Unpackable('expected names of fields, each once, got something else');
-    found.set(name, read(reader, depth - 1));
+    found.set(name, read(source, depth - 1));
   }
   return Object.fromEntries(found);
 }

@@ -136,8 +136,8 @@ async function padsGone(
 async function saidAgain(vault: Vault, peer: string): Promise<Change[]> {
   const kind = messagesOf(peer);
   const unconfirmed = (await vault.list<MessageRecord>(kind)).filter(
-    ({ value: { ours, state, deleted } }) =>
-      ours && !deleted && (state === 'waiting' || state === 'sent'),
+    ({ value: { ours, state, deleted, brought } }) =>
+      ours && !deleted && !brought && (state === 'waiting' || state === 'sent'),
   );
   const ids = new Set(unconfirmed.map(({ key }) => key));
   const sealed = (await vault.list<Waiting>(OUTBOX)).filter(

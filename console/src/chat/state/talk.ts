@@ -27,7 +27,7 @@ import { PREKEY } from './person';
 import { type Change, Conflict, type Found, type Vault } from './vault';
 
 const SESSION = 'session';
-const WHOSE = 'identity of';
+export const WHOSE = 'identity of';
 const OPENING = 'opening';
 export const OUTBOX = 'outbox';
 const PART = 'part';
@@ -89,6 +89,54 @@ export interface MessageRecord {
   readonly edited?: boolean;
   /** Its author took it back: the words are gone. */
   readonly deleted?: boolean;
+  /** It has disappeared: its id is all there is, so that nothing brings it back. */
+  readonly gone?: boolean;
+  /** Another device of ours said or heard it, and not this one: nobody is told anything of it. */
+  readonly brought?: Brought;
+}
+
+/** What a file of history says of a message, beside what every message has. */
+export interface Brought {
+  /** Where it stands among others: when it was said at the latest, milliseconds since the epoch. */
+  readonly placeMs: number;
+  /** Its number in the file. */
+  readonly number: number;
+  /** When it disappears; null: its time does not run. */
+  readonly goneMs: number | null;
+  /** Of an attachment, whose name its words are; it is on the other device. */
+  readonly size: number | null;
+}
+
+/** When it disappears, in milliseconds since the epoch; null: its time does not run. */
+export function goneMsOf({ content, readMs, brought }: MessageRecord): number | null {
+  if (brought && brought.goneMs !== null) return brought.goneMs;
+  return content.timerS && readMs ? readMs + 1000 * content.timerS : null;
+}
+
+/** Whether it was to disappear, and its time has come. */
+export function isOver(message: MessageRecord, nowMs = Date.now()): boolean {
+  const goneMs = goneMsOf(message);
+  return goneMs !== null && goneMs <= nowMs;
+}
+
+/** Leave nothing of a message of two, or of a note, but its id. */
+export function disappear(vault: Vault, peer: string, id: Bytes): Promise<void> {
+  return again(async () => {
+    const found = await vault.read<MessageRecord>(messagesOf(peer), toHex(id));
+    if (!found) return;
+    const { content, ours, state } = found.value;
+    const bare = { kind: content.kind, sentMs: content.sentMs, id, part: 0, parts: 1 };
+    const nothing = { content: { ...bare, text: new Uint8Array() }, protections: [] };
+    const value: MessageRecord = { ...nothing, ours, state, deleted: true, gone: true };
+    await vault.commit([change(messagesOf(peer), found, value)]);
+  });
+}
+
+/** Which of two messages stands first. */
+export function order(one: MessageRecord, other: MessageRecord): number {
+  const place = ({ brought, content }: MessageRecord) => brought?.placeMs ?? content.sentMs;
+  const number = ({ brought }: MessageRecord) => brought?.number ?? -1;
+  return place(one) - place(other) || number(one) - number(other);
 }
 
 /** What the session of a message measured, the last of them; null if it had none of its own. */
@@ -150,6 +198,12 @@ function freshOf(peer: string, pads: readonly FreshPad[]): Staged {
       version: 0,
     })),
   );
+}
+
+/** Whether there is a session with somebody, so that they can be written to. */
+export async function hasSession(vault: Vault, peer: string): Promise<boolean> {
+  const all = await vault.list<Kept>(SESSION);
+  return all.some(({ value }) => toHex(value.session.peer) === peer);
 }
 
 /** The newest session with somebody. */
@@ -335,7 +389,7 @@ const MOST_RETRIES = 3;
 export function unseal(vault: Vault, peer: string, id: string): Promise<MessageRecord | null> {
   return again(async () => {
     const found = await vault.read<MessageRecord>(messagesOf(peer), id);
-    if (!found?.value.ours || found.value.state === 'unsent') return null;
+    if (!found?.value.ours || found.value.state === 'unsent' || found.value.brought) return null;
     const retries = (found.value.retries ?? 0) + 1;
     const state = retries > MOST_RETRIES ? 'refused' : 'unsent';
     const value: MessageRecord = { ...found.value, retries, state, protections: [] };
@@ -626,7 +680,7 @@ async function told(
   for (let at = 0; at < text.length; at += 16) ids.add(toHex(text.slice(at, at + 16)));
   for (const id of ids) {
     const found = await vault.read<MessageRecord>(messagesOf(peer), id);
-    if (!found?.value.ours) continue;
+    if (!found?.value.ours || found.value.brought) continue;
     if (state !== 'refused')
       for (const { padId } of found.value.protections) if (padId) staged.show(padId);
     // A late receipt does not take back what a newer one said.
@@ -640,7 +694,7 @@ async function told(
 /** The messages with somebody, oldest first. */
 export async function messages(vault: Vault, peer: string): Promise<MessageRecord[]> {
   const all = (await vault.list<MessageRecord>(messagesOf(peer))).map(({ value }) => value);
-  return all.toSorted((one, other) => one.content.sentMs - other.content.sentMs);
+  return all.filter(({ gone }) => !gone).toSorted(order);
 }
 
 /** Id of a group; of a conversation of two, nothing. */

@@ -15,10 +15,12 @@ import { Panel } from '../../shared/Panel';
 import { LevelIcon } from '../../shared/status';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
+import { history } from '../../texts/history';
 import { Preparing } from './Attachment';
 import { type About, Composer, toOthers } from './Composer';
 import styles from './Conversation.module.css';
 import { Here } from './Here';
+import own from './History.module.css';
 import { Log } from './Log';
 import { Message } from './Message';
 import { Pads } from './Pads';
@@ -36,7 +38,7 @@ interface ConversationProps {
 
 /** What two people have said, how it was protected, and a place to say more. */
 export function Conversation({ chat, conversation, sought, onBack }: ConversationProps) {
-  const { peer, contact, messages, unread, isTyping, isHere, standing } = conversation;
+  const { peer, contact, messages, unread, isTyping, isHere, standing, isMet } = conversation;
   const settings = useId();
   const [isSetting, setSetting] = useState(false);
   const [isComparing, setComparing] = useState(false);
@@ -57,16 +59,18 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
               {say.safety}: {contact.isVerified ? say.verified : say.unverified}
             </span>
           </Button>
-          <ActionIcon
-            className={styles.narrow}
-            variant="default"
-            aria-label={say.settings}
-            aria-expanded={isSetting}
-            aria-controls={settings}
-            onClick={() => setSetting(!isSetting)}
-          >
-            <IconSettings size={18} aria-hidden />
-          </ActionIcon>
+          {isMet && (
+            <ActionIcon
+              className={styles.narrow}
+              variant="default"
+              aria-label={say.settings}
+              aria-expanded={isSetting}
+              aria-controls={settings}
+              onClick={() => setSetting(!isSetting)}
+            >
+              <IconSettings size={18} aria-hidden />
+            </ActionIcon>
+          )}
           <ActionIcon
             className={styles.narrow}
             variant="default"
@@ -79,7 +83,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
       }
     >
       <div className={styles.talk}>
-        <Pads id={settings} isOpen={isSetting} chat={chat} conversation={conversation} />
+        {isMet && <Pads id={settings} isOpen={isSetting} chat={chat} conversation={conversation} />}
         <Log
           label={say.log(contact.name)}
           many={messages.length}
@@ -107,18 +111,22 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
         </p>
         <Preparing peer={peer} all={conversation.files} files={chat.files} />
         <Aborted conversation={conversation} />
-        <Composer
-          words={toOthers(contact.name)}
-          onType={() => void chat.typing(peer).catch(tell)}
-          about={about}
-          onLeave={() => setAbout(null)}
-          onSay={async (words) => {
-            if (about) await chat.sayOf(peer, about.kind, about.message.content.id, words);
-            else await chat.say(peer, words);
-            setAbout(null);
-          }}
-          onAttach={(file) => chat.attach(peer, file.name, file)}
-        />
+        {isMet ? (
+          <Composer
+            words={toOthers(contact.name)}
+            onType={() => void chat.typing(peer).catch(tell)}
+            about={about}
+            onLeave={() => setAbout(null)}
+            onSay={async (words) => {
+              if (about) await chat.sayOf(peer, about.kind, about.message.content.id, words);
+              else await chat.say(peer, words);
+              setAbout(null);
+            }}
+            onAttach={(file) => chat.attach(peer, file.name, file)}
+          />
+        ) : (
+          <p className={own.notMet}>{history.notMet(contact.name)}</p>
+        )}
       </div>
       <Dialog opened={isComparing} onClose={() => setComparing(false)} title={say.safety}>
         <Safety chat={chat} conversation={conversation} />

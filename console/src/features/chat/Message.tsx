@@ -13,6 +13,7 @@ import { toHex } from '../../shared/merkle';
 import { saveBlob } from '../../shared/save';
 import { chat as say } from '../../texts/chat';
 import { files as sayFile } from '../../texts/files';
+import { history } from '../../texts/history';
 import { notes } from '../../texts/notes';
 import { Attachment } from './Attachment';
 import styles from './Message.module.css';
@@ -41,11 +42,11 @@ interface MessageProps {
 export function Message(props: MessageProps) {
   const { message, conversation, files, who, note, isNote, isSought, onResend, onLook } = props;
   const words = isNote ? notes : say;
-  const { content, ours, state, edited, deleted } = message;
+  const { content, ours, state, edited, deleted, brought } = message;
   const { contact, messages } = conversation;
   const { target } = content;
   const about = target && messages.find((each) => equal(each.content.id, target));
-  const isFile = content.kind === Kind.file && !deleted;
+  const isFile = content.kind === Kind.file && !deleted && !brought;
   const large = deleted ? undefined : conversation.files.get(placeOf(content.id, ours));
   const isStuck = state === 'unsent' && conversation.standing.halt !== null;
   return (
@@ -84,6 +85,7 @@ export function Message(props: MessageProps) {
       {large && <Attachment peer={conversation.peer} file={large} files={files} />}
       <p className={styles.meta}>
         <Chip message={message} records={conversation.records} onLook={onLook} />
+        {brought && brought.size !== null && <span>{history.elsewhere}</span>}
         {edited && !deleted && <span>{say.edited}</span>}
         {content.timerS ? <span>{words.disappears(duration(content.timerS))}</span> : null}
         {ours && !isNote && (
@@ -103,12 +105,14 @@ export function Message(props: MessageProps) {
 
 /** What can be done about a message; seen when it is pointed at, or has the focus. */
 function Actions({ message, isNote, onReply, onEdit, onTakeBack }: MessageProps) {
-  const { ours, content } = message;
+  const { ours, content, brought } = message;
   const isText = content.kind === Kind.text || content.kind === Kind.reply;
+  const isElsewhere = brought !== undefined && !isNote;
+  const takeBack = isElsewhere ? history.forget : (isNote ? notes : say).takeBack;
   const actions = [
     { label: say.reply, Icon: IconReply, run: onReply, isThere: true },
-    { label: say.edit, Icon: IconEdit, run: onEdit, isThere: ours && isText },
-    { label: (isNote ? notes : say).takeBack, Icon: IconTakeBack, run: onTakeBack, isThere: ours },
+    { label: say.edit, Icon: IconEdit, run: onEdit, isThere: ours && isText && !isElsewhere },
+    { label: takeBack, Icon: IconTakeBack, run: onTakeBack, isThere: ours },
   ];
   return (
     <span className={styles.actions}>

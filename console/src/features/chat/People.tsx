@@ -15,6 +15,7 @@ import styles from './ChatPage.module.css';
 import { Entry, place } from './Entry';
 import { Find } from './Find';
 import { GroupList } from './GroupList';
+import { History } from './History';
 import { search, searchNotes } from './search';
 import { useCopied } from './useCopied';
 import { reason } from './words';
@@ -108,6 +109,7 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
       {isAnybody && (
         <GroupList chat={chat} view={view} chosen={chosen} query={query} onChoose={onChoose} />
       )}
+      <History chat={chat} />
       <Dialog opened={asked === 'find'} onClose={() => setAsked(null)} title={WAYS.find}>
         <Find chat={chat} onAdded={added} />
       </Dialog>

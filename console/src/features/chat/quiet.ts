@@ -25,5 +25,6 @@ export function quiet(peer: string, name: string): Conversation {
     isTyping: false,
     isHere: false,
     renewal: null,
+    isMet: true,
   };
 }

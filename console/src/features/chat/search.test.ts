@@ -26,6 +26,7 @@ function talk(name: string, ...messages: MessageRecord[]): Conversation {
     isTyping: false,
     isHere: false,
     renewal: null,
+    isMet: true,
     files: new Map(),
   };
 }

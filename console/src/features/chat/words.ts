@@ -37,11 +37,13 @@ function largeFile(text: Bytes): string {
 /** What a message says. */
 export function wordsOf(message: MessageRecord): string {
   const { kind, text } = message.content;
-  if (kind === Kind.file) {
+  const size = message.brought?.size ?? null;
+  if (size !== null) return say.file(safeName(new TextDecoder().decode(text)), count(size));
+  if (kind === Kind.file && !message.brought) {
     const { name, bytes } = readSmallFile(text);
     return say.file(name, count(bytes.length));
   }
-  if (kind === Kind.fileKey) return largeFile(text);
+  if (kind === Kind.fileKey && !message.brought) return largeFile(text);
   return new TextDecoder().decode(text);
 }
 

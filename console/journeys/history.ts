@@ -1,0 +1,89 @@
+/** A history goes from a browser to a terminal, and from there to another browser of the same account. */
+
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { fitsPhone, hasNoBarriers, openPage, PASSWORD, PATIENCE } from './browser';
+import type { Talker } from './talker';
+
+const MESSAGES = /^[\d,]+ messages and 1 people/;
+
+/** Export all that a page has; the file, and its code. */
+async function give(page: Page): Promise<{ file: string; code: string }> {
+  await page.getByRole('button', { name: 'Export history …' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Export history …' });
+  const saving = page.waitForEvent('download');
+  await dialog.getByRole('button', { name: 'Make the file' }).click();
+  const saved = await saving;
+  expect(saved.suggestedFilename()).toBe('bellwire.history');
+  await dialog.getByText(MESSAGES).waitFor(PATIENCE);
+  const code = await dialog.getByRole('status', { name: 'Its code' }).innerText();
+  expect(code).toMatch(/^([A-Z2-7]{4}-){7}[A-Z2-7]{4}$/);
+  await hasNoBarriers(page, 'a history that was exported');
+  await page.keyboard.press('Escape');
+  return { file: await saved.path(), code };
+}
+
+async function take(page: Page, file: string, code: string): Promise<void> {
+  const dialog = page.getByRole('dialog', { name: 'Import history …' });
+  if ((await dialog.count()) === 0)
+    await page.getByRole('button', { name: 'Import history …' }).click();
+  await dialog.locator('input[type=file]').setInputFiles(file);
+  await dialog.getByLabel('Its code').fill(code);
+  await dialog.getByRole('button', { name: 'Import', exact: true }).click();
+}
+
+/**
+ * @param page With the chat open, where a conversation with Pen is, and notes.
+ * @param pen Somebody with a terminal.
+ * @param how Of the other browser.
+ */
+export async function carryHistory(
+  page: Page,
+  pen: Talker,
+  browser: Browser,
+  how: BrowserContextOptions,
+  complaints: string[],
+): Promise<void> {
+  const made = await give(page);
+  const carried = await pen.ask({ do: 'carry', ...made });
+  expect(carried.people).toBe('1');
+  const texts = carried.texts?.split('\n') ?? [];
+  expect(texts).toEqual(expect.arrayContaining(['from a page: ½', 'from a terminal']));
+  expect(Number(carried.padded)).toBeGreaterThan(1);
+
+  const second = await openPage(await browser.newContext(how), complaints);
+  await second.goto(page.url().replace(/#.*/, '#/sign-in'));
+  await second.getByLabel('Name').fill('operator');
+  await second.locator('input[name=password]').fill(PASSWORD);
+  await second.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await second.getByRole('link', { name: 'Chat', exact: true }).click();
+  await second.getByText('Nobody yet. Give somebody your link, or take theirs.').waitFor(PATIENCE);
+  const { file = '', code = '' } = carried;
+  await take(second, file, made.code);
+  await second.getByText('expected the code of this file, got the code of another one').waitFor();
+  await hasNoBarriers(second, 'a history whose code is another one');
+  await take(second, file, code);
+  await second.getByText(MESSAGES).waitFor(PATIENCE);
+  await second.keyboard.press('Escape');
+  await second.getByRole('button', { name: /^Pen/ }).click();
+  const log = second.getByRole('log', { name: 'Messages with Pen' });
+  await log.getByText('from a page: ½').waitFor();
+  await log
+    .getByRole('button', { name: /^pad .* B S 2\.\d+ · QBER \d/ })
+    .first()
+    .click();
+  const panel = second.getByRole('dialog', { name: 'What protected this message' });
+  await panel.getByText(/^2\.\d\d ± 0\.\d\d$/).waitFor();
+  await second.keyboard.press('Escape');
+  await log.getByText('on another device').first().waitFor();
+  await second.getByText(/^What is here was said on another device\./).waitFor();
+  await hasNoBarriers(second, 'a conversation of another device');
+  await fitsPhone(second);
+
+  await second.reload();
+  await second.getByRole('button', { name: /^Pen/ }).click(PATIENCE);
+  await log.getByText('from a page: ½').waitFor();
+  await take(second, file, code);
+  await second.getByText('0 messages and 0 people are new here.').waitFor(PATIENCE);
+  await second.context().close();
+}
