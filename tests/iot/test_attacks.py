@@ -188,6 +188,8 @@ def test_a_session_that_falls_silent_ends_in_time(
 
 
 ROUND = 2500
+QUIET = Limits(handshake_s=PATIENCE_S, idle_s=PATIENCE_S, recheck_s=PATIENCE_S)
+"""The cloud looks at its list for newcomers alone: what is counted are their looks."""
 WAITING = 256
 """Fewer than a cloud lets wait: what is looked at is the rest."""
 
@@ -238,7 +240,7 @@ def test_ten_thousand_half_open_handshakes_over_tcp_keep_bounded_memory(
 
     async def work() -> None:
         bench.notify = lambda event: None
-        async with bench.running(limits=Limits(handshake_s=PATIENCE_S, idle_s=PATIENCE_S)) as cloud:
+        async with bench.running(limits=QUIET) as cloud:
             tasks: set[asyncio.Task[None]] = set()
 
             def more(number: int) -> None:
@@ -268,7 +270,7 @@ def test_ten_thousand_half_open_handshakes_in_datagrams_keep_bounded_memory(
 
     async def work() -> None:
         bench.notify = lambda event: None
-        async with bench.running(limits=Limits(handshake_s=PATIENCE_S, idle_s=PATIENCE_S)) as cloud:
+        async with bench.running(limits=QUIET) as cloud:
             desk = DatagramDesk(
                 cloud.door, cloud.reception, transport=Transport.UDP, datagram_bytes=MIN_DATAGRAM
             )
