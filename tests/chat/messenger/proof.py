@@ -14,6 +14,7 @@ from tests.chat.messenger.servers import Link, Server
 from tests.chat.relay.running import Process
 from tests.chat.relay.wire import Wire
 
+from bellwire.chat.errors import StoreUnusable
 from bellwire.chat.messenger.views import AlertKind, LineState, Mode
 from bellwire.chat.store.person import Person
 
@@ -107,11 +108,29 @@ class EngineProof:
             await until(lambda one=one: reachable(one))  # type: ignore[misc]
 
     async def _enter(self, name: str) -> None:
-        stack = contextlib.AsyncExitStack()
         server = Server(self.link, f"app-{name}")
-        entered = user(self._folder / name, name.title(), self._wire.url, server)
-        self._users[name] = await stack.enter_async_context(entered)
-        self._open[name] = stack
+        entered: asyncio.Future[User] = asyncio.get_running_loop().create_future()
+        leave = asyncio.Event()
+
+        async def live() -> None:
+            async with user(self._folder / name, name.title(), self._wire.url, server) as one:
+                entered.set_result(one)
+                await leave.wait()
+
+        # A messenger whose store dies interrupts who has it open: not the proof, so.
+        living = asyncio.create_task(live())
+        both: set[asyncio.Future[Any]] = {living, entered}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if living.done():
+            await living
+
+        async def end() -> None:
+            leave.set()
+            await living
+
+        self._users[name] = entered.result()
+        self._open[name] = contextlib.AsyncExitStack()
+        self._open[name].push_async_callback(end)
 
     async def _say(self, name: str) -> None:
         one = self._users[name]
@@ -128,7 +147,8 @@ class EngineProof:
         """A person's process dies: what it has under way never reaches the disk."""
         name = self._drawn.choice(NAMES)
         await asyncio.to_thread(die, self._users[name].person)
-        await self._open.pop(name).aclose()
+        with contextlib.suppress(StoreUnusable):  # as its messenger says, if it noticed
+            await self._open.pop(name).aclose()
         await self._enter(name)
 
     async def _restart(self) -> None:
