@@ -60,6 +60,22 @@ export async function meet(alice: Page, bob: Page): Promise<void> {
   await alice.getByRole('button', { name: new RegExp(`^${BOB}`) }).click(PATIENCE);
 }
 
+/** What is said with them stands under the new name, and then under the one before. */
+async function rename(page: Page, before: string, after: string): Promise<void> {
+  for (const [from, to] of [
+    [before, after],
+    [after, before],
+  ] as const) {
+    await page.getByRole('button', { name: 'Rename …' }).click();
+    const dialog = page.getByRole('dialog', { name: `Rename ${from}` });
+    await dialog.getByLabel('What you call them').fill(to);
+    if (to === after) await hasNoBarriers(page, 'another name');
+    await dialog.getByRole('button', { name: 'Rename', exact: true }).click();
+    await page.getByRole('heading', { name: to, exact: true }).waitFor(PATIENCE);
+    await logOf(page, to).waitFor();
+  }
+}
+
 async function compare(page: Page): Promise<string> {
   await page.getByRole('button', { name: /^Safety number/ }).click();
   const dialog = page.getByRole('dialog', { name: 'Safety number' });
@@ -106,6 +122,7 @@ export async function two(alice: Page, bob: Page, link: string, said: string): P
   const number = await compare(alice);
   expect(number).toMatch(/^(\d{5} ){11}\d{5}$/);
   expect(await compare(bob)).toBe(number);
+  await rename(bob, ALICE, 'Alice of the laboratory');
 
   const letGo = await holdPad(alice);
   await say(alice, BOB, 'from site a');

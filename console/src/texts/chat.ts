@@ -22,7 +22,7 @@ export const chat = {
   choose: 'Choose somebody to talk to.',
   unread: (count: string) => `${count} new`,
   back: 'All people',
-  settings: 'Pads, and how long messages stay',
+  settings: 'Pads, how long messages stay, and what they are called',
 
   add: 'Add by link',
   addLead: 'Paste the link that somebody gave you. It begins with `bellwire-contact:`.',

@@ -85,6 +85,32 @@ describe('two people', () => {
     await until(() => expect(alice.chat.view().conversations[0]?.trouble).toBe('other relay'));
   });
 
+  it('call each other what they like, by names that tell them apart', async () => {
+    const relay = new ModelRelay();
+    const [alice, bob] = await two(relay);
+    const carol = await side(relay, 'carol');
+    await alice.chat.add(await carol.chat.invite());
+    const named = (peer: string) =>
+      alice.chat.view().conversations.find((each) => each.peer === peer)?.contact.name;
+    await alice.chat.rename(alice.peer, ' Бо́б of the laboratory ');
+    expect(named(alice.peer)).toBe('Бо́б of the laboratory');
+    for (const bad of ['  ', 'ü'.repeat(121), 'two\nlines', 'turned \u202e around'])
+      await expect(alice.chat.rename(alice.peer, bad)).rejects.toThrow('characters that print');
+    await expect(alice.chat.rename(alice.peer, 'CAROL')).rejects.toThrow('tells them apart');
+    await alice.chat.rename(alice.peer, 'ü'.repeat(120));
+    await alice.chat.rename(alice.peer, 'Ü'.repeat(120));
+    await expect(alice.chat.rename('00'.repeat(32), 'nobody')).rejects.toThrow('a stranger');
+    // What they say of themselves later changes nothing, and nobody else sees it.
+    await bob.chat.say(bob.peer, 'who am I');
+    await until(() => expect(alice.lines()).toHaveLength(1));
+    expect(named(alice.peer)).toBe('Ü'.repeat(120));
+    expect(bob.chat.view().conversations[0]?.contact.name).toBe('alice');
+    alice.close();
+    const again = await side(relay, 'alice', { place: alice.place });
+    const names = again.chat.view().conversations.map(({ contact }) => contact.name);
+    expect(names.toSorted()).toEqual(['carol', 'Ü'.repeat(120)]);
+  });
+
   it('edit, take back, and let disappear what they said', async () => {
     const [alice, bob] = await two(new ModelRelay());
     await alice.chat.say(alice.peer, 'first');

@@ -34,6 +34,7 @@ import {
   expired,
   invite,
   policyOf,
+  rename,
 } from '../state/contacts';
 import { carried } from '../state/files';
 import { type Given, give, readHistory, type Taken, take } from '../state/history';
@@ -419,6 +420,16 @@ export class Chat {
     await changeContact(this.parts.vault, peer, to);
     await this.look(peer);
     this.sending.go(peer);
+  }
+
+  /**
+   * Call somebody otherwise; they do not learn of it.
+   *
+   * @throws ChatMisuse if the name cannot be used.
+   */
+  async rename(peer: string, name: string): Promise<void> {
+    await rename(this.parts.vault, peer, name);
+    await this.look(peer);
   }
 
   /**

@@ -10,7 +10,7 @@
 import type { Bytes } from '../protocol/bytes';
 import { encodeCard } from '../protocol/card';
 import { Kind, makeContent } from '../protocol/content';
-import { type Box, type Contact, cardOf, contacts, type OwnCard } from '../state/contacts';
+import { type Box, type Contact, cardOf, contacts, isLike, type OwnCard } from '../state/contacts';
 import { isStanding } from '../state/standing';
 import {
   accept,
@@ -18,7 +18,6 @@ import {
   block,
   blocked,
   decline,
-  isLike,
   isStranger,
   met,
   type Stranger,

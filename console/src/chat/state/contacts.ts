@@ -18,6 +18,7 @@ import {
 import { type Content, Kind, makeContent } from '../protocol/content';
 import { ChatMisuse, NotAuthentic, OpeningRefused } from '../protocol/errors';
 import { MAILBOX_BYTES } from '../protocol/frames';
+import { isName } from '../protocol/historyRecords';
 import type { Identity } from '../protocol/identity';
 import type { Policy } from '../protocol/pads';
 import { freshBundle } from './person';
@@ -40,7 +41,7 @@ export interface Box {
 }
 
 export interface Contact {
-  /** As they call themselves. */
+  /** As we call them: at first, as they call themselves. */
   readonly name: string;
   /** How they are reached; null while they have not said it. */
   readonly card: Card | null;
@@ -87,6 +88,31 @@ export function changeContact(vault: Vault, peer: string, to: Partial<Contact>):
     if (!found) throw new ChatMisuse('expected a contact, got a stranger');
     await vault.commit([change(CONTACT, found, { ...found.value, ...to })]);
   });
+}
+
+/**
+ * Call somebody otherwise; they do not learn of it.
+ *
+ * @throws ChatMisuse if the name does not print, is too long, or is that of another contact.
+ */
+export function rename(vault: Vault, peer: string, typed: string): Promise<void> {
+  const name = typed.trim();
+  if (!isName(name)) throw new ChatMisuse('a name has 1 to 240 bytes, of characters that print');
+  return again(async () => {
+    const all = await contacts(vault);
+    const found = all.find(({ key }) => key === peer);
+    if (!found) throw new ChatMisuse('expected a contact, got a stranger');
+    const others = all.filter((each) => each !== found);
+    if (isLike(name, others))
+      throw new ChatMisuse('another contact is called so: choose a name that tells them apart');
+    await vault.commit([change(CONTACT, found, { ...found.value, name })]);
+  });
+}
+
+/** Whether somebody of these is called the same. */
+export function isLike(name: string, all: readonly { value: { name: string } }[]): boolean {
+  const folded = name.toLowerCase();
+  return all.some(({ value }) => value.name.toLowerCase() === folded);
 }
 
 /** Every mailbox of ours that somebody may drop into now. */

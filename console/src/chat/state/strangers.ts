@@ -18,6 +18,7 @@ import {
   CONTACT,
   cardOf,
   contacts,
+  isLike,
   newBox,
   newContact,
   type OwnCard,
@@ -153,12 +154,6 @@ export async function accept(vault: Vault, peer: string, own: OwnCard): Promise<
     return [change(STRANGER, found, null), added(CONTACT, peer, value)];
   });
   return box;
-}
-
-/** Whether a contact is called the same. */
-export function isLike(name: string, all: readonly { value: { name: string } }[]): boolean {
-  const folded = name.toLowerCase();
-  return all.some(({ value }) => value.name.toLowerCase() === folded);
 }
 
 /** Forget somebody who waits, and what they said; they are not told. */

@@ -59,18 +59,16 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
               {say.safety}: {contact.isVerified ? say.verified : say.unverified}
             </span>
           </Button>
-          {isMet && (
-            <ActionIcon
-              className={styles.narrow}
-              variant="default"
-              aria-label={say.settings}
-              aria-expanded={isSetting}
-              aria-controls={settings}
-              onClick={() => setSetting(!isSetting)}
-            >
-              <IconSettings size={18} aria-hidden />
-            </ActionIcon>
-          )}
+          <ActionIcon
+            className={styles.narrow}
+            variant="default"
+            aria-label={say.settings}
+            aria-expanded={isSetting}
+            aria-controls={settings}
+            onClick={() => setSetting(!isSetting)}
+          >
+            <IconSettings size={18} aria-hidden />
+          </ActionIcon>
           <ActionIcon
             className={styles.narrow}
             variant="default"
@@ -83,7 +81,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
       }
     >
       <div className={styles.talk}>
-        {isMet && <Pads id={settings} isOpen={isSetting} chat={chat} conversation={conversation} />}
+        <Pads id={settings} isOpen={isSetting} chat={chat} conversation={conversation} />
         <Log
           label={say.log(contact.name)}
           many={messages.length}

@@ -6,6 +6,7 @@ import { count } from '../../shared/format';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import styles from './Conversation.module.css';
+import { Known } from './Known';
 import { Renewal } from './Renewal';
 import { Timer } from './Timer';
 
@@ -22,12 +23,19 @@ interface PadsProps {
   conversation: Talk;
 }
 
-/** Under what pads what we say goes, and how many are left; or why there are none. */
+/** Under what pads what we say goes, and how many are left, or why there are none; what they are called. */
 export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
-  const { peer, contact, padLeft } = conversation;
+  const { peer, contact, padLeft, isMet } = conversation;
   const set = (to: Partial<Pick<Contact, 'mode' | 'policy'>>) =>
     void chat.set(peer, to).catch(tell);
   const hasKeys = chat.hasKeys && Boolean(contact.card?.sae);
+  const known = <Known chat={chat} conversation={conversation} />;
+  if (!isMet)
+    return (
+      <div className={styles.pads} id={id} data-open={isOpen || undefined}>
+        {known}
+      </div>
+    );
   return (
     <div className={styles.pads} id={id} data-open={isOpen || undefined}>
       {!hasKeys && <p>{chat.hasKeys ? say.noKeysThere : say.noKeysHere}</p>}
@@ -53,6 +61,7 @@ export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
       />
       <Timer timerS={contact.timerS} onChoose={(timerS) => chat.setTimer(peer, timerS)} />
       <Renewal chat={chat} conversation={conversation} />
+      {known}
       {hasKeys && contact.mode === 'pool' && contact.policy !== 'off' && (
         <p>
           {padLeft > 0
