@@ -76,6 +76,29 @@ async function rename(page: Page, before: string, after: string): Promise<void> 
   }
 }
 
+/** Whom Bob has blocked is not written to; once they exchange links, they talk as before. */
+async function block(alice: Page, bob: Page): Promise<void> {
+  await bob.getByRole('button', { name: 'Block …' }).click();
+  const dialog = bob.getByRole('dialog', { name: `Block ${ALICE}` });
+  await dialog.getByText(/^What was said stays here to be read/).waitFor();
+  await hasNoBarriers(bob, 'blocking somebody');
+  await dialog.getByRole('button', { name: `Block ${ALICE}` }).click();
+  await bob.getByText(`You have blocked ${ALICE}`).waitFor(PATIENCE);
+  await hasNoBarriers(bob, 'somebody who is blocked');
+  await fitsPhone(bob);
+  await logOf(bob, ALICE).getByText('from site a').waitFor();
+  expect(await bob.getByLabel(`Message to ${ALICE}`).count()).toBe(0);
+  await say(alice, BOB, 'to a closed mailbox');
+  await logOf(alice, BOB)
+    .getByText('waits: their mailbox is gone; ask them for another link')
+    .waitFor(PATIENCE);
+  await bob.getByRole('button', { name: `Hear ${ALICE} again` }).click();
+  await bob.getByText(/^There is no session with/).waitFor(PATIENCE);
+  await meet(alice, bob);
+  await say(bob, ALICE, 'heard again');
+  await logOf(alice, BOB).getByText('heard again').waitFor(PATIENCE);
+}
+
 async function compare(page: Page): Promise<string> {
   await page.getByRole('button', { name: /^Safety number/ }).click();
   const dialog = page.getByRole('dialog', { name: 'Safety number' });
@@ -184,5 +207,6 @@ export async function two(alice: Page, bob: Page, link: string, said: string): P
     await page.getByRole('button', { name: new RegExp(`^${who}`) }).click(PATIENCE);
     await logOf(page, who).getByText('from site b').waitFor();
   }
+  await block(alice, bob);
   await bob.context().close();
 }

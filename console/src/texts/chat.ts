@@ -22,7 +22,7 @@ export const chat = {
   choose: 'Choose somebody to talk to.',
   unread: (count: string) => `${count} new`,
   back: 'All people',
-  settings: 'Pads, how long messages stay, and what they are called',
+  settings: 'Pads, how long messages stay, name and blocking',
 
   add: 'Add by link',
   addLead: 'Paste the link that somebody gave you. It begins with `bellwire-contact:`.',
@@ -63,6 +63,7 @@ export const chat = {
   states: {
     unsent: 'waits',
     waiting: 'waits',
+    withheld: 'not sent',
     sent: 'sent',
     delivered: 'delivered',
     read: 'read',

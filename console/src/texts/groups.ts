@@ -25,6 +25,7 @@ export const groups = {
   states: {
     unsent: 'waits',
     waiting: 'waits for the relay',
+    withheld: 'not sent',
     sent: 'sent',
     delivered: 'delivered',
     read: 'read',

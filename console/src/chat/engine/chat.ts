@@ -18,6 +18,7 @@ import {
   RelayRefused,
   RelayUnreachable,
   Replayed,
+  SessionAbsent,
 } from '../protocol/errors';
 import { smallFile } from '../protocol/file';
 import { type Challenge, close, listen, login, open, safe } from '../protocol/frames';
@@ -43,7 +44,7 @@ import { PAD, type PadRecord, padLeft } from '../state/pads';
 import { ownIdentity } from '../state/person';
 import { ask as askRenewal, goOn, isAsked, type Renewed, unfinished } from '../state/renewing';
 import { forgetBox, overBoxes, standingBoxes } from '../state/standing';
-import { toldBy } from '../state/strangers';
+import { isBlocked, toldBy } from '../state/strangers';
 import {
   added,
   again,
@@ -237,6 +238,8 @@ export class Chat {
       card: () => this.ownCard(),
       openBox: (box) => this.later(() => this.openBox(box)),
       accepted: (peer) => this.accepted(peer),
+      parted: (peer) => this.parted(peer),
+      changed: look,
       wake: () => this.later(() => this.posting.send()),
       show: (strange) => this.show({ strange }),
     });
@@ -335,11 +338,16 @@ export class Chat {
   }
 
   private async know(read: ContactLink): Promise<string> {
+    if (await isBlocked(this.parts.vault, toHex(read.bundle.identity.fingerprint)))
+      throw new ChatMisuse(
+        'you have blocked them: hear them again first, in their conversation or by My handle',
+      );
     if (!this.owner.isUp) throw new RelayUnreachable('your relay does not answer now');
     const { peer, box } = await add(this.parts.vault, this.identity, read, this.ownCard());
     await this.requests.met(peer);
     await this.look(peer);
     await this.openBox(box);
+    this.sending.go(peer); // of what was said in groups
     this.later(() => this.posting.send());
     return peer;
   }
@@ -463,6 +471,17 @@ export class Chat {
     this.later(() => this.posting.send());
   }
 
+  /** Somebody is blocked: nothing that was under way with them goes on. */
+  private async parted(peer: string): Promise<void> {
+    this.sending.drop(peer);
+    this.theirPads.calm(peer);
+    this.typists.ended(peer);
+    this.renewals.delete(peer);
+    await this.files.drop(peer);
+    await this.look(peer);
+    this.later(() => this.closeBoxes());
+  }
+
   /** Sixty digits that both compare. */
   safety(peer: string): Promise<string> {
     return safetyNumber(this.identity.public.fingerprint, fromHex(peer));
@@ -556,7 +575,7 @@ export class Chat {
     this.later(() => this.handle.mind());
   }
 
-  /** Boxes for whoever writes first that are not ours any more are closed. */
+  /** Boxes that nobody may use any more are closed. */
   private async closeBoxes(): Promise<void> {
     for (const over of await overBoxes(this.parts.vault, this.now())) {
       try {
@@ -727,7 +746,12 @@ export class Chat {
     given: Pick<Content, 'kind'> & Partial<Content>,
   ): Promise<void> {
     const content = makeContent({ id: newId(), sentMs: Date.now(), ...given });
-    await say(this.parts.vault, peer, content, 'off');
+    try {
+      await say(this.parts.vault, peer, content, 'off');
+    } catch (error) {
+      if (!(error instanceof SessionAbsent)) throw error;
+      return; // whom we have blocked is told nothing
+    }
     this.later(() => this.posting.send());
   }
 
@@ -761,6 +785,7 @@ export class Chat {
       isHere: this.signs.has(peer),
       renewal: (await isAsked(vault, peer)) ? 'asked' : (this.renewals.get(peer) ?? null),
       isMet: await hasSession(vault, peer),
+      isBlocked: await isBlocked(vault, peer),
       files: await this.files.shown(peer),
       padLeft: pads
         .filter((pad) => pad.ours && pad.peer === peer)
@@ -820,11 +845,14 @@ export class Chat {
     return this.parts.now?.() ?? Date.now() / 1000;
   }
 
-  /** Work that nobody waits for: a line that ends while it is done is tried again by itself. */
+  /**
+   * Work that nobody waits for: a line that ends while it is done is tried again by itself, and for
+   * whom we blocked meanwhile, or have never met, there is none.
+   */
   private later(work: () => Promise<void>): void {
     work().catch((error: unknown) => {
-      const isLine = error instanceof RelayUnreachable || error instanceof RelayRefused;
-      if (!isLine && !this.isClosed) throw error;
+      const kinds = [RelayUnreachable, RelayRefused, SessionAbsent];
+      if (!kinds.some((kind) => error instanceof kind) && !this.isClosed) throw error;
     });
   }
 }

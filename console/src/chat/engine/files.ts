@@ -258,6 +258,18 @@ export class Files {
     }
   }
 
+  /** Somebody is blocked: what is being prepared for them, and what lies here of files that were stopped, goes. */
+  async drop(peer: string): Promise<void> {
+    const { vault } = this.parts;
+    for (const [place, controller] of this.preparing)
+      if (place.startsWith(`${peer} `)) controller.abort();
+    for (const { value } of await filesOf(vault, peer)) {
+      if (value.state !== 'stopped') continue;
+      await settle(vault, value, 'stopped');
+      await this.copyChanged(value);
+    }
+  }
+
   /** Keep a file of theirs, or of a note, no longer. */
   async remove(peer: string, id: Bytes, ours: boolean): Promise<void> {
     const found = await fileOf(this.parts.vault, peer, id, ours);

@@ -10,7 +10,15 @@
 import type { Bytes } from '../protocol/bytes';
 import { encodeCard } from '../protocol/card';
 import { Kind, makeContent } from '../protocol/content';
-import { type Box, type Contact, cardOf, contacts, isLike, type OwnCard } from '../state/contacts';
+import {
+  type Box,
+  type Contact,
+  cardOf,
+  contacts,
+  giveBox,
+  isLike,
+  type OwnCard,
+} from '../state/contacts';
 import { isStanding } from '../state/standing';
 import {
   accept,
@@ -58,6 +66,10 @@ interface Ties {
   openBox(box: Box): void;
   /** Somebody is a contact now: they are shown, and get what is due to them. */
   accepted(peer: string): Promise<void>;
+  /** Somebody is blocked: what was under way with them ends. */
+  parted(peer: string): Promise<void>;
+  /** A contact is not as before. */
+  changed(peer: string): Promise<void>;
   /** Something waits for the relay. */
   wake(): void;
   show(strange: Strange): void;
@@ -110,16 +122,23 @@ export class Requests {
     await this.look();
   }
 
-  /** The same, and hear this identity no more. @throws ChatMisuse */
+  /**
+   * Hear this identity no more; they are not told. Of somebody who waits nothing is kept, of a contact
+   * what was said.
+   *
+   * @throws ChatMisuse if they are neither.
+   */
   async block(peer: string): Promise<void> {
     await block(this.ties.vault, peer);
     await this.look();
+    await this.ties.parted(peer);
   }
 
   /** Hear somebody again, who must begin anew. */
   async unblock(peer: string): Promise<void> {
     await unblock(this.ties.vault, peer);
     await this.look();
+    await this.ties.changed(peer);
   }
 
   /** Somebody is a contact by another way. */
@@ -148,13 +167,14 @@ export class Requests {
     return (await isStanding(vault, mailbox)) ? writerOf(vault, payload) : null;
   }
 
-  /** A contact wrote as if they were none: they hear once more of the mailbox that is theirs. */
+  /** A contact wrote as if they were none: they hear of the mailbox that is theirs, once they have one. */
   async remind(mailbox: Bytes, peer: string, own: readonly Box[]): Promise<void> {
     const { vault } = this.ties;
-    const [box] = own;
-    if (!box || !(await isStanding(vault, mailbox))) return;
+    if (!(await isStanding(vault, mailbox))) return;
     // Our card is among what waits, or they hear of us otherwise.
-    if ((await waiting(vault)).some(({ value }) => value.peer === peer)) return;
+    if (own.length > 0 && (await waiting(vault)).some(({ value }) => value.peer === peer)) return;
+    const box = own[0] ?? (await giveBox(vault, peer));
+    if (own.length === 0) this.ties.openBox(box);
     const id = crypto.getRandomValues(new Uint8Array(16));
     const text = encodeCard(cardOf(this.ties.card(), box));
     await say(vault, peer, makeContent({ kind: Kind.card, id, sentMs: Date.now(), text }), 'off');

@@ -110,6 +110,12 @@ export class Sending {
     this.go(peer);
   }
 
+  /** Nothing waits for this person any more; what is under way ends by itself. */
+  drop(peer: string): void {
+    clearTimeout(this.lines.get(peer)?.timer);
+    this.lines.delete(peer);
+  }
+
   /** Something waits for this person, or should be tried again now. */
   go(peer: string): void {
     const line = this.line(peer);

@@ -44,8 +44,13 @@ export interface Conversation {
   readonly isHere: boolean;
   /** Of a new session: we asked for it, or it is there by our wish or theirs. */
   readonly renewal: 'asked' | Renewed | null;
-  /** Whether there is a session with them; else they are known from another device alone. */
+  /**
+   * Whether there is a session with them; else they are known from another device alone, or were
+   * blocked.
+   */
   readonly isMet: boolean;
+  /** Whether we do not hear them. */
+  readonly isBlocked: boolean;
   /** Those that come in chunks, by `placeOf` their messages. */
   readonly files: ReadonlyMap<string, FileShown>;
 }

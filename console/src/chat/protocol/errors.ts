@@ -11,6 +11,11 @@ export class ChatMisuse extends Error {
   override name = 'ChatMisuse';
 }
 
+/** There is no session with somebody: nothing can be said to them. */
+export class SessionAbsent extends ChatMisuse {
+  override name = 'SessionAbsent';
+}
+
 /** A group cannot be made, changed or written to so. */
 export class GroupUnusable extends ChatMisuse {
   override name = 'GroupUnusable';

@@ -115,6 +115,13 @@ export function isLike(name: string, all: readonly { value: { name: string } }[]
   return all.some(({ value }) => value.name.toLowerCase() === folded);
 }
 
+/** A mailbox of ours for a contact who has none. @throws ChatMisuse if they are no contact. */
+export async function giveBox(vault: Vault, peer: string): Promise<Box> {
+  const box = newBox();
+  await changeContact(vault, peer, { boxes: [box] });
+  return box;
+}
+
 /** Every mailbox of ours that somebody may drop into now. */
 export async function boxes(vault: Vault, now: number): Promise<Box[]> {
   const known = (await contacts(vault)).flatMap(({ value }) => value.boxes);

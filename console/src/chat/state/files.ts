@@ -140,6 +140,12 @@ export async function stopCopies(vault: Vault, group: string, peer: string): Pro
   return copies.map((each) => change(FILE, each, { ...each.value, state: 'stopped' }));
 }
 
+/** Nothing more comes from somebody or goes to them, of any file that is not being prepared. */
+export async function stopAll(vault: Vault, peer: string): Promise<Change[]> {
+  const under = (await filesOf(vault, peer)).filter(({ value }) => value.state === 'coming');
+  return under.map((each) => change(FILE, each, { ...each.value, state: 'stopped' }));
+}
+
 /** Nothing is known of it any more. */
 export async function forget(vault: Vault, { key, value }: Found<FileRecord>): Promise<void> {
   await again(async () => {

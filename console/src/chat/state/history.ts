@@ -59,6 +59,7 @@ const STATES: Partial<Record<MessageRecord['state'], number>> = {
   seen: 3,
   refused: 4,
 };
+const NOT_SENT: ReadonlySet<MessageRecord['state']> = new Set(['unsent', 'waiting', 'withheld']);
 const OURS = ['sent', 'sent', 'delivered', 'read', 'refused'] as const;
 const READ = 3;
 
@@ -135,7 +136,7 @@ export async function give(vault: Vault, identity: Identity, nowMs: number): Pro
 
 function isUnsent({ content, ours, state, deleted }: MessageRecord): boolean {
   const isOne = saidKind(content.kind) !== undefined && !deleted;
-  return ours && isOne && (state === 'unsent' || state === 'waiting');
+  return ours && isOne && NOT_SENT.has(state);
 }
 
 function somebodyOf(

@@ -62,13 +62,20 @@ export async function offersOf(vault: Vault, peer: string): Promise<Found<Offer>
   return (await vault.list<Offer>(OFFER)).filter(({ value }) => value.peer === peer);
 }
 
-/** What somebody has offered, the pads that came of it, and what their sessions measured, go. */
-export async function unoffered(vault: Vault, peer: string): Promise<Change[]> {
+/** What somebody has offered, and all pads with them, go. */
+export async function padless(vault: Vault, peer: string): Promise<Change[]> {
   const pads = await vault.list<PadRecord>(PAD);
-  const measured = await vault.list<SessionRecord>(RECORD);
   return [
     ...(await offersOf(vault, peer)).map((each) => change(OFFER, each, null)),
     ...pads.filter(({ value }) => value.peer === peer).map((each) => change(PAD, each, null)),
+  ];
+}
+
+/** The same, and what their sessions measured. */
+export async function unoffered(vault: Vault, peer: string): Promise<Change[]> {
+  const measured = await vault.list<SessionRecord>(RECORD);
+  return [
+    ...(await padless(vault, peer)),
     ...measured
       .filter(({ key }) => key.startsWith(`${peer} `))
       .map((each) => change(RECORD, each, null)),

@@ -11,7 +11,7 @@ import { toHex } from '../../shared/merkle';
 import type { Bytes } from '../protocol/bytes';
 import { type Box, newBox } from './contacts';
 import { added, again, change } from './talk';
-import type { Found, Vault } from './vault';
+import type { Change, Found, Vault } from './vault';
 
 const STANDING = 'standing mailbox';
 const NEW_AFTER_S = 7 * 86_400;
@@ -54,6 +54,12 @@ export function giveUpBoxes(vault: Vault): Promise<void> {
     const over = found.map((each) => change(STANDING, each, { ...each.value, until: 0 }));
     if (over.length > 0) await vault.commit(over);
   });
+}
+
+/** A mailbox that was somebody's alone is closed as those are, and nothing that comes there counts. */
+export function givenUp(box: Box): Change {
+  const value: Standing = { mailbox: box.mailbox, right: box.right, drawn: 0, until: 0 };
+  return added(STANDING, toHex(box.mailbox), value);
 }
 
 /** Those that are listened to. */

@@ -4,7 +4,8 @@
  * A stranger has a session and words, as a contact has, but nothing is ever sent to one: neither words
  * nor marks of delivery tell them that we are there. There are only so many, with so many words each,
  * so that nobody fills our disk; who is turned away may write again later. Who is declined is
- * forgotten, and who is blocked is forgotten and not heard again under that identity.
+ * forgotten, and who is blocked is forgotten and not heard again under that identity. A contact who is
+ * blocked is not forgotten: what was said stays.
  *
  * The same rules as on the Python side: `bellwire.chat.store.strangers`.
  */
@@ -16,6 +17,7 @@ import { ChatMisuse, StrangerRefused } from '../protocol/errors';
 import {
   type Box,
   CONTACT,
+  type Contact,
   cardOf,
   contacts,
   isLike,
@@ -25,9 +27,10 @@ import {
   shortOf,
   told,
 } from './contacts';
-import { unoffered } from './offers';
-import { isStanding } from './standing';
-import { added, again, BLOCKED, change, keptOf, sayAll, unheard } from './talk';
+import { stopAll } from './files';
+import { padless, unoffered } from './offers';
+import { givenUp, isStanding } from './standing';
+import { added, again, BLOCKED, change, cutOff, keptOf, sayAll, unheard } from './talk';
 import type { Change, Found, Vault } from './vault';
 
 const STRANGER = 'stranger';
@@ -63,7 +66,7 @@ export interface Stranger {
 
 /** Who is not heard. */
 export interface Blocked {
-  /** As they called themselves. */
+  /** As they called themselves; of a contact, as we called them. */
   readonly name: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
@@ -170,15 +173,41 @@ async function forgotten(vault: Vault, found: Found<Stranger>): Promise<Change[]
   return [change(STRANGER, found, null), ...rest];
 }
 
-/** Forget somebody who waits, and hear this identity no more; they are not told. */
+/**
+ * Hear this identity no more; they are not told.
+ *
+ * Of somebody who waits nothing is kept. Of a contact, what was said stays, and there is no way between
+ * us any more: they can only begin anew, once they are heard again.
+ *
+ * @throws ChatMisuse if they are neither, or too many are blocked.
+ */
 export function block(vault: Vault, peer: string): Promise<void> {
   return again(async () => {
-    const found = await waiting(vault, peer);
-    if ((await blocked(vault)).length >= MAX_BLOCKED)
+    const known = await vault.read<Contact>(CONTACT, peer);
+    const waits = known ? null : await waiting(vault, peer);
+    const all = await blocked(vault);
+    const isNew = !all.some(({ key }) => key === peer);
+    if (isNew && all.length >= MAX_BLOCKED)
       throw new ChatMisuse(`expected at most ${MAX_BLOCKED} who are blocked, got one more`);
-    const value: Blocked = { name: found.value.name, since: Date.now() };
-    await vault.commit([added(BLOCKED, peer, value), ...(await forgotten(vault, found))]);
+    const name = (known ?? waits)?.value.name ?? shortOf(peer);
+    const value: Blocked = { name, since: Date.now() };
+    await vault.commit([
+      ...(isNew ? [added(BLOCKED, peer, value)] : []),
+      ...(waits ? await forgotten(vault, waits) : []),
+      ...(known ? await parted(vault, known) : []),
+    ]);
   });
+}
+
+async function parted(vault: Vault, known: Found<Contact>): Promise<Change[]> {
+  const { key: peer, value } = known;
+  return [
+    change(CONTACT, known, { ...value, card: null, boxes: [] }),
+    ...value.boxes.map(givenUp),
+    ...(await cutOff(vault, peer)),
+    ...(await padless(vault, peer)),
+    ...(await stopAll(vault, peer)),
+  ];
 }
 
 /** Hear somebody again, who must begin anew. */

@@ -9,7 +9,13 @@ import type { Schemas } from '../../api/client';
 import { toHex } from '../../shared/merkle';
 import { type Bytes, equal } from '../protocol/bytes';
 import { type Content, isPadded, joinParts, Kind, split } from '../protocol/content';
-import { ChatMisuse, NotAuthentic, OpeningRefused, Replayed } from '../protocol/errors';
+import {
+  ChatMisuse,
+  NotAuthentic,
+  OpeningRefused,
+  Replayed,
+  SessionAbsent,
+} from '../protocol/errors';
 import { type Identity, IdentityPublic } from '../protocol/identity';
 import { accept, begin, openingId } from '../protocol/opening';
 import type { Policy } from '../protocol/pads';
@@ -67,12 +73,14 @@ export interface MessageRecord {
   /** One for each part. */
   readonly protections: readonly Protection[];
   /**
-   * Of ours: `unsent` was kept, and is not sealed. Of theirs: `heard`, then `answered` once they are
+   * Of ours: `unsent` was kept, and is not sealed; `withheld` had not left when we blocked them, and
+   * never will. Of theirs: `heard`, then `answered` once they are
    * told that it came, then `seen`.
    */
   readonly state:
     | 'unsent'
     | 'waiting'
+    | 'withheld'
     | 'sent'
     | 'delivered'
     | 'read'
@@ -206,11 +214,11 @@ export async function hasSession(vault: Vault, peer: string): Promise<boolean> {
   return all.some(({ value }) => toHex(value.session.peer) === peer);
 }
 
-/** The newest session with somebody. */
+/** The newest session with somebody. @throws SessionAbsent */
 async function sessionWith(vault: Vault, peer: string): Promise<Found<Kept>> {
   const all = await sessionsWith(vault, peer);
   const [newest] = all.toSorted((one, other) => other.value.begun - one.value.begun);
-  if (!newest) throw new ChatMisuse('expected a session with them, got none');
+  if (!newest) throw new SessionAbsent('expected a session with them, got none');
   return newest;
 }
 
@@ -380,6 +388,7 @@ export function keepAborted(
 }
 
 const MOST_RETRIES = 3;
+const NOT_SEALED: ReadonlySet<MessageRecord['state']> = new Set(['unsent', 'withheld']);
 
 /**
  * The other side can never have the pad that a message of ours was under: it is to be sealed anew.
@@ -389,7 +398,7 @@ const MOST_RETRIES = 3;
 export function unseal(vault: Vault, peer: string, id: string): Promise<MessageRecord | null> {
   return again(async () => {
     const found = await vault.read<MessageRecord>(messagesOf(peer), id);
-    if (!found?.value.ours || found.value.state === 'unsent' || found.value.brought) return null;
+    if (!found?.value.ours || NOT_SEALED.has(found.value.state) || found.value.brought) return null;
     const retries = (found.value.retries ?? 0) + 1;
     const state = retries > MOST_RETRIES ? 'refused' : 'unsent';
     const value: MessageRecord = { ...found.value, retries, state, protections: [] };
@@ -663,6 +672,33 @@ export async function unheard(vault: Vault, peer: string): Promise<Change[]> {
     ...said.map((each) => change(messagesOf(peer), each, null)),
     ...(await partsOf(vault, peer)).map((each) => change(PART, each, null)),
     ...(whose ? [change(WHOSE, whose, null)] : []),
+  ];
+}
+
+/**
+ * Nothing goes to somebody any more, and nothing of theirs opens: sessions go, what came in part, what
+ * was to leave, and any wish for another session. What was said between the two stays.
+ */
+export async function cutOff(vault: Vault, peer: string): Promise<Change[]> {
+  const kind = messagesOf(peer);
+  const outbox = await vault.list<Waiting>(OUTBOX);
+  const unsaid = (await vault.list<MessageRecord>(kind)).filter(
+    ({ value: { ours, state } }) => ours && (state === 'unsent' || state === 'waiting'),
+  );
+  const withheld = { state: 'withheld', protections: [] } as const;
+  const wishes = await Promise.all([ASKED, WISH, BEGUN].map((each) => vault.read(each, peer)));
+  return [
+    ...(await sessionsWith(vault, peer)).map((each) => change(SESSION, each, null)),
+    ...(await partsOf(vault, peer)).map((each) => change(PART, each, null)),
+    ...outbox.filter(({ value }) => value.peer === peer).map((each) => change(OUTBOX, each, null)),
+    // A copy of what was said in a group goes, as to somebody who has left it.
+    ...unsaid.map((each) =>
+      change(kind, each, each.value.content.group ? null : { ...each.value, ...withheld }),
+    ),
+    ...[ASKED, WISH, BEGUN].flatMap((each, at) => {
+      const found = wishes[at];
+      return found ? [change(each, found, null)] : [];
+    }),
   ];
 }
 

@@ -16,11 +16,13 @@ import { LevelIcon } from '../../shared/status';
 import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import { history } from '../../texts/history';
+import { known } from '../../texts/known';
 import { Preparing } from './Attachment';
 import { type About, Composer, toOthers } from './Composer';
 import styles from './Conversation.module.css';
 import { Here } from './Here';
 import own from './History.module.css';
+import { Blocked } from './Known';
 import { Log } from './Log';
 import { Message } from './Message';
 import { Pads } from './Pads';
@@ -39,6 +41,7 @@ interface ConversationProps {
 /** What two people have said, how it was protected, and a place to say more. */
 export function Conversation({ chat, conversation, sought, onBack }: ConversationProps) {
   const { peer, contact, messages, unread, isTyping, isHere, standing, isMet } = conversation;
+  const { isBlocked } = conversation;
   const settings = useId();
   const [isSetting, setSetting] = useState(false);
   const [isComparing, setComparing] = useState(false);
@@ -109,7 +112,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
         </p>
         <Preparing peer={peer} all={conversation.files} files={chat.files} />
         <Aborted conversation={conversation} />
-        {isMet ? (
+        {!isBlocked && isMet && (
           <Composer
             words={toOthers(contact.name)}
             onType={() => void chat.typing(peer).catch(tell)}
@@ -122,8 +125,12 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
             }}
             onAttach={(file) => chat.attach(peer, file.name, file)}
           />
-        ) : (
-          <p className={own.notMet}>{history.notMet(contact.name)}</p>
+        )}
+        {isBlocked && <Blocked chat={chat} conversation={conversation} />}
+        {!isBlocked && !isMet && (
+          <p className={own.notMet}>
+            {contact.since > 0 ? known.anew(contact.name) : history.notMet(contact.name)}
+          </p>
         )}
       </div>
       <Dialog opened={isComparing} onClose={() => setComparing(false)} title={say.safety}>

@@ -24,6 +24,13 @@ export function Handle({ chat, handle, strange }: HandleProps) {
       <>
         <HandleDoor key={handle?.handle} chat={chat} before={handle?.handle ?? null} />
         {handle && <NewPassword chat={chat} isForgotten />}
+        {strange.blocked.length > 0 && (
+          <Part title={say.blocked}>
+            <div>
+              <Unheard chat={chat} blocked={strange.blocked} />
+            </div>
+          </Part>
+        )}
       </>
     );
   return (
@@ -110,25 +117,35 @@ function Box({ chat, strange: { rubbish, blocked } }: { chat: Chat; strange: Str
         <p role="status" className={styles.hint} hidden={!isDrawn}>
           {say.boxDrawn}
         </p>
-        {blocked.length > 0 && (
-          <ul className={styles.blocked} aria-label={say.blocked}>
-            {blocked.map(({ peer, name }) => (
-              <li key={peer}>
-                <Button
-                  size="compact-md"
-                  variant="default"
-                  disabled={busy !== null}
-                  onClick={() => void run(peer, () => chat.requests.unblock(peer))}
-                >
-                  {say.unblock(say.named(name))}
-                </Button>
-              </li>
-            ))}
-          </ul>
-        )}
         <Problem>{problem}</Problem>
+        <Unheard chat={chat} blocked={blocked} />
       </div>
     </Part>
+  );
+}
+
+/** Who is blocked, to be heard again. */
+function Unheard({ chat, blocked }: { chat: Chat; blocked: Strange['blocked'] }) {
+  const { busy, problem, run } = useWork();
+  if (blocked.length === 0) return null;
+  return (
+    <>
+      <ul className={styles.blocked} aria-label={say.blocked}>
+        {blocked.map(({ peer, name }) => (
+          <li key={peer}>
+            <Button
+              size="compact-md"
+              variant="default"
+              disabled={busy !== null}
+              onClick={() => void run(peer, () => chat.requests.unblock(peer))}
+            >
+              {say.unblock(say.named(name))}
+            </Button>
+          </li>
+        ))}
+      </ul>
+      <Problem>{problem}</Problem>
+    </>
   );
 }
 

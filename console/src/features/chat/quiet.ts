@@ -26,5 +26,6 @@ export function quiet(peer: string, name: string): Conversation {
     isHere: false,
     renewal: null,
     isMet: true,
+    isBlocked: false,
   };
 }

@@ -27,6 +27,7 @@ function talk(name: string, ...messages: MessageRecord[]): Conversation {
     isHere: false,
     renewal: null,
     isMet: true,
+    isBlocked: false,
     files: new Map(),
   };
 }
