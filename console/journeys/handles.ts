@@ -1,5 +1,6 @@
 /** People who find each other by handles at the relay, at a page and with a terminal. */
 
+import { readFileSync } from 'node:fs';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { fitsPhone, hasNoBarriers, PATIENCE } from './browser';
@@ -52,6 +53,24 @@ async function signUp(dialog: Locator): Promise<void> {
   await hasNoBarriers(dialog.page(), 'a handle');
 }
 
+/** The relay tells where the account is logged in, and all that it keeps. */
+async function lookAfter(dialog: Locator): Promise<void> {
+  await dialog.getByText('Devices', { exact: true }).click();
+  const devices = dialog.getByRole('list', { name: 'Devices' });
+  await devices.getByText('this browser · found by the handle').waitFor(PATIENCE);
+  await devices.getByText(/^since .* · last used about .* · ends /).waitFor();
+  await devices.getByRole('button', { name: 'Name a browser otherwise' }).click();
+  await devices.getByLabel('What it is called').fill('the laboratory');
+  await devices.getByRole('button', { name: 'Set name' }).click();
+  await devices.getByRole('button', { name: 'Name the laboratory otherwise' }).waitFor(PATIENCE);
+  await hasNoBarriers(dialog.page(), 'devices of a handle');
+  await dialog.getByText('What the relay keeps', { exact: true }).click();
+  const saved = dialog.page().waitForEvent('download');
+  await dialog.getByRole('button', { name: 'Save as a file' }).click();
+  const kept = JSON.parse(readFileSync(await (await saved).path(), 'utf8'));
+  expect(kept).toMatchObject({ handle: HANDLE, devices: [{ name: 'the laboratory' }] });
+}
+
 /** Whoever is at the page has a handle, by which somebody with a terminal finds them. */
 export async function beFound(page: Page, pen: Talker): Promise<void> {
   const find = () => pen.ask({ do: 'find', handle: HANDLE });
@@ -84,6 +103,7 @@ export async function beFound(page: Page, pen: Talker): Promise<void> {
   await dialog.getByLabel('Who finds you').selectOption('0');
   await dialog.locator('select:enabled').waitFor(PATIENCE);
   expect(await find()).toEqual({ refused: 'nobody' });
+  await lookAfter(dialog);
   await dialog.getByText('Log out', { exact: true }).first().click();
   await dialog.getByRole('button', { name: 'Log out', exact: true }).click();
   await dialog.getByText(`You are logged out of @${HANDLE}`).waitFor(PATIENCE);

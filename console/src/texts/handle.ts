@@ -49,6 +49,23 @@ export const handle = {
   set: 'Set password',
   isSet: 'The password is set.',
 
+  devices: 'Devices',
+  devicesLead:
+    'Where you are logged in. Who finds you by the handle finds one of them alone: that which publishes its keys.',
+  isThis: 'this browser',
+  publishes: 'found by the handle',
+  deviceTimes: (since: string, used: string, expires: string) =>
+    `since ${since} · last used about ${used} · ends ${expires} if it stays silent`,
+  nameDevice: (name: string) => `Name ${name} otherwise`,
+  deviceName: 'What it is called',
+  deviceSet: 'Set name',
+  endDevice: (name: string) => `Log out ${name}`,
+
+  export: 'What the relay keeps',
+  exportLead:
+    'Handle, public keys, devices, and the keys that wait for who writes first, as JSON. No message is in it, and no secret key: the relay has neither.',
+  exportSubmit: 'Save as a file',
+
   end: 'Log out',
   endLead: 'Then nobody finds you by the handle until you log in again. What was said stays.',
   endEverywhere: 'Log out everywhere',

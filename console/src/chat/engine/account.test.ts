@@ -166,6 +166,39 @@ it('an account begins, ends and is refused as the relay says', async () => {
   await expect(other.chat.handle.signUp('bobby', next, '')).rejects.toEqual(refused(2));
 });
 
+it('devices are listed, named and logged out one by one, and what is kept is exported', async () => {
+  const relay = new ModelRelay();
+  await ModelAccounts.at(relay);
+  const bob = await named(relay, 'bob', 'bobby');
+  const { handle } = bob.chat;
+  const other = await side(relay, 'bob elsewhere');
+  await other.chat.handle.logIn('bobby', PASSWORD);
+  const list = async () =>
+    (await handle.devices()).map(({ name, isThis, publishes }) => [name, isThis, publishes]);
+  expect(await list()).toEqual([
+    ['a browser', true, true],
+    ['a browser', false, false],
+  ]);
+  const [mine, theirs] = (await handle.devices()).map(({ device }) => device);
+  if (!mine || !theirs) throw new Error('expected two devices');
+  for (const bad of ['', ' ', 'x'.repeat(65), 'two\nlines', 'turned \u202e around'])
+    await expect(handle.nameDevice(mine, bad)).rejects.toThrow('64 characters');
+  await handle.nameDevice(mine, ' laptop 💻 ');
+  await handle.nameDevice(theirs, 'x'.repeat(64));
+  expect((await list()).map(([name]) => name)).toEqual(['laptop 💻', 'x'.repeat(64)]);
+  const kept = JSON.parse(await handle.export());
+  expect(kept).toEqual({ handle: 'bobby', devices: ['laptop 💻', 'x'.repeat(64)] });
+
+  await handle.logOutDevice(theirs);
+  expect(await list()).toEqual([['laptop 💻', true, true]]);
+  await expect(other.chat.handle.devices()).rejects.toEqual(refused(8));
+  await expect(handle.logOutDevice(theirs)).rejects.toEqual(refused(10));
+  await expect(handle.nameDevice(theirs, 'gone')).rejects.toEqual(refused(10));
+  await handle.logOutDevice(mine);
+  expect(bob.chat.view().handle?.isLoggedIn).toBe(false);
+  await expect(handle.export()).rejects.toEqual(refused(8));
+});
+
 it('rubbish in the box for everybody ends with the box', async () => {
   const relay = new ModelRelay();
   await ModelAccounts.at(relay);

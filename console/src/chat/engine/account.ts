@@ -11,13 +11,15 @@
 import {
   type AccountLine,
   type AccountSession,
+  type Device,
+  isDeviceName,
   MAX_PASSWORD_BYTES,
   MIN_PASSWORD_BYTES,
   PREKEYS_AT_ONCE,
   type Stock,
   type Visibility,
 } from '../protocol/accounts';
-import { ascii, type Bytes } from '../protocol/bytes';
+import { ascii, type Bytes, equal } from '../protocol/bytes';
 import { encodeCard } from '../protocol/card';
 import {
   AccountRefused,
@@ -181,6 +183,34 @@ export class Account {
   /** End all sessions, this one too. */
   async logOutEverywhere(): Promise<void> {
     await this.ended((line, session) => line.logOutEverywhere(session));
+  }
+
+  /** Where the account is logged in; that which logged in first is first. */
+  async devices(): Promise<readonly Device[]> {
+    const { session } = await this.there();
+    return this.ties.own.ask((line) => line.devices(session));
+  }
+
+  /** Call a device something else. @throws ChatMisuse if it is no name for one. */
+  async nameDevice(device: Bytes, typed: string): Promise<void> {
+    const name = typed.trim();
+    if (!isDeviceName(name))
+      throw new ChatMisuse('a device’s name has 1 to 64 characters that print');
+    const { session } = await this.there();
+    await this.ties.own.ask((line) => line.nameDevice(session, device, name));
+  }
+
+  /** End the session of one device, maybe of this browser. */
+  async logOutDevice(device: Bytes): Promise<void> {
+    const { session } = await this.there();
+    if (equal(device, session.device)) await this.logOut();
+    else await this.ties.own.ask((line) => line.logOut(session, device));
+  }
+
+  /** All that the relay keeps of the account, as a JSON document. */
+  async export(): Promise<string> {
+    const { session } = await this.there();
+    return this.ties.own.ask((line) => line.export(session));
   }
 
   private async ended(

@@ -167,6 +167,36 @@ describe('a line to the accounts of a relay', () => {
       await expect(search(bad)).rejects.toThrow(RelayMisbehaved);
   });
 
+  it('shows no devices, and exports nothing, that is none', async () => {
+    const session = { token: zeros(32) };
+    const device = { device: zeros(8), name: 'a browser', since: 1, used: 2, expires: 3 };
+    const listed = { ...device, is_this: true, publishes: false };
+    const devices = async (said: Packed) =>
+      (await begin(new Relay([packed({ is: 'devices', devices: said })]).hand)).devices(session);
+    expect(await devices([listed])).toEqual([
+      { ...device, isThis: true, publishes: false, device: zeros(8) },
+    ]);
+    for (const bad of [
+      { ...listed, device: zeros(9) },
+      { ...listed, name: '' },
+      { ...listed, name: 'x'.repeat(65) },
+      { ...listed, name: 'turned \u202e around' },
+      { ...listed, used: -1 },
+      { ...listed, since: 0.5 },
+      { ...listed, expires: 2 ** 50 },
+      { ...listed, is_this: 1 },
+      device,
+      'a browser',
+    ])
+      await expect(devices([bad])).rejects.toThrow(RelayMisbehaved);
+    await expect(devices(Array(11).fill(listed))).rejects.toThrow(RelayMisbehaved);
+    const kept = async (document: Packed) =>
+      (await begin(new Relay([packed({ is: 'export', document })]).hand)).export(session);
+    expect(await kept('{"handle": "zoe"}')).toBe('{"handle": "zoe"}');
+    for (const bad of ['{"handle": ', '', 7])
+      await expect(kept(bad)).rejects.toThrow(RelayMisbehaved);
+  });
+
   it('has frames of its own', async () => {
     expect(toAccounts(7, zeros(0))).toEqual(Uint8Array.of(7, 0, 0, 0, 7));
     const frame = join(Uint8Array.of(0x85, 0, 0, 0, 7), zeros(512));

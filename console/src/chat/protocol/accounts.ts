@@ -20,6 +20,7 @@ import {
 } from './errors';
 import type { Challenge } from './frames';
 import { isHandle } from './handles';
+import { doesPrint } from './historyRecords';
 import {
   IDENTITY_BYTES,
   type Identity,
@@ -49,6 +50,10 @@ const AROUND = GCM_TAG_BYTES + 4;
 const TOKEN_BYTES = 32;
 const DEVICE_BYTES = 8;
 const FOUND_AT_MOST = 10;
+const MAX_DEVICES = 10;
+const MAX_DEVICE_LETTERS = 64;
+/** What a date can be, in seconds since the epoch. */
+const LAST_S = 8.64e12;
 /** Prekeys that one request publishes: more would not fit a record. */
 export const PREKEYS_AT_ONCE = 3;
 export const MIN_PASSWORD_BYTES = 12;
@@ -74,6 +79,29 @@ export interface AccountSession {
 
 /** What a request of a session needs of it. */
 export type InSession = Pick<AccountSession, 'token'>;
+
+/** A device with a session of an account. */
+export interface Device {
+  readonly device: Bytes;
+  /** What its owner calls it. */
+  readonly name: string;
+  /** When it logged in, in seconds since the epoch. */
+  readonly since: number;
+  /** When it last asked for something, to the hour. */
+  readonly used: number;
+  /** When its session ends, if nothing is asked. */
+  readonly expires: number;
+  /** Whether it asks. */
+  readonly isThis: boolean;
+  /** Whether who asks for the handle finds it. */
+  readonly publishes: boolean;
+}
+
+/** Whether the relay takes this for the name of a device. */
+export function isDeviceName(name: string): boolean {
+  const letters = [...name].length;
+  return letters >= 1 && letters <= MAX_DEVICE_LETTERS && doesPrint(name);
+}
 
 /** What others can take of ours. */
 export interface Stock {
@@ -177,7 +205,7 @@ export class AccountLine {
 
   private async ask(request: Packed, is: string): Promise<Fields> {
     const said = await this.down.open(await this.hand(await this.up.seal(packed(request))));
-    const fields = new Fields(said);
+    const fields = Fields.in(said);
     const found = fields.text('is');
     if (found === 'refused') throw new AccountRefused(fields.number('reason'));
     if (found !== is) throw new RelayMisbehaved(`expected the answer ${is}, got another`);
@@ -255,8 +283,32 @@ export class AccountLine {
     await this.ask({ do: 'delete', token, proof }, 'done');
   }
 
-  async logOut({ token }: InSession): Promise<void> {
-    await this.ask({ do: 'log out', token, device: null }, 'done');
+  /** End the session of one device; null: this one. */
+  async logOut({ token }: InSession, device: Bytes | null = null): Promise<void> {
+    await this.ask({ do: 'log out', token, device }, 'done');
+  }
+
+  /** Where the account is logged in; that which logged in first is first. */
+  async devices({ token }: InSession): Promise<readonly Device[]> {
+    const listed = (await this.ask({ do: 'devices', token }, 'devices')).list('devices');
+    if (listed.length > MAX_DEVICES) throw noAnswer();
+    return listed.map((each) => deviceIn(new Fields(each)));
+  }
+
+  /** Call a device something else. */
+  async nameDevice({ token }: InSession, device: Bytes, name: string): Promise<void> {
+    await this.ask({ do: 'name device', token, device, name }, 'done');
+  }
+
+  /** All that the relay keeps of the account, as a JSON document. */
+  async export({ token }: InSession): Promise<string> {
+    const document = (await this.ask({ do: 'export', token }, 'export')).text('document');
+    try {
+      JSON.parse(document);
+    } catch {
+      throw noAnswer();
+    }
+    return document;
   }
 
   /** End all sessions of the account, this one too. */
@@ -360,18 +412,35 @@ async function passwordKey(password: Bytes, handle: string, relayId: Bytes): Pro
   return identityWith(own, keys);
 }
 
-/** The fields of an answer; what is not of its kind is no answer. */
+function deviceIn(fields: Fields): Device {
+  const [device, name] = [fields.bytes('device'), fields.text('name')];
+  // It is shown: another device of the account may have chosen it.
+  if (device.length !== DEVICE_BYTES || !isDeviceName(name)) throw noAnswer();
+  return {
+    device,
+    name,
+    since: fields.time('since'),
+    used: fields.time('used'),
+    expires: fields.time('expires'),
+    isThis: fields.truth('is_this'),
+    publishes: fields.truth('publishes'),
+  };
+}
+
+/** The fields of an answer, or of a part of one; what is not of its kind is no answer. */
 class Fields {
   private readonly all: { readonly [name: string]: Packed };
 
-  constructor(said: Bytes) {
-    let value: Packed;
+  static in(said: Bytes): Fields {
     try {
-      value = unpacked(said);
+      return new Fields(unpacked(said));
     } catch (error) {
       if (!(error instanceof Unpackable)) throw error;
       throw noAnswer();
     }
+  }
+
+  constructor(value: Packed) {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) throw noAnswer();
     if (value instanceof Uint8Array) throw noAnswer();
     this.all = value as { readonly [name: string]: Packed };
@@ -386,6 +455,13 @@ class Fields {
   number(name: string): number {
     const found = this.all[name];
     if (typeof found !== 'number') throw noAnswer();
+    return found;
+  }
+
+  /** Seconds since the epoch that a date can be made of. */
+  time(name: string): number {
+    const found = this.number(name);
+    if (!Number.isInteger(found) || found < 0 || found > LAST_S) throw noAnswer();
     return found;
   }
 

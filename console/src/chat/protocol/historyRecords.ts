@@ -252,8 +252,11 @@ function textOf(value: Packed, most: number, least = 0): string {
 /** Whether all of a name prints, and there is some of it. */
 export function isName(name: string): boolean {
   const length = new TextEncoder().encode(name).length;
-  return length >= 1 && length <= MAX_NAME_BYTES && !UNPRINTED.test(name);
+  return length >= 1 && length <= MAX_NAME_BYTES && doesPrint(name);
 }
+
+/** Whether there is no character in it that hides, or does something to others. */
+export const doesPrint = (text: string): boolean => !UNPRINTED.test(text);
 
 const UNPRINTED = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 

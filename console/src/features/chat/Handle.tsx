@@ -1,13 +1,16 @@
 import { Button, NativeSelect, PasswordInput } from '@mantine/core';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import { type FormEvent, useState } from 'react';
 import { type OwnHandle, PasswordsDiffer } from '../../chat/engine/account';
 import type { Chat } from '../../chat/engine/chat';
 import type { Strange } from '../../chat/engine/requests';
 import type { Visibility } from '../../chat/protocol/accounts';
 import { count } from '../../shared/format';
+import { saveText } from '../../shared/save';
 import { handle as say } from '../../texts/handle';
 import styles from './Handle.module.css';
+import { Devices } from './HandleDevices';
 import { HandleDoor } from './HandleDoor';
+import { Part, Problem } from './HandlePart';
 import { useWork } from './useWork';
 import { reason } from './words';
 
@@ -45,6 +48,8 @@ export function Handle({ chat, handle, strange }: HandleProps) {
       <Finds chat={chat} handle={handle} />
       <Box chat={chat} strange={strange} />
       <NewPassword chat={chat} />
+      <Devices chat={chat} />
+      <Export chat={chat} />
       <Leave chat={chat} />
       <Delete chat={chat} handle={handle.handle} />
     </div>
@@ -57,6 +62,7 @@ function stateOf({ handle, isOurs, published }: OwnHandle): string {
   return say.state[published](handle);
 }
 
+const EXPORT = 'bellwire-account.json';
 const CHOICES = [1, 2, 0] as const;
 
 function Finds({ chat, handle: { visibility } }: { chat: Chat; handle: OwnHandle }) {
@@ -75,23 +81,6 @@ function Finds({ chat, handle: { visibility } }: { chat: Chat; handle: OwnHandle
       }}
       data={data.map(({ value, label = '' }) => ({ value, label }))}
     />
-  );
-}
-
-function Part({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <details className={styles.part} name="handle">
-      <summary>{title}</summary>
-      {children}
-    </details>
-  );
-}
-
-function Problem({ children }: { children: string | null }) {
-  return (
-    <p role="alert" className={styles.problem} hidden={!children}>
-      {children}
-    </p>
   );
 }
 
@@ -211,6 +200,29 @@ function NewPassword({ chat, isForgotten = false }: { chat: Chat; isForgotten?: 
           {busy ? say.works : say.isSet}
         </p>
       </form>
+    </Part>
+  );
+}
+
+function Export({ chat }: { chat: Chat }) {
+  const { busy, problem, run } = useWork();
+  const save = async () => saveText(EXPORT, await chat.handle.export(), 'application/json');
+  return (
+    <Part title={say.export}>
+      <div>
+        <p>{say.exportLead}</p>
+        <div className={styles.row}>
+          <Button
+            size="compact-md"
+            variant="default"
+            loading={busy !== null}
+            onClick={() => void run('export', save)}
+          >
+            {say.exportSubmit}
+          </Button>
+        </div>
+        <Problem>{problem}</Problem>
+      </div>
     </Part>
   );
 }

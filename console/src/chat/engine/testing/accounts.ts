@@ -2,7 +2,7 @@
 
 import { toHex } from '../../../shared/merkle';
 import { HELLO_BYTES, Visibility } from '../../protocol/accounts';
-import { ascii, type Bytes, big, join, zeros } from '../../protocol/bytes';
+import { ascii, type Bytes, big, equal, join, zeros } from '../../protocol/bytes';
 import { BundleRefused } from '../../protocol/errors';
 import { type Identity, IdentityPublic, identityWith, keysOf } from '../../protocol/identity';
 import { decapsulate, publicOf } from '../../protocol/kem';
@@ -42,6 +42,7 @@ export class ModelAccounts {
   readonly kept = new Map<string, Kept>();
   /** Handles, by the token of their session. */
   readonly sessions = new Map<string, string>();
+  readonly devices = new Map<string, { device: Bytes; name: string }>();
   readonly given = new Set<string>();
   /** Those that serve, once each, where there are any. */
   invitations: string[] | null = null;
@@ -131,11 +132,11 @@ export class ModelAccounts {
         const [visibility, publisher, nothing] = [Visibility.exact, '', null];
         const empty = { lasting: nothing, oneTime: [], card: nothing, claim: nothing };
         this.kept.set(handle, { identity: owner, verifier: key, visibility, publisher, ...empty });
-        return this.session(handle);
+        return this.session(handle, fields);
       }
       case 'log in':
         await this.proved(kept, bytes(fields.proof), text());
-        return this.session(handle);
+        return this.session(handle, fields);
       case 'set password': {
         const verifier = await IdentityPublic.read(bytes(fields.verifier));
         await verifier.verify(bytes(fields.password_proof), text(verifier.bytes), PROOF);
@@ -170,10 +171,22 @@ export class ModelAccounts {
     throw new Refused(1);
   }
 
-  private session(handle: string): Packed {
-    const token = drawn(32);
+  private session(handle: string, fields: Fields): Packed {
+    const [token, device] = [drawn(32), drawn(8)];
     this.sessions.set(toHex(token), handle);
-    return { is: 'session', token, device: drawn(8), expires: 2e9 };
+    this.devices.set(toHex(token), { device, name: String(fields.device) });
+    return { is: 'session', token, device, expires: 2e9 };
+  }
+
+  /** Sessions of an account, and what their devices are called. */
+  private seats(handle: string): [string, { device: Bytes; name: string }][] {
+    return [...this.devices].filter(([token]) => this.sessions.get(token) === handle);
+  }
+
+  private seat(handle: string, device: Bytes): [string, { device: Bytes; name: string }] {
+    const found = this.seats(handle).find(([, each]) => equal(each.device, device));
+    if (!found) throw new Refused(10);
+    return found;
   }
 
   endAll(handle: string): void {
@@ -188,10 +201,27 @@ export class ModelAccounts {
     binding: Bytes,
   ): Promise<Packed> {
     switch (fields.do) {
-      case 'log out':
-        this.sessions.delete(token);
-        if (kept.publisher === token) kept.card = null;
+      case 'log out': {
+        const [ends] = fields.device ? this.seat(handle, bytes(fields.device)) : [token];
+        this.sessions.delete(ends);
+        if (kept.publisher === ends) kept.card = null;
         return { is: 'done' };
+      }
+      case 'devices': {
+        const times = { since: 1_790_000_000, used: 1_790_003_600, expires: 2e9 };
+        const devices = this.seats(handle).map(([each, { device, name }]) => ({
+          ...{ device, name, ...times },
+          ...{ is_this: each === token, publishes: each === kept.publisher },
+        }));
+        return { is: 'devices', devices };
+      }
+      case 'name device':
+        this.seat(handle, bytes(fields.device))[1].name = String(fields.name);
+        return { is: 'done' };
+      case 'export': {
+        const devices = this.seats(handle).map(([, { name }]) => name);
+        return { is: 'export', document: JSON.stringify({ handle, devices }) };
+      }
       case 'log out everywhere':
         this.endAll(handle);
         kept.card = null;
