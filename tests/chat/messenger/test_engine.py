@@ -451,3 +451,29 @@ def test_a_pad_outlives_whoever_is_cancelled_while_it_serves(
         assert line.protection.is_one_time
 
     tell(tmp_path, story)
+
+
+def test_who_is_blocked_is_added_again_only_once_they_are_heard(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, _: Link) -> None:
+        them = await alice.peer()
+        await alice.messenger.requests.block(them)
+        with pytest.raises(ChatMisuse, match="unblock first"):
+            await alice.messenger.add(await bob.messenger.invite())
+        await alice.messenger.requests.unblock(them)
+        await alice.messenger.add(await bob.messenger.invite())
+        await alice.messenger.send(them, "again")
+        await shown(bob, "again")
+
+    tell(tmp_path, story)
+
+
+def test_no_two_contacts_are_called_the_same(tmp_path: Path) -> None:
+    async def story(alice: User, bob: User, _: Link) -> None:
+        await alice.messenger.rename(await alice.peer(), "Bobby")
+        (notes,) = [each for each in await alice.messenger.contacts() if each.is_notes]
+        with pytest.raises(ChatMisuse, match="no other contact"):
+            await alice.messenger.rename(await alice.peer(), f" {notes.name.upper()} ")
+        await alice.messenger.rename(await alice.peer(), "BOBBY")
+        assert (await alice.messenger.conversation(await alice.peer())).name == "BOBBY"
+
+    tell(tmp_path, story)

@@ -355,14 +355,21 @@ def test_any_size_has_the_messages_and_the_input_line(tmp_path: Path) -> None:
     async def story(seat: Seat) -> None:
         await seat.says("a long one " * 30)
         await seat.message("a long one", "✓✓ delivered")
+        composer = seat.window.query_one("#composer")
+        messages, contacts = (seat.window.query_one(name) for name in ("#messages", "#contacts"))
         for width, height in ((20, 8), (200, 60), (80, 24)):
+
+            def fits(width: int = width, height: int = height) -> bool:
+                return (
+                    composer.region.bottom <= height
+                    and composer.region.height >= 1
+                    and messages.region.height >= 3
+                    and (contacts.region.width > 0) == (width >= 64)
+                    and seat.window.size == (width, height)
+                )
+
             await seat.pilot.resize_terminal(width, height)
-            await seat.pilot.pause()
-            composer = seat.window.query_one("#composer")
-            assert composer.region.bottom <= height
-            assert composer.region.height >= 1
-            assert seat.window.query_one("#messages").region.height >= 3
-            assert (seat.window.query_one("#contacts").region.width > 0) == (width >= 64)
+            await seat.sees(fits)
 
     at_window(tmp_path, story)
 

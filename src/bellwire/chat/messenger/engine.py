@@ -285,14 +285,23 @@ class Messenger(Minding):
         await self._also(contact, content)
 
     async def rename(self, contact: bytes, name: str) -> None:
-        """Call somebody otherwise, or a group, for all; ContactUnknown, ChatMisuse."""
+        """Call somebody otherwise, or a group, for all.
+
+        Raises:
+            ContactUnknown: nobody of that fingerprint.
+            ChatMisuse: the name cannot be used, or another contact has it.
+        """
         if await self._is_group(contact):
             await self.groups.rename(contact, name)
             return
 
         def choose() -> None:
             with self._person.working() as work:
-                work.contacts.keep(name, work.contacts.get(contact).identity)
+                known = work.contacts.get(contact)
+                others = (each for each in work.contacts.all() if each.contact != contact)
+                if name.strip().casefold() in {each.name.casefold() for each in others}:
+                    raise ChatMisuse("expected a name that no other contact has, got one's")
+                work.contacts.keep(name, known.identity)
 
         await self._do(choose)
         self._tell(ConversationChanged(contact))
@@ -334,7 +343,7 @@ class Messenger(Minding):
 
         Raises:
             LinkRefused: it is none, was cut, or has expired.
-            ChatMisuse: it is our own, or the name cannot be used.
+            ChatMisuse: it is our own, or of somebody who is blocked, or the name cannot be used.
             IdentityChanged: the handle was somebody else's before.
             RelayUnreachable, RelayChanged, AccountRefused, HandleMalformed: nobody is found.
         """
@@ -345,6 +354,10 @@ class Messenger(Minding):
         else:
             found = read_link(link, self._now())
             called = name or found.card.name
+        if found.bundle.identity.fingerprint in dict(await self.requests.blocked()):
+            raise ChatMisuse(
+                "expected somebody who is heard, got one who is blocked: unblock first"
+            )
         known = await self._do(self._person.add_contact, called, found.bundle.identity)
 
         def begin() -> None:
