@@ -21,12 +21,14 @@ export async function launch(...more: string[]): Promise<Browser> {
  * Firefox as its makers built it, over WebDriver BiDi, with nothing fading.
  *
  * @param home Folder of its own: as root it starts in no folder of somebody else's.
+ * @param downloadsPath For what pages save.
  */
-export async function launchFirefox(home: string): Promise<Browser> {
+export async function launchFirefox(home: string, downloadsPath: string): Promise<Browser> {
   const executablePath = process.env.FIREFOX ?? which('Firefox', OF_FIREFOX);
   return firefox.launch({
     channel: 'moz-firefox',
     executablePath,
+    downloadsPath,
     ...PATIENCE,
     env: { ...process.env, HOME: home, XDG_CONFIG_HOME: '', XDG_CACHE_HOME: '' },
     firefoxUserPrefs: { 'ui.prefersReducedMotion': 1 },
@@ -62,12 +64,15 @@ export async function enter(page: Page, link: string): Promise<void> {
   await page.waitForURL(/#\/network$/);
 }
 
-/** What axe finds on a page, in these themes: nothing. */
+/** What axe finds on a page, in these themes: nothing. Firefox has the one of its page alone. */
 export async function hasNoBarriers(
   page: Page,
   name: string,
   schemes: readonly ('dark' | 'light')[] = ['dark', 'light'],
 ): Promise<void> {
+  // WebDriver BiDi of Firefox ESR 153 emulates no theme.
+  if (page.context().browser()?.browserType().name() === 'firefox')
+    return hasNoBarriersNow(page, name);
   for (const colorScheme of schemes) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
@@ -75,8 +80,7 @@ export async function hasNoBarriers(
   }
 }
 
-/** As `hasNoBarriers`, in the theme that the page has. */
-export async function hasNoBarriersNow(page: Page, name: string): Promise<void> {
+async function hasNoBarriersNow(page: Page, name: string): Promise<void> {
   // Run in the page's own world, which its content policy does not bind.
   await page.evaluate(axe.source);
   const found = await page.evaluate(async () => {

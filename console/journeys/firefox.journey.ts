@@ -1,6 +1,7 @@
 /**
  * The console in Firefox ESR, which has no ML-KEM and no ML-DSA of its own: ACCOUNT is the command
- * that makes an account and prints its one-time link, CORRESPONDENT that of somebody to talk to.
+ * that makes an account of an operator and prints its one-time link, CORRESPONDENT that of somebody
+ * to talk to, and REGISTERED the folder for the keys of a registration.
  */
 
 import { execFile } from 'node:child_process';
@@ -8,12 +9,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { enter, fitsPhone, hasNoBarriersNow, launchFirefox, openPage, PATIENCE } from './browser';
-import { Talker } from './talker';
+import { openWithoutSite, Wire } from './away';
+import { enter, fitsPhone, hasNoBarriers, launchFirefox, openPage, PATIENCE } from './browser';
+import { letEveIn, seesGreen, seesRed, sendEveAway } from './eve';
+import { registerName, savesIn } from './register';
+import type { Talker } from './talker';
+import { hearEachOther, reopen, withTerminal } from './terminal';
+import { connected, say } from './two';
 
-const { ACCOUNT: account = '', CORRESPONDENT: correspondent = '' } = process.env;
+const { ACCOUNT: account = '', REGISTERED: registered = '' } = process.env;
 
 /** The one-time link of a new account. */
 async function invited(): Promise<string> {
@@ -25,14 +31,18 @@ async function invited(): Promise<string> {
 
 describe.runIf(account)('in Firefox', () => {
   let home: string;
+  let downloads: string;
   let browser: Browser;
+  let context: BrowserContext;
   let page: Page;
+  let pen: Talker;
   const complaints: string[] = [];
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'bellwire-firefox-'));
-    browser = await launchFirefox(home);
-    const context = await browser.newContext({ viewport: { width: 1366, height: 860 } });
+    downloads = join(home, 'downloads');
+    browser = await launchFirefox(home, downloads);
+    context = await browser.newContext({ viewport: { width: 1366, height: 860 } });
     page = await openPage(context, complaints);
   });
 
@@ -41,54 +51,54 @@ describe.runIf(account)('in Firefox', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  /** Key by key, as React hears nothing of what the driver inserts; so only what keyboards have. */
-  async function say(text: string): Promise<void> {
-    await page.getByLabel('Message to Pen').pressSequentially(text);
-    await page.keyboard.press('Enter');
-  }
-
   it('somebody signs in by a one-time link', async () => {
     await enter(page, await invited());
-    await page.getByText('Keys flow. No sign of anybody listening.').waitFor(PATIENCE);
-    await page.getByRole('img', { name: /^Error rate \(QBER\): latest \d/ }).waitFor(PATIENCE);
-    await hasNoBarriersNow(page, 'network');
+    await seesGreen(page);
+    await hasNoBarriers(page, 'network');
   });
 
   it('makes keys, and talks with somebody who has a terminal', async () => {
-    const pen = new Talker(correspondent);
-    await page.getByRole('link', { name: 'Chat', exact: true }).click();
-    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
+    pen = await withTerminal(page);
     const has = await page.evaluate(() => 'encapsulateBits' in SubtleCrypto.prototype);
     const loaded = await page.evaluate(() =>
       performance.getEntriesByType('resource').some(({ name }) => /\/fallback-/.test(name)),
     );
     expect(loaded).toBe(!has);
-    const relay = await page.evaluate(
-      async () => (await (await fetch('/api/chat')).json()).relays[0],
-    );
-    await pen.ask({ relay });
     const { link: theirs = '' } = await pen.ask({ do: 'invite' });
     await page.getByRole('button', { name: 'Add by link' }).click();
     await page.getByLabel('Their contact link').fill(theirs);
     await page.getByRole('button', { name: 'Add', exact: true }).click();
     await page.getByRole('heading', { name: 'Pen', exact: true }).waitFor(PATIENCE);
-    const text = 'from Firefox';
-    await say(text);
-    expect(await pen.ask({ do: 'hears', text })).toEqual({ pads: 'pad' });
-    const log = page.getByRole('log', { name: 'Messages with Pen' });
-    await log.getByText('delivered').waitFor(PATIENCE);
-    await pen.ask({ do: 'say', text: 'from a terminal' });
-    await log.getByText('from a terminal').waitFor(PATIENCE);
-    const chips = log.getByRole('button', { name: /^pad .* B S 2\.\d+ · QBER \d/ });
-    await chips.nth(1).waitFor(PATIENCE);
-    await pen.ask({ do: 'state', text: 'from a terminal', state: 'read' });
-    await hasNoBarriersNow(page, 'chat');
-    await page.reload();
-    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
-    await page.getByRole('button', { name: /^Pen/ }).click();
-    await log.getByText('from a terminal').waitFor();
-    await say('after a reload');
+    await say(page, 'Pen', 'from Firefox');
+    await hearEachOther(page, pen, 'from Firefox');
+    await hasNoBarriers(page, 'chat');
+    await reopen(page);
+    await say(page, 'Pen', 'after a reload');
     expect(await pen.ask({ do: 'hears', text: 'after a reload' })).toEqual({ pads: 'pad' });
+  }, 600_000);
+
+  it('lets Eve in: what is said is kept, with what was measured, and goes when she has', async () => {
+    const text = 'kept while Eve listens';
+    const open = async () => {
+      await connected(page);
+      await page.getByRole('button', { name: /^Pen/ }).click();
+    };
+    await letEveIn(page);
+    await seesRed(page);
+    await hasNoBarriers(page, 'network under attack');
+    await open();
+    await say(page, 'Pen', text);
+    const alert = page.getByRole('alert');
+    const halted = alert.getByText('Not sent: somebody may be listening.');
+    await halted.waitFor(PATIENCE);
+    await alert.getByText(/disturbed \(S \d\.\d+, QBER \d/).waitFor(PATIENCE);
+    const log = page.getByRole('log', { name: 'Messages with Pen' });
+    await log.getByText(/^not sent/).waitFor(PATIENCE);
+    await hasNoBarriers(page, 'chat while Eve listens');
+    await sendEveAway(page);
+    await open();
+    expect(await pen.ask({ do: 'hears', text })).toEqual({ pads: 'pad' });
+    await halted.waitFor({ state: 'hidden' });
     expect(await pen.end()).toBe(0);
   }, 600_000);
 
@@ -102,7 +112,7 @@ describe.runIf(account)('in Firefox', () => {
       .click();
     await page.getByText(/^Your browser proved all \d+ entries shown/).waitFor(PATIENCE);
     await page.getByText('It is in the record', { exact: true }).waitFor(PATIENCE);
-    await hasNoBarriersNow(page, 'record');
+    await hasNoBarriers(page, 'record');
     await page.getByRole('switch', { name: 'Change one bit of the entry' }).click();
     await page.getByText('Refused', { exact: true }).waitFor(PATIENCE);
   });
@@ -111,8 +121,26 @@ describe.runIf(account)('in Firefox', () => {
     await page.getByRole('link', { name: 'Lab', exact: true }).click();
     await page.getByText(/^A key of \d/).waitFor(PATIENCE);
     await page.getByRole('img', { name: /^S is 2\.[67]/ }).waitFor();
-    await hasNoBarriersNow(page, 'lab');
+    await hasNoBarriers(page, 'lab');
     await fitsPhone(page);
+  });
+
+  it('registers a name with keys made in the page, waits, and is let in', async () => {
+    const file = join(registered, 'cellar-reader.tar');
+    await registerName(page, savesIn(downloads), 'Cellar-Reader', file);
+  });
+
+  it('opens without the site, is told so, and sees it heal by itself', async () => {
+    const wire = new Wire(new URL(page.url()));
+    // Cookies know no port, so it is signed in; and it may complain of a site that is away.
+    const other = await openPage(context, []);
+    try {
+      await other.goto(await wire.start());
+      await openWithoutSite(other, (isAway) => wire.setAway(isAway));
+      await other.close();
+    } finally {
+      wire.stop();
+    }
   });
 
   it('never made it complain', () => {

@@ -1,12 +1,14 @@
 /**
  * The story of the link, told by clicks alone, with the real services behind: LINK is an address
  * with a one-time link, which `tests/pages` hands over, OTHER_LINK that of the other site, RECEIPT
- * where a receipt is to be saved, REGISTERED where the keys of a registration, CORRESPONDENT the
- * command of somebody to talk to, and SAID what the services have said.
+ * where a receipt is to be saved, REGISTERED the folder for the keys of registrations, CORRESPONDENT
+ * the command of somebody to talk to, and SAID what the services have said.
  */
 
+import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openWithoutSite } from './away';
 import {
   enter,
   fitsPhone,
@@ -17,18 +19,19 @@ import {
   hasNoBarriers as pageHasNoBarriers,
 } from './browser';
 import { device } from './device';
+import { letEveIn, seesGreen, seesRed, sendEveAway } from './eve';
 import { talkInGroup } from './group';
 import { beFound, findTerminal } from './handles';
 import { carryHistory } from './history';
 import { large } from './large';
 import { keepNotes } from './notes';
+import { registerName, savesOf } from './register';
 import { renew } from './renewal';
-import { Talker } from './talker';
+import { hearEachOther, reopen, withTerminal } from './terminal';
 import { two } from './two';
 
 const { LINK: link = '', OTHER_LINK: other = '', RECEIPT: receipt = '' } = process.env;
-const { CORRESPONDENT: correspondent = '', SAID: said = '' } = process.env;
-const { REGISTERED: registered = '' } = process.env;
+const { SAID: said = '', REGISTERED: registered = '' } = process.env;
 /** Nothing fades, so a colour that is looked at is the colour that stays. */
 const QUIET = { reducedMotion: 'reduce' } as const;
 
@@ -73,21 +76,14 @@ describe.runIf(link)('an operator', () => {
   });
 
   it('sees the link green, with everything that is simulated marked', async () => {
-    await page.getByText('Keys flow. No sign of anybody listening.').waitFor(PATIENCE);
-    await page.getByRole('img', { name: /^Error rate \(QBER\): latest \d/ }).waitFor(PATIENCE);
+    await seesGreen(page);
     expect(await page.getByText('simulated', { exact: true }).count()).toBeGreaterThan(2);
     await hasNoBarriers('network');
   });
 
   it('lets Eve in, and sees it everywhere', async () => {
-    await page.getByLabel('What she does').selectOption('intercept-resend');
-    await page.getByRole('button', { name: 'Attack', exact: true }).click();
-    await page.getByText('Eve is on the link: Intercept and resend, 100 %').waitFor(PATIENCE);
-    await page.getByText('No key leaves this link.').waitFor(PATIENCE);
-    await page.getByRole('banner').getByText('Red').waitFor();
-    await page
-      .getByRole('img', { name: 'Map: node A and node B, joined by one quantum link that is Red' })
-      .waitFor();
+    await letEveIn(page);
+    await seesRed(page);
     await hasNoBarriers('network under attack');
   });
 
@@ -98,9 +94,7 @@ describe.runIf(link)('an operator', () => {
   });
 
   it('sends her away, and keys flow again', async () => {
-    await page.getByRole('button', { name: 'Reset' }).click();
-    await page.getByText('Nobody is on the link.').waitFor(PATIENCE);
-    await page.getByText('Keys flow. No sign of anybody listening.').waitFor(PATIENCE);
+    await sendEveAway(page);
   });
 
   it('runs experiments in the lab, and keeps two side by side', async () => {
@@ -170,39 +164,8 @@ describe.runIf(link)('an operator', () => {
   });
 
   it('registers a name with keys made in the page, waits, and is let in', async () => {
-    await page.getByRole('link', { name: 'Register a name' }).click();
-    await page.getByLabel('Name').fill('Attic-Reader');
-    const first = page.waitForEvent('download');
-    await page.getByRole('button', { name: 'Make keys and register' }).click();
-    expect((await first).suggestedFilename()).toBe('attic-reader-keys.tar');
-    const waits = page.getByText('attic-reader waits', { exact: true });
-    const no = page.getByText('The server says no', { exact: true });
-    await waits.or(no).waitFor(PATIENCE);
-    // On a machine that is busy by fits a claim may be far from what the server timed.
-    for (let tries = 0; tries < 9 && (await no.count()) > 0; tries += 1) {
-      await page.getByRole('button', { name: 'Register with these keys' }).click();
-      await waits.or(no).waitFor(PATIENCE);
-    }
-    await waits.waitFor(PATIENCE);
-    await page.getByText('The keys are in attic-reader-keys.tar').waitFor();
-    await page.goBack();
-    await page.getByRole('heading', { name: 'attic-reader' }).waitFor(PATIENCE);
-    await page.getByRole('button', { name: 'Approve' }).click();
-    await page.getByText('attic-reader is admitted.').waitFor(PATIENCE);
-    // Nothing of it was kept but the file.
-    await page.getByRole('link', { name: 'Register a name' }).click();
-    await page.getByLabel('Keys that I have saved').waitFor();
-    await page.locator('input[type=file]').setInputFiles(await (await first).path());
-    await page.getByText('The keys of attic-reader.').waitFor();
-    await page.getByRole('button', { name: 'Register with these keys' }).click();
-    await page.getByText('attic-reader is admitted', { exact: true }).waitFor(PATIENCE);
-    await page.getByText('for registered:attic-reader, until').waitFor();
-    await hasNoBarriers('register');
-    await fitsPhone(page);
-    const saved = page.waitForEvent('download');
-    await page.getByRole('button', { name: 'Save keys and certificate' }).click();
-    await (await saved).saveAs(registered);
-    await page.getByRole('link', { name: 'Devices', exact: true }).click();
+    const file = join(registered, 'attic-reader.tar');
+    await registerName(page, savesOf(page), 'Attic-Reader', file);
   });
 
   it('invites a device by a code, and reads what it says', async () => {
@@ -234,22 +197,10 @@ describe.runIf(link)('an operator', () => {
   });
 
   it('talks with somebody who has a terminal, over the relay', async () => {
-    const pen = new Talker(correspondent);
-    await page.getByRole('link', { name: 'Chat', exact: true }).click();
-    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
-    const relay = await page.evaluate(
-      async () => (await (await fetch('/api/chat')).json()).relays[0],
-    );
-    await pen.ask({ relay });
+    const pen = await withTerminal(page);
     const text = 'from a page: ½';
     await findTerminal(page, pen, text);
-    expect(await pen.ask({ do: 'hears', text })).toEqual({ pads: 'pad' });
-    const log = page.getByRole('log', { name: 'Messages with Pen' });
-    await log.getByText('delivered').waitFor(PATIENCE);
-    await pen.ask({ do: 'say', text: 'from a terminal' });
-    await log.getByText('from a terminal').waitFor(PATIENCE);
-    expect(await log.getByRole('button', { name: /^pad .* B S 2\.\d+ · QBER \d/ }).count()).toBe(2);
-    await pen.ask({ do: 'state', text: 'from a terminal', state: 'read' });
+    await hearEachOther(page, pen, text);
     await large(page, pen);
     await renew(page, pen);
     await page.getByLabel('Pads come from').selectOption('pool');
@@ -266,15 +217,13 @@ describe.runIf(link)('an operator', () => {
     await page.keyboard.press('Escape');
     await hasNoBarriers('chat');
     await fitsPhone(page);
-    await page.reload();
-    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
-    await page.getByRole('button', { name: /^Pen/ }).click();
-    await log.getByText('from a terminal').waitFor();
+    await reopen(page);
     await page.getByRole('button', { name: 'My contact link' }).click();
     const mine = await page.getByRole('textbox', { name: 'My contact link' }).inputValue();
     await page.keyboard.press('Escape');
     await pen.ask({ do: 'add', link: mine });
     await pen.ask({ do: 'say', text: 'by your link' });
+    const log = page.getByRole('log', { name: 'Messages with Pen' });
     await log.getByText('by your link').waitFor(PATIENCE);
     await talkInGroup(page, pen);
     await carryHistory(page, pen, browser, QUIET, complaints);
@@ -289,13 +238,7 @@ describe.runIf(link)('an operator', () => {
   });
 
   it('has a handle by which somebody with a terminal finds it, and is asked first', async () => {
-    const pen = new Talker(correspondent);
-    await page.getByRole('link', { name: 'Chat', exact: true }).click();
-    await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
-    const relay = await page.evaluate(
-      async () => (await (await fetch('/api/chat')).json()).relays[0],
-    );
-    await pen.ask({ relay });
+    const pen = await withTerminal(page);
     await beFound(page, pen);
     expect(await pen.end()).toBe(0);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
@@ -338,21 +281,7 @@ describe.runIf(link)('an operator', () => {
 
   it('opens without the site, is told so, and sees it heal by itself', async () => {
     const before = complaints.length;
-    await page.waitForFunction(() => navigator.serviceWorker.controller !== null, null, PATIENCE);
-    const kept = await page.evaluate(async () => {
-      const [name = ''] = await caches.keys();
-      const found = await (await caches.open(name)).keys();
-      return found.map(({ url }) => new URL(url).pathname);
-    });
-    expect(kept).toContain('/');
-    // Nothing but what was built: above all, nothing of `/api`.
-    expect(kept.filter((path) => !/^\/(assets\/|icon|manifest|$)/.test(path))).toEqual([]);
-    await context.setOffline(true);
-    await page.reload();
-    await page.getByRole('heading', { name: 'The site does not answer' }).waitFor(PATIENCE);
-    await hasNoBarriers('without the site', ['dark']);
-    await context.setOffline(false);
-    await page.getByText('Keys flow.').waitFor(PATIENCE);
+    await openWithoutSite(page, (isAway) => context.setOffline(isAway));
     complaints.splice(before); // of a site that was away
   });
 

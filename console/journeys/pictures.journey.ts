@@ -7,7 +7,8 @@ import { mkdirSync } from 'node:fs';
 import { it } from 'vitest';
 import { enter, launch } from './browser';
 import { device } from './device';
-import { holdPad, letEveIn, meet, say, UNDER_WAY } from './two';
+import { letEveIn } from './eve';
+import { holdPad, meet, say, UNDER_WAY } from './two';
 
 const WIDTHS = { phone: [390, 844], laptop: [1366, 860], wall: [2560, 1440] } as const;
 

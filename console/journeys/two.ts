@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { enter, fitsPhone, hasNoBarriers, PATIENCE } from './browser';
+import { letEveIn } from './eve';
 
 const [ALICE, BOB] = ['operator@a', 'operator@b'];
-const CHIP = /^pad \d+ B S 2\.\d+ · QBER \d/;
+export const CHIP = /^pad \d+ B S 2\.\d+ · QBER \d/;
 
 export const UNDER_WAY = /^pairs [\d,]+ bases sift [\d,]+ S 2\.\d+ QBER \d.* pad$/;
 
@@ -36,13 +37,15 @@ export async function holdPad(page: Page): Promise<() => void> {
 const logOf = (page: Page, who: string) =>
   page.getByRole('log', { name: `Messages with ${who}`, exact: true });
 
-async function connected(page: Page): Promise<void> {
+/** The chat of a page, once its relay answers. */
+export async function connected(page: Page): Promise<void> {
   await page.getByRole('link', { name: 'Chat', exact: true }).click();
   await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
 }
 
+/** Key by key: of what the driver of Firefox inserts, React hears nothing. */
 export async function say(page: Page, to: string, text: string): Promise<void> {
-  await page.getByLabel(`Message to ${to}`).fill(text);
+  await page.getByLabel(`Message to ${to}`).pressSequentially(text);
   await page.keyboard.press('Enter');
 }
 
@@ -108,14 +111,6 @@ async function compare(page: Page): Promise<string> {
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Safety number: compared', exact: true }).waitFor();
   return digits.join(' ');
-}
-
-/** Eve comes, by the page of the network in another window. */
-export async function letEveIn(page: Page): Promise<void> {
-  await page.goto(page.url().replace(/#.*/, '#/network'));
-  await page.getByLabel('What she does').selectOption('intercept-resend');
-  await page.getByRole('button', { name: 'Attack', exact: true }).click();
-  await page.getByText('Eve is on the link: Intercept and resend, 100 %').waitFor(PATIENCE);
 }
 
 /** What crossed the public channel is there, at either site, marked as of the lab. */

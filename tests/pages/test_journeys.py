@@ -23,7 +23,7 @@ def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("OTHER_LINK", other)
         monkeypatch.setenv("SAID", str(tmp_path / "said"))
         monkeypatch.setenv("RECEIPT", str(tmp_path / "receipt"))
-        monkeypatch.setenv("REGISTERED", str(tmp_path / "keys.tar"))
+        monkeypatch.setenv("REGISTERED", str(tmp_path))
         monkeypatch.setenv("TALKER", "\n".join([sys.executable, "-m", "tests.pages.talker"]))
         monkeypatch.setenv("DEVICE", "\n".join([*DEVICE, str(tmp_path / "s")]))
         monkeypatch.setenv("CORRESPONDENT", "\n".join([*CORRESPONDENT, str(tmp_path / "s")]))
@@ -36,14 +36,15 @@ def test_every_journey_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     receipt = parse_receipt((tmp_path / "receipt").read_bytes())
     policy = parse_policy((tmp_path / "s" / "ledger.policy").read_bytes())
     verify_receipt(receipt, leaf_hash(receipt.extra or b""), policy)
-    made = keys_of_the_page(tmp_path, "attic-reader")
-    certificate = x509.load_pem_x509_certificate((made / "client.crt").read_bytes())
-    assert certificate.public_key() == own_keys(made)["p-256"].public_key()
+    for name in ("attic-reader", "cellar-reader"):
+        made = keys_of_the_page(tmp_path, name)
+        certificate = x509.load_pem_x509_certificate((made / "client.crt").read_bytes())
+        assert certificate.public_key() == own_keys(made)["p-256"].public_key()
 
 
 def keys_of_the_page(home: Path, name: str) -> Path:
     """The folder that a page saved, with a key of each kind, as `bellwire register` has it."""
-    with tarfile.open(home / "keys.tar") as archive:
+    with tarfile.open(home / f"{name}.tar") as archive:
         archive.extractall(home, filter="tar")
     files = {each.name for each in (home / name).iterdir()}
     assert files == {*(f"{kind}.key" for kind in KINDS), "client.crt", "ca.crt"}
