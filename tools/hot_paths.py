@@ -4,15 +4,18 @@
     .venv/bin/python tools/hot_paths.py keys [--whole] [--top 10] [--rate 200]
 
 py-spy looks at every thread of the benchmark and its processes so many times a second, and counts
-what is at work. Two tables in Markdown: the part of each library, and of each module of ours
-(whatever it calls is its own, down to the next module of ours). Compiled code counts for the line
-of Python that called it; what a loop in C does between two calls, TLS and the kernel among it, for
-the loop. What the benchmark itself costs, as client, preparation or alternative, is told apart,
-and so is the loading of programs. py-spy comes from a lock of its own; it needs the right to look
-into other processes (root, as a rule).
+what is at work. Tables in Markdown: the part of each library, of each module of ours (whatever it
+calls is its own, down to the next module of ours), and of each kernel of ours. Compiled code counts
+for the line of Python that called it; where that line calls something of a package `kernels`, what
+it calls is the kernel. What a loop in C does between two calls, TLS and the kernel of the system
+among it, counts for the loop. What the benchmark itself costs, as client, preparation or
+alternative, is told apart, and so is the beginning and end of programs. A thread that was woken and
+waits for a core counts for the line where it slept, so run it where little else does. py-spy comes
+from a lock of its own; it needs the right to look into other processes (root, as a rule).
 """
 
 import argparse
+import ast
 import re
 import subprocess
 import sys
@@ -20,26 +23,31 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
 from tools import own_lock
 
 OTHER = "other"
 _RIVAL = re.compile(r"plain_kme\.py|bellwire[./]bench[./]rivals|websockets_json")
 LOOP = "none: the loop between two calls"
+KERNELS = "our compiled kernels"
 _LOADING = re.compile(r"<frozen importlib|\(numba/|\(llvmlite/")
+_PYTHON = re.compile(r"\([^()]+:\d+\)(?:;|$)")
 LIBRARIES = (
     ("TLS handshakes and records", re.compile(r"\(ssl\.py")),
     ("SQLite", re.compile(r"\(bellwire/database/sqlite")),
     ("PostgreSQL's client", re.compile(r"\(psycopg")),
     ("event loop", re.compile(r"\((uvloop|asyncio|selectors)\b")),
+    ("threads", re.compile(r"\((concurrent/futures|threading)\b")),
     ("NumPy", re.compile(r"\(numpy/")),
     ("cryptography", re.compile(r"\(cryptography/|\(bellwire/crypto/")),
     ("our Python", re.compile(r"\(bellwire/")),
 )  # fmt: skip
-_OURS = re.compile(r"\(bellwire/([\w/]+)\.py:\d+\)")
+_OURS = re.compile(r"\(bellwire/([\w/]+)\.py:(\d+)\)")
 _SERVES = re.compile(r"bench\.(?:\w+\.)*(?:side|site|cloud|idle\.cloud)$")
 """Modules of benchmarks that only run what is measured in a process of its own."""
 
@@ -51,13 +59,15 @@ class Shares:
     Attributes:
         libraries: By what was at work.
         modules: By the module of ours that it worked for.
+        kernels: By the kernel of ours that was at work, if one was.
         samples: All but those below.
         bench: Of the benchmark itself: its clients, what it prepares, and its alternatives.
-        loading: Of programs that load their modules, and of kernels that are compiled.
+        loading: Of programs that begin, load modules or end, and of kernels that are compiled.
     """
 
     libraries: Counter[str] = field(default_factory=Counter)
     modules: Counter[str] = field(default_factory=Counter)
+    kernels: Counter[str] = field(default_factory=Counter)
     samples: int = 0
     bench: int = 0
     loading: int = 0
@@ -80,6 +90,41 @@ def module(frames: list[str]) -> str:
     return OTHER
 
 
+@cache
+def kernel_calls(source: str) -> dict[int, str]:
+    """The kernels that a module calls, by each line of the call: `package.module.function`."""
+    known: dict[str, str] = {}
+    for node in ast.walk(tree := ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and ".kernels" in node.module:
+            home = node.module.removeprefix("bellwire.")
+            for each in node.names:
+                if each.name[0].islower():  # the others are types
+                    known[each.asname or each.name] = f"{home}.{each.name}"
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found: dict[int, str] = {}
+    for call in calls:
+        function = call.func
+        match function:
+            case ast.Name(name) if name in known:
+                kernel = known[name]
+            case ast.Attribute(ast.Name(name), attribute) if name in known:
+                kernel = f"{known[name]}.{attribute}"
+            case _:
+                continue
+        found |= dict.fromkeys(range(call.lineno, (call.end_lineno or call.lineno) + 1), kernel)
+    return found
+
+
+def kernel(frames: list[str]) -> str | None:
+    """The kernel at work, where the innermost frame is a line of ours that calls one."""
+    if not (found := _OURS.search(frames[-1])):
+        return None
+    if "/kernels/" in found[1]:
+        return f"{found[1].replace('/', '.')}.{frames[-1].partition(' ')[0]}"
+    source = ROOT / "src" / "bellwire" / f"{found[1]}.py"
+    return kernel_calls(source.read_text()).get(int(found[2])) if source.exists() else None
+
+
 def count(lines: Iterable[str]) -> Shares:
     """Count py-spy's collapsed stacks: frames from the outermost on, and how often."""
     shares = Shares()
@@ -87,7 +132,7 @@ def count(lines: Iterable[str]) -> Shares:
         stack, _, number = line.rpartition(" ")
         if not number.isdigit():
             continue  # a frame's name had a line break: what follows it is counted
-        if _LOADING.search(stack):
+        if _LOADING.search(stack) or not _PYTHON.search(stack):  # before, or after, all Python
             shares.loading += int(number)
             continue
         frames = stack.split(";")
@@ -98,7 +143,9 @@ def count(lines: Iterable[str]) -> Shares:
             continue
         shares.samples += int(number)
         shares.modules[LOOP if _SERVES.match(owner) else owner] += int(number)
-        shares.libraries[library(frames)] += int(number)
+        if called := kernel(frames):
+            shares.kernels[called] += int(number)
+        shares.libraries[KERNELS if called else library(frames)] += int(number)
     return shares
 
 
@@ -135,11 +182,16 @@ def main() -> int:
             print(looked.stderr.strip()[-500:], file=sys.stderr)
             return 1
         shares = count(stacks.read_text().splitlines())
-    apart = f"{shares.bench} of the benchmark itself, {shares.loading} of programs that load"
+    apart = (
+        f"{shares.bench} of the benchmark itself, {shares.loading} of programs that begin or end"
+    )
     print(f"{asked.name}: {shares.samples} samples; apart: {apart}\n")
-    print(table("what is at work", shares.libraries, shares.samples, len(LIBRARIES) + 1))
+    print(table("what is at work", shares.libraries, shares.samples, len(LIBRARIES) + 2))
     print()
     print(table("for which module", shares.modules, shares.samples, asked.top))
+    if shares.kernels:
+        print()
+        print(table("which kernel", shares.kernels, shares.samples, asked.top))
     return 0
 
 
