@@ -1,8 +1,10 @@
 """How the documentation's examples are found and run.
 
 A block of `console` runs each of its lines that start with `$ bellwire` or `$ ./bellwire`, through
-the installed program, in an empty folder with its own state. A block of `python` is executed, or
-tried as a doctest when it has prompts. `<!-- not run: REASON -->` on the line before exempts one.
+the installed program, in an empty folder with its own state, and what a command with `--seed` is
+shown to print must be what it prints, but for the time it took. A block of `python` is executed, or
+tried as a doctest when it has prompts. `<!-- not run: REASON -->` on the line before exempts one;
+`<!-- goes on -->` has one of `console` run after the one before it, in the same folder.
 """
 
 import doctest
@@ -20,10 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LAB = {"run-circuits.md", "sweep.md", "use-the-lab.md", "use-time-tags.md"}
 BLOCK = re.compile(
-    r"^(?P<exempt><!-- not run: \S[^\n]*-->\n\n?)?```(?P<kind>console|python)\n(?P<body>.*?)^```$",
+    r"^(?:(?P<exempt><!-- not run: \S[^\n]*-->\n\n?)|(?P<later><!-- goes on -->\n\n?))?"
+    r"```(?P<kind>console|python)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ (?:\./)?(bellwire\b.*)$", re.MULTILINE)
+SHOWN = re.compile(r"^\$ (?:\./)?(bellwire\b.* --seed \d.*)\n((?:(?!\$ ).*\n)+)", re.MULTILINE)
+TOOK = re.compile(r"^ *Run +\d.*$", re.MULTILINE)
 
 
 class Example(NamedTuple):
@@ -39,11 +44,15 @@ class Example(NamedTuple):
 def examples(page: Path) -> list[Example]:
     """The blocks of a page that are to be run."""
     text = page.read_text()
-    return [
-        Example(page, text[: found.start("body")].count("\n"), found["kind"], found["body"])
-        for found in BLOCK.finditer(text)
-        if not found["exempt"] and (found["kind"] == "python" or COMMAND.search(found["body"]))
-    ]
+    blocks: list[Example] = []
+    for found in BLOCK.finditer(text):
+        line, kind, body = text[: found.start("body")].count("\n"), found["kind"], found["body"]
+        if found["later"]:
+            assert blocks[-1].kind == kind == "console", f"{page.name}:{line} goes on with nothing"
+            blocks[-1] = blocks[-1]._replace(body=blocks[-1].body + body)
+        elif not found["exempt"] and (kind == "python" or COMMAND.search(body)):
+            blocks.append(Example(page, line, kind, body))
+    return blocks
 
 
 def kind_of(page: Path) -> str:
@@ -75,6 +84,7 @@ def run_commands(example: Example) -> None:
     private |= {"PATH": path, "BELLWIRE_STATE__DIR": str(here / "state")}
     # Measuring what they execute would take as long again, and shows nothing that tests do not.
     ours = {n: v for n, v in os.environ.items() if not n.startswith("COVERAGE_PROCESS")}
+    shown = dict(SHOWN.findall(example.body))
     for command in COMMAND.findall(example.body):
         done = subprocess.run(
             ["sh", "-c", command],
@@ -86,6 +96,13 @@ def run_commands(example: Example) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        if command in shown:
+            assert _words(done.stdout) == _words(shown[command]), f"{command}\n{done.stdout}"
+
+
+def _words(said: str) -> list[str]:
+    """What is said, however its lines are broken, but for how long it took."""
+    return TOOK.sub("", said).split()
 
 
 def run_program(example: Example) -> None:

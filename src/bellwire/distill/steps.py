@@ -294,7 +294,8 @@ class Steps(Conversation):
             self.report = replace(self.report, **proved, extracted_bits=length)
             raise BlockRejected(
                 Reason.NO_NET_KEY,
-                f"what Eve may know leaves {length} bits of {key.size}, and {wanted} are wanted",
+                f"what Eve may know leaves {length:,} bits of {key.size:,}, and {wanted:,} are "
+                "wanted",
             )
         length = length if wanted is None else wanted
         net = length - self._authentication.consumed_bits
@@ -302,8 +303,8 @@ class Steps(Conversation):
         if net <= 0:
             raise BlockRejected(
                 Reason.NO_NET_KEY,
-                f"what Eve may know leaves {length} bits of {key.size}, and the block's tags used "
-                f"{self._authentication.consumed_bits}",
+                f"what Eve may know leaves {length:,} bits of {key.size:,}, and the block's tags "
+                f"used {self._authentication.consumed_bits:,}",
             )
         secret = yield from self._prove(engine.corrected, length)
         yield from self._authenticate()
