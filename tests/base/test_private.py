@@ -141,3 +141,12 @@ def test_of_several_that_write_at_once_one_wins(folder: Path) -> None:
     assert (folder / "file").read_bytes() == bytes([won.index(True)]) * 100
     assert sum(won) == 1
     assert len(list(folder.iterdir())) == 1
+
+
+def test_a_file_in_a_folder_that_is_not_there_says_which_folder_to_make(folder: Path) -> None:
+    with pytest.raises(PathUnusable, match="No such file") as caught:
+        write_whole(folder / "away" / "file", b"", replace=False)
+    assert caught.value.hint == f"Make the folder {folder / 'away'} first."
+    with pytest.raises(PathUnusable) as caught:
+        write_whole(folder, b"", replace=True)
+    assert caught.value.hint == "Choose another place, or mend its permissions."

@@ -169,10 +169,10 @@ def unusable(path: Path, error: OSError) -> PathUnusable | PathExposed:
     """The error for a path that the system does not let us use."""
     if error.errno == errno.ELOOP:
         return PathExposed(f"expected a plain file at {path}, got a link")
-    return PathUnusable(
-        f"expected to read and write {path}, got: {error.strerror}",
-        hint="Choose another state folder, or mend its permissions.",
-    )
+    hint = "Choose another place, or mend its permissions."
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        hint = f"Make the folder {path.parent} first."
+    return PathUnusable(f"expected to read and write {path}, got: {error.strerror}", hint=hint)
 
 
 def _check(path: Path, found: os.stat_result, kind: str) -> None:
