@@ -6,12 +6,9 @@ seed of each round and stops at anything but a refusal by name, at a session tha
 handshake, at a text that was not sent, and at another session that suffers.
 """
 
-import argparse
 import contextlib
 import random
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -23,8 +20,8 @@ from tests.channel.test_certificates import BOTH, CERTIFICATE
 from tests.channel.test_datagrams import ends as datagram_ends
 from tests.channel.test_resumption import Again
 from tests.channel.test_session import ends
+from tools.fuzz_rounds import Targets, fuzz
 
-from bellwire.base.errors import BellwireError
 from bellwire.channel.certificates import RevocationList, Role, Trust, read_revoked
 from bellwire.channel.datagrams import SendAgain
 from bellwire.channel.errors import HandshakeFailed, RecordDropped, SessionEnded
@@ -370,7 +367,7 @@ def certificates(rng: random.Random) -> None:
     assert data in (SIGNED, LIST), "a signature over what was not signed"
 
 
-TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
+TARGETS: Targets = {
     "handshakes": (handshakes, 20),
     "records": (records, 30),
     "datagrams": (datagrams, 10),
@@ -381,35 +378,5 @@ TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
 """What is fuzzed, and how often in each round."""
 
 
-def main() -> None:
-    """Run rounds until the cases are used up."""
-    parser = argparse.ArgumentParser(description="Fuzz the device channel.")
-    parser.add_argument("--cases", type=float, default=1e5, help="how many, 1e5 by default")
-    parser.add_argument("--seed", type=int, default=None, help="of the first round")
-    arguments = parser.parse_args()
-    seed = random.SystemRandom().randrange(1 << 32) if arguments.seed is None else arguments.seed
-    began = time.monotonic()
-    cases: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
-    while cases.total() < arguments.cases:
-        rng = random.Random(seed)  # noqa: S311 - a fuzzer has to be repeatable
-        try:
-            for name, (target, times) in TARGETS.items():
-                for _ in range(times):
-                    cases[name] += 1
-                    try:
-                        target(rng)
-                    except BellwireError:
-                        refused[name] += 1
-        except Exception:
-            print(f"seed {seed}: run again with --seed {seed} --cases 1", file=sys.stderr)
-            raise
-        seed += 1
-    took = time.monotonic() - began
-    print(f"{cases.total():,} cases in {took:.0f} s, {refused.total():,} refused by name")
-    for name, count in cases.items():
-        print(f"{count:9,}  {name}, {refused[name]:,} refused")
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("Fuzz the device channel.", TARGETS)

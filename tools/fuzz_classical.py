@@ -5,13 +5,9 @@ the seed of each round and stops at the first thing that neither parses nor rais
 error, or that leaves two sides with different accepted keys.
 """
 
-import argparse
 import asyncio
 import random
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,10 +21,10 @@ from tests.distill.test_line import FRAMES, connect
 from tests.distill.test_messages import EXAMPLES
 from tests.node.rogue import deaf
 from tests.simulators.blocks import opening, replacing, session
+from tools.fuzz_rounds import Targets, fuzz
 
 from bellwire.base.bits import Bits, PackedBits
 from bellwire.base.detections import Protocol, Side
-from bellwire.base.errors import BellwireError
 from bellwire.base.limits import MAX_IN_FLIGHT
 from bellwire.distill import contact_frames
 from bellwire.distill.announcements import decode_plane, encode_plane
@@ -244,7 +240,7 @@ async def _flood(rng: random.Random) -> None:
     assert all(block.inbox.qsize() <= MAX_WAITING for block in blocks)
 
 
-TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
+TARGETS: Targets = {
     "bodies": (bodies, 100),
     "planes": (planes, 30),
     "matching": (matching, 20),
@@ -260,35 +256,5 @@ TARGETS: dict[str, tuple[Callable[[random.Random], None], int]] = {
 """What is fuzzed, and how often in each round: a block takes as long as a hundred bodies."""
 
 
-def main() -> None:
-    """Run rounds until the cases are used up."""
-    parser = argparse.ArgumentParser(description="Fuzz the classical channel.")
-    parser.add_argument("--cases", type=float, default=1e5, help="how many, 1e5 by default")
-    parser.add_argument("--seed", type=int, default=None, help="of the first round")
-    arguments = parser.parse_args()
-    seed = random.SystemRandom().randrange(1 << 32) if arguments.seed is None else arguments.seed
-    began = time.monotonic()
-    cases: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
-    while cases.total() < arguments.cases:
-        rng = random.Random(seed)  # noqa: S311 - a fuzzer has to be repeatable
-        try:
-            for name, (target, times) in TARGETS.items():
-                for _ in range(times):
-                    cases[name] += 1
-                    try:
-                        target(rng)
-                    except BellwireError:
-                        refused[name] += 1
-        except Exception:
-            print(f"seed {seed}: run again with --seed {seed} --cases 1", file=sys.stderr)
-            raise
-        seed += 1
-    took = time.monotonic() - began
-    print(f"{cases.total():,} cases in {took:.0f} s, {refused.total():,} refused by name")
-    for name, count in cases.items():
-        print(f"{count:9,}  {name}, {refused[name]:,} refused")
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("Fuzz the classical channel.", TARGETS)

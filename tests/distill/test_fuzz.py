@@ -4,8 +4,7 @@ import random
 
 import pytest
 from tools.fuzz_classical import TARGETS
-
-from bellwire.base.errors import BellwireError
+from tools.fuzz_rounds import refusals
 
 ROUNDS = 8
 
@@ -14,13 +13,8 @@ ROUNDS = 8
 def test_whatever_crosses_the_channel_is_taken_or_refused_by_name(name: str) -> None:
     target, times = TARGETS[name]
     rng = random.Random(f"fuzz {name}")
-    taken = refused = 0
-    for _ in range(ROUNDS * times):
-        try:
-            target(rng)
-            taken += 1
-        except BellwireError:
-            refused += 1
+    refused = refusals(target, ROUNDS * times, rng)
+    taken = ROUNDS * times - refused
     if name == "frames":
         assert taken == 0
     else:
