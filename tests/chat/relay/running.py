@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 
+import pytest
 from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
 from bellwire.chat.identity import Identity
+from bellwire.chat.relay import server
 from bellwire.chat.relay.client import RelayClient
 from bellwire.chat.relay.company import News
 from bellwire.chat.relay.databases import Place
@@ -91,6 +93,32 @@ async def owner_at(url: str, who: Identity = OWNER, boxes: int = 1) -> RelayClie
     for number in range(1, boxes + 1):
         await line.open_mailbox(mailbox(number), right(number))
     return line
+
+
+@contextlib.asynccontextmanager
+async def two_at_a_slow_store(
+    folder: Path, patch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[RelayClient, RelayClient]]:
+    """An owner who listens and has all that is older, and a sender; the store is not asked."""
+    async with (
+        relay_at(folder) as url,
+        await owner_at(url) as owner,
+        await RelayClient.connect(url) as sender,
+    ):
+        await owner.listen()
+        await sender.drop(right(1), token(0), HOUR, payload(0))
+        owner.safe((await owner.next()).number)
+        patch.setattr(server, "LINGER_S", 2 * PATIENCE_S)
+        yield owner, sender
+
+
+def ever_stored(folder: Path) -> int:
+    """How many payloads ever came to rest there."""
+    store = RelayStore(folder)
+    with store._database.transaction() as cursor:
+        (numbers,) = cursor.execute("SELECT numbers FROM relay").fetchone()
+    store.close()
+    return int(numbers)
 
 
 class Process:

@@ -17,6 +17,7 @@ from picows import (
 from tests.chat.relay.running import (
     HOUR,
     account,
+    ever_stored,
     mailbox,
     number_of,
     owner_at,
@@ -26,6 +27,7 @@ from tests.chat.relay.running import (
     right,
     run,
     token,
+    two_at_a_slow_store,
 )
 from tests.patience import PATIENCE_S
 
@@ -70,29 +72,12 @@ def earlier_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def stored(folder: Path) -> int:
-    """How many payloads ever came to rest there."""
-    store = RelayStore(folder)
-    with store._database.transaction() as cursor:
-        (numbers,) = cursor.execute("SELECT numbers FROM relay").fetchone()
-    store.close()
-    return int(numbers)
-
-
 @pytest.mark.parametrize(("size", "count"), [(512, 64), (4096, 16), (16_384, 4)])
 def test_a_bundle_for_somebody_here_comes_at_once_and_is_not_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, count: int
 ) -> None:
     async def story() -> None:
-        async with (
-            relay_at(tmp_path) as url,
-            await owner_at(url) as owner,
-            await RelayClient.connect(url) as sender,
-        ):
-            await owner.listen()
-            await sender.drop(right(1), token(0), HOUR, payload(0))
-            assert await take(owner, 1) == [0]  # so it has all that is older
-            monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)
+        async with two_at_a_slow_store(tmp_path, monkeypatch) as (owner, sender):
             dropping = asyncio.create_task(drop(sender, range(1, count + 1), size=size))
             came = await owner.next_ones()
             assert [each.payload for each in came] == [payload(n + 1, size) for n in range(count)]
@@ -102,7 +87,7 @@ def test_a_bundle_for_somebody_here_comes_at_once_and_is_not_stored(
             await dropping
 
     run(story())
-    assert stored(tmp_path) < 2
+    assert ever_stored(tmp_path) < 2
 
 
 @pytest.mark.parametrize("understands", [True, False])

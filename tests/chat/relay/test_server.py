@@ -13,6 +13,7 @@ from tests.chat.relay.running import (
     OTHER,
     OWNER,
     Process,
+    ever_stored,
     mailbox,
     number_of,
     owner_at,
@@ -21,6 +22,7 @@ from tests.chat.relay.running import (
     right,
     run,
     token,
+    two_at_a_slow_store,
 )
 from tests.patience import PATIENCE_S
 from tests.web.scraping import scraped
@@ -158,15 +160,7 @@ def test_what_its_owner_has_is_done_without_having_been_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        async with (
-            relay_at(tmp_path) as url,
-            await owner_at(url) as owner,
-            await RelayClient.connect(url) as sender,
-        ):
-            await owner.listen()
-            await drop(sender, 0)
-            await take(owner, 1)  # so it has all that is older
-            monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)  # the store is not asked
+        async with two_at_a_slow_store(tmp_path, monkeypatch) as (owner, sender):
             dropping = asyncio.create_task(drop(sender, 1))
             delivered = await owner.next()
             assert not dropping.done()
@@ -174,11 +168,7 @@ def test_what_its_owner_has_is_done_without_having_been_stored(
             await dropping
 
     run(story())
-    store = RelayStore(tmp_path)
-    with store._database.transaction() as cursor:
-        (numbers,) = cursor.execute("SELECT numbers FROM relay").fetchone()
-    store.close()
-    assert numbers < 2
+    assert ever_stored(tmp_path) < 2
 
 
 def test_what_a_listener_did_not_confirm_is_stored_when_it_goes_and_not_with_what_others_get(
@@ -214,15 +204,7 @@ def test_whoever_dropped_hears_of_it_whatever_the_listener_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
 ) -> None:
     async def story() -> None:
-        async with (
-            relay_at(tmp_path) as url,
-            await owner_at(url) as owner,
-            await RelayClient.connect(url) as sender,
-        ):
-            await owner.listen()
-            await drop(sender, 0)
-            await take(owner, 1)
-            monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)
+        async with two_at_a_slow_store(tmp_path, monkeypatch) as (owner, sender):
             dropping = asyncio.create_task(drop(sender, 1))
             await owner.next()
             if does == "closes the mailbox":
@@ -294,15 +276,7 @@ def test_more_waits_for_owners_than_for_the_store(
     """What owners have meanwhile does not count as waiting for a store that hangs."""
 
     async def story() -> None:
-        async with (
-            relay_at(tmp_path) as url,
-            await owner_at(url) as owner,
-            await RelayClient.connect(url) as sender,
-        ):
-            await owner.listen()
-            await drop(sender, 0)
-            await take(owner, 1)
-            monkeypatch.setattr(server, "LINGER_S", 2 * PATIENCE_S)
+        async with two_at_a_slow_store(tmp_path, monkeypatch) as (owner, sender):
             monkeypatch.setattr(server, "MAX_QUEUED", 8)
             for number in range(1, 50):
                 dropping = asyncio.create_task(drop(sender, number))
