@@ -15,8 +15,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
+from bellwire.base.closing import Closing
 from bellwire.base.private import own_folder, sync_folder, unusable
 from bellwire.iot.errors import OutOfStep, StateInUse, StoreFailed, StreamFull
 from bellwire.iot.messages import MAX_READING_BYTES, MAX_READINGS, MAX_STREAM_BYTES
@@ -159,7 +159,7 @@ class StreamFile:
         self.rest()
 
 
-class CloudStore:
+class CloudStore(Closing):
     """All devices' folders under one state folder, which one process uses at a time.
 
     Raises:
@@ -194,17 +194,6 @@ class CloudStore:
     def close(self) -> None:
         """Let another process have the folder."""
         os.close(self._lock)
-
-    def __enter__(self) -> "CloudStore":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def latest(path: Path, most: int, *, end: int | None = None) -> list[tuple[int, bytes]]:

@@ -11,9 +11,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
+from bellwire.base.closing import Closing
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
 from bellwire.chat.errors import ChatMisuse, MessageRefused, OpeningRefused
@@ -37,7 +37,7 @@ from bellwire.crypto.kek.source import KekSource
 _READ_AT_ONCE: Final = 256
 
 
-class Person:
+class Person(Closing):
     """Open a person's store; use as a context manager, or `close` it.
 
     Args:
@@ -59,17 +59,6 @@ class Person:
         except BaseException:
             self._database.close()
             raise
-
-    def __enter__(self) -> "Person":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the store up; again is harmless."""

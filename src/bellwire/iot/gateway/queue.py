@@ -12,10 +12,10 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 from bellwire.base.clock import Clock, system_clock
+from bellwire.base.closing import Closing
 from bellwire.base.private import own_folder
 from bellwire.iot.errors import MessageUnfit, QueueFull
 from bellwire.iot.gateway.database import Database
@@ -42,7 +42,7 @@ _ROUTE: Final = (
 _USED: Final = "SELECT COUNT(*), TOTAL(size) FROM messages WHERE state = 'QUEUED'"
 
 
-class MessageQueue:
+class MessageQueue(Closing):
     """The database of messages to devices; for use from several threads and processes.
 
     Args:
@@ -227,17 +227,6 @@ class MessageQueue:
     def close(self) -> None:
         """Give the file back."""
         self._database.close()
-
-    def __enter__(self) -> "MessageQueue":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _queue_of(self, device: bytes) -> tuple[bytes, int]:
         """The id of a device's queue, and the last number given in it."""

@@ -7,9 +7,9 @@ nothing.
 import sqlite3
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
+from bellwire.base.closing import Closing
 from bellwire.base.private import own_file, unusable
 from bellwire.iot.errors import StoreFailed
 from bellwire.iot.stored import StreamKey
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS names (device BLOB PRIMARY KEY, name TEXT NOT NULL) W
 """
 
 
-class Cursors:
+class Cursors(Closing):
     """A small database in the cloud's folder; for use from several threads.
 
     Args:
@@ -83,14 +83,3 @@ class Cursors:
     def close(self) -> None:
         """Give the file back."""
         self._database.close()
-
-    def __enter__(self) -> "Cursors":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -7,13 +7,13 @@ Source: JSON-RPC 2.0, 4 and 5.
 """
 
 import itertools
-from types import TracebackType
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 import httpx
 import msgspec
 from msgspec import Meta
 
+from bellwire.base.closing import Closing
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.ledger.anchors.errors import AnchorUnusable, ChainRefused, ChainUnreachable
 
@@ -34,7 +34,7 @@ class _Answer(msgspec.Struct, frozen=True):
     error: _Error | None = None
 
 
-class NodeRpc:
+class NodeRpc(Closing):
     """One node; use it as a context.
 
     Args:
@@ -56,15 +56,8 @@ class NodeRpc:
         self._ids = itertools.count(1)
         self._http = httpx.Client(timeout=WITHIN_S, trust_env=False, follow_redirects=False)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Give the connection up."""
         self._http.close()
 
     def __repr__(self) -> str:
