@@ -2,7 +2,14 @@
 
 import { existsSync } from 'node:fs';
 import axe from 'axe-core';
-import { type Browser, type BrowserContext, chromium, firefox, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  firefox,
+  type Locator,
+  type Page,
+} from 'playwright-core';
 import { expect } from 'vitest';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -95,10 +102,15 @@ async function hasNoBarriersNow(page: Page, name: string): Promise<void> {
   expect.soft(found, name).toEqual([]);
 }
 
-/** Nothing of a page is wider than a phone. */
-export async function fitsPhone(page: Page): Promise<void> {
+/**
+ * Nothing of a page is wider than a phone.
+ *
+ * @param opened A dialog that is open, and stays so.
+ */
+export async function fitsPhone(page: Page, opened?: Locator): Promise<void> {
   await page.setViewportSize({ width: 390, height: 844 });
   // Charts follow the window once they have seen that it has changed.
   await page.waitForFunction(() => document.documentElement.scrollWidth <= 390, null, PATIENCE);
+  if (opened) expect(await opened.isVisible()).toBe(true);
   await page.setViewportSize({ width: 1366, height: 860 });
 }

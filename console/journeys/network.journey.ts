@@ -220,6 +220,7 @@ describe.runIf(link)('an operator', () => {
     await reopen(page);
     await page.getByRole('button', { name: 'My contact link' }).click();
     const mine = await page.getByRole('textbox', { name: 'My contact link' }).inputValue();
+    await fitsPhone(page, page.getByRole('dialog', { name: 'My contact link' }));
     await page.keyboard.press('Escape');
     await pen.ask({ do: 'add', link: mine });
     await pen.ask({ do: 'say', text: 'by your link' });

@@ -72,7 +72,10 @@ async function rename(page: Page, before: string, after: string): Promise<void> 
     await page.getByRole('button', { name: 'Rename …' }).click();
     const dialog = page.getByRole('dialog', { name: `Rename ${from}` });
     await dialog.getByLabel('What you call them').fill(to);
-    if (to === after) await hasNoBarriers(page, 'another name');
+    if (to === after) {
+      await hasNoBarriers(page, 'another name');
+      await fitsPhone(page, dialog);
+    }
     await dialog.getByRole('button', { name: 'Rename', exact: true }).click();
     await page.getByRole('heading', { name: to, exact: true }).waitFor(PATIENCE);
     await logOf(page, to).waitFor();

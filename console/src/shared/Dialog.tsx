@@ -1,5 +1,6 @@
 import { CloseButton } from '@mantine/core';
 import { type ReactNode, useEffect, useRef } from 'react';
+import { createPortal } from 'react-dom';
 import styles from './Dialog.module.css';
 import { texts } from './texts';
 
@@ -14,7 +15,12 @@ interface DialogProps {
   children: ReactNode;
 }
 
-/** The browser's own modal dialog: it holds the focus, gives it back, and closes by Escape. */
+/**
+ * The browser's own modal dialog: it holds the focus, gives it back, and closes by Escape.
+ *
+ * It stands beside all else of the page: in a panel that a narrower window hides it would vanish
+ * with the panel, and the page would stay modal.
+ */
 export function Dialog({
   opened,
   onClose,
@@ -28,7 +34,10 @@ export function Dialog({
     if (opened) dialog.current?.showModal();
     else dialog.current?.close();
   }, [opened]);
-  return (
+  const closing = (
+    <CloseButton className={styles.close} aria-label={texts.close} onClick={onClose} />
+  );
+  return createPortal(
     // biome-ignore lint/a11y/useKeyWithClickEvents: a click beside the dialog; by keys, Escape closes it
     <dialog
       ref={dialog}
@@ -43,13 +52,14 @@ export function Dialog({
     >
       {opened && (
         <div className={styles.inside}>
-          {side && (
-            <CloseButton className={styles.close} aria-label={texts.close} onClick={onClose} />
-          )}
+          {side && closing}
           {!bare && <h2>{title}</h2>}
           {children}
+          {/* Last, so that the focus begins where something is to be done. */}
+          {!bare && !side && closing}
         </div>
       )}
-    </dialog>
+    </dialog>,
+    document.body,
   );
 }

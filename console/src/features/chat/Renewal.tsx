@@ -5,6 +5,7 @@ import type { Conversation as Talk } from '../../chat/engine/view';
 import { Dialog } from '../../shared/Dialog';
 import { tell } from '../../shared/tell';
 import { renewal as say } from '../../texts/renewal';
+import styles from './ChatPage.module.css';
 
 interface RenewalProps {
   chat: Chat;
@@ -21,13 +22,15 @@ export function Renewal({ chat, conversation }: RenewalProps) {
   };
   return (
     <>
-      <Button size="compact-sm" variant="default" onClick={() => setAsking(true)}>
+      <Button size="xs" variant="default" onClick={() => setAsking(true)}>
         {say.open}
       </Button>
       <Dialog opened={isAsking} onClose={() => setAsking(false)} title={say.title}>
-        <p>{say.what(contact.name)}</p>
-        <p>{say.stays}</p>
-        <Button onClick={ask}>{say.ask(contact.name)}</Button>
+        <div className={styles.form}>
+          <p>{say.what(contact.name)}</p>
+          <p>{say.stays}</p>
+          <Button onClick={ask}>{say.ask(contact.name)}</Button>
+        </div>
       </Dialog>
     </>
   );
