@@ -1,4 +1,4 @@
-"""Pictures of every page of the console, in both themes and three widths, into a folder.
+"""Pictures of every page of the console, and of its dialogs, in both themes, into a folder.
 
     .venv/bin/python tools/console_pictures.py FOLDER
     .venv/bin/python tools/console_pictures.py FOLDER --docs
@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
-from tests.pages.services import DEVICE, operators_links
+from tests.pages.services import CORRESPONDENT, DEVICE, operators_links
 from tools import console_build
 
 IMAGES = console_build.ROOT / "docs" / "images"
@@ -63,6 +63,7 @@ def main() -> int:
             "OTHER_LINK": other,
             "PICTURES": str(folder),
             "DEVICE": "\n".join([*DEVICE, str(Path(place) / "s")]),
+            "CORRESPONDENT": "\n".join([*CORRESPONDENT, str(Path(place) / "s")]),
         }
         console_build.run(node, console_build.VITEST, "run", "--config", console_build.JOURNEYS)
     if "--docs" in sys.argv:

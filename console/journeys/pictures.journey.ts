@@ -1,6 +1,6 @@
 /**
- * Pictures of every page, in both themes and three widths; `tools/console_pictures.py` starts the
- * services and hands over a one-time link and a folder.
+ * Pictures of every page, in both themes and three widths, and of every dialog, in two;
+ * `tools/console_pictures.py` starts the services and hands over a one-time link and a folder.
  */
 
 import { mkdirSync } from 'node:fs';
@@ -8,24 +8,32 @@ import { it } from 'vitest';
 import { enter, launch } from './browser';
 import { device } from './device';
 import { letEveIn } from './eve';
+import {
+  type Picture,
+  picturesOfRemoval,
+  picturesOfSession,
+  picturesOfShell,
+  picturesOfTalk,
+  type Windows,
+} from './pictured';
 import { holdPad, meet, say, UNDER_WAY } from './two';
 
-const WIDTHS = { phone: [390, 844], laptop: [1366, 860], wall: [2560, 1440] } as const;
+const EVERY: Windows = { phone: [390, 844], laptop: [1366, 860], wall: [2560, 1440] };
 
 async function main(link: string, folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const browser = await launch();
   const context = await browser.newContext({ reducedMotion: 'reduce' });
   const page = await context.newPage();
-  const picture = async (name: string) => {
+  const picture: Picture = async (name, windows = EVERY, of = page) => {
     for (const colorScheme of ['dark', 'light'] as const) {
-      for (const [width, [wide, high]] of Object.entries(WIDTHS)) {
-        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        await page.setViewportSize({ width: wide, height: high });
-        await page.waitForTimeout(400);
-        await page.screenshot({
+      for (const [width, [wide, high]] of Object.entries(windows)) {
+        await of.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        await of.setViewportSize({ width: wide, height: high });
+        await of.waitForTimeout(400);
+        await of.screenshot({
           path: `${folder}/${name}-${colorScheme}-${width}.png`,
-          fullPage: true,
+          fullPage: windows === EVERY,
         });
       }
     }
@@ -33,10 +41,14 @@ async function main(link: string, folder: string): Promise<void> {
   await page.goto(link.replace(/#.*/, '#/sign-in'));
   await page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
   await picture('sign-in');
+  await page.goto(link);
+  await page.getByLabel('New password').waitFor();
+  await picture('welcome');
   await enter(page, link);
   await page.getByRole('heading', { name: 'What was measured' }).waitFor();
   await page.waitForTimeout(Number(process.env.WATCH_MS ?? 8000));
   await picture('network-green');
+  await picturesOfShell(page, picture);
   await page.getByRole('button', { name: 'Attack', exact: true }).click();
   await page.getByText('No key leaves this link.').waitFor({ timeout: 60_000 });
   await page.waitForTimeout(3000);
@@ -60,6 +72,7 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByRole('button', { name: 'Approve' }).click();
   await page.getByRole('button', { name: 'Invite a device' }).click();
   await page.getByLabel('What to call it').fill('garden-gate');
+  await picture('devices-invite');
   await page.getByRole('button', { name: 'Make a code' }).click();
   await page.getByRole('img', { name: 'The code, to be scanned' }).waitFor();
   const code = await page.getByRole('status', { name: 'Code', exact: true }).innerText();
@@ -70,6 +83,7 @@ async function main(link: string, folder: string): Promise<void> {
   await page.getByRole('button', { name: /^garden-gate/ }).click();
   await page.getByRole('img', { name: /^celsius: from/ }).waitFor();
   await picture('devices');
+  await picturesOfRemoval(page, picture);
   await page.goto(`${home}#/register`);
   await page.getByLabel('Name').waitFor();
   await picture('register');
@@ -118,8 +132,10 @@ async function main(link: string, folder: string): Promise<void> {
   await picture('chat-aborted');
   await network.getByRole('button', { name: 'Reset' }).click();
   await bob.getByRole('log').getByText('Did you hear that?').waitFor({ timeout: 60_000 });
-  await bob.context().close();
+  await picturesOfSession(network, (name, windows) => picture(name, windows, network));
   await network.close();
+  await picturesOfTalk(page, bob, picture);
+  await bob.context().close();
   await page.goto(`${home}#/lab`);
   await page.getByText(/^A key of/).waitFor({ timeout: 60_000 });
   await page.getByRole('button', { name: 'Keep' }).click();
