@@ -59,10 +59,10 @@ async function lookAfter(dialog: Locator): Promise<void> {
   const devices = dialog.getByRole('list', { name: 'Devices' });
   await devices.getByText('this browser · found by the handle').waitFor(PATIENCE);
   await devices.getByText(/^since .* · last used about .* · ends /).waitFor();
-  await devices.getByRole('button', { name: 'Name a browser otherwise' }).click();
+  await devices.getByRole('button', { name: 'Rename a browser' }).click();
   await devices.getByLabel('What it is called').fill('the laboratory');
   await devices.getByRole('button', { name: 'Set name' }).click();
-  await devices.getByRole('button', { name: 'Name the laboratory otherwise' }).waitFor(PATIENCE);
+  await devices.getByRole('button', { name: 'Rename the laboratory' }).waitFor(PATIENCE);
   await hasNoBarriers(dialog.page(), 'devices of a handle');
   await dialog.getByText('What the relay keeps', { exact: true }).click();
   const saved = dialog.page().waitForEvent('download');

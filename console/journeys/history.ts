@@ -5,12 +5,12 @@ import { expect } from 'vitest';
 import { fitsPhone, hasNoBarriers, openPage, PASSWORD, PATIENCE } from './browser';
 import type { Talker } from './talker';
 
-const MESSAGES = /^[\d,]+ messages and 1 people/;
+const MESSAGES = /: [\d,]+ messages and 1 person\./;
 
 /** Export all that a page has; the file, and its code. */
 async function give(page: Page): Promise<{ file: string; code: string }> {
   await page.getByRole('button', { name: 'Export history …' }).click();
-  const dialog = page.getByRole('dialog', { name: 'Export history …' });
+  const dialog = page.getByRole('dialog', { name: 'Export history' });
   const saving = page.waitForEvent('download');
   await dialog.getByRole('button', { name: 'Make the file' }).click();
   const saved = await saving;
@@ -24,7 +24,7 @@ async function give(page: Page): Promise<{ file: string; code: string }> {
 }
 
 async function take(page: Page, file: string, code: string): Promise<void> {
-  const dialog = page.getByRole('dialog', { name: 'Import history …' });
+  const dialog = page.getByRole('dialog', { name: 'Import history' });
   if ((await dialog.count()) === 0)
     await page.getByRole('button', { name: 'Import history …' }).click();
   await dialog.locator('input[type=file]').setInputFiles(file);
@@ -57,7 +57,9 @@ export async function carryHistory(
   await second.locator('input[name=password]').fill(PASSWORD);
   await second.getByRole('button', { name: 'Sign in', exact: true }).click();
   await second.getByRole('link', { name: 'Chat', exact: true }).click();
-  await second.getByText('Nobody yet. Give somebody your link, or take theirs.').waitFor(PATIENCE);
+  await second
+    .getByText('Nobody yet. Find people by their handles, give somebody your link, or take theirs.')
+    .waitFor(PATIENCE);
   const { file = '', code = '' } = carried;
   await take(second, file, made.code);
   await second.getByText('expected the code of this file, got the code of another one').waitFor();
@@ -84,6 +86,6 @@ export async function carryHistory(
   await second.getByRole('button', { name: /^Pen/ }).click(PATIENCE);
   await log.getByText('from a page: ½').waitFor();
   await take(second, file, code);
-  await second.getByText('0 messages and 0 people are new here.').waitFor(PATIENCE);
+  await second.getByText('New here: 0 messages and 0 people.').waitFor(PATIENCE);
   await second.context().close();
 }

@@ -176,9 +176,9 @@ export const texts = {
     relayNowhere: 'nowhere: everything is shut',
     relayMove: (level: string) => `Move: ${level}`,
     relayGo: 'Move',
-    relayPlace: 'Place',
+    relayPlace: 'Where to',
     relayPlaceHint: 'As prepared',
-    relayPlaceWhat: 'A port, HOST:PORT, or an interface; empty: where it was prepared to.',
+    relayPlaceWhat: 'A port, HOST:PORT, or an interface. Empty: the place that was prepared.',
     relayLevels: {
       home: ['Home', 'where it was set up'],
       port: ['Another port', 'of the same address'],

@@ -18,7 +18,7 @@ export const chat = {
   unshown: (count: string) =>
     `${count} that came could not be opened, and nothing of it was believed.`,
   people: 'People',
-  nobody: 'Nobody yet. Give somebody your link, or take theirs.',
+  nobody: 'Nobody yet. Find people by their handles, give somebody your link, or take theirs.',
   choose: 'Choose somebody to talk to.',
   unread: (count: string) => `${count} new`,
   back: 'All people',

@@ -113,8 +113,8 @@ export const devices = {
   jitter: 'Jitter',
   address: 'Address',
   colour: 'Colour',
-  colourWhat: 'Decoration: the first three bytes of a hash of the address.',
-  echoes: (count: string) => `Over ${count} timed echoes.`,
+  colourWhat: 'The colour is decoration: the first three bytes of a hash of the address.',
+  echoes: (count: string) => `Measured over ${count} timed echoes.`,
   noEvidence:
     'The server keeps evidence in memory alone, and has not seen this newcomer since it started. It is seen again when it registers again.',
   circuit: 'Circuit',

@@ -36,9 +36,9 @@ export const handle = {
     0: 'Nobody',
   } as Readonly<Record<number, string>>,
 
-  setPassword: 'Another password',
+  setPassword: 'Change the password',
   forgot: 'I forgot the password',
-  setPasswordLead: 'Everywhere else you are logged out.',
+  setPasswordLead: 'You are logged out everywhere else then.',
   byIdentity:
     'This browser’s keys prove that it is you, if you signed up here. Everywhere else you are logged out.',
   forgotten: 'I forgot the old one',
@@ -56,7 +56,7 @@ export const handle = {
   publishes: 'found by the handle',
   deviceTimes: (since: string, used: string, expires: string) =>
     `since ${since} · last used about ${used} · ends ${expires} if it stays silent`,
-  nameDevice: (name: string) => `Name ${name} otherwise`,
+  nameDevice: (name: string) => `Rename ${name}`,
   deviceName: 'What it is called',
   deviceSet: 'Set name',
   endDevice: (name: string) => `Log out ${name}`,

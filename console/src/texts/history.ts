@@ -1,8 +1,13 @@
+const messagesOf = (many: string) => (many === '1' ? '1 message' : `${many} messages`);
+const peopleOf = (many: string) => (many === '1' ? '1 person' : `${many} people`);
+
 /** Every sentence of a history that goes from one device of ours to another. */
 export const history = {
   title: 'Another device',
   give: 'Export history …',
+  giveTitle: 'Export history',
   take: 'Import history …',
+  takeTitle: 'Import history',
 
   giveLead:
     'What was said between two, your notes and whom you know, in a file that only its code opens. No key is in it: another browser, or a terminal, stays somebody of its own.',
@@ -10,12 +15,11 @@ export const history = {
   giveAgain: 'The code is shown once: close this, and nobody reads the file without it.',
   code: 'Its code',
   given: (messages: string, people: string) =>
-    `${messages} messages and ${people} people are in the file; marks of verified people stay here.`,
-  attachments: (many: string) =>
-    `${many} of them are attachments: their names go along, the files do not.`,
-  notSent: (many: string) => `${many} were not sent yet, and stay on this device.`,
+    `In the file: ${messagesOf(messages)} and ${peopleOf(people)}. Marks of verified people stay here.`,
+  attachments: (many: string) => `Attachments: ${many}. Their names go along, the files do not.`,
+  notSent: (many: string) => `Not sent yet: ${many}. They stay on this device.`,
   unknown: (many: string) =>
-    `${many} people and what was said with them stay here: an earlier version did not keep their keys.`,
+    `Left here: ${peopleOf(many)} and what was said with them. An earlier version did not keep their keys.`,
   way: 'Give the code by another way than the file, and delete the file once it was imported.',
 
   takeLead:
@@ -24,13 +28,13 @@ export const history = {
   choose: 'Choose it …',
   takeSubmit: 'Import',
   taken: (messages: string, people: string) =>
-    `${messages} messages and ${people} people are new here.`,
+    `New here: ${messagesOf(messages)} and ${peopleOf(people)}.`,
   takenAttachments: (many: string) =>
-    `${many} of them are attachments: their files stayed on the other device.`,
-  known: (many: string) => `${many} were here already.`,
-  expired: (many: string) => `${many} had disappeared since.`,
+    `Attachments: ${many}. Their files stayed on the other device.`,
+  known: (many: string) => `Here already: ${many}.`,
+  expired: (many: string) => `Disappeared since: ${many}.`,
   leftOut: (many: string) =>
-    `${many} were left out: said with this browser, in groups, or with who waits here to be accepted.`,
+    `Left out: ${many}, said with this browser, in groups, or with who waits here to be accepted.`,
   anew: 'Nobody new is verified or can be written to: exchange links with them.',
 
   elsewhere: 'on another device',

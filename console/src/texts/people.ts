@@ -1,7 +1,7 @@
 /** Every sentence of finding people by their handles, which are loaded with the page Chat. */
 export const people = {
   find: 'Find people',
-  lead: 'By a handle at this relay, or its beginning. Who is listed is found; others only by their whole handle. The relay does not learn who asks.',
+  lead: 'By their handle at this relay, or how it begins. A search shows who is listed; others are added by their whole handle. The relay does not learn who asks.',
   label: 'Handle, or how it begins',
   search: 'Search',
   found: 'Handles that were found',

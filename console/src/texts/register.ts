@@ -20,6 +20,7 @@ export const register = {
   token: 'Invitation (one-time token)',
   tokenWhat: 'If you were given one.',
   file: 'Keys that I have saved',
+  fileChoose: 'Choose the file …',
   fileWhat: 'To see how it stands, or to renew a certificate: the file that was saved here.',
   fileTaken: (name: string) => `The keys of ${name}.`,
   fileLeft: 'Leave the file out',

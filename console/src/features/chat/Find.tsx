@@ -18,7 +18,8 @@ export function Find({ chat, onAdded }: FindProps) {
   const [busy, setBusy] = useState<string | null>(null);
   const [typed, setTyped] = useState('');
   const whole = handleIn(typed);
-  const offered = [...new Set([...(whole ? [whole] : []), ...(found ?? [])])];
+  /** Who is listed first; the whole handle may be of somebody who is not. */
+  const offered = [...new Set([...(found ?? []), ...(whole ? [whole] : [])])];
 
   const run = async (what: string, work: () => Promise<void>) => {
     setBusy(what);
@@ -54,7 +55,12 @@ export function Find({ chat, onAdded }: FindProps) {
             setFound(null);
           }}
         />
-        <Button type="submit" variant="default" loading={busy === ''} disabled={busy !== null}>
+        <Button
+          type="submit"
+          variant={found?.length ? 'default' : 'filled'}
+          loading={busy === ''}
+          disabled={busy !== null}
+        >
           {say.search}
         </Button>
       </div>
@@ -69,6 +75,7 @@ export function Find({ chat, onAdded }: FindProps) {
             <li key={handle}>
               <Button
                 fullWidth
+                variant={found?.includes(handle) ? 'filled' : 'default'}
                 loading={busy === handle}
                 disabled={busy !== null}
                 onClick={() => add(handle)}

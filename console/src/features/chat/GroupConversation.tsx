@@ -65,7 +65,7 @@ export function GroupConversation(props: GroupConversationProps) {
     >
       <div className={styles.talk}>
         {group.isIn && (
-          <div className={styles.pads}>
+          <div className={styles.pads} data-open>
             <Timer timerS={group.timerS} onChoose={(timerS) => chat.groups.setTimer(id, timerS)} />
           </div>
         )}

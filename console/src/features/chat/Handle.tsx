@@ -96,6 +96,7 @@ function Box({ chat, strange: { rubbish, blocked } }: { chat: Chat; strange: Str
         <div className={styles.row}>
           <Button
             size="compact-md"
+            fz="sm"
             variant="default"
             loading={busy === 'box'}
             onClick={() => void draw()}
@@ -124,6 +125,7 @@ function Unheard({ chat, blocked }: { chat: Chat; blocked: Strange['blocked'] })
           <li key={peer}>
             <Button
               size="compact-md"
+              fz="sm"
               variant="default"
               disabled={busy !== null}
               onClick={() => void run(peer, () => chat.requests.unblock(peer))}
@@ -183,12 +185,13 @@ function NewPassword({ chat, isForgotten = false }: { chat: Chat; isForgotten?: 
         />
         <Problem>{problem}</Problem>
         <div className={styles.row}>
-          <Button type="submit" size="compact-md" variant="default" loading={busy !== null}>
+          <Button type="submit" size="compact-md" fz="sm" variant="default" loading={busy !== null}>
             {say.set}
           </Button>
           {!isForgotten && (
             <Button
               size="compact-md"
+              fz="sm"
               variant="transparent"
               onClick={() => setByIdentity(!byIdentity)}
             >
@@ -214,6 +217,7 @@ function Export({ chat }: { chat: Chat }) {
         <div className={styles.row}>
           <Button
             size="compact-md"
+            fz="sm"
             variant="default"
             loading={busy !== null}
             onClick={() => void run('export', save)}
@@ -236,6 +240,7 @@ function Leave({ chat }: { chat: Chat }) {
         <div className={styles.row}>
           <Button
             size="compact-md"
+            fz="sm"
             variant="default"
             loading={busy === 'here'}
             disabled={busy !== null}
@@ -245,6 +250,7 @@ function Leave({ chat }: { chat: Chat }) {
           </Button>
           <Button
             size="compact-md"
+            fz="sm"
             variant="default"
             loading={busy === 'everywhere'}
             disabled={busy !== null}
@@ -279,7 +285,7 @@ function Delete({ chat, handle }: { chat: Chat; handle: string }) {
         />
         <Problem>{problem}</Problem>
         <div className={styles.row}>
-          <Button type="submit" size="compact-md" color="red" loading={busy !== null}>
+          <Button type="submit" size="compact-md" fz="sm" color="red" loading={busy !== null}>
             {say.deleteSubmit(handle)}
           </Button>
         </div>

@@ -84,6 +84,7 @@ export function HandleDoor({ chat, before }: HandleDoorProps) {
         <Button
           variant="transparent"
           size="compact-sm"
+          px={0}
           className={styles.other}
           disabled={busy !== null}
           onClick={() => setWay(isNew ? 'logIn' : 'signUp')}

@@ -14,7 +14,9 @@ export function Part({ title, onOpen, children }: PartProps) {
       className={styles.part}
       name="handle"
       onToggle={({ currentTarget }) => {
-        if (currentTarget.open) onOpen?.();
+        if (!currentTarget.open) return;
+        currentTarget.scrollIntoView({ block: 'nearest' });
+        onOpen?.();
       }}
     >
       <summary>{title}</summary>

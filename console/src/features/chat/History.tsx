@@ -20,16 +20,19 @@ export function History({ chat }: { chat: Chat }) {
   const [asked, setAsked] = useState<'give' | 'take' | null>(null);
   const close = () => setAsked(null);
   return (
-    <section className={styles.ways} aria-label={say.title}>
-      {(['give', 'take'] as const).map((way) => (
-        <Button key={way} size="compact-xs" variant="default" onClick={() => setAsked(way)}>
-          {say[way]}
-        </Button>
-      ))}
-      <Dialog opened={asked === 'give'} onClose={close} title={say.give}>
+    <section className={styles.part} aria-label={say.title}>
+      <h3>{say.title}</h3>
+      <div className={styles.ways}>
+        {(['give', 'take'] as const).map((way) => (
+          <Button key={way} size="compact-xs" variant="default" onClick={() => setAsked(way)}>
+            {say[way]}
+          </Button>
+        ))}
+      </div>
+      <Dialog opened={asked === 'give'} onClose={close} title={say.giveTitle}>
         <Give chat={chat} />
       </Dialog>
-      <Dialog opened={asked === 'take'} onClose={close} title={say.take}>
+      <Dialog opened={asked === 'take'} onClose={close} title={say.takeTitle}>
         <Take chat={chat} />
       </Dialog>
     </section>

@@ -21,11 +21,11 @@ export function Known({ chat, conversation }: KnownProps) {
   const inside = { chat, conversation, onDone: close };
   return (
     <>
-      <Button size="compact-sm" variant="default" onClick={() => setAsked('rename')}>
+      <Button size="xs" variant="default" onClick={() => setAsked('rename')}>
         {say.rename}
       </Button>
       {!isBlocked && (
-        <Button size="compact-sm" variant="default" onClick={() => setAsked('block')}>
+        <Button size="xs" variant="default" onClick={() => setAsked('block')}>
           {say.block}
         </Button>
       )}

@@ -29,11 +29,16 @@ export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
   const set = (to: Partial<Pick<Contact, 'mode' | 'policy'>>) =>
     void chat.set(peer, to).catch(tell);
   const hasKeys = chat.hasKeys && Boolean(contact.card?.sae);
-  const known = <Known chat={chat} conversation={conversation} />;
+  const acts = (
+    <div className={styles.acts}>
+      {isMet && <Renewal chat={chat} conversation={conversation} />}
+      <Known chat={chat} conversation={conversation} />
+    </div>
+  );
   if (!isMet)
     return (
       <div className={styles.pads} id={id} data-open={isOpen || undefined}>
-        {known}
+        {acts}
       </div>
     );
   return (
@@ -60,8 +65,7 @@ export function Pads({ id, isOpen, chat, conversation }: PadsProps) {
         data={Object.entries(say.policies).map(([value, label]) => ({ value, label }))}
       />
       <Timer timerS={contact.timerS} onChoose={(timerS) => chat.setTimer(peer, timerS)} />
-      <Renewal chat={chat} conversation={conversation} />
-      {known}
+      {acts}
       {hasKeys && contact.mode === 'pool' && contact.policy !== 'off' && (
         <p>
           {padLeft > 0

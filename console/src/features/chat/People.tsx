@@ -58,6 +58,7 @@ export function People({ chat, view, chosen, onChoose }: PeopleProps) {
           <Button
             key={way}
             size="compact-md"
+            fz="sm"
             variant={way === 'find' ? 'filled' : 'default'}
             disabled={!isUp}
             onClick={() => setAsked(way)}

@@ -6,6 +6,7 @@ import { keys } from '../../api/live';
 import { Dialog } from '../../shared/Dialog';
 import { tell } from '../../shared/tell';
 import { texts } from '../../shared/texts';
+import { Command } from '../../shared/Words';
 import { devices as say } from '../../texts/devices';
 import styles from './Invite.module.css';
 import { pathOf } from './qr';
@@ -100,7 +101,9 @@ function Made({ made, onAgain }: { made: Schemas['InvitedDevice']; onAgain: () =
       </output>
       <div>
         <h3>{say.onDevice}</h3>
-        <code className={styles.command}>{command}</code>
+        <code className={styles.command}>
+          <Command>{command}</Command>
+        </code>
       </div>
       <div className={styles.buttons}>
         <Button variant="default" onClick={onAgain}>

@@ -30,7 +30,7 @@ interface GaugeProps {
 /** S, with three standard errors, on a dial that ends a little beyond what quantum physics has. */
 export function Gauge({ value, stderr }: GaugeProps) {
   const [classicalX, classicalY] = place(CLASSICAL, 22);
-  const [quantumX, quantumY] = place(QUANTUM, 24);
+  const [quantumX, quantumY] = place(QUANTUM, 30);
   return (
     <svg
       className={styles.gauge}

@@ -3,9 +3,11 @@ import { useClipboard } from '@mantine/hooks';
 import IconCheck from '@tabler/icons-react/dist/esm/icons/IconCheck.mjs';
 import IconCopy from '@tabler/icons-react/dist/esm/icons/IconCopy.mjs';
 import IconLink from '@tabler/icons-react/dist/esm/icons/IconLink.mjs';
+import type { ReactNode } from 'react';
 import type { Schemas } from '../../api/client';
 import { Panel } from '../../shared/Panel';
 import { texts } from '../../shared/texts';
+import { Command } from '../../shared/Words';
 import { lab as say } from '../../texts/lab';
 import styles from './Repeat.module.css';
 
@@ -27,14 +29,25 @@ export function Repeat({ result }: { result: Schemas['ExperimentView'] }) {
       }
     >
       <div className={styles.repeat}>
-        <Text label={say.command} text={result.command} />
-        <Text label={say.python} text={result.python.trim()} />
+        <Text label={say.command} text={result.command}>
+          <Command>{result.command}</Command>
+        </Text>
+        <Text label={say.python} text={result.python.trim()}>
+          {result.python.trim()}
+        </Text>
       </div>
     </Panel>
   );
 }
 
-function Text({ label, text }: { label: string; text: string }) {
+interface TextProps {
+  label: string;
+  /** What is copied. */
+  text: string;
+  children: ReactNode;
+}
+
+function Text({ label, text, children }: TextProps) {
   const clipboard = useClipboard();
   return (
     <div className={styles.text}>
@@ -48,7 +61,7 @@ function Text({ label, text }: { label: string; text: string }) {
       >
         {clipboard.copied ? texts.copied : texts.copy}
       </Button>
-      <pre className="mono">{text}</pre>
+      <pre className="mono">{children}</pre>
     </div>
   );
 }

@@ -44,6 +44,8 @@ function last(data: uPlot.AlignedData): number | undefined {
 
 const HEIGHT = 132;
 const TIMES = 30;
+/** Between the times at the axis; a phone has room for two of them in five minutes. */
+const INCREMENTS_S = [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400];
 
 function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -173,7 +175,10 @@ function options(
         grid: { show: false },
         ticks: { show: false },
         size: withTimes ? TIMES : 0,
-        values: withTimes ? (_, at) => at.map((each) => timeOfDay(each)) : () => [],
+        gap: 9,
+        incrs: INCREMENTS_S,
+        values: (u, at) =>
+          withTimes ? at.map((each) => (isCut(u, each) ? '' : timeOfDay(each))) : [],
         space: 90,
       },
       {
@@ -220,6 +225,9 @@ function options(
     },
   };
 }
+
+/** Whether the window ends within the word of a time. */
+const isCut = (u: uPlot, at: number) => u.valToPos(at, 'x') > u.over.clientWidth - 26;
 
 function drawRegions(u: uPlot, regions: readonly Region[]): void {
   const { ctx, bbox } = u;
@@ -268,7 +276,17 @@ function drawLimits(u: uPlot, limits: readonly Limit[]): void {
     ctx.font = `${11 * devicePixelRatio}px 'Inter Variable', sans-serif`;
     ctx.textAlign = 'right';
     ctx.textBaseline = 'bottom';
-    ctx.fillText(label, bbox.left + bbox.width - 4 * devicePixelRatio, y - 4 * devicePixelRatio);
+    const place = [
+      bbox.left + bbox.width - 4 * devicePixelRatio,
+      y - 4 * devicePixelRatio,
+    ] as const;
+    // What was measured passes behind the word.
+    ctx.setLineDash([]);
+    ctx.strokeStyle = colour('--panel');
+    ctx.lineWidth = 4 * devicePixelRatio;
+    ctx.lineJoin = 'round';
+    ctx.strokeText(label, ...place);
+    ctx.fillText(label, ...place);
     ctx.restore();
   }
 }

@@ -62,7 +62,6 @@ export function Relay({ acts }: { acts: boolean }) {
           </ol>
           {acts && (
             <TextInput
-              size="xs"
               label={say.relayPlace}
               description={say.relayPlaceWhat}
               placeholder={say.relayPlaceHint}

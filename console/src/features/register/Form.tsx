@@ -78,6 +78,7 @@ export function Form({ door: { server, gate }, registering: { folder, ask } }: F
       )}
       <FileInput
         label={say.file}
+        placeholder={say.fileChoose}
         description={opened ? say.fileTaken(opened.name) : say.fileWhat}
         error={wrong.file}
         accept=".tar,application/x-tar"
