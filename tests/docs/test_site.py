@@ -1,6 +1,9 @@
 """The site's navigation is what the index lists; building it is a step of the checks."""
 
-from tools.docs_site import navigation
+import re
+
+import pytest
+from tools.docs_site import ROOT, navigation
 
 INDEX = """# Documentation
 
@@ -32,3 +35,16 @@ def test_sections_are_tabs_and_a_line_before_a_colon_is_a_group() -> None:
     ]
     assert by_name["Decisions"] == ["docs/decisions/README.md", "docs/decisions/two-processes.md"]
     assert "ARCHITECTURE.md" in by_name["Project"]
+
+
+@pytest.mark.parametrize("folder", [".", "docs", "spec", "examples", "vectors"])
+def test_no_row_stands_outside_a_table(folder: str) -> None:
+    pages = (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
+    code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    row = re.compile(r"(?:\A|\n)(?!\|)[^\n]*\n(\|[^\n]*)\n(?!\|[-:| ]+\|\n)")
+    lost = {
+        (page.name, found)
+        for page in pages
+        for found in row.findall(code.sub("", page.read_text()))
+    }
+    assert not lost

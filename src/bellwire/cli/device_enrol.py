@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bellwire.iot.admitted import Admitted
     from bellwire.iot.cloud_certificate import CloudCertificate
     from bellwire.iot.code import Code
+    from bellwire.iot.enrolment import Enrolment
     from bellwire.iot.identity import PublicIdentity
     from bellwire.node.settings import Settings
 
@@ -173,12 +174,25 @@ def command(
     console = output.stdout()
     console.print(f"This device, {name!r}, is {done.device.fingerprint.hex()}.")
     console.print(f"It trusts the cloud {done.cloud.name!r}, {done.cloud.fingerprint.hex()}.")
-    if given is not None:
-        console.print("The cloud admits it.")
-    elif done.admitted is None:
-        console.print(f"Copy {done.public_key} into the cloud's folder of admitted devices.")
-    else:
-        console.print(f"The cloud admits it by {done.admitted}.")
+    console.print(
+        "The cloud admits it."
+        if given is not None
+        else _next_step(done, vouched=authority is not None, certified=certificate is not None)
+    )
+
+
+def _next_step(done: "Enrolment", *, vouched: bool, certified: bool) -> str:
+    """How the cloud admits the device, or what is still to be done for that."""
+    if done.admitted is not None:
+        return f"The cloud admits it by {done.admitted}."
+    if certified:
+        return "The cloud admits it by its certificate."
+    if vouched:
+        return (
+            f"Have the authority certify {done.public_key} (bellwire device ca issue), and enrol "
+            "again with --certificate."
+        )
+    return f"Copy {done.public_key} into the cloud's folder of admitted devices."
 
 
 def _said(
