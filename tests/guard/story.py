@@ -269,6 +269,7 @@ def _moves(nodes: Site, guard: Child, chat: Chat, relay: _Relay) -> dict[str, An
     while_red = chat.passed_since(then) + relay.is_heard(*places[1])
     nodes.reset()
     guard.until(packets="pass")
+    _both_are_back(chat)
     settled(relay.move(Level.ADDRESS, f"{AWAY_HOST}:{PORT}"), places[:2])
     relay.move(Level.LOCKDOWN)
     _stops(guard, "the relay is in lockdown")
@@ -339,6 +340,15 @@ def _stops(guard: Child, why: str) -> dict[str, Any]:
     while why not in (said := guard.until(packets="stop"))["reason"]:
         pass
     return said
+
+
+def _both_are_back(chat: Chat) -> None:
+    """Each shows something new: who is away while a relay moves does not hear where it goes."""
+    before = {name: len(shown) for name, shown in chat.shown.items()}
+    until(
+        lambda: all(len(chat.shown[name]) > count for name, count in before.items()),
+        "the chat does not go on once the link is well",
+    )
 
 
 def _come_to_rest(chat: Chat) -> None:

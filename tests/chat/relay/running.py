@@ -9,8 +9,8 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
@@ -21,6 +21,9 @@ from bellwire.chat.relay.company import News
 from bellwire.chat.relay.databases import Place
 from bellwire.chat.relay.server import Relay, RelayLimits
 from bellwire.chat.relay.store import RelayStore, StoreLimits
+
+if TYPE_CHECKING:
+    import pytest  # tools use this module where it is not installed
 
 HOUR = 3600
 
@@ -97,7 +100,7 @@ async def owner_at(url: str, who: Identity = OWNER, boxes: int = 1) -> RelayClie
 
 @contextlib.asynccontextmanager
 async def two_at_a_slow_store(
-    folder: Path, patch: pytest.MonkeyPatch
+    folder: Path, patch: "pytest.MonkeyPatch"
 ) -> AsyncIterator[tuple[RelayClient, RelayClient]]:
     """An owner who listens and has all that is older, and a sender; the store is not asked."""
     async with (
