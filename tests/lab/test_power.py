@@ -91,6 +91,7 @@ def test_files_hold_what_the_result_holds(curve: PowerResult, tmp_path: Path) ->
     rows = list(csv.DictReader((folder / "power.csv").read_text().splitlines()))
     assert [float(row["caught"]) for row in rows] == [point.caught for point in curve.points]
     document = json.loads((folder / "power.json").read_text())
+    assert {"numba", "numpy"} < set(document.pop("versions"))
     assert document == json.loads(curve.to_json())
     assert document["parameters"]["misalignment"] == 0.02
     assert "pulses" not in document["parameters"]

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from bellwire.base.detections import OF_PHOTONS, Side
 from bellwire.base.errors import UsageError
-from bellwire.base.private import write_whole
 from bellwire.crypto.kdf import hkdf
 from bellwire.distill.verdict import Reason
 from bellwire.lab import dispatch, tables
-from bellwire.lab.errors import FileUnusable, RangeError
+from bellwire.lab.errors import RangeError
 from bellwire.lab.experiment import Experiment, distilled
 from bellwire.lab.middle import KIND
 from bellwire.lab.odds import Odds, odds, plain_caught
+from bellwire.lab.outputs import write_outputs
 from bellwire.lab.parameters import eve_kind, protocol_of, settle, vary, word
 from bellwire.lab.sweep import Axis
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FILES = ("power.csv", "power.json", "power.svg", "power.png")
+FILES = ("power.csv", "power.parquet", "power.svg", "power.png", "power.json")
 """What is left in the folder."""
 
 MAX_PLACES = 2_000
@@ -153,22 +153,19 @@ class PowerResult:
         return power_figure.draw(self)
 
     def save(self, folder: Path) -> list[Path]:
-        """Write `power.csv`, `.json`, `.svg` and `.png` into a folder, which is made if missing.
+        """Write `FILES` into a folder, which is made if missing.
 
         Raises:
             PathUnusable, FileUnusable: the folder cannot be made or written.
         """
-        from bellwire.base.style import save  # noqa: PLC0415 - Matplotlib takes a second to load
-
-        text = tables.header(PowerPoint) + "".join(map(tables.line, self.points))
-        contents = {folder / "power.csv": text, folder / "power.json": self.to_json() + "\n"}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for path, content in contents.items():
-                write_whole(path, content.encode(), 0o644, replace=True)
-            return [*contents, *save({"power": self.figure()}, folder)]
-        except OSError as error:
-            raise FileUnusable(folder, "to write into", error.strerror or str(error)) from error
+        return write_outputs(
+            folder,
+            "power",
+            kind=PowerPoint,
+            rows=self.points,
+            figure=self.figure(),
+            document=self.to_dict(),
+        )
 
 
 def power(
