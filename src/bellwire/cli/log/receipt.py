@@ -39,7 +39,10 @@ def command(
         note = reader.note()
         checkpoint = verify_checkpoint(note, trust).checkpoint
         if number >= checkpoint.size:
-            raise UsageError(f"NUMBER: expected one below {checkpoint.size:,}, got {number:,}")
+            raise UsageError(
+                f"NUMBER: expected one of the log's {checkpoint.size:,} entries, which begin at 0, "
+                f"got {number:,}"
+            )
         ((_, entry, proof),) = prove(reader, checkpoint, number, number + 1)
     path = out or Path(f"{number}{SUFFIX}")
     write_whole(path, Receipt(number, proof, note, entry).encode(), 0o644, replace=True)
