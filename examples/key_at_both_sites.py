@@ -45,4 +45,6 @@ def main(url_a: str, folder_a: Path, url_b: str, folder_b: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
     main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))

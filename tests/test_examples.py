@@ -90,3 +90,10 @@ def test_a_message_is_read_at_the_other_site_and_its_key_is_gone(tmp_path: Path)
         assert example["receive"](at_b, theirs, key_id, sealed) == b"meet me at noon"
         with pytest.raises(KmeRejected):
             example["receive"](at_b, theirs, key_id, sealed)
+
+
+@pytest.mark.parametrize("name", ["check_a_receipt", "key_at_both_sites"])
+def test_a_script_that_needs_words_says_which(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", [name])
+    with pytest.raises(SystemExit, match=f"python examples/{name}.py "):
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
