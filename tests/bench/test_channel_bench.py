@@ -30,6 +30,7 @@ NAMES = [
     "tcp_vs_tls_mldsa65",
     "tcp_vs_tls_ed25519",
     "tcp_throughput",
+    "tcp_single_throughput",
     "record_overhead_bytes",
     "record_throughput",
     "small_messages_per_s",
@@ -69,6 +70,7 @@ def test_figures_are_those_of_the_reference_and_ratios_are_ours_over_theirs(
     assert figures["tcp_vs_tls_mldsa65"].ratio is not None
     assert figures["tcp_vs_tls_ed25519"].value == figures["tcp_handshakes_per_s"].value
     assert figures["tcp_throughput"].ratio is not None
+    assert figures["tcp_single_throughput"].ratio is not None
     assert figures["record_throughput"].ratio == figures["record_throughput"].value / 1e9
 
 

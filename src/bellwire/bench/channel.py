@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from bellwire.bench import idle, rivals
 from bellwire.bench.ends import KnownEnds
-from bellwire.bench.loopback import CHUNK
+from bellwire.bench.loopback import AT_ONCE, CHUNK
 from bellwire.bench.model import Figure
 from bellwire.channel.messages import HEADER_BYTES
 from bellwire.crypto.aead import TAG_BYTES
@@ -142,12 +142,18 @@ def _over_tcp(turns: _Turns) -> list[Figure]:
         Figure("tcp_cloud_us", ours["tcp_server_us"], "µs of processor time, sockets included"),
         Figure("tcp_handshake_us", ours["tcp_wall_us"], "µs by the clock, one after the other"),
         *turns.ratios("tcp_vs_tls", "tcp_per_s", unit),
-        Figure(
-            "tcp_throughput",
-            ours["tcp_bytes_per_s"],
-            "bytes/s over TCP by the clock, 16 KiB a record",
-            turns.against[0],
-            turns.ratio("tcp_bytes_per_s", 0),
+        *(
+            Figure(
+                name,
+                ours[what],
+                f"bytes/s over TCP by the clock, 16 KiB a record, {given}",
+                turns.against[0],
+                turns.ratio(what, 0),
+            )
+            for name, what, given in (
+                ("tcp_throughput", "tcp_bytes_per_s", f"{AT_ONCE} at once"),
+                ("tcp_single_throughput", "tcp_single_bytes_per_s", "one by one"),
+            )
         ),
     ]
 

@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 
 from bellwire.bench.ends import KnownEnds, key_of
-from bellwire.bench.loopback import Ends, Work, measure
+from bellwire.bench.loopback import CHUNK, Ends, Work, measure
 from bellwire.bench.rivals import tls13
 from bellwire.channel.messages import HEADER_BYTES, body_length
 from bellwire.channel.session import Session
@@ -28,8 +28,11 @@ class _Wire:
         self._come = memoryview(bytearray(ROOM))
         self._begin = self._end = 0
 
-    def write(self, message: bytes) -> None:
-        self._sock.sendall(message)
+    def write(self, messages: list[bytes]) -> None:
+        """All of them by one call of the system, if the socket takes them."""
+        sent = self._sock.sendmsg(messages)
+        if sent < sum(map(len, messages)):
+            self._sock.sendall(b"".join(messages)[sent:])
 
     def read(self) -> bytes:
         """The next message; empty at the end."""
@@ -61,7 +64,8 @@ class _Stream:
         self._session = session
 
     def send(self, text: bytes) -> None:
-        self._wire.write(self._session.seal(text))
+        starts = range(0, len(text), CHUNK)
+        self._wire.write([self._session.seal(text[at : at + CHUNK]) for at in starts])
 
     def receive(self) -> int:
         record = self._wire.read()
@@ -78,17 +82,17 @@ def ends(known: KnownEnds) -> Ends:
     def connect(sock: socket.socket) -> _Stream:
         wire = _Wire(sock)
         initiator = known.initiator()
-        wire.write(initiator.hello())
+        wire.write([initiator.hello()])
         confirm, session = initiator.receive(wire.read())
         assert session is not None
-        wire.write(confirm)
+        wire.write([confirm])
         return _Stream(wire, session)
 
     def accept(sock: socket.socket) -> _Stream:
         wire = _Wire(sock)
         responder = known.responder()
         offer = responder.receive_hello(known.admit(wire.read()))
-        wire.write(responder.answer(key_of(offer.key_id)))
+        wire.write([responder.answer(key_of(offer.key_id))])
         return _Stream(wire, responder.receive_confirmation(wire.read()))
 
     return Ends(connect, accept, known.shake_hands)
