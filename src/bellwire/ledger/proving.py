@@ -8,7 +8,7 @@ Source: C2SP tlog-tiles; RFC 6962, 2.1.1 and 2.1.2.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from bellwire.ledger.tiles import (
@@ -28,7 +28,6 @@ from bellwire.ledger.tree import (
     fold,
     inclusion_plan,
     perfect_root,
-    plan_nodes,
     require_entry,
 )
 
@@ -132,13 +131,3 @@ class Prover:
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return rows
-
-
-def tiles_for(plans: Iterable[Plan], size: int) -> frozenset[Tile]:
-    """The tiles that must be at hand to make proofs, for whoever fetches them first.
-
-    Args:
-        plans: From `tree.inclusion_plan` and `tree.consistency_plan`.
-        size: Entries of the tree they are made in.
-    """
-    return frozenset(tile_of(node, size) for plan in plans for node in plan_nodes(plan))

@@ -9,7 +9,7 @@ Source: RFC 6962, 2.1 (hashes), 2.1.1 (inclusion), 2.1.2 (consistency).
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from bellwire.ledger.errors import RangeUnusable
@@ -167,11 +167,6 @@ def consistency_plan(old: int, new: int) -> Plan:
     if start > 0:
         siblings.append(covering(start, end))
     return tuple(reversed(siblings))
-
-
-def plan_nodes(plan: Iterable[Iterable[Node]]) -> frozenset[Node]:
-    """All nodes that a plan asks for."""
-    return frozenset(node for group in plan for node in group)
 
 
 def _split(size: int) -> int:

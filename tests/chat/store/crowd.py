@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chat.store.people import NOW, open_person
@@ -90,7 +91,7 @@ class Crowd:
             kept = fanning.member_of(work, me, group)
             content_id = draw_id(group, me)
             content = Content(kind, content_id, int(self.now * 1000), text, **more)  # type: ignore[arg-type]
-            content = fanning.in_view(content, kept)
+            content = replace(content, group=kept.group, view=kept.roster.view)
             members = fanning.say(work, me, content)
         for each in members:
             person.seal(each, content)

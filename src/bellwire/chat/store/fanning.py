@@ -7,7 +7,7 @@ and the roster by which its author said it. Source: spec/chat.md, 9.
 
 import hmac
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -371,8 +371,3 @@ def _pass_on(work: Work, me: bytes, known: Contact, content: Content, now: float
 def _group(content: Content) -> bytes:
     assert content.group is not None  # what is said in or about a group names it
     return content.group
-
-
-def in_view(content: Content, group: Group) -> Content:
-    """What we say, as said in a group by its newest roster."""
-    return replace(content, group=group.group, view=group.roster.view)
