@@ -13,7 +13,6 @@ export const groups = {
   log: (name: string) => `Messages in ${name}`,
   typing: (names: string) => `typing: ${names}`,
   settings: 'Members',
-  back: 'All people',
   delivered: (came: string, all: string) => `${came} of ${all} have it`,
   readBy: (names: string) => `read by ${names}`,
   refusedBy: (names: string) => `not taken by ${names}`,

@@ -1,17 +1,16 @@
-import { ActionIcon, Button } from '@mantine/core';
-import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
-import { useEffect, useState } from 'react';
+import { Button } from '@mantine/core';
 import type { Chat } from '../../chat/engine/chat';
 import type { Request } from '../../chat/engine/requests';
 import { dateAndTime } from '../../shared/format';
 import { toHex } from '../../shared/merkle';
 import { Panel } from '../../shared/Panel';
-import { tell } from '../../shared/tell';
 import { chat as words } from '../../texts/chat';
 import { handle as say } from '../../texts/handle';
+import { Back } from './Back';
 import pageStyles from './ChatPage.module.css';
 import { Entry } from './Entry';
 import styles from './Handle.module.css';
+import { SafetyNumber } from './SafetyNumber';
 import { useWork } from './useWork';
 import { wordsOf } from './words';
 
@@ -54,11 +53,7 @@ interface AskedProps {
 /** Somebody whom we do not know: what they said, and whether we hear them. */
 export function Asked({ chat, request, onBack }: AskedProps) {
   const { peer, name, since, messages, isLike } = request;
-  const [number, setNumber] = useState('');
   const { busy, problem, run } = useWork();
-  useEffect(() => {
-    chat.safety(peer).then(setNumber).catch(tell);
-  }, [chat, peer]);
   const { requests } = chat;
   const ways = [
     ['accept', () => requests.accept(peer)],
@@ -66,19 +61,7 @@ export function Asked({ chat, request, onBack }: AskedProps) {
     ['block', () => requests.block(peer)],
   ] as const;
   return (
-    <Panel
-      title={say.asks(name)}
-      aside={
-        <ActionIcon
-          className={styles.narrow}
-          variant="default"
-          aria-label={words.back}
-          onClick={onBack}
-        >
-          <IconBack size={18} aria-hidden />
-        </ActionIcon>
-      }
-    >
+    <Panel title={say.asks(name)} aside={<Back onBack={onBack} />}>
       <div className={styles.request}>
         <p>{say.asked}</p>
         {isLike && (
@@ -102,12 +85,7 @@ export function Asked({ chat, request, onBack }: AskedProps) {
           <summary>{say.safety}</summary>
           <div>
             <p>{say.safetyLead}</p>
-            <p className={styles.number}>
-              {number.split(' ').map((group, at) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: the groups of a number never move
-                <span key={at}>{group}</span>
-              ))}
-            </p>
+            <SafetyNumber chat={chat} peer={peer} />
           </div>
         </details>
         <p className={styles.problem} role="alert" hidden={!problem}>

@@ -2,7 +2,6 @@ import { ActionIcon, Button } from '@mantine/core';
 import IconSettings from '@tabler/icons-react/dist/esm/icons/IconAdjustmentsHorizontal.mjs';
 import IconVerified from '@tabler/icons-react/dist/esm/icons/IconShieldCheckFilled.mjs';
 import IconUnverified from '@tabler/icons-react/dist/esm/icons/IconShieldQuestion.mjs';
-import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
 import { useId, useState } from 'react';
 import type { Chat } from '../../chat/engine/chat';
 import type { Conversation as Talk } from '../../chat/engine/view';
@@ -18,6 +17,7 @@ import { chat as say } from '../../texts/chat';
 import { history } from '../../texts/history';
 import { known } from '../../texts/known';
 import { Preparing } from './Attachment';
+import { Back } from './Back';
 import { type About, Composer, toOthers } from './Composer';
 import styles from './Conversation.module.css';
 import { Here } from './Here';
@@ -72,14 +72,7 @@ export function Conversation({ chat, conversation, sought, onBack }: Conversatio
           >
             <IconSettings size={18} aria-hidden />
           </ActionIcon>
-          <ActionIcon
-            className={styles.narrow}
-            variant="default"
-            aria-label={say.back}
-            onClick={onBack}
-          >
-            <IconBack size={18} aria-hidden />
-          </ActionIcon>
+          <Back onBack={onBack} />
         </>
       }
     >

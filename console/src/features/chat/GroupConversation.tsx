@@ -1,5 +1,4 @@
-import { ActionIcon, Button } from '@mantine/core';
-import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
+import { Button } from '@mantine/core';
 import { useState } from 'react';
 import type { Chat } from '../../chat/engine/chat';
 import { type GroupMessage, type GroupTalk, recordsIn } from '../../chat/engine/groups';
@@ -14,6 +13,7 @@ import { tell } from '../../shared/tell';
 import { chat as say } from '../../texts/chat';
 import { groups as words } from '../../texts/groups';
 import { Preparing } from './Attachment';
+import { Back } from './Back';
 import { type About, Composer, toOthers } from './Composer';
 import styles from './Conversation.module.css';
 import own from './Group.module.css';
@@ -52,14 +52,7 @@ export function GroupConversation(props: GroupConversationProps) {
           <Button size="compact-sm" variant="default" onClick={() => setListing(true)}>
             {words.settings}: {words.count(count(group.members.length))}
           </Button>
-          <ActionIcon
-            className={styles.narrow}
-            variant="default"
-            aria-label={words.back}
-            onClick={onBack}
-          >
-            <IconBack size={18} aria-hidden />
-          </ActionIcon>
+          <Back onBack={onBack} />
         </>
       }
     >

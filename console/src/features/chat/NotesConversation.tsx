@@ -1,5 +1,3 @@
-import { ActionIcon } from '@mantine/core';
-import IconBack from '@tabler/icons-react/dist/esm/icons/IconX.mjs';
 import { useState } from 'react';
 import type { Chat } from '../../chat/engine/chat';
 import type { NotesTalk } from '../../chat/engine/notes';
@@ -7,9 +5,9 @@ import { Kind } from '../../chat/protocol/content';
 import { toHex } from '../../shared/merkle';
 import { Panel } from '../../shared/Panel';
 import { tell } from '../../shared/tell';
-import { chat as say } from '../../texts/chat';
 import { notes as words } from '../../texts/notes';
 import { Preparing } from './Attachment';
+import { Back } from './Back';
 import { type About, Composer } from './Composer';
 import styles from './Conversation.module.css';
 import { Log } from './Log';
@@ -30,19 +28,7 @@ export function NotesConversation({ chat, notes, sought, onBack }: NotesConversa
   const [about, setAbout] = useState<About | null>(null);
   const { me } = chat.notes;
   return (
-    <Panel
-      title={words.title}
-      aside={
-        <ActionIcon
-          className={styles.narrow}
-          variant="default"
-          aria-label={say.back}
-          onClick={onBack}
-        >
-          <IconBack size={18} aria-hidden />
-        </ActionIcon>
-      }
-    >
+    <Panel title={words.title} aside={<Back onBack={onBack} />}>
       <div className={styles.talk}>
         <div className={styles.pads} data-open>
           <Timer
