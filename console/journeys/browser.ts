@@ -59,6 +59,15 @@ export async function openPage(context: BrowserContext, complaints: string[]): P
   return page;
 }
 
+/**
+ * Write in the place of what a field has, key by key: of what the driver of Firefox inserts, React
+ * hears nothing.
+ */
+export async function write(field: Locator, words: string): Promise<void> {
+  await field.press('ControlOrMeta+a');
+  await field.pressSequentially(words);
+}
+
 export const PASSWORD = 'four entangled words of a test';
 
 /** By the one-time link, choosing a password. */

@@ -14,12 +14,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openWithoutSite, Wire } from './away';
 import { enter, fitsPhone, hasNoBarriers, launchFirefox, openPage, PATIENCE } from './browser';
 import { letEveIn, seesGreen, seesRed, sendEveAway } from './eve';
-import { registerName, savesIn } from './register';
+import { talkInGroup } from './group';
+import { beFound } from './handles';
+import { carryHistory } from './history';
+import { large } from './large';
+import { keepNotes } from './notes';
+import { registerName } from './register';
+import { savesIn } from './saves';
 import type { Talker } from './talker';
 import { hearEachOther, reopen, withTerminal } from './terminal';
 import { connected, say } from './two';
 
 const { ACCOUNT: account = '', REGISTERED: registered = '' } = process.env;
+
+/** The account that ACCOUNT makes. */
+const NAME = 'fern';
+const WINDOW = { viewport: { width: 1366, height: 860 } } as const;
 
 /** The one-time link of a new account. */
 async function invited(): Promise<string> {
@@ -42,7 +52,7 @@ describe.runIf(account)('in Firefox', () => {
     home = await mkdtemp(join(tmpdir(), 'bellwire-firefox-'));
     downloads = join(home, 'downloads');
     browser = await launchFirefox(home, downloads);
-    context = await browser.newContext({ viewport: { width: 1366, height: 860 } });
+    context = await browser.newContext(WINDOW);
     page = await openPage(context, complaints);
   });
 
@@ -77,6 +87,22 @@ describe.runIf(account)('in Firefox', () => {
     expect(await pen.ask({ do: 'hears', text: 'after a reload' })).toEqual({ pads: 'pad' });
   }, 600_000);
 
+  it('sends and takes files, to one and in a group', async () => {
+    await large(page, pen, savesIn(downloads));
+    await talkInGroup(page, pen, savesIn(downloads));
+    await page.getByRole('button', { name: /^Pen/ }).click();
+  }, 600_000);
+
+  it('gives what was said to a terminal, and takes it from there in another browser', async () => {
+    await carryHistory(page, pen, NAME, 'from Firefox', savesIn(downloads), async () =>
+      openPage(await browser.newContext(WINDOW), complaints),
+    );
+  }, 600_000);
+
+  it('keeps notes to self', async () => {
+    await keepNotes(page, savesIn(downloads));
+  }, 600_000);
+
   it('lets Eve in: what is said is kept, with what was measured, and goes when she has', async () => {
     const text = 'kept while Eve listens';
     const open = async () => {
@@ -100,6 +126,12 @@ describe.runIf(account)('in Firefox', () => {
     expect(await pen.ask({ do: 'hears', text })).toEqual({ pads: 'pad' });
     await halted.waitFor({ state: 'hidden' });
     expect(await pen.end()).toBe(0);
+  }, 600_000);
+
+  it('has a handle by which somebody with a terminal finds it, and is asked first', async () => {
+    const other = await withTerminal(page);
+    await beFound(page, other, 'fox-keeper', savesIn(downloads));
+    expect(await other.end()).toBe(0);
   }, 600_000);
 
   it('has the record proved, and its signatures checked', async () => {

@@ -3,13 +3,18 @@
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { hasNoBarriers, PATIENCE } from './browser';
-import { give, save, take } from './large';
+import { give, keep, take } from './large';
+import type { Save } from './saves';
 import type { Talker } from './talker';
+import { say } from './two';
 
 const NAME = 'Night shift';
 
-/** @param pen Of a terminal, and a contact of who is at the page. */
-export async function talkInGroup(page: Page, pen: Talker): Promise<void> {
+/**
+ * @param pen Of a terminal, and a contact of who is at the page.
+ * @param save How the browser saves.
+ */
+export async function talkInGroup(page: Page, pen: Talker, save: Save): Promise<void> {
   await page.getByRole('button', { name: 'New group', exact: true }).click();
   await page.getByLabel('What it is called').fill(NAME);
   await page.getByRole('checkbox', { name: 'Pen', exact: true }).check();
@@ -17,12 +22,7 @@ export async function talkInGroup(page: Page, pen: Talker): Promise<void> {
   await page.getByRole('button', { name: 'Make the group' }).click();
   await page.getByRole('heading', { name: NAME, exact: true }).waitFor(PATIENCE);
   const log = page.getByRole('log', { name: `Messages in ${NAME}` });
-  const say = async (text: string) => {
-    await page.getByLabel(`Message to ${NAME}`).fill(text);
-    await page.keyboard.press('Enter');
-  };
-
-  await say('to all from a page');
+  await say(page, NAME, 'to all from a page');
   const heard = { do: 'hears', group: NAME, text: 'to all from a page' };
   expect(await pen.ask(heard)).toEqual({ pads: 'pad' });
   await log.getByText('1 of 1 have it').waitFor(PATIENCE);
@@ -32,7 +32,7 @@ export async function talkInGroup(page: Page, pen: Talker): Promise<void> {
 
   await give(page, pen, 'for-all.bin', { group: NAME });
   await log.getByText('nobody waits for any of it').waitFor(PATIENCE);
-  await save(page, await take(log, pen, { group: NAME }));
+  await keep(await take(log, pen, { group: NAME }), save);
   await hasNoBarriers(page, 'a group');
 
   await page.getByRole('button', { name: 'Members: 2 people' }).click();

@@ -3,8 +3,10 @@
 import { readFileSync } from 'node:fs';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { fitsPhone, hasNoBarriers, PATIENCE } from './browser';
+import { fitsPhone, hasNoBarriers, PATIENCE, write } from './browser';
+import type { Save } from './saves';
 import type { Talker } from './talker';
+import { say } from './two';
 
 /** Whoever is at the page finds the terminal's, and writes first; the terminal's accepts. */
 export async function findTerminal(page: Page, pen: Talker, text: string): Promise<void> {
@@ -12,31 +14,29 @@ export async function findTerminal(page: Page, pen: Talker, text: string): Promi
   await page.getByRole('button', { name: 'Find people', exact: true }).click();
   const dialog = page.getByRole('dialog', { name: 'Find people' });
   const typed = dialog.getByLabel('Handle, or how it begins');
-  await typed.fill('@Pen-holders');
+  await write(typed, '@Pen-holders');
   await dialog.getByRole('button', { name: 'Add @pen-holders' }).click();
   await dialog.getByText('Nobody of that handle can be found.').waitFor(PATIENCE);
-  await typed.fill('zz');
+  await write(typed, 'zz');
   await dialog.getByRole('button', { name: 'Search', exact: true }).click();
   await dialog.getByText(/^Nobody who is listed begins so/).waitFor(PATIENCE);
-  await typed.fill('@PE');
+  await write(typed, '@PE');
   await dialog.getByRole('button', { name: 'Search', exact: true }).click();
   const add = dialog.getByRole('button', { name: 'Add @pen-holder', exact: true });
   await add.waitFor(PATIENCE);
   await hasNoBarriers(page, 'finding people');
   await add.click();
   await page.getByRole('heading', { name: 'Pen', exact: true }).waitFor(PATIENCE);
-  await page.getByLabel('Message to Pen').fill(text);
-  await page.keyboard.press('Enter');
+  await say(page, 'Pen', text);
   await pen.ask({ do: 'accept', text });
 }
 
-const HANDLE = 'page-keeper';
 const WORDS = 'found by your handle';
 
-async function signUp(dialog: Locator): Promise<void> {
+async function signUp(dialog: Locator, handle: string): Promise<void> {
   const fill = (label: string, value: string) =>
     dialog.getByLabel(label, { exact: true }).fill(value);
-  await fill('Handle *', `@${HANDLE}`);
+  await fill('Handle *', `@${handle}`);
   await fill('Password *', 'too short');
   await fill('Password again *', 'and another');
   const submit = dialog.getByRole('button', { name: 'Sign up' });
@@ -49,12 +49,12 @@ async function signUp(dialog: Locator): Promise<void> {
   for (const label of ['Password *', 'Password again *'])
     await fill(label, 'words that only a page would draw');
   await submit.click();
-  await dialog.getByText(`Who looks for @${HANDLE} finds this browser.`).waitFor(PATIENCE);
+  await dialog.getByText(`Who looks for @${handle} finds this browser.`).waitFor(PATIENCE);
   await hasNoBarriers(dialog.page(), 'a handle');
 }
 
 /** The relay tells where the account is logged in, and all that it keeps. */
-async function lookAfter(dialog: Locator): Promise<void> {
+async function lookAfter(dialog: Locator, handle: string, save: Save): Promise<void> {
   await dialog.getByText('Devices', { exact: true }).click();
   const devices = dialog.getByRole('list', { name: 'Devices' });
   await devices.getByText('this browser · found by the handle').waitFor(PATIENCE);
@@ -65,19 +65,26 @@ async function lookAfter(dialog: Locator): Promise<void> {
   await devices.getByRole('button', { name: 'Rename the laboratory' }).waitFor(PATIENCE);
   await hasNoBarriers(dialog.page(), 'devices of a handle');
   await dialog.getByText('What the relay keeps', { exact: true }).click();
-  const saved = dialog.page().waitForEvent('download');
-  await dialog.getByRole('button', { name: 'Save as a file' }).click();
-  const kept = JSON.parse(readFileSync(await (await saved).path(), 'utf8'));
-  expect(kept).toMatchObject({ handle: HANDLE, devices: [{ name: 'the laboratory' }] });
+  const path = await save('bellwire-account.json', () =>
+    dialog.getByRole('button', { name: 'Save as a file' }).click(),
+  );
+  const kept = JSON.parse(readFileSync(path, 'utf8'));
+  expect(kept).toMatchObject({ handle, devices: [{ name: 'the laboratory' }] });
 }
 
-/** Whoever is at the page has a handle, by which somebody with a terminal finds them. */
-export async function beFound(page: Page, pen: Talker): Promise<void> {
-  const find = () => pen.ask({ do: 'find', handle: HANDLE });
+/**
+ * Whoever is at the page has a handle, by which somebody with a terminal finds them.
+ *
+ * @param pen Not the Pen whom the page knows.
+ * @param handle Nobody's at the relay.
+ * @param save How the browser saves.
+ */
+export async function beFound(page: Page, pen: Talker, handle: string, save: Save): Promise<void> {
+  const find = () => pen.ask({ do: 'find', handle });
   expect(await find()).toEqual({ refused: 'nobody' });
   await page.getByRole('button', { name: 'My handle', exact: true }).click();
   const dialog = page.getByRole('dialog', { name: 'My handle' });
-  await signUp(dialog);
+  await signUp(dialog, handle);
   await page.keyboard.press('Escape');
 
   expect(await find()).toEqual({});
@@ -95,7 +102,7 @@ export async function beFound(page: Page, pen: Talker): Promise<void> {
   await page.getByRole('heading', { name: /^Pen \([0-9a-f]{8}\)$/ }).waitFor(PATIENCE);
   await requests.waitFor({ state: 'hidden' });
   await pen.ask({ do: 'state', text: WORDS, state: 'read' });
-  await page.getByLabel(/^Message to Pen \(/).fill('heard');
+  await write(page.getByLabel(/^Message to Pen \(/), 'heard');
   await page.keyboard.press('Enter');
   expect(await pen.ask({ do: 'hears', text: 'heard' })).toEqual({ pads: 'pad' });
 
@@ -103,10 +110,10 @@ export async function beFound(page: Page, pen: Talker): Promise<void> {
   await dialog.getByLabel('Who finds you').selectOption('0');
   await dialog.locator('select:enabled').waitFor(PATIENCE);
   expect(await find()).toEqual({ refused: 'nobody' });
-  await lookAfter(dialog);
+  await lookAfter(dialog, handle, save);
   await dialog.getByText('Log out', { exact: true }).first().click();
   await dialog.getByRole('button', { name: 'Log out', exact: true }).click();
-  await dialog.getByText(`You are logged out of @${HANDLE}`).waitFor(PATIENCE);
+  await dialog.getByText(`You are logged out of @${handle}`).waitFor(PATIENCE);
   await dialog.getByLabel('Password *', { exact: true }).fill('not the password of it');
   await dialog.getByRole('button', { name: 'Log in', exact: true }).click();
   await dialog.getByText('The handle or the password is wrong.').waitFor(PATIENCE);

@@ -1,26 +1,26 @@
 /** A history goes from a browser to a terminal, and from there to another browser of the same account. */
 
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { fitsPhone, hasNoBarriers, openPage, PASSWORD, PATIENCE } from './browser';
+import { fitsPhone, hasNoBarriers, PASSWORD, PATIENCE, write } from './browser';
+import type { Save } from './saves';
 import type { Talker } from './talker';
 
 const MESSAGES = /: [\d,]+ messages and 1 person\./;
 
 /** Export all that a page has; the file, and its code. */
-async function give(page: Page): Promise<{ file: string; code: string }> {
+async function give(page: Page, save: Save): Promise<{ file: string; code: string }> {
   await page.getByRole('button', { name: 'Export history …' }).click();
   const dialog = page.getByRole('dialog', { name: 'Export history' });
-  const saving = page.waitForEvent('download');
-  await dialog.getByRole('button', { name: 'Make the file' }).click();
-  const saved = await saving;
-  expect(saved.suggestedFilename()).toBe('bellwire.history');
+  const file = await save('bellwire.history', () =>
+    dialog.getByRole('button', { name: 'Make the file' }).click(),
+  );
   await dialog.getByText(MESSAGES).waitFor(PATIENCE);
   const code = await dialog.getByRole('status', { name: 'Its code' }).innerText();
   expect(code).toMatch(/^([A-Z2-7]{4}-){7}[A-Z2-7]{4}$/);
   await hasNoBarriers(page, 'a history that was exported');
   await page.keyboard.press('Escape');
-  return { file: await saved.path(), code };
+  return { file, code };
 }
 
 async function take(page: Page, file: string, code: string): Promise<void> {
@@ -33,28 +33,32 @@ async function take(page: Page, file: string, code: string): Promise<void> {
 }
 
 /**
- * @param page With the chat open, where a conversation with Pen is, and notes.
+ * @param page With the chat open, where Pen is the one contact.
  * @param pen Somebody with a terminal.
- * @param how Of the other browser.
+ * @param account Whose page it is.
+ * @param text The first that the page said.
+ * @param save How the browser saves.
+ * @param other Makes another browser's page.
  */
 export async function carryHistory(
   page: Page,
   pen: Talker,
-  browser: Browser,
-  how: BrowserContextOptions,
-  complaints: string[],
+  account: string,
+  text: string,
+  save: Save,
+  other: () => Promise<Page>,
 ): Promise<void> {
-  const made = await give(page);
+  const made = await give(page, save);
   const carried = await pen.ask({ do: 'carry', ...made });
   expect(carried.people).toBe('1');
   const texts = carried.texts?.split('\n') ?? [];
-  expect(texts).toEqual(expect.arrayContaining(['from a page: ½', 'from a terminal']));
+  expect(texts).toEqual(expect.arrayContaining([text, 'from a terminal']));
   expect(Number(carried.padded)).toBeGreaterThan(1);
 
-  const second = await openPage(await browser.newContext(how), complaints);
+  const second = await other();
   await second.goto(page.url().replace(/#.*/, '#/sign-in'));
-  await second.getByLabel('Name').fill('operator');
-  await second.locator('input[name=password]').fill(PASSWORD);
+  await write(second.getByLabel('Name'), account);
+  await write(second.locator('input[name=password]'), PASSWORD);
   await second.getByRole('button', { name: 'Sign in', exact: true }).click();
   await second.getByRole('link', { name: 'Chat', exact: true }).click();
   await second
@@ -69,7 +73,7 @@ export async function carryHistory(
   await second.keyboard.press('Escape');
   await second.getByRole('button', { name: /^Pen/ }).click();
   const log = second.getByRole('log', { name: 'Messages with Pen' });
-  await log.getByText('from a page: ½').waitFor();
+  await log.getByText(text).waitFor();
   await log
     .getByRole('button', { name: /^pad .* B S 2\.\d+ · QBER \d/ })
     .first()
@@ -84,7 +88,7 @@ export async function carryHistory(
 
   await second.reload();
   await second.getByRole('button', { name: /^Pen/ }).click(PATIENCE);
-  await log.getByText('from a page: ½').waitFor();
+  await log.getByText(text).waitFor();
   await take(second, file, code);
   await second.getByText('New here: 0 messages and 0 people.').waitFor(PATIENCE);
   await second.context().close();

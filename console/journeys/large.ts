@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { hasNoBarriers, PATIENCE } from './browser';
+import type { Save } from './saves';
 import type { Answer, Talker } from './talker';
 
 const SIXTEEN = '00112233445566778899aabbccddeeff';
@@ -34,21 +35,21 @@ export async function take(log: Locator, pen: Talker, place: Answer = {}): Promi
 }
 
 /** Save a file of the other side, of which all is here. */
-export async function save(page: Page, message: Locator): Promise<void> {
+export async function keep(message: Locator, save: Save): Promise<void> {
   await message.getByText('all of it is here').waitFor(PATIENCE);
-  const saving = page.waitForEvent('download');
-  await message.getByRole('button', { name: 'Save', exact: true }).click();
-  const saved = await saving;
-  expect(saved.suggestedFilename()).toBe(THEIRS);
-  const bytes = readFileSync(await saved.path());
+  const path = await save(THEIRS, () =>
+    message.getByRole('button', { name: 'Save', exact: true }).click(),
+  );
+  const bytes = readFileSync(path);
   expect(sha256(bytes)).toBe(sha256(Buffer.from(SIXTEEN.repeat(MANY), 'hex')));
 }
 
 /**
  * @param page With the conversation open.
  * @param pen The other side.
+ * @param save How the browser saves.
  */
-export async function large(page: Page, pen: Talker): Promise<void> {
+export async function large(page: Page, pen: Talker, save: Save): Promise<void> {
   const log = page.getByRole('log', { name: 'Messages with Pen' });
   await give(page, pen, 'from-a-page.bin');
   await log.getByText('all of it is there').waitFor(PATIENCE);
@@ -63,7 +64,7 @@ export async function large(page: Page, pen: Talker): Promise<void> {
   await panel.getByText(/^It is larger than one message may be/).waitFor();
   await hasNoBarriers(page, 'what protected a large file');
   await page.keyboard.press('Escape');
-  await save(page, message);
+  await keep(message, save);
   await message.getByRole('button', { name: 'Remove from this browser' }).click();
   await message.getByText('removed from this browser').waitFor(PATIENCE);
 }

@@ -25,8 +25,9 @@ import { beFound, findTerminal } from './handles';
 import { carryHistory } from './history';
 import { large } from './large';
 import { keepNotes } from './notes';
-import { registerName, savesOf } from './register';
+import { registerName } from './register';
 import { renew } from './renewal';
+import { savesOf } from './saves';
 import { hearEachOther, reopen, withTerminal } from './terminal';
 import { two } from './two';
 
@@ -201,7 +202,7 @@ describe.runIf(link)('an operator', () => {
     const text = 'from a page: ½';
     await findTerminal(page, pen, text);
     await hearEachOther(page, pen, text);
-    await large(page, pen);
+    await large(page, pen, savesOf(page));
     await renew(page, pen);
     await page.getByLabel('Pads come from').selectOption('pool');
     await page.getByLabel('One-time pad').selectOption('require');
@@ -226,21 +227,23 @@ describe.runIf(link)('an operator', () => {
     await pen.ask({ do: 'say', text: 'by your link' });
     const log = page.getByRole('log', { name: 'Messages with Pen' });
     await log.getByText('by your link').waitFor(PATIENCE);
-    await talkInGroup(page, pen);
-    await carryHistory(page, pen, browser, QUIET, complaints);
+    await talkInGroup(page, pen, savesOf(page));
+    await carryHistory(page, pen, 'operator', text, savesOf(page), async () =>
+      openPage(await browser.newContext(QUIET), complaints),
+    );
     expect(await pen.end()).toBe(0);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
   });
 
   it('keeps notes to self in the browser', async () => {
     await page.getByRole('link', { name: 'Chat', exact: true }).click();
-    await keepNotes(page);
+    await keepNotes(page, savesOf(page));
     await page.getByRole('link', { name: 'Network', exact: true }).click();
   });
 
   it('has a handle by which somebody with a terminal finds it, and is asked first', async () => {
     const pen = await withTerminal(page);
-    await beFound(page, pen);
+    await beFound(page, pen, 'page-keeper', savesOf(page));
     expect(await pen.end()).toBe(0);
     await page.getByRole('link', { name: 'Network', exact: true }).click();
   }, 600_000);

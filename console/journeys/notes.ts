@@ -3,33 +3,37 @@
 import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { fitsPhone, hasNoBarriers, PATIENCE } from './browser';
+import { fitsPhone, hasNoBarriers, PATIENCE, write } from './browser';
+import type { Save } from './saves';
 
 const FILE = { name: 'counts.bin', mimeType: 'application/octet-stream' };
 const BYTES = Buffer.from(Uint32Array.from({ length: 2 ** 15 }, (_, at) => at * 7).buffer);
 
-async function write(page: Page, words: string): Promise<void> {
-  await page.getByLabel('Write a note').fill(words);
+async function note(page: Page, words: string): Promise<void> {
+  await write(page.getByLabel('Write a note'), words);
   await page.keyboard.press('Enter');
 }
 
-/** @param page With the chat open. */
-export async function keepNotes(page: Page): Promise<void> {
+/**
+ * @param page With the chat open.
+ * @param save How the browser saves.
+ */
+export async function keepNotes(page: Page, save: Save): Promise<void> {
   const people = page.getByRole('region', { name: 'People' });
   const entry = people.getByRole('button', { name: /^Notes to self/ });
   const log = page.getByRole('log', { name: 'Notes' });
   expect(await people.getByRole('listitem').first().innerText()).toContain('Notes to self');
   await entry.click();
-  await write(page, 'the key is under the mat');
+  await note(page, 'the key is under the mat');
   const first = log.getByRole('article').filter({ hasText: 'under the mat' });
   await first.getByRole('button', { name: 'Change' }).click();
-  await write(page, 'the key is under the pot');
+  await note(page, 'the key is under the pot');
   const changed = log.getByRole('article').filter({ hasText: 'under the pot' });
   await changed.getByText('edited').waitFor(PATIENCE);
   await changed.getByRole('button', { name: 'Reply' }).click();
-  await write(page, 'which one?');
+  await note(page, 'which one?');
   await log.locator('blockquote').getByText('under the pot').waitFor(PATIENCE);
-  await write(page, 'soon gone');
+  await note(page, 'soon gone');
   await log
     .getByRole('article')
     .filter({ hasText: 'soon gone' })
@@ -46,15 +50,14 @@ export async function keepNotes(page: Page): Promise<void> {
   await fitsPhone(page);
 
   await page.reload();
-  await page.getByLabel('Search people and messages').fill('the pot');
+  await write(page.getByLabel('Search people and messages'), 'the pot');
   expect(await people.getByRole('listitem').count()).toBe(1);
   await entry.click(PATIENCE);
   await changed.and(page.locator('[data-sought]')).waitFor(PATIENCE);
-  const saving = page.waitForEvent('download');
-  await file.getByRole('button', { name: 'Save', exact: true }).click();
-  const saved = await saving;
-  expect(saved.suggestedFilename()).toBe(FILE.name);
-  expect(readFileSync(await saved.path())).toEqual(BYTES);
+  const path = await save(FILE.name, () =>
+    file.getByRole('button', { name: 'Save', exact: true }).click(),
+  );
+  expect(readFileSync(path)).toEqual(BYTES);
   await file.getByRole('button', { name: 'Remove from this browser' }).click();
   await file.getByText('removed from this browser').waitFor(PATIENCE);
   await page.getByLabel('Notes disappear').selectOption('0');

@@ -1,40 +1,9 @@
 /** A name is registered with keys that are made in a page, waits, and is let in by an operator. */
 
-import { copyFile, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
-import { expect } from 'vitest';
 import { fitsPhone, hasNoBarriers, PATIENCE } from './browser';
-
-/** Press what saves a file of this name; where it is then. */
-type Save = (name: string, press: () => Promise<void>) => Promise<string>;
-
-export function savesOf(page: Page): Save {
-  return async (name, press) => {
-    const saving = page.waitForEvent('download');
-    await press();
-    const saved = await saving;
-    expect(saved.suggestedFilename()).toBe(name);
-    return saved.path();
-  };
-}
-
-/** The same in Firefox ESR 153, whose driver tells nothing of files that a page makes itself. */
-export function savesIn(folder: string): Save {
-  return async (name, press) => {
-    const path = join(folder, name);
-    await rm(path, { force: true }); // else it would save under another name
-    await press();
-    await expect.poll(() => isWholeTar(path), PATIENCE).toBe(true);
-    return path;
-  };
-}
-
-/** Whether its end is there: two blocks of zeros, which are nowhere else in it. */
-async function isWholeTar(path: string): Promise<boolean> {
-  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
-  return bytes.length > 1024 && bytes.subarray(-1024).every((byte) => byte === 0);
-}
+import type { Save } from './saves';
 
 /**
  * @param page Of an operator, who decides about it as well.

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { enter, fitsPhone, hasNoBarriers, PATIENCE } from './browser';
+import { enter, fitsPhone, hasNoBarriers, PATIENCE, write } from './browser';
 import { letEveIn } from './eve';
 
 const [ALICE, BOB] = ['operator@a', 'operator@b'];
@@ -43,9 +43,8 @@ export async function connected(page: Page): Promise<void> {
   await page.getByText('Connected', { exact: true }).waitFor(PATIENCE);
 }
 
-/** Key by key: of what the driver of Firefox inserts, React hears nothing. */
 export async function say(page: Page, to: string, text: string): Promise<void> {
-  await page.getByLabel(`Message to ${to}`).pressSequentially(text);
+  await write(page.getByLabel(`Message to ${to}`), text);
   await page.keyboard.press('Enter');
 }
 
