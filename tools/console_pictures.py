@@ -22,7 +22,7 @@ IMAGES = console_build.ROOT / "docs" / "images"
 SHOWN = {
     "chat": ("chat-aborted-dark-laptop", 860),
     "network": ("network-red-dark-laptop", 1290),
-    "devices": ("devices-newcomer-light-laptop", 1276),
+    "devices": ("devices-newcomer-light-laptop", 1300),
     "lab": ("lab-eve-dark-laptop", 1520),
     "record": ("record-light-laptop", 1335),
 }

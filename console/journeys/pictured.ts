@@ -77,6 +77,8 @@ async function others(page: Page, picture: Picture): Promise<void> {
   await page.getByRole('button', { name: /^“Pen”/ }).click();
   await page.getByRole('heading', { name: '“Pen” wants to write to you' }).waitFor();
   await picture('chat-request');
+  await page.getByText('Safety number', { exact: true }).click();
+  await picture('chat-request-number', DIALOG);
   await page.getByRole('button', { name: 'Accept', exact: true }).click();
   await page.getByRole('heading', { name: 'Pen', exact: true }).waitFor();
 

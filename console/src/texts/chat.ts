@@ -99,7 +99,7 @@ export const chat = {
     `${bytes} bytes of pad left, about ${messages} messages of 100 letters`,
   padNone: 'No pad is here now; it is drawn when you write.',
 
-  making: 'Its quantum session is under way …',
+  making: 'Its quantum session is under way\u00a0…',
   makingAgain: 'trying again …',
   part: (number: string, all: string) => `part ${number} of ${all}`,
   queued: 'waits for the one before it',

@@ -44,6 +44,9 @@ function last(data: uPlot.AlignedData): number | undefined {
 
 const HEIGHT = 132;
 const TIMES = 30;
+/** Wide, in pixels: the values beside a chart, and a time below it. */
+const VALUES = 62;
+const TIME = 56;
 /** Between the times at the axis; a phone has room for two of them in five minutes. */
 const INCREMENTS_S = [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400];
 
@@ -185,7 +188,7 @@ function options(
         ...axis,
         grid,
         ticks: { show: false },
-        size: 62,
+        size: VALUES,
         space: 34,
         values: (_, at) => at.map((each) => props.current.format(each)),
       },
@@ -226,8 +229,12 @@ function options(
   };
 }
 
-/** Whether the window ends within the word of a time. */
-const isCut = (u: uPlot, at: number) => u.valToPos(at, 'x') > u.over.clientWidth - 26;
+/** Whether the word of a time would leave the chart, or meet the values beside it. */
+function isCut(u: uPlot, at: number): boolean {
+  const { min, max } = u.scales.x ?? {};
+  if (min == null || max == null) return false;
+  return (Math.min(at - min, max - at) / (max - min)) * (u.width - VALUES) < TIME / 2;
+}
 
 function drawRegions(u: uPlot, regions: readonly Region[]): void {
   const { ctx, bbox } = u;
