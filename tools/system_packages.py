@@ -17,6 +17,9 @@ PACKAGES: dict[str, str] = {
     "nft": "nftables",  # the firewall that a guard acts on, and its library
     "iptables": "iptables",  # the firewall of older routers, for guards
     "ipset": "ipset",  # its sets, whose entries run out by themselves
+    "jq": "jq",  # reads what curl got, in scripts of the how-tos
+    "wg": "wireguard-tools",  # sets up a tunnel
+    "wireguard-go": "wireguard-go",  # WireGuard without the kernel's: ends of a tunnel
     "wget": "wget",  # how the guard of small routers asks
     "busybox": "busybox",  # the shell and the tools of a small router
     "ip": "iproute2",  # networks of their own, for guards, and for what is told by multicast
