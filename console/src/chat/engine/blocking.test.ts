@@ -35,6 +35,7 @@ describe('a contact who is blocked', () => {
     relay.turn(false);
     await alice.chat.say(alice.peer, 'has not left');
     await until(() => expect(alice.lines().at(-1)?.[2]).toBe('waiting'));
+    expect(conversation(alice).isHere).toBe(true);
 
     await alice.chat.requests.block(alice.peer);
     const said = [
@@ -45,7 +46,8 @@ describe('a contact who is blocked', () => {
     expect(alice.lines()).toEqual(said);
     // His mailbox is to be closed, and nothing else is left of a way to him.
     expect(await ways(alice)).toEqual({ 'standing mailbox': 1 });
-    expect(conversation(alice)).toMatchObject({ isMet: false, isBlocked: true, padLeft: 0 });
+    const gone = { isMet: false, isBlocked: true, isHere: false, padLeft: 0 };
+    expect(conversation(alice)).toMatchObject(gone);
     expect(alice.chat.view().strange.blocked).toMatchObject([{ peer: alice.peer, name: 'bob' }]);
     await expect(alice.chat.say(alice.peer, 'more')).rejects.toThrow('exchange contact links');
 

@@ -476,6 +476,7 @@ export class Chat {
     this.sending.drop(peer);
     this.theirPads.calm(peer);
     this.typists.ended(peer);
+    this.signs.ended(peer);
     this.renewals.delete(peer);
     await this.files.drop(peer);
     await this.look(peer);
