@@ -78,4 +78,4 @@ def test_a_session_that_is_too_short_gives_nothing_and_says_how_much_it_had() ->
     report = outcome.reports[Side.ALICE]
     assert 0 < report.extracted_bits < 33_792
     assert report.secret_bits == 0
-    assert "33792 are wanted" in (report.message or "")
+    assert "33,792 are wanted" in (report.message or "")
