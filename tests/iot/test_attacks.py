@@ -188,6 +188,8 @@ def test_a_session_that_falls_silent_ends_in_time(
 
 
 ROUND = 2500
+CROWD = 50
+"""So many come at once: tables of all who are there keep the size of their largest crowd."""
 QUIET = Limits(handshake_s=PATIENCE_S, idle_s=PATIENCE_S, recheck_s=PATIENCE_S)
 """The cloud looks at its list for newcomers alone: what is counted are their looks."""
 WAITING = 256
@@ -213,11 +215,18 @@ async def check_bounded(
         # Who still waits for the list of devices keeps less, or more, than who has it.
         return let_in == WAITING and len(asyncio.all_tasks()) == others + WAITING
 
+    async def are_looked_at() -> None:
+        # Who is turned away leaves in the same turn of the loop, or in the one after it.
+        while len(asyncio.all_tasks()) > others + WAITING:
+            await asyncio.sleep(0)
+
     monkeypatch.setattr(cloud.entrance, "guests", guests)
     tracemalloc.start()
     try:
         for number in range(4 * ROUND):
             more(number)
+            if number % CROWD == CROWD - 1:
+                await are_looked_at()
             if number % ROUND == ROUND - 1:
                 async with asyncio.timeout(PATIENCE_S):
                     while not is_settled():
