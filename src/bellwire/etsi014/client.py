@@ -194,9 +194,9 @@ class AsyncClient:
                 f"the certificate of {self._url} is not good: {tls.verify_message}",
                 hint="Is the authority's certificate the one that the key server's is signed by?",
             )
-        if tls is not None:
+        if tls is not None and tls.reason is not None:
             return KmeUntrusted(
-                f"no TLS with {self._url}: {tls.reason or 'it ended the handshake'}",
+                f"no TLS with {self._url}: {tls.reason}",
                 hint="Does the key server know the authority that signed our certificate?",
             )
         if await hangs_up(self._url, self._tls, self._timeout_s):

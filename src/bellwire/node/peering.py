@@ -90,15 +90,19 @@ class Peering:
 
         session = self._keys.meet(say)
         try:
-            say(session.start())
             async with asyncio.TaskGroup() as tasks:
+                say(session.start())
                 tasks.create_task(self._write(line, writer, unsent))
                 tasks.create_task(self._report(session, say))
                 tasks.create_task(self._read(line, reader, session, opening))
-        except* (BellwireError, OSError, TimeoutError) as errors:
-            raise first_of(errors) from errors
-        except* asyncio.QueueFull as errors:
-            raise PeeringBroken("the peer's KME does not read") from errors
+        except BaseExceptionGroup as errors:
+            # Not by `except*`: before Python 3.11.4 what it raises is a group once more.
+            if errors.split((BellwireError, OSError, asyncio.QueueFull))[1] is not None:
+                raise
+            error = first_of(errors)
+            if isinstance(error, asyncio.QueueFull):
+                raise PeeringBroken("the peer's KME does not read") from errors
+            raise error from errors
         finally:
             self._keys.part(session)
 
