@@ -11,10 +11,10 @@ Layout: spec/key-relay.md, *Bus*.
 import asyncio
 import os
 from collections import deque
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import structlog
@@ -22,6 +22,7 @@ from msgspec import Meta
 
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
+from bellwire.base.together import until_one_ends
 from bellwire.crypto.signatures import SigningKey
 from bellwire.network.bus import (
     MAX_MESSAGE_BYTES,
@@ -261,7 +262,7 @@ class TcpBus:
                 body = msgspec.msgpack.encode(_Hello(node, nonce))
                 await write_frame(writer, sign(self._identity, self._name, PURPOSE, body))
             self.connected.add(node)
-            await _first(_say(writer, outbox), _hear_taken(reader, outbox), _mind(outbox))
+            await until_one_ends(_say(writer, outbox), _hear_taken(reader, outbox), _mind(outbox))
         finally:
             await _end(writer)
 
@@ -308,22 +309,6 @@ class TcpBus:
                 raise Malformed("expected a message of the bus, got something else") from error
             self._take(message.topic, message.body)
             await write_frame(writer, msgspec.msgpack.encode(_Taken(message.number)))
-
-
-async def _first(*works: Coroutine[Any, Any, None]) -> None:
-    """Work at all until one ends, and raise what it raised.
-
-    Not a TaskGroup: an error that ends one hides a cancellation that comes with it.
-    """
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _say(writer: asyncio.StreamWriter, outbox: _Outbox) -> None:

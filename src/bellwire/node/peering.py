@@ -13,9 +13,9 @@ import structlog
 
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.detections import Side
-from bellwire.base.errors import BellwireError, first_of
 from bellwire.base.frames import read_frame, write_frame
 from bellwire.base.secret import Secret
+from bellwire.base.together import until_one_ends
 from bellwire.keys.errors import PeeringBroken
 from bellwire.keys.link_keys import LinkKeys
 from bellwire.keys.peering.line import HELLO, MAX_FRAME, Line
@@ -90,19 +90,14 @@ class Peering:
 
         session = self._keys.meet(say)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                say(session.start())
-                tasks.create_task(self._write(line, writer, unsent))
-                tasks.create_task(self._report(session, say))
-                tasks.create_task(self._read(line, reader, session, opening))
-        except BaseExceptionGroup as errors:
-            # Not by `except*`: before Python 3.11.4 what it raises is a group once more.
-            if errors.split((BellwireError, OSError, asyncio.QueueFull))[1] is not None:
-                raise
-            error = first_of(errors)
-            if isinstance(error, asyncio.QueueFull):
-                raise PeeringBroken("the peer's KME does not read") from errors
-            raise error from errors
+            say(session.start())
+            await until_one_ends(
+                self._write(line, writer, unsent),
+                self._report(session, say),
+                self._read(line, reader, session, opening),
+            )
+        except asyncio.QueueFull as error:
+            raise PeeringBroken("the peer's KME does not read") from error
         finally:
             self._keys.part(session)
 

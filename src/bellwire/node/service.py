@@ -448,7 +448,7 @@ class NodeService:
         try:
             await self._run_classical(place)
         finally:
-            # A task group that fails as it is cancelled raises its errors alone (Python < 3.13).
+            # A connection that fails at the moment at which it is cancelled raises its error instead.
             while not peering.done():
                 peering.cancel()
                 await asyncio.wait({peering}, timeout=CANCEL_AGAIN_S)
