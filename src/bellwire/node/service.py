@@ -448,7 +448,7 @@ class NodeService:
         try:
             await self._run_classical(place)
         finally:
-            # A connection that fails at the moment at which it is cancelled raises its error instead.
+            # A connection that fails as it is cancelled raises its error instead.
             while not peering.done():
                 peering.cancel()
                 await asyncio.wait({peering}, timeout=CANCEL_AGAIN_S)
