@@ -1,4 +1,4 @@
-"""Works that belong together, on every Python from 3.11.0 on."""
+"""Works that belong together, also in Python 3.11.2."""
 
 import asyncio
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_who_is_cancelled_ends_all_of_them() -> None:
 
 
 def test_nothing_is_caught_in_a_way_that_differs_between_releases_of_python() -> None:
-    """Before 3.11.4 an error raised in such a clause comes out as a group of one."""
+    """In 3.11.2 an error raised in such a clause comes out as a group of one."""
     product = Path(bellwire.__file__).parent
     found = [path.name for path in product.rglob("*.py") if "except*" in path.read_text("utf-8")]
     assert found == []

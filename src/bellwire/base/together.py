@@ -8,8 +8,8 @@ from typing import Any
 async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
     """Work at all until one ends, and raise what it raised.
 
-    Not a TaskGroup: an error that ends one hides a cancellation that comes with it, and before
-    Python 3.11.4 the task that had one keeps a cancellation that no later time limit gets over.
+    Not a TaskGroup: an error that ends one hides a cancellation that comes with it, and in
+    Python 3.11.2 the task that had one keeps a cancellation that no later time limit gets over.
     """
     tasks = [asyncio.create_task(work) for work in works]
     try:
