@@ -60,6 +60,32 @@ def test_who_is_cancelled_ends_all_of_them() -> None:
     assert asyncio.run(test()) == ["one", "one"]
 
 
+def test_tasks_that_run_already_and_return_something_are_ended_as_well() -> None:
+    async def test() -> list[str]:
+        ended: list[str] = []
+        event = asyncio.Event()
+        event.set()
+        running = asyncio.create_task(for_ever(ended))
+        await asyncio.sleep(0)
+        await until_one_ends(running, event.wait(), for_ever(ended))
+        assert running.cancelled()
+        return ended
+
+    assert asyncio.run(test()) == ["one", "one"]
+
+
+def test_what_had_ended_before_ends_the_others_and_is_raised() -> None:
+    async def test() -> list[str]:
+        ended: list[str] = []
+        broken = asyncio.create_task(fails())
+        await asyncio.wait([broken])
+        with pytest.raises(ConnectionEnded, match="the peer ended"):
+            await until_one_ends(for_ever(ended), broken)
+        return ended
+
+    assert asyncio.run(test()) == ["one"]
+
+
 def test_nothing_is_caught_in_a_way_that_differs_between_releases_of_python() -> None:
     """In 3.11.2 an error raised in such a clause comes out as a group of one."""
     product = Path(bellwire.__file__).parent

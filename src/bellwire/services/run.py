@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bellwire.base.lifetime import until_stopped
+from bellwire.base.together import until_one_ends
 from bellwire.node.settings import Settings
 from bellwire.services.keeper import Say
 from bellwire.services.messages import Services
@@ -65,40 +66,19 @@ async def run_up(
         stopping = asyncio.create_task(until_stopped(with_parent=False))
         try:
             async with Supervisor(plan, place, say) as supervisor:
-                work = [
-                    asyncio.create_task(_up(supervisor, place, ready)),
-                    asyncio.create_task(supervisor.asked_to_stop.wait()),
-                ]
+                works = [stopping, _up(supervisor, place, ready), supervisor.asked_to_stop.wait()]
                 if watch is not None:
-                    work.append(asyncio.create_task(_watched(watch, supervisor)))
-                await _until_one_ends([stopping, *work])
+                    works.append(watch(supervisor.services))
+                await until_one_ends(*works)
         finally:
             stopping.cancel()
             await asyncio.gather(stopping, return_exceptions=True)
 
 
-async def _up(supervisor: Supervisor, place: Place, ready: Callable[[Services], None]) -> bool:
+async def _up(supervisor: Supervisor, place: Place, ready: Callable[[Services], None]) -> None:
     await supervisor.until_up()
     write_profiles(place, supervisor.known)
     # Whoever started us need not read on.
     with contextlib.suppress(BrokenPipeError):
         ready(supervisor.services())
     await asyncio.Event().wait()
-    return True
-
-
-async def _watched(watch: Watch, supervisor: Supervisor) -> bool:
-    await watch(supervisor.services)
-    return True
-
-
-async def _until_one_ends(tasks: list["asyncio.Task[None] | asyncio.Task[bool]"]) -> None:
-    """Wait for the first; its error is ours."""
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
