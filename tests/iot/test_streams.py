@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import threading
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_S
 
 from bellwire.iot.errors import StoreFailed
 from bellwire.iot.store import CloudStore, StreamFile
@@ -12,6 +14,19 @@ from bellwire.iot.streams import OpenStreams
 
 DEVICE = b"d" * 32
 NAMES = [bytes([number]) * 32 for number in range(6)]
+
+
+class Slow(CloudStore):
+    """A store whose disk takes its time to open a stream."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.entered, self.released = threading.Event(), threading.Event()
+
+    def open(self, device: bytes, stream: bytes) -> StreamFile:
+        self.entered.set()
+        assert self.released.wait(PATIENCE_S)
+        return super().open(device, stream)
 
 
 def open_files(folder: Path) -> int:
@@ -58,6 +73,34 @@ def test_streams_that_are_written_to_at_once_do_not_rest(tmp_path: Path) -> None
                         *(stream.append(first, [b"x"], lambda: None) for stream in opened)
                     )
                 assert {(await stream.holding()).count for stream in opened} == {5}
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_who_leaves_while_a_stream_is_opened_leaves_no_file_open(
+    tmp_path: Path, times: int
+) -> None:
+    async def use(streams: OpenStreams) -> None:
+        async with streams.using(DEVICE, NAMES[0]):
+            await asyncio.Event().wait()
+
+    async def work() -> None:
+        with Slow(tmp_path) as store:
+            before = open_files(tmp_path)
+            streams = OpenStreams(store, most_awake=2)
+            using = asyncio.create_task(use(streams))
+            assert await asyncio.to_thread(store.entered.wait, PATIENCE_S)
+            for _ in range(times):
+                using.cancel()
+                for _ in range(10):  # turns of the loop
+                    await asyncio.sleep(0)
+            store.released.set()
+            with pytest.raises(asyncio.CancelledError):
+                await using
+            assert len(list(store.streams(DEVICE))) == 1
+            assert open_files(tmp_path) == before
+            assert len(streams) == 0
 
     asyncio.run(work())
 

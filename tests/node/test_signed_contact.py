@@ -289,8 +289,12 @@ def test_a_proof_that_eve_kept_back_does_not_undo_a_later_exchange(folder: Path)
         agree(stores)
 
 
-def test_losing_patience_never_leaves_a_key_half_taken_in(folder: Path) -> None:
-    """Alice gives the connection up while her disk works: the key is there all the same."""
+@pytest.mark.parametrize("times", [1, 2])
+def test_losing_patience_never_leaves_a_key_half_taken_in(folder: Path, times: int) -> None:
+    """Alice gives the connection up while her disk works: the key is there all the same.
+
+    Whoever stops her while her time is up anyway gives it up twice.
+    """
 
     async def test(stores: Stores) -> None:
         slow = Slow(stores[Side.ALICE])
@@ -304,12 +308,16 @@ def test_losing_patience_never_leaves_a_key_half_taken_in(folder: Path) -> None:
             for side in (Side.BOB, Side.ALICE)
         )
         assert await asyncio.to_thread(slow.entered.wait, PATIENCE_S)
-        alice.cancel()
-        await asyncio.sleep(0)
-        assert not alice.done()
+        waits = []
+        for _ in range(times):
+            alice.cancel()
+            for _ in range(10):  # turns of the loop
+                await asyncio.sleep(0)
+            waits.append(not alice.done())
         slow.released.set()
         with pytest.raises(asyncio.CancelledError):
             await alice
+        assert all(waits)
         connection.end()
         with pytest.raises(BellwireError):
             await bob

@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from bellwire.base.ending import to_its_end
 from bellwire.chat.content import ContentKind
 from bellwire.chat.errors import (
     GroupRefused,
@@ -211,7 +212,7 @@ class Courier:
 
     async def retry(self, contact: bytes) -> None:
         """A pad came that something of this contact may have waited for."""
-        await _whole(self._retry(contact))
+        await to_its_end(self._retry(contact))
 
     async def use(self, contact: bytes, made: NewPad) -> None:
         """The pad of a session came: what waits for it is opened with it, or it is kept.
@@ -221,11 +222,11 @@ class Courier:
         Raises:
             ChatMisuse: it is no pad, or was here before.
         """
-        await _whole(self._use(contact, made))
+        await to_its_end(self._use(contact, made))
 
     async def give_up(self, contact: bytes, pad_id: bytes) -> None:
         """A pad will never be here: what waited for it is refused, and the rest goes on."""
-        await _whole(self._give_up(contact, pad_id))
+        await to_its_end(self._give_up(contact, pad_id))
 
     async def run(self) -> None:
         """Carry, for ever."""
@@ -358,11 +359,11 @@ class Courier:
                 except RelayRefused:
                     pass  # there may be room for some of them
                 else:
-                    await _whole(self._handed_over(*some))
+                    await to_its_end(self._handed_over(*some))
                     continue
             for each in some:
                 await line.drop(right, each.token, each.ttl_s, each.payload)
-                await _whole(self._handed_over(each))
+                await to_its_end(self._handed_over(each))
 
     async def _handed_over(self, *some: Outgoing) -> None:
         numbers = [each.number for each in some]
@@ -383,7 +384,7 @@ class Courier:
                 began = self._clock()
                 try:
                     for each in came:
-                        await _whole(self._take(each, taken))
+                        await to_its_end(self._take(each, taken))
                         if self._clock() - began > SAY_SAFE_S:
                             line.safe(*taken)
                             taken.clear()
@@ -583,13 +584,3 @@ def _alike(waits: list[Outgoing]) -> Iterator[list[Outgoing]]:
         every, most = list(same), min(MAX_BUNDLE, MAX_BUNDLE_BYTES // size)
         for at in range(0, len(every), most):
             yield every[at : at + most]
-
-
-async def _whole(work: Coroutine[None, None, None]) -> None:
-    """Do all of it, also where we are cancelled meanwhile: what is durable is told of."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

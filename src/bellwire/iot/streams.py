@@ -9,12 +9,10 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeVar
 
+from bellwire.base.ending import to_its_end
 from bellwire.iot.messages import Holding
 from bellwire.iot.store import CloudStore, StreamFile
-
-_Result = TypeVar("_Result")
 
 
 class OpenStream:
@@ -44,7 +42,7 @@ class OpenStream:
         """
         async with self._lock:
             try:
-                count = await _in_thread(lambda: self._file.append(first, readings))
+                count = await to_its_end(asyncio.to_thread(self._file.append, first, readings))
                 then()
                 return count
             finally:
@@ -86,9 +84,7 @@ class OpenStreams:
         async with self._opening:
             found = self._streams.get(key)
             if found is None:
-                file = await _in_thread(
-                    lambda: self._store.open(device, name), undo=StreamFile.close
-                )
+                file = await self._open(device, name)
                 found = self._streams[key] = OpenStream(file, self._note_awake), file
                 self._note_awake(found[0])
             stream, file = found
@@ -102,6 +98,16 @@ class OpenStreams:
                 self._awake.pop(stream, None)
                 file.close()
 
+    async def _open(self, device: bytes, name: bytes) -> StreamFile:
+        """Its file; to be cancelled meanwhile leaves none open."""
+        opening = asyncio.ensure_future(asyncio.to_thread(self._store.open, device, name))
+        try:
+            return await to_its_end(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
+            raise
+
     def _note_awake(self, stream: OpenStream) -> None:
         """This stream was used last; those that have waited longest rest, if there are too many."""
         self._awake[stream] = None
@@ -111,17 +117,3 @@ class OpenStreams:
                 break
             if each.rest():
                 del self._awake[each]
-
-
-async def _in_thread(
-    work: Callable[[], _Result], undo: Callable[[_Result], None] = lambda result: None
-) -> _Result:
-    """Run disk work in a thread, to its end also when cancelled: files must not close under it."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if task.exception() is None:
-            undo(task.result())
-        raise

@@ -19,6 +19,7 @@ import structlog
 from msgspec import structs
 
 from bellwire.base.detections import Protocol, Side
+from bellwire.base.ending import to_its_end
 from bellwire.base.errors import BellwireError
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
 from bellwire.base.limits import MAX_IN_FLIGHT
@@ -56,7 +57,6 @@ from bellwire.distill.session import Effect, End, Finished, Session
 from bellwire.distill.verdict import Reason
 from bellwire.keys.errors import BlockNumberUsed, ReserveExhausted, StoreError
 from bellwire.keys.session_pads import PadFor
-from bellwire.node.durable import whole
 from bellwire.node.material import Material, NoPart, NotOpened, Opening
 from bellwire.node.under_way import Name, Said, UnderWay, put
 
@@ -246,7 +246,7 @@ class Classical:
                 raise MalformedMessage(f"expected SETTLED, got {type(settled).__name__}")
         for block in self._pending:
             kept = block in settled.kept
-            await whole(self._vault.release(block) if kept else self._vault.discard(block))
+            await to_its_end(self._vault.release(block) if kept else self._vault.discard(block))
             log.info("block settled", block=block, kept=kept)
         self._reading = asyncio.create_task(self._read())
 
@@ -561,7 +561,7 @@ class Classical:
             if block.before is not None:
                 await asyncio.wait({block.before})
             try:
-                await whole(self._vault.keep(last.report, last.secret, block.pad))
+                await to_its_end(self._vault.keep(last.report, last.secret, block.pad))
             except StoreError as error:
                 return session.end(Reason.STORE, str(error))
             block.secret = None if block.pad is None else last.secret
@@ -609,7 +609,7 @@ class Classical:
     async def _conclude(self, block: UnderWay, report: BlockReport) -> None:
         if report.accepted and not report.probe:
             try:
-                await whole(self._vault.release(report.number))
+                await to_its_end(self._vault.release(report.number))
             except StoreError as error:
                 # It stays pending; the next SYNC settles it.
                 log.warning("block not released", block=report.number, error=str(error))

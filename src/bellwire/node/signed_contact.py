@@ -9,6 +9,7 @@ import asyncio
 import structlog
 
 from bellwire.base.detections import Side
+from bellwire.base.ending import to_its_end
 from bellwire.base.frames import read_frame, write_frame
 from bellwire.crypto.randomness.source import RandomSource
 from bellwire.crypto.signatures import SigningKey
@@ -17,7 +18,6 @@ from bellwire.distill.errors import ContactRefused, DistillError, PeerMismatch, 
 from bellwire.distill.first_contact import Agreement, Alice, Bob
 from bellwire.keys.model import ContactMethod, FirstContact
 from bellwire.keys.store import KeyStore
-from bellwire.node.durable import whole
 
 CONTACT_TIMEOUT_S = 10.0
 log = structlog.get_logger()
@@ -113,7 +113,7 @@ class SignedContact:
         contact = FirstContact(ContactMethod.SIGNED, agreement.peer, agreement.exchange)
         install = self._store.install_preplaced
         try:
-            await whole(asyncio.to_thread(install, agreement.key, contact, instead_of=held))
+            await to_its_end(asyncio.to_thread(install, agreement.key, contact, instead_of=held))
         finally:
             agreement.key.wipe()
         log.info("first contact made", method=contact.method.value, peer=contact.peer.hex())

@@ -6,12 +6,13 @@ nothing to do with it: they put entries into their store, and look for none.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 import structlog
 
+from bellwire.base.ending import to_its_end
 from bellwire.base.errors import BellwireError
 from bellwire.ledger.entries.errors import EntryMalformed
 from bellwire.ledger.outbox.errors import LogUnreached
@@ -33,7 +34,6 @@ PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Between attempts that fail one after the other; the last of them from then on."""
 
 log = structlog.get_logger("ledger")
-Result = TypeVar("Result")
 
 
 class Brings(Protocol):
@@ -72,9 +72,9 @@ class Delivery:
     async def step(self) -> float:
         """Bring a batch, if there is one; seconds until it is to be done again."""
         try:
-            waiting = await self._in_thread(lambda: self._outbox.first(self._most))
+            waiting = await to_its_end(asyncio.to_thread(self._outbox.first, self._most))
             pause_s = await self._bring(waiting) if waiting.entries else LOOK_EVERY_S
-            self.state = await self._in_thread(self._outbox.state)
+            self.state = await to_its_end(asyncio.to_thread(self._outbox.state))
         except LogUnreached as error:
             return max(await self._failing(error), error.wait_s)
         except BellwireError as error:
@@ -98,7 +98,7 @@ class Delivery:
             return await self._begin_epoch(waiting, "this store was put back to an earlier state")
         except SequenceGap:
             return await self._begin_epoch(waiting, "the log lacks entries that it had confirmed")
-        await self._in_thread(lambda: self._outbox.taken(waiting, numbers))
+        await to_its_end(asyncio.to_thread(self._outbox.taken, waiting, numbers))
         self.delivered += len(waiting.entries)
         self._most = min(MOST_AT_ONCE, 2 * self._most)
         self._failed = 0
@@ -106,7 +106,7 @@ class Delivery:
 
     async def _begin_epoch(self, waiting: Waiting, why: str) -> float:
         log.warning("the numbers of entries for the log begin anew", why=why)
-        await self._in_thread(lambda: self._outbox.begin_epoch(waiting))
+        await to_its_end(asyncio.to_thread(self._outbox.begin_epoch, waiting))
         self._most = MOST_AT_ONCE
         return self._pause()  # a log that always says so is not asked without end
 
@@ -121,8 +121,8 @@ class Delivery:
         waiting, self.state = self.state, replace(self.state, problem=problem)
         try:
             if problem != waiting.problem:
-                await self._in_thread(lambda: self._outbox.note_problem(problem))
-            self.state = await self._in_thread(self._outbox.state)
+                await to_its_end(asyncio.to_thread(self._outbox.note_problem, problem))
+            self.state = await to_its_end(asyncio.to_thread(self._outbox.state))
         except BellwireError as error:
             log.warning("the entries that wait cannot be read", error=str(error))
 
@@ -130,13 +130,3 @@ class Delivery:
         pause = PAUSES_S[min(self._failed, len(PAUSES_S) - 1)]
         self._failed += 1
         return pause
-
-    @staticmethod
-    async def _in_thread(work: Callable[[], Result]) -> Result:
-        """Do it to its end, even if whoever waits is cancelled: the store is closed afterwards."""
-        doing = asyncio.ensure_future(asyncio.to_thread(work))
-        try:
-            return await asyncio.shield(doing)
-        except asyncio.CancelledError:
-            await asyncio.wait([doing])
-            raise
