@@ -2,6 +2,7 @@
 
 import ast
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -103,7 +104,8 @@ def test_a_newer_python_on_the_path_takes_over_if_it_really_starts(tmp_path: Pat
 def test_the_program_gets_its_arguments_and_its_exit_code_comes_back(checkout: Path) -> None:
     done = started(checkout / "bellwire", "lab", "run", "a b")
     assert (done.returncode, done.stdout) == (3, "program lab run a b\n")
-    assert done.stderr.splitlines()[0] == "bellwire: setting up, this happens once"
+    first = f"bellwire: setting up with Python {platform.python_version()}, this happens once"
+    assert done.stderr.splitlines()[0] == first
 
 
 def test_a_second_run_sets_nothing_up_wherever_it_is_called_from(
@@ -133,7 +135,8 @@ def test_a_change_of_what_it_is_made_from_sets_up_again(checkout: Path, changed:
     before = len(asked(checkout))
     with (checkout / changed).open("a") as file:
         file.write("# changed\n")
-    started(checkout / "bellwire")
+    done = started(checkout / "bellwire")
+    assert done.stderr.splitlines()[0] == "bellwire: bringing the environment up to date"
     assert len(asked(checkout)) > before
 
 

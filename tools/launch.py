@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -143,10 +144,13 @@ def only_one() -> Iterator[None]:
 def install(group: str, wanted: str) -> None:
     """Create or mend the environment, and write its fingerprint last."""
     started = time.monotonic()
-    say("setting up, this happens once")
-    uv = find_uv() or fetch_uv()
     python = VENV / "bin" / "python"
     afresh = UNFINISHED.exists() or not python.exists()
+    if afresh:
+        say(f"setting up with Python {platform.python_version()}, this happens once")
+    else:
+        say("bringing the environment up to date")
+    uv = find_uv() or fetch_uv()
     for each in CONTAINS["dev"]:
         if not is_ready(each, fingerprint(each)):
             stamp(each).unlink(missing_ok=True)
