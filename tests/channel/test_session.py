@@ -58,8 +58,7 @@ def test_records_arrive_as_sent_in_both_directions(texts: list[tuple[bool, bytes
         sender, receiver = (initiator, responder) if up else (responder, initiator)
         assert receiver.open(sender.seal(text)) == text
     assert responder.open(initiator.close()) is None
-    assert responder.peer_closed
-    responder.transport_ended()
+    responder.transport_ended()  # or it would raise
 
 
 def test_the_largest_record_fits_and_a_larger_one_is_our_own_misuse() -> None:

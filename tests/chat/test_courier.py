@@ -17,7 +17,7 @@ from tests.chat.relay.running import (
     run,
     token,
 )
-from tests.chat.store.people import NOW, Two
+from tests.chat.store.people import NOW, Two, keep_pad
 from tests.patience import PATIENCE_S
 
 from bellwire.base.secret import Secret
@@ -73,7 +73,7 @@ def test_messages_before_their_pad_wait_in_order_over_a_restart_and_are_shown_wi
         async with relay_at(tmp_path / "relay", now=NOW) as url:
             await opened(url)
             pad = Secret(bytes(range(99)))
-            two.alice.add_pad(two.ids["bob"], b"p" * 16, pad, "simulated", ours=True)
+            keep_pad(two.alice, two.ids["bob"], b"p" * 16, pad, "simulated", ours=True)
             two.say("alice", "under a pad")
             two.say("alice", "x" * 60)  # under none: it is too long for the rest of the pad
             async with carrying(two, "alice", url), carrying(two, "bob", url) as (_, came):
@@ -84,7 +84,7 @@ def test_messages_before_their_pad_wait_in_order_over_a_restart_and_are_shown_wi
                     await asyncio.sleep(0.01)
             assert two.texts("bob") == []
             two.restart("bob")
-            two.bob.add_pad(two.ids["alice"], b"p" * 16, pad, "simulated", ours=False)
+            keep_pad(two.bob, two.ids["alice"], b"p" * 16, pad, "simulated", ours=False)
             async with carrying(two, "bob", url) as (courier, came):
                 await courier.retry(two.ids["alice"])
                 told = [await came.get(), await came.get()]

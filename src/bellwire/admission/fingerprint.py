@@ -22,11 +22,6 @@ class Colour:
     def __str__(self) -> str:
         return f"#{self.red:02x}{self.green:02x}{self.blue:02x}"
 
-    @property
-    def is_dark(self) -> bool:
-        """Whether white text reads better on it (luma of ITU-R BT.601 below a half)."""
-        return 299 * self.red + 587 * self.green + 114 * self.blue < 127_500
-
 
 def colour(address: Address) -> Colour:
     """The colour of an address; of one of IPv6 the first 64 bits, which a device keeps, count."""

@@ -96,11 +96,6 @@ class Session:
         return f"Session(protections={self.protections.names})"
 
     @property
-    def peer_closed(self) -> bool:
-        """Whether the peer said that nothing more comes."""
-        return self._peer_closed
-
-    @property
     def epochs(self) -> tuple[int, int]:
         """The epochs of what we send and of what we receive, each from 0."""
         return self._send.epoch, self._receive.epoch

@@ -17,7 +17,6 @@ from bellwire.ledger.tree import HASH_BYTES, MAX_SIZE, Node, row_above
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 256
-TILE_BYTES: Final = TILE_WIDTH * HASH_BYTES
 MIDDLE_ROW: Final = 4
 MIDDLE_BYTES: Final = HASH_BYTES * TILE_WIDTH >> MIDDLE_ROW
 MAX_LEVEL: Final = 7

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
+from bellwire.chat.messenger.shown import conversation
 from bellwire.chat.pads import Policy
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.receiving import Received
@@ -17,6 +18,14 @@ NOW = 1_800_000_000.0
 
 def open_person(folder: Path) -> Person:
     return Person(folder, KeyFiles(folder / "keks"))
+
+
+def keep_pad(
+    person: Person, contact: bytes, pad_id: bytes, pad: Secret, source: str, *, ours: bool
+) -> None:
+    """Have somebody hold a pad of a conversation; `ours`: they send under it."""
+    with person.working() as work:
+        work.shelf(contact).add(pad_id, pad, source, ours=ours)
 
 
 class Two:
@@ -62,8 +71,14 @@ class Two:
         for name in self.people:
             contact = self.ids[self.other(name)]
             ours = name == sender
-            self.people[name].add_pad(contact, pad_id, Secret(pad), "simulated", ours=ours)
+            keep_pad(self.people[name], contact, pad_id, Secret(pad), "simulated", ours=ours)
         return pad_id
+
+    def pad_left(self, name: str) -> int:
+        """Bytes under which somebody can still send, as their list of conversations says."""
+        me, contact = self.ids[name], self.ids[self.other(name)]
+        with self.people[name].working() as work:
+            return conversation(work, work.contacts.get(contact), me, False).pad_bytes
 
     def say(self, sender: str, text: str, **more: object) -> bytes:
         """Keep words in the outbox; their id."""

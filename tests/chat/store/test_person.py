@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chat.store.people import NOW, Two, open_person
+from tests.chat.store.people import NOW, Two, keep_pad, open_person
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import MAX_TEXT_BYTES, ContentKind
@@ -108,11 +108,9 @@ def test_pad_that_has_served_is_in_no_file_of_either_side(tmp_path: Path) -> Non
 
 
 def test_a_pad_that_is_used_up_leaves_no_file(two: Two) -> None:
-    left, pads = two.alice.pad_left(two.ids["bob"])
-    assert pads == 1
-    two.say("alice", "x" * (left - 16))
+    two.say("alice", "x" * (two.pad_left("alice") - 16))
     two.settle()
-    assert two.alice.pad_left(two.ids["bob"]) == (0, 0)
+    assert two.pad_left("alice") == 0
     for folder in two.folders.values():
         assert len(list((folder / "pads").iterdir())) == 1
 
@@ -158,12 +156,12 @@ def test_a_crash_between_taking_and_overwriting_is_made_good(
 def test_a_failure_in_the_middle_of_a_message_changes_nothing(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = two.alice.pad_left(two.ids["bob"])
+    before = two.pad_left("alice")
     with monkeypatch.context() as patch:
         patch.setattr("bellwire.chat.store.work.Work.apply", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             two.say("alice", "lost")
-    assert two.alice.pad_left(two.ids["bob"]) == before
+    assert two.pad_left("alice") == before
     assert two.alice.outbox() == []
     two.say("alice", "kept")
     two.settle()
@@ -255,12 +253,12 @@ def test_under_require_nothing_is_sent_or_shown_without_pad(tmp_path: Path) -> N
 
 def test_a_message_before_its_pad_opens_once_the_pad_is_there(tmp_path: Path) -> None:
     two = Two(tmp_path)
-    two.alice.add_pad(two.ids["bob"], b"p" * 16, Secret(b"k" * 99), "local", ours=True)
+    keep_pad(two.alice, two.ids["bob"], b"p" * 16, Secret(b"k" * 99), "local", ours=True)
     two.say("alice", "early")
     (out,) = two.alice.outbox()
     with pytest.raises(PadMissing):
         two.bob.receive(out.payload, NOW, two.ids["alice"])
-    two.bob.add_pad(two.ids["alice"], b"p" * 16, Secret(b"k" * 99), "local", ours=False)
+    keep_pad(two.bob, two.ids["alice"], b"p" * 16, Secret(b"k" * 99), "local", ours=False)
     assert two.carry("alice")[0].protection.pad_source == "local"
     two.close()
 
@@ -276,14 +274,14 @@ def test_a_message_before_its_pad_opens_once_the_pad_is_there(tmp_path: Path) ->
 )
 def test_what_is_no_pad_is_refused(two: Two, pad_id: bytes, length: int, source: str) -> None:
     with pytest.raises(ChatMisuse):
-        two.alice.add_pad(two.ids["bob"], pad_id, Secret(bytes(length)), source, ours=True)
+        keep_pad(two.alice, two.ids["bob"], pad_id, Secret(bytes(length)), source, ours=True)
 
 
 def test_a_pad_is_taken_in_once_also_when_it_is_used_up(two: Two) -> None:
     pad_id = two.share_pad("alice", 32)
     for _ in range(2):
         with pytest.raises(ChatMisuse, match="never here"):
-            two.alice.add_pad(two.ids["bob"], pad_id, Secret(bytes(32)), "local", ours=True)
+            keep_pad(two.alice, two.ids["bob"], pad_id, Secret(bytes(32)), "local", ours=True)
         two.say("alice", "x" * 3900)
         two.say("alice", "")
         two.say("alice", "")

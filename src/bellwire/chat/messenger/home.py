@@ -31,7 +31,6 @@ from bellwire.etsi014.fresh import FreshClient
 from bellwire.etsi014.profile import profile_names, read_profile
 
 MAX_FILE: Final = 1 << 16
-NO_PROFILE: Final = ""
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIELDS: Final = frozenset({"name", "profile", "relay", "protection"})
 

@@ -19,7 +19,6 @@ from picows import (
 from bellwire.chat.relay.frames import BUNDLES, MAX_FRAME_BYTES, PROTOCOL_HEADER
 
 IDLE_PING_S: Final = 30.0
-BACKLOG: Final = 1024
 
 
 @dataclass(slots=True, eq=False)

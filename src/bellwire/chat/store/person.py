@@ -154,30 +154,12 @@ class Person(Closing):
         with self.contacts() as contacts:
             return contacts.keep(name, identity)
 
-    def add_pad(
-        self,
-        contact: bytes,
-        pad_id: bytes,
-        pad: Secret,
-        source: str,
-        *,
-        ours: bool,
-    ) -> None:
-        """Keep a pad for a conversation; `ours`: we send under it, else they do.
-
-        Raises:
-            ChatMisuse: it was here before, or is no pad.
-            ContactUnknown: nobody of that fingerprint.
-        """
-        with self.working() as work:
-            work.contacts.get(contact)
-            work.shelf(contact).add(pad_id, pad, source, ours=ours)
-
     def keep_made(self, contact: bytes, made: NewPad) -> None:
         """Keep a pad that a session gave for one message of theirs, with the session's record.
 
         Raises:
-            ChatMisuse, ContactUnknown: as `add_pad`.
+            ChatMisuse: it was here before, or is no pad.
+            ContactUnknown: nobody of that fingerprint.
         """
         with self.working() as work:
             work.contacts.get(contact)
@@ -192,7 +174,8 @@ class Person(Closing):
         """Keep a pad under which we send, and tell them of it, both or neither.
 
         Raises:
-            ChatMisuse, ContactUnknown: as `add_pad`, or there is no session with them yet.
+            ChatMisuse: it was here before, or is no pad.
+            ContactUnknown: nobody of that fingerprint, or there is no session with them yet.
         """
         with self.working() as work:
             known = work.contacts.get(contact)
@@ -206,11 +189,6 @@ class Person(Closing):
             if not shelf.knows(pad_id):
                 shelf.add(pad_id, pad, source, ours=False)
             work.offers.done(pad_id)
-
-    def pad_left(self, contact: bytes) -> tuple[int, int]:
-        """Bytes of pad left under which we send, and how many pads they are in."""
-        with self.working() as work:
-            return work.shelf(contact).left()
 
     # Sending.
 

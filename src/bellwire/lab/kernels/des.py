@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 ROUNDS = 16
 
 _IP = tuple(start - 8 * i for start in (58, 60, 62, 64, 57, 59, 61, 63) for i in range(8))
-_E = tuple((4 * i + j - 1) % 32 + 1 for i in range(8) for j in range(6))
 _P = (
     16, 7, 20, 21, 29, 12, 28, 17, 1, 15, 23, 26, 5, 18, 31, 10,
     2, 8, 24, 14, 32, 27, 3, 9, 19, 13, 30, 6, 22, 11, 4, 25,
