@@ -58,7 +58,7 @@ def launch(arguments: Sequence[str]) -> NoReturn:
         say("interrupted")
         sys.exit(130)
     if first == "extras":
-        say("Qiskit, PennyLane, Dask and the simulators of `bench link` are installed")
+        say("all optional libraries are installed")
         sys.exit(0)
     if first in SHOW_PAGES:
         make_pages()

@@ -40,6 +40,11 @@ class UnreachableError(BellwireError):
     exit_code: ClassVar[int] = 4
 
 
+def get_extra(extra: str) -> str:
+    """The hint for who lacks a library: how to get an optional dependency of bellwire."""
+    return f"In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[{extra}]'."
+
+
 def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first error of a group that is no group itself: what ended tasks that work together."""
     error: BaseException = errors

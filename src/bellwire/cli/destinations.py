@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bellwire.base.errors import UsageError
+from bellwire.base.errors import UsageError, get_extra
 from bellwire.cli.addresses import parse_address
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ def load_mqtt() -> ModuleType:
     except ImportError as error:
         raise TransportMissing(
             "expected the package aiomqtt for MQTT, got none",
-            hint="In a checkout: ./bellwire extras. "
-            "Elsewhere the extra mqtt, as in: pip install 'bellwire[mqtt]'.",
+            hint=get_extra("mqtt"),
         ) from error
     return mqtt

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from bellwire.base.errors import BellwireError
+from bellwire.base.errors import BellwireError, get_extra
 from bellwire.database.failures import Failures
 from bellwire.database.place import ServerPlace
 
@@ -344,6 +344,12 @@ class PostgresSchema:
                 f"({purpose.guide}).",
             )
         if connection is None and not self._opened:
+            if error.pgconn is not None and error.pgconn.needs_password:
+                return failures.unusable(
+                    f"expected a password for {self._place}, got none",
+                    hint="Write HOST:PORT:DATABASE:USER:PASSWORD, with the URL's names, into a "
+                    f"file of mode 0600 that PGPASSFILE names ({purpose.guide}).",
+                )
             return failures.unusable(
                 f"expected to reach {self._place}, got: {said}",
                 hint=f"Is the server running? Check {purpose.setting}.",
@@ -356,7 +362,7 @@ class PostgresSchema:
         except ImportError as error:
             raise self._failures.unusable(
                 "expected psycopg, to reach the PostgreSQL server; it is not installed",
-                hint="Install it with: pip install 'bellwire[postgres]'",
+                hint=get_extra("postgres"),
             ) from error
         return psycopg
 

@@ -22,7 +22,7 @@ Values outside their ranges raise the `ParameterError` of the link or of distill
 from collections.abc import Iterable
 from pathlib import Path
 
-from bellwire.base.errors import BellwireError, UnreachableError, UsageError
+from bellwire.base.errors import BellwireError, UnreachableError, UsageError, get_extra
 
 
 class UnknownParameter(UsageError):
@@ -86,7 +86,7 @@ class LibraryMissing(UsageError):
             f"expected the library {library}, which is not installed",
             hint=f"Install it beside bellwire: pip install {library}"
             if extra is None
-            else f"In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[{extra}]'.",
+            else get_extra(extra),
         )
         self.library = library
 

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from bellwire.base.clock import Clock
-from bellwire.base.errors import UsageError
+from bellwire.base.errors import UsageError, get_extra
 from bellwire.crypto.signatures import SigningKey
 from bellwire.guard.signed import sign
 from bellwire.node.settings_push import PushSettings
@@ -165,7 +165,7 @@ def nats_options(
     except ImportError as error:
         raise UsageError(
             f"expected nats-py, for {section}.nats; it is not installed",
-            hint="Install it with: pip install 'bellwire[nats]'",
+            hint=get_extra("nats"),
         ) from error
     options: dict[str, object] = {}
     if settings.nats.startswith("tls://"):

@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 from types import ModuleType
 
+from bellwire.base.errors import get_extra
 from bellwire.base.secret import Secret
 from bellwire.crypto.kek.errors import KekRefused, KekUnavailable, KekUnusable
 from bellwire.crypto.kek.record import ID_BYTES, KEK_BYTES, Kek, KeyringKek, Kind
@@ -80,7 +81,7 @@ def _library() -> ModuleType:
     except ModuleNotFoundError:
         raise KekUnusable(
             "expected the library keyring for this source, got none",
-            hint="Install the extra: pip install 'bellwire[keyring]'",
+            hint=get_extra("keyring"),
         ) from None
     try:
         backend = keyring.get_keyring()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bellwire.base.errors import get_extra
 from bellwire.base.secret import Secret
 from bellwire.crypto.kek.errors import KekRefused, KekUnavailable, KekUnusable
 from bellwire.crypto.kek.given import Given
@@ -132,7 +133,7 @@ class Token:
         except ModuleNotFoundError:
             raise KekUnusable(
                 "expected the library python-pkcs11 for this source, got none",
-                hint="Install the extra: pip install 'bellwire[pkcs11]'",
+                hint=get_extra("pkcs11"),
             ) from None
         try:
             module = pkcs11.lib(self.uri.module)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from bellwire.base.errors import get_extra
 from bellwire.base.private import read_own_file
 from bellwire.iot.errors import OutputUnknown
 from bellwire.iot.outputs.item import Output
@@ -132,7 +133,7 @@ def parse_place(text: str) -> Place:
     if find_spec(_LIBRARIES[kind]) is None:
         raise OutputUnknown(
             f"expected the library for {kind}://, which is not installed",
-            hint=f"In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[{kind}]'.",
+            hint=get_extra(kind),
         )
     where = f"[{host}]" if ":" in host else host
     name = f"{kind}://{where}:{port}/{under}"

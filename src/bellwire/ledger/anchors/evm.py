@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bellwire.base.decoding import UNDECODABLE
+from bellwire.base.errors import get_extra
 from bellwire.base.secret import Secret
 from bellwire.ledger.anchors.anchor import Anchor, parse_anchor
 from bellwire.ledger.anchors.chain import Attempt, Found, Place, Sight, Stage
@@ -376,5 +377,5 @@ def _absent(chain: str, transaction: str) -> AnchorAbsent:
 def _missing() -> ChainLibraryMissing:
     return ChainLibraryMissing(
         "expected the library web3 for an EVM chain, got none",
-        hint="In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[evm]'.",
+        hint=get_extra("evm"),
     )

@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from bellwire.base.decoding import UNDECODABLE
+from bellwire.base.errors import get_extra
 from bellwire.base.secret import Secret
 from bellwire.ledger.anchors.anchor import ANCHOR_BYTES, Anchor, parse_anchor
 from bellwire.ledger.anchors.chain import Attempt, Found, Place, Sight, Stage
@@ -367,7 +368,7 @@ def library() -> ModuleType:
     except ImportError as error:
         raise ChainLibraryMissing(
             "expected the library hive-nectar for Hive, got none",
-            hint="In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[hive]'.",
+            hint=get_extra("hive"),
         ) from error
     found: ModuleType = signedtransactions
     return found
