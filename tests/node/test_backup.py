@@ -157,6 +157,8 @@ def test_a_restored_site_has_its_people_and_counts_and_no_key(
     said(capsys, "keys", "backup", out, "--state", site.state)
     done = said(capsys, "keys", "restore", out, "--state", state)
     assert done["sites"] == ["a"]
+    assert run(["keys", "restore", str(out), "--state", str(tmp_path / "told")]) == 0
+    assert "bellwire keys fence at the other site" in " ".join(capsys.readouterr().out.split())
     assert not (state / "restoring").exists()
     assert load_or_create_identity(node_folder(state, "a")).public_bytes == site.fingerprint
     assert Registry(authority_folder(state, "a")).saes() == {"app-a", "app-c"}

@@ -1,6 +1,8 @@
 """`bellwire up`: all services of this machine, minded."""
 
 import asyncio
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,20 +43,21 @@ def command(
     from bellwire.node.settings import load
 
     settings = load(config, {"state": {"dir": state}})
+    next_words = _next_words(settings, state, config)
     config = config.absolute() if config is not None else None
     if detach:
         from bellwire.services.detached import start_detached
 
         with output.progress("starting the services"):
             document = asyncio.run(start_detached(settings.state.dir, config, lab=lab))
-        _tell(document, settings, as_json=json)
+        _tell(document, settings, next_words, as_json=json)
         return
     from bellwire.services.run import UpOptions
 
-    _run(UpOptions(settings, config, lab), as_json=json)
+    _run(UpOptions(settings, config, lab), next_words, as_json=json)
 
 
-def _run(options: "UpOptions", *, as_json: bool) -> None:
+def _run(options: "UpOptions", next_words: str, *, as_json: bool) -> None:
     import sys
 
     from bellwire.services.overview import of_supervisor
@@ -62,26 +65,28 @@ def _run(options: "UpOptions", *, as_json: bool) -> None:
 
     def ready(services: "Services") -> None:
         document = {"ready": True, "pid": services.pid, "services": of_supervisor(services)}
-        _tell(document, options.settings, as_json=as_json)
+        _tell(document, options.settings, next_words, as_json=as_json)
 
     if as_json or not sys.stdout.isatty():
         asyncio.run(run_up(options, _say, ready))
         return
-    asyncio.run(_live(options))
+    asyncio.run(_live(options, next_words))
 
 
 def _say(sentence: str) -> None:
     output.stderr().print(sentence)
 
 
-def _tell(document: dict[str, Any], settings: "Settings", *, as_json: bool) -> None:
+def _tell(
+    document: dict[str, Any], settings: "Settings", next_words: str, *, as_json: bool
+) -> None:
     if as_json:
         output.emit(document)
         return
     for each in document["services"]:
         places = ", ".join(f"{what} {where}" for what, where in each["addresses"].items())
         output.stdout().print(f"{each['name']:<10}process {each['pid']:<8} {places}".rstrip())
-    output.stdout().print(_next_words(settings))
+    output.stdout().print(next_words)
     _tell_first_links(document["services"], settings)
 
 
@@ -95,22 +100,26 @@ def _tell_first_links(services: "list[dict[str, Any]]", settings: "Settings") ->
             tell_first_link(settings, each["name"].removeprefix("console-"), url)
 
 
-def _next_words(settings: "Settings") -> str:
-    state, where = settings.state.dir, settings.addresses
+def _next_words(settings: "Settings", state: Path | None, config: Path | None) -> str:
+    """What can be done now; options that said where things are belong to those commands, too."""
+    where, kept = settings.addresses, settings.state.dir
+    given = {"--state": state, "--config": config}
+    same = " ".join(f"{name} {quote(str(path))}" for name, path in given.items() if path)
     log = f"http://{where.ledger_host}:{where.ledger_port}" if where.ledger_port else "URL"
     return (
-        f"All are up. State: {state}\n"
-        "Members: bellwire accounts add NAME --site a|b; the operators' tokens are in "
+        f"All are up. State: {kept}\n"
+        + (f"All commands below but the log's need {same} as well.\n" if same else "")
+        + "Members: bellwire accounts add NAME --site a|b; the operators' tokens are in "
         "console-a/operator.token and console-b/operator.token\n"
         "Keys:  bellwire keys get --sae app-b, then bellwire keys fetch --sae app-a KEY_ID\n"
         "Chat:  bellwire chat new alice --site a, then bellwire chat\n"
         f"Join:  bellwire admission token --out FILE, then bellwire register NAME --token FILE\n"
-        f"Log:   bellwire log entries {log} --policy {state / 'ledger.policy'}\n"
+        f"Log:   bellwire log entries {log} --policy {kept / 'ledger.policy'}\n"
         "Look:  bellwire status, or a console in a browser     Stop:  bellwire down"
     )
 
 
-async def _live(options: "UpOptions") -> None:
+async def _live(options: "UpOptions", next_words: str) -> None:
     """A table that follows the services, on a terminal."""
     from rich.live import Live
 
@@ -124,7 +133,7 @@ async def _live(options: "UpOptions") -> None:
             live.console.print(sentence)
 
         def ready(services: "Services") -> None:
-            live.console.print(_next_words(options.settings))
+            live.console.print(next_words)
             _tell_first_links(of_supervisor(services), options.settings)
 
         async def watch(services: "Callable[[], Services]") -> None:

@@ -40,7 +40,7 @@ def command(
         return
     output.stdout().print(
         f"Nothing of site {site}'s stock is left; epoch {epoch} begins. Do the same at the other "
-        "site, and give both a new authentication key."
+        "site, unless it has just been restored, and give both a new authentication key."
     )
 
 

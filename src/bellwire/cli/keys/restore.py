@@ -30,6 +30,9 @@ def command(
     console = output.stdout()
     console.print(f"{done.state} is as of {done.made_at}, without any key")
     console.print(
-        "Next: bellwire keys fence at the other site; a new authentication key at both, or a "
-        "signed first contact; and revoke again what was revoked since."
+        "Next: bellwire up, or a new authentication key at both nodes; and revoke again what was "
+        "revoked since."
+        if len(done.sites) == 2
+        else "Next: bellwire keys fence at the other site alone; a new authentication key at both, "
+        "or a signed first contact; and revoke again what was revoked since."
     )
