@@ -107,7 +107,7 @@ class NodeRpc(Closing):
         except (httpx.HTTPError, OSError) as error:
             # No cause, and no text of it: either may show the whole address.
             raise ChainUnreachable(
-                f"expected an answer from the node at {self.where}, got {type(error).__name__}"
+                f"expected an answer from the node at {self.where}, got {_what_came(error)}"
             ) from None
         # Nodes tell of errors in JSON-RPC under several status codes: the answer says what it is.
         if answer.status_code >= 300 and not data.lstrip().startswith(b"{"):
@@ -115,3 +115,12 @@ class NodeRpc(Closing):
                 f"expected an answer from the node at {self.where}, got HTTP {answer.status_code}"
             )
         return bytes(data)
+
+
+def _what_came(error: Exception) -> str:
+    """What came in the place of an answer, in words that show nothing of the address."""
+    if isinstance(error, httpx.TimeoutException):
+        return "none in time"
+    if isinstance(error, httpx.ConnectError):
+        return "no connection"
+    return type(error).__name__
