@@ -11,11 +11,14 @@ from tests.keys.ground import Fault, Ground
 from tests.keys.world import SAES, World, parts
 
 from bellwire.base.detections import Side
+from bellwire.base.secret import Secret
 from bellwire.keys import copies, segments, shelf
 from bellwire.keys import pool as pool_module
+from bellwire.keys.ahead import Ahead
 from bellwire.keys.errors import StoreError
 from bellwire.keys.grants import Grants
 from bellwire.keys.peering import session
+from bellwire.keys.requests import Take
 
 STEPS = 120
 SIZES = (8, 64, 72, 256, 256, 256, 264, 1024, 8192)
@@ -48,6 +51,7 @@ class Story:
             self.distil: 4,
             self.ready: 4,
             self.take: 40,
+            self.ahead: 15,
             self.fetch: 30,
             self.fetch_anything: 5,
             self.connect: 10,
@@ -115,6 +119,22 @@ class Story:
             self.world.exchange()
         self.world.take(side, name, slaves, number, bits, fault, self.chance)
 
+    def ahead(self, side: Side) -> None:
+        """Requests for one key that are alike, as they come in quick succession; then they end."""
+        node, (master, slave) = self.world.nodes[side], (SAES[side][0], SAES[side.peer][0])
+        grant = node.grants.find(master, (slave,))
+        if grant is None or not grant.agreed or not node.peer.met or node.pool.shareable:
+            return
+        asked = Take(grant.number, 1, self.chance.choice([64, 256, 264]), master)
+        for _ in range(self.chance.choice([1, 2])):
+            self.world.mark_ahead(
+                side, asked, self.chance.choice([3, 8, 20]), self.fault(), self.chance
+            )
+            for _ in range(self.chance.choice([0, 2, 7])):
+                self.world.take_ahead(side, asked, (slave,))
+        if self.chance.random() < 0.5:
+            self.world.give_back(side, self.fault(), self.chance)
+
     def fetch(self, side: Side) -> None:
         """A slave asks for some of the keys that are its own, those that it had among them."""
         sae = self.chance.choice(SAES[side])
@@ -159,8 +179,11 @@ class Story:
         self.world.report(side, self.fault(), self.chance)
 
     def tend(self, side: Side) -> None:
+        if self.chance.random() < 0.5:
+            self.world.report(side.peer)
+            self.world.exchange()
         self.world.now += 10.0
-        expire = self.chance.random() < 0.4
+        expire = self.world.nodes[side].peer.met and self.chance.random() < 0.4
         self.world.tend(side, self.fault(), self.chance, expire=expire)
 
     def crash(self, side: Side) -> None:
@@ -181,6 +204,10 @@ class Story:
         if self.chance.random() < 0.7:
             self.world.connect()
             self.world.exchange()
+            for sae in SAES[side]:  # what it had, once more
+                had = [key_id for key_id, name in self.world.had if name == sae]
+                for key_id in self.chance.sample(sorted(had), min(10, len(had))):
+                    self.world.fetch(side, sae, key_id, None, self.chance)
 
 
 def tell(ground: Ground, seed: int, steps: int = STEPS) -> Counter[str]:
@@ -215,6 +242,27 @@ def check_seen(seen: Counter[str], least: Mapping[str, int]) -> None:
 def no_marks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Marks are not written."""
     monkeypatch.setattr(segments, "write_marks", lambda *_: None)
+
+
+def given_back_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that were given back are handed out all the same."""
+    clear = Ahead.clear
+
+    def keeping(self: Ahead) -> list[tuple[int, int]]:
+        take, keys = self.take, list(self._keys)
+        with monkeypatch.context() as patch:
+            patch.setattr(Secret, "wipe", lambda _: None)
+            left = clear(self)
+        self.take = take
+        self._keys.extend(keys)
+        return left
+
+    monkeypatch.setattr(Ahead, "clear", keeping)
+
+
+def cleaned_while_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ahead is wiped on the disk as if it had left."""
+    monkeypatch.setattr(pool_module.Pool, "give_back", lambda _: None)
 
 
 def before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,6 +341,8 @@ def numbers_of_two_meanings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SEEDED = [
     no_marks,
+    given_back_and_kept,
+    cleaned_while_ahead,
     before_the_commit,
     no_fence,
     fence_without_copies,

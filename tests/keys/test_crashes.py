@@ -16,10 +16,13 @@ from bellwire.keys.database import sqlite as database
 
 PRAGMAS = database._PRAGMAS
 
-SEEDS = range(30)
+SEEDS = range(60)
 LEAST = {
     "left to a master": 1000,
     "left to a slave": 300,
+    "marked ahead": 300,
+    "left from ahead": 50,
+    "given back": 5,
     "refused": 100,
     "failed": 150,
     "put back": 20,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.keys.links import BITS, MAC_KEY, Now, link_keys, meet, outcome
-from tests.keys.stores import add_pending, add_ready, new_store, pair
+from tests.keys.stores import add_pending, add_ready, new_store, pair, pool_of
 from tests.patience import PATIENCE_S
 
 from bellwire.base.decoding import UNDECODABLE
@@ -38,6 +38,7 @@ from bellwire.keys.errors import (
 from bellwire.keys.grants import LOCAL
 from bellwire.keys.key_ids import KeyIds
 from bellwire.keys.link_keys import LinkKeys
+from bellwire.keys.lives import UnitLife
 from bellwire.keys.messages import (
     ANSWER_LIMIT,
     Answer,
@@ -203,6 +204,32 @@ def test_before_the_peers_kme_was_met_no_key_leaves(folder: Path) -> None:
 
     asyncio.run(run())
     store.close()
+
+
+def test_nothing_is_given_up_before_the_peers_kme_was_met(folder: Path) -> None:
+    """It would count, and hide from the peer that the store was put back."""
+    stores = pair(folder)
+    for store in stores:
+        add_ready(store, 1, BITS)
+    pool = pool_of(stores[0])
+    pool.take_report(0, [(304, 308)], 0.0)
+
+    async def run() -> None:
+        now = Now()
+        now.time = 1e6
+        async with link_keys(stores[0], "kme-a", now) as a, link_keys(stores[1], "kme-b", now) as b:
+            before = a._pool.marks.sequence
+            await a.tend()
+            assert a._pool.marks.sequence == before
+            async with meet(a, b):
+                pass
+            await a.tend()
+            assert a._pool.marks.sequence == before + 1
+            assert a._pool.account()[UnitLife.THEIRS] == 300
+
+    asyncio.run(run())
+    for store in stores:
+        store.close()
 
 
 def test_a_key_asked_for_by_its_id_before_the_store_was_read_waits_for_the_peer(

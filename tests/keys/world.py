@@ -6,7 +6,7 @@ against that, and against all deliveries that were ever made, what the pool prom
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -103,6 +103,29 @@ class World:
     def look(self, side: Side) -> Held:
         node = self.nodes[side]
         return self.ground.look(node.store, node.place)
+
+    def still_has(self, side: Side) -> Held:
+        """The same, with what is marked ahead and in nobody's hands: the side's own as before."""
+        held = self.look(side)
+        return held._replace(units={**held.units, **dict.fromkeys(self._ahead(side), True)})
+
+    def _ahead(self, side: Side) -> set[Unit]:
+        """Units that are marked and in nobody's hands; lost once nobody knows what the disk has."""
+        pool = self.nodes[side].pool
+        if pool._stale:
+            return set()
+        ahead = pool._ahead
+        numbers = [n for first, _ in ahead._keys for n in range(first, first + ahead._units)]
+        return self._numbered(pool, numbers)
+
+    @staticmethod
+    def _numbered(pool: Pool, numbers: Iterable[int]) -> set[Unit]:
+        return {
+            (block.block, number - block.first_unit)
+            for number in numbers
+            for block in pool._shelf.blocks
+            if block.first_unit <= number < block.stop_unit
+        }
 
     # Life of a node
 
@@ -335,7 +358,7 @@ class World:
         node = self.nodes[side]
         here = tuple(slave for slave in slaves if slave in SAES[side])
         if here == slaves:
-            request: Request = Make(number, bits, master, slaves)
+            request: Make | Take = Make(number, bits, master, slaves)
         else:
             if not node.peer.met:
                 return
@@ -343,27 +366,85 @@ class World:
             if grant is None or not grant.agreed:
                 return
             request = Take(grant.number, number, bits, master, here)
-        before = self.look(side)
+        before, ahead = self.still_has(side), self._ahead(side)
         size = number * -(-bits // 64)
         try:
             delivery = self.attempt(side, lambda: self.commit(side, request), fault, chance)
         except NotEnoughKey:
             self.seen["refused"] += 1
-            assert self.look(side).left == before.left
+            assert self.still_has(side).left == before.left
             return
-        after = self.look(side)
+        after = self.still_has(side)
         gone = before.units.keys() - after.units.keys()
         assert after.units.items() <= before.units.items()
-        if isinstance(request, Make):
-            assert not gone
-        elif delivery is not None:
-            assert len(gone) == size
+        if delivery is None:
+            assert gone == ahead or len(gone) in ((0,) if isinstance(request, Make) else (0, size))
         else:
-            assert len(gone) in (0, size)
+            assert len(gone) == (0 if isinstance(request, Make) else size)
         assert all(before.units[unit] for unit in gone)
+        if delivery is not None:
+            self._left(side, request, delivery, gone, slaves)
+
+    def mark_ahead(
+        self, side: Side, take: Take, count: int, fault: Fault | None, chance: random.Random
+    ) -> None:
+        """Keys are marked that nobody asked for yet; nobody else's are touched."""
+        node, before, ahead = self.nodes[side], self.still_has(side), self._ahead(side)
+        done = self.attempt(
+            side, lambda: node.pool.commit([], self.now, ahead=(take, count)), fault, chance
+        )
+        after = self.still_has(side)
+        lost = before.units.keys() - after.units.keys()
+        assert all(before.units[unit] for unit in lost)
+        assert after.units.items() <= before.units.items()
+        if done is None:
+            assert len(lost - ahead) <= count * -(-take.bits // 64)
+        else:
+            assert not lost
+            self.seen["marked ahead"] += node.pool.keys_ahead
+
+    def take_ahead(self, side: Side, take: Take, slaves: tuple[str, ...]) -> None:
+        """Somebody asks for what may be marked ahead."""
+        node, ahead = self.nodes[side], self._ahead(side)
+        delivery = node.pool.next_ahead(take) if node.peer.met else None
         if delivery is None:
             return
-        self.check_durable(side, after)
+        gone = ahead - self._ahead(side)
+        assert len(gone) == -(-take.bits // 64)
+        self.seen["left from ahead"] += 1
+        self._left(side, take, delivery, gone, slaves)
+
+    def give_back(self, side: Side, fault: Fault | None, chance: random.Random) -> None:
+        """Nobody asks any more."""
+        before, ahead = self.still_has(side), self._ahead(side)
+        node = self.nodes[side]
+
+        def give_back() -> bool:
+            node.pool.give_back()
+            return True
+
+        done = self.attempt(side, give_back, fault, chance)
+        after = self.still_has(side)
+        assert done is None or not self._ahead(side)
+        assert after.units.items() <= before.units.items()
+        if done is None:
+            assert before.units.keys() - after.units.keys() <= ahead
+        else:
+            assert after.left == before.left
+            self.seen["given back"] += bool(ahead)
+
+    def _left(
+        self,
+        side: Side,
+        request: Make | Take,
+        delivery: Delivery,
+        gone: set[Unit],
+        slaves: tuple[str, ...],
+    ) -> None:
+        """A master has keys: they are new, durably his, and the bits that their ids name."""
+        node, master = self.nodes[side], request.master
+        number, bits = request.number, request.bits
+        self.check_durable(side, self.look(side))
         ids, keys = each(delivery.ids), delivery.keys.reveal()
         length = bits // 8
         assert len(ids) == number
@@ -411,7 +492,7 @@ class World:
         request = self._request(node, sae, ids)
         if request is None:
             return
-        before = self.look(side)
+        before, asked = self.look(side), self._units(node.pool, request)
         try:
             delivery = self.attempt(side, lambda: self.commit(side, request), fault, chance)
         except (KeyGone, KeyNotGranted, KeyNotReady):
@@ -419,7 +500,6 @@ class World:
             assert self.look(side).left == before.left
             return
         after = self.look(side)
-        asked = self._units(self.nodes[side].pool, request)
         gone = before.units.keys() - after.units.keys()
         assert after.units.items() <= before.units.items()
         assert gone <= asked
@@ -436,17 +516,11 @@ class World:
             at += length
         assert at == len(keys)
 
-    @staticmethod
-    def _units(pool: Pool, request: Request) -> set[Unit]:
+    def _units(self, pool: Pool, request: Request) -> set[Unit]:
         if not isinstance(request, Leave):
             return set()
         numbers = [n for place in request.places for n in range(place.first, place.stop)]
-        return {
-            (block.block, number - block.first_unit)
-            for number in numbers
-            for block in pool._shelf.blocks
-            if block.first_unit <= number < block.stop_unit
-        }
+        return self._numbered(pool, numbers)
 
     def _request(self, node: Node, sae: str, ids: bytes) -> Request | None:
         """What the site makes of it (`keys.site`)."""
@@ -484,15 +558,19 @@ class World:
     def tend(
         self, side: Side, fault: Fault | None = None, chance: random.Random = CALM, *, expire: bool
     ) -> None:
-        before, node = self.look(side), self.nodes[side]
+        before, ahead, node = self.still_has(side), self._ahead(side), self.nodes[side]
+        expire = expire and node.peer.met  # as `keys.link_keys.LinkKeys.tend`
         if expire:
             given_up = self.attempt(side, lambda: node.pool.expire(self.now), fault, chance)
             self.seen["expired"] += bool(given_up)
         cleaned = self.attempt(side, self.nodes[side].pool.clean, None if expire else fault, chance)
-        after = self.look(side)
+        after = self.still_has(side)
+        gone = before.units.keys() - after.units.keys()
         assert after.units.items() <= before.units.items()
-        assert not any(before.units[unit] for unit in before.units.keys() - after.units.keys())
-        if not expire:
+        assert not any(before.units[unit] for unit in gone - ahead)
+        if cleaned is not None and not expire:
+            assert after.left == before.left
+        if not ahead and not expire:
             assert after == before
         if cleaned is not None:
             with self.nodes[side].store._database.transaction() as cursor:
@@ -526,7 +604,9 @@ class World:
         alice, bob = self.look(Side.ALICE), self.look(Side.BOB)
         for one, other in ((alice, bob), (bob, alice)):
             for (own, number), (*means, agreed) in one.grants.items():
-                if own and agreed and (0, number) in other.grants:
+                # Of two stores that were put back the sides know only once they have met.
+                met = all(node.peer.met for node in self.nodes.values())
+                if own and agreed and met and (0, number) in other.grants:
                     assert means == [*other.grants[0, number][:2]], "a number has two meanings"
         if alice.epoch == bob.epoch and all(node.peer.met for node in self.nodes.values()):
             ours, theirs = (self._takeable(node) for node in self.nodes.values())
@@ -534,18 +614,17 @@ class World:
             assert not (ours | theirs) & self.used.keys(), "bits that left are to be handed out"
             assert not any(bob.units.get(unit) for unit in ours)
             assert not any(alice.units.get(unit) for unit in theirs)
+        for side, held in zip(Side, (alice, bob), strict=True):
+            ahead = self._ahead(side)
+            assert not ahead & held.units.keys(), "a key is ahead that is not marked"
+            assert not ahead & self.used.keys(), "a key that left is ahead"
 
     @staticmethod
     def _takeable(node: Node) -> set[Unit]:
         """Units that a side would hand out now."""
         node.pool.add()  # as whoever is asked for a key does first
         numbers = [number for run in node.pool._runs for number in range(run.first, run.stop)]
-        return {
-            (block.block, number - block.first_unit)
-            for number in numbers
-            for block in node.pool._shelf.blocks
-            if block.first_unit <= number < block.stop_unit
-        }
+        return World._numbered(node.pool, numbers)
 
 
 def parts(ids: Sequence[bytes], size: int) -> Iterator[bytes]:

@@ -4,9 +4,13 @@ The event loop collects what came in two turns, commits it in the next, and answ
 costs a look at the sockets and makes groups larger, which saves a tenth of the processor time.
 Where a sync takes longer than a turn may (a slow disk, or another thread in the store), the commit
 runs in a thread, and the next group collects meanwhile; one group is under way at a time.
+
+Where it runs here, and requests that are alike come in quick succession, a commit marks some keys
+`ahead` of them: those requests are answered at once, and a commit that nobody waits for marks more.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from typing import TypeVar
 
 from bellwire.base.clock import Clock
 from bellwire.base.errors import BellwireError
+from bellwire.keys.ahead import IDLE_S, Pace
 from bellwire.keys.errors import KeyNotReady, NotEnoughKey, StoreError
 from bellwire.keys.kme import Delivery
 from bellwire.keys.pool import Pool
@@ -71,6 +76,14 @@ class Committer:
         self._scheduled = False
         self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "bellwire-commit")
+        self._marks_ahead = not self._in_thread and not pool.shareable
+        self._pace = Pace()
+        self._ahead = 0  # how many keys were to be ahead at the last commit
+        self._short = False  # less than half of them are left
+        self._flowing = False  # as far as was asked in this turn of the loop
+        self._asked = 0  # times that one of them was handed out
+        self._look: asyncio.TimerHandle | None = None
+        self._giving_back: asyncio.Task[None] | None = None
 
     def submit(self, request: Request) -> "asyncio.Future[Delivery]":
         """Keys of a request, once the mark that they left is durable.
@@ -83,10 +96,43 @@ class Committer:
         if len(self._waiting) >= MAX_WAITING:
             raise StoreError("too many requests are waiting for the store")
         loop = asyncio.get_running_loop()
-        entry = _Entry(request, loop.create_future())
-        self._waiting.append(entry)
+        done = loop.create_future()
+        if self._marks_ahead and isinstance(request, Take):
+            self._pace.note(request, loop.time())
+            key = self._next_ahead(request, loop)
+            if key is not None:
+                done.set_result(key)
+                return done
+        self._waiting.append(_Entry(request, done))
         self._schedule(loop)
-        return entry.done
+        return done
+
+    def _next_ahead(self, take: Take, loop: asyncio.AbstractEventLoop) -> Delivery | None:
+        """A key that is ahead, if it may leave now."""
+        there = self._pool.keys_ahead
+        if not there or self._turn.locked() or not self._flows(loop):
+            return None
+        key = self._pool.next_ahead(take)
+        if key is not None:
+            self._asked += 1
+            if 2 * there <= self._ahead and not self._short:
+                self._short = True
+                self._schedule(loop)
+        return key
+
+    def _flows(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether keys of the link may leave; asked once for all that come in a turn."""
+        if not self._flowing:
+            try:
+                self._check_flow()
+            except BellwireError:
+                return False  # the turn of the group says why
+            self._flowing = True
+            loop.call_soon(self._forget_flow)
+        return True
+
+    def _forget_flow(self) -> None:
+        self._flowing = False
 
     def block_ready(self) -> None:
         """A block became ready: whoever waits for its keys is asked for again."""
@@ -127,12 +173,17 @@ class Committer:
                 pass
         async with self._turn:
             pass
+        if self._look is not None:
+            self._look.cancel()
+        if self._giving_back is not None:
+            await self._giving_back
+        await self._give_back()
         for entry in list(self._early):
             self._give_up(entry)
         self._thread.shutdown()
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._waiting and not self._scheduled and not self._turn.locked():
+        if (self._waiting or self._short) and not self._scheduled and not self._turn.locked():
             self._scheduled = True
             loop.call_soon(loop.call_soon, self._flush)
 
@@ -156,14 +207,44 @@ class Committer:
         if group and (self._in_thread or not self._pool.idle):
             self._task = loop.create_task(self._commit_in_thread(group, flowing))
             return
-        if group:
-            self._settle(group, self._commit(group, flowing))
+        ahead = self._to_mark(loop) if flowing and self._pool.idle else None
+        if group or ahead is not None:
+            self._settle(group, self._commit(group, flowing, ahead))
         self._schedule(loop)
 
-    def _commit(self, group: list[_Entry], flowing: bool) -> list[Outcome]:
+    def _to_mark(self, loop: asyncio.AbstractEventLoop) -> tuple[Take, int] | None:
+        """What a commit is to mark ahead."""
+        self._short = False
+        if not self._marks_ahead:
+            return None
+        ahead = self._pace.ahead(loop.time())
+        if ahead is None:
+            return None
+        self._ahead = ahead[1]
+        if self._look is None:
+            self._look = loop.call_later(IDLE_S, self._look_again, self._asked)
+        return ahead if 2 * self._pool.keys_ahead <= self._ahead else None
+
+    def _look_again(self, asked: int) -> None:
+        """Give back what is ahead if nobody asked for it meanwhile."""
+        loop = asyncio.get_running_loop()
+        if self._asked != asked:
+            self._look = loop.call_later(IDLE_S, self._look_again, self._asked)
+            return
+        self._look = None
+        self._giving_back = loop.create_task(self._give_back())
+
+    async def _give_back(self) -> None:
+        if self._pool.keys_ahead:
+            with contextlib.suppress(StoreError):  # they are lost, then, or the store is
+                await self.run_briefly(self._pool.give_back)
+
+    def _commit(
+        self, group: list[_Entry], flowing: bool, ahead: tuple[Take, int] | None = None
+    ) -> list[Outcome]:
         try:
             requests = [entry.request for entry in group]
-            return self._pool.commit(requests, self._clock(), flowing=flowing)
+            return self._pool.commit(requests, self._clock(), flowing=flowing, ahead=ahead)
         except BellwireError as error:
             return [error] * len(group)
         except Exception:

@@ -138,8 +138,9 @@ class LinkKeys:
         """What is due every second: give up what nobody fetched, and at times zeroise what left."""
         if not self._opened:
             return
-        before = self._clock() - self.time_to_live_s
-        await self._alone(lambda: self._pool.expire(before))
+        if self.peer.met:  # what is given up counts, as what leaves: `Pool.commit` says why
+            before = self._clock() - self.time_to_live_s
+            await self._alone(lambda: self._pool.expire(before))
         self._tended += 1
         if self._tended % ZEROISE_EVERY == 0:
             await self._alone(self._pool.clean)

@@ -7,6 +7,7 @@ What always holds:
 - Allocation needs no message: a side hands out its own segments only, from the start on, and the id
   tells the peer where the bits lie. No segment is both sides' at a time.
 - A request gets all its keys or none, and fails alone: others of its group do not notice.
+- Keys may be marked before they are asked for (`ahead`), and given back as long as nobody had them.
 - If a commit fails, memory is read anew from the disk, or the store is closed and stays so.
 - Memory is believed only while nobody else changed the pool. Each transaction counts one up, so
   that a process sees at once whether another one of its site was there in between (PostgreSQL).
@@ -31,6 +32,7 @@ from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.database.cursor import Cursor
 from bellwire.keys import copies, segments
+from bellwire.keys.ahead import Ahead
 from bellwire.keys.database.interface import Database
 from bellwire.keys.errors import (
     KeyGone,
@@ -83,10 +85,12 @@ class _Changes:
 
     now: float
     flowing: bool
+    counted: bool = True
     segments: dict[int, Segment] = field(default_factory=dict)
     used: dict[tuple[bool, int], tuple[int, int]] = field(default_factory=dict)
     wipes: list[tuple[Segment, int, int]] = field(default_factory=list)
     issued: list[tuple[int, int]] = field(default_factory=list)
+    ahead: tuple[Take, int, list[int], list[Delivery]] | None = None
 
     def note(self, segment: Segment, first: int, stop: int) -> None:
         self.segments[segment.first] = segment
@@ -124,6 +128,7 @@ class Pool:
         self._in_log = False  # sealed values of what left
         self._issued: list[tuple[int, int]] = []
         self._free = 0
+        self._ahead = Ahead()
         self._miscounted = False
         self._unconfirmed: deque[tuple[int, int]] = deque()
         self._shelf = Shelf(sealer)
@@ -147,17 +152,27 @@ class Pool:
     @property
     def free_units(self) -> int:
         """Units that this side may still hand out as master, agreed with the peer or not yet."""
-        return self._free + sum(units for _, units in tuple(self._unconfirmed))
+        return self.takeable_units + sum(units for _, units in tuple(self._unconfirmed))
 
     @property
     def takeable_units(self) -> int:
         """Units that this side may hand out now."""
-        return self._free
+        return self._free + self._ahead.units
+
+    @property
+    def keys_ahead(self) -> int:
+        """Keys that are marked, and that nobody has asked for yet."""
+        return len(self._ahead)
 
     @property
     def idle(self) -> bool:
         """Whether a commit would find the store free."""
         return self._database.idle
+
+    @property
+    def shareable(self) -> bool:
+        """Whether other processes may be in the store, too."""
+        return self._database.shareable
 
     @property
     def marks(self) -> "PoolMarks":
@@ -179,6 +194,7 @@ class Pool:
         """
         with self._database.transaction() as cursor:
             counted, carved = segments.count(cursor), pool_marks(cursor).next_unit
+        counted[UnitLife.OURS] += self._ahead.units
         counted[UnitLife.LEFT] = carved - counted.total()
         return {life: counted[life] for life in UnitLife}
 
@@ -208,6 +224,7 @@ class Pool:
     def _read_all(self, cursor: Cursor) -> None:
         self._stale = True  # until all is read
         self._clear()
+        self._ahead.clear()  # of another epoch, or nobody knows what the disk says of them
         self._marks = pool_marks(cursor)
         self._shelf.clear()
         for block in ready_blocks(cursor):
@@ -469,7 +486,12 @@ class Pool:
 
     @_alone
     def commit(
-        self, group: Sequence[Request], now: float, *, flowing: bool = True
+        self,
+        group: Sequence[Request],
+        now: float,
+        *,
+        flowing: bool = True,
+        ahead: tuple[Take, int] | None = None,
     ) -> list[Outcome]:
         """Serve a group of requests in one transaction.
 
@@ -477,6 +499,9 @@ class Pool:
             group: The requests.
             now: Seconds since the epoch, to date what waits.
             flowing: Whether bits of the link may leave.
+            ahead: A request for one key, not of the group, and how many like it `next_ahead` should
+                be able to serve; there will be as many as there are bits for. Not for a store that
+                other processes share.
 
         Returns:
             For each request its keys, or what stands against it: NotEnoughKey, KeyGone,
@@ -487,10 +512,78 @@ class Pool:
         """
         with self._database.transaction() as cursor:
             changes = self._begin(cursor, now, flowing=flowing)
+            # What is only made takes nothing from the pool. It may be asked for before the peer was
+            # met, and a store that was put back must not count up to what the peer has heard.
+            changes.counted = ahead is not None or any(not isinstance(r, Make) for r in group)
+            if any(isinstance(request, Take) for request in group):
+                self._give_back(cursor)
             outcomes = self._serve_all(cursor, group, changes)
+            if ahead is not None:
+                self._mark_ahead(cursor, *ahead, changes)
             self._write(cursor, changes)
         self._after(changes)
         return outcomes
+
+    @_alone
+    def next_ahead(self, take: Take) -> Delivery | None:
+        """A key that was marked for requests like this one, now handed out; None without one."""
+        if self._stale or not self._ahead or take != self._ahead.take:
+            return None
+        first, stop, key = self._ahead.next()
+        if self._issued and self._issued[-1][1] == first:
+            self._issued[-1] = self._issued[-1][0], stop
+        else:
+            self._issued.append((first, stop))
+        return key
+
+    @_alone
+    def give_back(self) -> None:
+        """Keys that are marked ahead become this side's to hand out again.
+
+        Raises:
+            StoreError: they are lost, or not, as the disk has it; nobody has them.
+        """
+        if not self._ahead:
+            return
+        with self._database.transaction() as cursor:
+            changes = self._begin(cursor, 0.0, flowing=True)
+            self._give_back(cursor)
+            self._write(cursor, changes)
+        self._after(changes)
+
+    def _mark_ahead(self, cursor: Cursor, take: Take, count: int, changes: _Changes) -> None:
+        """Mark keys until there are `count` ahead. Memory has them when the disk agrees."""
+        if self._ahead and take != self._ahead.take:
+            self._give_back(cursor)
+        units = -(-take.bits // (8 * UNIT_BYTES))
+        wanted = count - len(self._ahead)
+        chosen, missing = self._runs.choose(cursor, max(0, wanted), units, self._confirmed)
+        if missing >= wanted:
+            return
+        try:
+            keys = self._cut_out(cursor, take.times(wanted - missing), chosen, changes)
+        except StoreCorrupt:
+            return  # whoever asks for these bits is told
+        firsts = list(chain.from_iterable(range(*span, units) for span in chosen))
+        changes.ahead = take, units, firsts, keys.split(len(firsts))
+
+    def _give_back(self, cursor: Cursor) -> None:
+        """The disk is to say of keys ahead that they did not leave, and memory reads it there."""
+        left = self._ahead.clear()
+        if not left:
+            return
+        touched: dict[int, Segment] = {}
+        for first, stop in reversed(_join(left)):
+            for segment, low, high in reversed(self._shelf.parts(cursor, first, stop)):
+                if segment.outgoing and segment.first + segment.taken == high:
+                    segment.taken = low - segment.first
+                    self._free += high - low
+                    touched[segment.first] = segment
+        segments.write_marks(cursor, touched.values())
+        for segment in touched.values():
+            segment.forget()  # the bits were wiped in memory, and the disk has them
+        self._free += self._runs.forgotten
+        self._runs = Runs()
 
     def _begin(self, cursor: Cursor, now: float, *, flowing: bool) -> _Changes:
         """Memory runs ahead of the disk from here to `_after`."""
@@ -502,9 +595,12 @@ class Pool:
         """The disk agrees: bits that left go from memory, too."""
         self._stale = False
         self._in_log = True
-        self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
+        if changes.counted:
+            self._marks = self._marks._replace(sequence=self._marks.sequence + 1)
         if not self._further:
             self._issued += changes.issued
+        if changes.ahead is not None:
+            self._ahead.add(*changes.ahead)
         for segment, first, stop in changes.wipes:
             segment.wipe(first, stop)
         for segment in changes.segments.values():
@@ -554,11 +650,20 @@ class Pool:
             return error
 
     def _take(self, cursor: Cursor, take: Take, changes: _Changes) -> Delivery:
-        length = take.bits // 8
-        units = -(-length // UNIT_BYTES)
+        units = -(-take.bits // (8 * UNIT_BYTES))
         chosen, missing = self._runs.choose(cursor, take.number, units, self._confirmed)
         if missing:
             raise self._not_enough(take, missing)
+        taken = self._cut_out(cursor, take, chosen, changes)
+        changes.issued += chosen
+        return taken
+
+    def _cut_out(
+        self, cursor: Cursor, take: Take, chosen: list[tuple[int, int]], changes: _Changes
+    ) -> Delivery:
+        """The keys of a request from the ranges chosen for it, which are marked."""
+        length = take.bits // 8
+        units = -(-length // UNIT_BYTES)
         held: list[Part] = []
         for first, stop in chosen:
             held += self._shelf.parts(cursor, first, stop)
@@ -573,7 +678,6 @@ class Pool:
         for segment, first, stop in held:
             segment.taken = stop - segment.first
             changes.note(segment, first, stop)
-        changes.issued += chosen
         keys = _trim(bits, units, length)
         if take.copied:
             pairs = list(zip(_each(ids), _pieces(keys, length), strict=True))
@@ -725,8 +829,11 @@ class Pool:
 
     def _write(self, cursor: Cursor, changes: _Changes) -> None:
         touched = changes.segments.values()
-        spent = [segment for segment in touched if segment.spent]
-        segments.write_marks(cursor, [segment for segment in touched if not segment.spent])
+        # What is ahead may be given back: until `clean` the disk has the bits of its segments.
+        kept = changes.ahead is not None
+        spent = [each for each in touched if each.spent and not (kept and each.outgoing)]
+        over = {segment.first for segment in spent}
+        segments.write_marks(cursor, [each for each in touched if each.first not in over])
         segments.clean(cursor, self._sealer, spent)
         cursor.executemany(
             "UPDATE grants SET keys = keys + ?, bits = bits + ? WHERE own = ? AND number = ?",
@@ -737,7 +844,8 @@ class Pool:
         )
         if self._further:
             cursor.executemany("INSERT INTO unreported VALUES (?, ?)", changes.issued)
-        _count_up(cursor)
+        if changes.counted:
+            _count_up(cursor)
 
     # Bits are zeroised
 
@@ -753,6 +861,7 @@ class Pool:
         Raises:
             StoreError: nothing was cleaned.
         """
+        self.give_back()
         with self._database.transaction() as cursor:
             self._catch_up(cursor)
             dirty = segments.load_dirty(cursor)

@@ -34,6 +34,8 @@ class Runs:
         self._runs: deque[Run] = deque()
         self._tails: deque[Run] = deque()
         self._loaded = 0
+        self.forgotten = 0
+        """Units of tails that are kept no longer."""
 
     def __iter__(self) -> "chain[Run]":
         return chain(self._tails, self._runs)
@@ -84,7 +86,9 @@ class Runs:
                 return given
         while self._runs[0].first != first:
             if len(self._tails) == KEPT_TAILS:
-                given += self._tails.popleft().units
+                units = self._tails.popleft().units
+                self.forgotten += units
+                given += units
             self._tails.append(self._runs.popleft())  # too short, or `choose` had begun with it
         self._runs[0].first = stop
         if not self._runs[0].units:

@@ -200,6 +200,25 @@ def test_a_store_that_was_put_back_is_fenced_before_a_key_leaves(world: World) -
     take(world, Side.BOB, 3)
 
 
+def test_keys_for_its_own_site_hide_from_nobody_that_a_store_was_put_back(world: World) -> None:
+    """They are made before the peer was met; the store counted up to what the peer had heard."""
+    world.connect()
+    both_ready(world)
+    world.backup(Side.ALICE)
+    take(world, Side.ALICE, 3)
+    world.report(Side.ALICE)
+    world.exchange()
+    heard = world.nodes[Side.BOB].pool.marks.peer_sequence
+    world.put_back(Side.ALICE, world.backups[Side.ALICE][0])
+    for _ in range(heard + 1):
+        world.take(Side.ALICE, "a1", ("a2",), 1, 64)
+    world.connect()
+    world.exchange()
+    assert world.fences == 2 * ["one side's store was put back to an earlier state"]
+    both_ready(world)
+    take(world, Side.ALICE, 3)
+
+
 def test_a_crash_at_either_side_fences_nothing(world: World) -> None:
     world.connect()
     both_ready(world)
