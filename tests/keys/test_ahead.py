@@ -314,6 +314,23 @@ def test_red_shuts_what_is_ahead_at_once(stores: tuple[KeyStore, KeyStore]) -> N
     asyncio.run(run())
 
 
+def test_red_leaves_nothing_to_be_done_again_and_again(stores: tuple[KeyStore, KeyStore]) -> None:
+    flow = Flow()
+
+    async def run() -> None:
+        async with committer_of(stores[0], flow) as (committer, pool):
+            await ask_until_ahead(committer, pool)
+            while pool.keys_ahead > 1:
+                assert committer.submit(ASKED).done()
+            assert committer._scheduled  # more are to be marked
+            flow.shut = True
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not committer._scheduled
+
+    asyncio.run(run())
+
+
 def test_where_a_thread_commits_nothing_is_ahead(stores: tuple[KeyStore, KeyStore]) -> None:
     async def run() -> None:
         async with committer_of(stores[0], sync_s=2 * SLOW_SYNC_S) as (committer, pool):

@@ -191,6 +191,7 @@ class Committer:
         self._scheduled = False
         if self._turn.locked():
             return  # whoever has it schedules the next group
+        self._short = False  # whether or not more can be marked now
         loop = asyncio.get_running_loop()
         group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
         group = [entry for entry in group if not entry.done.done()]
@@ -214,7 +215,6 @@ class Committer:
 
     def _to_mark(self, loop: asyncio.AbstractEventLoop) -> tuple[Take, int] | None:
         """What a commit is to mark ahead."""
-        self._short = False
         if not self._marks_ahead:
             return None
         ahead = self._pace.ahead(loop.time())
