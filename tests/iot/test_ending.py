@@ -12,8 +12,9 @@ from tests.iot.doubles import DEVICE, Bench, readings
 from tests.iot.test_hostile import connection, enrolled
 from tests.patience import PATIENCE_S
 
+from bellwire.base.frames import ConnectionEnded
 from bellwire.channel.certificates import Role
-from bellwire.channel.errors import HandshakeRefused
+from bellwire.channel.errors import HandshakeRefused, Truncated
 from bellwire.iot import authority as authorities
 from bellwire.iot import limits as limits_module
 from bellwire.iot.authority import REVOKED_FILE
@@ -43,6 +44,19 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.002)
+
+
+def test_who_writes_hears_of_an_end_that_was_read_first(bench: Bench) -> None:
+    async def work() -> None:
+        async with bench.running(limits=OFTEN), connection(bench) as stream:
+            line = await enrolled(stream)
+            stream[0].feed_eof()  # the connection breaks
+            with pytest.raises(Truncated):
+                await line.receive(PATIENCE_S)
+            with pytest.raises(ConnectionEnded):
+                await line.send(encode(Open(b"s" * 32)), PATIENCE_S)
+
+    run(work())
 
 
 def test_a_drained_cloud_answers_the_batch_that_came_and_says_that_it_closes(bench: Bench) -> None:

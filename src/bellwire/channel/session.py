@@ -96,6 +96,11 @@ class Session:
         return f"Session(protections={self.protections.names})"
 
     @property
+    def ended(self) -> bool:
+        """Whether it was broken off, or is another now: nothing is sealed or opened any more."""
+        return self._ended
+
+    @property
     def epochs(self) -> tuple[int, int]:
         """The epochs of what we send and of what we receive, each from 0."""
         return self._send.epoch, self._receive.epoch

@@ -172,10 +172,16 @@ class StreamLine:
                 qkd = await draw_for(self._policy, self._keys)
             finally:
                 self._drawing = False
+            self._require_open()
             async with asyncio.timeout(within_s):
                 await self._put(self.session.offer_refresh(qkd))
+        self._require_open()
         async with asyncio.timeout(within_s):
             await self._put(self.session.seal(message))
+
+    def _require_open(self) -> None:
+        if self.session.ended:  # whoever reads has seen it first
+            raise ConnectionEnded("the peer ended the connection")
 
     async def receive(self, within_s: float) -> bytes | None:
         """The peer's next message, or None when it has closed the session.
