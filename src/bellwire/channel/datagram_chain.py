@@ -110,7 +110,7 @@ class DatagramChain(Chain):
         self._secret.wipe()
 
     def seal(self, kind: Kind, text: bytes) -> bytes:
-        """The next record, as a datagram."""
+        """The next record, as a datagram; ChannelMisuse if the epoch has no number left for it."""
         number = self.number
         if number >= MAX_EPOCH_RECORDS:
             raise ChannelMisuse(f"expected at most {MAX_EPOCH_RECORDS} records in an epoch")

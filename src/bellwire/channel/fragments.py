@@ -141,7 +141,7 @@ class Assembly:
         return f"Assembly({len(self._pieces)} of {self._count})"
 
     def add(self, fragment: Fragment) -> bytes | None:
-        """The message, once it is whole; then it begins anew."""
+        """The message, once it is whole; HandshakeFailed if it is too long. Then it begins anew."""
         known = self._pieces.get(fragment.index, fragment.piece)
         if fragment.count != self._count or known != fragment.piece:
             self._pieces.clear()

@@ -146,6 +146,6 @@ def make_unknown(hello: Hello, key: bytes) -> bytes:
 
 
 def check_unknown(head: bytes, body: bytes, key: bytes, mac1: bytes) -> None:
-    """Return only if this message answers the hello that has this `mac1`."""
+    """Check that this message answers the hello that has this `mac1`; else HandshakeFailed."""
     if not hmac.compare_digest(body, mac(key, head + mac1)):
         raise HandshakeFailed("expected an answer to our hello, got another")

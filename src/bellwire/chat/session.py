@@ -220,7 +220,8 @@ def open_message(session: Session, payload: bytes, pads: Pads | None) -> Opened:
     """Open a message of the peer's.
 
     Raises:
-        MessageRefused: one of its kinds, see `errors`; nothing has changed.
+        NotAuthentic: it is no message of this session, or was altered; nothing has changed.
+        MessageRefused: another of its kinds, see `errors`; nothing has changed either.
     """
     at, step_bytes = _layout(payload)
     end = at + NONCE_BYTES + _PLACE.size + step_bytes + _GCM_TAG

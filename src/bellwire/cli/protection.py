@@ -61,6 +61,9 @@ def protect(
         given: `--key-protection`.
         to: `--to`.
         json: `--json`.
+
+    Raises:
+        KekUnusable: `to` is `plain`: what was wrapped once stays so.
     """
     from bellwire.crypto.kek.errors import KekUnusable
     from bellwire.crypto.kek.record import named

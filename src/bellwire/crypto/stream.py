@@ -40,7 +40,15 @@ class KeyStream:
         return np.frombuffer(stream, np.uint8)[skip:]
 
     def into(self, start: int, buffer: NDArray[np.uint8]) -> None:
-        """Write bytes from `start` on, a multiple of 16, into a contiguous buffer that is there."""
+        """Write bytes from `start` on into a contiguous buffer that is there.
+
+        Args:
+            start: Place in the stream, in bytes; a multiple of 16.
+            buffer: (n,) uint8; overwritten. Secret afterwards.
+
+        Raises:
+            ValueError: `start` is no multiple of 16.
+        """
         if start % _BLOCK:
             raise ValueError(f"expected a start that is a multiple of {_BLOCK}, got {start}")
         counter = (start // _BLOCK).to_bytes(_BLOCK, "big")

@@ -153,19 +153,23 @@ class Session:
         return self._advance(body)
 
     def provide(self, got: "Half | Planes | Matching | Secret") -> list[Effect]:
-        """Hand over our half, or what agrees on one, after FetchHalf; our keys after FetchKeys."""
+        """Hand over our half, or what agrees on one, after FetchHalf; our keys after FetchKeys.
+
+        Raises:
+            RuntimeError: the session did not ask for it.
+        """
         if self._waiting is not (FetchKeys if isinstance(got, Secret) else FetchHalf):
             raise RuntimeError("the session did not ask for a half, or for keys")
         return self._advance(got)
 
     def stored(self) -> list[Effect]:
-        """Say that the secret is durable, after Store."""
+        """Say, after Store, that the secret is durable; at any other time RuntimeError."""
         if self._waiting is not Store:
             raise RuntimeError("the session did not ask for storage")
         return self._advance(None)
 
     def resume(self) -> list[Effect]:
-        """Do what takes long, after Compute."""
+        """Do, after Compute, what takes long; at any other time RuntimeError."""
         if self._waiting is not Compute:
             raise RuntimeError("the session did not ask for time to compute")
         return self._advance(None)

@@ -83,6 +83,7 @@ class FreshClient(AsyncClient):
         """Records of the latest sessions between us and `peer` that our node still has.
 
         Raises:
+            KmeMisbehaved: what it says of them are no records.
             Etsi014Error: as `AsyncClient.status`.
         """
         extension = (await self.status(peer)).status_extension

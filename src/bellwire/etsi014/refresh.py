@@ -303,6 +303,9 @@ class Slave:
         patience_s: How long a key may be behind its id.
         waiting: Told of every refusal after which we ask again.
         monotonic: Seconds of a clock that only advances.
+
+    Raises:
+        RequestUnusable: `remembered` is less than 1.
     """
 
     def __init__(

@@ -59,6 +59,7 @@ class Grants:
 
         Raises:
             StoreError: it cannot be read.
+            StoreCorrupt: the slaves of a grant are not what was written.
         """
         with self._database.transaction() as cursor:
             rows = cursor.execute(

@@ -119,7 +119,8 @@ def configuration(name: str, document: Mapping[str, Any]) -> Configuration:
     """The configuration that a document describes, checked.
 
     Raises:
-        UsageError: an unknown name, no protocol, a value that cannot be.
+        UnknownParameter: a word that no experiment has.
+        UsageError: no protocol, or a value that cannot be.
     """
     words = {key: value for key, value in document.items() if key != "protocol"}
     protocol = document.get("protocol")

@@ -142,7 +142,7 @@ class Appender:
         self.write(tables.line(row))
 
     def write(self, text: str) -> None:
-        """Append a line."""
+        """Append a line; FileUnusable if the disk is full, or failed."""
         content = text.encode()
         try:
             written = os.write(self._file, content)

@@ -230,6 +230,7 @@ def plan_of(
     """The places, every one checked, with nothing computed and nothing sent yet.
 
     Raises:
+        RangeError: too many sizes, places or runs, or one size twice.
         UsageError: as `power`.
     """
     sizes = (pulses,) if isinstance(pulses, int) else tuple(pulses)

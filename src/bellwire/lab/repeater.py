@@ -262,7 +262,9 @@ def repeater(
         words: What all chains have in common.
 
     Raises:
-        UsageError: before anything runs, for whatever is wrong with the parameters.
+        ParameterError, RangeError: before anything runs, for a value that cannot be, and for too
+            many chains.
+        UsageError: for whatever else is wrong with the parameters.
     """
     configs = plan_rows(km, links, purify, words)
     if not 2 <= pairs <= MAX_PAIRS:
@@ -285,6 +287,8 @@ def plan_rows(
     """All chains of a run, checked: by links, rounds, distance.
 
     Raises:
+        RangeError: no chain, or more than `MAX_ROWS`.
+        ParameterError: a word that no chain has, or a value out of its range.
         UsageError: as `repeater`.
     """
     distances = sorted(set(_distances(km)))

@@ -138,7 +138,8 @@ class Plan:
         """Check all of it before anything runs.
 
         Raises:
-            UsageError: whatever is wrong with a word, a value, a range or their number.
+            RangeError: too many ranges, repeats or experiments, or what a sweep does not take.
+            UsageError: whatever else is wrong with a word, a value or a range.
         """
         axes = tuple(axis if isinstance(axis, Axis) else Axis.parse(axis) for axis in over)
         names = tuple(axis.name for axis in axes)
@@ -238,7 +239,8 @@ def sweep(
         words: The parameters of `lab run`; `seed` is the whole sweep's.
 
     Raises:
-        UsageError: before anything runs, for whatever is wrong with the parameters or the folder.
+        UsageError: before anything runs, for whatever is wrong with the parameters or the folder;
+            RangeError for a number of workers, repeats or experiments that cannot be.
         WorkerLost, ClusterLost: a worker or the cluster ended early; what is done stays in `out`.
         ClusterUnreachable: no scheduler answers at `dask`.
     """

@@ -221,7 +221,17 @@ class ClickStream:
 
 
 class Run:
-    """A state on its way to a gate."""
+    """A state on its way to a gate.
+
+    Args:
+        state: Where it begins; it stays as it is.
+        pulses: How many more gates to go.
+        tallies: How many tallies a state must have.
+
+    Raises:
+        ParameterError: `state` has another number of tallies, `pulses` is less than 1, or the gate
+            is beyond `MAX_PULSES`.
+    """
 
     __slots__ = ("end", "registers", "tallies")
 

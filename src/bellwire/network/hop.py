@@ -209,7 +209,7 @@ def read_frame(data: bytes) -> ShareFrame:
 
 
 def xor(one: bytes, other: bytes) -> bytes:
-    """Bitwise sum of two texts of one length."""
+    """Bitwise sum of two texts of one length; ValueError if they differ in it."""
     if len(one) != len(other):
         raise ValueError(f"expected texts of one length, got {len(one)} and {len(other)}")
     return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(len(one))

@@ -88,6 +88,7 @@ class Wire:
         One of `OTHERS` is handed on as it came.
 
         Raises:
+            Malformed: it is none of these.
             HopFailed: the link of a share is RED.
             MessageRefused: it is not for us, or not authentic.
             BellwireError: as `Carrier.open`.

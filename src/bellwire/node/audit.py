@@ -66,7 +66,8 @@ def record(settings: Settings, site: str, event: str, **fields: object) -> None:
     """Write what a command did, durably, if there is to be an audit log.
 
     Raises:
-        PathUnusable, PathExposed: the log cannot be written; what was done is done.
+        PathUnusable, PathExposed: the log cannot be opened; what was done is done.
+        BellwireError: it cannot be written, for want of space, say; what was done is done.
     """
     if not settings.audit.enabled:
         return

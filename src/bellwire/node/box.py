@@ -78,6 +78,7 @@ class Box:
         """New keys for a block: their size in bits, and the keys.
 
         Raises:
+            KmeMisbehaved: it says that its keys have less than 8 bits.
             Etsi014Error: as `AsyncClient.get_keys`; keys drawn before it are lost.
         """
         status = await self.status()
@@ -160,13 +161,13 @@ class VendorKeys:
         self._drawn: tuple[Supply, Secret] | None = None
 
     def check_order(self, protocol: Protocol, pulses: int) -> None:
-        """Nobody orders photons of a vendor's box."""
+        """Nobody orders photons of a vendor's box: always UsageError."""
         raise UsageError("this node draws keys from a vendor's box: it has no photons to measure")
 
     async def open(
         self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
     ) -> Supply:
-        """Draw keys, and name them."""
+        """Draw keys, and name them; NotOpened if the box gives none that can be used."""
         if probe:
             return Supply(VERSION, number, True, 0, [])
         blank = Supply(VERSION, number, False, 0, [])
@@ -191,7 +192,12 @@ class VendorKeys:
         return isinstance(opening, Supply) and opening.version == VERSION and opening.sound
 
     async def fetch(self, opening: Opening, *, flowing: bool) -> Secret:
-        """The keys, those that we drew, or those that the peer did; a probe: none."""
+        """The keys, those that we drew, or those that the peer did; a probe: none.
+
+        Raises:
+            NoPart: the box does not give them; or it is a probe while keys do not flow: that a
+                box answers does not show that keys agree.
+        """
         assert isinstance(opening, Supply)
         drawn, self._drawn = self._drawn, None
         if drawn is not None and drawn[0] is opening:

@@ -36,6 +36,7 @@ def fence_store(settings: Settings, folder: Path, side: Side) -> int:
     Raises:
         UsageError: there is no store.
         StoreBusy: the node runs.
+        StoreCorrupt: it is an empty database.
         StoreRefused: it is another side's.
         StoreError: nothing was changed.
     """

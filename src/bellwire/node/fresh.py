@@ -197,6 +197,7 @@ class FreshSessions:
             SlaveUnknown: the peer does not take the grant.
             PeerAbsent, StoreError: not now.
             LinkRed: the link turned RED while it was made.
+            ValueError: `bits` is no such number.
         """
         if not 8 <= bits <= MAX_PAD_BITS or bits % 8:
             raise ValueError(f"expected a multiple of 8 up to {MAX_PAD_BITS} bits, got {bits}")

@@ -128,14 +128,14 @@ class Photons:
         return self._link.spent
 
     def check_order(self, protocol: Protocol, pulses: int) -> None:
-        """A block must not be longer than the policy allows."""
+        """A block must not be longer than the policy allows, nor empty; UsageError."""
         if not 1 <= pulses <= self._policy.max_pulses:
             raise UsageError(f"pulses: expected 1 to {self._policy.max_pulses}, got {pulses}")
 
     async def open(
         self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
     ) -> Open:
-        """As the policy says, while there is light."""
+        """As the policy says; NotOpened once the light is spent, or without randomness."""
 
         def opening(ticket: bytes) -> Open:
             return self._policy.opening(number, protocol, pulses, ticket, conditions, probe=probe)
@@ -158,7 +158,7 @@ class Photons:
         return isinstance(opening, Open) and self._policy.accepts(opening)
 
     async def fetch(self, opening: Opening, *, flowing: bool) -> Half | Matching:
-        """Our half, for choices of our own."""
+        """Our half, for choices of our own; NoPart without randomness for them, or detections."""
         assert isinstance(opening, Open)
         try:
             seed = await asyncio.to_thread(self._policy.choice_seed, opening)

@@ -206,7 +206,11 @@ async def _kept(node: "NodeService", request: GetRecords | GetHistory) -> Record
 
 
 class OperatorClient:
-    """Asks the node whose operator socket is at `path`."""
+    """Asks the node whose operator socket is at `path`.
+
+    Every call raises AnswerMalformed where something else than such a node answers, and, as the
+    node says, UsageError, RefusedError, UnreachableError or BellwireError.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -128,7 +128,12 @@ class AuthorityFolder:
             self._key_file(generation - 1).unlink(missing_ok=True)
 
     def signer(self, index: Index, now: int) -> Signer:
-        """The authority that signs."""
+        """The authority that signs.
+
+        Raises:
+            AuthorityDamaged: its private key cannot be read, or is another certificate's.
+            LifetimeUnusable: its certificate has ended by `now`, in seconds since 1970.
+        """
         path = self._key_file(index.generation)
         content = read_own_file(path, MAX_FILE)
         try:
@@ -156,7 +161,11 @@ class AuthorityFolder:
         return [self.certificate(index.generation, vouched=True)]
 
     def certificate(self, generation: int, *, vouched: bool = False) -> x509.Certificate:
-        """An authority's certificate: signed by itself, or by the one before it."""
+        """An authority's certificate: signed by itself, or by the one before it if `vouched`.
+
+        Raises:
+            AuthorityDamaged: the file has none.
+        """
         path = self._file(generation, vouched=vouched)
         content = read_own_file(path, MAX_FILE)
         try:

@@ -180,7 +180,11 @@ def _node(
 
 
 def metrics_port(addresses: AddressSettings, site: str) -> int:
-    """The port of a site's metrics: site b, on the same machine, takes the one after site a's."""
+    """The port of a site's metrics: site b, on the same machine, takes the one after site a's.
+
+    Raises:
+        PlanUnusable: there is none after it.
+    """
     if not addresses.metrics_port or site == "a":
         return addresses.metrics_port
     if addresses.metrics_port == MAX_PORT:

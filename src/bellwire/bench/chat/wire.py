@@ -73,7 +73,11 @@ class Dialect(Protocol):
 
 
 class WebSocket:
-    """A client's line, blocking: for what comes before the measurement."""
+    """A client's line, blocking: for what comes before the measurement.
+
+    Raises:
+        ConnectionError: what answers is no WebSocket server, or does not speak `protocol`.
+    """
 
     def __init__(self, port: int, protocol: str = "") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_S)
@@ -190,7 +194,7 @@ class Ours:
         return frames.tobytes()
 
     def received(self, data: bytes) -> tuple[int, bytes]:
-        """Each must be the next that was sent, and is said to be safe."""
+        """Each must be the next that was sent, else ConnectionError; and is said to be safe."""
         whole, self._rest_in = _whole(self._rest_in + data, 4 + 25 + PAYLOAD_BYTES)
         numbers = np.ascontiguousarray(whole[:, -8:]).view(">u8").ravel()
         if not (numbers == np.arange(self._came + 1, self._came + len(whole) + 1)).all():
@@ -201,7 +205,7 @@ class Ours:
         return len(whole), safes.tobytes()
 
     def confirmed(self, data: bytes) -> int:
-        """Each must be done."""
+        """Each must be done, else ConnectionError."""
         whole, self._rest_out = _whole(self._rest_out + data, 7)
         if not (whole[:, 2] == 0x82).all():
             raise ConnectionError(f"expected that all is done, got {bytes(data).hex()}")
@@ -231,7 +235,7 @@ class Bundled(Ours):
         return template.frame
 
     def received(self, data: bytes) -> tuple[int, bytes]:
-        """As of all; the last one is said to be safe, and so are those before it."""
+        """As `Ours.received`; the last one is said to be safe, and so are those before it."""
         if self._rest_in:
             data = self._rest_in + data
         at = count = last = 0
@@ -247,7 +251,7 @@ class Bundled(Ours):
         return count, frame_of_client(encode(SafeUpTo(last))) if count else b""
 
     def confirmed(self, data: bytes) -> int:
-        """Each request must be done."""
+        """Each request must be done, else ConnectionError."""
         data = self._rest_out + data
         end = len(data) - len(data) % 7
         self._rest_out = data[end:]

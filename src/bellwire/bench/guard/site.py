@@ -129,7 +129,7 @@ class Site:
         self._set(None)
 
     def recover(self) -> None:
-        """Distil until three blocks in a row were accepted."""
+        """Distil until three blocks in a row were accepted; NotMeasured if the link stays bad."""
         accepted = 0
         for _ in range(_TRIES):
             accepted = accepted + 1 if self._distil()["accepted"] else 0

@@ -368,7 +368,7 @@ class _Run:
 
 
 def one_by_one(load: Load) -> Measured:
-    """Pairs of requests, each over a connection of its own."""
+    """Pairs of requests, each over a connection of its own; ArithmeticError if two keys differ."""
     contexts = _context(load.a), _context(load.b)
     sessions: list[ssl.SSLSession | None] = [None, None]
     latencies: list[float] = []

@@ -67,13 +67,13 @@ class NoLight:
     spent = "a benchmark has no light"
 
     def check_order(self, protocol: Protocol, pulses: int) -> None:
-        """No block can be ordered."""
+        """No block can be ordered: always UsageError."""
         raise UsageError(self.spent)
 
     async def open(
         self, number: int, protocol: Protocol, pulses: int, conditions: Conditions, *, probe: bool
     ) -> Opening:
-        """Never."""
+        """Never: always NoPart."""
         raise NoPart(Reason.LINK, self.spent)
 
     def read(self, body: bytes) -> Opening:
@@ -85,7 +85,7 @@ class NoLight:
         return False
 
     async def fetch(self, opening: Opening, *, flowing: bool) -> Half:
-        """Never."""
+        """Never: always NoPart."""
         raise NoPart(Reason.LINK, self.spent)
 
 

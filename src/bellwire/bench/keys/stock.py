@@ -34,6 +34,9 @@ def prepare(state: Path, keys: int, seeds: tuple[int, int] = (1, 1), url: str = 
 
     Half of them is each side's to hand out. Of different seeds the two have different keys. With
     the `url` of a PostgreSQL server they are there.
+
+    Raises:
+        ArithmeticError: a store could not be filled.
     """
     (state / _URL).write_text(url)
     first = state / "first.key"

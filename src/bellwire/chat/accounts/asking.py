@@ -91,7 +91,12 @@ class Asking:
         self._wire.close()
 
     async def ask(self, request: Request, expected: type[_A]) -> _A:
-        """What the relay answers; AccountRefused if it says no."""
+        """What the relay answers.
+
+        Raises:
+            AccountRefused: it says no.
+            RelayMisbehaved: it answers something else than what was asked for.
+        """
         async with self._turn:
             try:
                 answer = await self._exchange(request)

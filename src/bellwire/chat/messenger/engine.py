@@ -148,7 +148,13 @@ class Messenger(Minding):
         return path
 
     async def edit(self, contact: bytes, target: bytes, text: str) -> None:
-        """Put other words in place of what we said; MessageUnknown if we did not say it."""
+        """Put other words in place of what we said.
+
+        Raises:
+            MessageUnknown: we did not say it.
+            ChatMisuse: it is an attachment, was brought from another device, or the new words are
+                empty or too long.
+        """
         line = await self.line(contact, target)
         if line.attachment is not None:
             raise ChatMisuse("expected words to change, got an attachment")

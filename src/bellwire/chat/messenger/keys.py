@@ -71,6 +71,7 @@ async def draw(server: KeyServer, slave: str, status: Status, least: int) -> Sto
 
     Raises:
         Etsi014Error: as `AsyncClient.get_keys`.
+        KmeUnavailable: not even `least` is in stock, or the ids of its keys do not fit one offer.
     """
     longest = max(8, min(_KEY_BITS, status.max_key_size) // 8 * 8)
     most = max(1, min(MAX_KEYS, status.max_key_per_request))

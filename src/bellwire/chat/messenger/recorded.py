@@ -108,6 +108,7 @@ class Following:
 
         Raises:
             UnreachableError: the log does not answer.
+            LogAltered: it has fewer entries than it had.
             BellwireError: it is not what it signed, or nobody whom we trust signed it.
         """
         reader = self._record.reader

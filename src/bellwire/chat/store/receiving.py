@@ -90,7 +90,11 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
 
 
 def kept_session(work: Work, payload: bytes, contact: bytes | None) -> tuple[int, Session] | None:
-    """Row and state of the session that a payload is of; None if it begins one."""
+    """Row and state of the session that a payload is of; None if it begins one.
+
+    Raises:
+        OpeningRefused: it begins one that was begun here before and is gone.
+    """
     known = opening_id(payload)
     if known is None:
         kept = work.sessions.of(contact)

@@ -74,6 +74,7 @@ class Device:
 
         Raises:
             DeviceStopped: it ended, failed, or did not give as many in time.
+            ValueError: `count` is negative or more than that.
         """
         if not 0 <= count <= MAX_READ_BYTES:
             raise ValueError(f"expected 0 to {MAX_READ_BYTES} bytes, got {count}")

@@ -53,6 +53,9 @@ class HardwareSource:
         failed: Told once, in words without secrets, when the source fails.
         system: The operating system's generator.
         clock: Seconds that never go back.
+
+    Raises:
+        ValueError: `entropy_per_byte` is out of range.
     """
 
     def __init__(

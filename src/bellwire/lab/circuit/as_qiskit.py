@@ -38,7 +38,11 @@ def translate(circuit: Circuit, way: Instruction | None = None) -> QuantumCircui
 
 
 def qasm3_program(circuit: Circuit) -> str:
-    """The circuit as an OpenQASM 3 program, its name in a comment."""
+    """The circuit as an OpenQASM 3 program, its name in a comment.
+
+    Raises:
+        RuntimeError: this version of Qiskit writes another version of OpenQASM.
+    """
     program: str = qasm3.dumps(translate(circuit))
     if not program.startswith(PROGRAM_HEAD):
         raise RuntimeError(f"expected Qiskit to write OpenQASM 3.0, got {program[:20]!r}")

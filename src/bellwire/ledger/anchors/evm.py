@@ -213,7 +213,7 @@ class EvmPurse(EvmChain):
         self.sender = str(self._account.address)
 
     def prepare(self, anchor: Anchor, now: int, earlier: Attempt | None = None) -> Attempt:
-        """As `Purse.prepare`."""
+        """As `Purse.prepare`; ChainUntrue if the node asks for more gas than an anchor takes."""
         self._check()
         data = "0x" + anchor.encode().hex()
         call: dict[str, Any] = {"from": self.sender, "to": self.sender, "value": 0, "data": data}
