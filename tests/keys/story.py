@@ -13,11 +13,12 @@ from tests.keys.world import SAES, World, parts
 from bellwire.base.detections import Side
 from bellwire.base.secret import Secret
 from bellwire.keys import copies, segments, shelf
-from bellwire.keys import pool as pool_module
 from bellwire.keys.ahead import Ahead
 from bellwire.keys.errors import StoreError
 from bellwire.keys.grants import Grants
+from bellwire.keys.group import Group
 from bellwire.keys.peering import session
+from bellwire.keys.pool import Pool
 from bellwire.keys.requests import Take
 
 STEPS = 120
@@ -262,23 +263,23 @@ def given_back_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def cleaned_while_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is ahead is wiped on the disk as if it had left."""
-    monkeypatch.setattr(pool_module.Pool, "give_back", lambda _: None)
+    monkeypatch.setattr(Pool, "give_back", lambda _: None)
 
 
 def before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are handed out even if the commit fails."""
-    commit = pool_module.Pool.commit
+    commit = Pool.commit
 
-    def hasty(self: pool_module.Pool, *args: Any, **kwargs: Any) -> Any:
+    def hasty(self: Pool, *args: Any, **kwargs: Any) -> Any:
         outcomes: list[Any] = []
-        serve = self._serve
+        serve = Group._serve
 
-        def noting(*serving: Any) -> Any:
-            outcomes.append(serve(*serving))
+        def noting(group: Group, request: Any) -> Any:
+            outcomes.append(serve(group, request))
             return outcomes[-1]
 
         with monkeypatch.context() as patch:
-            patch.setattr(self, "_serve", noting)
+            patch.setattr(Group, "_serve", noting)
             try:
                 return commit(self, *args, **kwargs)
             except StoreError:
@@ -286,7 +287,7 @@ def before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
                     return outcomes
                 raise
 
-    monkeypatch.setattr(pool_module.Pool, "commit", hasty)
+    monkeypatch.setattr(Pool, "commit", hasty)
 
 
 def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,16 +297,16 @@ def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fence_without_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fence leaves the copies of the master's site."""
-    fence = pool_module.Pool.fence
+    fence = Pool.fence
 
-    def keeping(self: pool_module.Pool, epoch: int, sequence: int) -> None:
+    def keeping(self: Pool, epoch: int, sequence: int) -> None:
         with self._database.transaction() as cursor:
             rows = cursor.execute("SELECT * FROM copies").fetchall()
         fence(self, epoch, sequence)
         with self._database.transaction() as cursor:
             cursor.executemany("INSERT INTO copies VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    monkeypatch.setattr(pool_module.Pool, "fence", keeping)
+    monkeypatch.setattr(Pool, "fence", keeping)
 
 
 def copies_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from bellwire.base.detections import Side
 from bellwire.keys.ahead import IDLE_S, LEAST_AHEAD, MAX_AHEAD, WITHIN_S, Pace
 from bellwire.keys.committer import SLOW_SYNC_S, Committer
 from bellwire.keys.errors import LinkRed, StoreError
+from bellwire.keys.group import Group
 from bellwire.keys.kme import Delivery
 from bellwire.keys.lives import UnitLife
 from bellwire.keys.pool import Pool
@@ -73,11 +74,11 @@ def test_keys_ahead_are_those_that_would_have_followed(stores: tuple[KeyStore, K
 def test_the_peer_hears_of_a_key_when_it_was_handed_out(stores: tuple[KeyStore, KeyStore]) -> None:
     alice = pool_of(stores[0])
     mark(alice, 5)
-    assert alice.new_issues() == []
+    assert alice.exchange.new_issues() == []
     next_key(alice)
     next_key(alice)
-    assert alice.new_issues() == [(0, 8)]
-    assert alice.new_issues() == []
+    assert alice.exchange.new_issues() == [(0, 8)]
+    assert alice.exchange.new_issues() == []
 
 
 @pytest.mark.parametrize("before", [0, 100, 127])  # of 128 keys in a segment
@@ -168,7 +169,7 @@ def test_a_fence_and_a_commit_that_failed_leave_nothing_ahead(
     alice = pool_of(stores[0])
     mark(alice, 10)
     with monkeypatch.context() as patch:
-        patch.setattr(Pool, "_write", _fails)
+        patch.setattr(Group, "write", _fails)
         with pytest.raises(StoreError):
             take(alice, 512)
     assert alice.next_ahead(ASKED) is None
@@ -185,7 +186,7 @@ def _fails(*_: object) -> None:
 def test_what_is_ahead_is_in_no_repr(stores: tuple[KeyStore, KeyStore]) -> None:
     alice = pool_of(stores[0])
     mark(alice, 3)
-    assert repr(alice._ahead) == "Ahead(3 keys)"
+    assert repr(alice._stock.ahead) == "Ahead(3 keys)"
 
 
 # How many

@@ -212,7 +212,7 @@ def test_nothing_is_given_up_before_the_peers_kme_was_met(folder: Path) -> None:
     for store in stores:
         add_ready(store, 1, BITS)
     pool = pool_of(stores[0])
-    pool.take_report(0, [(304, 308)], 0.0)
+    pool.exchange.take_report(0, [(304, 308)], 0.0)
 
     async def run() -> None:
         now = Now()

@@ -47,7 +47,7 @@ def used(folder: Path, side: Side = Side.ALICE) -> KeyStore:
     pool = pool_of(store)
     serve(pool, Take(grant.number, 3, 256, "master", ("here",)))
     serve(pool, Make(1, 128, "master", ("here", "there")))
-    pool.take_report(5, [(200, 210)], 100.0)
+    pool.exchange.take_report(5, [(200, 210)], 100.0)
     return store
 
 

@@ -64,14 +64,14 @@ def test_a_pool_accounts_for_every_unit_at_every_step(folder: Path) -> None:
     assert accounts()[0] == (20, 0, 24, 4)
     leave(bob, each(taken.ids)[0])
     assert accounts()[1] == (24, 0, 23, 1)
-    bob.take_report(1, [(0, 4)], 100.0)
+    bob.exchange.take_report(1, [(0, 4)], 100.0)
     bob.expire(200.0)
     assert accounts()[1] == (24, 0, 20, 4)
-    given = bob.offer(16)
+    given = bob.exchange.offer(16)
     assert accounts()[1] == (24 - 8, 8, 20, 4)
-    alice.take_over(given)
+    alice.exchange.take_over(given)
     assert accounts()[0] == (20 + 8, 0, 24 - 8, 4)
-    bob.given(given)
+    bob.exchange.given(given)
     assert accounts()[1] == (24 - 8, 0, 20 + 8, 4)
     for pool in (alice, bob):
         pool.fence(1, 99)
@@ -99,6 +99,10 @@ class SmallPool:
     @property
     def state(self) -> tuple[object, ...]:
         return tuple(vars(self).values())
+
+    @property
+    def exchange(self) -> "SmallPool":
+        return self
 
     @property
     def marks(self) -> PoolMarks:

@@ -402,9 +402,9 @@ def test_what_left_is_zeroised_at_the_next_start_if_nobody_did_before(link: Link
 def test_keys_that_nobody_fetched_in_time_are_given_up(link: Link) -> None:
     early, late = take(link.alice, 256, 2), take(link.alice)
     leave(link.bob, each(early.ids)[0])
-    assert link.alice.new_issues() == [(0, 12)]
-    link.bob.take_report(7, [(0, 8)], 100.0)
-    link.bob.take_report(9, [(8, 12)], 200.0)
+    assert link.alice.exchange.new_issues() == [(0, 12)]
+    link.bob.exchange.take_report(7, [(0, 8)], 100.0)
+    link.bob.exchange.take_report(9, [(8, 12)], 200.0)
     assert link.bob.marks.peer_sequence == 9
     assert link.bob.expire(100.0) == 0
     assert link.bob.expire(150.0) == 4
@@ -424,7 +424,7 @@ def test_keys_behind_others_that_left_are_given_up_all_the_same(
     ours, theirs = pool_of(alice), pool_of(bob)
     ids = each(take(ours, 64, 12).ids)
     leave(theirs, b"".join(ids[:4]))
-    theirs.take_report(1, ours.new_issues(), 100.0)
+    theirs.exchange.take_report(1, ours.exchange.new_issues(), 100.0)
     assert theirs.expire(150.0) == 8
     for key_id in ids:
         with pytest.raises(KeyGone):
@@ -453,7 +453,7 @@ def test_a_group_that_failed_leaves_no_trace_in_what_is_cleaned_or_given_up(
 ) -> None:
     taken = take(link.alice, 64, 4)
     leave(link.bob, each(taken.ids)[0])
-    link.bob.take_report(1, [(8, 12)], 100.0)
+    link.bob.exchange.take_report(1, [(8, 12)], 100.0)
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")

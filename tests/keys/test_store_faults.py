@@ -116,7 +116,7 @@ def with_copy(folder: Path) -> KeyStore:
 
 def with_age(folder: Path) -> KeyStore:
     store = with_ready(folder)
-    pool_of(store).take_report(1, [(24, 30)], 100.0)
+    pool_of(store).exchange.take_report(1, [(24, 30)], 100.0)
     return store
 
 
@@ -130,7 +130,7 @@ def with_marks(folder: Path) -> KeyStore:
 
 def with_history(folder: Path) -> KeyStore:
     store = with_marks(folder)
-    pool_of(store).take_report(1, [(24, 30)], 100.0)
+    pool_of(store).exchange.take_report(1, [(24, 30)], 100.0)
     leave(pool_of(store), bobs(30, 8), ("one", "two"))
     pool_of(store)
     return store
@@ -206,7 +206,7 @@ STEPS: dict[str, tuple[Callable[[Path], KeyStore], Callable[[KeyStore], Act]]] =
     "leave to one": (with_ready, with_pool(lambda pool: leave(pool, bobs(25, 64), ("a", "b")))),
     "fetch": (with_copy, fetch_copy),
     "group": (with_ready, all_of),
-    "report": (with_ready, with_pool(lambda pool: pool.take_report(3, [(24, 26)], 1.0))),
+    "report": (with_ready, with_pool(lambda pool: pool.exchange.take_report(3, [(24, 26)], 1.0))),
     "expire": (with_age, with_pool(lambda pool: pool.expire(200.0))),
     "clean": (with_marks, plain(lambda store: store.pool().load(MAC_KEY))),
     "fence": (with_history, with_pool(lambda pool: pool.fence(1, 9))),

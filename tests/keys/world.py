@@ -112,9 +112,9 @@ class World:
     def _ahead(self, side: Side) -> set[Unit]:
         """Units that are marked and in nobody's hands; lost once nobody knows what the disk has."""
         pool = self.nodes[side].pool
-        if pool._stale:
+        if pool._stock.stale:
             return set()
-        ahead = pool._ahead
+        ahead = pool._stock.ahead
         numbers = [n for first, _ in ahead._keys for n in range(first, first + ahead._units)]
         return self._numbered(pool, numbers)
 
@@ -123,7 +123,7 @@ class World:
         return {
             (block.block, number - block.first_unit)
             for number in numbers
-            for block in pool._shelf.blocks
+            for block in pool._stock.shelf.blocks
             if block.first_unit <= number < block.stop_unit
         }
 
@@ -464,7 +464,9 @@ class World:
         assert place is not None
         bits = b""
         for number in range(place.first, place.first + place.units):
-            block = next(b for b in pool._shelf.blocks if b.first_unit <= number < b.stop_unit)
+            block = next(
+                b for b in pool._stock.shelf.blocks if b.first_unit <= number < b.stop_unit
+            )
             unit = block.block, number - block.first_unit
             assert unit in gone
             assert unit not in self.used, "bits left to two masters"
@@ -623,7 +625,7 @@ class World:
     def _takeable(node: Node) -> set[Unit]:
         """Units that a side would hand out now."""
         node.pool.add()  # as whoever is asked for a key does first
-        numbers = [number for run in node.pool._runs for number in range(run.first, run.stop)]
+        numbers = [number for run in node.pool._stock.runs for number in range(run.first, run.stop)]
         return World._numbered(node.pool, numbers)
 
 

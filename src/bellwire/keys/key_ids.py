@@ -260,6 +260,11 @@ def _words(numbers: Sequence[int]) -> Words:
     return np.array(numbers, np.uint64)
 
 
+def each_id(ids: bytes) -> list[bytes]:
+    """Ids that came one after the other."""
+    return [ids[at : at + KEY_ID_BYTES] for at in range(0, len(ids), KEY_ID_BYTES)]
+
+
 def unknown(key_id: bytes) -> KeyGone:
     """What is said of an id that no key of ours has, whatever the cause."""
     return KeyGone(str(UUID(bytes=key_id)), "it left before, or never was here")

@@ -66,6 +66,10 @@ class Leave(msgspec.Struct, frozen=True):
     epoch: int = 0
     shared: bool = False
 
+    def spans(self) -> list[tuple[int, int]]:
+        """Of each key its first unit, and the one behind its last."""
+        return [span for place in self.places for span in place.spans()]
+
 
 class Fetch(msgspec.Struct, frozen=True):
     """A request for keys that a master of this site got.

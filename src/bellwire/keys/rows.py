@@ -115,6 +115,11 @@ def pool_marks(cursor: Cursor) -> PoolMarks:
     return PoolMarks(*there(row, "the pool's marks"))
 
 
+def count_up(cursor: Cursor) -> None:
+    """The pool has changed: other processes, and the peer, are to notice."""
+    cursor.execute("UPDATE store SET sequence = sequence + 1")
+
+
 _READY = (
     "SELECT number, refill_sets, units, dropped_bits, first_unit FROM blocks "
     "WHERE state = 'ready' AND units > 0 AND number"

@@ -27,6 +27,19 @@ class Run:
         return self.stop - self.first
 
 
+def joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order, with those that follow each other made one."""
+    if len(spans) == 1:
+        return spans
+    together: list[tuple[int, int]] = []
+    for first, stop in spans:
+        if together and together[-1][1] == first:
+            together[-1] = together[-1][0], stop
+        else:
+            together.append((first, stop))
+    return together
+
+
 class Runs:
     """Outgoing units in memory, the oldest first; the disk has the marks."""
 

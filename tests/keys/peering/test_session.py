@@ -310,8 +310,8 @@ def test_a_side_that_runs_short_gets_segments_of_the_other(world: World) -> None
     alice, bob = (world.nodes[side].pool for side in Side)
     assert alice.takeable_units >= 16
     assert alice.takeable_units + bob.takeable_units == 148
-    assert not alice.offered()
-    assert not bob.offered()
+    assert not alice.exchange.offered()
+    assert not bob.exchange.offered()
     for node in world.nodes.values():
         world.crash(node.side, None)
     world.connect()
@@ -339,10 +339,10 @@ def test_no_segment_is_both_sides_though_gives_and_answers_are_lost(
     if back:
         # Who has taken them over gives them on before the other knows that it has them.
         alice = world.nodes[Side.ALICE].pool
-        given = alice.offer(148)
+        given = alice.exchange.offer(148)
         world.connect()
         world.exchange()
-        assert not set(given) & set(alice.offered())
+        assert not set(given) & set(alice.exchange.offered())
     world.exchange()
     world.check()
     looks = [world.look(side) for side in Side]
@@ -355,7 +355,7 @@ def test_no_segment_is_both_sides_though_gives_and_answers_are_lost(
 def test_a_segment_that_was_given_is_not_taken_over_twice(world: World) -> None:
     world.connect()
     both_ready(world)
-    first = world.nodes[Side.BOB].pool.offer(16)
+    first = world.nodes[Side.BOB].pool.exchange.offer(16)
     assert len(first) == 1
     for _ in range(2):
         says(world, Side.ALICE, Give(first))

@@ -64,7 +64,7 @@ def test_a_store_of_every_released_version_keeps_all_that_it_had(
     grants.agree(grants.propose("a1", ("b1", "b2")).number)
     taken = take(pool)
     serve(pool, Make(1, 128, "a1", ("a2",)))
-    pool.take_report(3, [(24, 28)], 1000.0)
+    pool.exchange.take_report(3, [(24, 28)], 1000.0)
     account, marks = pool.account(), pool.marks
     store.close()
     place = place_of(server, folder, Side.ALICE)

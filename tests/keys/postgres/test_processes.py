@@ -209,8 +209,8 @@ def test_a_process_sees_what_another_took_fetched_gave_up_and_made_ready(
     assert leave(bob2, late.ids) == late
     with pytest.raises(NotEnoughKey):
         take(alice2, 64)  # nobody told it that the peer numbers block 2 alike
-    given = bob.offer(24)
-    assert alice.take_over(given) == given
+    given = bob.exchange.offer(24)
+    assert alice.exchange.take_over(given) == given
     assert leave(alice, take(bob2, 64, 24).ids)
     with pytest.raises(NotEnoughKey):
         take(bob2, 64)

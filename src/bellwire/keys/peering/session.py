@@ -130,13 +130,13 @@ class Session:
 
     def report(self) -> list[Message]:
         """Say what left since the last time, and share what is left; nothing if nothing changed."""
-        self._pool.heed_others()
+        self._pool.exchange.heed_others()
         marks = self._pool.marks
         state = marks.sequence, self._pool.free_units
         if state == self._told or not self._peer.met:
             return []
         self._told = state
-        ranges = self._pool.new_issues()
+        ranges = self._pool.exchange.new_issues()
         said: list[Message] = [
             Issued(state[0], ranges[at : at + MAX_RANGES], state[1], marks.next_unit)
             for at in range(0, max(1, len(ranges)), MAX_RANGES)
@@ -148,9 +148,9 @@ class Session:
         free, theirs = self._pool.free_units, self._peer_free
         if theirs is None or self._shared_at != self._pool.marks.next_unit:
             return []
-        if theirs * UNEVEN >= free or self._pool.offered():
+        if theirs * UNEVEN >= free or self._pool.exchange.offered():
             return []
-        firsts = self._pool.offer((free - theirs) // 2)
+        firsts = self._pool.exchange.offer((free - theirs) // 2)
         # What it has now, as far as we know: it says so itself when it changes.
         self._peer_free = None
         return [Give(firsts)] if firsts else []
@@ -184,16 +184,16 @@ class Session:
             case Issued(sequence, ranges, free, next_unit):
                 if any(first >= stop for first, stop in ranges):
                     raise PeeringBroken("expected ranges of units, got an empty one")
-                self._pool.take_report(sequence, ranges, self._clock())
+                self._pool.exchange.take_report(sequence, ranges, self._clock())
                 # Of other blocks than ours it says nothing: one side is ready a moment before.
                 self._peer_free = free if next_unit == self._pool.marks.next_unit else None
                 self._shared_at = next_unit
                 answer = self._share()
             case Give(firsts):
-                taken = self._pool.take_over(firsts)
+                taken = self._pool.exchange.take_over(firsts)
                 answer = [Took(taken)] if taken else []
             case Took(firsts):
-                self._pool.given(firsts)
+                self._pool.exchange.given(firsts)
         return answer
 
     def _sync(self, *, fence: bool) -> Sync:
@@ -234,7 +234,7 @@ class Session:
             if said is not None:
                 answer += self._compare(block, stop, said)
         self._peer.learn(News.SAME)
-        offered = self._pool.offered()
+        offered = self._pool.exchange.offered()
         return [*answer, Give(offered)] if offered else answer
 
     def _receive_ready(self, block: int, stop: int) -> list[Message]:
