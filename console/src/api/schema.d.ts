@@ -1501,7 +1501,7 @@ export interface components {
          *
          *     Attributes:
          *     stream: In which they came, 64 hexadecimal digits; empty where there is none.
-         *     at: When the last was stored; null where there is none.
+         *     at: When the last was stored, in seconds since the epoch; null where there is none.
          *     begin: The first reading of the stream: of CSV, the header.
          *     readings: Ascending.
          */
@@ -1793,7 +1793,7 @@ export interface components {
         };
         /**
          * Registered
-         * @description How it stands with our registration.
+         * @description How it stands with our registration, `since` when, in seconds since the epoch.
          */
         Registered: {
             username: string;
@@ -1810,7 +1810,7 @@ export interface components {
         };
         /**
          * Given
-         * @description A certificate for our key of P-256.
+         * @description A certificate for our key of P-256; `not_after` is in seconds since the epoch.
          */
         Given: {
             sae_id: string;
@@ -1821,6 +1821,8 @@ export interface components {
         /**
          * ForChannel
          * @description A certificate of the channel for our key, and what goes with it; nothing of it is checked.
+         *
+         *     `not_after` is in seconds since the epoch.
          */
         ForChannel: {
             certificate: string;

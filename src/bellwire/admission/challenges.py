@@ -6,6 +6,8 @@ whatever the client did in between.
 
 What always holds: a challenge is answered once, from the address that it was given to; there are
 never more than `MOST`, and no address has more than `MOST_EACH`.
+
+`now` is in seconds of a clock that only advances.
 """
 
 import hmac

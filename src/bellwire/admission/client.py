@@ -53,7 +53,7 @@ class Echoed(msgspec.Struct, frozen=True):
 
 
 class Given(msgspec.Struct, frozen=True):
-    """A certificate for our key of P-256."""
+    """A certificate for our key of P-256; `not_after` is in seconds since the epoch."""
 
     sae_id: Annotated[str, Meta(max_length=256)]
     certificate: Text
@@ -70,7 +70,10 @@ class CloudTold(msgspec.Struct, frozen=True):
 
 
 class ForChannel(msgspec.Struct, frozen=True):
-    """A certificate of the channel for our key, and what goes with it; nothing of it is checked."""
+    """A certificate of the channel for our key, and what goes with it; nothing of it is checked.
+
+    `not_after` is in seconds since the epoch.
+    """
 
     certificate: Annotated[bytes, Meta(max_length=8192)]
     not_after: int
@@ -79,7 +82,7 @@ class ForChannel(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """How it stands with our registration."""
+    """How it stands with our registration, `since` when, in seconds since the epoch."""
 
     username: Annotated[str, Meta(max_length=64)]
     status: Standing

@@ -1,6 +1,8 @@
 """What a register tells a log: who was admitted under which public keys, and whose hold no more.
 
 Who waits, or was refused, was never known by the name, and is not told: a log forgets nobody.
+
+Times are in seconds since the epoch.
 """
 
 import hashlib

@@ -152,6 +152,8 @@ class Gate:
     def recognise(self, fragment: Fragment, source: str, now: float) -> None:
         """Return only if a fragment shows the cookie that we gave to its sender for its hello.
 
+        Arguments are as of `admit`.
+
         Raises:
             HandshakeFailed: it does not.
         """
@@ -162,6 +164,8 @@ class Gate:
 
     def spend(self, source: str, now: float) -> None:
         """Count, against its network's budget, what comes instead of a hello over a connection.
+
+        Arguments are as of `admit`.
 
         Raises:
             TooManyHandshakes: its network has spent its budget.

@@ -149,7 +149,7 @@ def make_link(bundle: Bundle, card: Card) -> str:
 
 
 def read_link(text: str, now: float) -> ContactLink:
-    """Undo `make_link`; white space within it does not count.
+    """Undo `make_link`; white space within it does not count. `now`: seconds since the epoch.
 
     Raises:
         LinkRefused: it is none, was cut, or its keys are not of who it says, or have expired.

@@ -7,7 +7,7 @@ gone, and their keys are lost, not given again.
 
 Of one pair there is at most one open session. A member who calls again before the other has joined
 puts a new one in its place: his first answer may have been lost, and the other must not join a
-session that he does not have.
+session that he does not have. `now` is in seconds of a clock that only advances.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 A guard is an account of its own, so that it may say nothing but this, and only of itself. Kept in
 memory alone, the latest word of each: who has fallen silent is shown as silent, with what it said
-last. What a guard does never depends on us.
+last. What a guard does never depends on us. Times are in seconds since the epoch.
 """
 
 from collections.abc import Callable

@@ -44,7 +44,7 @@ class KeyStream:
 
         Args:
             start: Place in the stream, in bytes; a multiple of 16.
-            buffer: (n,) uint8; overwritten. Secret afterwards.
+            buffer: (n,) uint8; overwritten.
 
         Raises:
             ValueError: `start` is no multiple of 16.
@@ -57,12 +57,12 @@ class KeyStream:
         encryptor.update_into(buffer.data, buffer.data)
 
     def words(self, start: int, count: int) -> NDArray[np.uint32]:
-        """Words start … start + count − 1 of the stream read as little-endian uint32."""
+        """(count,) uint32: words start … start + count − 1 of the stream, little-endian."""
         return self.at(4 * start, 4 * count).view("<u4")
 
 
 def limit_of(p: NDArray[np.float64] | float) -> NDArray[np.uint64]:
-    """Of p in [0, 1]: `integers` below this are those whose `uniform` number is below p."""
+    """Of p in [0, 1], of any shape: `integers` below this have a `uniform` number below p."""
     return np.ceil(np.multiply(p, 2.0**53)).astype(np.uint64)
 
 

@@ -28,7 +28,7 @@ correlation in the complementary direction."""
 
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
-    """Errors among compared bits."""
+    """So many `errors` among so many compared `bits`."""
 
     errors: int
     bits: int

@@ -8,6 +8,8 @@ What always holds:
 - What a relay has left passes for `grace_s` more, with the lease that all has, and is then fenced,
   until the relay is at home again. A lockdown has no grace, and nothing passes in it.
 
+`now` is in seconds since the epoch.
+
 Source: spec/places.md, 3.
 """
 

@@ -61,7 +61,7 @@ def set_override(folder: Path, override: Override) -> None:
 
 
 def read_override(folder: Path, now: float) -> Override | None:
-    """What counts now; None if nothing does.
+    """What counts `now`, in seconds since the epoch; None if nothing does.
 
     Raises:
         OverrideUnusable: there is a file, and it is none.

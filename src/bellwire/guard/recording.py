@@ -1,7 +1,7 @@
 """What a guard tells a log: what it did, and what an operator decided in its place.
 
 Who decided, and why, is personal: in the log both are commitments, whose salts are beside the
-guard's journal, which has the words themselves.
+guard's journal, which has the words themselves. Times are in seconds since the epoch.
 """
 
 from bellwire.database.cursor import Cursor

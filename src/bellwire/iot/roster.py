@@ -98,7 +98,7 @@ class ReadingsView(msgspec.Struct, frozen=True):
 
     Attributes:
         stream: In which they came, 64 hexadecimal digits; empty where there is none.
-        at: When the last was stored; null where there is none.
+        at: When the last was stored, in seconds since the epoch; null where there is none.
         begin: The first reading of the stream: of CSV, the header.
         readings: Ascending.
     """

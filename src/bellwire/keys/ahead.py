@@ -82,7 +82,10 @@ class Ahead:
 
 
 class Pace:
-    """How many keys to mark ahead: as many as requests came in the last moment, all alike."""
+    """How many keys to mark ahead: as many as requests came in the last moment, all alike.
+
+    `now` is in seconds of a clock that only advances.
+    """
 
     def __init__(self) -> None:
         self._alike: Take | None = None

@@ -2,7 +2,7 @@
 
 Bits of a link leave this side's segments when the master gets them. Slaves of the same site get
 theirs from here, and so do pairs of which nobody is at another site: their keys come from this
-node's generator, not from any link.
+node's generator, not from any link. `now` is in seconds since the epoch.
 """
 
 import json

@@ -41,7 +41,7 @@ def first_contact(cursor: Cursor) -> FirstContact | None:
 
 
 class BlockRow(NamedTuple):
-    """The row of a block."""
+    """The row of a block: its fields are those of `BlockRecord` and `ReadyBlock`."""
 
     number: int
     state: BlockState

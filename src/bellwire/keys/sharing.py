@@ -7,7 +7,7 @@ the peer's SAEs. What they need, they ask for: a grant for SAEs that never had a
 
 What always holds: a word counts only while the node goes on speaking. Its number (`beat`) grows
 with each word and is compared with the listener's own clock, so that no clock of another machine is
-believed, and a row that a dead node left counts for nothing.
+believed, and a row that a dead node left counts for nothing. `now` is in seconds since the epoch.
 """
 
 import json

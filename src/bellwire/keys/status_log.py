@@ -9,7 +9,7 @@ to be seen, and there are never many more than 4,200 records, whatever the link 
 Where a log is told of the link, each change that becomes durable is an entry for it, and so is each
 block that was rejected: in the transaction in which the status that it led to becomes durable.
 
-No secret is in it.
+No secret is in it. Times are in seconds since the epoch.
 """
 
 from collections.abc import Iterable, Sequence

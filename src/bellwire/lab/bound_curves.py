@@ -93,7 +93,7 @@ ANY, COLLECTIVE = "any attack", "collective attacks"
 
 
 def photons(protocol: Protocol, light: Light, epsilon: float) -> tuple[Curve, ...]:
-    """The theorems of a protocol of single photons or pairs."""
+    """The theorems of a protocol of single photons or pairs; `epsilon` is what may fail in all."""
     budget = EpsilonBudget.divide(epsilon)
     if protocol is Protocol.BB84:
         return _tomamichel(light, _parts(epsilon)), _block(light, budget)
@@ -103,7 +103,10 @@ def photons(protocol: Protocol, light: Light, epsilon: float) -> tuple[Curve, ..
 
 
 def decoys(config: WeakConfig, epsilon: float) -> tuple[Curve, ...]:
-    """The theorems of decoy states; the one-decoy protocol leaves the faintest intensity out."""
+    """The theorems of decoy states, with `epsilon` as of `photons`.
+
+    The one-decoy protocol leaves the faintest intensity out.
+    """
     return _lim(config, _parts(epsilon)), _rusca(config, _parts(epsilon))
 
 

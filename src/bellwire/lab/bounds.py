@@ -41,7 +41,7 @@ _KEY_BASIS = 0.9
 
 
 class LightWords(TypedDict, total=False):
-    """Words of `lab run` that say what light arrives; the last three are of decoy states."""
+    """Words of `lab run` that say what light arrives, as `Settings`; the last three of decoys."""
 
     km: float
     loss: float

@@ -106,7 +106,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """What came of it; its first fields are those of every `lab run`.
+    """What came of it; the fields that are not below are those of `experiment.Result`.
 
     Attributes:
         sifted_bits: All of them compared.

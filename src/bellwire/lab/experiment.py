@@ -53,9 +53,10 @@ class Experiment:
         middle: What an Eve knows who sits between the two on both channels; None if none does.
         player: Who plays the photons; with an Eve in the middle, or a source, the fast engine.
         seed: Makes the run reproducible; None draws from the operating system.
-        sample_share: Share of sifted bits compared in BB84 and BBM92.
-        epsilon: Total ε.
-        red_qber: Blocks from this QBER on are rejected.
+        sample_share: Share of sifted bits compared in BB84 and BBM92, between 0 and 1.
+        rectilinear: Probability of the rectilinear basis on both sides; ½ but in BB84 and BBM92.
+        epsilon: Total failure probability, 1e-20 to 1e-3.
+        red_qber: Blocks from this QBER on are rejected; above 0, at most 0.5.
         chsh_floor: Blocks with S below this are rejected.
         reconciliation: By which method.
 
@@ -121,8 +122,35 @@ class Experiment:
 class Result:
     """What came of it; fields that the protocol has not, or the run did not reach, are None.
 
-    Attributes are those of the command line's reference (`lab run`), in its order. With an Eve in
-    the middle the figures are those that Alice sees, and `sides` says how it ended for each.
+    With an Eve in the middle the figures are those that Alice sees, and `sides` says how it ended
+    for each.
+
+    Attributes:
+        protocol: `e91`, `bbm92`, `bb84` or `decoy-bb84`.
+        engine: Who played the photons.
+        seed: None if it was drawn from the operating system.
+        pulses: Pulses, or pairs.
+        detections: Slots that both sides have.
+        sifted_bits: Bits from settings or bases that fit.
+        qber, qber_stderr: Error rate, 0 to 1, of all sifted bits that were compared or reconciled,
+            and its standard error.
+        chsh, chsh_stderr: S and its standard error; E91 only.
+        reconciliation: `method`, `leaked_bits`, `rounds`, and `efficiency`: leaked bits over
+            Shannon's limit.
+        secret_bits: Net of the bits that pay for the block's authentication; 0 if aborted.
+        secret_rate_bps: Secret bits per second of simulated time, at `PULSE_RATE_HZ` or, of decoy
+            states, at the rate of the link.
+        epsilon: Upper limit of the total failure probability.
+        eve: Her `kind` and `share`, 0 to 1, or what she `knows` in the middle; None without her.
+        verdict, reason: `accept` or `abort`, and why aborted.
+        keys_match: Whether both sides' secret bits are equal.
+        wall_s: Time that the run took, s.
+        correlations: E91: `alice_deg`, `bob_deg`, the correlation's `value` and `stderr`, `pairs`.
+        assumptions: What the security statement rests on.
+        sides: How it ended for each of the honest sides, with an Eve in the middle.
+        backend: Name of IBM's backend that ran the circuits.
+        qber_limits: Between which the source's error rate lies, each wrong with probability ε/8.
+        epsilon_secrecy, epsilon_correctness, epsilon_authentication: The parts of `epsilon`.
     """
 
     protocol: str

@@ -65,7 +65,7 @@ class Compared:
 
     @classmethod
     def of(cls, name: str, rate: ErrorRate, epsilon: float) -> "Compared":
-        """From what was counted."""
+        """From what was counted; each limit may be wrong with probability `epsilon`."""
         limits = (limit(rate.value, rate.bits, epsilon) for limit in (lower_mean, upper_mean))
         return cls(name, rate.bits, rate.errors, rate.value, rate.stderr, *limits)
 
@@ -101,7 +101,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A part of ε."""
+    """A part of ε: what it is for, and how likely that fails."""
 
     name: str
     epsilon: float

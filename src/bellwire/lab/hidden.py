@@ -42,10 +42,22 @@ class HiddenVariables:
 
 
 def outcomes(setting: float, carried: NDArray[np.float64]) -> Outcomes:
-    """One side's outcomes: its own setting and what the pairs carry, radians, and nothing else."""
+    """One side's outcomes: of its own setting and of what the pairs carry, and of nothing else.
+
+    Args:
+        setting: Radians on the Bloch sphere.
+        carried: (n,) float64, radians: what each pair carries.
+
+    Returns:
+        (n,) uint8 of 0/1.
+    """
     return (np.cos(setting - carried) < 0.0).astype(np.uint8)
 
 
 def predict(misalignment: float) -> Prediction:
-    """What theory expects of them in E91: every bit may be known to whoever made the pairs."""
+    """What theory expects of them in E91: every bit may be known to whoever made the pairs.
+
+    Args:
+        misalignment: QBER of the optics alone, 0 to 0.5.
+    """
     return Prediction(qber=misalignment, chsh=2.0 * (1.0 - 2.0 * misalignment), key=0.0)

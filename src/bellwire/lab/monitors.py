@@ -148,7 +148,12 @@ def read(  # noqa: PLR0917 - the run and what is watched in it
 
 
 def current_alarm(share: float, false_alarm: float) -> float:
-    """Probability that the current betrays an Eve who blinds so many gates: Φ(share/σ − z)."""
+    """Probability that the current betrays an Eve who blinds so many gates: Φ(share/σ − z).
+
+    Args:
+        share: Share of the gates that she blinds, 0 to 1.
+        false_alarm: Probability of an alarm without her; z is its quantile.
+    """
     normal = NormalDist()
     return normal.cdf(share / CURRENT_NOISE - normal.inv_cdf(1.0 - false_alarm))
 

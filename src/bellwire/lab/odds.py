@@ -88,7 +88,15 @@ def plain_caught(what: Experiment) -> float:
 
 
 def leak(bits: float, errors: Floats) -> Floats:
-    """Bits that reconciliation leaks of a key with these numbers of errors; fitted to Cascade."""
+    """Bits that reconciliation leaks of a key with these numbers of errors; fitted to Cascade.
+
+    Args:
+        bits: Of the key.
+        errors: (n,) float64, wrong bits.
+
+    Returns:
+        (n,) float64.
+    """
     q = np.clip(errors / bits, 1e-300, 0.5)
     ideal = bits * _entropy(q)
     return np.asarray((1.032 + 0.42 * q) * ideal + 0.7 * np.sqrt(ideal) + 40.0)

@@ -43,7 +43,7 @@ _OVER_LIMIT = (Reason.QBER, Reason.CHSH)
 
 
 class LinkWords(TypedDict, total=False):
-    """Words of `lab run` that stay the same at every place; see `parameters.Words`."""
+    """Words of `lab run` that stay the same at every place, in the units of `Settings`."""
 
     km: float
     loss: float
@@ -109,11 +109,17 @@ class PowerResult:
         return tuple(dict.fromkeys(point.pulses for point in self.points))
 
     def of_size(self, pulses: int) -> list[PowerPoint]:
-        """The points of one size, by share."""
+        """The points of blocks of so many pulses, or pairs, by share."""
         return [point for point in self.points if point.pulses == pulses]
 
     def experiment(self, share: float, pulses: int, seed: int | None = None) -> Experiment:
-        """The experiment at a place, also between the points."""
+        """The experiment at a place, also between the points.
+
+        Args:
+            share: Share of the pulses, or pairs, that Eve touches, 0 to 1.
+            pulses: Pulses, or pairs, of the block.
+            seed: Makes it reproducible; None draws from the operating system.
+        """
         named = {**self.parameters, "eve": self.eve, "pulses": pulses, "seed": seed}
         words = vary(protocol_of(self.protocol), named, "eve", share)
         what = dispatch.experiment(self.protocol, words)
@@ -121,7 +127,7 @@ class PowerResult:
         return what
 
     def odds(self, share: float, pulses: int) -> Odds:
-        """What theory expects at a place, also between the points."""
+        """What theory expects at a place, also between the points; arguments as of `experiment`."""
         return odds(self.experiment(share, pulses))
 
     def to_dict(self) -> dict[str, Any]:

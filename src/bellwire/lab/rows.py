@@ -41,8 +41,8 @@ class Row:
         key_per_pulse: Secret bits over pulses.
         key_theory: The same for long blocks (`quantities.Prediction`).
 
-    The others are those of `lab run`; fields that the protocol has not, or the run did not reach,
-    are None.
+    The others are those of `Settings`, in its units, and of `Result`; fields that the protocol has
+    not, or the run did not reach, are None.
     """
 
     protocol: str
@@ -145,7 +145,7 @@ class WeakRow:
         key_per_pulse: Secret bits per pulse of an endless run like this one.
 
     Names with `_stderr` are standard errors, those with `_theory` what theory expects, None where
-    it does not hold. The others are those of `lab run`.
+    it does not hold. The others are those of `Settings`, in its units, and of `Estimate`.
     """
 
     protocol: str
@@ -267,7 +267,7 @@ class DecoyRow:
         key_per_pulse: Secret bits over pulses.
         key_theory: The same for long blocks.
 
-    The others are those of `lab run`.
+    The others are those of `Settings`, in its units, and of `DecoyResult`.
     """
 
     protocol: str

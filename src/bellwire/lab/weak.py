@@ -69,7 +69,7 @@ class WeakExperiment:
         config: The link; its intensities name the protocol.
         eve: Who is on it.
         seed: Makes the run reproducible; None draws from the operating system.
-        red_qber: A signal with this QBER or more is rejected.
+        red_qber: A signal with this QBER or more is rejected; above 0, at most 0.5.
         monitors: What Bob watches at his detectors.
         false_alarm: Probability, above 0 and at most 0.1, that they reject a run without Eve.
 
@@ -96,7 +96,15 @@ class WeakExperiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasisEstimate:
-    """Counts of one intensity in one of Alice's bases; sifted bits are those of like bases."""
+    """Counts of one intensity in one of Alice's bases.
+
+    Attributes:
+        basis: `rectilinear` or `diagonal`.
+        sent: Pulses.
+        clicks: Gates with a click.
+        sifted: Bits of like bases.
+        errors: Wrong ones among them.
+    """
 
     basis: str
     sent: int
@@ -141,7 +149,7 @@ class IntensityEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What an experiment came to; its first fields are those of every `lab run`.
+    """What an experiment came to; the fields that are not below are those of `experiment.Result`.
 
     Attributes:
         detections: Clicks of all intensities, a double click being one.

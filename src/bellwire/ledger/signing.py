@@ -118,7 +118,13 @@ def verify_signature(key: VerifierKey, line: SignatureLine, checkpoint: Checkpoi
 
 
 def message(key: VerifierKey, checkpoint: Checkpoint, time: int) -> bytes:
-    """What a key of this kind and name signs of a checkpoint."""
+    """What a key of this kind and name signs of a checkpoint.
+
+    Args:
+        key: Whose kind and name count.
+        checkpoint: What is signed.
+        time: Of a cosignature: seconds since the epoch, 0 for none; else it does not count.
+    """
     if key.kind is KeyKind.ED25519:
         return checkpoint.text.encode()
     if key.kind is KeyKind.COSIGNATURE_ED25519:

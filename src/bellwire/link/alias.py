@@ -47,6 +47,14 @@ def alias_tables(weights: NDArray[np.float64]) -> Alias:
 
 
 def both_tables(lit: NDArray[np.float64], unlit: NDArray[np.float64]) -> Alias:
-    """Tables of a click of light in row 0, of a gate without one in row 1."""
+    """Tables of a click of light in row 0, of a gate without one in row 1.
+
+    Args:
+        lit: (n,) weights of the codes, as of `alias_tables`.
+        unlit: (n,) the same without light.
+
+    Returns:
+        (2, 256) thresholds; (2, 512) codes.
+    """
     (edges, codes), (edges_unlit, codes_unlit) = alias_tables(lit), alias_tables(unlit)
     return np.stack([edges, edges_unlit]), np.stack([codes, codes_unlit])

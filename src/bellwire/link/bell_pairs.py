@@ -42,7 +42,7 @@ class BellPairs:
 
     @classmethod
     def alike(cls, x: float, y: float, z: float, count: int) -> "BellPairs":
-        """So many pairs of one state."""
+        """So many pairs of one state, of correlations between −1 and 1."""
         return cls(np.full(count, x), np.full(count, y), np.full(count, z))
 
     @property
@@ -51,7 +51,7 @@ class BellPairs:
         return (1.0 + self.x + self.y + self.z) / 4.0
 
     def at(self, chosen: NDArray[np.bool_]) -> "BellPairs":
-        """The chosen ones."""
+        """Those that an (n,) mask chooses."""
         return BellPairs(self.x[chosen], self.y[chosen], self.z[chosen])
 
 

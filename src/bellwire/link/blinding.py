@@ -104,12 +104,12 @@ def answered(config: WeakConfig, eve: WeakEve) -> float:
 
 
 def blinded_gain(config: WeakConfig, eve: WeakEve, mean: float) -> float:
-    """Clicks per blinded pulse of so many photons, over all bases."""
+    """Clicks per blinded pulse of `mean` photons on average, over all bases."""
     return answered(config, eve) * _detected(mean) * _clicking(config, response(config, eve))
 
 
 def blinded_sifted(config: WeakConfig, eve: WeakEve, mean: float) -> Sifted:
-    """What like bases have of blinded pulses of so many photons.
+    """What like bases have of blinded pulses of `mean` photons on average.
 
     In her basis she found the right bit but for ½(1 − B)(1 + A) of the pulses, with
     A = e^−k(1−e) and B = e^−ke; in the other basis what clicks is a coin.
@@ -135,7 +135,8 @@ def fake_states(  # noqa: PLR0917 - the choices of a pulse
 ) -> Iterator[tuple[bool, Patterns]]:
     """All that may happen to a blinded pulse: whether Eve knows Bob's bit, and what clicks.
 
-    The probabilities of one pulse add up to 1.
+    The probabilities of one pulse add up to 1. What was sent and how it was measured is said as in
+    `weak_law.Pulse`.
     """
     clicks, sent = response(config, eve), answered(config, eve)
     yield False, (1.0 - sent * _detected(mean), 0.0, 0.0, 0.0)

@@ -32,7 +32,12 @@ Rows = tuple[NDArray[np.int64], NDArray[np.uint64]]
 
 
 class Clicks(NamedTuple):
-    """Some of the clicks of a run: gates, increasing, and what each was, as a code."""
+    """Some of the clicks of a run.
+
+    Attributes:
+        gates: (n,) int64, increasing; from 0.
+        codes: (n,) uint8, what each was.
+    """
 
     gates: NDArray[np.int64]
     codes: NDArray[np.uint8]

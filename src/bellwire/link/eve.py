@@ -57,6 +57,8 @@ _BELL = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
 class Axes:
     """The axes among which Eve picks one per photon, uniformly at random.
 
+    Angles are in radians on the Bloch sphere, but for those of `degrees`.
+
     Attributes:
         angles: 1 to 16 Bloch angles, radians; None for the whole circle.
 
@@ -159,7 +161,7 @@ class Eve:
         return self.axes or _DEFAULT_AXES[self.kind, protocol]
 
     def correlation(self, protocol: Protocol, a: float, b: float) -> float:
-        """Mean product of ±1 outcomes at angles a and b through ideal optics.
+        """Mean product of ±1 outcomes at angles a and b, radians, through ideal optics.
 
         (1 − share)·cos(a − b) + share·left, where left is the mean over her axes φ of
         cos(a − φ)·cos(b − φ); cos(a − b)/√2 of the cloner; 0 of substitution, as the four Bell
@@ -184,9 +186,10 @@ class Eve:
         b: NDArray[np.float64],
         uniform: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Mean products of ±1 outcomes at (n,) angles a and b of photons that she touched.
+        """Mean products of ±1 outcomes at angles a and b, radians, of photons that she touched.
 
-        `uniform` are (n,) numbers of [0, 1): what she draws, or what Bell states result.
+        All are (n,) float64; `uniform` are numbers of [0, 1): what she draws, or what Bell states
+        result.
         """
         if self.kind is EveKind.SUBSTITUTION:
             sign, turn = _BELL[(uniform * len(_BELL)).astype(np.intp)].T

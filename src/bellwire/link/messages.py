@@ -38,7 +38,10 @@ Plane = Annotated[bytes, Meta(max_length=MAX_DETECTIONS // 8)]
 
 
 class BlockRequest(msgspec.Struct, array_like=True, frozen=True, tag=1):
-    """1. A side asks for its half of the block that both sides call by this ticket."""
+    """1. A side asks for its half of the block that both sides call by this ticket.
+
+    `rectilinear` is the probability of the rectilinear basis.
+    """
 
     ticket: Ticket
     protocol: Protocol
@@ -96,7 +99,13 @@ class Refused(msgspec.Struct, array_like=True, frozen=True, tag=4):
 
 
 class Attack(msgspec.Struct, array_like=True, frozen=True):
-    """An Eve, as part of a message; axes in radians, `uniform`, or nil for the obvious ones."""
+    """An Eve, as part of a message.
+
+    Attributes:
+        kind: What she does.
+        share: Share of the photons that she touches.
+        axes: Where she measures, radians; `uniform`, or nil for the obvious ones.
+    """
 
     kind: Annotated[str, Meta(max_length=32)]
     share: Annotated[float, Meta(ge=0.0, le=1.0)]

@@ -34,6 +34,8 @@ def chain_bound(transmittance: float, links: int) -> float:
 def mean_slowest(links: int, success: float) -> float:
     """Attempts until the slowest of n links is there: the mean of the largest of n geometrics.
 
+    Each attempt of a link succeeds with probability `success`.
+
     M_n = (1 + Σ_{k=1}^{n−1} C(n, k) qᵏ p^(n−k) M_k)/(1 − qⁿ), where k are those still missing
     after an attempt. All terms are positive, so nothing cancels, as it does in the alternating sum.
     """
@@ -51,7 +53,8 @@ def mean_slowest(links: int, success: float) -> float:
 def pair_key_fraction(x: float, z: float) -> float:
     """Secret bits per pair of long runs, 1 − h(e_x) − h(e_z) with e = (1 − correlation)/2.
 
-    Bases are chosen so unevenly that sifting costs nothing; at least 0.
+    `x` and `z` are the correlations in the two bases, −1 to 1. Bases are chosen so unevenly that
+    sifting costs nothing; at least 0.
     """
     errors = [(1.0 - value) / 2.0 for value in (x, z)]
     if max(errors) >= 0.5:

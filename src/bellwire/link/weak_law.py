@@ -42,7 +42,14 @@ SHAPE = (2, 3, 2, 2, 2)
 
 
 class Pulse(NamedTuple):
-    """Mean photons, Alice's bit, her basis, Bob's."""
+    """What a pulse is sent and measured with.
+
+    Attributes:
+        mean: Photons on average, at Alice's exit.
+        bit: Alice's.
+        alice: Her basis: 0 rectilinear, 1 diagonal.
+        bob: His.
+    """
 
     mean: float
     bit: int

@@ -197,7 +197,7 @@ def choices_key(seed: bytes, label: str) -> Key:
 def cuts(config: WeakConfig) -> NDArray[np.uint64]:
     """From where on a word means the diagonal basis, the second intensity, the third; Bob's basis.
 
-    Alice's basis in 31 bits, all others in 32.
+    (4,) uint64, in this order. Alice's basis in 31 bits, all others in 32.
     """
     first, second = (math.fsum(config.shares[:n]) for n in (1, 2))
     shades = (round(2.0**32 * min(1.0, share)) for share in (first, second))
@@ -206,7 +206,10 @@ def cuts(config: WeakConfig) -> NDArray[np.uint64]:
 
 
 def thresholds(law: NDArray[np.float64]) -> tuple[float, NDArray[np.uint64]]:
-    """Greatest probability of a click, and (24, 3) cumulated thresholds given the choices."""
+    """Greatest probability of a click, and (24, 3) cumulated thresholds given the choices.
+
+    `law` is that of `weak_law.joint_law`; thresholds are shares of 2⁴⁸.
+    """
     whole = law.reshape(*SHAPE, 4).sum(axis=0).reshape(-1, 4)
     prior = whole.sum(axis=1, keepdims=True)
     clicks = np.divide(whole[:, 1:], prior, out=np.zeros_like(whole[:, 1:]), where=prior > 0)

@@ -12,6 +12,8 @@ Each node signs an announcement of its links and sends it to its neighbours, at 
 
 A member may still overstate its own stock: what is carried over such a link fails for want of key,
 and the next attempt goes around it. Layout: spec/key-relay.md, *Announcements*.
+
+`now` is in seconds since the epoch.
 """
 
 from collections.abc import Iterable

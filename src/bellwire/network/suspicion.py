@@ -7,6 +7,8 @@ fails. Who has less makes routes dearer. A share that never came counts a quarte
 left out, however often: perhaps the target was down. Time halves every charge, and so does each
 share that arrives unaltered: an innocent neighbour of a culprit is soon used again, and a culprit
 that begins again is found again. No alteration passes meanwhile; what it costs is an attempt.
+
+`now` is in seconds since the epoch.
 """
 
 import math

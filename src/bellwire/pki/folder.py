@@ -2,6 +2,8 @@
 
 `ca-SITE`, open to its owner alone. What always holds: nothing counts before the index has it, and
 that is durable; a crash at any point leaves the folder usable as it is.
+
+Times are in whole seconds since the epoch.
 """
 
 import contextlib

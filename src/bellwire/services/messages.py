@@ -1,4 +1,7 @@
-"""What a supervisor is asked over its socket, and what it answers: MessagePack arrays."""
+"""What a supervisor is asked over its socket, and what it answers: MessagePack arrays.
+
+Times are in seconds since the epoch.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Rate of requests of each SAE: a bucket of tokens that fills with time."""
+"""Rate of requests of each SAE: a bucket of tokens that fills with time.
+
+Times are in seconds of a clock that only advances.
+"""
 
 from dataclasses import dataclass
 

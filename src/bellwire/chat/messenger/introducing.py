@@ -5,6 +5,7 @@ alone, and gives it to a member who knows both, the admin if it can be. Who is b
 link, and so the way to one mailbox; the session that begins by it is with nobody but the identity
 that the signed roster names, at both ends, and each tells the other a mailbox of its own inside it.
 Each call is within a transaction: what it says and what it keeps are durable together.
+`now` is in seconds since the epoch.
 Source: spec/chat.md, 9.
 """
 

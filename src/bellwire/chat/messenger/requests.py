@@ -226,7 +226,7 @@ class Requests:
 
 
 def card_content(card: bytes, now: float) -> Content:
-    """A content that says how we are reached."""
+    """A content that says how we are reached; `now` is in seconds since the epoch."""
     return Content(ContentKind.CARD, os.urandom(ID_BYTES), int(now * 1000), card)
 
 

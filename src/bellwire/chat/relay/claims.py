@@ -3,7 +3,7 @@
 Whoever listens claims the account; the newest claim counts, whatever relay it is at. A relay that
 stores something learns by the claim which relay has somebody waiting for it. A relay whose claim is
 not the newest any more is told so when it fetches. Numbers of claims come from where those of
-payloads come from, so that no two are the same.
+payloads come from, so that no two are the same. `now` is in seconds since the epoch.
 """
 
 from collections.abc import Sequence

@@ -42,7 +42,14 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a relay is; `sequence` is 0 and `until` None while it never moved."""
+    """Where a relay is; `sequence` is 0 and `until` None while it never moved.
+
+    Attributes:
+        level: How far from home.
+        places: Where it answers, as notices name them.
+        sequence: Number of its newest notice.
+        until: When that expires, in seconds since the epoch.
+    """
 
     level: Level
     places: tuple[str, ...]

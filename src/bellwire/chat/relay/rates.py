@@ -7,7 +7,13 @@ MAX_SOURCES: Final = 65_536
 
 
 class Bucket:
-    """What one source may still ask for; several connections share it."""
+    """What one source may still ask for; several connections share it.
+
+    Args:
+        per_s: Requests that it gains in a second.
+        burst: Most requests at once; it begins with as many.
+        now: Seconds of a clock that only grows.
+    """
 
     __slots__ = ("_burst", "_level", "_per_s", "_since")
 

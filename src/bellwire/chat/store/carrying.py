@@ -3,6 +3,8 @@
 The receiver asks for what it lacks, a window at a time, and the sender gives what was asked for,
 durable in its outbox together with the question. So neither side keeps a place, and whatever dies
 in between, nothing that is here is sent again but what was on its way.
+
+`now` is in seconds since the epoch.
 """
 
 import hashlib

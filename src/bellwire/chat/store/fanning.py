@@ -3,6 +3,8 @@
 Everything here happens within the transaction in which the message was opened or said. A copy is an
 ordinary message between two people, with a pad, states and records of its own; it names the group,
 and the roster by which its author said it. Source: spec/chat.md, 9.
+
+`now` is in seconds since the epoch.
 """
 
 import hmac

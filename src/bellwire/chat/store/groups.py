@@ -3,6 +3,8 @@
 What came for a group before its roster waits here, bounded, with what it was protected by: it was
 opened, its pad has served, and it is not shown until the roster says that its author is a member.
 What we say to a member to whom there is no way yet waits here, too, in order.
+
+`now` is in seconds since the epoch.
 """
 
 import sqlite3

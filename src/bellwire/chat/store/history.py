@@ -6,6 +6,8 @@ it does not come back, and nothing of its words.
 
 What is said in a group counts in the group's conversation alone. What we say there is one entry,
 with ourselves, and besides a copy for each member, which has how far it came with them.
+
+`now` is in seconds since the epoch.
 """
 
 import sqlite3

@@ -2,6 +2,8 @@
 
 Each of the two keeps its own order, as it came there. The clocks of others are not trusted with it:
 nothing was said later than what we said ourselves after it, or later than now.
+
+`now` is in seconds since the epoch.
 """
 
 import sqlite3

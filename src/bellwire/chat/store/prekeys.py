@@ -1,4 +1,7 @@
-"""Our own prekeys, and the openings that were taken: each one-time prekey serves one session."""
+"""Our own prekeys, and the openings that were taken: each one-time prekey serves one session.
+
+`now` is in seconds since the epoch.
+"""
 
 import sqlite3
 from typing import Final

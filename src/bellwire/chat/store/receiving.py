@@ -1,4 +1,7 @@
-"""What comes to a person: which session it is of, what it says, and what is answered at once."""
+"""What comes to a person: which session it is of, what it says, and what is answered at once.
+
+`now` is in seconds since the epoch.
+"""
 
 from dataclasses import dataclass, replace
 

@@ -5,6 +5,8 @@ give keys to begin with: signed by their identity, made for this peer, for one s
 begins it, sends on it from then on, and says again, under the same ids, what was not confirmed; so
 does who asked, once the new session is heard. What comes twice so counts once. No pad of before
 serves either of them any more. Each call is part of one transaction. Source: spec/chat.md, 2.10.
+
+`now` is in seconds since the epoch.
 """
 
 import hmac

@@ -2,6 +2,8 @@
 
 A mailbox is for one contact and one direction, random, and drawn anew from time to time. An
 invitation is a mailbox of ours that is for nobody yet: it becomes that of whoever uses it first.
+
+`now` is in seconds since the epoch.
 """
 
 import os

@@ -4,6 +4,8 @@ Its right is on a card that the relay shows to whoever asks, so that it is nobod
 comes there is of strangers until we accept them, and each of them then gets a mailbox of their own.
 It is drawn anew from time to time; those before it are listened to as long as somebody may still
 have their card, unless they are given up at once for the rubbish that comes there.
+
+`now` is in seconds since the epoch.
 """
 
 import sqlite3

@@ -4,6 +4,8 @@ A stranger has a session and words, as a contact has, but nothing is ever sent t
 nor marks of delivery tell them that we are there. There are only so many, with so many words each,
 so that nobody fills our disk; who is turned away may write again later. Who is declined is
 forgotten, and who is blocked is forgotten and not heard again under that identity.
+
+`now` is in seconds since the epoch.
 """
 
 import sqlite3

@@ -1,4 +1,7 @@
-"""One transaction of a person's: what it reads and writes, and how a content counts in it."""
+"""One transaction of a person's: what it reads and writes, and how a content counts in it.
+
+`now` is in seconds since the epoch.
+"""
 
 import os
 import sqlite3

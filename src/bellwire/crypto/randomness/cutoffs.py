@@ -45,7 +45,8 @@ def proportion_cutoff(entropy: float, false_alarm_log2: int, window: int) -> int
 def success_cutoff(entropy: float, false_alarm_log2: int, trials: int) -> int:
     """Smallest c such that c or more of `trials` guesses are right with a chance up to 2⁻ᵏ.
 
-    It is above `trials` if even all of them being right is not rare enough.
+    A guess is right with probability 2⁻ᴴ, H being the `entropy` in bits. It is above `trials` if
+    even all of them being right is not rare enough.
     """
     p = 2.0**-entropy
     tail = 0.0

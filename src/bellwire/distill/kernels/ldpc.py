@@ -100,6 +100,12 @@ def shifts(table: NDArray[np.bool_], size: int, state: Words, out: Numbers) -> N
 
     Two rows and two columns close cycles of four if their shifts' differences agree; of up to
     `TRIALS` random shifts the first that closes fewest is taken.
+
+    Args:
+        table: (rows, columns) bool: where there are entries.
+        size: Of the circulants, in bits.
+        state: Of the generator; it goes on.
+        out: (rows, columns); written where there are entries.
     """
     rows, columns = table.shape
     seen = np.zeros((rows, rows, size), np.bool_)
@@ -282,7 +288,7 @@ def decode(
 
 @njit(cache=True, nogil=True)
 def shuffle(numbers: NDArray[np.uint32], items: Numbers) -> None:
-    """Put items in a random order, after Fisher and Yates, by a number for each but one."""
+    """Put (n,) items in a random order, after Fisher and Yates, by (n − 1,) random numbers."""
     for i in range(items.size - 1, 0, -1):
         j = np.int64((_U(numbers[items.size - 1 - i]) * _U(i + 1)) >> _U(32))
         items[i], items[j] = items[j], items[i]
@@ -290,7 +296,10 @@ def shuffle(numbers: NDArray[np.uint32], items: Numbers) -> None:
 
 @njit(cache=True, nogil=True)
 def turn(words: Words, numbers: NDArray[np.uint32], back: bool, out: Words) -> None:
-    """Turn bit b of all words, as a ring, by as many places as number b says; or turn them back."""
+    """Turn bit b of all (n,) words, as a ring, by n·(number b)/2³² places; or turn them `back`.
+
+    There are (64,) numbers; `out` is (n,).
+    """
     size = words.size
     out[:] = _U(0)
     for b in range(64):

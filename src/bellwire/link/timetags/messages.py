@@ -29,7 +29,15 @@ _MOST_BYTES = 8 * MOST_TOLD
 
 
 class Hello(msgspec.Struct, array_like=True, frozen=True, tag="tags"):
-    """Round 0, both: what is matched, and how."""
+    """Round 0, both: what is matched, and how.
+
+    Attributes:
+        version: Of the protocol.
+        protocol: Of the block.
+        generated: Whether the recording is a simulated one.
+        window_ps: Width of the coincidence window, ps.
+        clock_zero_s: Where its times count from, seconds since the epoch; 0 if not known.
+    """
 
     version: Annotated[int, Meta(ge=1, le=255)]
     protocol: Protocol
@@ -39,7 +47,14 @@ class Hello(msgspec.Struct, array_like=True, frozen=True, tag="tags"):
 
 
 class Told(msgspec.Struct, array_like=True, frozen=True, tag="times"):
-    """Odd rounds, Bob: the times of his next events; none if he has no more."""
+    """Odd rounds, Bob: the times of his next events; none if he has no more.
+
+    Attributes:
+        first_ps: The first time, ps.
+        width: Bytes of each gap: 1, 2, 4 or 8.
+        gaps: From each time to the next, ps, little-endian; one less than times.
+        count: Of times.
+    """
 
     first_ps: Annotated[int, Meta(ge=-(1 << 61), le=1 << 61)]
     width: Annotated[int, Meta(ge=1, le=8)]

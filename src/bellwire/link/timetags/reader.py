@@ -89,7 +89,7 @@ class Tags(NamedTuple):
     records: Times
 
     def where(self, keep: NDArray[np.bool_]) -> "Tags":
-        """Those that a mask keeps."""
+        """Those that an (n,) mask keeps."""
         return Tags(self.times[keep], self.channels[keep], self.bytes[keep], self.records[keep])
 
 

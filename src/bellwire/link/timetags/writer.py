@@ -56,7 +56,7 @@ class TagWriter:
         return self
 
     def write(self, times: Times, channels: NDArray[np.int32]) -> None:
-        """Append tags, ps and channel numbers; times must not fall."""
+        """Append (n,) times, ps, and the (n,) numbers of their channels; times must not fall."""
         try:
             if self._recording.about.format is TagFormat.CSV:
                 lines = zip(times.tolist(), channels.tolist(), strict=True)
