@@ -104,3 +104,32 @@ def test_requests_that_wait_for_what_is_done_alone_are_served_after_it(folder: P
 
     asyncio.run(run())
     store.close()
+
+
+def test_who_is_cancelled_goes_on_only_when_what_was_to_be_done_alone_has_ended(
+    folder: Path,
+) -> None:
+    store = new_store(folder)
+    begun, go = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def alone() -> None:
+        begun.set()
+        assert go.wait(PATIENCE_S)
+        done.append("alone")
+
+    async def run() -> None:
+        async with committer_of(store) as committer:
+            waiting = asyncio.create_task(committer.run_alone(alone))
+            assert await asyncio.to_thread(begun.wait, PATIENCE_S)
+            waiting.cancel()
+            for _ in range(10):  # all that can go on without the thread goes on
+                await asyncio.sleep(0)
+            ended_before = waiting.done()
+            go.set()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert (ended_before, done) == (False, ["alone"])
+
+    asyncio.run(run())
+    store.close()

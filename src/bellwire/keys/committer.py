@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bellwire.base.clock import Clock
+from bellwire.base.ending import to_its_end
 from bellwire.base.errors import BellwireError
 from bellwire.keys.ahead import IDLE_S, Pace
 from bellwire.keys.errors import KeyNotReady, NotEnoughKey, StoreError
@@ -144,9 +145,9 @@ class Committer:
     async def run_alone(self, work: Callable[[], Result]) -> Result:
         """Do something else with the pool, in the thread, while no group is under way.
 
-        It is done to its end even if whoever waits for it is cancelled.
+        It is done to its end even if whoever waits for it is cancelled, and goes on only then.
         """
-        return await asyncio.shield(asyncio.ensure_future(self._run_alone(work)))
+        return await to_its_end(self._run_alone(work))
 
     async def run_briefly(self, work: Callable[[], Result]) -> Result:
         """The same with something that costs no more than a commit: here and now, if that may be.

@@ -122,10 +122,12 @@ class Peering:
             except UNDECODABLE as error:
                 raise PeeringBroken("expected a message of the peering, got another") from error
             fences = len(self._keys.fences)
-            await self._keys.hear(session, message)
-            for why in self._keys.fences[fences:]:
-                log.warning("the pool was voided, and a new epoch begun", why=why)
-                self.fenced(why)
+            try:
+                await self._keys.hear(session, message)
+            finally:  # what was heard is done even if the connection ends meanwhile
+                for why in self._keys.fences[fences:]:
+                    log.warning("the pool was voided, and a new epoch begun", why=why)
+                    self.fenced(why)
 
     async def _report(self, session: Session, say: Callable[[list[Message]], None]) -> None:
         told: frozenset[str] | None = None
