@@ -112,7 +112,7 @@ def protect(
         record = Envelope(folder, new, wrapped).record()
         begun = record is not None and kind_of(record.kek) == new.kind
         if not begun and unlock(folder, wrapped, None, fresh=False) is None:
-            raise KekRefused(f"expected a {wrapped.what} in {folder}, got none")
+            raise KekRefused(f"expected the {wrapped.what} in {folder}, got none")
         with _unlocked(folder, wrapped, new, fresh=False):
             return None
     return rotate(
@@ -133,7 +133,7 @@ def show(folder: Path, wrapped: Wrapped) -> dict[str, object]:
     if record is not None:
         return describe(record)
     if not (folder / wrapped.bare).exists():
-        raise KekRefused(f"expected a {wrapped.what} in {folder}, got none")
+        raise KekRefused(f"expected the {wrapped.what} in {folder}, got none")
     return {"source": PLAIN, "key": None, "argon2id": None, "replaces": None}
 
 
