@@ -17,12 +17,15 @@ from tests.iot.test_command_line import cloud_process
 from tests.patience import PATIENCE_S
 
 from bellwire.base.local import LocalServer
+from bellwire.base.private import own_folder
+from bellwire.iot.identity import load_or_create
 from bellwire.keys.messages import REQUEST_LIMIT, Draw, Fetch, Key, decode_request, encode
 from bellwire.keys.model import KeySourceKind
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "packaging" / "bellwire-device"
 HEAVY = ("numpy", "numba", "fastapi", "sqlalchemy", "matplotlib")
+TOKEN = "pkcs11:token=t;object=d?module-path=/nowhere.so&pin-source=file:/nowhere"
 START = "from bellwire.cli.device_entry import main; main()"
 
 GUARD = f"""
@@ -54,12 +57,32 @@ def tree(hook: ModuleType, tmp_path: Path) -> Path:
     return place
 
 
-def device(tree: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+ALONE = """
+import importlib.metadata
+version = importlib.metadata.version
+def of_the_device_alone(name):
+    if name == "bellwire":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return "1.0" if name == "bellwire-device" else version(name)
+importlib.metadata.version = of_the_device_alone
+"""
+"""Only the device is installed, as far as the program can know."""
+
+NO_EXTRAS = """
+class NoExtras:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("keyring", "pkcs11", "aiomqtt"):
+            raise ModuleNotFoundError("no extra is installed: " + name)
+sys.meta_path.insert(0, NoExtras())
+"""
+
+
+def device(tree: Path, *arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
     # What is measured of the sources is not measured of a copy of them, which is gone afterwards.
     environment = {name: each for name, each in os.environ.items() if "COVERAGE" not in name}
     environment |= {"PYTHONPATH": str(tree), "HOME": str(tree.parent)}
     return subprocess.run(
-        [sys.executable, "-c", GUARD + START, *map(str, arguments)],
+        [sys.executable, "-c", GUARD + before + START, *map(str, arguments)],
         env=environment,
         cwd=tree.parent,
         capture_output=True,
@@ -155,6 +178,23 @@ def test_the_device_says_what_it_has_not(tree: Path, tmp_path: Path) -> None:
     done = device(tree, "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("bellwire ")
+
+
+@pytest.mark.parametrize("extra", ["keyring", "pkcs11", "mqtt"])
+def test_who_lacks_a_library_on_a_device_is_told_of_the_devices_own_extra(
+    tree: Path, tmp_path: Path, extra: str
+) -> None:
+    state = ("--state", tmp_path / "device")
+    load_or_create(own_folder(tmp_path / "device" / "device"))
+    data = tmp_path / "data.csv"
+    data.write_text("n\n1\n")
+    asked: tuple[object, ...] = ("protect", "--to", TOKEN if extra == "pkcs11" else extra)
+    if extra == "mqtt":
+        asked = ("send", "--data", data, "--qkd", "off", "--to", "mqtt://127.0.0.1:1/fleet")
+    done = device(tree, *asked, *state, before=ALONE + NO_EXTRAS)
+    assert done.returncode != 0
+    assert f"pip install 'bellwire-device[{extra}]'" in " ".join(done.stderr.split())
+    assert "./bellwire extras" not in done.stderr
 
 
 def test_no_module_of_the_device_imports_what_is_too_heavy(hook: ModuleType) -> None:

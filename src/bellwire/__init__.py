@@ -3,12 +3,13 @@
 from importlib.metadata import PackageNotFoundError, version
 
 
-def _version() -> str:
-    """That of the distribution that is installed: all of bellwire, or the device alone."""
+def _installed() -> tuple[str, str]:
+    """Name and version of the distribution that is installed."""
     try:
-        return version("bellwire")
+        return "bellwire", version("bellwire")
     except PackageNotFoundError:
-        return version("bellwire-device")
+        return "bellwire-device", version("bellwire-device")
 
 
-__version__ = _version()
+DISTRIBUTION, __version__ = _installed()
+"""`bellwire`, or `bellwire-device`, the device alone, whose extras are its own; and its release."""

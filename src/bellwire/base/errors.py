@@ -11,6 +11,8 @@ exit code without knowing the package. Messages say what was expected, then what
 
 from typing import ClassVar
 
+from bellwire import DISTRIBUTION
+
 
 class BellwireError(Exception):
     """Something failed, and the message says what; `hint` says what to do about it."""
@@ -41,8 +43,11 @@ class UnreachableError(BellwireError):
 
 
 def get_extra(extra: str) -> str:
-    """The hint for who lacks a library: how to get an optional dependency of bellwire."""
-    return f"In a checkout: ./bellwire extras. Elsewhere: pip install 'bellwire[{extra}]'."
+    """The hint for who lacks a library: how to get an optional dependency of what is installed."""
+    install = f"pip install '{DISTRIBUTION}[{extra}]'."
+    if DISTRIBUTION == "bellwire":
+        return f"In a checkout: ./bellwire extras. Elsewhere: {install}"
+    return f"Install it: {install}"
 
 
 def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
