@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 
+from bellwire.base.backlog import BACKLOG
 from bellwire.iot.answering import Door, respond
 from bellwire.iot.errors import ListenError
 from bellwire.iot.line import StreamWire
@@ -29,7 +30,7 @@ class TcpListener:
             ListenError: the port is in use, or the address is not this machine's.
         """
         try:
-            self._server = await asyncio.start_server(self._serve, host, port)
+            self._server = await asyncio.start_server(self._serve, host, port, backlog=BACKLOG)
         except (OSError, OverflowError) as error:
             reason = (
                 "it is in use by another program"

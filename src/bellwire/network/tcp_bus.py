@@ -20,6 +20,7 @@ import msgspec
 import structlog
 from msgspec import Meta
 
+from bellwire.base.backlog import BACKLOG
 from bellwire.base.decoding import UNDECODABLE
 from bellwire.base.frames import ConnectionEnded, FrameTooLarge, read_frame, write_frame
 from bellwire.base.together import until_one_ends
@@ -164,7 +165,7 @@ class TcpBus:
             BusFailed: the address cannot be listened on.
         """
         try:
-            self._server = await asyncio.start_server(self._answer, host, port)
+            self._server = await asyncio.start_server(self._answer, host, port, backlog=BACKLOG)
         except OSError as error:
             raise BusFailed(
                 f"expected to listen on {host} port {port}, got: {error.strerror or error}",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from bellwire.base.backlog import BACKLOG
 from bellwire.base.clock import Clock, system_clock
 from bellwire.base.detections import Protocol, Side
 from bellwire.base.errors import BellwireError, UnreachableError, UsageError
@@ -337,7 +338,7 @@ class NodeService:
         """
         self.start_tending()
         try:
-            return await asyncio.start_server(self._accept, host, port)
+            return await asyncio.start_server(self._accept, host, port, backlog=BACKLOG)
         except OSError as error:
             # asyncio puts its own words and the address again into strerror; a name that is not
             # found has a negative number, and no other words.

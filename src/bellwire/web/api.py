@@ -15,6 +15,7 @@ from typing import cast
 
 import structlog
 
+from bellwire.base.backlog import BACKLOG
 from bellwire.web import answers
 from bellwire.web.connections import Connections
 from bellwire.web.door import date_field
@@ -23,7 +24,6 @@ from bellwire.web.heads import JSON, head_of_answer
 from bellwire.web.reader import Asked, Part, RequestReader
 from bellwire.web.settings import DoorLimits
 
-_BACKLOG = 256
 _TLS_CLOSE_S = 1.0
 _NOT_MODIFIED = 304
 """Never has a body (RFC 9110, 15.4.5): a length of 0 would be that of the page."""
@@ -93,7 +93,7 @@ class ApiServer:
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             # One socket: a host with several addresses is named by one of them.
-            listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=_BACKLOG)
+            listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=BACKLOG)
         except OSError as error:
             raise DoorUnusable(
                 f"cannot listen on {host} port {port}: {error.strerror or error}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
+from bellwire.base.backlog import BACKLOG
 from bellwire.base.memory import keep_freed_memory
 from bellwire.base.threads import take_short_turns
 from bellwire.keys.kme import KeyServer
@@ -31,7 +32,6 @@ from bellwire.web.skip import Skip
 
 Address = tuple[str, int]
 
-_BACKLOG = 1024
 _SWEEP_S = 0.25
 _NO_FILES_S = 0.05
 _TLS_CLOSE_S = 1.0
@@ -177,7 +177,7 @@ class KmeServer:
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
             # One socket: a host with several addresses is named by one of them.
-            listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=_BACKLOG)
+            listener = socket.create_server(found[0][4][:2], family=found[0][0], backlog=BACKLOG)
         except OSError as error:
             raise DoorUnusable(
                 f"cannot listen on {host} port {port}: {error.strerror or error}"

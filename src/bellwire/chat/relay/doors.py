@@ -16,6 +16,7 @@ from picows import (
     ws_create_server,
 )
 
+from bellwire.base.backlog import BACKLOG
 from bellwire.chat.relay.frames import BUNDLES, MAX_FRAME_BYTES, PROTOCOL_HEADER
 
 IDLE_PING_S: Final = 30.0
@@ -88,6 +89,7 @@ async def open_door(
             logger_name=logging.Logger("silent", logging.CRITICAL + 1),  # it would name clients
             ssl=tls,
             sock=listening,
+            backlog=BACKLOG,
         )
     except BaseException:
         if listening is not None:
