@@ -51,3 +51,17 @@ def test_check_refuses_a_bad_file_as_wrong_usage(
     file.write_text("[distill]\npulses = 5\n")
     assert run(["config", "check", str(file)]) == 2
     assert "distill.pulses: expected" in capsys.readouterr().err
+
+
+def test_check_takes_its_file_as_other_commands_do_and_one_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text("[distill]\npulses = 5000\n")
+    bad.write_text("[distill]\npulses = 5\n")
+    assert run(["config", "check", "--config", str(good), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"] == ["distill.pulses"]
+    assert run(["config", "check", "--config", str(bad)]) == 2
+    assert "distill.pulses: expected" in capsys.readouterr().err
+    assert run(["config", "check", str(good), "--config", str(bad)]) == 2
+    assert "expected one settings file" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bellwire.base.errors import UsageError
 from bellwire.cli import output
 from bellwire.cli.options import ConfigOption, JsonFlag, StateOption
 
@@ -33,14 +34,17 @@ def show(config: ConfigOption = None, state: StateOption = None, json: JsonFlag 
 def check(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Settings file; default as for `config show`."),
+        typer.Argument(metavar="[FILE]", help="Settings file, in the place of --config."),
     ] = None,
+    config: ConfigOption = None,
     json: JsonFlag = False,
 ) -> None:
     """Say whether a settings file can be used, together with the environment."""
     from bellwire.node import settings
 
-    rows = settings.describe(settings.load(file))
+    if file is not None and config is not None:
+        raise UsageError("expected one settings file, got one by its name and one by --config")
+    rows = settings.describe(settings.load(file or config))
     changed = [row.name for row in rows if row.origin is not settings.Origin.DEFAULT]
     if json:
         output.emit({"valid": True, "settings": len(rows), "changed": changed})
