@@ -1860,7 +1860,7 @@ export interface components {
         };
         /**
          * QuantumState
-         * @description What a newcomer claims of its connection; the name is of the first clients.
+         * @description What a newcomer claims of its connection, in ms; the name is of the first clients.
          */
         QuantumState: {
             ping: number;

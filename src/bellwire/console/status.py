@@ -120,7 +120,9 @@ class StatusPage:
             return self._latest[1]
 
     async def history(self, since: float, most: int) -> list[StatusRecordView]:
-        """How the link was, or of several the first, from a time on: the latest, ascending.
+        """How the link was, or of several the first, from `since` on: the latest, ascending.
+
+        `since` is in seconds since the epoch.
 
         Raises:
             KeysAbsent: the key server does not say.

@@ -61,7 +61,7 @@ class Node(Protocol):
     """The site's own node."""
 
     async def reports(self, after: int) -> Sequence[tuple[int, float, dict[str, Any]]]:
-        """(running number, time, report) of blocks and probes above a number.
+        """(running number, seconds since the epoch, report) of blocks and probes above a number.
 
         Raises:
             BellwireError: it does not say.

@@ -113,7 +113,7 @@ class Journal:
                 database.execute(statement)
 
     def add(self, who: str, what: What, why: str, *, at: float, until: float | None = None) -> None:
-        """Add an entry; it is on the disk when this returns.
+        """Add an entry; it is on the disk when this returns. Times are seconds since the epoch.
 
         Raises:
             JournalUnusable: it is not.

@@ -13,7 +13,7 @@ MAX_DEVICES = 10_240
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Readings a second, and how many may come at once before that counts."""
+    """Readings a second, and how many may come at once (`burst`) before that counts."""
 
     per_s: float
     burst: float

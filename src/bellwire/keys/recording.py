@@ -121,7 +121,7 @@ class Recording:
         reason: str,
         qber: float | None,
     ) -> None:
-        """The link's status is another one than before."""
+        """The link's status is another one than before, since `at`: seconds since the epoch."""
         entry = LinkStatus(
             **UNNUMBERED,
             at=_milliseconds(at),

@@ -102,7 +102,7 @@ class Behind(Protocol):
         """The status of the link now."""
 
     async def status_records(self, since: float, most: int) -> Sequence[StatusRecord]:
-        """The history of the link's status."""
+        """The history of the link's status, as `NodeService.status_records`."""
 
 
 def open_door(

@@ -66,7 +66,7 @@ class Further:
         return self.link_keys.node.view()
 
     async def status_records(self, since: float, most: int) -> Sequence[StatusRecord]:
-        """The history of the link's status."""
+        """The history of the link's status, as `NodeService.status_records`."""
         return await asyncio.to_thread(self._log.read, since, most)
 
 

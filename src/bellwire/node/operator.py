@@ -124,7 +124,7 @@ class TakenOver(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
 
 
 class Reports(msgspec.Struct, frozen=True, array_like=True, tag="reported"):
-    """Reports as plain values: (running number, time, report)."""
+    """Reports as plain values: (running number, seconds since the epoch, report)."""
 
     reports: list[tuple[int, float, dict[str, Any]]]
 
@@ -227,7 +227,7 @@ class OperatorClient:
         return reports[0][2]
 
     async def reports(self, after: int = 0) -> list[tuple[int, float, dict[str, Any]]]:
-        """(running number, time, report) of the latest blocks and probes, from `after` on."""
+        """(running number, seconds since the epoch, report) of blocks and probes after `after`."""
         return await self._reports(GetReports(after), ANSWER_WITHIN_S)
 
     async def accounts(self) -> Accounts:

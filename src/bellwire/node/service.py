@@ -231,7 +231,7 @@ class NodeService:
         return await job.done
 
     def reports(self, after: int = 0) -> list[tuple[int, float, BlockReport]]:
-        """(running number, time, report) of the latest blocks and probes, from `after` on."""
+        """(running number, seconds since the epoch, report) of blocks and probes after `after`."""
         return [entry for entry in self._reports if entry[0] > after]
 
     async def accounts(self) -> Accounts:

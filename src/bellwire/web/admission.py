@@ -99,7 +99,7 @@ class EchoRequest(msgspec.Struct, frozen=True):
 
 
 class QuantumState(msgspec.Struct, frozen=True):
-    """What a newcomer claims of its connection; the name is of the first clients."""
+    """What a newcomer claims of its connection, in ms; the name is of the first clients."""
 
     ping: float
     jitter: float

@@ -88,7 +88,7 @@ class Stock(Message, frozen=True, tag_field="is", tag="stock"):
 
     Attributes:
         ours: Whether this device published it.
-        lasting_until: When the lasting prekey expires; 0: there is none.
+        lasting_until: When the lasting prekey expires, seconds since the epoch; 0: there is none.
         one_time: One-time prekeys that are left.
     """
 

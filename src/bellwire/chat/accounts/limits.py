@@ -7,7 +7,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Tokens that come each second, and how many a bucket holds."""
+    """Tokens that come each second, and how many (`burst`) a bucket holds."""
 
     per_s: float
     burst: float

@@ -58,7 +58,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, float]]:
-        """A transaction that is durable after it, and the time; StoreFailed."""
+        """A transaction that is durable after it, and the time, s since the epoch; StoreFailed."""
         with self._using:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
