@@ -9,7 +9,7 @@ import pytest
 from picows import WSListener, WSMsgType, WSTransport, ws_create_server
 from tests.chat.messenger.pairs import until, until_true, user
 from tests.chat.relay.running import Process, relay_at, run
-from tests.chat.store.people import Two
+from tests.chat.store.people import Two, know
 from tests.chat.test_following import DAY, STRANGER, key_of, shut, signed
 
 from bellwire.base.secret import Secret
@@ -67,7 +67,7 @@ async def spots(count: int) -> AsyncIterator[list[Spot]]:
 def say(two: Two, number: int, relay_id: bytes, *hints: str, home: str = HOME) -> str:
     """Somebody's card comes to Alice; the address under which she has their relay."""
     somebody = Identity(Secret(bytes([number]) * 64)).public
-    two.alice.add_contact(f"contact {number}", somebody)
+    know(two.alice, f"contact {number}", somebody)
     with two.alice.working() as work:
         card = Card(bytes(32), home, "", f"contact {number}", relay_id, hints)
         work.routes.learn(somebody.fingerprint, card, time.time())

@@ -24,7 +24,7 @@ BellwireError
     ├── PadExhausted          policy `require`, and no pad of ours is long enough
     ├── BundleRefused         a peer's keys are not signed by its identity, or have expired
     ├── OpeningRefused        the first message of a session is not acceptable
-    ├── LinkRefused           a contact link is none, was cut, or its keys are not valid
+    ├── LinkRefused           a contact link is none, was cut or used, or its keys are not valid
     ├── SafetyMismatch        a scanned safety code names other identities
     └── MessageRefused        a message is not shown, and changed nothing
         ├── PayloadMalformed  of no size or kind that there is: cut, or another's
@@ -63,7 +63,7 @@ class ContactUnknown(UsageError):
 
 
 class LinkRefused(RefusedError):
-    """A contact link is none, was cut, or its keys are not valid; nobody was added."""
+    """A contact link is none, was cut or used, or its keys are not valid; nobody was added."""
 
 
 class HistoryUnusable(UsageError):

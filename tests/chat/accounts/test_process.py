@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.chat.accounts.people import PASSWORD, secret
 from tests.chat.relay.running import HOUR, Process, account, run
-from tests.chat.store.people import open_person
+from tests.chat.store.people import begin, know, open_person
 
 from bellwire.chat.accounts.answers import Session
 from bellwire.chat.accounts.client import AccountClient
@@ -85,8 +85,8 @@ def test_somebody_who_knows_a_handle_alone_writes_first_and_both_see_one_safety_
             bob = await client.take_bundle("@Bobby", now=now)
         assert not bob.is_last_resort
         assert read_link(bob.link(), now).card == bob.card
-        contact = alice.add_contact(bob.handle, bob.bundle.identity).contact
-        alice.begin(bob.bundle)
+        contact = know(alice, bob.handle, bob.bundle.identity).contact
+        begin(alice, bob.bundle)
         words = Content(ContentKind.TEXT, os.urandom(16), int(now * 1000), b"Is that you, Bob?")
         alice.send(contact, words)
         return bob.card

@@ -148,6 +148,31 @@ def test_strangers_who_know_a_handle_write_first_wait_and_are_heard_once_accepte
     tell(Place(tmp_path, relay), story)
 
 
+def test_who_was_blocked_and_is_heard_again_meets_by_the_handle_and_what_waited_comes(
+    tmp_path: Path, relay: Process
+) -> None:
+    async def story(place: Place) -> None:
+        async with place.somebody("Judy") as judy, place.somebody("Karl") as karl:
+            await judy.messenger.account.sign_up("judy1", secret(), "laptop")
+            to_judy, me = (await karl.messenger.add("@judy1")).contact, karl.messenger.me
+            await karl.messenger.send(to_judy, "hello")
+            await requests_of(judy, lines=1)
+            await judy.messenger.requests.accept(me)
+            await in_state(karl, to_judy, "delivered")
+            await judy.messenger.requests.block(me)
+            await judy.messenger.requests.unblock(me)
+            await karl.messenger.send(to_judy, "are you there?")
+            await karl.messenger.add("@judy1")
+            await shown(judy, me, "are you there?")
+            await in_state(karl, to_judy, "delivered")
+            await judy.messenger.send(me, "now I am")
+            await shown(karl, to_judy, "now I am")
+            assert await texts(judy, me) == ["hello", "are you there?"]
+            assert await judy.messenger.requests.waiting() == []
+
+    tell(Place(tmp_path, relay), story)
+
+
 def test_who_is_declined_is_forgotten_and_who_is_blocked_is_not_heard_again(
     tmp_path: Path, relay: Process
 ) -> None:

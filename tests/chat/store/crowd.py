@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from tests.chat.store.people import NOW, open_person
+from tests.chat.store.people import NOW, begin, know, open_person
 
 from bellwire.chat.card import Card
 from bellwire.chat.content import OF_GROUPS, Content, ContentKind
@@ -42,13 +42,13 @@ class Crowd:
     def _meet(self, one: str, other: str) -> None:
         for here, there in ((one, other), (other, one)):
             person, peer = self.people[here], self.people[there]
-            person.add_contact(there.title(), peer.identity.public)
+            know(person, there.title(), peer.identity.public)
             with person.working() as work:
                 card = Card(bytes(32), "ws://r:1", "", there.title())
                 work.routes.learn(self.ids[there], card, NOW)
         with self.people[other].prekeys() as ring:
             bundle = ring.invitation(NOW)
-        self.people[one].begin(bundle)
+        begin(self.people[one], bundle)
         self.people[one].send(
             self.ids[other], Content(ContentKind.TYPING, bytes(15) + b"t", int(NOW * 1000))
         )

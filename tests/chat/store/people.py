@@ -7,8 +7,12 @@ from pathlib import Path
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
+from bellwire.chat.identity import IdentityPublic
 from bellwire.chat.messenger.shown import conversation
 from bellwire.chat.pads import Policy
+from bellwire.chat.prekeys import Bundle
+from bellwire.chat.store import renewing
+from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.receiving import Received
 from bellwire.crypto.kek.key_file import KeyFiles
@@ -28,6 +32,18 @@ def keep_pad(
         work.shelf(contact).add(pad_id, pad, source, ours=ours)
 
 
+def know(person: Person, name: str, identity: IdentityPublic) -> Contact:
+    """Have somebody as a contact, or by another name."""
+    with person.contacts() as contacts:
+        return contacts.keep(name, identity)
+
+
+def begin(person: Person, bundle: Bundle) -> None:
+    """Have somebody begin a session with a contact, who may be away."""
+    with person.working() as work:
+        renewing.meet(work, person.identity, bundle)
+
+
 class Two:
     """Alice, who has begun a session with Bob, and Bob; `close` them."""
 
@@ -35,8 +51,8 @@ class Two:
         self.folders = {"alice": folder / "alice", "bob": folder / "bob"}
         self.people = {name: open_person(place) for name, place in self.folders.items()}
         self.ids = {name: each.identity.public.fingerprint for name, each in self.people.items()}
-        self.alice.add_contact("Bob", self.bob.identity.public)
-        self.bob.add_contact("Alice", self.alice.identity.public)
+        know(self.alice, "Bob", self.bob.identity.public)
+        know(self.bob, "Alice", self.alice.identity.public)
         self.pads: dict[str, bytes] = {}
         self.shared = 0
         if begin:
@@ -60,7 +76,7 @@ class Two:
         with self.people[self.other(name)].prekeys() as ring:
             ring.renew(2, NOW)
             bundle = ring.bundle(NOW)
-        self.people[name].begin(bundle)
+        begin(self.people[name], bundle)
 
     def share_pad(self, sender: str, length: int) -> bytes:
         """A pad under which `sender` sends; its id."""

@@ -211,6 +211,27 @@ def test_who_left_gets_nothing_is_taken_out_by_the_admin_and_may_be_taken_in_aga
     assert crowd.texts("carol", group) == ["with her"]
 
 
+def test_members_who_are_introduced_anew_go_on_in_a_new_session_since_one_may_have_none(
+    crowd: Crowd,
+) -> None:
+    group = crowd.new("alice", "bob", "carol")
+    crowd.settle()
+    maker, reader = sorted(("bob", "carol"), key=crowd.ids.__getitem__)
+    with crowd.people[maker].working() as work:
+        work.sessions.forget(crowd.ids[reader])
+        work.routes.forget(crowd.ids[reader])
+    with crowd.people[reader].working() as work:
+        work.routes.forget(crowd.ids[maker])
+        assert work.sessions.of(crowd.ids[maker])
+    asyncio.run(crowd.groups(maker).begin())
+    crowd.settle()
+    for one, other in ((reader, maker), (maker, reader)):
+        crowd.say(one, group, f"from {one}")
+        crowd.settle()
+        assert crowd.texts(other, group)[-1] == f"from {one}"
+    assert crowd.refused == []
+
+
 def test_the_admin_hands_over_before_leaving_and_the_next_one_decides(crowd: Crowd) -> None:
     group = crowd.new("alice", "bob", "carol")
     crowd.settle()

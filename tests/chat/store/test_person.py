@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chat.store.people import NOW, Two, keep_pad, open_person
+from tests.chat.store.people import NOW, Two, begin, keep_pad, know, open_person
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import MAX_TEXT_BYTES, ContentKind
@@ -69,9 +69,9 @@ def test_everything_is_there_after_a_restart(two: Two) -> None:
 def test_a_stranger_is_known_by_the_beginning_of_the_fingerprint(tmp_path: Path) -> None:
     two = Two(tmp_path)
     with open_person(tmp_path / "carol") as carol:
-        carol.add_contact("Bob", two.bob.identity.public)
+        know(carol, "Bob", two.bob.identity.public)
         with two.bob.prekeys() as ring:
-            carol.begin(ring.bundle(NOW))
+            begin(carol, ring.bundle(NOW))
         two.people["alice"].close()
         two.people["alice"] = carol
         two.ids["alice"] = carol.identity.public.fingerprint
@@ -381,18 +381,21 @@ def test_without_a_session_nothing_is_said(tmp_path: Path) -> None:
 
 
 def test_nobody_is_their_own_contact(two: Two) -> None:
+    know(two.alice, "me", two.alice.identity.public)  # as notes to self are kept
+    with two.alice.prekeys() as ring:
+        bundle = ring.invitation(NOW)
     with pytest.raises(ChatMisuse, match="our own"):
-        two.alice.add_contact("me", two.alice.identity.public)
+        begin(two.alice, bundle)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 241, "bell\a", "\x1b[31mred"])
 def test_a_name_is_printable_and_short(two: Two, name: str) -> None:
     with pytest.raises(ChatMisuse, match="name"):
-        two.alice.add_contact(name, two.bob.identity.public)
+        know(two.alice, name, two.bob.identity.public)
 
 
 def test_a_contact_is_renamed_verified_and_given_a_policy(two: Two) -> None:
-    two.alice.add_contact("Robert", two.bob.identity.public)
+    know(two.alice, "Robert", two.bob.identity.public)
     with two.alice.contacts() as contacts:
         contacts.set_verified(two.ids["bob"], verified=True)
     two.require("alice")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.chat.store.people import NOW, Two, open_person
+from tests.chat.store.people import NOW, Two, know, open_person
 
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
@@ -286,7 +286,7 @@ def test_what_both_devices_heard_stands_in_one_order_and_a_false_clock_does_not_
     at(10**8, "Bob's clock is wrong", "bob")
     at(30, "first 30")
     at(40, "from Bob 40", "bob")
-    devices.second.add_contact("Bob", devices.two.bob.identity.public)
+    know(devices.second, "Bob", devices.two.bob.identity.public)
     with devices.second.working() as work:
         known = work.contacts.get(devices.bob)
         for second in (5, 20, 35, 100):
@@ -318,7 +318,7 @@ def test_a_device_that_knows_somebody_keeps_what_it_calls_them_and_tells_names_a
     devices: Devices,
 ) -> None:
     talk(devices, 1)
-    devices.second.add_contact("Robert", devices.two.bob.identity.public)
+    know(devices.second, "Robert", devices.two.bob.identity.public)
     with devices.second.contacts() as contacts:
         contacts.set_verified(devices.bob, verified=True)
     assert devices.carry() == Taken(messages=2)
@@ -327,7 +327,7 @@ def test_a_device_that_knows_somebody_keeps_what_it_calls_them_and_tells_names_a
     assert (known.name, known.verified) == ("Robert", True)
     other = open_person(devices.folder / "third")
     namesake = Identity(Secret(bytes([9]) * 64)).public
-    other.add_contact("bob", namesake)
+    know(other, "bob", namesake)
     path, given = devices.give()
     take(other, path, given.code, NOW)
     with other.contacts() as contacts:
@@ -341,7 +341,7 @@ def test_notes_come_to_the_notes_and_what_devices_said_to_each_other_is_left_out
 ) -> None:
     me = devices.first.identity.public.fingerprint
     second = devices.second.identity.public
-    devices.first.add_contact("my other device", second)
+    know(devices.first, "my other device", second)
     with devices.first.working() as work:
         for contact, words in ((me, b"a note"), (second.fingerprint, b"to myself")):
             known = (

@@ -20,6 +20,7 @@ from bellwire.chat.card import ContactLink, make_link, read_link
 from bellwire.chat.content import ID_BYTES, MAX_TEXT_BYTES, Content, ContentKind
 from bellwire.chat.errors import AttachmentUnusable, ChatMisuse, MessageUnknown
 from bellwire.chat.messenger.attaching import Progress, save, take_in
+from bellwire.chat.messenger.introducing import meet
 from bellwire.chat.messenger.looking import Setup
 from bellwire.chat.messenger.minding import Minding
 from bellwire.chat.messenger.views import (
@@ -35,7 +36,7 @@ from bellwire.chat.pads import Policy
 from bellwire.chat.roster import draw_id
 from bellwire.chat.safety import check_scanned, safety_code, safety_number
 from bellwire.chat.store import fanning, renewing
-from bellwire.chat.store.contacts import NOTES
+from bellwire.chat.store.contacts import NOTES, Contact
 from bellwire.chat.store.messages import FILES, State
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.work import NO_PROTECTION, SAID
@@ -348,7 +349,8 @@ class Messenger(Minding):
             name: What we call them; None: as they call themselves, or by the handle.
 
         Raises:
-            LinkRefused: it is none, was cut, or has expired.
+            LinkRefused: it is none, was cut, has expired, or was used before, and there is no
+                session with them any more.
             ChatMisuse: it is our own, or of somebody who is blocked, or the name cannot be used.
             IdentityChanged: the handle was somebody else's before.
             RelayUnreachable, RelayChanged, AccountRefused, HandleMalformed: nobody is found.
@@ -360,24 +362,8 @@ class Messenger(Minding):
         else:
             found = read_link(link, self._now())
             called = name or found.card.name
-        if found.bundle.identity.fingerprint in dict(await self.requests.blocked()):
-            raise ChatMisuse(
-                "expected somebody who is heard, got one who is blocked: unblock first"
-            )
-        known = await self._do(self._person.add_contact, called, found.bundle.identity)
-
-        def begin() -> None:
-            now = self._now()
-            if not self._person.has_session(known.contact):
-                self._person.begin(found.bundle)
-            with self._person.working() as work:
-                work.strangers.accept(known.contact)
-                work.routes.learn(known.contact, found.card, now)
-                route = work.routes.ensure(known.contact, now)
-                content = self._content(ContentKind.CARD, self._card(route.box.right).encode())
-                work.seal(work.contacts.get(known.contact), content, Policy.OFF)
-
-        await self._do(begin)
+        known = await self._do(self._meet, found, called)
+        self._unheard.discard(known.contact)
         await self._courier.reroute()
         self._tell(ConversationChanged(known.contact))
         await self.groups.met(known.contact)
@@ -432,6 +418,21 @@ class Messenger(Minding):
         self._tell(ConversationChanged(contact))
 
     # Inside
+
+    def _meet(self, found: ContactLink | Somebody, called: str) -> Contact:
+        """Whom we know now; session, card and what is to be said again are durable together."""
+        peer, now = found.bundle.identity.fingerprint, self._now()
+        if peer == self._me:
+            raise ChatMisuse("expected somebody else to add, got ourselves")
+        with self._person.working() as work:
+            if work.strangers.is_blocked(peer):
+                raise ChatMisuse(
+                    "expected somebody who is heard, got one who is blocked: unblock first"
+                )
+            known, begun = meet(work, self._person.identity, self._card, found, called, now=now)
+            if begun:
+                fanning.ask_after(work, self._me, known, now)
+        return known
 
     def _begin(self) -> None:
         """What is needed before the first message, and for the first card."""

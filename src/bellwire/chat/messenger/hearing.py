@@ -47,11 +47,11 @@ from bellwire.chat.store import fanning
 from bellwire.chat.store.person import Person
 from bellwire.chat.store.receiving import Received
 from bellwire.chat.store.relays import Relays
+from bellwire.chat.store.renewing import Renewal
 
 TYPING_FOR_S: Final = 6.0
 """Somebody who said so types that long, unless a message comes."""
 
-_RENEW: Final = ContentKind.RENEW
 _SAID: Final = {ContentKind.TEXT, ContentKind.REPLY, ContentKind.FILE, ContentKind.FILE_KEY}
 
 
@@ -151,7 +151,7 @@ class Hearing(Looking):
             elif told.stranger:
                 await self.requests.came(told)
             else:
-                if told.standing:
+                if told.standing and told.renewed is None:
                     await self.requests.answer(told.contact)
                 if not await self.groups.came(told):
                     await self._received(told)
@@ -160,8 +160,8 @@ class Hearing(Looking):
 
     async def _received(self, told: Received) -> None:  # noqa: PLR0912 - a case for each
         contact, content = told.contact, told.content
-        if told.renewed:
-            await self._renewed(contact, by_them=content is not None and content.kind is _RENEW)
+        if told.renewed is not None:
+            await self._renewed(contact, told.renewed)
         if content is None:
             return
         if content.kind in {ContentKind.CHUNK, ContentKind.ASK, ContentKind.STOP}:
@@ -267,7 +267,7 @@ class Hearing(Looking):
         )
         self._tell(Alert(AlertKind.UNSHOWN, contact, words))
 
-    async def _renewed(self, contact: bytes, *, by_them: bool) -> None:
+    async def _renewed(self, contact: bytes, why: Renewal) -> None:
         """A new session has begun: say how we are reached, and what was not confirmed."""
         self._unheard.discard(contact)
 
@@ -283,8 +283,12 @@ class Hearing(Looking):
         name = await self._do(go_on)
         self._courier.wake()
         self._sending.go(contact)
-        why = f"{name} could not open all of yours" if by_them else "as you asked"
-        words = f"a new session with {name} has begun, {why}; what was not delivered goes again"
+        words = {
+            Renewal.ASKED: f"{name} could not open all of yours",
+            Renewal.ANSWERED: "as you asked",
+            Renewal.MET: f"{name} met you anew",
+        }[why]
+        words = f"a new session with {name} has begun, {words}; what was not delivered goes again"
         self._tell(Alert(AlertKind.RENEWED, contact, words))
 
     def _stop_typing(self, contact: bytes, who: bytes) -> None:

@@ -15,14 +15,15 @@ from typing import Final
 
 import structlog
 
+from bellwire.chat.accounts.somebody import Somebody
 from bellwire.chat.card import Card, ContactLink, make_link, read_link
 from bellwire.chat.content import ContentKind
 from bellwire.chat.errors import LinkRefused
 from bellwire.chat.identity import Identity
 from bellwire.chat.messenger.requests import card_content, told_apart
-from bellwire.chat.opening import begin
 from bellwire.chat.pads import Policy
-from bellwire.chat.store import fanning
+from bellwire.chat.store import fanning, renewing
+from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.groups import Group
 from bellwire.chat.store.prekeys import PrekeyRing
 from bellwire.chat.store.work import Work
@@ -67,6 +68,35 @@ def offer(
     return True
 
 
+def meet(
+    work: Work,
+    own: Identity,
+    card: MakeCard,
+    found: ContactLink | Somebody,
+    name: str,
+    *,
+    now: float,
+) -> tuple[Contact, bool]:
+    """Know who gave a link or has a handle, begin with them, and tell them how we are reached.
+
+    Returns:
+        Them, and whether a session has begun; False: one had by the same keys, and goes on.
+
+    Raises:
+        LinkRefused, ChatMisuse: as `renewing.meet`, or the name cannot be used.
+    """
+    known = work.contacts.keep(name, found.bundle.identity)
+    contact = known.contact
+    begun = renewing.meet(work, own, found.bundle)
+    work.strangers.accept(contact)
+    route = work.routes.get(contact)
+    if begun or route is None or route.card is None:
+        work.routes.learn(contact, found.card, now)  # that of a link of before may be out of date
+    right = work.routes.ensure(contact, now).box.right
+    work.seal(known, card_content(card(right).encode(), now), Policy.OFF)
+    return known, begun
+
+
 def use_links(work: Work, own: Identity, card: MakeCard, now: float) -> list[Met]:
     """Begin with members whose links have come."""
     found = []
@@ -79,16 +109,11 @@ def use_links(work: Work, own: Identity, card: MakeCard, now: float) -> list[Met
             continue
         try:
             read = _link_of(member, link, now)
+            name = told_apart(work, read.card.name, member)
+            known, _ = meet(work, own, card, read, name, now=now)
         except LinkRefused as error:
             log.warning("an introduction was refused", why=str(error))
             continue
-        known = work.contacts.keep(told_apart(work, read.card.name, member), read.bundle.identity)
-        if not work.sessions.of(member):
-            work.sessions.add(begin(own, read.bundle))
-        work.strangers.accept(member)
-        work.routes.learn(member, read.card, now)
-        right = work.routes.ensure(member, now).box.right
-        work.seal(known, card_content(card(right).encode(), now), Policy.OFF)
         fanning.catch_up(work, own.public.fingerprint, member)
         found.append(Met(member, known.name, kept.roster.name))
     return found

@@ -16,13 +16,11 @@ from typing import Final
 from bellwire.base.closing import Closing
 from bellwire.base.secret import Secret
 from bellwire.chat.content import Content, ContentKind
-from bellwire.chat.errors import ChatMisuse, MessageRefused, OpeningRefused
-from bellwire.chat.identity import SEED_BYTES, Identity, IdentityPublic
-from bellwire.chat.opening import begin
+from bellwire.chat.errors import MessageRefused, OpeningRefused
+from bellwire.chat.identity import SEED_BYTES, Identity
 from bellwire.chat.pads import Policy
-from bellwire.chat.prekeys import Bundle
 from bellwire.chat.store.carrying import ask
-from bellwire.chat.store.contacts import Contact, Contacts
+from bellwire.chat.store.contacts import Contacts
 from bellwire.chat.store.database import Database
 from bellwire.chat.store.files import Files, FileState
 from bellwire.chat.store.history import History
@@ -143,17 +141,6 @@ class Person(Closing):
         with self.history() as history:
             return history.entries(contact, after=after)
 
-    def add_contact(self, name: str, identity: IdentityPublic) -> Contact:
-        """Know somebody, or rename who is known.
-
-        Raises:
-            ChatMisuse: it is ourselves, or the name is empty or too long.
-        """
-        if identity == self.identity.public:
-            raise ChatMisuse("expected somebody else's identity, got our own")
-        with self.contacts() as contacts:
-            return contacts.keep(name, identity)
-
     def keep_made(self, contact: bytes, made: NewPad) -> None:
         """Keep a pad that a session gave for one message of theirs, with the session's record.
 
@@ -196,13 +183,6 @@ class Person(Closing):
         """Whether something can be said to somebody without their bundle."""
         with self.working() as work:
             return bool(work.sessions.of(contact))
-
-    def begin(self, bundle: Bundle) -> None:
-        """Begin a session with somebody we know, who may be away; ContactUnknown."""
-        session = begin(self.identity, bundle)
-        with self.working() as work:
-            work.contacts.get(session.peer)
-            work.sessions.add(session)
 
     def send(self, contact: bytes, content: Content) -> list[Outgoing]:
         """Seal a content of any permitted length, and keep it in history and outbox.

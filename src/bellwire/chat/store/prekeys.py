@@ -1,8 +1,9 @@
-"""Our own prekeys, and the openings that were taken: each one-time prekey serves one session.
+"""Our own prekeys, and what was begun by whose: each one-time prekey serves one session.
 
 `now` is in seconds since the epoch.
 """
 
+import hashlib
 import sqlite3
 from typing import Final
 
@@ -25,6 +26,7 @@ LASTING_S: Final = 30 * 86_400
 the lasting one, so it is renewed while half of its time is left."""
 
 MAX_ONE_TIME: Final = 1000
+_LATEST: Final = (1 << 63) - 1  # that a row holds; prekeys of others may name any time
 _TABLE: Final = "prekeys"
 
 
@@ -112,6 +114,23 @@ class PrekeyRing:
         self._cursor.execute(
             "INSERT INTO openings VALUES (?, ?)", (opening_id, int(now) + LASTING_S)
         )
+
+    def use(self, owner: bytes, once: Prekey) -> bool:
+        """Count a one-time prekey of somebody else as used, as long as it counts itself.
+
+        Args:
+            owner: Their fingerprint.
+            once: Verified.
+
+        Returns:
+            False if it was used before.
+        """
+        # It lies among the openings: both are hashes, of what may serve once until some time.
+        name = hashlib.sha256(owner + once.prekey_id).digest()
+        self._cursor.execute(
+            "INSERT OR IGNORE INTO openings VALUES (?, ?)", (name, min(once.not_after, _LATEST))
+        )
+        return self._cursor.rowcount == 1
 
     def _make(self, kind: PrekeyKind, now: float) -> Prekey:
         not_after = int(now) + LASTING_S

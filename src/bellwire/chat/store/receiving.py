@@ -17,6 +17,7 @@ from bellwire.chat.store.contacts import Contact
 from bellwire.chat.store.pads import NewPad
 from bellwire.chat.store.parts import gather
 from bellwire.chat.store.prekeys import PrekeyRing
+from bellwire.chat.store.renewing import Renewal
 from bellwire.chat.store.work import Work, receipt
 
 
@@ -33,7 +34,7 @@ class Received:
         stranger: Whether they wait to be accepted.
         standing: Whether it came to the box for everybody.
         released: What had come before, and waited for this: the roster of its group.
-        renewed: Whether a new session has taken the place of the one before, at the wish of either.
+        renewed: Why a new session has taken the place of the one before; None: none has.
     """
 
     contact: bytes
@@ -44,7 +45,7 @@ class Received:
     stranger: bool = False
     standing: bool = False
     released: "tuple[Received, ...]" = ()
-    renewed: bool = False
+    renewed: Renewal | None = None
 
 
 def take_in(  # noqa: PLR0917 - as `Person.receive`
@@ -60,11 +61,11 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
     """Open a payload, keep what it says, and answer that it came; as `Person.receive`."""
     kept = kept_session(work, payload, contact)
     standing = mailbox is not None and work.standing.has(mailbox)
-    renewed = False
+    renewed = None
     if kept is None:
         session, renewed = _welcome(work, identity, payload, now, contact, standing=standing)
         number = work.sessions.add(session)
-        if renewed:
+        if renewed is Renewal.ANSWERED:
             work.sessions.supersede(session.peer, number)
     else:
         number, session = kept
@@ -88,7 +89,7 @@ def take_in(  # noqa: PLR0917 - as `Person.receive`
         work.strangers.accept(session.peer)  # we gave the link to them
     taken = _take(work, identity, work.contacts.get(session.peer), opened, now)
     stranger = work.strangers.has(session.peer)
-    renewed |= taken.renewed
+    renewed = taken.renewed or renewed
     return replace(taken, stranger=stranger, standing=standing, renewed=renewed)
 
 
@@ -118,8 +119,8 @@ def _welcome(
     contact: bytes | None,
     *,
     standing: bool,
-) -> tuple[Session, bool]:
-    """The session that somebody begins with us, and whether we had asked for it."""
+) -> tuple[Session, Renewal | None]:
+    """The session that somebody begins with us, and why, if there is one with them already."""
     ring = PrekeyRing(work.cursor, work.database, identity)
     accepted = accept(identity, payload, lambda each: ring.find(each, now))
     if contact not in {None, accepted.peer.fingerprint}:
@@ -134,7 +135,12 @@ def _welcome(
     work.contacts.meet(accepted.peer)
     if standing and not is_known:
         work.strangers.admit(peer, now)
-    return accepted.session, renewing.is_answer(work, peer, accepted.one_time)
+    if renewing.is_answer(work, peer, accepted.one_time):
+        return accepted.session, Renewal.ANSWERED
+    if not work.sessions.of(peer) or work.strangers.has(peer):
+        return accepted.session, None
+    renewing.met(work, peer)
+    return accepted.session, Renewal.MET
 
 
 def _take(work: Work, own: Identity, known: Contact, opened: Opened, now: float) -> Received:
@@ -166,7 +172,9 @@ def _take_whole(  # noqa: PLR0917 - as `_take`, once all parts are here
     me = own.public.fingerprint
     if whole.kind is ContentKind.RENEW:
         renewing.answer(work, own, known, whole, now)
-        return Received(known.contact, whole, protection, is_new=True, refused=False, renewed=True)
+        return Received(
+            known.contact, whole, protection, is_new=True, refused=False, renewed=Renewal.ASKED
+        )
     if whole.kind in OF_GROUPS:
         taken = fanning.take(work, me, known, whole, now)
         released = tuple(
