@@ -130,6 +130,25 @@ def test_words_are_not_held_up_by_more_than_a_window(two: Two, tmp_path: Path) -
     assert len(two.alice.outbox()) == MAX_ASKED
 
 
+def test_a_question_is_left_without_answer_until_a_session_begun_anew_is_heard(
+    two: Two, tmp_path: Path
+) -> None:
+    data, file_id = attach(two, tmp_path)
+    two.carry("alice")
+    two.begin("alice")
+    two.carry("bob")  # what Bob asks, on the session of before
+    assert two.alice.outbox() == []
+    with two.alice.working() as work:
+        said = work.waiting.first(two.ids["bob"])
+    assert said is not None
+    two.alice.seal(two.ids["bob"], said)  # once more, on the new one
+    two.settle()
+    assert kept(two, "bob", file_id).state is FileState.COMING
+    two.bob.ask_again(two.ids["alice"], file_id, NOW)
+    two.settle()
+    assert saved(two, file_id, tmp_path / "out") == data
+
+
 def test_who_asks_again_and_again_is_not_given_more_than_fits(two: Two, tmp_path: Path) -> None:
     _, file_id = attach(two, tmp_path)
     two.carry("alice")

@@ -140,8 +140,8 @@ def _give_chunks(work: "Work", known: Contact, content: Content, now: float) -> 
     (waiting,) = work.cursor.execute(
         "SELECT count(*) FROM outbox WHERE contact = ?", (known.contact,)
     ).fetchone()
-    if waiting > MAX_IN_OUTBOX:
-        return False
+    if waiting > MAX_IN_OUTBOX or work.sessions.begins(known.contact):
+        return False  # they ask again
     for number in numbers:
         text = chunk_text(number, work.files.chunk(kept, number))
         _say(work, known, ContentKind.CHUNK, file_id, text, now)

@@ -33,6 +33,10 @@ class Sessions:
         ).fetchall()
         return [(number, self._open(number, sealed)) for number, sealed in rows]
 
+    def begins(self, contact: bytes) -> bool:
+        """Whether the peer was not heard yet on the one that we send on."""
+        return any(session.opening for _, session in self.of(contact)[:1])
+
     def begun_by(self, opening_id: bytes) -> tuple[int, Session] | None:
         """The session that this opening began."""
         row = self._cursor.execute(
