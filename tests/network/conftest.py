@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 from tests.keys.stores import IN_MEMORY
+from tests.network.in_process import InProcessBus
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 from tests.simulators.mesh import identities
 
-from bellwire.network.bus import Bus, Handler, InProcessBus
+from bellwire.network.bus import Bus, Handler
 from bellwire.network.errors import BusFailed
 from bellwire.network.nats_bus import NatsBus
 from bellwire.network.tcp_bus import Address, TcpBus

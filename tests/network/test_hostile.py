@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.network.in_process import InProcessBus
 from tests.patience import PATIENCE_S
 from tests.simulators.mesh import End, LinkPool, Mesh, identities, running, until
 
@@ -12,7 +13,6 @@ from bellwire.base.secret import Secret
 from bellwire.crypto.signatures import SigningKey
 from bellwire.keys.errors import KeyGone, StoreError
 from bellwire.keys.status import Status
-from bellwire.network.bus import InProcessBus
 from bellwire.network.carrier import Carrier, HopFailed
 from bellwire.network.control import (
     Check,

@@ -10,13 +10,13 @@ from contextlib import suppress
 
 import pytest
 from tests.network.conftest import Open
+from tests.network.in_process import InProcessBus
 from tests.patience import PATIENCE_S
 from tests.simulators.mesh import Mesh, identities, random_links, running, until
 
 from bellwire.base.secret import Secret
 from bellwire.keys.errors import StoreError
 from bellwire.keys.status import Status
-from bellwire.network.bus import InProcessBus
 from bellwire.network.control import Control, Done, hear
 from bellwire.network.errors import NoRoute, NotAuthentic, TransferFailed
 from bellwire.network.hop import ShareHeader

@@ -9,6 +9,7 @@ import pytest
 from tests.keys.conftest import folder
 from tests.keys.links import Now, link_keys, meet, outcome
 from tests.keys.stores import add_ready, pair
+from tests.network.in_process import InProcessBus
 from tests.patience import PATIENCE_S
 from tests.simulators.mesh import Shelf, identities, until
 
@@ -16,7 +17,6 @@ from bellwire.keys.errors import KeyGone, LinkRed, NotEnoughKey
 from bellwire.keys.model import KeySourceKind
 from bellwire.keys.service import FlowCheck, KeyService
 from bellwire.keys.status import LinkStatus, Status
-from bellwire.network.bus import InProcessBus
 from bellwire.network.errors import NoRoute
 from bellwire.network.linkstate import OwnLink
 from bellwire.network.node import RelayNode
