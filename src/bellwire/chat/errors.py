@@ -25,7 +25,6 @@ BellwireError
     ├── BundleRefused         a peer's keys are not signed by its identity, or have expired
     ├── OpeningRefused        the first message of a session is not acceptable
     ├── LinkRefused           a contact link is none, was cut or used, or its keys are not valid
-    ├── SafetyMismatch        a scanned safety code names other identities
     └── MessageRefused        a message is not shown, and changed nothing
         ├── PayloadMalformed  of no size or kind that there is: cut, or another's
         ├── NotAuthentic      altered, forged, re-addressed, or of another session
@@ -173,10 +172,6 @@ class BundleRefused(RefusedError):
 
 class OpeningRefused(RefusedError):
     """The first message of a session is altered, replayed, or names keys that are gone."""
-
-
-class SafetyMismatch(RefusedError):
-    """A scanned safety code is not that of these two identities: somebody may be in between."""
 
 
 class MessageRefused(RefusedError):

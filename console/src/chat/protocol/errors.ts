@@ -55,11 +55,6 @@ export class HistoryRefused extends ChatRefused {
   override name = 'HistoryRefused';
 }
 
-/** A scanned safety code is not that of these two: somebody may be in between. */
-export class SafetyMismatch extends ChatRefused {
-  override name = 'SafetyMismatch';
-}
-
 /** The policy is `require`, and no pad of ours has as many bytes left; nothing was sent. */
 export class PadExhausted extends ChatRefused {
   override name = 'PadExhausted';

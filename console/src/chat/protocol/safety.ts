@@ -4,8 +4,7 @@
  * Source: spec/chat.md, 6; the display in twelve groups of five follows Signal's safety numbers.
  */
 
-import { ascii, type Bytes, compare, equal, join, Reader } from './bytes';
-import { SafetyMismatch } from './errors';
+import { ascii, type Bytes, compare, join, Reader } from './bytes';
 import { sha512 } from './suite';
 
 const GROUPS = 12;
@@ -25,14 +24,4 @@ export async function safetyNumber(one: Bytes, other: Bytes): Promise<string> {
 /** What our QR code says: who we are, and whom we take the other one for; 69 bytes. */
 export function safetyCode(own: Bytes, peer: Bytes): Bytes {
   return join(MAGIC, own, peer);
-}
-
-/**
- * Return only if the code on the peer's screen is that of the same two identities.
- *
- * @throws SafetyMismatch if it is not.
- */
-export function checkScanned(own: Bytes, peer: Bytes, scanned: Bytes): void {
-  if (!equal(scanned, safetyCode(peer, own)))
-    throw new SafetyMismatch('expected the safety code of this conversation, got another');
 }

@@ -34,7 +34,7 @@ from bellwire.chat.messenger.views import (
 )
 from bellwire.chat.pads import Policy
 from bellwire.chat.roster import draw_id
-from bellwire.chat.safety import check_scanned, safety_code, safety_number
+from bellwire.chat.safety import safety_code, safety_number
 from bellwire.chat.store import fanning, renewing
 from bellwire.chat.store.contacts import NOTES, Contact
 from bellwire.chat.store.messages import FILES, State
@@ -388,15 +388,6 @@ class Messenger(Minding):
 
         await self._do(choose)
         self._tell(ConversationChanged(contact))
-
-    async def check_scanned(self, contact: bytes, code: bytes) -> None:
-        """Count somebody as verified by the code on their screen.
-
-        Raises:
-            SafetyMismatch: it is not the code of this conversation; nothing is changed.
-        """
-        check_scanned(self._me, contact, code)
-        await self.set_verified(contact, verified=True)
 
     async def renew_session(self, contact: bytes) -> None:
         """Have somebody begin a new session with us: what they say cannot be opened here any more.
