@@ -134,7 +134,8 @@ describe('a contact who is blocked', () => {
     // What he asks for, and what falls due here, finds nobody to tell.
     await bob.chat.files.mind();
     await alice.chat.files.mind();
-    expect(conversation(alice).standing).toMatchObject({ making: null, halt: null });
+    const nothing = { making: null, halt: null };
+    await until(() => expect(conversation(alice).standing).toMatchObject(nothing));
     await until(async () => expect(await ways(alice)).toEqual({}));
     expect(bob.lines()).toHaveLength(1);
   });
