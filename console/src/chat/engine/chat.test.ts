@@ -6,7 +6,7 @@ import { zeros } from '../protocol/bytes';
 import { type Content, Kind } from '../protocol/content';
 import { ChatMisuse, LinkRefused } from '../protocol/errors';
 import { contacts } from '../state/contacts';
-import { recordOf, type SessionNow } from '../state/talk';
+import { messagesOf, recordOf, type SessionNow } from '../state/talk';
 import { ModelLink } from './testing/keys';
 import { holds, ModelRelay } from './testing/relay';
 import { conversation, type Side, side, two, until } from './testing/sides';
@@ -53,6 +53,28 @@ describe('two people', () => {
     );
     expect(bob.chat.view().unshown).toBe(0);
     expect(again.chat.view().conversations[0]?.trouble).toBeNull();
+  });
+
+  it('send also what is said while it is looked what waits', async () => {
+    const [alice, bob] = await two(new ModelRelay());
+    const list = alice.vault.list.bind(alice.vault);
+    let letGo = () => {};
+    const going = new Promise<void>((done) => {
+      letGo = done;
+    });
+    let looks = 0;
+    const spy = vi.spyOn(alice.vault, 'list').mockImplementation(async (kind) => {
+      const isFirst = kind === messagesOf(alice.peer) && looks++ === 0;
+      const found = await list(kind);
+      if (isFirst) await going;
+      return found as never;
+    });
+    alice.chat.resend(alice.peer);
+    await until(() => expect(looks).toBe(1));
+    await alice.chat.say(alice.peer, 'meanwhile');
+    letGo();
+    await until(() => expect(bob.lines().map(([text]) => text)).toEqual(['meanwhile']));
+    spy.mockRestore();
   });
 
   it('keep what wants a pad until it may go without', async () => {

@@ -145,7 +145,9 @@ export class Sending {
     while (!this.isClosed) {
       line.isDue = false;
       const next = await firstUnsent(this.parts.vault, peer);
-      if (!next) break;
+      // What was kept while that was read is not in it.
+      if (!next && !line.isDue) break;
+      if (!next) continue;
       const halt = await this.one(peer, line, next.content);
       line.mark = null;
       line.standing = { ...NOTHING, halt };
