@@ -23,11 +23,17 @@ export class ApiError extends Error {
   }
 }
 
+/** Nothing that is asked takes as long: a network that has gone silent counts as no answer. */
+export const ANSWER_WITHIN_MS = 60_000;
+
 export const client = createClient<paths>({
   baseUrl: '',
   headers: { 'content-type': 'application/json' },
   // Read at each call, so that tests may put another in its place.
-  fetch: (request) => globalThis.fetch(request),
+  fetch: (request) => {
+    const late = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    return globalThis.fetch(request, { signal: AbortSignal.any([request.signal, late]) });
+  },
 });
 
 export interface Answer<T> {
