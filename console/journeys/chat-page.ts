@@ -7,6 +7,7 @@ export { encodeBundle, readBundle } from '../src/chat/protocol/prekeys';
 export { safetyNumber } from '../src/chat/protocol/safety';
 export { PAD, padRecord } from '../src/chat/state/pads';
 export { freshBundle, ownIdentity } from '../src/chat/state/person';
-export { hear, meet, messages, say, taken, waiting } from '../src/chat/state/talk';
+export { meet } from '../src/chat/state/renewing';
+export { hear, messages, say, taken, waiting } from '../src/chat/state/talk';
 export { Vault } from '../src/chat/state/vault';
 export { toHex } from '../src/shared/merkle';

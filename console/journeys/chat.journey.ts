@@ -126,7 +126,7 @@ describe.runIf(program)('a browser and the Python side', () => {
       async (chat, { vault, identity, bytes }, given) => {
         const name = bytes(given.fingerprint ?? '');
         const read = await chat.readBundle(bytes(given.encoded ?? ''), name, 1_800_000_000);
-        await chat.meet(vault, identity, read);
+        await chat.meet(vault, identity, read, [], 1_800_000_000, async () => []);
       },
       { encoded, fingerprint },
     );

@@ -81,7 +81,7 @@ async function rename(page: Page, before: string, after: string): Promise<void> 
   }
 }
 
-/** Whom Bob has blocked is not written to; once they exchange links, they talk as before. */
+/** Whom Bob has blocked is not heard; once they exchange links, what waited comes, and they talk. */
 async function block(alice: Page, bob: Page): Promise<void> {
   await bob.getByRole('button', { name: 'Block …' }).click();
   const dialog = bob.getByRole('dialog', { name: `Block ${ALICE}` });
@@ -101,6 +101,7 @@ async function block(alice: Page, bob: Page): Promise<void> {
   await bob.getByText(/^There is no session with/).waitFor(PATIENCE);
   await meet(alice, bob);
   await say(bob, ALICE, 'heard again');
+  await logOf(bob, ALICE).getByText('to a closed mailbox').waitFor(PATIENCE);
   await logOf(alice, BOB).getByText('heard again').waitFor(PATIENCE);
 }
 

@@ -1,7 +1,9 @@
 // @vitest-environment node
 import 'fake-indexeddb/auto';
 import { describe, expect, it, vi } from 'vitest';
+import { LinkRefused } from '../protocol/errors';
 import { CHUNK_BYTES } from '../protocol/file';
+import { PAD, type PadRecord } from '../state/pads';
 import { ModelAccounts } from './testing/accounts';
 import { ModelLink } from './testing/keys';
 import { ModelRelay } from './testing/relay';
@@ -91,6 +93,56 @@ describe('a contact who is blocked', () => {
     expect(conversation(alice).contact.name).toBe('a former friend');
   });
 
+  it('gets by either link what has not left meanwhile, once', async () => {
+    for (const isMade of ['by who was blocked', 'by who blocked']) {
+      const [relay, link] = [new ModelRelay(), new ModelLink()];
+      const [alice, bob] = await two(relay, link);
+      await bob.chat.set(bob.peer, { mode: 'pool' });
+      await bob.chat.say(bob.peer, 'before');
+      await until(() => expect(bob.lines().at(-1)?.[2]).toBe('delivered'));
+      await alice.chat.requests.block(alice.peer);
+      await bob.chat.say(bob.peer, 'to a closed mailbox');
+      await until(() => expect(conversation(bob).trouble).toBe('refused'));
+      await alice.chat.requests.unblock(alice.peer);
+      const [maker, user] = isMade === 'by who blocked' ? [alice, bob] : [bob, alice];
+      await user.chat.add(await maker.chat.invite());
+      await until(() => expect(conversation(alice).isMet).toBe(true));
+      await alice.chat.say(alice.peer, 'heard again');
+      await bob.chat.say(bob.peer, 'at last');
+      const all = ['before', 'to a closed mailbox', 'heard again', 'at last'];
+      for (const one of [alice, bob])
+        await until(() => {
+          expect(
+            one
+              .lines()
+              .map(([text]) => text)
+              .toSorted(),
+          ).toEqual(all.toSorted());
+          const ours = one.lines().filter(([, isOurs]) => isOurs);
+          expect(ours.map(([, , state]) => state)).toEqual(ours.map(() => 'delivered'));
+        });
+      // The pad that he drew before is given up with the session: she has it no more.
+      const pads = await bob.vault.list<PadRecord>(PAD);
+      expect(pads.filter(({ value }) => value.ours)).toHaveLength(1);
+      expect([alice, bob].map(({ chat }) => chat.view().unshown)).toEqual([0, 0]);
+    }
+  });
+
+  it('uses a link once: again it changes nothing, and brings nobody back', async () => {
+    const relay = new ModelRelay();
+    const [alice, bob] = await two(relay);
+    const link = await alice.chat.invite();
+    for (let times = 0; times < 2; times += 1) expect(await bob.chat.add(link)).toBe(bob.peer);
+    await bob.chat.say(bob.peer, 'by a used link');
+    await until(() => expect(alice.lines().map(([text]) => text)).toEqual(['by a used link']));
+    await bob.chat.requests.block(bob.peer);
+    await bob.chat.requests.unblock(bob.peer);
+    await expect(bob.chat.add(link)).rejects.toThrow(LinkRefused);
+    await bob.chat.add(await alice.chat.invite());
+    await bob.chat.say(bob.peer, 'by another');
+    await until(() => expect(alice.lines()).toHaveLength(2));
+  });
+
   it('writes to the handle once unblocked, as the contact they were, and gets a mailbox', async () => {
     const relay = new ModelRelay();
     await ModelAccounts.at(relay);
@@ -104,13 +156,21 @@ describe('a contact who is blocked', () => {
     expect([alice.lines(), conversation(alice).isMet]).toEqual([[], false]);
     await alice.chat.requests.unblock(alice.peer);
     await bob.chat.say(await bob.chat.addHandle('alice1'), 'heard');
-    await until(() => expect(alice.lines().map(([text]) => text)).toEqual(['heard']));
+    const heard = ['heard', 'not heard'];
+    await until(() =>
+      expect(
+        alice
+          .lines()
+          .map(([text]) => text)
+          .toSorted(),
+      ).toEqual(heard),
+    );
     expect(alice.chat.view().strange.requests).toEqual([]);
     const right = () => conversation(alice).contact.boxes[0]?.right;
     await until(() => expect(right()).toBeDefined());
     await until(() => expect(conversation(bob).contact.card?.right).toEqual(right()));
     await bob.chat.say(bob.peer, 'by a mailbox of his own');
-    await until(() => expect(alice.lines()).toHaveLength(2));
+    await until(() => expect(alice.lines()).toHaveLength(3));
   });
 
   it('gets nothing of what was under way', async () => {

@@ -42,7 +42,14 @@ import { type Given, give, readHistory, type Taken, take } from '../state/histor
 import { offered, recordsOf } from '../state/offers';
 import { PAD, type PadRecord, padLeft } from '../state/pads';
 import { ownIdentity } from '../state/person';
-import { ask as askRenewal, goOn, isAsked, type Renewed, unfinished } from '../state/renewing';
+import {
+  ask as askRenewal,
+  goOn,
+  isAsked,
+  metBy,
+  type Renewed,
+  unfinished,
+} from '../state/renewing';
 import { forgetBox, overBoxes, standingBoxes } from '../state/standing';
 import { isBlocked, toldBy } from '../state/strangers';
 import {
@@ -63,7 +70,7 @@ import { Account } from './account';
 import { Directory } from './directory';
 import { Files } from './files';
 import { Groups } from './groups';
-import { type KeySource, KeysAbsent } from './keys';
+import type { KeySource } from './keys';
 import { Lately } from './lately';
 import { type Delivered, RelayLine } from './line';
 import { NO_NOTES, Notes } from './notes';
@@ -343,11 +350,12 @@ export class Chat {
         'you have blocked them: hear them again first, in their conversation or by My handle',
       );
     if (!this.owner.isUp) throw new RelayUnreachable('your relay does not answer now');
-    const { peer, box } = await add(this.parts.vault, this.identity, read, this.ownCard());
+    const now = this.now();
+    const { peer, box } = await add(this.parts.vault, this.identity, read, this.ownCard(), now);
     await this.requests.met(peer);
     await this.look(peer);
-    await this.openBox(box);
-    this.sending.go(peer); // of what was said in groups
+    if (box) await this.openBox(box);
+    this.sending.go(peer); // of what was said in groups, or on a session before
     this.later(() => this.posting.send());
     return peer;
   }
@@ -623,8 +631,8 @@ export class Chat {
         // Not waited for: what is told of many goes together.
         if (life === this.life) this.later(() => this.owner.tell(safe(what.number)));
       } catch (error) {
-        if (error instanceof KeysAbsent) this.isWanting = true;
-        // It does not stand in the vault, or the line has ended: the relay brings it again.
+        // It does not stand in the vault: the relay brings it again, on a line that ended by itself.
+        if (!(error instanceof RelayUnreachable)) this.isWanting = true;
       }
     });
   }
@@ -634,15 +642,16 @@ export class Chat {
     const { vault } = this.parts;
     let from = '';
     try {
-      const { peer, content, whole, isRefused } = await hear(
+      const { peer, content, whole, isRefused, isAgain } = await hear(
         vault,
         this.identity,
         payload,
         this.now(),
-        async (who, said) => {
+        async (who, said, isMet) => {
           from = who;
           const changes = await toldBy(vault, mailbox, who, said);
           changes.push(...(await offered(vault, who, said)));
+          if (isMet) changes.push(...(await metBy(vault, who)));
           return [...changes, ...(await carried(vault, who, said))];
         },
         this.groups.told,
@@ -674,6 +683,7 @@ export class Chat {
       if (content.kind === Kind.padLost) await this.theirPads.sealAnew(peer, content);
       if (content.kind === Kind.aborted) await this.theirPads.warned(peer, content);
       await this.answer(peer);
+      if (isAgain) await this.answerAgain(peer, content);
       await this.requests.remind(mailbox, peer, this.of(peer)?.contact.boxes ?? []);
       await this.look(peer);
     } catch (error) {
@@ -710,6 +720,14 @@ export class Chat {
     await this.receipt(peer, Kind.delivered, due);
     await this.mark(peer, due, (value) => ({ ...value, state: 'answered' }));
     this.later(() => this.posting.send());
+  }
+
+  /** They said again what they do not know that we have. */
+  private async answerAgain(peer: string, { id }: Content): Promise<void> {
+    const found = await this.parts.vault.read<MessageRecord>(messagesOf(peer), toHex(id));
+    if (!found || found.value.ours) return;
+    const kind = found.value.state === 'seen' ? Kind.read : Kind.delivered;
+    await this.receipt(peer, kind, [found.value]);
   }
 
   private async receipt(

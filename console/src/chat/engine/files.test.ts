@@ -3,9 +3,11 @@ import 'fake-indexeddb/auto';
 import { describe, expect, it, vi } from 'vitest';
 import { toHex } from '../../shared/merkle';
 import { type Bytes, zeros } from '../protocol/bytes';
+import { Kind, makeContent } from '../protocol/content';
 import { ChatMisuse } from '../protocol/errors';
-import { CHUNK_BYTES, MAX_FILE_BYTES } from '../protocol/file';
+import { askText, CHUNK_BYTES, MAX_FILE_BYTES } from '../protocol/file';
 import { type FileRecord, fileKey } from '../state/files';
+import { begins } from '../state/talk';
 import { type FileShown, placeOf } from './files';
 import { ModelLink } from './testing/keys';
 import { ModelRelay } from './testing/relay';
@@ -31,6 +33,14 @@ const pieces = (one: Side, ours: boolean) =>
 async function bytesAt(one: Side): Promise<Bytes> {
   const blob = await one.chat.files.blob(one.peer, idOf(one), false);
   return new Uint8Array(await blob.arrayBuffer());
+}
+
+/** What has not come for long is asked for again. */
+async function later(one: Side): Promise<void> {
+  await one.chat.files.mind();
+  const now = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 31_000);
+  await one.chat.files.mind();
+  now.mockRestore();
 }
 
 /** Alice sends, and Bob's window is closed with some of it there. */
@@ -70,17 +80,32 @@ describe('a file that is larger than a message', () => {
     expect(await bytesAt(again)).toEqual(made());
   });
 
+  it('waits where its sender has met the other anew, and is not heard there yet', async () => {
+    const relay = new ModelRelay();
+    const [alice, bob] = await two(relay);
+    const link = await bob.chat.invite();
+    bob.close();
+    await alice.chat.attach(alice.peer, 'counts.bin', new Blob([made()]));
+    await alice.chat.add(link);
+    const about = { kind: Kind.ask, id: zeros(16), sentMs: 1, target: idOf(alice) };
+    const asked = makeContent({ ...about, text: askText([[0, CHUNKS]]) });
+    await alice.chat.files.came(alice.peer, asked);
+    const again = await side(relay, 'bob', { place: bob.place });
+    again.peer = bob.peer;
+    await until(async () => expect(await begins(alice.vault, alice.peer)).toBe(false));
+    await until(() => expect(stateOf(again)).toBeDefined());
+    await later(again);
+    await until(() => expect(stateOf(again)).toBe('whole'));
+    expect(await bytesAt(again)).toEqual(made());
+  });
+
   it('is asked for again where the relay has lost some of it', async () => {
     const relay = new ModelRelay();
     const [alice, bob] = await halfway(relay);
     for (const { kept } of relay.boxes.values()) kept.clear();
     const again = await side(relay, 'bob', { place: bob.place });
     again.peer = bob.peer;
-    await again.chat.files.mind();
-    const now = vi.spyOn(Date, 'now');
-    now.mockReturnValue(Date.now() + 31_000);
-    await again.chat.files.mind();
-    now.mockRestore();
+    await later(again);
     await until(() => expect([stateOf(alice), stateOf(again)]).toEqual(['whole', 'whole']));
     expect(await bytesAt(again)).toEqual(made());
   });

@@ -43,7 +43,7 @@ import {
   settleSource,
   unsaid,
 } from '../state/files';
-import { again, type MessageRecord, messagesOf, sayAll, waiting } from '../state/talk';
+import { again, begins, type MessageRecord, messagesOf, sayAll, waiting } from '../state/talk';
 import type { Change, Vault } from '../state/vault';
 
 /** More is asked for when so many chunks, or fewer, are on their way; and so many. */
@@ -413,6 +413,8 @@ export class Files {
   }
 
   private async isFree(peer: string): Promise<boolean> {
+    // Beside the opening of a session there is no room for a chunk: it is asked for again.
+    if (await begins(this.parts.vault, peer)) return false;
     const all = await waiting(this.parts.vault);
     return all.filter(({ value }) => value.peer === peer).length <= MAX_WAITING;
   }

@@ -548,8 +548,8 @@ export class Groups {
     try {
       const read = await readLink(linkIn(came), this.ties.now());
       if (toHex(read.bundle.identity.fingerprint) !== came.maker) return;
-      const { peer, box } = await add(vault, identity, read, this.ties.card());
-      this.ties.openBox(box);
+      const { peer, box } = await add(vault, identity, read, this.ties.card(), this.ties.now());
+      if (box) this.ties.openBox(box);
       await this.ties.look(peer);
       this.ties.go(peer);
     } catch (error) {

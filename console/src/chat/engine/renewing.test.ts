@@ -65,6 +65,29 @@ describe('a session begun anew', () => {
     await until(() => expect(conversation(late).messages).toHaveLength(4));
   });
 
+  it('confirms again what is said again, as read where it was', async () => {
+    const [relay, link] = [new ModelRelay(), new ModelLink()];
+    const [gone, bob] = await two(relay, link);
+    gone.close();
+    for (const text of ['read', 'heard']) await bob.chat.say(bob.peer, text);
+    await until(() => expect(bob.lines()[1]?.[2]).toBe('sent'));
+    bob.close();
+    const alice = await side(relay, 'alice', { place: gone.place, keys: link.at('pages-a') });
+    await until(() => expect(words(alice)).toEqual(['read', 'heard']));
+    await alice.chat.read(alice.peer);
+    await alice.chat.say(alice.peer, 'hers');
+    await until(() => expect(alice.lines()[2]?.[2]).toBe('sent'));
+    // What tells him that they were read is lost, and what she said.
+    for (const { kept } of relay.boxes.values()) kept.clear();
+    const again = await side(relay, 'bob', { place: bob.place, keys: link.at('pages-b') });
+    const states = () => again.lines().map(([, , state]) => state);
+    expect(states()).toEqual(['sent', 'sent']);
+    await again.chat.renewSession(again.peer);
+    await until(() => expect(words(again)).toEqual(['read', 'heard', 'hers']));
+    await until(() => expect(states().slice(0, 2)).toEqual(['read', 'read']));
+    await until(() => expect(alice.lines()[2]?.[2]).toBe('delivered'));
+  });
+
   it('is not begun by keys of somebody else', async () => {
     const [alice, bob] = await two(new ModelRelay());
     const about = { kind: Kind.renew, id: zeros(16).fill(9), sentMs: 1 };

@@ -16,20 +16,18 @@ import {
   readCard,
 } from '../protocol/card';
 import { type Content, Kind, makeContent } from '../protocol/content';
-import { ChatMisuse, NotAuthentic, OpeningRefused } from '../protocol/errors';
+import { ChatMisuse, LinkRefused, NotAuthentic, OpeningRefused } from '../protocol/errors';
 import { MAILBOX_BYTES } from '../protocol/frames';
 import { isName } from '../protocol/historyRecords';
 import type { Identity } from '../protocol/identity';
 import type { Policy } from '../protocol/pads';
-import { freshBundle } from './person';
-import { added, again, change, meet, say } from './talk';
+import { freshBundle, LINK_S } from './person';
+import { isUsed, meet } from './renewing';
+import { added, again, CONTACT, change, hasSession } from './talk';
 import type { Change, Found, Vault } from './vault';
 
-export const CONTACT = 'contact';
 const FIRST_POLICY: Policy = 'prefer';
 const INVITATION = 'invitation';
-/** How long a contact link holds. */
-export const LINK_S = 30 * 86_400;
 /** Letters of a fingerprint that stand for whoever has not said a name. */
 const SHORT = 16;
 export const shortOf = (peer: string) => peer.slice(0, SHORT);
@@ -158,31 +156,35 @@ export async function expired(vault: Vault, now: number): Promise<Bytes[]> {
 }
 
 /**
- * Know the maker of a contact link, and tell them how we are reached.
+ * Know the maker of a contact link, and tell them how we are reached; all of it, or nothing.
  *
- * @returns Their fingerprint, and the mailbox of ours that is theirs.
- * @throws ChatMisuse if it is our own.
+ * @returns Their fingerprint, and a mailbox of ours that is theirs from now on; null if we have used
+ *   the link before, and nothing is to be done.
+ * @throws ChatMisuse if it is our own; LinkRefused if we have used it for a session that is gone.
  */
 export async function add(
   vault: Vault,
   identity: Identity,
   { bundle, card }: ContactLink,
   own: OwnCard,
-): Promise<{ peer: string; box: Box }> {
+  now: number,
+): Promise<{ peer: string; box: Box | null }> {
   if (bundle.identity.is(identity.public))
     throw new ChatMisuse('this link is your own: give it to somebody else');
   const peer = toHex(bundle.identity.fingerprint);
+  if (await isUsed(vault, bundle)) {
+    if (await hasSession(vault, peer)) return { peer, box: null };
+    throw new LinkRefused('you have used this link before, and it serves once: ask for another');
+  }
   const box = newBox();
-  await again(async () => {
+  const text = encodeCard(cardOf(own, box));
+  const content = makeContent({ kind: Kind.card, id: drawn(16), sentMs: Date.now(), text });
+  await meet(vault, identity, bundle, [content], now, async () => {
     const found = await vault.read<Contact>(CONTACT, peer);
     const value = { ...(found?.value ?? newContact(card.name)), card };
     const kept = { ...value, boxes: [box, ...value.boxes] };
-    await vault.commit([found ? change(CONTACT, found, kept) : added(CONTACT, peer, kept)]);
+    return [found ? change(CONTACT, found, kept) : added(CONTACT, peer, kept)];
   });
-  await meet(vault, identity, bundle);
-  const text = encodeCard(cardOf(own, box));
-  const content = makeContent({ kind: Kind.card, id: drawn(16), sentMs: Date.now(), text });
-  await say(vault, peer, content, 'off');
   return { peer, box };
 }
 

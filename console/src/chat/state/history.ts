@@ -27,7 +27,7 @@ import {
 } from '../protocol/historyRecords';
 import { type Identity, IdentityPublic } from '../protocol/identity';
 import type { Protection } from '../protocol/session';
-import { CONTACT, type Contact, contacts } from './contacts';
+import { type Contact, contacts } from './contacts';
 import { notesOf } from './notes';
 import { recordKept, recordsOf } from './offers';
 import { type Blocked, blocked, strangers } from './strangers';
@@ -35,6 +35,7 @@ import {
   added,
   again,
   BLOCKED,
+  CONTACT,
   goneMsOf,
   identityOf,
   isOver,

@@ -22,6 +22,8 @@ const IDENTITY = 'identity';
 const CURVE = 'ed25519';
 const LATTICE = 'ml-dsa-65';
 export const PREKEY = 'prekey';
+/** How long the keys of a contact link hold. */
+export const LINK_S = 30 * 86_400;
 
 interface IdentityRecord {
   readonly bytes: Bytes;

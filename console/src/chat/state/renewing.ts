@@ -1,36 +1,35 @@
 /**
- * A session begun anew inside the old one, by who cannot open what comes on it any more.
+ * A session in the place of another: both say again on it, under the same ids, what was not
+ * confirmed, so that it counts once, and send under no pad of before.
  *
- * Who has lost pad that the peer's keys were mixed with is still heard on the old session. There they
- * give keys to begin with; the peer begins by them, and both say again, under the same ids, what was
- * not confirmed, so that it counts once. No pad of before serves either of them any more. Source:
- * spec/chat.md, 2.10.
+ * It is begun by a link, since its maker may have lost the one before. Or it is begun inside the one
+ * before, by the wish of who has lost pad that the peer's keys were mixed with, and is still heard
+ * there: then no pad of before is taken either. Source: spec/chat.md, 2.10 and 2.11.
  *
  * What is to be done stands in the vault with what it follows from, so that a window may be closed in
  * between.
  */
 
-import { fromHex } from '../../shared/merkle';
+import { fromHex, toHex } from '../../shared/merkle';
 import type { Bytes } from '../protocol/bytes';
-import { Kind, makeContent, split } from '../protocol/content';
+import { type Content, Kind, makeContent, split } from '../protocol/content';
 import { BundleRefused } from '../protocol/errors';
 import type { Identity } from '../protocol/identity';
-import { begin } from '../protocol/opening';
 import { type Bundle, encodeBundle, readBundle } from '../protocol/prekeys';
-import { LINK_S } from './contacts';
 import { PAD, type PadRecord } from './pads';
-import { freshBundle } from './person';
+import { freshBundle, LINK_S } from './person';
 import {
   ASKED,
   added,
   again,
   BEGUN,
+  begunBy,
+  CONTACT,
   change,
   type MessageRecord,
   messagesOf,
   OUTBOX,
   sayAll,
-  sessionAdded,
   type Waiting,
   WISH,
   type Wish,
@@ -40,7 +39,68 @@ import type { Change, Vault } from './vault';
 /** Whose wish it was that a new session took the place of the one before. */
 export type Renewed = 'ours' | 'theirs';
 
+/** One-time prekeys of others that a session of ours was begun by, with the second when they end. */
+const USED = 'prekey of another';
+
 const newId = (): Bytes => crypto.getRandomValues(new Uint8Array(16));
+
+/** Whether we have begun a session by these keys, which they then destroyed. */
+export async function isUsed(vault: Vault, { oneTime }: Bundle): Promise<boolean> {
+  return oneTime !== null && (await vault.read(USED, toHex(oneTime.id))) !== null;
+}
+
+/**
+ * Begin a session with the owner of a bundle, and go on there.
+ *
+ * @param first What is said first.
+ * @param now Seconds since the epoch.
+ * @param besides What changes in the same commit.
+ */
+export function meet(
+  vault: Vault,
+  identity: Identity,
+  bundle: Bundle,
+  first: readonly Content[],
+  now: number,
+  besides: () => Promise<readonly Change[]>,
+): Promise<void> {
+  return again(async () => {
+    const used = await vault.list<number>(USED);
+    const over = used.filter(({ value }) => value <= now);
+    const { oneTime } = bundle;
+    await vault.commit([
+      ...(await besides()),
+      ...over.map((each) => change(USED, each, null)),
+      ...(oneTime ? [added(USED, toHex(oneTime.id), oneTime.notAfter)] : []),
+      ...(await begunAnew(vault, identity, bundle, first, isOurs)),
+    ]);
+  });
+}
+
+/**
+ * Somebody has begun another session by a link of ours, since theirs may be gone.
+ *
+ * @returns What that changes; nothing where it is not a contact, whom we have told nothing.
+ */
+export async function metBy(vault: Vault, peer: string): Promise<Change[]> {
+  if (!(await vault.read(CONTACT, peer))) return [];
+  return [...(await padsGone(vault, peer, isOurs)), ...(await saidAgain(vault, peer))];
+}
+
+async function begunAnew(
+  vault: Vault,
+  identity: Identity,
+  bundle: Bundle,
+  first: readonly Content[],
+  pads: (pad: PadRecord) => boolean,
+): Promise<Change[]> {
+  const peer = toHex(bundle.identity.fingerprint);
+  return [
+    ...(await begunBy(vault, identity, bundle, first)),
+    ...(await padsGone(vault, peer, pads)),
+    ...(await saidAgain(vault, peer)),
+  ];
+}
 
 /** Ask somebody to begin a new session with us. @throws ChatMisuse if there is none with them. */
 export async function ask(
@@ -56,7 +116,7 @@ export async function ask(
     const key = bundle.oneTime?.id;
     return [
       before ? change(ASKED, before, key) : added(ASKED, peer, key),
-      ...(await padsGone(vault, peer, (pad) => pad.ours)),
+      ...(await padsGone(vault, peer, isOurs)),
     ];
   });
 }
@@ -86,19 +146,12 @@ export async function goOn(
       await vault.commit([change(WISH, wish, null)]);
       return null;
     }
-    await again(async () => {
-      const session = await begin(identity, bundle);
-      await vault.commit([
-        change(WISH, wish, null),
-        await sessionAdded(vault, session),
-        ...(await padsGone(vault, peer, () => true)),
-        ...(await saidAgain(vault, peer)),
-      ]);
-    });
-    // What begins the session goes also if there is nothing else to say.
     const { id } = wish.value;
     const told = { kind: Kind.delivered, id: newId(), sentMs: Date.now(), text: id };
-    await sayAll(vault, peer, [makeContent(told)], async () => []);
+    await again(async () => {
+      const anew = await begunAnew(vault, identity, bundle, [makeContent(told)], () => true);
+      await vault.commit([change(WISH, wish, null), ...anew]);
+    });
     return 'theirs';
   }
   return again(async () => {
@@ -121,6 +174,8 @@ async function bundleOf({ text }: Wish, peer: string, now: number): Promise<Bund
     return null;
   }
 }
+
+const isOurs = (pad: PadRecord) => pad.ours;
 
 async function padsGone(
   vault: Vault,

@@ -16,7 +16,6 @@ import { type Content, Kind, makeContent } from '../protocol/content';
 import { ChatMisuse, StrangerRefused } from '../protocol/errors';
 import {
   type Box,
-  CONTACT,
   type Contact,
   cardOf,
   contacts,
@@ -30,7 +29,7 @@ import {
 import { stopAll } from './files';
 import { padless, unoffered } from './offers';
 import { givenUp, isStanding } from './standing';
-import { added, again, BLOCKED, change, cutOff, keptOf, sayAll, unheard } from './talk';
+import { added, again, BLOCKED, CONTACT, change, cutOff, keptOf, sayAll, unheard } from './talk';
 import type { Change, Found, Vault } from './vault';
 
 const STRANGER = 'stranger';

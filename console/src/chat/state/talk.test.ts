@@ -15,7 +15,8 @@ import type { Identity } from '../protocol/identity';
 import type { PrekeySecret } from '../protocol/prekeys';
 import { PAD, type PadRecord, padLeft, padRecord } from './pads';
 import { freshBundle, ownIdentity, PREKEY } from './person';
-import { hear, meet, messages, say, taken, waiting } from './talk';
+import { meet } from './renewing';
+import { hear, messages, say, taken, waiting } from './talk';
 import { Vault } from './vault';
 
 const NOW = 1_800_000_000;
@@ -58,7 +59,8 @@ async function share(from: Side, to: Side, length: number, order = 0): Promise<B
 /** Two who know each other; the first has begun. */
 async function two(): Promise<readonly [Side, Side]> {
   const [alice, bob] = [await side(), await side()];
-  await meet(alice.vault, alice.identity, await freshBundle(bob.vault, bob.identity, NOW, 86_400));
+  const bundle = await freshBundle(bob.vault, bob.identity, NOW, 86_400);
+  await meet(alice.vault, alice.identity, bundle, [], NOW, async () => []);
   return [alice, bob];
 }
 

@@ -43,6 +43,8 @@ export const ASKED = 'session asked for';
 export const WISH = 'session wished for';
 /** Of who has begun the one that we asked for. */
 export const BEGUN = 'session begun anew';
+/** Whom we know. */
+export const CONTACT = 'contact';
 /** Whom we do not hear: no session of theirs begins. */
 export const BLOCKED = 'blocked';
 const ATTEMPTS = 10;
@@ -222,23 +224,33 @@ async function sessionWith(vault: Vault, peer: string): Promise<Found<Kept>> {
   return newest;
 }
 
+/** Whether the peer was not heard yet on the session that we send on. @throws SessionAbsent */
+export async function begins(vault: Vault, peer: string): Promise<boolean> {
+  return (await sessionWith(vault, peer)).value.session.opening.length > 0;
+}
+
 interface Kept {
   readonly session: Session;
   /** Milliseconds since the epoch. */
   readonly begun: number;
 }
 
-/** Begin a session with the owner of a bundle; it is theirs to answer. */
-export async function meet(vault: Vault, identity: Identity, bundle: Bundle): Promise<void> {
-  const session = await begin(identity, bundle);
-  const whose = await isOf(vault, bundle.identity);
-  await vault.commit([await sessionAdded(vault, session), ...whose]);
-}
-
-/** A new session, which is sent on from now on, whatever the clock says. */
-export async function sessionAdded(vault: Vault, session: Session): Promise<Change> {
-  const value = keptNow(await vault.list<Kept>(SESSION), session);
-  return added(SESSION, toHex(session.id), value);
+/**
+ * A new session with the owner of a bundle, which is sent on from now on, whatever the clock says,
+ * and what is said first on it, which begins it also if there is nothing else to say.
+ */
+export async function begunBy(
+  vault: Vault,
+  identity: Identity,
+  bundle: Bundle,
+  first: readonly Content[],
+): Promise<Change[]> {
+  const about = { peer: toHex(bundle.identity.fingerprint), message: null, ttlS: TTL_S };
+  const begins = await begin(identity, bundle);
+  const sealed = await sealedAll(vault, begins, first, new Staged([]), 'off', about);
+  const value = keptNow(await vault.list<Kept>(SESSION), sealed.session);
+  const session = added(SESSION, toHex(value.session.id), value);
+  return [session, ...sealed.changes, ...(await isOf(vault, bundle.identity))];
 }
 
 function keptNow(all: readonly Found<Kept>[], session: Session): Kept {
@@ -407,8 +419,8 @@ export function unseal(vault: Vault, peer: string, id: string): Promise<MessageR
   });
 }
 
-/** What a message changes beside what is said; not the records of messages. */
-export type Also = (peer: string, content: Content) => Promise<Change[]>;
+/** What a message changes beside what is said; `isMet`: they have begun another session by it. */
+export type Also = (peer: string, content: Content, isMet: boolean) => Promise<Change[]>;
 
 /** What is said in or about a group changes; what it throws is thrown, and nothing has changed. */
 export type InGroup = (
@@ -449,6 +461,8 @@ interface Came {
   readonly whole: Content | null;
   /** Whether it came without pad, which we do not take; nothing of it is kept. */
   readonly isRefused: boolean;
+  /** Whether it was here before: its author does not know that, and is told once more. */
+  readonly isAgain: boolean;
 }
 
 /**
@@ -470,7 +484,7 @@ export function hear(
   policyOf: (peer: string) => Promise<Policy> = async () => 'prefer',
 ): Promise<Came> {
   return again(async () => {
-    const { found, changes } = await sessionFor(vault, identity, payload, now);
+    const { found, changes, isMet } = await sessionFor(vault, identity, payload, now);
     const peer = toHex(found.value.session.peer);
     const staged = await padsOf(vault, peer);
     const opened = await openMessage(found.value.session, payload, staged);
@@ -479,16 +493,30 @@ export function hear(
     const isBare = isPadded(content.kind) && !protection.padId;
     const isRefused = isBare && (await policyOf(peer)) === 'require';
     let whole: Content | null = null;
+    let isAgain = false;
     if (!isRefused) {
       const said = await heard(vault, peer, opened, staged, inGroup);
-      changes.push(...said.changes, ...(await also(peer, content)));
-      whole = said.whole;
+      changes.push(...said.changes, ...(await also(peer, content, isMet)));
+      ({ whole, isAgain = false } = said);
     }
     const value = { ...found.value, session: opened.session };
-    changes.push(change(SESSION, found, value), ...staged.changes());
-    await vault.commit(changes);
-    return { peer, content, whole, isRefused };
+    await vault.commit(once([change(SESSION, found, value), ...staged.changes(), ...changes]));
+    return { peer, content, whole, isRefused, isAgain };
   });
+}
+
+/** Of several changes of one record, the first. */
+function once(all: readonly Change[]): Change[] {
+  const place = ({ kind, key }: Change) => `${kind} ${key}`;
+  const first = new Map(all.toReversed().map((each) => [place(each), each]));
+  return [...first.values()];
+}
+
+interface Opens {
+  readonly found: Found<Kept>;
+  readonly changes: Change[];
+  /** Whether it is another one than there was, and none that we asked for. */
+  readonly isMet: boolean;
 }
 
 /** The session that a payload belongs to, or the one that it begins, with what that changes. */
@@ -497,7 +525,7 @@ async function sessionFor(
   identity: Identity,
   payload: Bytes,
   now: number,
-): Promise<{ found: Found<Kept>; changes: Change[] }> {
+): Promise<Opens> {
   const all = await vault.list<Kept>(SESSION);
   try {
     const { id } = await sessionOf(
@@ -505,7 +533,7 @@ async function sessionFor(
       all.map(({ value }) => value.session),
     );
     const found = all.find(({ key }) => key === toHex(id));
-    if (found) return { found, changes: [] };
+    if (found) return { found, changes: [], isMet: false };
   } catch (error) {
     if (!(error instanceof NotAuthentic)) throw error;
   }
@@ -524,7 +552,7 @@ async function begun(
   name: string,
   now: number,
   all: readonly Found<Kept>[],
-): Promise<{ found: Found<Kept>; changes: Change[] }> {
+): Promise<Opens> {
   const prekey = (id: Bytes) => vault.read<PrekeySecret>(PREKEY, toHex(id));
   const lookup = async (id: Bytes) => {
     const found = await prekey(id);
@@ -534,17 +562,20 @@ async function begun(
   if (await vault.read(BLOCKED, toHex(peer.fingerprint)))
     throw new OpeningRefused('expected an opening of somebody who is heard, got a blocked one');
   const changes = [added(OPENING, name, true), ...(await isOf(vault, peer))];
+  let isMet = true;
   if (oneTime) {
     const used = await prekey(oneTime);
     if (!used) throw new OpeningRefused('expected a prekey that is not used, got a used one');
     changes.push(change(PREKEY, used, null));
     const who = toHex(peer.fingerprint);
     const asked = await vault.read<Bytes>(ASKED, who);
-    if (asked && equal(asked.value, oneTime))
+    if (asked && equal(asked.value, oneTime)) {
       changes.push(change(ASKED, asked, null), added(BEGUN, who, true));
+      isMet = false;
+    }
   }
   const found = { key: toHex(session.id), value: keptNow(all, session), version: 0 };
-  return { found, changes };
+  return { found, changes, isMet };
 }
 
 /** What an opened content changes: a message, a part of one, or what became of ours. */
@@ -554,7 +585,7 @@ async function heard(
   opened: Opened,
   staged: Staged,
   inGroup: InGroup,
-): Promise<{ whole: Content | null; changes: Change[] }> {
+): Promise<{ whole: Content | null; changes: Change[]; isAgain?: boolean }> {
   const { content } = opened;
   const { kind, id } = content;
   if (kind === Kind.delivered || kind === Kind.read || kind === Kind.refused) {
@@ -562,7 +593,7 @@ async function heard(
     return { whole: content, changes: await told(vault, peer, content, state, staged) };
   }
   if (isPadded(kind) && (await vault.read(messagesOf(peer), toHex(id))))
-    return { whole: null, changes: [] }; // said again, by another pad
+    return { whole: null, changes: [], isAgain: true }; // by another pad, or session
   const { all, changes } = await gathered(vault, peer, opened);
   if (!all) return { whole: null, changes };
   const whole = joinParts(all.map((each) => each.content));
